@@ -1,0 +1,1 @@
+"""Unsupervised synthetic image attribution: images to encoders to ranked, explained sources."""

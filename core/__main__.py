@@ -1,0 +1,218 @@
+"""The command line: ``python -m core``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from core import console
+from core.build import Change, Source, remove, update
+from core.config import HeadConfig, ScoreConfig
+from core.console import messages, print_json, reporting, results
+from core.datasets import materialise
+from core.encoder import load_encoder, shipped_heads
+from core.evaluate import Bench, Evaluation
+from core.gallery import Gallery
+from core.session import Choice, Session, choose_head, encoder_infos
+from core.values import GalleryError
+from core.verify import verify
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Which training images did this image come from?",
+)
+
+BUNDLED = ("moco", "dino")
+"""Encoders used where none is named."""
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+EncoderNames = Annotated[
+    list[str] | None, typer.Option("--encoder", help="Encoder by name; may be repeated.")
+]
+GalleryFolder = Annotated[Path, typer.Argument(help="Folder of a gallery.")]
+Device = Annotated[str, typer.Option(help="Torch device of the encoder.")]
+
+
+@app.command()
+def encoders(*, json: JsonFlag = False) -> None:
+    """List the encoders that can be named."""
+    infos = encoder_infos()
+    if json:
+        print_json([vars(info) for info in infos])
+        return
+    table = Table("name", "what", "method", "licence", "weights")
+    for info in infos:
+        where = "fetched at first use" if info.needs_network else "here"
+        table.add_row(info.name, info.title, info.method, info.licence, where)
+    results.print(table)
+
+
+@app.command()
+def index(
+    source: Annotated[str, typer.Argument(help="Folder, zip, or Hugging Face dataset.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder of the gallery.")],
+    encoder: EncoderNames = None,
+    device: Device = "cpu",
+    json: JsonFlag = False,
+) -> None:
+    """Build a gallery from images, or bring it up to date; a stopped build goes on."""
+    with reporting() as progress:
+        loaded = [load_encoder(name, device=device) for name in encoder or BUNDLED]
+        heads = {e.identity: h for e in loaded if (h := shipped_heads(e.name).patches)}
+        folder = materialise(source, into=out, progress=progress)
+        change = update(out, Source(folder), loaded, patch_heads=heads, progress=progress)
+    _report(change, out, json=json)
+
+
+@app.command()
+def add(
+    source: Annotated[str, typer.Argument(help="Folder of images.")],
+    *,
+    gallery: Annotated[Path, typer.Option(help="Folder of the gallery.")],
+    device: Device = "cpu",
+    json: JsonFlag = False,
+) -> None:
+    """Add a folder's new and changed images to a gallery, under the encoders that it has."""
+    with reporting() as progress:
+        opened = Gallery.open(gallery)
+        loaded = [load_encoder(name, device=device) for name in opened.encoder_names]
+        change = update(gallery, Source(Path(source)), loaded, progress=progress)
+    _report(change, gallery, json=json)
+
+
+@app.command("remove")
+def remove_images(
+    ids: Annotated[list[int], typer.Argument(help="Ids of images, as `attribute` prints them.")],
+    *,
+    gallery: Annotated[Path, typer.Option(help="Folder of the gallery.")],
+    json: JsonFlag = False,
+) -> None:
+    """Take images out of a gallery."""
+    with reporting():
+        change = remove(gallery, ids)
+    _report(change, gallery, json=json)
+
+
+@app.command("verify")
+def verify_gallery(gallery: GalleryFolder, *, json: JsonFlag = False) -> None:
+    """Name every damaged file of a gallery; status 1 when there is one."""
+    with reporting() as progress:
+        damages = verify(gallery, progress=progress)
+    if json:
+        print_json([vars(damage) for damage in damages])
+    for damage in damages:
+        messages.print(f"{damage.file}: {damage.what}", highlight=False, markup=False)
+    if damages:
+        raise typer.Exit(1)
+    messages.print("all files are whole")
+
+
+@app.command()
+def attribute(
+    images: Annotated[list[Path], typer.Argument(help="Images to find the sources of.")],
+    *,
+    gallery: Annotated[str, typer.Option(help="Folder of a gallery.")] = "embedded",
+    encoder: Annotated[str, typer.Option(help="Encoder.")] = Choice().encoder,
+    head: Annotated[str, typer.Option(help="`default`, a kind, or a folder.")] = "default",
+    top: Annotated[int, typer.Option(min=1, help="Matches to print.")] = 10,
+    json: JsonFlag = False,
+) -> None:
+    """Rank the candidate sources of images."""
+    session = Session()
+    choice = Choice(encoder, head, gallery)
+    answers = []
+    with reporting() as progress:
+        for path in images:
+            found = session.attribute(path, choice, top=top, progress=progress)
+            answers.append((str(path), found))
+    if json:
+        objects = [console.answer_object(query, found) for query, found in answers]
+        print_json(objects[0] if len(objects) == 1 else objects)
+        return
+    for query, found in answers:
+        console.print_answer(query, found)
+
+
+@app.command()
+def evaluate(
+    *,
+    pairs: Annotated[Path, typer.Option(help="JSON list of generated images and exemplars.")],
+    gallery: Annotated[Path, typer.Option(help="Folder of images, or a gallery.")],
+    encoder: EncoderNames = None,
+    head: Annotated[list[str] | None, typer.Option(help="Head; may be repeated.")] = None,
+    split: Annotated[Literal["tune", "untouched", "all"], typer.Option()] = "all",
+    rerank: Annotated[bool, typer.Option(help="Local re-ranking.")] = True,
+    local_scaling: Annotated[bool, typer.Option(help="Local scaling (CSLS).")] = True,
+    json: Annotated[Path | None, typer.Option(help="File for all results.")] = None,
+) -> None:
+    """Rank known pairs; recall, precision and paired differences with clustered intervals."""
+    score = ScoreConfig(rerank=rerank, local_scaling=local_scaling)
+    with reporting() as progress:
+        loaded = [load_encoder(name) for name in encoder or BUNDLED]
+        heads = {e.identity: h for e in loaded if (h := shipped_heads(e.name).patches)}
+        bench = Bench(pairs, gallery, loaded, cache=_cache(), patch_heads=heads, progress=progress)
+        chosen = tuple(p for p in bench.all_pairs if split in ("all", p.half))
+        if not chosen:
+            raise GalleryError(f"no pair of {pairs.name} is in the half {split!r}")
+        columns = {}
+        for network in loaded:
+            for name in head or ["default"]:
+                fitted = choose_head(bench.gallery, network, name, progress=progress)
+                columns[f"{network.name}/{name}"] = bench.run(
+                    network, fitted, pairs=chosen, score=score, progress=progress
+                )
+    found = Evaluation(chosen, bench.size, columns)
+    console.print_evaluation(found, split=split)
+    if json is not None:
+        console.write_evaluation(found, json, split=split)
+
+
+@app.command("fit-head")
+def fit_head(
+    gallery: GalleryFolder,
+    *,
+    encoder: Annotated[str, typer.Option(help="Encoder.")] = Choice().encoder,
+    kind: Annotated[str, typer.Option(help="identity, center, whiten, infomax or logdet.")],
+    k: Annotated[int, typer.Option(help="Embedding dimensions.")] = HeadConfig().k,
+    shrinkage: Annotated[float, typer.Option()] = HeadConfig().shrinkage,
+    out: Annotated[Path, typer.Option(help="Folder for the head.")],
+) -> None:
+    """Fit a head on a gallery's features, without labels or pairs."""
+    try:
+        config = HeadConfig(kind=kind, k=k, shrinkage=shrinkage)  # pyright: ignore[reportArgumentType]
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    with reporting() as progress:
+        fitted = Gallery.open(gallery).fit(load_encoder(encoder), config=config, progress=progress)
+        fitted.save(out)
+    messages.print(f"{fitted.name} with identity {fitted.identity} is in {out}")
+
+
+def _report(change: Change, out: Path, *, json: bool) -> None:
+    for skipped in change.skipped:
+        messages.print(
+            f"left out {skipped.path!r}: {skipped.reason}", highlight=False, markup=False
+        )
+    if json:
+        print_json({**vars(change), "skipped": [vars(skipped) for skipped in change.skipped]})
+        return
+    messages.print(
+        f"{out} holds {change.images} images: {change.added} added, {change.removed} removed, "
+        f"{len(change.skipped)} left out"
+    )
+
+
+def _cache() -> Path:
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wellspring"
+    return Path(os.environ.get("WELLSPRING_CACHE", default))
+
+
+if __name__ == "__main__":
+    app()

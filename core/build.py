@@ -1,0 +1,306 @@
+"""Changes to a gallery: bring it up to date with a folder, take images out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from core.config import BuildConfig
+from core.gallery import Gallery, encoder_key
+from core.head import Head
+from core.images import list_images
+from core.manifest import read_metadata, split_fields, to_parquet
+from core.shards import Item, Shard, ShardWriter, Skipped, hash_files
+from core.store import Store, write_json
+from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images to index: those below a folder, or only some of them."""
+
+    folder: Path
+    only: tuple[str, ...] | None = None
+    """Paths relative to the folder; all images below it when not given."""
+
+    def files(self) -> dict[str, Path]:
+        """The files by their paths relative to the folder.
+
+        Raises:
+            GalleryError: when the folder is not there.
+        """
+        if not self.folder.is_dir():
+            raise GalleryError(f"{self.folder.name!r} is not a folder of images")
+        if self.only is not None:
+            return {name: self.folder / name for name in sorted(set(self.only))}
+        return {path.relative_to(self.folder).as_posix(): path for path in list_images(self.folder)}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change did."""
+
+    images: int
+    """Images in the gallery now."""
+    added: int
+    """Images that were not there before, or whose file had changed."""
+    removed: int
+    """Images that are no longer there, those whose file had changed included."""
+    skipped: tuple[Skipped, ...] = ()
+
+
+def update(
+    folder: Path,
+    source: Source,
+    encoders: Sequence[Encoder],
+    *,
+    patch_heads: Mapping[str, Head] | None = None,
+    config: BuildConfig | None = None,
+    progress: Progress = no_progress,
+) -> Change:
+    """Bring a gallery up to date with a folder of images under the given encoders; make it if new.
+
+    Images already there are not encoded again; new and changed ones are, and an encoder that the
+    gallery lacks is applied to all. Files that have gone from the source stay in the gallery: see
+    :func:`remove`. A call that was killed or cancelled is continued by calling again.
+
+    Args:
+        folder: the gallery.
+        source: the images; ``metadata.csv`` or ``metadata.jsonl`` of their folder is read.
+        encoders: encoders to apply, all that the gallery already holds among them.
+        patch_heads: heads of local descriptors by encoder identity; others are fitted on a sample.
+        config: sizes of batches, shards and thumbnails.
+        progress: called with images done; may raise ``Cancelled``.
+
+    Raises:
+        GalleryError: when there is nothing to add, the gallery is in use, or the disk is full.
+        Cancelled: when ``progress`` asked for it; finished shards are kept.
+    """
+    files = source.files()
+    store = Store(folder)
+    if not store.exists:
+        store.create(folder.name, root=_root(source.folder.resolve(), folder.resolve()))
+    by_key = {encoder_key(encoder): encoder for encoder in encoders}
+    heads = {
+        key: head
+        for key, encoder in by_key.items()
+        if (head := (patch_heads or {}).get(encoder.identity))
+    }
+    try:
+        with store.writing():
+            gallery = Gallery.open(folder)
+            plan = _plan(gallery, files, by_key)
+            heads |= _stored_patch_heads(gallery, by_key)
+            config = config or BuildConfig()
+            work = store.work / _work_name(gallery, by_key, config)
+            writer = ShardWriter(store, work, by_key, patch_heads=heads, config=config)
+            for keys, missing in _missing(gallery, writer.finished(), plan.items, by_key):
+                writer.write(missing, keys, progress)
+            return _finish(gallery, plan, writer, folder=source.folder)
+    except OSError as error:
+        raise GalleryError(
+            f"the gallery could not be written ({error.strerror or error}); it is as it was before"
+        ) from error
+
+
+def remove(folder: Path, ids: Iterable[int]) -> Change:
+    """Take images out of a gallery.
+
+    Raises:
+        GalleryError: when an id is not there, or the gallery is in use or cannot be written.
+    """
+    store = Store(folder)
+    store.header()
+    try:
+        with store.writing():
+            gallery = Gallery.open(folder)
+            gone = set(ids)
+            if unknown := gone - gallery.row_of.keys():
+                raise GalleryError(f"no image of the gallery has the id {min(unknown)}")
+            kept = [record for record in gallery.records if record.id not in gone]
+            _commit(gallery, kept, (), patch_heads={})
+            contents = {record.sha256 for record in kept}
+            for record in gallery.records:
+                if record.sha256 not in contents:
+                    store.thumbnail(record.sha256).unlink(missing_ok=True)
+    except OSError as error:
+        raise GalleryError(
+            f"the gallery could not be written ({error.strerror or error})"
+        ) from error
+    return Change(len(kept), added=0, removed=len(gone))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What an update has to do."""
+
+    new: Mapping[str, str]
+    """Contents of new and changed files by path."""
+    kept: Sequence[ImageRecord]
+    """Records that stay as they are."""
+    items: Sequence[Item]
+    """Every image that the gallery will hold."""
+    unreadable: Sequence[Skipped]
+
+
+def _plan(gallery: Gallery, files: Mapping[str, Path], keys: Iterable[str]) -> _Plan:
+    """Compare the files with the gallery by path and content.
+
+    Raises:
+        GalleryError: when new images would lack an encoder that the gallery holds.
+    """
+    shas, unreadable = hash_files(files)
+    old = {record.path: record.sha256 for record in gallery.records}
+    new = {name: sha for name, sha in shas.items() if old.get(name) != sha}
+    if lacking := [key for key in gallery.encoder_keys if new and key not in keys]:
+        raise GalleryError(
+            f"the gallery also holds features of {', '.join(lacking)}: name those encoders too, so "
+            "that new images get them"
+        )
+    kept = [record for record in gallery.records if record.path not in new]
+    items = [Item(files[name], name, sha) for name, sha in new.items()]
+    items += [
+        Item(files.get(record.path, gallery.root / record.path), record.path, record.sha256)
+        for record in kept
+    ]
+    return _Plan(new, kept, items, unreadable)
+
+
+def _finish(gallery: Gallery, plan: _Plan, writer: ShardWriter, *, folder: Path) -> Change:
+    """Commit what the shards hold, with metadata from beside the images."""
+    shards = writer.finished()
+    read = {record.sha256: record for shard in shards for record in shard.records}
+    read.update({record.sha256: record for record in gallery.records})
+    metadata = read_metadata(folder)
+    readable = [(name, sha) for name, sha in plan.new.items() if sha in read]
+    added = [
+        _described(replace(read[sha], id=number, path=name), metadata.get(name, {}))
+        for number, (name, sha) in enumerate(readable, gallery.header.next_id)
+    ]
+    skipped = (*plan.unreadable, *writer.skipped)
+    if not plan.kept and not added:
+        raise GalleryError(f"{folder.name!r} holds no image that can be read{_first(skipped)}")
+    if shards or added:
+        _commit(gallery, [*plan.kept, *added], shards, patch_heads=writer.patch_heads)
+    removed = len(gallery.records) - len(plan.kept)
+    return Change(len(plan.kept) + len(added), len(added), removed, skipped)
+
+
+def _root(source: Path, folder: Path) -> str:
+    """Where the images lie: relative to the gallery when inside it, so that it can be moved."""
+    return source.relative_to(folder).as_posix() if source.is_relative_to(folder) else str(source)
+
+
+def _missing(
+    gallery: Gallery,
+    shards: Sequence[Shard],
+    items: Sequence[Item],
+    encoders: Mapping[str, Encoder],
+) -> Iterator[tuple[tuple[str, ...], list[Item]]]:
+    """Images that still have to be encoded, each content once, by the encoders they lack."""
+    stored = {record.sha256 for record in gallery.records}
+    have = {(sha, key) for sha in stored for key in gallery.encoder_keys}
+    have |= {(r.sha256, key) for shard in shards for r in shard.records for key in shard.keys}
+    by_keys: dict[tuple[str, ...], dict[str, Item]] = {}
+    for item in items:
+        lacks = tuple(key for key in encoders if (item.sha256, key) not in have)
+        if lacks:
+            by_keys.setdefault(lacks, {}).setdefault(item.sha256, item)
+    for keys, found in by_keys.items():
+        yield keys, list(found.values())
+
+
+def _stored_patch_heads(gallery: Gallery, encoders: Mapping[str, Encoder]) -> dict[str, Head]:
+    heads = {key: gallery.patch_head(encoder) for key, encoder in encoders.items()}
+    return {key: head for key, head in heads.items() if head is not None}
+
+
+def _work_name(gallery: Gallery, encoders: Mapping[str, Encoder], config: BuildConfig) -> str:
+    """Work is taken up again only from the same generation, encoders and settings."""
+    parts = [str(gallery.header.generation), *sorted(encoders), repr(config)]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def _described(record: ImageRecord, fields: Mapping[str, str]) -> ImageRecord:
+    own, extra = split_fields(fields)
+    return replace(record, extra=extra, **own)
+
+
+def _first(skipped: Sequence[Skipped]) -> str:
+    return f"; the first: {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+
+
+def _commit(
+    gallery: Gallery,
+    records: Sequence[ImageRecord],
+    shards: Sequence[Shard],
+    *,
+    patch_heads: Mapping[str, Head],
+) -> None:
+    """Write the next generation: these records and their features, from the old one and shards."""
+    store, header = gallery.store, gallery.header
+    next_id = max([header.next_id, *(record.id + 1 for record in records)])
+    keys = {*gallery.encoder_keys, *(key for shard in shards for key in shard.keys)}
+    shas = [record.sha256 for record in records]
+    with store.next_generation(header, next_id=next_id) as target:
+        for key in sorted(keys):
+            (target / key).mkdir()
+            for array in ("features.npy", "patches.npy"):
+                _gather(_sources(gallery, shards, f"{key}/{array}"), shas, target / key / array)
+            head = patch_heads.get(key) or _patch_head(gallery, key)
+            if head:
+                head.save(target / key / "patch_head")
+        (target / "manifest.parquet").write_bytes(to_parquet(records))
+        write_json(target / "files.json", _digests(target))
+
+
+def _patch_head(gallery: Gallery, key: str) -> Head | None:
+    folder = gallery.folder / key / "patch_head"
+    return Head.load(folder) if folder.exists() else None
+
+
+def _sources(
+    gallery: Gallery, shards: Sequence[Shard], name: str
+) -> list[tuple[list[str], np.ndarray]]:
+    """Every array of that name with the contents that its rows are of."""
+    places = [(gallery.folder, gallery.records), *((s.folder, s.records) for s in shards)]
+    return [
+        ([record.sha256 for record in records], np.load(folder / name, mmap_mode="r"))
+        for folder, records in places
+        if (folder / name).exists()
+    ]
+
+
+def _gather(sources: Sequence[tuple[list[str], np.ndarray]], shas: list[str], path: Path) -> None:
+    """Write one array whose rows are the contents' rows, wherever they come from."""
+    if not sources or not shas:
+        return
+    place = {sha: (s, row) for s, (found, _) in enumerate(sources) for row, sha in enumerate(found)}
+    if lost := sum(sha not in place for sha in shas):
+        raise GalleryError(
+            f"{lost} images of the gallery could not be read again from where they were indexed; "
+            "bring their files back, or remove them from the gallery"
+        )
+    where = np.array([place[sha] for sha in shas])
+    first = sources[0][1]
+    out = np.lib.format.open_memmap(
+        path, mode="w+", dtype=first.dtype, shape=(len(shas), *first.shape[1:])
+    )
+    for s, (_, array) in enumerate(sources):
+        rows = np.flatnonzero(where[:, 0] == s)
+        for block in np.array_split(rows, max(1, len(rows) // 4096)):
+            out[block] = array[where[block, 1]]
+    out.flush()
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a generation, for ``verify``."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

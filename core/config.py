@@ -1,0 +1,158 @@
+"""Frozen settings of every stage; each default is written here once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What is accepted as an image."""
+
+    max_bytes: int = 20_000_000
+    """Size of the encoded file, bytes."""
+    max_pixels: int = 64_000_000
+    """Width times height, pixels; checked before decoding."""
+    max_side: int = 20_000
+    """Longer side, pixels."""
+    min_side: int = 8
+    """Shorter side, pixels."""
+    max_aspect: float = 20.0
+    """Longer side divided by shorter side."""
+
+    def __post_init__(self) -> None:
+        """Refuse limits that admit nothing."""
+        _require(self.max_bytes > 0, f"max_bytes must be positive, got {self.max_bytes}")
+        _require(self.max_pixels > 0, f"max_pixels must be positive, got {self.max_pixels}")
+        _require(0 < self.min_side <= self.max_side, "min_side must be in 1..max_side")
+        _require(self.max_aspect >= 1, f"max_aspect must be at least 1, got {self.max_aspect}")
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """How features become an embedding."""
+
+    kind: Literal["identity", "center", "whiten", "infomax", "logdet"] = "whiten"
+    """The map that is fitted; ``docs/method.md`` says what each one does."""
+    k: int = 512
+    """Embedding dimensions kept at most; fewer where the features or the samples allow fewer."""
+    shrinkage: float = 0.03
+    """Weight alpha of the mean variance in the covariance (1-alpha) C + alpha tr(C)/f I."""
+    per_domain: bool = False
+    """Centre queries by the mean of unpaired synthetic features instead of the gallery's mean."""
+    seed: int = 0
+    """Seed of the subsample."""
+    max_samples: int = 15_000
+    """Rows used by the iterative fit (infomax), drawn at random."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be fitted."""
+        _require(self.k > 0, f"k must be positive, got {self.k}")
+        _require(0 <= self.shrinkage < 1, f"shrinkage must be in [0, 1), got {self.shrinkage}")
+        _require(self.max_samples > 1, f"max_samples must exceed 1, got {self.max_samples}")
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """How candidates are ranked."""
+
+    local_scaling: bool = True
+    """CSLS: 2 cos minus the gallery image's mean cosine to its nearest gallery images."""
+    rerank: bool = True
+    """Re-rank the first candidates by mutually best patches."""
+    neighbours: int = 10
+    """Gallery neighbours k in local scaling."""
+    candidates: int = 200
+    """Candidates that local re-ranking looks at."""
+    rerank_weight: float = 6.0
+    """Weight of the local score beside the global one."""
+
+    def __post_init__(self) -> None:
+        """Refuse empty neighbourhoods."""
+        _require(self.neighbours > 0, f"neighbours must be positive, got {self.neighbours}")
+        _require(self.candidates > 0, f"candidates must be positive, got {self.candidates}")
+        _require(self.rerank_weight >= 0, "rerank_weight must not be negative")
+
+
+@dataclass(frozen=True)
+class GroupConfig:
+    """When two gallery images count as copies of one."""
+
+    max_hash_distance: int = 6
+    """Largest Hamming distance of the 64-bit perceptual hashes."""
+    min_cosine: float = 0.5
+    """Smallest cosine of the embeddings."""
+
+
+@dataclass(frozen=True)
+class NullConfig:
+    """The null distribution: how high an image scores whose source is not in the gallery."""
+
+    queries: int = 500
+    """Gallery images, each scored against the gallery without its own group."""
+    seed: int = 0
+    """Seed of the draw."""
+    prior: float = 0.5
+    """Prior probability that a query has a source in the gallery."""
+
+    def __post_init__(self) -> None:
+        """Refuse priors that decide everything."""
+        _require(self.queries > 0, f"queries must be positive, got {self.queries}")
+        _require(0 < self.prior < 1, f"prior must be in (0, 1), got {self.prior}")
+
+
+@dataclass(frozen=True)
+class ProjectionConfig:
+    """The 2-D map."""
+
+    fit_points: int = 5_000
+    """Points on which UMAP is fitted at most; all others are placed by their neighbours."""
+    neighbours: int = 15
+    """Neighbours in UMAP and in placing."""
+    min_dist: float = 0.1
+    """UMAP's smallest distance between points of the map."""
+    seed: int = 0
+    """Seed of the sample and of UMAP."""
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """How a gallery is built."""
+
+    batch: int = 32
+    """Images per forward pass."""
+    shard: int = 512
+    """Images between two checkpoints of a build."""
+    workers: int = 2
+    """Decoding threads."""
+    thumbnail: int = 256
+    """Longer side of the thumbnails, pixels."""
+    patch_sample: int = 1_000
+    """Images whose patches fit the patch head, where the encoder brings none."""
+
+    def __post_init__(self) -> None:
+        """Refuse empty batches."""
+        for name in ("batch", "shard", "workers", "thumbnail", "patch_sample"):
+            _require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """What the server allows."""
+
+    hosted: bool = False
+    """Public server: no server paths in answers or as input, shipped galleries read-only."""
+    max_upload_bytes: int = 200_000_000
+    """Size of a zip of images, bytes."""
+    max_unpacked_bytes: int = 1_000_000_000
+    """Sum of the unpacked sizes of a zip, bytes."""
+    max_images: int = 2_000
+    """Images in a gallery of one visitor of a hosted server."""
+    session_seconds: int = 3_600
+    """Time without use after which a visitor's uploads and galleries are removed, seconds."""

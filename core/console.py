@@ -1,0 +1,144 @@
+"""What the command line shows: progress and messages on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from core.evaluate import Evaluation
+from core.metrics import Cell
+from core.store import write_json
+from core.values import Answer, Progress, WellspringError
+
+messages = Console(stderr=True)
+results = Console(soft_wrap=True)
+
+
+@contextlib.contextmanager
+def reporting() -> Iterator[Progress]:
+    """A progress callback shown as a bar; errors of ours end the program with status 1."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    try:
+        with Bar(*columns, TimeRemainingColumn(), console=messages, transient=True) as bar:
+            task = bar.add_task("starting", total=None)
+
+            def show(done: int, total: int, what: str) -> None:
+                bar.update(task, completed=done, total=total, description=what)
+
+            yield show
+    except WellspringError as error:
+        messages.print(f"[red]error:[/red] {error}", highlight=False, markup=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        messages.print("stopped; what was finished is kept, and the same command goes on with it")
+        raise typer.Exit(1) from error
+
+
+def print_json(value: object) -> None:
+    """A result for machines, on one stream of its own."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def answer_object(query: str, answer: Answer) -> dict[str, object]:
+    """An answer as the JSON object of ``attribute --json``; docs/cli.md has its schema."""
+    return {
+        "query": query,
+        "answer": answer.sentence,
+        "matches": [
+            {
+                "id": match.image.id,
+                "path": match.image.path,
+                "score": match.score,
+                "cosine": match.cosine,
+                "group": match.group,
+            }
+            for match in answer.matches
+        ],
+        "groups": [
+            {
+                "id": group.id,
+                "members": list(group.members),
+                "best": group.best.image.id,
+                "p_value": group.p_value,
+                "confidence": group.confidence,
+                "influence": group.influence,
+            }
+            for group in answer.groups
+        ],
+        "none": answer.none,
+        "p_value": answer.p_value,
+        "null": answer.null_id,
+        "encoder": answer.encoder,
+        "head": answer.head,
+        "gallery": answer.gallery,
+    }
+
+
+def print_answer(query: str, answer: Answer) -> None:
+    """An answer for people."""
+    results.print(f"[bold]{query}[/bold]  {answer.sentence}", highlight=False)
+    table = Table("rank", "path", "cosine", "score", "p", "confidence", "influence")
+    groups = {group.id: group for group in answer.groups}
+    for rank, match in enumerate(answer.matches, 1):
+        group = groups[match.group]
+        numbers = (f"{match.cosine:.3f}", f"{match.score:.3f}", f"{group.p_value:.3f}")
+        shares = (f"{group.confidence:.0%}", f"{group.influence:.0%}")
+        table.add_row(str(rank), match.image.path, *numbers, *shares)
+    results.print(table)
+
+
+def print_cells(title: str, cells: Sequence[Cell]) -> None:
+    """A results table: one row a source and column, measures across."""
+    measures = list(dict.fromkeys(cell.measure for cell in cells))
+    table = Table("source", "column", "queries (clusters)", *measures, title=title)
+    rows: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        rows.setdefault((cell.source, cell.column), []).append(cell)
+    for (source, column), found in rows.items():
+        count = f"{found[0].interval.queries} ({found[0].interval.clusters})"
+        numbers = [
+            f"{c.interval.mean:.3f} [{c.interval.low:.3f}, {c.interval.high:.3f}]" for c in found
+        ]
+        table.add_row(source, column, count, *numbers)
+    results.print(table)
+
+
+def print_evaluation(found: Evaluation, *, split: str) -> None:
+    """Tables of an evaluation for people."""
+    size = f"{split} pairs, {found.gallery_images} images ranked"
+    print_cells(f"Recall and precision with 95 % intervals; {size}", found.table())
+    if len(found.results) > 1:
+        print_cells(f"Paired differences; {size}", found.differences())
+
+
+def write_evaluation(found: Evaluation, path: Path, *, split: str) -> None:
+    """An evaluation for machines."""
+    value = {
+        "split": split,
+        "gallery_images": found.gallery_images,
+        "table": _cell_objects(found.table()),
+        "differences": _cell_objects(found.differences()),
+        "queries": [
+            {"generated": pair.generated, "source": pair.source, "generator": pair.generator}
+            | {name: values[i].tolist() for name, values in found.results.items()}
+            for i, pair in enumerate(found.pairs)
+        ],
+    }
+    write_json(path, value)
+
+
+def _cell_objects(cells: Sequence[Cell]) -> list[dict[str, object]]:
+    return [
+        {"source": c.source, "column": c.column, "measure": c.measure, **asdict(c.interval)}
+        for c in cells
+    ]

@@ -1,0 +1,91 @@
+"""A folder, a zip, or a Hugging Face image dataset, to one folder of images."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from core.archives import unpack_images
+from core.config import ImageLimits, ServerConfig
+from core.store import new_folder
+from core.values import GalleryError, Progress, no_progress
+
+
+def materialise(source: str, *, into: Path, progress: Progress = no_progress) -> Path:
+    """The folder of images that a source names.
+
+    A folder is itself. A zip or a dataset (``hf:user/name`` or ``hf:folder``, with ``:split`` at the
+    end where it is not ``train``) is written below ``into/images`` once, whole or not at all.
+
+    Raises:
+        GalleryError: when the source is not there or not one of these.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return path
+    target = into / "images"
+    if target.is_dir():
+        return target
+    if source.startswith("hf:"):
+        with new_folder(target) as partial:
+            _write_dataset(source.removeprefix("hf:"), partial, progress)
+    elif path.is_file():
+        limits = ServerConfig()
+        unpack_images(
+            path,
+            target,
+            max_bytes=limits.max_unpacked_bytes,
+            max_images=1_000_000,
+            limits=ImageLimits(),
+        )
+    else:
+        raise GalleryError(
+            f"{source!r} is neither a folder, a zip, nor a dataset named as hf:user/name"
+        )
+    return target
+
+
+def _write_dataset(name: str, folder: Path, progress: Progress) -> None:
+    """Every row's image as a file, its other plain columns as ``metadata.jsonl``."""
+    rows, column = _open_dataset(name)
+    lines: list[str] = []
+    for number, row in enumerate(rows):
+        image = row[column]
+        data = image.get("bytes")
+        if data is None:
+            data = Path(image["path"]).read_bytes()
+        file_name = f"{number:07d}{_extension(data)}"
+        (folder / file_name).write_bytes(data)
+        plain = {k: v for k, v in row.items() if isinstance(v, str | int | float | bool)}
+        lines.append(json.dumps({**plain, "file_name": file_name}, ensure_ascii=False))
+        progress(number + 1, number + 1, "reading the dataset")
+    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _open_dataset(name: str) -> tuple[Iterable[Mapping[str, Any]], str]:
+    """Rows with undecoded images, and the name of the image column."""
+    try:
+        datasets = importlib.import_module("datasets")
+    except ImportError as error:
+        raise GalleryError("image datasets need one more package: pip install datasets") from error
+    base, _, split = name.partition(":")
+    try:
+        if Path(base).is_dir() and (Path(base) / "dataset_info.json").is_file():
+            loaded = datasets.load_from_disk(base)
+        else:
+            loaded = datasets.load_dataset(base, split=split or "train")
+        columns = [key for key, kind in loaded.features.items() if isinstance(kind, datasets.Image)]
+    except Exception as error:  # the library raises whatever its formats and clients raise
+        raise GalleryError(f"the dataset {base!r} cannot be opened: {error}") from error
+    if not columns:
+        raise GalleryError(f"the dataset {base!r} has no column of images")
+    return loaded.cast_column(columns[0], datasets.Image(decode=False)), columns[0]
+
+
+def _extension(data: bytes) -> str:
+    """Extension by the first bytes; what is none of these is refused later, as any broken file."""
+    signs = {b"\x89PNG": ".png", b"RIFF": ".webp", b"GIF8": ".gif", b"BM": ".bmp", b"II*\0": ".tif"}
+    return next((ext for sign, ext in signs.items() if data.startswith(sign)), ".jpg")

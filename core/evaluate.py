@@ -1,0 +1,119 @@
+"""Rank known pairs under encoders and heads: gallery and all exemplars against generated images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from core.build import Source, update
+from core.config import ScoreConfig
+from core.gallery import Embedded, Gallery
+from core.head import Head
+from core.index import neighbours
+from core.metrics import Cell, Pair, differences, measures, read_pairs, table
+from core.scoring import Scorer
+from core.values import Descriptors, Encoder, GalleryError, Progress, no_progress
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Results of known pairs."""
+
+    pairs: tuple[Pair, ...]
+    gallery_images: int
+    """Images ranked for every query: the gallery and all exemplars."""
+    results: Mapping[str, Float[np.ndarray, "q 4"]]
+    """R@1, R@5, R@10 and average precision of every query by column."""
+
+    def table(self) -> list[Cell]:
+        """Means with clustered intervals, by source and overall."""
+        return table(self.pairs, self.results)
+
+    def differences(self) -> list[Cell]:
+        """Paired differences of every two columns."""
+        return differences(self.pairs, self.results)
+
+
+class Bench:
+    """A gallery and the images of a pairs file, encoded once and kept in a cache folder."""
+
+    def __init__(
+        self,
+        pairs: Path,
+        gallery: Path,
+        encoders: Sequence[Encoder],
+        *,
+        cache: Path,
+        patch_heads: Mapping[str, Head],
+        progress: Progress = no_progress,
+    ) -> None:
+        self.folder = pairs.parent
+        self.all_pairs = read_pairs(pairs)
+        if not self.all_pairs:
+            raise GalleryError(f"{pairs.name} lists no pairs")
+        target = gallery
+        if not (gallery / "gallery.json").is_file():
+            target = cache / f"gallery-{_digest(str(gallery.resolve()))}"
+            source = Source(gallery)
+            update(target, source, encoders, patch_heads=patch_heads, progress=progress)
+        self.gallery = Gallery.open(target)
+        names = {name for p in self.all_pairs for name in (*p.exemplars, p.generated)}
+        # The pairs' images get the gallery's patch heads, so the cache is keyed by the gallery too.
+        images = cache / f"pairs-{_digest(f'{pairs.resolve()} {target.resolve()}')}"
+        stored = {encoder.identity: self.gallery.patch_head(encoder) for encoder in encoders}
+        heads = {identity: head for identity, head in stored.items() if head}
+        source = Source(self.folder, tuple(names))
+        update(images, source, encoders, patch_heads=heads, progress=progress)
+        self.images = Gallery.open(images)
+        self.row = {record.path: row for row, record in enumerate(self.images.records)}
+        self.exemplars = sorted({name for pair in self.all_pairs for name in pair.exemplars})
+
+    def run(
+        self,
+        encoder: Encoder,
+        head: Head,
+        *,
+        pairs: Sequence[Pair],
+        score: ScoreConfig,
+        progress: Progress = no_progress,
+    ) -> Float[np.ndarray, "q 4"]:
+        """Measures of every pair under one encoder and one head."""
+        rows = np.array([self.row[name] for name in self.exemplars])
+        features = self.images.features(encoder)
+        own = self.gallery.embedded(encoder, head)
+        added = head(features[rows], role="gallery")
+        embeddings = np.concatenate([own.embeddings, added])
+        near = neighbours(embeddings, k=score.neighbours)
+        everything = Embedded(embeddings, near.hubness, np.arange(len(embeddings)))
+        local = self.images.patches(encoder)
+        scorer = Scorer(everything, self._patches(encoder, local, rows), config=score)
+        place = {name: len(own.embeddings) + i for i, name in enumerate(self.exemplars)}
+        values = np.empty((len(pairs), 4))
+        for done, pair in enumerate(pairs):
+            row = self.row[pair.generated]
+            query = head(features[row : row + 1], role="query")[0]
+            patches = None if local is None else np.asarray(local[row])
+            ranking = scorer.rank(query, patches, k=len(embeddings))
+            values[done] = measures(ranking.rows, np.array([place[e] for e in pair.exemplars]))
+            progress(done + 1, len(pairs), f"ranking with {encoder.name} and {head.name}")
+        return values
+
+    @property
+    def size(self) -> int:
+        """Images ranked for every query."""
+        return len(self.gallery) + len(self.exemplars)
+
+    def _patches(
+        self, encoder: Encoder, local: Descriptors | None, rows: np.ndarray
+    ) -> Descriptors | None:
+        own = self.gallery.patches(encoder)
+        return None if own is None or local is None else np.concatenate([own, local[rows]])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

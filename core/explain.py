@@ -1,0 +1,65 @@
+"""Why a source matched: contributions of dimensions, images that excite one, parts of the cosine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from core.head import Head
+from core.values import Contribution, Role
+
+
+@dataclass(frozen=True)
+class Excitement:
+    """Gallery rows at the two ends of one embedding dimension."""
+
+    most: Integer[np.ndarray, " k"]
+    least: Integer[np.ndarray, " k"]
+
+
+def contributions(
+    query: Float[np.ndarray, " d"], source: Float[np.ndarray, " d"], *, top: int | None = None
+) -> tuple[Contribution, ...]:
+    """Parts q_i s_i of the cosine of two unit embeddings, the largest magnitudes first.
+
+    The parts of all dimensions sum to the cosine.
+    """
+    products = query.astype(np.float64) * source
+    cosine = float(products.sum())
+    order = np.argsort(-np.abs(products), kind="stable")[:top]
+    return tuple(
+        Contribution(int(i), float(products[i]), float(products[i]) / cosine if cosine else 0.0)
+        for i in order
+    )
+
+
+def excitement(embeddings: Float[np.ndarray, "n d"], dimension: int, *, count: int) -> Excitement:
+    """The gallery rows that a dimension is largest and smallest for.
+
+    Raises:
+        ValueError: when there is no such dimension.
+    """
+    if not 0 <= dimension < embeddings.shape[1]:
+        raise ValueError(f"dimension must be in 0..{embeddings.shape[1] - 1}, got {dimension}")
+    order = np.argsort(embeddings[:, dimension], kind="stable")
+    return Excitement(order[::-1][:count], order[:count])
+
+
+def cosine_weights(
+    features: Float[np.ndarray, " f"], other: Float[np.ndarray, " d"], head: Head, *, role: Role
+) -> tuple[Float[np.ndarray, " f"], float]:
+    """The cosine with another unit embedding as a linear function of an image's own features.
+
+    The image's embedding is (x - m) W / |(x - m) W|; with the norm held at this image's value,
+    the cosine is ``features @ weights + constant`` exactly.
+
+    Returns:
+        The weights and the constant.
+    """
+    mean = head.mean_gallery if role == "gallery" else head.mean_query
+    direction = other if head.matrix is None else head.matrix @ other
+    mapped = features - mean if head.matrix is None else (features - mean) @ head.matrix
+    weights = direction / max(float(np.linalg.norm(mapped)), 1e-12)
+    return weights.astype(np.float32), -float(mean @ weights)

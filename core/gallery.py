@@ -1,0 +1,242 @@
+"""One state of a gallery, read-only: its records, its stored features, what heads make of them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from core.config import GroupConfig, HeadConfig, ScoreConfig
+from core.groups import near_duplicate_groups
+from core.head import Head, fit_head
+from core.index import neighbours
+from core.manifest import from_parquet
+from core.store import Header, Store, new_folder
+from core.values import (
+    Descriptors,
+    Encoder,
+    GalleryError,
+    ImageRecord,
+    Progress,
+    no_progress,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Arrays = TypeVar("_Arrays", bound="DataclassInstance")
+
+
+def encoder_key(encoder: Encoder) -> str:
+    """Folder name of everything that an encoder computes: its name and its identity."""
+    return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', encoder.name)[-40:]}@{encoder.identity}"
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A gallery under one encoder and one head: everything that ranking needs."""
+
+    embeddings: Float[np.ndarray, "n d"]
+    """Unit rows, float32, memory-mapped."""
+    hubness: Float[np.ndarray, " n"]
+    """Mean cosine of every image to its nearest others, for local scaling."""
+    groups: Integer[np.ndarray, " n"]
+    """Near-duplicate group of every image: the row of its first member."""
+
+
+class Gallery:
+    """A generation of a gallery, as it was when it was opened."""
+
+    def __init__(
+        self, store: Store, header: Header, records: tuple[ImageRecord, ...], *, read_only: bool
+    ) -> None:
+        self.store = store
+        self.header = header
+        self.records = records
+        self.read_only = read_only
+        self.folder = store.generation(header.generation)
+        self.row_of = {record.id: row for row, record in enumerate(records)}
+
+    @classmethod
+    def open(cls, folder: Path, *, read_only: bool = False) -> Gallery:
+        """Open the current generation; ``read_only`` keeps nothing that is computed from it.
+
+        Raises:
+            GalleryError: when there is no gallery, or what is there is damaged or of another format.
+        """
+        store = Store(folder)
+        header = store.header()
+        while True:
+            try:
+                return cls(store, header, _records(store, header), read_only=read_only)
+            except GalleryError:
+                newer = store.header()  # a writer may have moved on between the two reads
+                if newer.generation == header.generation:
+                    raise
+                header = newer
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """Hash of the ids and the contents of all images, 16 hexadecimal digits."""
+        lines = "\n".join(f"{record.id} {record.sha256}" for record in self.records)
+        return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """The gallery's name."""
+        return self.header.name
+
+    @property
+    def root(self) -> Path:
+        """Folder that the images' paths are relative to."""
+        return self.store.folder / self.header.root
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def encoder_keys(self) -> tuple[str, ...]:
+        """Keys of the encoders whose features are stored."""
+        return tuple(sorted(path.parent.name for path in self.folder.glob("*/features.npy")))
+
+    @property
+    def encoder_names(self) -> tuple[str, ...]:
+        """Names of the encoders whose features are stored."""
+        return tuple(key.rpartition("@")[0] for key in self.encoder_keys)
+
+    def features(self, encoder: Encoder) -> Float[np.ndarray, "n f"]:
+        """Un-headed features of all images, float16, memory-mapped.
+
+        Raises:
+            GalleryError: when the gallery lacks the encoder, or a file is damaged.
+        """
+        array = self._array(encoder, "features.npy")
+        if array.shape != (len(self), encoder.dim):
+            raise GalleryError(
+                f"features of {encoder.name} have shape {array.shape}, "
+                f"expected {(len(self), encoder.dim)}; build the gallery again"
+            )
+        return array
+
+    def patches(self, encoder: Encoder) -> Descriptors | None:
+        """Local descriptors of all images, memory-mapped; ``None`` for encoders without space."""
+        if not (self._encoder_folder(encoder) / "patches.npy").exists():
+            return None
+        array = self._array(encoder, "patches.npy")
+        if len(array) != len(self):
+            raise GalleryError(f"patches of {encoder.name} are damaged; build the gallery again")
+        return array
+
+    def patch_head(self, encoder: Encoder) -> Head | None:
+        """The head of the local descriptors; ``None`` for encoders without space."""
+        folder = self._encoder_folder(encoder) / "patch_head"
+        return Head.load(folder) if folder.exists() else None
+
+    def fit(
+        self,
+        encoder: Encoder,
+        *,
+        config: HeadConfig,
+        synthetic: Float[np.ndarray, "m f"] | None = None,
+        progress: Progress = no_progress,
+    ) -> Head:
+        """A head fitted on this gallery's features; kept, so that the next call only reads it."""
+        settings = json.dumps(asdict(config), sort_keys=True).encode()
+        extra = b"" if synthetic is None else np.ascontiguousarray(synthetic).tobytes()
+        name = hashlib.sha256(settings + extra).hexdigest()[:16]
+        folder = self._encoder_folder(encoder) / "fitted" / f"{config.kind}-{name}"
+        if folder.exists():
+            return Head.load(folder)
+        head = fit_head(
+            self.features(encoder), config=config, synthetic=synthetic, progress=progress
+        )
+        if not self.read_only:
+            with new_folder(folder) as partial:
+                head.save(partial)
+        return head
+
+    def embedded(self, encoder: Encoder, head: Head) -> Embedded:
+        """Embeddings under a head, with hubness and groups; computed once, then read."""
+
+        def compute() -> Embedded:
+            embeddings = head(self.features(encoder), role="gallery")
+            near = neighbours(embeddings, k=ScoreConfig().neighbours)
+            limits = GroupConfig()
+            groups = near_duplicate_groups(
+                embeddings,
+                [record.phash for record in self.records],
+                neighbours=near.rows,
+                max_hash_distance=limits.max_hash_distance,
+                min_cosine=limits.min_cosine,
+            )
+            return Embedded(embeddings, near.hubness, groups)
+
+        return self.derived(encoder, head, "embedded", Embedded, compute=compute)
+
+    def derived(
+        self,
+        encoder: Encoder,
+        head: Head,
+        name: str,
+        kind: type[_Arrays],
+        *,
+        compute: Callable[[], _Arrays],
+    ) -> _Arrays:
+        """Arrays that follow from this generation, encoder and head; kept where that is allowed.
+
+        Args:
+            encoder: the encoder.
+            head: the head.
+            name: names the result and, where it depends on more, what it depends on.
+            kind: a dataclass whose fields are all arrays; each is kept as one file.
+            compute: makes the result when it is not there yet.
+        """
+        folder = self._encoder_folder(encoder) / "heads" / f"{head.name}@{head.identity}" / name
+        names = [field.name for field in fields(kind)]
+        if folder.is_dir():
+            return kind(**{field: load_array(folder / f"{field}.npy") for field in names})
+        value = compute()
+        if not self.read_only:
+            with new_folder(folder) as partial:
+                for field in names:
+                    np.save(partial / f"{field}.npy", getattr(value, field))
+        return value
+
+    def _encoder_folder(self, encoder: Encoder) -> Path:
+        return self.folder / encoder_key(encoder)
+
+    def _array(self, encoder: Encoder, name: str) -> np.ndarray:
+        path = self._encoder_folder(encoder) / name
+        if not path.exists():
+            have = ", ".join(self.encoder_keys) or "none"
+            raise GalleryError(
+                f"gallery {self.name!r} has no features of encoder {encoder.name!r} (it has: "
+                f"{have}); `python -m core index` with --encoder {encoder.name} adds them"
+            )
+        return load_array(path)
+
+
+def _records(store: Store, header: Header) -> tuple[ImageRecord, ...]:
+    if header.generation == 0:
+        return ()
+    return from_parquet(store.generation(header.generation) / "manifest.parquet")
+
+
+def load_array(path: Path) -> np.ndarray:
+    """A stored array, memory-mapped.
+
+    Raises:
+        GalleryError: when the file is missing or damaged.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise GalleryError(f"{path.name} is missing or damaged; build the gallery again") from error

@@ -1,0 +1,101 @@
+"""Near-duplicate groups: which images of a gallery count as copies of one.
+
+Two images are linked when their perceptual hashes are close *and* their embeddings are: a hash
+alone takes all flat images for one, an embedding alone takes two views of one scene for copies.
+Groups are the connected components of the links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float, Integer, UInt64
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+_BLOCK = 1024  # rows, or pairs, compared at once
+
+
+def near_duplicate_groups(
+    embeddings: Float[np.ndarray, "n d"],
+    hashes: Sequence[str],
+    *,
+    neighbours: Integer[np.ndarray, "n k"],
+    max_hash_distance: int,
+    min_cosine: float,
+) -> Integer[np.ndarray, " n"]:
+    """Group of every row, named by the smallest row in it.
+
+    Looked at are the pairs of a row and one of its nearest neighbours, and all pairs of equal hash.
+
+    Args:
+        embeddings: one row per image, of any length; (n, d).
+        hashes: 64-bit perceptual hash of every image, 16 hexadecimal digits.
+        neighbours: rows of the nearest other images of every row, -1 for none; (n, k).
+        max_hash_distance: largest Hamming distance of two copies, bits.
+        min_cosine: smallest cosine of two copies.
+
+    Raises:
+        ValueError: if there is not one hash per row, or a hash is not 16 hexadecimal digits.
+    """
+    bits = _parsed(hashes, n=len(embeddings))
+    norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    unit = embeddings / np.where(norms > 0, norms, 1)
+    near = _neighbour_links(
+        unit, bits, neighbours=neighbours, max_distance=max_hash_distance, min_cosine=min_cosine
+    )
+    return _components(
+        np.concatenate([near, *_equal_hash_links(unit, bits, min_cosine)]), len(bits)
+    )
+
+
+def _neighbour_links(
+    unit: np.ndarray,
+    bits: UInt64[np.ndarray, " n"],
+    *,
+    neighbours: np.ndarray,
+    max_distance: int,
+    min_cosine: float,
+) -> Integer[np.ndarray, "m 2"]:
+    """Pairs of the neighbour table that are close both by hash and by embedding."""
+    rows, columns = np.nonzero(neighbours >= 0)
+    pairs = np.stack([rows, neighbours[rows, columns]], axis=1)
+    pairs = pairs[np.bitwise_count(bits[pairs[:, 0]] ^ bits[pairs[:, 1]]) <= max_distance]
+    cosines = [
+        np.einsum("md,md->m", unit[block[:, 0]], unit[block[:, 1]])
+        for block in (pairs[start : start + _BLOCK] for start in range(0, len(pairs), _BLOCK))
+    ]
+    return pairs[np.concatenate([np.empty(0), *cosines]) >= min_cosine]
+
+
+def _equal_hash_links(
+    unit: np.ndarray, bits: UInt64[np.ndarray, " n"], min_cosine: float
+) -> Iterator[Integer[np.ndarray, "m 2"]]:
+    """Links among images of equal hash, thinned to the components they make block by block.
+
+    The thinning keeps memory linear when thousands of images are equal.
+    """
+    order = np.argsort(bits, kind="stable")
+    for same in np.split(order, np.flatnonzero(np.diff(bits[order])) + 1):
+        for start in range(0, len(same) if len(same) > 1 else 0, _BLOCK):
+            close = unit[same[start : start + _BLOCK]] @ unit[same].T >= min_cosine
+            rows, columns = np.nonzero(close)
+            labels = _components(np.stack([rows + start, columns], axis=1), len(same))
+            yield np.stack([same, same[labels]], axis=1)
+
+
+def _components(pairs: Integer[np.ndarray, "m 2"], n: int) -> Integer[np.ndarray, " n"]:
+    """Connected components of n nodes, each named by its smallest node."""
+    links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    labels = connected_components(links, directed=False)[1]
+    return np.unique(labels, return_index=True)[1][labels]
+
+
+def _parsed(hashes: Sequence[str], *, n: int) -> UInt64[np.ndarray, " n"]:
+    if len(hashes) != n:
+        raise ValueError(f"{n} embeddings need as many hashes, got {len(hashes)}")
+    for value in hashes:
+        if len(value) != 16 or not set(value) <= set("0123456789abcdefABCDEF"):
+            raise ValueError(f"a perceptual hash has 16 hexadecimal digits, got {value!r}")
+    return np.array([int(value, 16) for value in hashes], dtype=np.uint64)

@@ -1,0 +1,325 @@
+"""Centre, whiten and rotate features into an embedding: fit on a stream, then apply.
+
+No labels and no pairs. Whitening each side attains the optimum of CCA when both domains already
+share one basis, which is what contrastive learning gives; the other kinds orient the same
+embedding (``infomax``, ``logdet``) or are controls (``identity``, ``center``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import numpy as np
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+from scipy import linalg
+
+from core.config import HeadConfig
+from core.rotation import haar_rotation, infomax_rotation, zca_rotation
+from core.values import GalleryError, Progress, Role, no_progress
+
+_KINDS = get_args(get_type_hints(HeadConfig)["kind"])
+_CHUNK = 4_096
+"""Rows handled at a time where there may be a million."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A fitted head: unit rows of (x - mean of the role) @ matrix."""
+
+    config: HeadConfig
+    mean_gallery: Float[np.ndarray, " f"]
+    """Subtracted from features of gallery images, float32."""
+    mean_query: Float[np.ndarray, " f"]
+    """Subtracted from features of queries, float32; the gallery's unless ``per_domain``."""
+    matrix: Float[np.ndarray, "f d"] | None = None
+    """Linear map, float32; ``None`` is the identity, without its f x f numbers."""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit together or are not finite float32."""
+        for name, array in self._arrays().items():
+            if array.dtype != np.float32 or not np.isfinite(array).all():
+                raise ValueError(f"{name} of a head must be finite float32, got {array.dtype}")
+            if len(array) != self.mean_gallery.size:
+                raise ValueError(f"{name} has {len(array)} rows, not {self.mean_gallery.size}")
+
+    @property
+    def dim(self) -> int:
+        """Number of embedding dimensions d."""
+        return self.mean_gallery.size if self.matrix is None else self.matrix.shape[1]
+
+    @property
+    def name(self) -> str:
+        """Kind and dimensions, such as ``whiten-512``."""
+        suffix = "-per-domain" if self.config.per_domain else ""
+        return f"{self.config.kind}-{self.dim}{suffix}"
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """Hash of configuration and arrays, 16 hexadecimal digits."""
+        digest = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
+        for name, array in self._arrays().items():
+            digest.update(f"{name}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+    def __call__(
+        self, features: Float[np.ndarray, "b f"], *, role: Role
+    ) -> Float[np.ndarray, "b d"]:
+        """Embed features, unit rows in float32; a row at the mean has no direction and stays zero.
+
+        Raises:
+            ValueError: for features of another width or a row that is not finite.
+        """
+        _check_width(features, self.mean_gallery.size)
+        mean = self.mean_gallery if role == "gallery" else self.mean_query
+        embedding = np.empty((len(features), self.dim), np.float32)
+        for start in range(0, len(features), _CHUNK):
+            with np.errstate(over="ignore", invalid="ignore"):  # found in the norms
+                rows = features[start : start + _CHUNK].astype(np.float32) - mean
+                rows = rows if self.matrix is None else rows @ self.matrix
+                norms = np.linalg.norm(rows, axis=1)
+            _check_finite(norms, first=start)
+            embedding[start : start + _CHUNK] = rows / np.where(norms > 0, norms, 1)[:, None]
+        return embedding
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.safetensors`` and ``head.json``, each whole or not at all.
+
+        Raises:
+            GalleryError: when the folder cannot be written.
+        """
+        arrays = {name: np.ascontiguousarray(array) for name, array in self._arrays().items()}
+        card = {"config": asdict(self.config), "identity": self.identity}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _replace(folder / "head.safetensors", save_arrays(arrays))
+            _replace(folder / "head.json", json.dumps(card, indent=2).encode())
+        except OSError as error:
+            raise GalleryError(f"The head cannot be written: {error.strerror}.") from error
+
+    @classmethod
+    def load(cls, folder: Path) -> Head:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            GalleryError: when a file is missing or damaged, or the two do not belong together.
+        """
+        try:
+            card = json.loads((folder / "head.json").read_bytes())
+            arrays = load_arrays((folder / "head.safetensors").read_bytes())
+            head = cls(config=HeadConfig(**card["config"]), **arrays)
+            intact = head.identity == card["identity"]
+        except OSError as error:
+            raise GalleryError(f"The head cannot be read: {error.strerror}.") from error
+        except (ValueError, TypeError, KeyError, SafetensorError) as error:
+            raise GalleryError(f"The head is damaged ({error}); fit it again.") from error
+        if not intact:
+            raise GalleryError("The head is damaged (its identity differs); fit it again.")
+        return head
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        named = {"mean_gallery": self.mean_gallery, "mean_query": self.mean_query}
+        return named if self.matrix is None else {**named, "matrix": self.matrix}
+
+
+class _Moments:
+    """Running mean and, where asked for, scatter matrix of rows."""
+
+    def __init__(self, dim: int, *, scatter: bool) -> None:
+        self.count = 0
+        self.mean = np.zeros(dim)
+        self.scatter = np.zeros((dim, dim)) if scatter else None
+
+    def add(self, rows: Float[np.ndarray, "n f"]) -> None:
+        """Merge float64 rows (Chan, Golub & LeVeque 1979), their mean's shift as one more row."""
+        delta = rows.mean(axis=0) - self.mean
+        total = self.count + len(rows)
+        if self.scatter is not None:
+            shift = delta * np.sqrt(self.count * len(rows) / total)
+            centred = np.vstack([rows - (self.mean + delta), shift])
+            self.scatter += centred.T @ centred
+        self.mean += delta * (len(rows) / total)
+        self.count = total
+
+
+class _Sample:
+    """Uniform sample of a stream: the rows that drew the smallest keys, however it is batched."""
+
+    def __init__(self, dim: int, *, size: int, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+        self._keys = np.full(size, np.inf)  # inf: a free place
+        self._rows = np.empty((size, dim), np.float32)
+
+    def add(self, rows: Float[np.ndarray, "n f"]) -> None:
+        """Offer rows; one of a small key takes the place of a row of a larger one."""
+        size = len(self._keys)
+        keys = np.concatenate([self._keys, self._random.random(len(rows))])
+        kept = np.argsort(keys, kind="stable")[:size]
+        entering, places = kept[kept >= size], np.setdiff1d(np.arange(size), kept)
+        self._rows[places] = rows[entering - size]
+        self._keys[places] = keys[entering]
+
+    @property
+    def rows(self) -> Float[np.ndarray, "n f"]:
+        """The sample, float32, in an order that does not depend on the batches."""
+        return self._rows[np.argsort(self._keys)[: np.isfinite(self._keys).sum()]]
+
+
+class HeadFitter:
+    """Collects statistics of features batch by batch, then solves for the head."""
+
+    def __init__(self, config: HeadConfig, dim: int) -> None:
+        if config.kind not in _KINDS:
+            raise ValueError(f"kind must be one of {', '.join(_KINDS)}, got {config.kind!r}")
+        if config.kind == "identity" and config.per_domain:
+            raise ValueError(
+                "per_domain has no use with the kind 'identity', which centres nothing"
+            )
+        self._config, self._dim = config, dim
+        self._real = _Moments(dim, scatter=config.kind not in ("identity", "center"))
+        self._synthetic = _Moments(dim, scatter=False)
+        self._sample: _Sample | None = None
+        if config.kind == "infomax":
+            self._sample = _Sample(dim, size=config.max_samples, seed=config.seed)
+
+    def update(self, features: Float[np.ndarray, "n f"], *, synthetic: bool = False) -> None:
+        """Take in a batch of gallery features, or of unpaired synthetic ones.
+
+        Of the synthetic features only the mean is used, and only with ``per_domain``.
+
+        Raises:
+            ValueError: for features of another width or a row that is not finite, which is named
+                by its number among all rows of its kind so far.
+        """
+        _check_width(features, self._dim)
+        if len(features) == 0:
+            return
+        moments = self._synthetic if synthetic else self._real
+        rows = features.astype(np.float64)
+        _check_finite(rows, first=moments.count)
+        moments.add(rows)
+        if self._sample is not None and not synthetic:
+            self._sample.add(rows)
+
+    def finish(self, *, progress: Progress = no_progress) -> Head:
+        """Solve for the head.
+
+        Raises:
+            GalleryError: when there are too few different images to fit the kind.
+            Cancelled: when ``progress`` raises it.
+        """
+        if self._config.kind == "identity":
+            zeros = np.zeros(self._dim, np.float32)
+            return Head(self._config, zeros, zeros)
+        gallery = self._mean(self._real, "gallery")
+        query = self._mean(self._synthetic, "synthetic") if self._config.per_domain else gallery
+        matrix = None if self._config.kind == "center" else self._matrix(progress)
+        return Head(self._config, gallery, query, matrix)
+
+    def _mean(self, moments: _Moments, what: str) -> Float[np.ndarray, " f"]:
+        if moments.count < 2:
+            raise GalleryError(
+                f"A head of kind '{self._config.kind}' needs at least 2 {what} images, "
+                f"got {moments.count}."
+            )
+        return moments.mean.astype(np.float32)
+
+    def _matrix(self, progress: Progress) -> Float[np.ndarray, "f d"]:
+        progress(0, 1, "Whitening")
+        assert self._real.scatter is not None
+        basis, scales = whitening(
+            self._real.scatter / self._real.count,
+            k=min(self._config.k, self._real.count - 1),
+            shrinkage=self._config.shrinkage,
+        )
+        progress(1, 1, "Whitening")
+        matrix = basis * scales
+        if self._config.kind == "logdet":
+            matrix = matrix @ zca_rotation(basis)
+        if self._sample is not None:
+            rows = (self._sample.rows - self._real.mean.astype(np.float32)) @ matrix.astype("f4")
+            matrix = matrix @ infomax_rotation(rows.astype(np.float64), progress=progress)
+        return matrix.astype(np.float32)
+
+
+def whitening(
+    covariance: Float[np.ndarray, "f f"], *, k: int, shrinkage: float
+) -> tuple[Float[np.ndarray, "f d"], Float[np.ndarray, " d"]]:
+    """Orthonormal basis V and scales s, for which x @ (V * s) is white under the shrunk covariance.
+
+    PCA whitening, largest variance first, of (1 - a) C + a tr(C)/f I (Ledoit & Wolf 2004, with a
+    fixed a). Directions in which the data do not vary are dropped, so d <= min(k, f, rank of C).
+
+    Raises:
+        GalleryError: when the covariance is zero.
+    """
+    f = len(covariance)
+    values, vectors = linalg.eigh(covariance, subset_by_index=(max(f - k, 0), f - 1))
+    varying = values > max(values[-1] * f * np.finfo(np.float64).eps, np.finfo(np.float64).tiny)
+    if not varying.any():
+        raise GalleryError("A whitening head needs at least 2 different images; all are the same.")
+    values, vectors = values[varying][::-1], vectors[:, varying][:, ::-1]
+    largest = np.abs(vectors).argmax(axis=0)
+    vectors = vectors * np.sign(vectors[largest, np.arange(len(values))])  # one sign everywhere
+    shrunk = (1 - shrinkage) * values + shrinkage * np.trace(covariance) / f
+    return vectors, 1 / np.sqrt(shrunk)
+
+
+def fit_head(
+    features: Float[np.ndarray, "n f"],
+    *,
+    config: HeadConfig,
+    synthetic: Float[np.ndarray, "m f"] | None = None,
+    progress: Progress = no_progress,
+) -> Head:
+    """Fit a head to arrays, which may be memory-mapped float16; see :class:`HeadFitter`.
+
+    Raises:
+        ValueError, GalleryError, Cancelled: as :class:`HeadFitter`.
+    """
+    fitter = HeadFitter(config, features.shape[1])
+    for start in range(0, len(features), _CHUNK):
+        progress(start, len(features), "Reading features")
+        fitter.update(features[start : start + _CHUNK])
+    if synthetic is not None:
+        for start in range(0, len(synthetic), _CHUNK):
+            fitter.update(synthetic[start : start + _CHUNK], synthetic=True)
+    return fitter.finish(progress=progress)
+
+
+def random_rotation(head: Head, *, seed: int) -> Head:
+    """The same head in random axes: equal cosines, meaningless single dimensions. A control."""
+    matrix = np.eye(head.dim) if head.matrix is None else head.matrix
+    rotated = (matrix @ haar_rotation(head.dim, seed=seed)).astype(np.float32)
+    return dataclasses.replace(head, matrix=rotated)
+
+
+def _check_width(features: np.ndarray, width: int) -> None:
+    if features.ndim != 2 or features.shape[1] != width:
+        raise ValueError(f"features must have the shape (n, {width}), got {features.shape}")
+
+
+def _check_finite(values: np.ndarray, *, first: int) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        row = first + np.argwhere(~finite)[0, 0]
+        raise ValueError(f"features of row {row} are not finite or too large")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,71 @@
+"""Two-stage ranking: the global embedding finds candidates, local descriptors re-rank the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int8, Integer
+
+from core.config import ScoreConfig
+from core.correspond import local_scores
+from core.gallery import Embedded
+from core.index import Index
+from core.values import Descriptors
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Gallery rows, best first."""
+
+    rows: Integer[np.ndarray, " k"]
+    scores: Float[np.ndarray, " k"]
+    """What ranks: cosine or 2 cosine - hubness, plus the weighted local score where used."""
+    cosines: Float[np.ndarray, " k"]
+
+
+class Scorer:
+    """Ranks a gallery's images for queries; safe to use from several threads."""
+
+    def __init__(
+        self, embedded: Embedded, patches: Descriptors | None, *, config: ScoreConfig
+    ) -> None:
+        self.config = config
+        self.patches = patches if config.rerank else None
+        rows = np.arange(len(embedded.embeddings))
+        hubness = embedded.hubness if config.local_scaling else None
+        self.index = Index.build(embedded.embeddings, rows, hubness=hubness)
+
+    def rank(
+        self,
+        query: Float[np.ndarray, " d"],
+        patches: Int8[np.ndarray, "p l"] | None = None,
+        *,
+        k: int,
+        without: Integer[np.ndarray, " m"] | None = None,
+    ) -> Ranking:
+        """The k best rows for a query.
+
+        Args:
+            query: unit embedding.
+            patches: the query's local descriptors; without them there is no re-ranking.
+            k: rows wanted; fewer come back from a smaller gallery.
+            without: rows left out, as if they were not in the gallery.
+        """
+        left_out = np.empty(0, np.int64) if without is None else without
+        depth = min(max(k, self.config.candidates) + len(left_out), len(self.index))
+        if depth == 0:
+            empty = np.empty(0, np.float32)
+            return Ranking(np.empty(0, np.int64), empty, empty)
+        hits = self.index.search(query[None], k=depth)
+        stay = (hits.ids[0] >= 0) & ~np.isin(hits.ids[0], left_out)
+        rows, scores, cosines = hits.ids[0][stay], hits.scores[0][stay], hits.cosines[0][stay]
+        if patches is not None and self.patches is not None and len(rows):
+            first = rows[: self.config.candidates]
+            local = local_scores(patches, np.ascontiguousarray(self.patches[first]))
+            scores = scores.astype(np.float64)
+            scores[: len(first)] += self.config.rerank_weight * local
+            order = np.argsort(-scores[: len(first)], kind="stable")
+            for array in (rows, scores, cosines):
+                array[: len(first)] = array[: len(first)][order]
+        return Ranking(rows[:k], scores[:k].astype(np.float32), cosines[:k])

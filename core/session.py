@@ -1,0 +1,224 @@
+"""The facade that app, API and command line call: names in, answers out, everything cached."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from PIL import Image
+
+from core.backbones import specs
+from core.baselines import BASELINES
+from core.config import HeadConfig, ImageLimits, ScoreConfig, ServerConfig
+from core.encoder import load_encoder, shipped_heads
+from core.gallery import Gallery, encoder_key
+from core.head import Head
+from core.images import open_image
+from core.values import (
+    Answer,
+    Encoder,
+    EncoderError,
+    Explanation,
+    GalleryError,
+    ImageRecord,
+    Progress,
+    no_progress,
+)
+from core.visitors import Visitors
+from core.workspace import Workspace
+
+EMBEDDED = Path(__file__).parents[1] / "assets" / "gallery"
+"""The gallery that comes with the program."""
+
+DEFAULT_ENCODER = "moco"
+"""The encoder used where none is named."""
+
+_KINDS: dict[str, HeadConfig] = {
+    kind: HeadConfig(kind=kind) for kind in get_args(get_type_hints(HeadConfig)["kind"])
+}
+_HEADS = ("default", *_KINDS)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to answer with; the defaults are the program's."""
+
+    encoder: str = DEFAULT_ENCODER
+    """Name of an encoder, or the folder of one of our training."""
+    head: str = "default"
+    """``default`` (the encoder's own, else fitted), a kind to fit on the gallery, or a folder."""
+    gallery: str = "embedded"
+    """``embedded``, the name of a visitor's gallery, or, when not hosted, a folder."""
+    score: ScoreConfig = field(default_factory=ScoreConfig)
+    """How candidates are ranked."""
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """One encoder that can be chosen."""
+
+    name: str
+    title: str
+    method: str
+    kind: Literal["bundled", "hub", "upstream", "baseline"]
+    licence: str
+    needs_network: bool
+
+
+def encoder_infos() -> tuple[EncoderInfo, ...]:
+    """All encoders by name, those that work offline first."""
+    networks = [
+        EncoderInfo(s.name, s.title, s.method, s.kind, s.licence, s.needs_network) for s in specs()
+    ]
+    plain = [
+        EncoderInfo(name, f"Baseline: {name}", "baseline", "baseline", "Apache-2.0", False)
+        for name in BASELINES
+    ]
+    return tuple(sorted([*networks, *plain], key=lambda info: info.needs_network))
+
+
+def choose_head(
+    gallery: Gallery, encoder: Encoder, spec: str, *, progress: Progress = no_progress
+) -> Head:
+    """The head that a specification names: see :class:`Choice`.
+
+    Raises:
+        GalleryError: when it is neither a kind nor a folder with a head that fits the encoder.
+    """
+    if spec == "default":
+        shipped = shipped_heads(encoder.name).embedding
+        if shipped is not None:
+            return shipped
+        spec = "identity" if encoder.name in BASELINES else HeadConfig().kind
+    if spec in _KINDS:
+        return gallery.fit(encoder, config=_KINDS[spec], progress=progress)
+    if not Path(spec).is_dir():
+        raise GalleryError(
+            f"{spec!r} is neither a folder with a head nor any of: {', '.join(_HEADS)}"
+        )
+    head = Head.load(Path(spec))
+    if head.mean_gallery.size != encoder.dim:
+        raise GalleryError(
+            f"the head takes {head.mean_gallery.size} features, {encoder.name} gives {encoder.dim}"
+        )
+    return head
+
+
+class Session:
+    """Opens each encoder, gallery and workspace once and hands it to every thread."""
+
+    def __init__(self, *, server: ServerConfig | None = None, device: str = "cpu") -> None:
+        self.server = server or ServerConfig()
+        self.device = device
+        self.visitors = Visitors(self.server)
+        self._made: dict[Hashable, Any] = {}
+        self._locks: dict[Hashable, threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def encoder(self, name: str) -> Encoder:
+        """An encoder by name; folders only when not hosted.
+
+        Raises:
+            EncoderError: when it cannot be had.
+        """
+        if self.server.hosted and name not in {info.name for info in encoder_infos()}:
+            raise EncoderError(f"no encoder is called {name!r}")
+        return self._once(("encoder", name), lambda: load_encoder(name, device=self.device))
+
+    def gallery(self, name: str = "embedded", *, visitor: str = "") -> Gallery:
+        """A gallery by name, in its current generation.
+
+        Raises:
+            GalleryError: when there is none of that name for this visitor.
+        """
+        if name == "embedded":
+            return self._once("embedded", lambda: Gallery.open(EMBEDDED, read_only=True))
+        if self.server.hosted:
+            return Gallery.open(self.visitors.gallery(visitor, name))
+        return Gallery.open(Path(name))
+
+    def workspace(
+        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
+    ) -> Workspace:
+        """A gallery under an encoder and a head; kept until the gallery changes."""
+        gallery = self.gallery(choice.gallery, visitor=visitor)
+        if self.server.hosted and choice.head not in _HEADS:
+            raise GalleryError(f"no head is called {choice.head!r}")
+        encoder = self.encoder(choice.encoder)
+        self._require(gallery, encoder)
+
+        def make() -> Workspace:
+            head = choose_head(gallery, encoder, choice.head, progress=progress)
+            return Workspace(gallery, encoder, head, score=choice.score, progress=progress)
+
+        return self._once((visitor, choice, str(gallery.folder), gallery.identity), make)
+
+    def attribute(
+        self,
+        image: Image.Image | bytes | str | Path,
+        choice: Choice | None = None,
+        *,
+        top: int = 24,
+        visitor: str = "",
+        progress: Progress = no_progress,
+    ) -> Answer:
+        """The candidate sources of an image.
+
+        Raises:
+            ImageError: when the image cannot be taken.
+            EncoderError: when the encoder cannot be had.
+            GalleryError: when the gallery cannot be used.
+        """
+        workspace = self.workspace(choice or Choice(), visitor=visitor, progress=progress)
+        return workspace.attribute(workspace.query(self.image(image)), top=top)
+
+    def explain(
+        self,
+        image: Image.Image | bytes | str | Path,
+        image_id: int,
+        choice: Choice | None = None,
+        *,
+        visitor: str = "",
+        top: int = 24,
+    ) -> Explanation:
+        """Why a gallery image matches an image; errors as in :meth:`attribute`."""
+        workspace = self.workspace(choice or Choice(), visitor=visitor)
+        pixels = self.image(image)
+        query = workspace.query(pixels)
+        source = self.source_image(workspace.gallery, image_id)
+        return workspace.explain(query, image_id, images=(pixels, source), top=top)
+
+    def source_image(self, gallery: Gallery, image_id: int) -> Image.Image:
+        """Pixels of a gallery image; its thumbnail where the original is gone."""
+        if image_id not in gallery.row_of:
+            raise GalleryError(f"no image of the gallery has the id {image_id}")
+        record = gallery.records[gallery.row_of[image_id]]
+        original = gallery.root / record.path
+        path = original if original.is_file() else gallery.store.thumbnail(record.sha256)
+        return open_image(path, limits=ImageLimits())
+
+    def thumbnails(self, gallery: Gallery, records: Sequence[ImageRecord]) -> list[Path]:
+        """Thumbnail files of gallery images."""
+        return [gallery.store.thumbnail(record.sha256) for record in records]
+
+    @staticmethod
+    def image(source: Image.Image | bytes | str | Path) -> Image.Image:
+        """A query's pixels: checked, upright, RGB."""
+        return open_image(source, limits=ImageLimits())
+
+    @staticmethod
+    def _require(gallery: Gallery, encoder: Encoder) -> None:
+        if encoder_key(encoder) not in gallery.encoder_keys:
+            gallery.features(encoder)  # raises, saying which encoders there are
+
+    def _once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives, made by the first thread that asks; others wait for it."""
+        with self._guard:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._made:
+                self._made[key] = make()
+            return self._made[key]

@@ -1,0 +1,231 @@
+"""Reading and encoding images in shards: each is written whole, so that a killed build resumes."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from core.config import BuildConfig, HeadConfig, ImageLimits
+from core.correspond import quantize
+from core.head import Head, fit_head
+from core.images import LoadedImage, decode_ahead, perceptual_hash, thumbnail
+from core.manifest import from_parquet, to_parquet
+from core.store import Store, new_folder, write_bytes
+from core.values import Descriptors, Encoder, GalleryError, ImageRecord, Progress
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+PATCH_HEAD = HeadConfig(kind="whiten", k=64, shrinkage=0.03)
+"""How the head of local descriptors is fitted where an encoder brings none."""
+
+_PATCHES_PER_IMAGE = 50  # of the sample that fits a patch head
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image to read: its file, its path in the gallery, the hash of its bytes."""
+
+    path: Path
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Records and features of some images, aligned; ``keys`` are the encoders applied."""
+
+    folder: Path
+    records: tuple[ImageRecord, ...]
+    keys: tuple[str, ...]
+
+    @classmethod
+    def open(cls, folder: Path) -> Shard:
+        """Read a finished shard's records; its arrays stay on disk."""
+        keys = tuple(sorted(path.parent.name for path in folder.glob("*/features.npy")))
+        return cls(folder, from_parquet(folder / "manifest.parquet"), keys)
+
+
+def describe_patches(patches: Float[np.ndarray, "b p c"], head: Head) -> Descriptors:
+    """Local descriptors of patch features: through the patch head, to unit length, to int8."""
+    flat = head(patches.reshape(-1, patches.shape[-1]), role="gallery")
+    return quantize(flat.reshape(*patches.shape[:2], -1))
+
+
+class ShardWriter:
+    """Encodes items under encoders into the shards of one folder."""
+
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        encoders: Mapping[str, Encoder],
+        *,
+        patch_heads: Mapping[str, Head],
+        config: BuildConfig,
+    ) -> None:
+        self.store, self.folder, self.encoders, self.config = store, folder, encoders, config
+        self.patch_heads = dict(patch_heads)
+        self.skipped: list[Skipped] = []
+        for saved in folder.glob("patch_heads/*"):
+            self.patch_heads[saved.name] = Head.load(saved)
+
+    def finished(self) -> list[Shard]:
+        """Shards that are already there, an earlier call's included."""
+        return [Shard.open(path) for path in sorted(self.folder.glob("shard-*"))]
+
+    def write(self, items: Sequence[Item], keys: Sequence[str], progress: Progress) -> None:
+        """Read every item once and encode it under the encoders of the given keys.
+
+        Raises:
+            Cancelled: when ``progress`` asked for it; whole shards are kept.
+            GalleryError: when an encoder gives values that are not finite.
+        """
+        for key in keys:
+            self._settle_patch_head(key, items, progress)
+        first = len(self.finished())
+        size = self.config.shard
+        for number, start in enumerate(range(0, len(items), size), first):
+            with new_folder(self.folder / f"shard-{number:06d}") as partial:
+                for done in self._fill(partial, items[start : start + size], keys):
+                    progress(start + done, len(items), "reading and encoding images")
+
+    def _fill(self, folder: Path, items: Sequence[Item], keys: Sequence[str]) -> Iterator[int]:
+        """Write one shard, yielding the number of images done so far."""
+        records: list[ImageRecord] = []
+        outputs: dict[str, list[tuple[np.ndarray, np.ndarray | None]]] = {key: [] for key in keys}
+        pending: list[Future[None]] = []
+        with ThreadPoolExecutor(1) as pool:
+            for batch in _batches(self._decoded(items), self.config.batch):
+                pending += [pool.submit(self._keep_thumbnail, *pair) for pair in batch]
+                records += [_record(item, loaded) for item, loaded in batch]
+                images = [loaded.image for _, loaded in batch]
+                for key in keys:
+                    outputs[key].append(self._encode(key, images))
+                yield len(records)
+            for done in pending:
+                done.result()
+        for key, parts in outputs.items():
+            _save_arrays(folder / key, parts)
+        (folder / "manifest.parquet").write_bytes(to_parquet(records))
+
+    def _decoded(self, items: Sequence[Item]) -> Iterator[tuple[Item, LoadedImage]]:
+        loads = decode_ahead(
+            [item.path for item in items],
+            limits=ImageLimits(),
+            workers=self.config.workers,
+            fit=self.config.thumbnail,
+        )
+        for item, (_, loaded) in zip(items, loads, strict=True):
+            if isinstance(loaded, LoadedImage) and loaded.sha256 == item.sha256:
+                yield item, loaded
+                continue
+            changed = isinstance(loaded, LoadedImage)
+            reason = "it changed while it was being read" if changed else str(loaded)
+            self.skipped.append(Skipped(item.name, reason))
+            logger.warning("left out %s: %s", item.name, reason)
+
+    def _encode(
+        self, key: str, images: Sequence[Image.Image]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        encoded = self.encoders[key].encode(images)
+        features = encoded.features.astype(np.float16)
+        if not np.isfinite(features).all():
+            raise GalleryError(f"encoder {key} gave values that are not finite in float16")
+        if encoded.patches is None:
+            return features, None
+        return features, describe_patches(encoded.patches, self.patch_heads[key])
+
+    def _settle_patch_head(self, key: str, items: Sequence[Item], progress: Progress) -> None:
+        """Have the encoder's patch head beside the shards before the first of them is written."""
+        if key not in self.patch_heads:
+            head = self._fit_patch_head(self.encoders[key], items, progress)
+            if head is None:
+                return
+            self.patch_heads[key] = head
+        self.patch_heads[key].save(self.folder / "patch_heads" / key)
+
+    def _fit_patch_head(
+        self, encoder: Encoder, items: Sequence[Item], progress: Progress
+    ) -> Head | None:
+        """Fit on patches of a sample of the items; ``None`` for an encoder without space."""
+        count = min(self.config.patch_sample, len(items))
+        rng = np.random.default_rng(0)
+        chosen = [items[i] for i in sorted(rng.choice(len(items), count, replace=False))]
+        rows: list[np.ndarray] = []
+        done = 0
+        for batch in _batches(self._decoded(chosen), self.config.batch):
+            patches = encoder.encode([loaded.image for _, loaded in batch]).patches
+            if patches is None:
+                return None
+            kept = rng.permutation(patches.shape[1])[:_PATCHES_PER_IMAGE]
+            rows.append(patches[:, kept].reshape(-1, patches.shape[-1]))
+            done += len(batch)
+            progress(done, count, "sampling local descriptors")
+        self.skipped.clear()  # what was left out here is met again in the shards
+        return fit_head(np.concatenate(rows), config=PATCH_HEAD) if rows else None
+
+    def _keep_thumbnail(self, item: Item, loaded: LoadedImage) -> None:
+        path = self.store.thumbnail(item.sha256)
+        if not path.exists():
+            write_bytes(path, thumbnail(loaded.image, side=self.config.thumbnail))
+
+
+def hash_files(paths: Mapping[str, Path]) -> tuple[dict[str, str], list[Skipped]]:
+    """SHA-256 of every file by name, and the files that cannot be read."""
+    hashes: dict[str, str] = {}
+    skipped: list[Skipped] = []
+    for name, path in paths.items():
+        try:
+            with path.open("rb") as file:
+                hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            skipped.append(Skipped(name, error.strerror or "cannot be read"))
+    return hashes, skipped
+
+
+def _record(item: Item, loaded: LoadedImage) -> ImageRecord:
+    """The image's record, without an id or metadata yet."""
+    return ImageRecord(
+        id=-1,
+        path=item.name,
+        sha256=item.sha256,
+        phash=perceptual_hash(loaded.image),
+        width=loaded.width,
+        height=loaded.height,
+    )
+
+
+def _save_arrays(folder: Path, parts: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> None:
+    if not parts:
+        return
+    folder.mkdir()
+    np.save(folder / "features.npy", np.concatenate([features for features, _ in parts]))
+    patches = [part for _, part in parts if part is not None]
+    if patches:
+        np.save(folder / "patches.npy", np.concatenate(patches))
+
+
+def _batches(values: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    iterator = iter(values)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch

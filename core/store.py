@@ -1,0 +1,185 @@
+"""A folder that changes in whole generations: writers commit or leave nothing, readers see one.
+
+Layout::
+
+    gallery.json            format, name, current generation; the only file that is ever replaced
+    generations/<number>/   everything of one state; never changed, only added to
+    thumbnails/<aa>/<sha>.webp
+    work/                   what an unfinished build has done so far
+    lock                    held by the one writer
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.values import GalleryError
+
+FORMAT = 1
+"""Version of the layout; raised with every change that older code would misread."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What ``gallery.json`` holds."""
+
+    name: str
+    root: str
+    """Folder that the images' paths are relative to; relative itself when inside the gallery."""
+    generation: int = 0
+    next_id: int = 0
+    """The id that the next new image gets; ids are never used again."""
+    format: int = FORMAT
+
+
+class Store:
+    """One gallery's folder: its header, its generations, its lock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def create(self, name: str, *, root: str) -> Header:
+        """Make an empty store.
+
+        Raises:
+            GalleryError: when the folder already holds something else.
+        """
+        inside = Path(root).parts[:1]  # the images may already lie in the gallery's own folder
+        if self.folder.exists() and any(p.name not in inside for p in self.folder.iterdir()):
+            raise GalleryError(
+                f"{self.folder.name} is not empty and not a gallery; name another folder"
+            )
+        try:
+            (self.folder / "generations" / "0").mkdir(parents=True)
+            header = Header(name, root)
+            self._write_header(header)
+        except OSError as error:
+            raise GalleryError(f"cannot create the gallery: {error.strerror}") from error
+        return header
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a store."""
+        return (self.folder / "gallery.json").is_file()
+
+    def header(self) -> Header:
+        """The current header.
+
+        Raises:
+            GalleryError: when there is no gallery, or a damaged one, or one of another format.
+        """
+        try:
+            raw = json.loads((self.folder / "gallery.json").read_text(encoding="utf-8"))
+            found = raw["format"]
+            if found == FORMAT:
+                return Header(**raw)
+        except FileNotFoundError as error:
+            raise GalleryError(
+                f"{self.folder.name} is not a gallery: it has no gallery.json"
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise GalleryError(f"gallery.json of {self.folder.name} is damaged") from error
+        raise GalleryError(
+            f"{self.folder.name} has gallery format {found}, this version reads {FORMAT}; "
+            "build the gallery again from its images"
+        )
+
+    def generation(self, number: int) -> Path:
+        """Folder of a generation."""
+        return self.folder / "generations" / str(number)
+
+    @property
+    def work(self) -> Path:
+        """Folder of an unfinished build."""
+        return self.folder / "work"
+
+    def thumbnail(self, sha256: str) -> Path:
+        """Where the thumbnail of an image lies."""
+        return self.folder / "thumbnails" / sha256[:2] / f"{sha256}.webp"
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the lock of the one writer; it falls with the process.
+
+        Raises:
+            GalleryError: when another process or thread is writing.
+        """
+        lock = FileLock(self.folder / "lock", timeout=0, is_singleton=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise GalleryError(f"{self.folder.name} is being changed by another process") from error
+        except OSError as error:
+            raise GalleryError(f"{self.folder.name} cannot be written: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextlib.contextmanager
+    def next_generation(self, header: Header, *, next_id: int) -> Iterator[Path]:
+        """A folder to fill; when the block ends well it becomes the current generation.
+
+        Whatever goes wrong inside, a full disk included, leaves the current one as it is.
+        """
+        number = header.generation + 1
+        target = self.generation(number)
+        shutil.rmtree(target, ignore_errors=True)  # of a writer that was killed before it committed
+        target.mkdir(parents=True)
+        try:
+            yield target
+            self._write_header(replace(header, generation=number, next_id=next_id))
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+        shutil.rmtree(self.generation(header.generation), ignore_errors=True)
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def _write_header(self, header: Header) -> None:
+        write_json(self.folder / "gallery.json", asdict(header))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write a mapping as JSON, whole or not at all."""
+    write_bytes(path, json.dumps(value, indent=2, ensure_ascii=False).encode())
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder to fill that becomes ``path`` when the block ends well.
+
+    Where another writer made the same folder first, theirs stays: what a name holds is fixed by
+    its content's identity.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    partial.mkdir()
+    try:
+        yield partial
+        with contextlib.suppress(OSError):
+            partial.replace(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Self-supervised training of the bundled encoders: no labels, no pairs."""

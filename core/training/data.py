@@ -1,0 +1,57 @@
+"""Folders of images to one packed array of squares, kept whole on the training device."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from core.config import ImageLimits
+from core.images import LoadedImage, decode_ahead, list_images
+from core.values import Progress, no_progress
+
+logger = logging.getLogger(__name__)
+
+
+def pack(
+    folders: Sequence[Path], *, size: int, cache: Path, progress: Progress = no_progress
+) -> UInt8[np.ndarray, "n 3 size size"]:
+    """All images below the folders, squeezed to squares as the encoder sees them, memory-mapped.
+
+    Args:
+        folders: searched in their order; images that cannot be read are left out and logged.
+        size: side of the squares, pixels.
+        cache: folder for the packed file, named by the list of files and the size.
+        progress: called after every image.
+
+    Raises:
+        ValueError: when no image is found.
+    """
+    paths = [path for folder in folders for path in list_images(folder)]
+    if not paths:
+        raise ValueError(f"no image below {', '.join(map(str, folders))}")
+    key = hashlib.sha256("\n".join([str(size), *map(str, paths)]).encode()).hexdigest()[:16]
+    packed = cache / f"images-{key}.npy"
+    if not packed.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = packed.with_suffix(".part")
+        with partial.open("wb") as file:
+            np.save(file, np.stack(list(_squares(paths, size, progress))))
+        partial.replace(packed)
+    return np.load(packed, mmap_mode="r", allow_pickle=False)
+
+
+def _squares(paths: Sequence[Path], size: int, progress: Progress):  # noqa: ANN202 - a generator
+    limits = ImageLimits()
+    for done, (path, loaded) in enumerate(decode_ahead(paths, limits=limits, workers=2, fit=size)):
+        progress(done + 1, len(paths), "packing images")
+        if not isinstance(loaded, LoadedImage):
+            logger.warning("left out %s: %s", path, loaded)
+            continue
+        square = loaded.image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        yield np.asarray(square).transpose(2, 0, 1)

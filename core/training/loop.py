@@ -1,0 +1,231 @@
+"""The training loop: budget, schedules, checkpoints, logs; CPU, one GPU, or several by torchrun."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from lightly.models.utils import update_momentum
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.tensorboard import SummaryWriter
+
+from core.backbones import Backbone, save_backbone
+from core.training.augment import ViewConfig
+from core.training.dino import DINO
+from core.training.moco import MoCo
+from core.values import Cancelled, Progress, no_progress
+
+logger = logging.getLogger(__name__)
+
+Monitor = Callable[[Backbone], Mapping[str, float]]
+"""Measures the backbone during training, such as recall on pairs; seen by the logs only."""
+
+_METHODS = {"moco": MoCo, "dino": DINO}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run."""
+
+    method: Literal["moco", "dino"]
+    """The self-supervised objective."""
+    steps: int
+    """Optimiser steps of the whole run; the schedules span them."""
+    minutes: float = math.inf
+    """Wall-clock budget of this call; the run is checkpointed and can be resumed after it."""
+    batch: int = 256
+    """Images per step and process."""
+    learning_rate: float = 1e-3
+    """Peak of AdamW's learning rate, per 256 images."""
+    weight_decay: float = 0.05
+    """AdamW's weight decay, on weights of two or more dimensions."""
+    warm_up: float = 0.05
+    """Share of the run in which the learning rate rises."""
+    clip: float = 3.0
+    """Largest norm of the gradient."""
+    checkpoint_minutes: float = 5.0
+    """Time between checkpoints, minutes."""
+    seed: int = 0
+    """Seed of weights, order and views."""
+    device: str = "cpu"
+    """Torch device of this process."""
+    view: ViewConfig = field(default_factory=ViewConfig)
+    """The random views; DINO sets crop scales and the size of local views by itself."""
+
+    def __post_init__(self) -> None:
+        """Refuse empty runs."""
+        if self.steps <= 0 or self.batch <= 1:
+            raise ValueError(f"steps and batch must exceed 0 and 1: {self.steps}, {self.batch}")
+        if self.method not in _METHODS:
+            raise ValueError(f"method must be one of {sorted(_METHODS)}, got {self.method!r}")
+
+
+def train(
+    backbone: Backbone,
+    images: Tensor,
+    *,
+    config: TrainConfig,
+    out: Path,
+    monitor: Monitor | None = None,
+    progress: Progress = no_progress,
+) -> bool:
+    """Train a backbone on uint8 images (n, 3, h, w); continues from ``out`` where a run stopped.
+
+    Writes ``checkpoint.pt``, ``log.csv``, TensorBoard events and, at every checkpoint, the current
+    teacher backbone in the layout that ``core.backbones.load`` reads. Every random choice is
+    derived from the seed and the step, so a resumed run repeats the losses of an uninterrupted one.
+
+    Returns:
+        Whether the run is complete; false when the budget or a cancel stopped it.
+    """
+    torch.manual_seed(config.seed)
+    run = _Run(backbone, images, config=config, out=out)
+    started = saved = time.monotonic()
+    try:
+        while run.step < config.steps:
+            loss = run.advance()
+            progress(run.step, config.steps, f"loss {loss:.3f}")
+            now = time.monotonic()
+            if now - started > config.minutes * 60:
+                break
+            if now - saved > config.checkpoint_minutes * 60:
+                run.save(monitor)
+                saved = now
+    except Cancelled:
+        logger.info("cancelled at step %d", run.step)
+    run.save(monitor)
+    return run.step >= config.steps
+
+
+class _Run:
+    """State of a run: what a checkpoint holds."""
+
+    def __init__(
+        self, backbone: Backbone, images: Tensor, *, config: TrainConfig, out: Path
+    ) -> None:
+        self.config, self.out, self.step = config, out, 0
+        self.rank = int(os.environ.get("RANK", "0"))
+        self.world = int(os.environ.get("WORLD_SIZE", "1"))
+        if self.world > 1 and not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("nccl" if "cuda" in config.device else "gloo")
+        device = torch.device(config.device)
+        self.images = images.to(device)
+        model = _METHODS[config.method](backbone, view=config.view)
+        self.model = model.to(device, memory_format=torch.channels_last).train()
+        self.parallel: nn.Module = self.model
+        if self.world > 1:
+            self.parallel = DistributedDataParallel(self.model, broadcast_buffers=False)
+        self.optimiser = torch.optim.AdamW(_parameter_groups(self.model, config.weight_decay))
+        self.losses: list[tuple[int, float, float, float]] = []
+        out.mkdir(parents=True, exist_ok=True)
+        if (out / "checkpoint.pt").exists():
+            self._restore()
+        self.writer = SummaryWriter(str(out / "events"), purge_step=self.step)
+
+    def advance(self) -> float:
+        """One optimiser step; returns the loss."""
+        config, began = self.config, time.perf_counter()
+        share = self.step / config.steps
+        rate = config.learning_rate * config.batch * self.world / 256 * self._schedule(share)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        generator = torch.Generator(self.images.device)
+        generator.manual_seed((config.seed * 1_000_003 + self.step) * 1_009 + self.rank)
+        with torch.autocast(self.images.device.type, torch.bfloat16):
+            loss = self.parallel(self._batch(), generator=generator, progress=share)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.model.before_step(share)
+        nn.utils.clip_grad_norm_(self.model.student.parameters(), config.clip)
+        self.optimiser.step()
+        update_momentum(self.model.student, self.model.teacher, self.model.momentum(share))
+        self.step += 1
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ValueError(f"the loss is {value} at step {self.step}; lower the learning rate")
+        seconds = time.perf_counter() - began
+        self.losses.append((self.step, value, rate, config.batch * self.world / seconds))
+        return value
+
+    def save(self, monitor: Monitor | None) -> None:
+        """Checkpoint, current encoder and logs; the first process writes."""
+        if self.rank:
+            return
+        state = {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        partial = self.out / "checkpoint.part"
+        torch.save(state, partial)
+        partial.replace(self.out / "checkpoint.pt")
+        backbone = self.model.teacher.backbone
+        save_backbone(backbone, self.out / "encoder")
+        measured = {}
+        if monitor is not None:
+            measured = monitor(backbone.eval())
+            backbone.train()
+        self._log(measured)
+
+    def _log(self, measured: Mapping[str, float]) -> None:
+        for step, loss, rate, speed in self.losses:
+            self.writer.add_scalar("loss", loss, step)
+            self.writer.add_scalar("learning_rate", rate, step)
+            self.writer.add_scalar("images_per_second", speed, step)
+        for name, value in measured.items():
+            self.writer.add_scalar(name, value, self.step)
+            logger.info("step %d: %s %.4f", self.step, name, value)
+        self.writer.flush()
+        log = self.out / "log.csv"
+        new = not log.exists()
+        with log.open("a", newline="") as file:
+            rows = csv.writer(file)
+            if new:
+                rows.writerow(["step", "loss", "learning_rate", "images_per_second", "monitor"])
+            for row in self.losses:
+                rows.writerow([*row, ""])
+            if measured:
+                rows.writerow([self.step, "", "", "", dict(measured)])
+        self.losses.clear()
+
+    def _restore(self) -> None:
+        device = self.images.device
+        state = torch.load(self.out / "checkpoint.pt", map_location=device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
+        logger.info("resumed at step %d", self.step)
+
+    def _batch(self) -> Tensor:
+        """Images of the current step: epochs of seeded permutations, dealt over the processes."""
+        count, size = len(self.images), self.config.batch * self.world
+        per_epoch = max(1, count // size)
+        epoch, place = divmod(self.step, per_epoch)
+        order = torch.Generator().manual_seed(self.config.seed * 7_919 + epoch)
+        chosen = torch.randperm(count, generator=order)[place * size : (place + 1) * size]
+        mine = chosen[self.rank :: self.world]
+        return self.images[mine.to(self.images.device)]
+
+    def _schedule(self, share: float) -> float:
+        if share < self.config.warm_up:
+            return (share * self.config.steps + 1) / (self.config.warm_up * self.config.steps + 1)
+        past = (share - self.config.warm_up) / (1 - self.config.warm_up)
+        return 0.5 * (1 + math.cos(math.pi * past))
+
+
+def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Trained parameters, those of one dimension (norms, biases) without decay."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]

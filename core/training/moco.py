@@ -1,0 +1,57 @@
+"""MoCo: an encoder learns to find the other view of an image among a queue of keys (1911.05722).
+
+The recipe is v2's (2003.04297) with the usual setting for small data: a queue of 4,096 keys and
+temperature 0.1. One deviation: the projector reads the pooled stage statistics that attribution
+compares, not the mean of the last stage alone, so that what is aligned is what is compared.
+"""
+
+from __future__ import annotations
+
+import torch
+from lightly.loss import NTXentLoss
+from lightly.models.modules.heads import MoCoProjectionHead
+from torch import Tensor, nn
+
+from core.backbones import Backbone
+from core.training.augment import ViewConfig, random_views
+from core.training.views import Projected
+
+
+class MoCo(nn.Module):
+    """Query and key encoder with their queue; ``forward`` gives the loss of a batch of images."""
+
+    def __init__(
+        self, backbone: Backbone, *, view: ViewConfig, queue: int = 4096, temperature: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.view = view
+        self.student = Projected(
+            backbone, lambda dim: MoCoProjectionHead(dim, 1024, 128, batch_norm=True)
+        )
+        self.teacher = self.student.follower()
+        self.criterion = NTXentLoss(
+            temperature,
+            memory_bank_size=(queue, 128),
+            gather_distributed=torch.distributed.is_initialized(),
+        )
+
+    def forward(self, images: Tensor, *, generator: torch.Generator, progress: float) -> Tensor:
+        """Mean loss of both directions of two views of uint8 images (b, 3, h, w).
+
+        Both directions go through the criterion at once, so that the queue never holds a key of
+        the batch it is compared with.
+        """
+        del progress
+        one, two = (random_views(images, self.view, generator=generator) for _ in range(2))
+        with torch.no_grad():
+            keys = torch.cat([self.teacher(two), self.teacher(one)])
+        queries = torch.cat([self.student(one), self.student(two)])
+        return self.criterion(queries.float(), keys.float())
+
+    @staticmethod
+    def momentum(progress: float) -> float:
+        """EMA of the key encoder: 0.99 to 0.999 over the run."""
+        return 0.99 + 0.009 * progress
+
+    def before_step(self, progress: float) -> None:
+        """Nothing is held back."""

@@ -1,0 +1,219 @@
+"""Values that cross modules, and the one alphabet of array axes.
+
+Axes, written the same everywhere: ``b`` images of a batch, ``n`` images of a gallery, ``q``
+queries, ``k`` neighbours, ``f`` backbone features (pooled, before a head), ``d`` embedding
+dimensions (after a head), ``p`` patches (positions of a spatial grid, row by row), ``c`` channels
+of a patch before its head, ``l`` dimensions of a local descriptor, ``h w`` pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Int8, Integer
+from PIL import Image
+
+Role = Literal["gallery", "query"]
+"""Which side of a comparison an image stands on; heads may centre the two sides differently."""
+
+Progress = Callable[[int, int, str], None]
+"""Called as ``progress(done, total, what)``; may raise :class:`Cancelled` to stop the work."""
+
+
+class WellspringError(Exception):
+    """Base of every error whose message is written for the person who uses the program."""
+
+
+class ImageError(WellspringError):
+    """An input that cannot be taken as an image; says what was wrong and what is accepted."""
+
+
+class EncoderError(WellspringError):
+    """An encoder that cannot be found, fetched or loaded."""
+
+
+class GalleryError(WellspringError):
+    """A gallery that cannot be built, opened, changed or trusted."""
+
+
+class Cancelled(WellspringError):
+    """Work stopped on request; what was finished is kept."""
+
+
+def no_progress(_done: int, _total: int, _what: str) -> None:
+    """Ignore progress."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A regular grid of patches laid over an image."""
+
+    rows: int
+    columns: int
+
+    @property
+    def size(self) -> int:
+        """Number of patches p."""
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What an encoder says of a batch: un-headed features, and spatial ones where it has any."""
+
+    features: Float[np.ndarray, "b f"]
+    """Pooled features, float32, not normalised."""
+    patches: Float[np.ndarray, "b p c"] | None = None
+    """Features of every patch, before the patch head; ``None`` for encoders without space."""
+    grid: Grid | None = None
+    """The grid that the patches stand on."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Images to features. Networks and baselines alike."""
+
+    @property
+    def name(self) -> str:
+        """Name in the registry, such as ``moco`` or ``thumbnail``."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Number of features f."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Hash of weights and configuration; keys everything computed with this encoder."""
+        ...
+
+    def encode(self, images: Sequence[Image.Image]) -> Encoded:
+        """Features of RGB images of any size, in their order."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image of a gallery, as its manifest knows it."""
+
+    id: int
+    path: str
+    """Where the image came from, relative to the root it was indexed from, with forward slashes."""
+    sha256: str
+    phash: str
+    """64-bit perceptual hash, 16 hexadecimal digits."""
+    width: int
+    height: int
+    source: str = ""
+    creator: str = ""
+    licence: str = ""
+    url: str = ""
+    title: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Free columns of the metadata beside the images, such as the factors of a rendered world."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """One gallery image as a candidate source of a query."""
+
+    image: ImageRecord
+    cosine: float
+    """Cosine of the two embeddings, in [-1, 1]."""
+    score: float
+    """Score that ranks: the cosine, adjusted by local scaling and re-ranking where they are on."""
+    group: int
+    """Group of near-duplicates that the image belongs to."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Near-duplicates that count as one candidate source."""
+
+    id: int
+    members: tuple[int, ...]
+    """Ids of all images of the group in the gallery."""
+    best: Match
+    """Its highest-ranked image."""
+    p_value: float
+    """Share of null queries, whose source is not in the gallery, that score at least as high."""
+    confidence: float
+    """Probability that the group is a source of the query."""
+    influence: float
+    """Share of the query ascribed to this group; all groups and ``none`` sum to 1."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the gallery says of one query."""
+
+    sentence: str
+    matches: tuple[Match, ...]
+    """Best first."""
+    groups: tuple[Group, ...]
+    """Best first."""
+    none: float
+    """Share ascribed to none of the gallery's images, in [0, 1]."""
+    p_value: float
+    """p-value of the best group."""
+    null_id: str
+    """Identity of the null distribution that the p-values refer to."""
+    encoder: str
+    """``name@identity`` of the encoder."""
+    head: str
+    """``name@identity`` of the head."""
+    gallery: str
+    """``name@identity`` of the gallery."""
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """One embedding dimension's part in the cosine of a query and a source."""
+
+    dimension: int
+    value: float
+    """q_i * s_i of the unit embeddings; the sum over all dimensions is the cosine."""
+    share: float
+    """Value divided by the cosine."""
+
+
+@dataclass(frozen=True)
+class RegionMatch:
+    """Where a query and a source agree, on the patch grids of both."""
+
+    query_grid: Grid
+    source_grid: Grid
+    query_heat: Float[np.ndarray, " p"]
+    """Evidence per query patch, non-negative; sums to the local score."""
+    source_heat: Float[np.ndarray, " p2"]
+    """The same evidence laid on the source's patches; the same sum."""
+    pairs: Integer[np.ndarray, "m 2"]
+    """Mutually best patches: row of the query patch, row of the source patch."""
+    strengths: Float[np.ndarray, " m"]
+    """Clipped squared cosine of each pair, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a gallery image matched a query, under one encoder and head."""
+
+    match: ImageRecord
+    cosine: float
+    contributions: tuple[Contribution, ...]
+    """Largest magnitudes first; over all dimensions they sum to the cosine."""
+    grid: Grid | None
+    """Grid of the parts below; ``None`` for encoders without space."""
+    query_parts: Float[np.ndarray, " p"] | None
+    """The cosine split over the query's regions; sums to the cosine."""
+    source_parts: Float[np.ndarray, " p"] | None
+    """The cosine split over the source's regions; sums to the cosine."""
+    regions: RegionMatch | None
+    """Mutually best patches, where local descriptors are stored."""
+
+
+Descriptors = Int8[np.ndarray, "n p l"]
+"""Unit local descriptors scaled by 127."""

@@ -1,0 +1,1 @@
+"""The rendered world: still lifes whose factors are known, for the embedded gallery."""
