@@ -6,19 +6,22 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import typer
 from rich.table import Table
 
 from core import console
 from core.build import Change, Source, remove, update
-from core.config import HeadConfig, ScoreConfig
+from core.config import HeadConfig, ScoreConfig, TrainConfig, ViewConfig
 from core.console import messages, print_json, reporting, results
 from core.datasets import materialise
 from core.encoder import load_encoder, shipped_heads
 from core.evaluate import Bench, Evaluation
 from core.gallery import Gallery
+from core.images import open_image
+from core.projection import place
 from core.session import Choice, Session, choose_head, encoder_infos
-from core.values import GalleryError
+from core.values import EncoderError, GalleryError
 from core.verify import verify
 
 app = typer.Typer(
@@ -30,6 +33,8 @@ app = typer.Typer(
 
 BUNDLED = ("moco", "dino")
 """Encoders used where none is named."""
+
+_NEEDS_TRAINING = "training needs more packages: pip install -r requirements-train.txt"
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 EncoderNames = Annotated[
@@ -161,14 +166,16 @@ def evaluate(
         chosen = tuple(p for p in bench.all_pairs if split in ("all", p.half))
         if not chosen:
             raise GalleryError(f"no pair of {pairs.name} is in the half {split!r}")
-        columns = {}
+        columns, measures = {}, {}
         for network in loaded:
             for name in head or ["default"]:
                 fitted = choose_head(bench.gallery, network, name, progress=progress)
-                columns[f"{network.name}/{name}"] = bench.run(
+                column = f"{network.name}/{name}"
+                columns[column] = bench.run(
                     network, fitted, pairs=chosen, score=score, progress=progress
                 )
-    found = Evaluation(chosen, bench.size, columns)
+                measures[column] = bench.measures(network, fitted, pairs=chosen)
+    found = Evaluation(chosen, bench.size, columns, measures)
     console.print_evaluation(found, split=split)
     if json is not None:
         console.write_evaluation(found, json, split=split)
@@ -193,6 +200,67 @@ def fit_head(
         fitted = Gallery.open(gallery).fit(load_encoder(encoder), config=config, progress=progress)
         fitted.save(out)
     messages.print(f"{fitted.name} with identity {fitted.identity} is in {out}")
+
+
+@app.command()
+def project(
+    gallery: GalleryFolder,
+    *,
+    encoder: Annotated[str, typer.Option(help="Encoder.")] = Choice().encoder,
+    head: Annotated[str, typer.Option(help="`default`, a kind, or a folder.")] = "default",
+    image: Annotated[list[Path] | None, typer.Option(help="Image to place on the map.")] = None,
+) -> None:
+    """Print the gallery's 2-D map as JSON; it is fitted once and kept."""
+    session = Session()
+    with reporting() as progress:
+        workspace = session.workspace(Choice(encoder, head, str(gallery)), progress=progress)
+        layout = workspace.layout(progress=progress)
+        queries = [workspace.query(open_image(path)).embedding for path in image or []]
+        placed = place(layout, np.stack(queries)).tolist() if queries else []
+    points = zip(workspace.gallery.records, layout.points.tolist(), strict=True)
+    print_json(
+        {
+            "points": [{"id": record.id, "path": record.path, "xy": xy} for record, xy in points],
+            "placed": [
+                {"path": str(path), "xy": xy} for path, xy in zip(image or [], placed, strict=True)
+            ],
+        }
+    )
+
+
+@app.command()
+def train(
+    method: Annotated[Literal["moco", "dino"], typer.Argument(help="Objective.")],
+    folders: Annotated[list[Path], typer.Argument(help="Folders of images.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder of the run; an existing run goes on.")],
+    steps: Annotated[int, typer.Option(help="Optimiser steps of the whole run.")] = 10_000,
+    minutes: Annotated[float, typer.Option(help="Budget of this call, minutes.")] = float("inf"),
+    batch: Annotated[int, typer.Option(help="Images per step and process.")] = 256,
+    size: Annotated[int, typer.Option(help="Side of the packed images, pixels.")] = 96,
+    view: Annotated[int, typer.Option(help="Side of the views, pixels.")] = ViewConfig().size,
+    pairs: Annotated[Path | None, typer.Option(help="Pairs watched during training.")] = None,
+    device: Device = "cpu",
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and views.")] = 0,
+) -> None:
+    """Train a backbone without labels and without pairs."""
+    with reporting() as progress:
+        try:
+            from core.training.run import train_encoder  # noqa: PLC0415 - needs more packages
+        except ImportError as error:
+            raise EncoderError(_NEEDS_TRAINING) from error
+        done = train_encoder(
+            TrainConfig(
+                method, steps, minutes, batch, seed=seed, device=device, view=ViewConfig(size=view)
+            ),
+            folders,
+            out=out,
+            size=size,
+            pairs=pairs,
+            progress=progress,
+        )
+    state = "complete" if done else "stopped; the same command goes on with it"
+    messages.print(f"{method} in {out}: {state}")
 
 
 def _report(change: Change, out: Path, *, json: bool) -> None:

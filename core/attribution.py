@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from core.calibration import confidence
+from core.config import NullConfig
 from core.decompose import decompose, influences
 from core.nulls import Null
 from core.scoring import Ranking
@@ -44,7 +45,7 @@ def answer(
     candidates: Candidates,
     *,
     null: Null,
-    prior: float,
+    config: NullConfig,
     identities: Identities,
 ) -> Answer:
     """The answer to one query.
@@ -58,11 +59,11 @@ def answer(
         embeddings: unit embeddings of all rows of the gallery.
         candidates: the ranked rows, their records and groups.
         null: scores of images without a source here.
-        prior: probability, before looking, that the query has a source here.
+        config: prior and calibrator of the confidences.
         identities: encoder, head and gallery.
     """
     matches = _matches(candidates)
-    groups = _groups(matches, candidates, null=null, prior=prior)
+    groups = _groups(matches, candidates, null=null, config=config)
     likely = [g for g in groups[:_MIXED] if g.confidence > _LIKELY]
     none, shares = 1.0, np.zeros(0)
     if likely:
@@ -100,7 +101,7 @@ def _matches(candidates: Candidates) -> tuple[Match, ...]:
 
 
 def _groups(
-    matches: Sequence[Match], candidates: Candidates, *, null: Null, prior: float
+    matches: Sequence[Match], candidates: Candidates, *, null: Null, config: NullConfig
 ) -> list[Group]:
     """Groups of the matches, best first; a group is named by its first image."""
     best: dict[int, Match] = {}
@@ -117,7 +118,7 @@ def _groups(
                 members=tuple(candidates.records[int(row)].id for row in rows),
                 best=match,
                 p_value=p_value,
-                confidence=confidence(p_value, prior=prior),
+                confidence=confidence(p_value, prior=config.prior, kappa=config.kappa),
                 influence=0.0,
             )
         )
@@ -139,4 +140,4 @@ def _sentence(groups: Sequence[Group], none: float) -> str:
     name = first.best.image.title or first.best.image.path
     rest = f"{none:.0%} of the influence stays with none of these"
     lead = "Candidate source:" if len(shared) == 1 else f"{len(shared)} candidate sources, first"
-    return f"{lead} {name}. Confidence at most {first.confidence:.0%}; only {odds}; {rest}."
+    return f"{lead} {name}. Confidence {first.confidence:.0%}; only {odds}; {rest}."

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import math
 
+def bayes_factor(p_value: float, *, kappa: float) -> float:
+    """Evidence for a source against none: kappa p^(kappa - 1).
 
-def confidence(p_value: float, *, prior: float) -> float:
-    """Probability of a source, from the Bayes factor that the p-value bounds.
-
-    Sellke, Bayarri and Berger (2001): over all alternatives whose p-values have a decreasing beta
-    density, the Bayes factor of the null is at least ``-e p log p`` for p < 1/e. Taking the bound
-    itself gives the most that the p-value can support, so read the result as "at most".
-
-    Args:
-        p_value: in (0, 1].
-        prior: probability of a source before looking, in (0, 1).
+    The p-to-e calibrator of Vovk and Wang (2021, E-values: calibration, combination and
+    applications): its mean under the null is 1, so large values are as rare as they say. It is
+    also the Bayes factor against p-values of density kappa p^(kappa - 1), as in Sellke, Bayarri
+    and Berger (2001).
 
     Raises:
-        ValueError: for values outside.
+        ValueError: when p_value is not in (0, 1] or kappa not in (0, 1).
     """
     if not 0 < p_value <= 1:
         raise ValueError(f"p_value must be in (0, 1], got {p_value}")
+    if not 0 < kappa < 1:
+        raise ValueError(f"kappa must be in (0, 1), got {kappa}")
+    return kappa * p_value ** (kappa - 1)
+
+
+def confidence(p_value: float, *, prior: float, kappa: float) -> float:
+    """Probability of a source after the p-value, at a prior probability.
+
+    Raises:
+        ValueError: as :func:`bayes_factor`, and when prior is not in (0, 1).
+    """
     if not 0 < prior < 1:
         raise ValueError(f"prior must be in (0, 1), got {prior}")
-    against = -math.e * p_value * math.log(p_value) if p_value < 1 / math.e else 1.0
-    return prior / (prior + (1 - prior) * against)
+    odds = prior / (1 - prior) * bayes_factor(p_value, kappa=kappa)
+    return odds / (1 + odds)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -100,11 +101,14 @@ class NullConfig:
     """Seed of the draw."""
     prior: float = 0.5
     """Prior probability that a query has a source in the gallery."""
+    kappa: float = 0.1
+    """Exponent of the calibrator kappa p^(kappa - 1); smaller trusts only smaller p-values."""
 
     def __post_init__(self) -> None:
         """Refuse priors that decide everything."""
         _require(self.queries > 0, f"queries must be positive, got {self.queries}")
         _require(0 < self.prior < 1, f"prior must be in (0, 1), got {self.prior}")
+        _require(0 < self.kappa < 1, f"kappa must be in (0, 1), got {self.kappa}")
 
 
 @dataclass(frozen=True)
@@ -156,3 +160,73 @@ class ServerConfig:
     """Images in a gallery of one visitor of a hosted server."""
     session_seconds: int = 3_600
     """Time without use after which a visitor's uploads and galleries are removed, seconds."""
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """One kind of random view. What is varied here is what the encoder learns to ignore.
+
+    Jitter is weak by default: colour and texture carry the source (docs/decisions/004-pooling.md).
+    """
+
+    size: int = 64
+    """Side of the square view, pixels."""
+    scale: tuple[float, float] = (0.2, 1.0)
+    """Area of the crop as a share of the image."""
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    """Aspect of the crop, width over height."""
+    jitter: float = 0.15
+    """Largest relative change of brightness, contrast and saturation."""
+    hue: float = 0.03
+    """Largest hue rotation as a share of the full circle."""
+    jitter_probability: float = 0.8
+    """Share of the views whose colours are jittered."""
+    grey_probability: float = 0.05
+    """Share of the views turned grey."""
+    flip_probability: float = 0.5
+    """Share of the views mirrored."""
+    blur_probability: float = 0.3
+    """Share of the views blurred."""
+    blur_sigma: tuple[float, float] = (0.2, 1.2)
+    """Standard deviation of the blur, pixels of the view."""
+
+    def __post_init__(self) -> None:
+        """Refuse crops outside the image."""
+        low, high = self.scale
+        _require(0 < low <= high <= 1, f"scale must lie in (0, 1], got {self.scale}")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run."""
+
+    method: Literal["moco", "dino"]
+    """The self-supervised objective."""
+    steps: int
+    """Optimiser steps of the whole run; the schedules span them."""
+    minutes: float = math.inf
+    """Wall-clock budget of this call; the run is checkpointed and can be resumed after it."""
+    batch: int = 256
+    """Images per step and process."""
+    learning_rate: float = 1e-3
+    """Peak of AdamW's learning rate, per 256 images."""
+    weight_decay: float = 0.05
+    """AdamW's weight decay, on weights of two or more dimensions."""
+    warm_up: float = 0.05
+    """Share of the run in which the learning rate rises."""
+    clip: float = 3.0
+    """Largest norm of the gradient."""
+    checkpoint_minutes: float = 5.0
+    """Time between checkpoints, minutes."""
+    seed: int = 0
+    """Seed of weights, order and views."""
+    device: str = "cpu"
+    """Torch device of this process."""
+    view: ViewConfig = field(default_factory=ViewConfig)
+    """The random views; DINO sets crop scales and the size of local views by itself."""
+
+    def __post_init__(self) -> None:
+        """Refuse empty runs."""
+        _require(self.steps > 0, f"steps must be positive, got {self.steps}")
+        _require(self.batch > 1, f"batch must exceed 1, got {self.batch}")
+        _require(self.method in ("moco", "dino"), f"method is moco or dino, got {self.method!r}")

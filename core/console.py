@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import typer
@@ -16,6 +16,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from core.evaluate import Evaluation
+from core.measures import MEASURES
 from core.metrics import Cell
 from core.store import write_json
 from core.values import Answer, Progress, WellspringError
@@ -117,6 +118,12 @@ def print_evaluation(found: Evaluation, *, split: str) -> None:
     """Tables of an evaluation for people."""
     size = f"{split} pairs, {found.gallery_images} images ranked"
     print_cells(f"Recall and precision with 95 % intervals; {size}", found.table())
+    measured = Table("measure", *found.measures, title="Measures of the embeddings")
+    numbers = {name: _merged(reports) for name, reports in found.measures.items()}
+    for key in next(iter(numbers.values()), {}):
+        title = MEASURES[key].title if key in MEASURES else key
+        measured.add_row(title, *(f"{values[key]:.4g}" for values in numbers.values()))
+    results.print(measured)
     if len(found.results) > 1:
         print_cells(f"Paired differences; {size}", found.differences())
 
@@ -128,6 +135,7 @@ def write_evaluation(found: Evaluation, path: Path, *, split: str) -> None:
         "gallery_images": found.gallery_images,
         "table": _cell_objects(found.table()),
         "differences": _cell_objects(found.differences()),
+        "measures": {name: _merged(reports) for name, reports in found.measures.items()},
         "queries": [
             {"generated": pair.generated, "source": pair.source, "generator": pair.generator}
             | {name: values[i].tolist() for name, values in found.results.items()}
@@ -135,6 +143,16 @@ def write_evaluation(found: Evaluation, path: Path, *, split: str) -> None:
         ],
     }
     write_json(path, value)
+
+
+def _merged(reports: Iterable[object]) -> dict[str, float]:
+    """The single numbers of several reports."""
+    return {
+        field.name: float(value)
+        for report in reports
+        for field in fields(report)  # pyright: ignore[reportArgumentType]
+        if isinstance(value := getattr(report, field.name), int | float)
+    }
 
 
 def _cell_objects(cells: Sequence[Cell]) -> list[dict[str, object]]:

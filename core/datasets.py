@@ -17,8 +17,8 @@ from core.values import GalleryError, Progress, no_progress
 def materialise(source: str, *, into: Path, progress: Progress = no_progress) -> Path:
     """The folder of images that a source names.
 
-    A folder is itself. A zip or a dataset (``hf:user/name`` or ``hf:folder``, with ``:split`` at the
-    end where it is not ``train``) is written below ``into/images`` once, whole or not at all.
+    A folder is itself. A zip or a dataset (``hf:user/name`` or ``hf:folder``, then ``:split``
+    unless it is ``train``) is written below ``into/images`` once, whole or not at all.
 
     Raises:
         GalleryError: when the source is not there or not one of these.

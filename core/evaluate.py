@@ -12,12 +12,17 @@ from jaxtyping import Float
 
 from core.build import Source, update
 from core.config import ScoreConfig
+from core.factors import domain_gap, label_free, paired
 from core.gallery import Embedded, Gallery
 from core.head import Head
 from core.index import neighbours
+from core.measures import DomainGapReport, LabelFreeReport, PairedReport
 from core.metrics import Cell, Pair, differences, measures, read_pairs, table
 from core.scoring import Scorer
 from core.values import Descriptors, Encoder, GalleryError, Progress, no_progress
+
+_MEASURED = 5_000  # gallery images that the measures without labels look at
+_PAIRED_DIMENSIONS = 32  # leading dimensions on which pairs are compared
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Evaluation:
     """Images ranked for every query: the gallery and all exemplars."""
     results: Mapping[str, Float[np.ndarray, "q 4"]]
     """R@1, R@5, R@10 and average precision of every query by column."""
+    measures: Mapping[str, tuple[LabelFreeReport, PairedReport, DomainGapReport]]
+    """Measures of the embeddings by column."""
 
     def table(self) -> list[Cell]:
         """Means with clustered intervals, by source and overall."""
@@ -102,6 +109,33 @@ class Bench:
             values[done] = measures(ranking.rows, np.array([place[e] for e in pair.exemplars]))
             progress(done + 1, len(pairs), f"ranking with {encoder.name} and {head.name}")
         return values
+
+    def measures(
+        self, encoder: Encoder, head: Head, *, pairs: Sequence[Pair]
+    ) -> tuple[LabelFreeReport, PairedReport, DomainGapReport]:
+        """Disentanglement of the gallery, agreement of the pairs, and the gap of the two domains.
+
+        Pairs are compared by their first exemplar and the mean of the images made from it, on the
+        leading dimensions only: there are far fewer exemplars than dimensions.
+        """
+        own = self.gallery.embedded(encoder, head).embeddings[:_MEASURED]
+        features = self.images.features(encoder)
+        real: dict[str, np.ndarray] = {}
+        made: dict[str, list[np.ndarray]] = {}
+        for pair in pairs:
+            first, row = self.row[pair.exemplars[0]], self.row[pair.generated]
+            real[pair.cluster] = head(features[first : first + 1], role="gallery")[0]
+            query = head(features[row : row + 1], role="query")[0]
+            made.setdefault(pair.cluster, []).append(query)
+        one = np.stack([real[name] for name in made])
+        two = np.stack([np.mean(queries, axis=0) for queries in made.values()])
+        generated = np.concatenate([np.stack(queries) for queries in made.values()])
+        k = min(_PAIRED_DIMENSIONS, one.shape[1], max(1, len(one) // 4))
+        return (
+            label_free(np.asarray(own)),
+            paired(one[:, :k], two[:, :k], ridge=0.1),
+            domain_gap(one, generated, seed=0),
+        )
 
     @property
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""Why a source matched: contributions of dimensions, images that excite one, parts of the cosine."""
+"""Why a source matched: contributions of dimensions, exciting images, parts of the cosine."""
 
 from __future__ import annotations
 

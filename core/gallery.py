@@ -70,7 +70,7 @@ class Gallery:
         """Open the current generation; ``read_only`` keeps nothing that is computed from it.
 
         Raises:
-            GalleryError: when there is no gallery, or what is there is damaged or of another format.
+            GalleryError: when there is no gallery, or a damaged one, or one of another format.
         """
         store = Store(folder)
         header = store.header()
@@ -199,7 +199,7 @@ class Gallery:
             kind: a dataclass whose fields are all arrays; each is kept as one file.
             compute: makes the result when it is not there yet.
         """
-        folder = self._encoder_folder(encoder) / "heads" / f"{head.name}@{head.identity}" / name
+        folder = self.head_folder(encoder, head) / name
         names = [field.name for field in fields(kind)]
         if folder.is_dir():
             return kind(**{field: load_array(folder / f"{field}.npy") for field in names})
@@ -209,6 +209,10 @@ class Gallery:
                 for field in names:
                     np.save(partial / f"{field}.npy", getattr(value, field))
         return value
+
+    def head_folder(self, encoder: Encoder, head: Head) -> Path:
+        """Folder of what follows from this generation, encoder and head."""
+        return self._encoder_folder(encoder) / "heads" / f"{head.name}@{head.identity}"
 
     def _encoder_folder(self, encoder: Encoder) -> Path:
         return self.folder / encoder_key(encoder)

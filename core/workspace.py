@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
-from jaxtyping import Float, Int8
+from jaxtyping import Float, Int8, Integer
 from PIL import Image
 
 from core.attribution import Candidates, Identities, answer
-from core.config import NullConfig, ScoreConfig
+from core.config import NullConfig, ProjectionConfig, ScoreConfig
 from core.correspond import region_match
 from core.encoder import NetworkEncoder
 from core.explain import contributions, cosine_weights, excitement
+from core.factor_scores import with_factors
+from core.factors import label_free
 from core.gallery import Gallery
 from core.head import Head
+from core.measures import FactorReport, LabelFreeReport
 from core.nulls import Null, fit_null
+from core.projection import Map, fit_map
 from core.scoring import Ranking, Scorer
 from core.shards import describe_patches
 from core.values import (
@@ -30,6 +35,9 @@ from core.values import (
     Role,
     no_progress,
 )
+
+_MEASURED = 5_000  # images that the measures of disentanglement look at
+_FACTOR_DIMENSIONS = 64  # leading dimensions; measures by factors fail in more
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,7 @@ class Workspace:
             self.embedded.embeddings,
             Candidates(self.rank(query, k=top), self.gallery.records, self.embedded.groups),
             null=self.null,
-            prior=self.null_config.prior,
+            config=self.null_config,
             identities=Identities(
                 encoder=f"{self.encoder.name}@{self.encoder.identity}",
                 head=f"{self.head.name}@{self.head.identity}",
@@ -132,6 +140,38 @@ class Workspace:
             [self.gallery.records[row] for row in rows] for rows in (found.most, found.least)
         )
 
+    def layout(
+        self, *, config: ProjectionConfig | None = None, progress: Progress = no_progress
+    ) -> Map:
+        """The gallery's 2-D map; fitted once and kept with the gallery."""
+        config = config or ProjectionConfig()
+        digest = hashlib.sha256(repr(config).encode()).hexdigest()[:16]
+        path = self.gallery.head_folder(self.encoder, self.head) / f"map-{digest}.npz"
+        if path.exists():
+            return Map.load(path)
+        strata = [
+            record.source or record.path.rpartition("/")[0] for record in self.gallery.records
+        ]
+        found = fit_map(self.embedded.embeddings, config=config, strata=strata, progress=progress)
+        if not self.gallery.read_only:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            found.save(path)
+        return found
+
+    def measures(self) -> tuple[LabelFreeReport, FactorReport | None]:
+        """Disentanglement of the gallery's embeddings; by factors where the metadata has some.
+
+        A factor is a free column with at least two values, each of which comes twice.
+        """
+        rng = np.random.default_rng(0)
+        rows = np.sort(rng.permutation(len(self.gallery))[:_MEASURED])
+        embeddings = np.asarray(self.embedded.embeddings[rows])
+        factors = _factor_codes([self.gallery.records[row] for row in rows])
+        by_factor = None
+        if len(factors) > 1:
+            by_factor = with_factors(embeddings[:, :_FACTOR_DIMENSIONS], factors, seed=0)
+        return label_free(embeddings), by_factor
+
     def _parts(
         self,
         encoder: NetworkEncoder,
@@ -159,7 +199,7 @@ class Workspace:
 
     def _null(self, progress: Progress) -> Null:
         """The null of this scoring; kept with the gallery."""
-        settings = repr((asdict(self.score), asdict(replace(self.null_config, prior=0.5))))
+        settings = repr((asdict(self.score), self.null_config.queries, self.null_config.seed))
         name = f"null-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
 
         def compute() -> Null:
@@ -174,3 +214,14 @@ class Workspace:
             )
 
         return self.gallery.derived(self.encoder, self.head, name, Null, compute=compute)
+
+
+def _factor_codes(records: Sequence[ImageRecord]) -> dict[str, Integer[np.ndarray, " n"]]:
+    """Free columns that are factors, as integer codes."""
+    codes: dict[str, np.ndarray] = {}
+    for name in {key for record in records for key in record.extra}:
+        values = [record.extra.get(name, "") for record in records]
+        _, found, counts = np.unique(values, return_inverse=True, return_counts=True)
+        if len(counts) > 1 and counts.min() > 1:
+            codes[name] = found
+    return dict(sorted(codes.items()))

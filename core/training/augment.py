@@ -3,49 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from core.config import ViewConfig
+
 _LUMA = (0.299, 0.587, 0.114)
 _YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
-
-
-@dataclass(frozen=True)
-class ViewConfig:
-    """One kind of random view. What is varied here is what the encoder learns to ignore.
-
-    Jitter is weak by default: colour and texture carry the source (docs/decisions/004-pooling.md).
-    """
-
-    size: int = 64
-    """Side of the square view, pixels."""
-    scale: tuple[float, float] = (0.2, 1.0)
-    """Area of the crop as a share of the image."""
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    """Aspect of the crop, width over height."""
-    jitter: float = 0.15
-    """Largest relative change of brightness, contrast and saturation."""
-    hue: float = 0.03
-    """Largest hue rotation as a share of the full circle."""
-    jitter_probability: float = 0.8
-    """Share of the views whose colours are jittered."""
-    grey_probability: float = 0.05
-    """Share of the views turned grey."""
-    flip_probability: float = 0.5
-    """Share of the views mirrored."""
-    blur_probability: float = 0.3
-    """Share of the views blurred."""
-    blur_sigma: tuple[float, float] = (0.2, 1.2)
-    """Standard deviation of the blur, pixels of the view."""
-
-    def __post_init__(self) -> None:
-        """Refuse crops outside the image."""
-        if not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise ValueError(f"scale must lie in (0, 1], got {self.scale}")
 
 
 def random_views(

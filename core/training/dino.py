@@ -15,7 +15,8 @@ from lightly.models.modules.heads import DINOProjectionHead
 from torch import Tensor, nn
 
 from core.backbones import Backbone
-from core.training.augment import ViewConfig, random_views
+from core.config import ViewConfig
+from core.training.augment import random_views
 from core.training.views import Projected
 
 _WARM_UP = 0.1  # share of the run over which the teacher's temperature rises
@@ -55,7 +56,8 @@ class DINO(nn.Module):
             targets = [self.teacher(view).float() for view in wide]
         outputs = [self.student(view).float() for view in wide + local]
         temperature = 0.04 + 0.03 * min(1.0, progress / _WARM_UP)
-        return self.criterion(targets, outputs, teacher_temp=temperature)
+        with torch.autocast(images.device.type, enabled=False):  # logits need all their digits
+            return self.criterion(targets, outputs, teacher_temp=temperature)
 
     @staticmethod
     def momentum(progress: float) -> float:

@@ -8,9 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import torch
 from lightly.models.utils import update_momentum
@@ -19,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 
 from core.backbones import Backbone, save_backbone
-from core.training.augment import ViewConfig
+from core.config import TrainConfig
 from core.training.dino import DINO
 from core.training.moco import MoCo
 from core.values import Cancelled, Progress, no_progress
@@ -30,43 +28,6 @@ Monitor = Callable[[Backbone], Mapping[str, float]]
 """Measures the backbone during training, such as recall on pairs; seen by the logs only."""
 
 _METHODS = {"moco": MoCo, "dino": DINO}
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """One run."""
-
-    method: Literal["moco", "dino"]
-    """The self-supervised objective."""
-    steps: int
-    """Optimiser steps of the whole run; the schedules span them."""
-    minutes: float = math.inf
-    """Wall-clock budget of this call; the run is checkpointed and can be resumed after it."""
-    batch: int = 256
-    """Images per step and process."""
-    learning_rate: float = 1e-3
-    """Peak of AdamW's learning rate, per 256 images."""
-    weight_decay: float = 0.05
-    """AdamW's weight decay, on weights of two or more dimensions."""
-    warm_up: float = 0.05
-    """Share of the run in which the learning rate rises."""
-    clip: float = 3.0
-    """Largest norm of the gradient."""
-    checkpoint_minutes: float = 5.0
-    """Time between checkpoints, minutes."""
-    seed: int = 0
-    """Seed of weights, order and views."""
-    device: str = "cpu"
-    """Torch device of this process."""
-    view: ViewConfig = field(default_factory=ViewConfig)
-    """The random views; DINO sets crop scales and the size of local views by itself."""
-
-    def __post_init__(self) -> None:
-        """Refuse empty runs."""
-        if self.steps <= 0 or self.batch <= 1:
-            raise ValueError(f"steps and batch must exceed 0 and 1: {self.steps}, {self.batch}")
-        if self.method not in _METHODS:
-            raise ValueError(f"method must be one of {sorted(_METHODS)}, got {self.method!r}")
 
 
 def train(

@@ -13,7 +13,8 @@ from lightly.models.modules.heads import MoCoProjectionHead
 from torch import Tensor, nn
 
 from core.backbones import Backbone
-from core.training.augment import ViewConfig, random_views
+from core.config import ViewConfig
+from core.training.augment import random_views
 from core.training.views import Projected
 
 
@@ -46,7 +47,8 @@ class MoCo(nn.Module):
         with torch.no_grad():
             keys = torch.cat([self.teacher(two), self.teacher(one)])
         queries = torch.cat([self.student(one), self.student(two)])
-        return self.criterion(queries.float(), keys.float())
+        with torch.autocast(images.device.type, enabled=False):  # logits need all their digits
+            return self.criterion(queries.float(), keys.float())
 
     @staticmethod
     def momentum(progress: float) -> float:

@@ -1,0 +1,90 @@
+"""One training run: folders of images to an encoder, watched on pairs where they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from core.backbones import Backbone, BackboneConfig, build
+from core.config import HeadConfig, ImageLimits, TrainConfig
+from core.encoder import NetworkEncoder
+from core.head import fit_head
+from core.images import LoadedImage, decode_ahead, list_images
+from core.metrics import read_pairs
+from core.training.data import pack
+from core.training.loop import Monitor, train
+from core.values import Progress, no_progress
+
+_WATCHED_QUERIES = 200
+_WATCHED_GALLERY = 1_000
+_BATCH = 32
+
+
+def train_encoder(
+    config: TrainConfig,
+    folders: Sequence[Path],
+    *,
+    out: Path,
+    size: int,
+    pairs: Path | None = None,
+    progress: Progress = no_progress,
+) -> bool:
+    """Train our architecture on the images below some folders; an existing run goes on.
+
+    Args:
+        config: the run.
+        folders: images; no labels, no pairs.
+        out: folder of the run; its ``encoder`` is what ``core.backbones.load`` reads.
+        size: side of the packed images, pixels.
+        pairs: known pairs whose tune half is watched; nothing is trained or chosen by them.
+        progress: called after every step.
+
+    Returns:
+        Whether the run is complete.
+    """
+    images = torch.from_numpy(np.array(pack(folders, size=size, cache=out, progress=progress)))
+    backbone = build(BackboneConfig(), seed=config.seed)
+    monitor = None if pairs is None else _watch(pairs, folders)
+    return train(backbone, images, config=config, out=out, monitor=monitor, progress=progress)
+
+
+def _watch(pairs_file: Path, folders: Sequence[Path]) -> Monitor:
+    """Whitened R@1 of a sample of the tune half, among their exemplars and some of the images."""
+    pairs = read_pairs(pairs_file, split="tune")
+    rng = np.random.default_rng(0)
+    pairs = [pairs[i] for i in rng.permutation(len(pairs))[:_WATCHED_QUERIES]]
+    exemplars = sorted({name for pair in pairs for name in pair.exemplars})
+    others = [path for folder in folders for path in list_images(folder)]
+    chosen = [others[i] for i in rng.permutation(len(others))[:_WATCHED_GALLERY]]
+    root = pairs_file.parent
+    gallery = [*(root / name for name in exemplars), *chosen]
+    queries = [root / pair.generated for pair in pairs]
+    place = {name: row for row, name in enumerate(exemplars)}
+
+    def measure(backbone: Backbone) -> Mapping[str, float]:
+        encoder = NetworkEncoder("watched", backbone)
+        features = _features(encoder, gallery)
+        head = fit_head(features, config=HeadConfig(k=256, shrinkage=0.1))
+        known = head(features, role="gallery")
+        asked = head(_features(encoder, queries), role="query")
+        best = (asked @ known.T).argmax(1)
+        hits = [
+            row in {place[name] for name in pair.exemplars}
+            for row, pair in zip(best, pairs, strict=True)
+        ]
+        return {"watched_recall_at_1": float(np.mean(hits))}
+
+    return measure
+
+
+def _features(encoder: NetworkEncoder, paths: Sequence[Path]) -> Float[np.ndarray, "n f"]:
+    loads = decode_ahead(paths, limits=ImageLimits(), workers=2, fit=256)
+    images = [loaded.image for _, loaded in loads if isinstance(loaded, LoadedImage)]
+    if len(images) != len(paths):
+        raise ValueError("an image of the watched pairs cannot be read")
+    starts = range(0, len(images), _BATCH)
+    return np.concatenate([encoder.encode(images[s : s + _BATCH]).features for s in starts])
