@@ -1,0 +1,1 @@
+"""Measurements of quality and speed; each prints ratios taken in one run."""

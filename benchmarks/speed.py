@@ -1,0 +1,175 @@
+"""Speed as ratios measured in one run: queries, builds, search; ``python -m benchmarks.speed``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import faiss
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from core.build import Source, update
+from core.config import BuildConfig, ScoreConfig
+from core.encoder import NetworkEncoder, load_encoder, shipped_heads
+from core.images import list_images, load_image, thumbnail
+from core.index import Index
+from core.session import Choice, Session
+
+console = Console()
+
+
+def main() -> None:
+    """Run the sections that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gallery", type=Path, default=Path("galleries/real"))
+    parser.add_argument("--encoder", default="moco")
+    parser.add_argument("--only", choices=("query", "build", "search"))
+    parser.add_argument("--images", type=int, default=40, help="queries")
+    parser.add_argument("--build-images", type=int, default=512)
+    parser.add_argument("--vectors", type=int, default=1_000_000)
+    options = parser.parse_args()
+    data = Path(os.environ.get("WELLSPRING_DATA", ""))
+    if options.only in (None, "search"):
+        search(options.vectors)
+    if options.only in (None, "build"):
+        build(_sample(data / "real", options.build_images), options.encoder)
+    if options.only in (None, "query"):
+        query(_sample(data / "synthetic", options.images), options.gallery, options.encoder)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    console.print(f"peak resident memory {peak:.2f} GB")
+
+
+def query(paths: Sequence[Path], gallery: Path, encoder: str) -> None:
+    """Time beyond decoding and the bare forward pass."""
+    session = Session()
+    table = Table("what", "median ms", "quartiles", title=f"One query, {gallery}")
+    plain = Choice(encoder, gallery=str(gallery), score=ScoreConfig(rerank=False))
+    full = Choice(encoder, gallery=str(gallery))
+    for choice in (plain, full):
+        session.attribute(paths[0], choice)  # everything loaded, every page touched once
+    network = session.encoder(encoder)
+    assert isinstance(network, NetworkEncoder)
+    bare = _times(paths, lambda path: network.stages([load_image(path).image]))
+    rows = {"decode + bare forward": bare}
+    for name, choice in (("global only", plain), ("with local re-ranking", full)):
+        rows[name] = _times(paths, lambda path, c=choice: session.attribute(path, c))
+        rows[f"overhead, {name}"] = [t - b for t, b in zip(rows[name], bare, strict=True)]
+    for name, times in rows.items():
+        table.add_row(name, *_spread(times))
+    console.print(table)
+
+
+def build(paths: Sequence[Path], encoder: str) -> None:
+    """Throughput of a build against its parts, each measured alone."""
+    network = load_encoder(encoder)
+    assert isinstance(network, NetworkEncoder)
+    size, batch = network.backbone.config.input_size, BuildConfig().batch
+    loaded: list[Image.Image] = []
+    parts = {
+        "decode": _total(
+            lambda: loaded.extend(load_image(p, fit=BuildConfig().thumbnail).image for p in paths)
+        ),
+        "resize": _total(
+            lambda: [image.resize((size, size), Image.Resampling.BICUBIC) for image in loaded]
+        ),
+        "thumbnail": _total(
+            lambda: [thumbnail(image, side=BuildConfig().thumbnail) for image in loaded]
+        ),
+    }
+    pixels = torch.rand(batch, 3, size, size)
+    with torch.inference_mode():
+        network.backbone(pixels)
+        parts["forward"] = _total(
+            lambda: [network.backbone(pixels) for _ in range(len(paths) // batch)]
+        )
+    heads = shipped_heads(encoder).patches
+    root = Path(os.path.commonpath(paths))
+    names = tuple(path.relative_to(root).as_posix() for path in paths)
+    with tempfile.TemporaryDirectory() as folder:
+        took = _total(
+            lambda: update(
+                Path(folder) / "gallery",
+                Source(root, names),
+                [network],
+                patch_heads={network.identity: heads} if heads else None,
+            )
+        )
+    table = Table("part", "images/s", title=f"Build of {len(paths)} images, {encoder}")
+    for name, seconds in parts.items():
+        table.add_row(name, f"{len(paths) / seconds:.0f}")
+    table.add_row("parts, one after another", f"{len(paths) / sum(parts.values()):.0f}")
+    table.add_row("build", f"{len(paths) / took:.0f}")
+    console.print(table)
+    console.print(f"build / parts: {sum(parts.values()) / took:.2f} (wanted: at least .90)")
+
+
+def search(vectors: int, *, dim: int = 512, queries: int = 20, k: int = 200) -> None:
+    """One query at a time: our index, bare FAISS, and a matrix product with a full sort."""
+    rng = np.random.default_rng(0)
+    base = rng.standard_normal((vectors, dim), dtype=np.float32)
+    base /= np.linalg.norm(base, axis=1, keepdims=True)
+    asked = base[rng.choice(vectors, queries)] + 0.05 * rng.standard_normal((queries, dim))
+    asked = np.ascontiguousarray(asked, dtype=np.float32)
+    flat = faiss.IndexFlatIP(dim)
+    flat.add(base)
+    ours = Index.build(base, np.arange(vectors))
+    matrix = torch.from_numpy(base)
+    ways: dict[str, Callable[[np.ndarray], object]] = {
+        "bare FAISS": lambda q: flat.search(q, k),
+        "this index": lambda q: ours.search(q, k=k),
+        "torch product + full sort": lambda q: torch.argsort(
+            matrix @ torch.from_numpy(q[0]), descending=True
+        ),
+    }
+    rows = [asked[i : i + 1] for i in range(queries)]
+    times = {name: _times(rows, way) for name, way in ways.items()}
+    table = Table("way", "median ms", "quartiles", title=f"Search, {vectors:,} x {dim}, k = {k}")
+    for name, found in times.items():
+        table.add_row(name, *_spread(found))
+    console.print(table)
+    ratio = statistics.median(times["this index"]) / statistics.median(times["bare FAISS"])
+    console.print(f"this index / bare FAISS: {ratio:.2f} (wanted: at most 1.10)")
+
+
+def _sample(folder: Path, count: int) -> list[Path]:
+    if not folder.is_dir():
+        raise SystemExit("name the images in WELLSPRING_DATA; docs/data.md says which")
+    paths = list_images(folder)
+    chosen = np.random.default_rng(0).choice(len(paths), min(count, len(paths)), replace=False)
+    return [paths[i] for i in sorted(chosen)]
+
+
+def _times(values: Sequence[object], way: Callable[..., object]) -> list[float]:
+    """Milliseconds of each call, after one that is not counted."""
+    way(values[0])
+    times: list[float] = []
+    for value in values:
+        began = time.perf_counter()
+        way(value)
+        times.append((time.perf_counter() - began) * 1e3)
+    return times
+
+
+def _total(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _spread(times: Sequence[float]) -> tuple[str, str]:
+    low, middle, high = statistics.quantiles(times, n=4)
+    return f"{middle:.1f}", f"{low:.1f} to {high:.1f}"
+
+
+if __name__ == "__main__":
+    main()

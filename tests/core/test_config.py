@@ -1,0 +1,65 @@
+"""Settings refuse what nothing can be done with, and say what was wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from core import config
+from core.config import (
+    BuildConfig,
+    HeadConfig,
+    ImageLimits,
+    NullConfig,
+    ScoreConfig,
+    TrainConfig,
+    ViewConfig,
+)
+
+REFUSED = [
+    (ImageLimits, {"max_bytes": 0}, "max_bytes"),
+    (ImageLimits, {"max_pixels": -1}, "max_pixels"),
+    (ImageLimits, {"min_side": 0}, "min_side"),
+    (ImageLimits, {"min_side": 9, "max_side": 8}, "min_side"),
+    (ImageLimits, {"max_aspect": 0.5}, "max_aspect"),
+    (HeadConfig, {"k": 0}, "k must"),
+    (HeadConfig, {"shrinkage": 1.0}, "shrinkage"),
+    (HeadConfig, {"shrinkage": -0.1}, "shrinkage"),
+    (HeadConfig, {"max_samples": 1}, "max_samples"),
+    (ScoreConfig, {"neighbours": 0}, "neighbours"),
+    (ScoreConfig, {"candidates": 0}, "candidates"),
+    (ScoreConfig, {"rerank_weight": -1.0}, "rerank_weight"),
+    (NullConfig, {"queries": 0}, "queries"),
+    (NullConfig, {"prior": 0.0}, "prior"),
+    (NullConfig, {"prior": 1.0}, "prior"),
+    (NullConfig, {"kappa": 1.0}, "kappa"),
+    (BuildConfig, {"batch": 0}, "batch"),
+    (BuildConfig, {"workers": -1}, "workers"),
+    (ViewConfig, {"scale": (0.0, 1.0)}, "scale"),
+    (ViewConfig, {"scale": (0.5, 0.4)}, "scale"),
+    (ViewConfig, {"scale": (0.5, 1.5)}, "scale"),
+    (TrainConfig, {"method": "moco", "steps": 0}, "steps"),
+    (TrainConfig, {"method": "dino", "steps": 1, "batch": 1}, "batch"),
+    (TrainConfig, {"method": "byol", "steps": 1}, "byol"),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "named"), REFUSED)
+def test_impossible_settings_are_refused_by_name(kind, change, named):
+    with pytest.raises(ValueError, match=named):
+        kind(**change)
+
+
+@pytest.mark.parametrize(
+    "kind", [value for value in vars(config).values() if dataclasses.is_dataclass(value)]
+)
+def test_settings_are_frozen_and_documented(kind):
+    needed = {"method": "moco", "steps": 3} if kind is TrainConfig else {}
+    settings = kind(**needed)
+    name = dataclasses.fields(kind)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(settings, name, getattr(settings, name))
+    assert dataclasses.replace(settings) == settings
+    assert hash(settings) == hash(dataclasses.replace(settings))
+    assert kind.__doc__
