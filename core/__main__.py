@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+import torch
 import typer
 from rich.table import Table
 
 from core import console
 from core.build import Change, Source, remove, update
 from core.config import HeadConfig, ScoreConfig, TrainConfig, ViewConfig
-from core.console import messages, print_json, reporting, results
+from core.console import print_json, reporting, results, say
 from core.datasets import materialise
 from core.encoder import load_encoder, shipped_heads
 from core.evaluate import Bench, Evaluation
 from core.gallery import Gallery
-from core.images import open_image
 from core.projection import place
 from core.session import Choice, Session, choose_head, encoder_infos
 from core.values import EncoderError, GalleryError
@@ -41,7 +41,18 @@ EncoderNames = Annotated[
     list[str] | None, typer.Option("--encoder", help="Encoder by name; may be repeated.")
 ]
 GalleryFolder = Annotated[Path, typer.Argument(help="Folder of a gallery.")]
-Device = Annotated[str, typer.Option(help="Torch device of the encoder.")]
+Kind = Literal["identity", "center", "whiten", "infomax", "logdet"]
+
+
+def _known_device(name: str) -> str:
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise typer.BadParameter(f"{name!r} is not a device of this machine") from error
+    return name
+
+
+Device = Annotated[str, typer.Option(help="Torch device of the encoder.", callback=_known_device)]
 
 
 @app.command()
@@ -113,10 +124,10 @@ def verify_gallery(gallery: GalleryFolder, *, json: JsonFlag = False) -> None:
     if json:
         print_json([vars(damage) for damage in damages])
     for damage in damages:
-        messages.print(f"{damage.file}: {damage.what}", highlight=False, markup=False)
+        say(f"{damage.file}: {damage.what}")
     if damages:
         raise typer.Exit(1)
-    messages.print("all files are whole")
+    say("all files are whole")
 
 
 @app.command()
@@ -178,7 +189,8 @@ def evaluate(
     found = Evaluation(chosen, bench.size, columns, measures)
     console.print_evaluation(found, split=split)
     if json is not None:
-        console.write_evaluation(found, json, split=split)
+        with reporting():
+            console.write_evaluation(found, json, split=split)
 
 
 @app.command("fit-head")
@@ -186,20 +198,20 @@ def fit_head(
     gallery: GalleryFolder,
     *,
     encoder: Annotated[str, typer.Option(help="Encoder.")] = Choice().encoder,
-    kind: Annotated[str, typer.Option(help="identity, center, whiten, infomax or logdet.")],
+    kind: Annotated[Kind, typer.Option(help="What the head does.")],
     k: Annotated[int, typer.Option(help="Embedding dimensions.")] = HeadConfig().k,
     shrinkage: Annotated[float, typer.Option()] = HeadConfig().shrinkage,
     out: Annotated[Path, typer.Option(help="Folder for the head.")],
 ) -> None:
     """Fit a head on a gallery's features, without labels or pairs."""
     try:
-        config = HeadConfig(kind=kind, k=k, shrinkage=shrinkage)  # pyright: ignore[reportArgumentType]
+        config = HeadConfig(kind=kind, k=k, shrinkage=shrinkage)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     with reporting() as progress:
         fitted = Gallery.open(gallery).fit(load_encoder(encoder), config=config, progress=progress)
         fitted.save(out)
-    messages.print(f"{fitted.name} with identity {fitted.identity} is in {out}")
+    say(f"{fitted.name} with identity {fitted.identity} is in {out}")
 
 
 @app.command()
@@ -215,7 +227,7 @@ def project(
     with reporting() as progress:
         workspace = session.workspace(Choice(encoder, head, str(gallery)), progress=progress)
         layout = workspace.layout(progress=progress)
-        queries = [workspace.query(open_image(path)).embedding for path in image or []]
+        queries = [session.query(workspace, path)[0].embedding for path in image or []]
         placed = place(layout, np.stack(queries)).tolist() if queries else []
     points = zip(workspace.gallery.records, layout.points.tolist(), strict=True)
     print_json(
@@ -260,18 +272,16 @@ def train(
             progress=progress,
         )
     state = "complete" if done else "stopped; the same command goes on with it"
-    messages.print(f"{method} in {out}: {state}")
+    say(f"{method} in {out}: {state}")
 
 
 def _report(change: Change, out: Path, *, json: bool) -> None:
     for skipped in change.skipped:
-        messages.print(
-            f"left out {skipped.path!r}: {skipped.reason}", highlight=False, markup=False
-        )
+        say(f"left out {skipped.path!r}: {skipped.reason}")
     if json:
         print_json({**vars(change), "skipped": [vars(skipped) for skipped in change.skipped]})
         return
-    messages.print(
+    say(
         f"{out} holds {change.images} images: {change.added} added, {change.removed} removed, "
         f"{len(change.skipped)} left out"
     )

@@ -17,6 +17,7 @@ from core.values import Answer, Group, ImageRecord, Match
 
 _MIXED = 20  # groups that may share in the influence
 _LIKELY = 0.5  # confidence from which a group may have a share
+_NAMED = 0.005  # share from which the sentence counts a group; less would be printed as 0 %
 
 
 @dataclass(frozen=True)
@@ -105,16 +106,15 @@ def _groups(
 ) -> list[Group]:
     """Groups of the matches, best first; a group is named by its first image."""
     best: dict[int, Match] = {}
-    for match in matches:
-        best.setdefault(match.group, match)
-    label = {candidates.records[int(row)].id: row for row in np.unique(candidates.groups)}
+    for match, row in zip(matches, candidates.ranking.rows, strict=True):
+        best.setdefault(int(candidates.groups[row]), match)
     groups: list[Group] = []
-    for name, match in best.items():
-        rows = np.flatnonzero(candidates.groups == label[name])
+    for label, match in best.items():
+        rows = np.flatnonzero(candidates.groups == label)
         p_value = null.p_value(match.score)
         groups.append(
             Group(
-                id=name,
+                id=match.group,
                 members=tuple(candidates.records[int(row)].id for row in rows),
                 best=match,
                 p_value=p_value,
@@ -132,9 +132,9 @@ def _with_influence(group: Group, influence: float) -> Group:
 def _sentence(groups: Sequence[Group], none: float) -> str:
     if not groups:
         return "The gallery is empty, so it holds no candidate source."
-    first = groups[0]
+    shared = [group for group in groups if group.influence >= _NAMED]
+    first = (shared or groups)[0]
     odds = f"{first.p_value:.1%} of images without a source here score as high"
-    shared = [group for group in groups if group.influence > 0]
     if not shared:
         return f"None of these stands out as a source: {odds}."
     name = first.best.image.title or first.best.image.path

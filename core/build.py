@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from core.config import BuildConfig
-from core.gallery import Gallery, encoder_key
+from core.gallery import Gallery, encoder_key, load_array
 from core.head import Head
 from core.images import list_images
 from core.manifest import read_metadata, split_fields, to_parquet
 from core.shards import Item, Shard, ShardWriter, Skipped, hash_files
-from core.store import Store, write_json
+from core.store import Store, file_digest, is_thumbnail, write_json
 from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
 
 
@@ -28,7 +30,7 @@ class Source:
     """Paths relative to the folder; all images below it when not given."""
 
     def files(self) -> dict[str, Path]:
-        """The files by their paths relative to the folder.
+        """The files by their paths relative to the folder, thumbnails of galleries left out.
 
         Raises:
             GalleryError: when the folder is not there.
@@ -37,7 +39,8 @@ class Source:
             raise GalleryError(f"{self.folder.name!r} is not a folder of images")
         if self.only is not None:
             return {name: self.folder / name for name in sorted(set(self.only))}
-        return {path.relative_to(self.folder).as_posix(): path for path in list_images(self.folder)}
+        found = [path for path in list_images(self.folder) if not is_thumbnail(path)]
+        return {path.relative_to(self.folder).as_posix(): path for path in found}
 
 
 @dataclass(frozen=True)
@@ -77,34 +80,37 @@ def update(
         progress: called with images done; may raise ``Cancelled``.
 
     Raises:
-        GalleryError: when there is nothing to add, the gallery is in use, or the disk is full.
+        GalleryError: when there is nothing to add, no encoder, a metadata file that cannot be read,
+            a gallery that is in use or damaged, or a full disk.
         Cancelled: when ``progress`` asked for it; finished shards are kept.
     """
-    files = source.files()
+    if not encoders:
+        raise GalleryError("a gallery needs an encoder; name at least one")
+    files, metadata = source.files(), read_metadata(source.folder)
     store = Store(folder)
-    if not store.exists:
-        store.create(folder.name, root=_root(source.folder.resolve(), folder.resolve()))
+    root = _root(source.folder.resolve(), folder.resolve())
     by_key = {encoder_key(encoder): encoder for encoder in encoders}
     heads = {
         key: head
         for key, encoder in by_key.items()
         if (head := (patch_heads or {}).get(encoder.identity))
     }
-    try:
+    config = config or BuildConfig()
+    with _disk_errors():
+        store.require_free(root)
         with store.writing():
+            if not store.exists or store.header().generation == 0:
+                store.create(store.folder.name, root=root)
             gallery = Gallery.open(folder)
-            plan = _plan(gallery, files, by_key)
+            plan = _plan(gallery, files, by_key, metadata=metadata)
             heads |= _stored_patch_heads(gallery, by_key)
-            config = config or BuildConfig()
             work = store.work / _work_name(gallery, by_key, config)
             writer = ShardWriter(store, work, by_key, patch_heads=heads, config=config)
             for keys, missing in _missing(gallery, writer.finished(), plan.items, by_key):
                 writer.write(missing, keys, progress)
-            return _finish(gallery, plan, writer, folder=source.folder)
-    except OSError as error:
-        raise GalleryError(
-            f"the gallery could not be written ({error.strerror or error}); it is as it was before"
-        ) from error
+            change = _finish(gallery, plan, writer, metadata=metadata)
+            shutil.rmtree(store.work, ignore_errors=True)
+    return change
 
 
 def remove(folder: Path, ids: Iterable[int]) -> Change:
@@ -115,23 +121,25 @@ def remove(folder: Path, ids: Iterable[int]) -> Change:
     """
     store = Store(folder)
     store.header()
+    with _disk_errors(), store.writing():
+        gallery = Gallery.open(folder)
+        gone = set(ids)
+        if unknown := gone - gallery.row_of.keys():
+            raise GalleryError(f"no image of the gallery has the id {min(unknown)}")
+        kept = [record for record in gallery.records if record.id not in gone]
+        _commit(gallery, kept, (), patch_heads={})
+    return Change(len(kept), added=0, removed=len(gone))
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Turn what the file system refuses into a ``GalleryError``."""
     try:
-        with store.writing():
-            gallery = Gallery.open(folder)
-            gone = set(ids)
-            if unknown := gone - gallery.row_of.keys():
-                raise GalleryError(f"no image of the gallery has the id {min(unknown)}")
-            kept = [record for record in gallery.records if record.id not in gone]
-            _commit(gallery, kept, (), patch_heads={})
-            contents = {record.sha256 for record in kept}
-            for record in gallery.records:
-                if record.sha256 not in contents:
-                    store.thumbnail(record.sha256).unlink(missing_ok=True)
+        yield
     except OSError as error:
         raise GalleryError(
-            f"the gallery could not be written ({error.strerror or error})"
+            f"the gallery could not be written ({error.strerror or error}); it is as it was before"
         ) from error
-    return Change(len(kept), added=0, removed=len(gone))
 
 
 @dataclass(frozen=True)
@@ -141,13 +149,21 @@ class _Plan:
     new: Mapping[str, str]
     """Contents of new and changed files by path."""
     kept: Sequence[ImageRecord]
-    """Records that stay as they are."""
+    """Records of images that stay."""
+    described: bool
+    """Whether their metadata has changed."""
     items: Sequence[Item]
     """Every image that the gallery will hold."""
     unreadable: Sequence[Skipped]
 
 
-def _plan(gallery: Gallery, files: Mapping[str, Path], keys: Iterable[str]) -> _Plan:
+def _plan(
+    gallery: Gallery,
+    files: Mapping[str, Path],
+    keys: Iterable[str],
+    *,
+    metadata: Mapping[str, Mapping[str, str]],
+) -> _Plan:
     """Compare the files with the gallery by path and content.
 
     Raises:
@@ -161,30 +177,48 @@ def _plan(gallery: Gallery, files: Mapping[str, Path], keys: Iterable[str]) -> _
             f"the gallery also holds features of {', '.join(lacking)}: name those encoders too, so "
             "that new images get them"
         )
-    kept = [record for record in gallery.records if record.path not in new]
+    stays = [record for record in gallery.records if record.path not in new]
+    kept = [
+        _described(record, metadata[record.path])
+        if record.path in files and record.path in metadata
+        else record
+        for record in stays
+    ]
     items = [Item(files[name], name, sha) for name, sha in new.items()]
     items += [
         Item(files.get(record.path, gallery.root / record.path), record.path, record.sha256)
         for record in kept
     ]
-    return _Plan(new, kept, items, unreadable)
+    return _Plan(new, kept, kept != stays, items, unreadable)
 
 
-def _finish(gallery: Gallery, plan: _Plan, writer: ShardWriter, *, folder: Path) -> Change:
+def _finish(
+    gallery: Gallery,
+    plan: _Plan,
+    writer: ShardWriter,
+    *,
+    metadata: Mapping[str, Mapping[str, str]],
+) -> Change:
     """Commit what the shards hold, with metadata from beside the images."""
-    shards = writer.finished()
+    shards = [shard for shard in writer.finished() if shard.records]
     read = {record.sha256: record for shard in shards for record in shard.records}
     read.update({record.sha256: record for record in gallery.records})
-    metadata = read_metadata(folder)
     readable = [(name, sha) for name, sha in plan.new.items() if sha in read]
     added = [
         _described(replace(read[sha], id=number, path=name), metadata.get(name, {}))
         for number, (name, sha) in enumerate(readable, gallery.header.next_id)
     ]
-    skipped = (*plan.unreadable, *writer.skipped)
+    unread = writer.unread
+    if lost := [record.path for record in plan.kept if record.sha256 in unread]:
+        raise GalleryError(
+            f"{len(lost)} images of the gallery, {lost[0]!r} first, could not be read again from "
+            "where they were indexed; bring their files back, or remove them from the gallery"
+        )
+    left_out = [Skipped(name, unread[sha]) for name, sha in plan.new.items() if sha in unread]
+    skipped = (*plan.unreadable, *left_out)
     if not plan.kept and not added:
-        raise GalleryError(f"{folder.name!r} holds no image that can be read{_first(skipped)}")
-    if shards or added:
+        raise GalleryError(f"there is no image that can be read{_first(skipped)}")
+    if shards or added or plan.described:
         _commit(gallery, [*plan.kept, *added], shards, patch_heads=writer.patch_heads)
     removed = len(gallery.records) - len(plan.kept)
     return Change(len(plan.kept) + len(added), len(added), removed, skipped)
@@ -241,7 +275,10 @@ def _commit(
     *,
     patch_heads: Mapping[str, Head],
 ) -> None:
-    """Write the next generation: these records and their features, from the old one and shards."""
+    """Write the next generation: these records and their features, from the old one and shards.
+
+    Thumbnails of contents that are then in it no more go.
+    """
     store, header = gallery.store, gallery.header
     next_id = max([header.next_id, *(record.id + 1 for record in records)])
     keys = {*gallery.encoder_keys, *(key for shard in shards for key in shard.keys)}
@@ -256,6 +293,9 @@ def _commit(
                 head.save(target / key / "patch_head")
         (target / "manifest.parquet").write_bytes(to_parquet(records))
         write_json(target / "files.json", _digests(target))
+    for gone in {record.sha256 for record in gallery.records}.difference(shas):
+        with contextlib.suppress(OSError):
+            store.thumbnail(gone).unlink()
 
 
 def _patch_head(gallery: Gallery, key: str) -> Head | None:
@@ -266,41 +306,46 @@ def _patch_head(gallery: Gallery, key: str) -> Head | None:
 def _sources(
     gallery: Gallery, shards: Sequence[Shard], name: str
 ) -> list[tuple[list[str], np.ndarray]]:
-    """Every array of that name with the contents that its rows are of."""
+    """Every array of that name with the contents that its rows are of.
+
+    Raises:
+        GalleryError: when one is damaged.
+    """
     places = [(gallery.folder, gallery.records), *((s.folder, s.records) for s in shards)]
-    return [
-        ([record.sha256 for record in records], np.load(folder / name, mmap_mode="r"))
+    found = [
+        ([record.sha256 for record in records], load_array(folder / name))
         for folder, records in places
         if (folder / name).exists()
     ]
+    if any(array.shape[:1] != (len(shas),) for shas, array in found):
+        raise GalleryError(f"{name} is damaged; build the gallery again")
+    return found
 
 
 def _gather(sources: Sequence[tuple[list[str], np.ndarray]], shas: list[str], path: Path) -> None:
     """Write one array whose rows are the contents' rows, wherever they come from."""
     if not sources or not shas:
         return
-    place = {sha: (s, row) for s, (found, _) in enumerate(sources) for row, sha in enumerate(found)}
-    if lost := sum(sha not in place for sha in shas):
-        raise GalleryError(
-            f"{lost} images of the gallery could not be read again from where they were indexed; "
-            "bring their files back, or remove them from the gallery"
-        )
-    where = np.array([place[sha] for sha in shas])
+    place = {sha: (array, row) for found, array in sources for row, sha in enumerate(found)}
+    if any(sha not in place for sha in shas):
+        raise GalleryError(f"{path.name} lacks rows; build the gallery again")
     first = sources[0][1]
-    out = np.lib.format.open_memmap(
-        path, mode="w+", dtype=first.dtype, shape=(len(shas), *first.shape[1:])
-    )
-    for s, (_, array) in enumerate(sources):
-        rows = np.flatnonzero(where[:, 0] == s)
-        for block in np.array_split(rows, max(1, len(rows) // 4096)):
-            out[block] = array[where[block, 1]]
-    out.flush()
+    header = {
+        "descr": np.lib.format.dtype_to_descr(first.dtype),
+        "fortran_order": False,
+        "shape": (len(shas), *first.shape[1:]),
+    }
+    with path.open("wb") as file:  # written, not mapped: a full disk must not kill the process
+        np.lib.format.write_array_header_1_0(file, header)
+        for sha in shas:
+            array, row = place[sha]
+            file.write(np.ascontiguousarray(array[row], first.dtype).tobytes())
 
 
 def _digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file of a generation, for ``verify``."""
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): file_digest(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }

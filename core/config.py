@@ -63,6 +63,8 @@ class HeadConfig:
 class ScoreConfig:
     """How candidates are ranked."""
 
+    search: Literal["exact", "hnsw"] = "exact"
+    """Compare with every image, or walk a graph that may miss some; see ``benchmarks.speed``."""
     local_scaling: bool = True
     """CSLS: 2 cos minus the gallery image's mean cosine to its nearest gallery images."""
     rerank: bool = True

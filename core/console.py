@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -22,12 +23,12 @@ from core.store import write_json
 from core.values import Answer, Progress, WellspringError
 
 messages = Console(stderr=True)
-results = Console(soft_wrap=True)
+results = Console(width=None if sys.stdout.isatty() else 160)
 
 
 @contextlib.contextmanager
 def reporting() -> Iterator[Progress]:
-    """A progress callback shown as a bar; errors of ours end the program with status 1."""
+    """A progress callback shown as a bar; errors of ours and of files end with status 1."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     try:
         with Bar(*columns, TimeRemainingColumn(), console=messages, transient=True) as bar:
@@ -37,17 +38,22 @@ def reporting() -> Iterator[Progress]:
                 bar.update(task, completed=done, total=total, description=what)
 
             yield show
-    except WellspringError as error:
-        messages.print(f"[red]error:[/red] {error}", highlight=False, markup=True)
+    except (WellspringError, OSError) as error:
+        say(f"error: {error}", style="red")
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        messages.print("stopped; what was finished is kept, and the same command goes on with it")
+        say("stopped; what was finished is kept, and the same command goes on with it")
         raise typer.Exit(1) from error
+
+
+def say(message: str, *, style: str | None = None) -> None:
+    """A message, as it is: file names in it are no markup."""
+    messages.print(message, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
     """A result for machines, on one stream of its own."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")  # in ASCII, whatever the terminal takes
 
 
 def answer_object(query: str, answer: Answer) -> dict[str, object]:
@@ -87,15 +93,21 @@ def answer_object(query: str, answer: Answer) -> dict[str, object]:
 
 def print_answer(query: str, answer: Answer) -> None:
     """An answer for people."""
-    results.print(f"[bold]{query}[/bold]  {answer.sentence}", highlight=False)
+    results.print(_plain(query), style="bold", highlight=False, markup=False)
+    results.print(answer.sentence, highlight=False, markup=False)
     table = Table("rank", "path", "cosine", "score", "p", "confidence", "influence")
     groups = {group.id: group for group in answer.groups}
     for rank, match in enumerate(answer.matches, 1):
         group = groups[match.group]
         numbers = (f"{match.cosine:.3f}", f"{match.score:.3f}", f"{group.p_value:.3f}")
         shares = (f"{group.confidence:.0%}", f"{group.influence:.0%}")
-        table.add_row(str(rank), match.image.path, *numbers, *shares)
+        table.add_row(str(rank), escape(match.image.path), *numbers, *shares)
     results.print(table)
+
+
+def _plain(text: str) -> str:
+    """Text that every terminal takes: a file name may hold bytes that are no text."""
+    return text.encode(errors="replace").decode()
 
 
 def print_cells(title: str, cells: Sequence[Cell]) -> None:

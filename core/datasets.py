@@ -10,42 +10,62 @@ from typing import Any
 
 from core.archives import unpack_images
 from core.config import ImageLimits, ServerConfig
-from core.store import new_folder
+from core.images import quoted
+from core.store import Store, file_digest, new_folder
 from core.values import GalleryError, Progress, no_progress
+
+_SOURCE = ".source"  # beside the images of a zip or dataset: which one it was
 
 
 def materialise(source: str, *, into: Path, progress: Progress = no_progress) -> Path:
     """The folder of images that a source names.
 
     A folder is itself. A zip or a dataset (``hf:user/name`` or ``hf:folder``, then ``:split``
-    unless it is ``train``) is written below ``into/images`` once, whole or not at all.
+    unless it is ``train``) is written to ``into/images`` once, whole or not at all.
 
     Raises:
-        GalleryError: when the source is not there or not one of these.
+        GalleryError: when the source is not there or not one of these, or ``into`` holds the images
+            of another one, or something else.
     """
+    try:
+        return _materialise(source, into, progress)
+    except OSError as error:
+        raise GalleryError(f"{quoted(source)} cannot be read: {error.strerror or error}") from error
+
+
+def _materialise(source: str, into: Path, progress: Progress) -> Path:
     path = Path(source)
     if path.is_dir():
         return path
-    target = into / "images"
-    if target.is_dir():
-        return target
-    if source.startswith("hf:"):
-        with new_folder(target) as partial:
-            _write_dataset(source.removeprefix("hf:"), partial, progress)
-    elif path.is_file():
-        limits = ServerConfig()
-        unpack_images(
-            path,
-            target,
-            max_bytes=limits.max_unpacked_bytes,
-            max_images=1_000_000,
-            limits=ImageLimits(),
-        )
-    else:
+    if not source.startswith("hf:") and not path.is_file():
         raise GalleryError(
-            f"{source!r} is neither a folder, a zip, nor a dataset named as hf:user/name"
+            f"{quoted(source)} is neither a folder, a zip, nor a dataset named as hf:user/name"
         )
+    identity = file_digest(path) if path.is_file() else source
+    target = into / "images"
+    mark = target / _SOURCE
+    if target.is_dir():
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != identity:
+            raise GalleryError(f"{into.name} holds the images of another source; name another one")
+        return target
+    Store(into).require_free("")
+    with new_folder(target) as partial:
+        _write_images(source, partial, progress)
+        (partial / _SOURCE).write_text(identity, encoding="utf-8")
     return target
+
+
+def _write_images(source: str, folder: Path, progress: Progress) -> None:
+    if not Path(source).is_file():
+        _write_dataset(source.removeprefix("hf:"), folder, progress)
+        return
+    unpack_images(
+        Path(source),
+        folder,
+        max_bytes=ServerConfig().max_unpacked_bytes,
+        max_images=1_000_000,
+        limits=ImageLimits(),
+    )
 
 
 def _write_dataset(name: str, folder: Path, progress: Progress) -> None:
@@ -53,9 +73,11 @@ def _write_dataset(name: str, folder: Path, progress: Progress) -> None:
     rows, column = _open_dataset(name)
     lines: list[str] = []
     for number, row in enumerate(rows):
-        image = row[column]
+        image = row[column] or {}
         data = image.get("bytes")
         if data is None:
+            if not image.get("path"):
+                continue
             data = Path(image["path"]).read_bytes()
         file_name = f"{number:07d}{_extension(data)}"
         (folder / file_name).write_bytes(data)
@@ -73,7 +95,9 @@ def _open_dataset(name: str) -> tuple[Iterable[Mapping[str, Any]], str]:
         raise GalleryError("image datasets need one more package: pip install datasets") from error
     base, _, split = name.partition(":")
     try:
-        if Path(base).is_dir() and (Path(base) / "dataset_info.json").is_file():
+        if (Path(base) / "dataset_dict.json").is_file():
+            loaded = datasets.load_from_disk(base)[split or "train"]
+        elif (Path(base) / "dataset_info.json").is_file():
             loaded = datasets.load_from_disk(base)
         else:
             loaded = datasets.load_dataset(base, split=split or "train")

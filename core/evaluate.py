@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int8
 
-from core.build import Source, update
+from core.build import Source, remove, update
 from core.config import ScoreConfig
 from core.factors import domain_gap, label_free, paired
 from core.gallery import Embedded, Gallery
@@ -23,6 +23,9 @@ from core.values import Descriptors, Encoder, GalleryError, Progress, no_progres
 
 _MEASURED = 5_000  # gallery images that the measures without labels look at
 _PAIRED_DIMENSIONS = 32  # leading dimensions on which pairs are compared
+_FEWEST_EXEMPLARS = 8  # below this, agreement and domain gap mean nothing and are left out
+
+Report = LabelFreeReport | PairedReport | DomainGapReport
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Evaluation:
     """Images ranked for every query: the gallery and all exemplars."""
     results: Mapping[str, Float[np.ndarray, "q 4"]]
     """R@1, R@5, R@10 and average precision of every query by column."""
-    measures: Mapping[str, tuple[LabelFreeReport, PairedReport, DomainGapReport]]
+    measures: Mapping[str, tuple[Report, ...]]
     """Measures of the embeddings by column."""
 
     def table(self) -> list[Cell]:
@@ -66,8 +69,7 @@ class Bench:
         target = gallery
         if not (gallery / "gallery.json").is_file():
             target = cache / f"gallery-{_digest(str(gallery.resolve()))}"
-            source = Source(gallery)
-            update(target, source, encoders, patch_heads=patch_heads, progress=progress)
+            _refresh(target, Source(gallery), encoders, heads=patch_heads, progress=progress)
         self.gallery = Gallery.open(target)
         names = {name for p in self.all_pairs for name in (*p.exemplars, p.generated)}
         # The pairs' images get the gallery's patch heads, so the cache is keyed by the gallery too.
@@ -75,10 +77,15 @@ class Bench:
         stored = {encoder.identity: self.gallery.patch_head(encoder) for encoder in encoders}
         heads = {identity: head for identity, head in stored.items() if head}
         source = Source(self.folder, tuple(names))
-        update(images, source, encoders, patch_heads=heads, progress=progress)
+        _refresh(images, source, encoders, heads=heads, progress=progress)
         self.images = Gallery.open(images)
         self.row = {record.path: row for row, record in enumerate(self.images.records)}
+        if unread := sorted(names - self.row.keys()):
+            raise GalleryError(f"{pairs.name}: {unread[0]} cannot be read as an image")
         self.exemplars = sorted({name for pair in self.all_pairs for name in pair.exemplars})
+        # A copy of an exemplar in the gallery would compete with the right answer: it is that one.
+        right = {self.images.records[self.row[name]].sha256 for name in self.exemplars}
+        self.others = np.flatnonzero([r.sha256 not in right for r in self.gallery.records])
 
     def run(
         self,
@@ -92,14 +99,13 @@ class Bench:
         """Measures of every pair under one encoder and one head."""
         rows = np.array([self.row[name] for name in self.exemplars])
         features = self.images.features(encoder)
-        own = self.gallery.embedded(encoder, head)
-        added = head(features[rows], role="gallery")
-        embeddings = np.concatenate([own.embeddings, added])
+        own = self.gallery.embedded(encoder, head).embeddings[self.others]
+        embeddings = np.concatenate([own, head(features[rows], role="gallery")])
         near = neighbours(embeddings, k=score.neighbours)
         everything = Embedded(embeddings, near.hubness, np.arange(len(embeddings)))
         local = self.images.patches(encoder)
         scorer = Scorer(everything, self._patches(encoder, local, rows), config=score)
-        place = {name: len(own.embeddings) + i for i, name in enumerate(self.exemplars)}
+        place = {name: len(own) + i for i, name in enumerate(self.exemplars)}
         values = np.empty((len(pairs), 4))
         for done, pair in enumerate(pairs):
             row = self.row[pair.generated]
@@ -112,9 +118,10 @@ class Bench:
 
     def measures(
         self, encoder: Encoder, head: Head, *, pairs: Sequence[Pair]
-    ) -> tuple[LabelFreeReport, PairedReport, DomainGapReport]:
+    ) -> tuple[Report, ...]:
         """Disentanglement of the gallery, agreement of the pairs, and the gap of the two domains.
 
+        The latter two are left out for a handful of exemplars, and the first for a single image.
         Pairs are compared by their first exemplar and the mean of the images made from it, on the
         leading dimensions only: there are far fewer exemplars than dimensions.
         """
@@ -130,23 +137,41 @@ class Bench:
         one = np.stack([real[name] for name in made])
         two = np.stack([np.mean(queries, axis=0) for queries in made.values()])
         generated = np.concatenate([np.stack(queries) for queries in made.values()])
-        k = min(_PAIRED_DIMENSIONS, one.shape[1], max(1, len(one) // 4))
-        return (
-            label_free(np.asarray(own)),
-            paired(one[:, :k], two[:, :k], ridge=0.1),
-            domain_gap(one, generated, seed=0),
-        )
+        alone = (label_free(np.asarray(own)),) if len(own) > 1 else ()
+        if len(one) < _FEWEST_EXEMPLARS:
+            return alone
+        k = min(_PAIRED_DIMENSIONS, one.shape[1], len(one) // 4)
+        agreement = paired(one[:, :k], two[:, :k], ridge=0.1)
+        return (*alone, agreement, domain_gap(one, generated, seed=0))
 
     @property
     def size(self) -> int:
         """Images ranked for every query."""
-        return len(self.gallery) + len(self.exemplars)
+        return len(self.others) + len(self.exemplars)
 
     def _patches(
         self, encoder: Encoder, local: Descriptors | None, rows: np.ndarray
-    ) -> Descriptors | None:
+    ) -> Int8[np.ndarray, "m p l"] | None:
+        """Local descriptors in the order of the ranked embeddings."""
         own = self.gallery.patches(encoder)
-        return None if own is None or local is None else np.concatenate([own, local[rows]])
+        if own is None or local is None:
+            return None
+        return np.concatenate([own[self.others], local[rows]])
+
+
+def _refresh(
+    folder: Path,
+    source: Source,
+    encoders: Sequence[Encoder],
+    *,
+    heads: Mapping[str, Head],
+    progress: Progress,
+) -> None:
+    """Make a cached gallery hold the images that its source has now, no more and no fewer."""
+    update(folder, source, encoders, patch_heads=heads, progress=progress)
+    names = source.files().keys()
+    if gone := [record.id for record in Gallery.open(folder).records if record.path not in names]:
+        remove(folder, gone)
 
 
 def _digest(text: str) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
+import logging
 import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -29,10 +32,10 @@ from core.values import (
     no_progress,
 )
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+logger = logging.getLogger(__name__)
 
-_Arrays = TypeVar("_Arrays", bound="DataclassInstance")
+_Arrays = TypeVar("_Arrays")
+_Kept = TypeVar("_Kept")
 
 
 def encoder_key(encoder: Encoder) -> str:
@@ -127,18 +130,28 @@ class Gallery:
         return array
 
     def patches(self, encoder: Encoder) -> Descriptors | None:
-        """Local descriptors of all images, memory-mapped; ``None`` for encoders without space."""
-        if not (self._encoder_folder(encoder) / "patches.npy").exists():
+        """Local descriptors of all images, memory-mapped; ``None`` for encoders without space.
+
+        Raises:
+            GalleryError: when a file is missing or damaged.
+        """
+        folder = self._encoder_folder(encoder)
+        if not (folder / "patches.npy").exists() and not (folder / "patch_head").exists():
             return None
         array = self._array(encoder, "patches.npy")
-        if len(array) != len(self):
+        if array.shape[:1] != (len(self),):
             raise GalleryError(f"patches of {encoder.name} are damaged; build the gallery again")
         return array
 
     def patch_head(self, encoder: Encoder) -> Head | None:
-        """The head of the local descriptors; ``None`` for encoders without space."""
-        folder = self._encoder_folder(encoder) / "patch_head"
-        return Head.load(folder) if folder.exists() else None
+        """The head of the local descriptors; ``None`` for encoders without space.
+
+        Raises:
+            GalleryError: when a file is missing or damaged.
+        """
+        folder = self._encoder_folder(encoder)
+        has = any((folder / name).exists() for name in ("patch_head", "patches.npy"))
+        return Head.load(folder / "patch_head") if has else None
 
     def fit(
         self,
@@ -148,26 +161,30 @@ class Gallery:
         synthetic: Float[np.ndarray, "m f"] | None = None,
         progress: Progress = no_progress,
     ) -> Head:
-        """A head fitted on this gallery's features; kept, so that the next call only reads it."""
+        """A head fitted on this gallery's features; kept, so that the next call only reads it.
+
+        Raises:
+            GalleryError: when the gallery lacks the encoder, is damaged, or too small for the kind.
+        """
         settings = json.dumps(asdict(config), sort_keys=True).encode()
         extra = b"" if synthetic is None else np.ascontiguousarray(synthetic).tobytes()
         name = hashlib.sha256(settings + extra).hexdigest()[:16]
         folder = self._encoder_folder(encoder) / "fitted" / f"{config.kind}-{name}"
-        if folder.exists():
-            return Head.load(folder)
-        head = fit_head(
-            self.features(encoder), config=config, synthetic=synthetic, progress=progress
-        )
-        if not self.read_only:
-            with new_folder(folder) as partial:
-                head.save(partial)
-        return head
+
+        def compute() -> Head:
+            features = self.features(encoder)
+            with _finite(encoder):
+                return fit_head(features, config=config, synthetic=synthetic, progress=progress)
+
+        return self._kept(folder, load=Head.load, compute=compute, save=Head.save)
 
     def embedded(self, encoder: Encoder, head: Head) -> Embedded:
         """Embeddings under a head, with hubness and groups; computed once, then read."""
 
         def compute() -> Embedded:
-            embeddings = head(self.features(encoder), role="gallery")
+            features = self.features(encoder)
+            with _finite(encoder):
+                embeddings = head(features, role="gallery")
             near = neighbours(embeddings, k=ScoreConfig().neighbours)
             limits = GroupConfig()
             groups = near_duplicate_groups(
@@ -199,15 +216,40 @@ class Gallery:
             kind: a dataclass whose fields are all arrays; each is kept as one file.
             compute: makes the result when it is not there yet.
         """
-        folder = self.head_folder(encoder, head) / name
-        names = [field.name for field in fields(kind)]
-        if folder.is_dir():
+        names = list(kind.__annotations__)
+
+        def load(folder: Path) -> _Arrays:
             return kind(**{field: load_array(folder / f"{field}.npy") for field in names})
+
+        def save(value: _Arrays, folder: Path) -> None:
+            for field in names:
+                np.save(folder / f"{field}.npy", getattr(value, field))
+
+        folder = self.head_folder(encoder, head) / name
+        return self._kept(folder, load=load, compute=compute, save=save)
+
+    def _kept(
+        self,
+        folder: Path,
+        *,
+        load: Callable[[Path], _Kept],
+        compute: Callable[[], _Kept],
+        save: Callable[[_Kept, Path], None],
+    ) -> _Kept:
+        """What the folder holds; computed anew where it holds nothing or something damaged."""
+        if folder.is_dir():
+            try:
+                return load(folder)
+            except GalleryError as error:
+                logger.warning("%s is computed again: %s", folder.name, error)
         value = compute()
-        if not self.read_only:
-            with new_folder(folder) as partial:
-                for field in names:
-                    np.save(partial / f"{field}.npy", getattr(value, field))
+        if not self.read_only and self.folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                with new_folder(folder) as partial:
+                    save(value, partial)
+            except (OSError, GalleryError) as error:  # a full disk; it is only slower next time
+                logger.warning("%s could not be kept: %s", folder.name, error)
         return value
 
     def head_folder(self, encoder: Encoder, head: Head) -> Path:
@@ -219,13 +261,24 @@ class Gallery:
 
     def _array(self, encoder: Encoder, name: str) -> np.ndarray:
         path = self._encoder_folder(encoder) / name
-        if not path.exists():
+        if not path.parent.is_dir():
             have = ", ".join(self.encoder_keys) or "none"
             raise GalleryError(
                 f"gallery {self.name!r} has no features of encoder {encoder.name!r} (it has: "
                 f"{have}); `python -m core index` with --encoder {encoder.name} adds them"
             )
         return load_array(path)
+
+
+@contextlib.contextmanager
+def _finite(encoder: Encoder) -> Iterator[None]:
+    """Turn a head's refusal of stored features into a ``GalleryError``."""
+    try:
+        yield
+    except ValueError as error:
+        raise GalleryError(
+            f"features of {encoder.name} are damaged ({error}); build the gallery again"
+        ) from error
 
 
 def _records(store: Store, header: Header) -> tuple[ImageRecord, ...]:

@@ -14,7 +14,12 @@ import pyarrow.parquet as pq
 from core.values import GalleryError, ImageRecord
 
 _STANDARD = ("source", "creator", "licence", "url", "title")
-_SYNONYMS = {"license": "licence", "author": "creator", "artist": "creator", "link": "url"}
+_COLUMNS = {name: name for name in (*_STANDARD, "file_name")} | {
+    "license": "licence",
+    "author": "creator",
+    "artist": "creator",
+    "link": "url",
+}
 _MAX_METADATA_BYTES = 100_000_000
 
 _SCHEMA = pa.schema(
@@ -87,7 +92,7 @@ def _parse_csv(text: str) -> list[dict[str, str]]:
 
 
 def _parse_jsonl(text: str) -> list[dict[str, str]]:
-    rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    rows = [json.loads(line) for line in text.split("\n") if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("every line must be an object")
     return [{str(k): str(v) for k, v in row.items() if v is not None} for row in rows]
@@ -96,7 +101,7 @@ def _parse_jsonl(text: str) -> list[dict[str, str]]:
 def _by_file_name(rows: Sequence[Mapping[str, str]], name: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows, 1):
-        fields = {_SYNONYMS.get(key.lower(), key): value for key, value in row.items()}
+        fields = {_COLUMNS.get(key.strip().lower(), key): value for key, value in row.items()}
         if "file_name" not in fields:
             raise GalleryError(f"{name}, row {number}: the column file_name is missing")
         found[fields.pop("file_name")] = fields

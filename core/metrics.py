@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -70,15 +70,10 @@ def read_pairs(path: Path, *, split: Split = "all") -> list[Pair]:
     """The pairs of a JSON list of ``{source, generator, exemplars, generated}``.
 
     Raises:
-        GalleryError: when the file is not such a list, or a file that it names does not lie at or
-            below the list's folder.
+        GalleryError: when the file is not such a list, or a file that it names is not there.
     """
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        pairs = [
-            Pair(row["source"], row["generator"], tuple(row["exemplars"]), row["generated"])
-            for row in rows
-        ]
+        pairs = [_pair(row) for row in json.loads(path.read_text(encoding="utf-8"))]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GalleryError(f"{path.name} is not a list of pairs ({error!r})") from error
     for pair in pairs:
@@ -88,6 +83,17 @@ def read_pairs(path: Path, *, split: Split = "all") -> list[Pair]:
             if not (path.parent / name).is_file():
                 raise GalleryError(f"{path.name}: {name} is not there")
     return [pair for pair in pairs if split in ("all", pair.half)]
+
+
+def _pair(row: Mapping[str, Any]) -> Pair:
+    """One checked row of a pairs file; an exemplar named twice is one right answer."""
+    source, generator, generated = row["source"], row["generator"], row["generated"]
+    exemplars = row["exemplars"]
+    if not isinstance(exemplars, list):
+        raise TypeError(f"exemplars must be a list, got {exemplars!r}")
+    if not all(isinstance(text, str) for text in (source, generator, generated, *exemplars)):
+        raise TypeError(f"names must be texts, got {dict(row)}")
+    return Pair(source, generator, tuple(dict.fromkeys(exemplars)), generated)
 
 
 def measures(
@@ -164,4 +170,4 @@ def _sources(
     of = np.array([pair.source for pair in pairs])
     chosen = {source: np.flatnonzero(of == source) for source in sorted(set(of.tolist()))}
     for name, rows in {**chosen, "all": np.arange(len(pairs))}.items():
-        yield name, rows, [pairs[i].cluster for i in rows]
+        yield name, rows, [pairs[i].cluster for i in rows.tolist()]

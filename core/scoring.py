@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int8, Integer
@@ -28,13 +29,25 @@ class Scorer:
     """Ranks a gallery's images for queries; safe to use from several threads."""
 
     def __init__(
-        self, embedded: Embedded, patches: Descriptors | None, *, config: ScoreConfig
+        self,
+        embedded: Embedded,
+        patches: Descriptors | None,
+        *,
+        config: ScoreConfig,
+        graph: Path | None = None,
     ) -> None:
+        """Index a gallery; an HNSW graph is kept in the file ``graph`` where one is named."""
         self.config = config
         self.patches = patches if config.rerank else None
         rows = np.arange(len(embedded.embeddings))
         hubness = embedded.hubness if config.local_scaling else None
-        self.index = Index.build(embedded.embeddings, rows, hubness=hubness)
+        if config.search == "hnsw" and graph is not None and graph.exists():
+            dim = embedded.embeddings.shape[1]
+            self.index = Index.load(graph, rows, dim=dim, hubness=hubness)
+            return
+        self.index = Index.build(embedded.embeddings, rows, hubness=hubness, kind=config.search)
+        if config.search == "hnsw" and graph is not None:
+            self.index.save(graph)
 
     def rank(
         self,

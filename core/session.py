@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -12,29 +13,33 @@ from PIL import Image
 
 from core.backbones import specs
 from core.baselines import BASELINES
-from core.config import HeadConfig, ImageLimits, ScoreConfig, ServerConfig
+from core.config import BuildConfig, HeadConfig, ImageLimits, ScoreConfig, ServerConfig
 from core.encoder import load_encoder, shipped_heads
 from core.gallery import Gallery, encoder_key
 from core.head import Head
-from core.images import open_image
+from core.images import load_image, open_image
 from core.values import (
     Answer,
     Encoder,
     EncoderError,
     Explanation,
     GalleryError,
+    ImageError,
     ImageRecord,
     Progress,
     no_progress,
 )
 from core.visitors import Visitors
-from core.workspace import Workspace
+from core.workspace import Query, Workspace
 
 EMBEDDED = Path(__file__).parents[1] / "assets" / "gallery"
 """The gallery that comes with the program."""
 
 DEFAULT_ENCODER = "moco"
 """The encoder used where none is named."""
+
+_FIT = BuildConfig().thumbnail
+_REMEMBERED = 64  # galleries, encoders and workspaces
 
 _KINDS: dict[str, HeadConfig] = {
     kind: HeadConfig(kind=kind) for kind in get_args(get_type_hints(HeadConfig)["kind"])
@@ -114,8 +119,7 @@ class Session:
         self.server = server or ServerConfig()
         self.device = device
         self.visitors = Visitors(self.server)
-        self._made: dict[Hashable, Any] = {}
-        self._locks: dict[Hashable, threading.Lock] = {}
+        self._made: dict[Hashable, _Once] = {}
         self._guard = threading.Lock()
 
     def encoder(self, name: str) -> Encoder:
@@ -136,9 +140,9 @@ class Session:
         """
         if name == "embedded":
             return self._once("embedded", lambda: Gallery.open(EMBEDDED, read_only=True))
-        if self.server.hosted:
-            return Gallery.open(self.visitors.gallery(visitor, name))
-        return Gallery.open(Path(name))
+        hosted = self.server.hosted
+        folder = self.visitors.gallery(visitor, name) if hosted else Path(name).absolute()
+        return self._once((folder, _state(folder)), lambda: Gallery.open(folder))
 
     def workspace(
         self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
@@ -154,7 +158,7 @@ class Session:
             head = choose_head(gallery, encoder, choice.head, progress=progress)
             return Workspace(gallery, encoder, head, score=choice.score, progress=progress)
 
-        return self._once((visitor, choice, str(gallery.folder), gallery.identity), make)
+        return self._once((choice, gallery), make)
 
     def attribute(
         self,
@@ -173,7 +177,7 @@ class Session:
             GalleryError: when the gallery cannot be used.
         """
         workspace = self.workspace(choice or Choice(), visitor=visitor, progress=progress)
-        return workspace.attribute(workspace.query(self.image(image)), top=top)
+        return workspace.attribute(self.query(workspace, image)[0], top=top)
 
     def explain(
         self,
@@ -186,28 +190,45 @@ class Session:
     ) -> Explanation:
         """Why a gallery image matches an image; errors as in :meth:`attribute`."""
         workspace = self.workspace(choice or Choice(), visitor=visitor)
-        pixels = self.image(image)
-        query = workspace.query(pixels)
+        query, pixels = self.query(workspace, image)
         source = self.source_image(workspace.gallery, image_id)
         return workspace.explain(query, image_id, images=(pixels, source), top=top)
 
     def source_image(self, gallery: Gallery, image_id: int) -> Image.Image:
-        """Pixels of a gallery image; its thumbnail where the original is gone."""
+        """Pixels of a gallery image; its thumbnail where the original is gone or has changed."""
         if image_id not in gallery.row_of:
             raise GalleryError(f"no image of the gallery has the id {image_id}")
         record = gallery.records[gallery.row_of[image_id]]
         original = gallery.root / record.path
-        path = original if original.is_file() else gallery.store.thumbnail(record.sha256)
-        return open_image(path, limits=ImageLimits())
+        with contextlib.suppress(ImageError):
+            loaded = load_image(original, limits=ImageLimits(), fit=_FIT)
+            if loaded.sha256 == record.sha256:
+                return loaded.image
+        return self.image(gallery.store.thumbnail(record.sha256))
 
     def thumbnails(self, gallery: Gallery, records: Sequence[ImageRecord]) -> list[Path]:
         """Thumbnail files of gallery images."""
         return [gallery.store.thumbnail(record.sha256) for record in records]
 
     @staticmethod
+    def query(
+        workspace: Workspace, source: Image.Image | bytes | str | Path
+    ) -> tuple[Query, Image.Image]:
+        """A query and its pixels: checked, upright, RGB, at the scale of a gallery's images.
+
+        Raises:
+            ImageError: when the image cannot be taken.
+        """
+        if isinstance(source, Image.Image):
+            pixels = open_image(source, limits=ImageLimits(), fit=_FIT)
+            return workspace.query(pixels), pixels
+        loaded = load_image(source, limits=ImageLimits(), fit=_FIT)
+        return workspace.query(loaded.image, sha256=loaded.sha256), loaded.image
+
+    @staticmethod
     def image(source: Image.Image | bytes | str | Path) -> Image.Image:
-        """A query's pixels: checked, upright, RGB."""
-        return open_image(source, limits=ImageLimits())
+        """A query's pixels alone; errors as in :meth:`query`."""
+        return open_image(source, limits=ImageLimits(), fit=_FIT)
 
     @staticmethod
     def _require(gallery: Gallery, encoder: Encoder) -> None:
@@ -217,8 +238,27 @@ class Session:
     def _once(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What ``make`` gives, made by the first thread that asks; others wait for it."""
         with self._guard:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            if key not in self._made:
-                self._made[key] = make()
-            return self._made[key]
+            entry = self._made.pop(key, None) or _Once()
+            self._made[key] = entry  # now the last to be forgotten
+            while len(self._made) > _REMEMBERED:
+                del self._made[next(iter(self._made))]
+        with entry.lock:
+            if not entry.made:
+                entry.made.append(make())
+            return entry.made[0]
+
+
+@dataclass(frozen=True)
+class _Once:
+    """A value that is there once it was made, and the lock of its maker."""
+
+    made: list[Any] = field(default_factory=list[Any])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _state(folder: Path) -> tuple[int, ...]:
+    """What differs between any two states of a gallery; nothing where there is no gallery."""
+    with contextlib.suppress(OSError, ValueError):
+        found = (folder / "gallery.json").stat()
+        return (found.st_ino, found.st_mtime_ns)
+    return ()

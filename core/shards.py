@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import logging
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from core.correspond import quantize
 from core.head import Head, fit_head
 from core.images import LoadedImage, decode_ahead, perceptual_hash, thumbnail
 from core.manifest import from_parquet, to_parquet
-from core.store import Store, new_folder, write_bytes
-from core.values import Descriptors, Encoder, GalleryError, ImageRecord, Progress
+from core.store import Store, file_digest, new_folder, write_bytes
+from core.values import Descriptors, Encoded, Encoder, GalleryError, ImageRecord, Progress
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +85,9 @@ class ShardWriter:
     ) -> None:
         self.store, self.folder, self.encoders, self.config = store, folder, encoders, config
         self.patch_heads = dict(patch_heads)
-        self.skipped: list[Skipped] = []
-        for saved in folder.glob("patch_heads/*"):
+        self.unread: dict[str, str] = {}
+        """Why contents could not be read, by their hash."""
+        for saved in folder.glob("patch_heads/[!.]*"):
             self.patch_heads[saved.name] = Head.load(saved)
 
     def finished(self) -> list[Shard]:
@@ -141,32 +142,39 @@ class ShardWriter:
                 continue
             changed = isinstance(loaded, LoadedImage)
             reason = "it changed while it was being read" if changed else str(loaded)
-            self.skipped.append(Skipped(item.name, reason))
-            logger.warning("left out %s: %s", item.name, reason)
+            self.unread[item.sha256] = reason
+            logger.warning("left out %r: %s", item.name, reason)
 
     def _encode(
         self, key: str, images: Sequence[Image.Image]
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        encoded = self.encoders[key].encode(images)
-        features = encoded.features.astype(np.float16)
+        encoded = self._finite(key, self.encoders[key].encode(images))
+        with np.errstate(over="ignore"):  # found below
+            features = encoded.features.astype(np.float16)
         if not np.isfinite(features).all():
-            raise GalleryError(f"encoder {key} gave values that are not finite in float16")
+            raise GalleryError(f"encoder {key} gave values that are too large for float16")
         if encoded.patches is None:
             return features, None
         return features, describe_patches(encoded.patches, self.patch_heads[key])
 
+    @staticmethod
+    def _finite(key: str, encoded: Encoded) -> Encoded:
+        for values in (encoded.features, encoded.patches):
+            if values is not None and not np.isfinite(values).all():
+                raise GalleryError(f"encoder {key} gave values that are not finite")
+        return encoded
+
     def _settle_patch_head(self, key: str, items: Sequence[Item], progress: Progress) -> None:
         """Have the encoder's patch head beside the shards before the first of them is written."""
         if key not in self.patch_heads:
-            head = self._fit_patch_head(self.encoders[key], items, progress)
+            head = self._fit_patch_head(key, items, progress)
             if head is None:
                 return
             self.patch_heads[key] = head
-        self.patch_heads[key].save(self.folder / "patch_heads" / key)
+        with new_folder(self.folder / "patch_heads" / key) as partial:
+            self.patch_heads[key].save(partial)
 
-    def _fit_patch_head(
-        self, encoder: Encoder, items: Sequence[Item], progress: Progress
-    ) -> Head | None:
+    def _fit_patch_head(self, key: str, items: Sequence[Item], progress: Progress) -> Head | None:
         """Fit on patches of a sample of the items; ``None`` for an encoder without space."""
         count = min(self.config.patch_sample, len(items))
         rng = np.random.default_rng(0)
@@ -174,14 +182,14 @@ class ShardWriter:
         rows: list[np.ndarray] = []
         done = 0
         for batch in _batches(self._decoded(chosen), self.config.batch):
-            patches = encoder.encode([loaded.image for _, loaded in batch]).patches
+            images = [loaded.image for _, loaded in batch]
+            patches = self._finite(key, self.encoders[key].encode(images)).patches
             if patches is None:
                 return None
             kept = rng.permutation(patches.shape[1])[:_PATCHES_PER_IMAGE]
             rows.append(patches[:, kept].reshape(-1, patches.shape[-1]))
             done += len(batch)
             progress(done, count, "sampling local descriptors")
-        self.skipped.clear()  # what was left out here is met again in the shards
         return fit_head(np.concatenate(rows), config=PATCH_HEAD) if rows else None
 
     def _keep_thumbnail(self, item: Item, loaded: LoadedImage) -> None:
@@ -191,13 +199,18 @@ class ShardWriter:
 
 
 def hash_files(paths: Mapping[str, Path]) -> tuple[dict[str, str], list[Skipped]]:
-    """SHA-256 of every file by name, and the files that cannot be read."""
+    """SHA-256 of every file by name, and the files that cannot be read or named in a table."""
     hashes: dict[str, str] = {}
     skipped: list[Skipped] = []
     for name, path in paths.items():
         try:
-            with path.open("rb") as file:
-                hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            name.encode()
+            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for its writer
+                skipped.append(Skipped(name, "it is not a regular file"))
+                continue
+            hashes[name] = file_digest(path)
+        except UnicodeEncodeError:
+            skipped.append(Skipped(name, "its name is not valid Unicode"))
         except OSError as error:
             skipped.append(Skipped(name, error.strerror or "cannot be read"))
     return hashes, skipped

@@ -3,7 +3,8 @@
 Layout::
 
     gallery.json            format, name, current generation; the only file that is ever replaced
-    generations/<number>/   everything of one state; never changed, only added to
+    generations/<number>/   everything of one state; never changed, only added to. The one before
+                            the current stays for its readers until the next change
     thumbnails/<aa>/<sha>.webp
     work/                   what an unfinished build has done so far
     lock                    held by the one writer
@@ -12,6 +13,7 @@ Layout::
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -40,31 +42,42 @@ class Header:
     """The id that the next new image gets; ids are never used again."""
     format: int = FORMAT
 
+    def __post_init__(self) -> None:
+        """Refuse values of other types, as a damaged file may hold."""
+        texts, numbers = (self.name, self.root), (self.generation, self.next_id)
+        if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int} or min(numbers) < 0:
+            raise TypeError("not the header of a gallery")
+
 
 class Store:
     """One gallery's folder: its header, its generations, its lock."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
 
-    def create(self, name: str, *, root: str) -> Header:
-        """Make an empty store.
+    def require_free(self, root: str) -> None:
+        """Refuse a folder that holds something else than this store, or than what began as one.
+
+        Args:
+            root: where the images lie; they may already be in the store's own folder.
 
         Raises:
-            GalleryError: when the folder already holds something else.
+            GalleryError: when the folder is a file, or holds something else.
         """
-        inside = Path(root).parts[:1]  # the images may already lie in the gallery's own folder
-        if self.folder.exists() and any(p.name not in inside for p in self.folder.iterdir()):
+        if self.exists or not os.path.lexists(self.folder):
+            return
+        own = {"generations", "thumbnails", "work", "lock", *Path(root).parts[:1]}
+        if not self.folder.is_dir() or any(  # hidden is what a killed call left half-written
+            path.name not in own and not path.name.startswith(".") for path in self.folder.iterdir()
+        ):
             raise GalleryError(
                 f"{self.folder.name} is not empty and not a gallery; name another folder"
             )
-        try:
-            (self.folder / "generations" / "0").mkdir(parents=True)
-            header = Header(name, root)
-            self._write_header(header)
-        except OSError as error:
-            raise GalleryError(f"cannot create the gallery: {error.strerror}") from error
-        return header
+
+    def create(self, name: str, *, root: str) -> None:
+        """Make an empty store, in the place of one that never had a generation; under the lock."""
+        (self.folder / "generations" / "0").mkdir(parents=True, exist_ok=True)
+        self._write_header(Header(name, root))
 
     @property
     def exists(self) -> bool:
@@ -82,7 +95,7 @@ class Store:
             found = raw["format"]
             if found == FORMAT:
                 return Header(**raw)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise GalleryError(
                 f"{self.folder.name} is not a gallery: it has no gallery.json"
             ) from error
@@ -108,7 +121,7 @@ class Store:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the lock of the one writer; it falls with the process.
+        """Hold the lock of the one writer, in a folder made if need be; it falls with the process.
 
         Raises:
             GalleryError: when another process or thread is writing.
@@ -129,19 +142,24 @@ class Store:
     def next_generation(self, header: Header, *, next_id: int) -> Iterator[Path]:
         """A folder to fill; when the block ends well it becomes the current generation.
 
-        Whatever goes wrong inside, a full disk included, leaves the current one as it is.
+        Whatever goes wrong inside, a full disk included, leaves the current one as it is. Readers
+        that opened it can go on reading it until the change after this one.
         """
         number = header.generation + 1
         target = self.generation(number)
-        shutil.rmtree(target, ignore_errors=True)  # of a writer that was killed before it committed
+        shutil.rmtree(
+            target, ignore_errors=True
+        )  # of a writer that was stopped before it committed
         target.mkdir(parents=True)
         try:
             yield target
             self._write_header(replace(header, generation=number, next_id=next_id))
-        except BaseException:
+        except Exception:  # no other: an interrupt may come after the header was written
             shutil.rmtree(target, ignore_errors=True)
             raise
-        shutil.rmtree(self.generation(header.generation), ignore_errors=True)
+        for old in target.parent.iterdir():
+            if old.name not in (target.name, str(header.generation)):
+                shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(self.work, ignore_errors=True)
 
     def _write_header(self, header: Header) -> None:
@@ -158,8 +176,20 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    finally:
+    except BaseException:
         partial.unlink(missing_ok=True)
+        raise
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_thumbnail(path: Path) -> bool:
+    """Whether a file is a thumbnail of a store."""
+    return path.parts[-3:-2] == ("thumbnails",) and (path.parents[2] / "gallery.json").is_file()
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
@@ -179,7 +209,10 @@ def new_folder(path: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
-        with contextlib.suppress(OSError):
+        try:
             partial.replace(path)
+        except OSError:
+            if not path.is_dir():
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)

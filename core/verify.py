@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from core.config import ImageLimits
-from core.gallery import Gallery
+from core.gallery import Gallery, load_array
 from core.images import open_image
+from core.store import Store, file_digest
 from core.values import GalleryError, ImageError, Progress, no_progress
+
+_BLOCK = 4_096  # rows looked at together
 
 
 @dataclass(frozen=True)
@@ -31,54 +33,54 @@ def verify(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
     Raises:
         GalleryError: when there is no gallery, or none that this version reads.
     """
+    store = Store(folder)
+    generation = store.generation(store.header().generation)
+    found = list(_changed_files(generation))
     try:
         gallery = Gallery.open(folder)
     except GalleryError as error:
-        if not (folder / "gallery.json").is_file() or "format" in str(error):
-            raise
-        return [Damage("manifest.parquet", str(error))]
-    return [*_changed_files(gallery), *_bad_features(gallery), *_bad_thumbnails(gallery, progress)]
+        found = found or [(generation / "manifest.parquet", str(error))]
+    else:
+        found += [*_bad_features(gallery), *_bad_thumbnails(gallery, progress)]
+    return [Damage(path.relative_to(store.folder).as_posix(), what) for path, what in found]
 
 
-def _changed_files(gallery: Gallery) -> Iterator[Damage]:
-    if gallery.header.generation == 0:
+def _changed_files(generation: Path) -> Iterator[tuple[Path, str]]:
+    if generation.name == "0":
         return
-    listing = gallery.folder / "files.json"
+    listing = generation / "files.json"
     try:
-        digests = json.loads(listing.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        yield Damage(_inside(gallery, listing), "missing or damaged")
+        digests = dict(json.loads(listing.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        yield listing, "missing or damaged"
         return
     for name, digest in digests.items():
-        path = gallery.folder / name
+        path = generation / name
         if not path.is_file():
-            yield Damage(_inside(gallery, path), "missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            yield Damage(_inside(gallery, path), "changed since it was written")
+            yield path, "missing"
+        elif file_digest(path) != digest:
+            yield path, "changed since it was written"
 
 
-def _bad_features(gallery: Gallery) -> Iterator[Damage]:
+def _bad_features(gallery: Gallery) -> Iterator[tuple[Path, str]]:
     for key in gallery.encoder_keys:
         path = gallery.folder / key / "features.npy"
         try:
-            features = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            features = load_array(path)
+        except GalleryError:
             continue  # named by its digest already
-        if len(features) != len(gallery):
-            yield Damage(_inside(gallery, path), f"{len(features)} rows for {len(gallery)} images")
-        elif not np.isfinite(features).all():
-            yield Damage(_inside(gallery, path), "values that are not finite")
+        blocks = (features[start : start + _BLOCK] for start in range(0, len(gallery), _BLOCK))
+        if features.shape[:1] != (len(gallery),):
+            yield path, f"an array {features.shape} for {len(gallery)} images"
+        elif not all(np.isfinite(block).all() for block in blocks):
+            yield path, "values that are not finite"
 
 
-def _bad_thumbnails(gallery: Gallery, progress: Progress) -> Iterator[Damage]:
+def _bad_thumbnails(gallery: Gallery, progress: Progress) -> Iterator[tuple[Path, str]]:
     for done, record in enumerate(gallery.records, 1):
         path = gallery.store.thumbnail(record.sha256)
         try:
             open_image(path, limits=ImageLimits(min_side=1, max_aspect=float("inf")))
         except ImageError as error:
-            yield Damage(_inside(gallery, path), str(error))
+            yield path, str(error)
         progress(done, len(gallery), "checking thumbnails")
-
-
-def _inside(gallery: Gallery, path: Path) -> str:
-    return path.relative_to(gallery.store.folder).as_posix()

@@ -62,6 +62,10 @@ class Visitors:
         folder = self._folder(visitor)
         name = uuid.uuid4().hex
         target = folder / "galleries" / name
+        if archive.is_file() and archive.stat().st_size > self.config.max_upload_bytes:
+            raise GalleryError(
+                f"the zip is too large; at most {self.config.max_upload_bytes:,} bytes are accepted"
+            )
         try:
             unpack_images(
                 archive,

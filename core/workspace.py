@@ -47,6 +47,8 @@ class Query:
     features: Float[np.ndarray, " f"]
     embedding: Float[np.ndarray, " d"]
     patches: Int8[np.ndarray, "p l"] | None
+    role: Role = "query"
+    """The side of the head that made the embedding."""
 
 
 class Workspace:
@@ -67,12 +69,21 @@ class Workspace:
         self.embedded = gallery.embedded(encoder, head)
         self.patches = gallery.patches(encoder)
         self.patch_head = gallery.patch_head(encoder)
-        self.scorer = Scorer(self.embedded, self.patches, config=self.score)
+        name = "graph-scaled.faiss" if self.score.local_scaling else "graph.faiss"
+        folder = gallery.head_folder(encoder, head)
+        graph = None if gallery.read_only else folder / name
+        self.scorer = Scorer(self.embedded, self.patches, config=self.score, graph=graph)
         self.null = self._null(progress)
+        self._contents = {record.sha256 for record in gallery.records}
 
-    def query(self, image: Image.Image) -> Query:
-        """Encode an RGB image as a query."""
-        return self._query(self.encoder.encode([image]))
+    def query(self, image: Image.Image, *, sha256: str | None = None) -> Query:
+        """Encode an RGB image as a query.
+
+        An image whose bytes are in the gallery (by their hash) is no synthetic one: it takes the
+        gallery's role in the head, so that it finds itself however the domains are centred.
+        """
+        known = sha256 is not None and sha256 in self._contents
+        return self._query(self.encoder.encode([image]), role="gallery" if known else "query")
 
     def rank(self, query: Query, *, k: int) -> Ranking:
         """The k best rows of the gallery for a query."""
@@ -116,7 +127,7 @@ class Workspace:
             grid = encoder.grid
             features = self.gallery.features(encoder)[row].astype(np.float32)
             parts = (
-                self._parts(encoder, images[0], query.features, other=source, role="query"),
+                self._parts(encoder, images[0], query.features, other=source, role=query.role),
                 self._parts(encoder, images[1], features, other=query.embedding, role="gallery"),
             )
         regions = None
@@ -186,11 +197,12 @@ class Workspace:
         parts = encoder.region_parts(image, weights)
         return parts + np.float32(constant / len(parts))
 
-    def _query(self, encoded: Encoded) -> Query:
+    def _query(self, encoded: Encoded, *, role: Role) -> Query:
         patches = None
         if encoded.patches is not None and self.patch_head is not None:
             patches = describe_patches(encoded.patches, self.patch_head)[0]
-        return Query(encoded.features[0], self.head(encoded.features, role="query")[0], patches)
+        embedding = self.head(encoded.features, role=role)[0]
+        return Query(encoded.features[0], embedding, patches, role)
 
     def _row(self, image_id: int) -> int:
         if image_id not in self.gallery.row_of:

@@ -44,8 +44,8 @@ def _random_crops(images: Tensor, config: ViewConfig, generator: torch.Generator
     ratio = _uniform(count, low, high, generator=generator).exp()
     half_width = (area * ratio).sqrt().clamp(max=1)  # in units of half the image
     half_height = (area / ratio).sqrt().clamp(max=1)
-    centre_x = _uniform(count, -1, 1, generator=generator) * (1 - half_width)
-    centre_y = _uniform(count, -1, 1, generator=generator) * (1 - half_height)
+    centre_x = _uniform(count, -1.0, 1.0, generator=generator) * (1 - half_width)
+    centre_y = _uniform(count, -1.0, 1.0, generator=generator) * (1 - half_height)
     mirror = 1 - 2 * _chosen(count, config.flip_probability, generator=generator).float()
     zero = torch.zeros_like(area)
     theta = torch.stack(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,16 +33,17 @@ def pack(
     Raises:
         ValueError: when no image is found.
     """
-    paths = [path for folder in folders for path in list_images(folder)]
-    if not paths:
-        raise ValueError(f"no image below {', '.join(map(str, folders))}")
+    paths = [path for folder in folders for path in list_images(folder.absolute())]
     key = hashlib.sha256("\n".join([str(size), *map(str, paths)]).encode()).hexdigest()[:16]
     packed = cache / f"images-{key}.npy"
     if not packed.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        partial = packed.with_suffix(".part")
+        squares = list(_squares(paths, size, progress))
+        if not squares:
+            raise ValueError(f"no image below {', '.join(map(str, folders))}")
+        partial = packed.with_suffix(f".{os.getpid()}.part")
         with partial.open("wb") as file:
-            np.save(file, np.stack(list(_squares(paths, size, progress))))
+            np.save(file, np.stack(squares))
         partial.replace(packed)
     return np.load(packed, mmap_mode="r", allow_pickle=False)
 

@@ -51,19 +51,21 @@ def train(
     torch.manual_seed(config.seed)
     run = _Run(backbone, images, config=config, out=out)
     started = saved = time.monotonic()
-    try:
-        while run.step < config.steps:
-            loss = run.advance()
+    stopped = False
+    while run.step < config.steps and not run.anywhere(stopped):
+        loss = run.advance()
+        now = time.monotonic()
+        stopped = now - started > config.minutes * 60
+        try:
             progress(run.step, config.steps, f"loss {loss:.3f}")
-            now = time.monotonic()
-            if now - started > config.minutes * 60:
-                break
-            if now - saved > config.checkpoint_minutes * 60:
-                run.save(monitor)
-                saved = now
-    except Cancelled:
-        logger.info("cancelled at step %d", run.step)
+        except Cancelled:
+            logger.info("cancelled at step %d", run.step)
+            stopped = True
+        if now - saved > config.checkpoint_minutes * 60:
+            run.save(monitor)
+            saved = now
     run.save(monitor)
+    run.writer.close()
     return run.step >= config.steps
 
 
@@ -78,7 +80,7 @@ class _Run:
         self.world = int(os.environ.get("WORLD_SIZE", "1"))
         if self.world > 1 and not torch.distributed.is_initialized():
             torch.distributed.init_process_group("nccl" if "cuda" in config.device else "gloo")
-        device = torch.device(config.device)
+        device = _own_device(config.device)
         self.images = images.to(device)
         model = _METHODS[config.method](backbone, view=config.view)
         self.model = model.to(device, memory_format=torch.channels_last).train()
@@ -116,6 +118,14 @@ class _Run:
         seconds = time.perf_counter() - began
         self.losses.append((self.step, value, rate, config.batch * self.world / seconds))
         return value
+
+    def anywhere(self, flag: bool) -> bool:
+        """Whether the flag is set in any process: all must stop after the same step."""
+        if self.world == 1:
+            return flag
+        votes = torch.tensor(float(flag), device=self.images.device)
+        torch.distributed.all_reduce(votes)
+        return bool(votes)
 
     def save(self, monitor: Monitor | None) -> None:
         """Checkpoint, current encoder and logs; the first process writes."""
@@ -181,6 +191,15 @@ class _Run:
             return (share * self.config.steps + 1) / (self.config.warm_up * self.config.steps + 1)
         past = (share - self.config.warm_up) / (1 - self.config.warm_up)
         return 0.5 * (1 + math.cos(math.pi * past))
+
+
+def _own_device(name: str) -> torch.device:
+    """The device of a name; ``cuda`` is this process's own GPU when torchrun started it."""
+    device = torch.device(name)
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    return device
 
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:

@@ -35,6 +35,9 @@ class MoCo(nn.Module):
             memory_bank_size=(queue, 128),
             gather_distributed=torch.distributed.is_initialized(),
         )
+        memory = self.criterion.memory_bank  # lightly leaves the queue out of the state; we resume
+        for name, buffer in list(memory.named_buffers()):
+            memory.register_buffer(name, buffer, persistent=True)
 
     def forward(self, images: Tensor, *, generator: torch.Generator, progress: float) -> Tensor:
         """Mean loss of both directions of two views of uint8 images (b, 3, h, w).

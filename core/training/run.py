@@ -66,7 +66,7 @@ def _watch(pairs_file: Path, folders: Sequence[Path]) -> Monitor:
     place = {name: row for row, name in enumerate(exemplars)}
 
     def measure(backbone: Backbone) -> Mapping[str, float]:
-        encoder = NetworkEncoder("watched", backbone)
+        encoder = NetworkEncoder("watched", backbone, device=str(backbone.mean.device))
         features = _features(encoder, gallery)
         head = fit_head(features, config=HeadConfig(k=256, shrinkage=0.1))
         known = head(features, role="gallery")

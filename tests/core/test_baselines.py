@@ -61,7 +61,7 @@ def test_thumbnail_is_a_correlation():
     )
     assert same[0] @ same[1] == pytest.approx(1)
     assert brightness[0] @ brightness[1] > 0.999
-    assert against[0] @ against[1] == pytest.approx(-1, abs=1e-5)
+    assert against[0] @ against[1] == pytest.approx(-1, abs=1e-4)  # pixels are rounded
 
 
 def test_histogram_counts_colours_and_not_places():

@@ -57,7 +57,7 @@ def test_factors_are_nearly_independent():
     shared = {pair: information(table[pair[0]], table[pair[1]]) for pair in combinations(table, 2)}
     split = {"object", "backdrop"}
     for pair, value in shared.items():
-        assert value < (0.02, 0.08, 0.2)[len(split & set(pair))], (pair, value)
+        assert value < (0.02, 0.1, 0.2)[len(split & set(pair))], (pair, value)
 
 
 def test_a_dependent_factor_would_be_noticed():
@@ -142,6 +142,25 @@ class TestRendered:
         assert first.std() > 12
         assert (first >= 253).all(axis=2).mean() < 0.1
         assert (first <= 3).all(axis=2).mean() < 0.2
+
+    @pytest.mark.parametrize("light", world.LIGHTS)
+    def test_a_scene_has_one_lamp_and_the_sky_so_that_their_order_is_kept(self, light: str):
+        """Regression: with several lamps the noise differed from one process to the next."""
+        render = importlib.import_module("demo.render")
+        seed = next(seed for seed in SEEDS if world.factors(seed).light == light)
+        lamps = render.mi.load_dict(render.scene(seed, 16)).emitters()
+        assert sum(not lamp.is_environment() for lamp in lamps) <= 1
+
+    @pytest.mark.parametrize("light", ["window", "warm and cool"])
+    def test_panels_are_aimed_at_and_not_met_by_chance(self, light: str):
+        """Regression: panels without extent in texture space drowned the image in noise (> .4)."""
+        render = importlib.import_module("demo.render")
+        seed = next(seed for seed in SEEDS if world.factors(seed).light == light)
+        scene = render.mi.load_dict(render.scene(seed, 48))
+        one, other = (
+            np.asarray(render.mi.render(scene, spp=16, seed=render.mi.UInt32(k))) for k in (1, 2)
+        )
+        assert np.abs(one - other).mean() < 0.25 * one.mean()
 
     def test_an_interrupted_run_resumes_and_the_table_comes_last(self, tmp_path, monkeypatch):
         render = importlib.import_module("demo.render")

@@ -1,0 +1,1 @@
+"""The browser app: look, views, tabs and their assembly."""

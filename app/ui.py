@@ -1,0 +1,49 @@
+"""Assembly of the app: the header and the tabs, and how they are served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app import theme, views
+from app.tabs import attribute
+from core.session import Session
+
+_HEAD = (theme.ASSETS / "head.html").read_text(encoding="utf-8")
+
+
+def build(session: Session, *, gallery: str = "embedded", encoder: str | None = None) -> gr.Blocks:
+    """The app over one gallery; no model is loaded before the first query.
+
+    Args:
+        session: opens encoders and galleries.
+        gallery: ``embedded`` or, when not hosted, a folder.
+        encoder: the encoder chosen at first; the program's default where the gallery has it.
+
+    Raises:
+        GalleryError: when the gallery cannot be opened, or lacks the encoder.
+    """
+    with gr.Blocks(
+        title="Wellspring", analytics_enabled=False, delete_cache=(3600, 3600)
+    ) as blocks:
+        gr.HTML(views.fill("header"))
+        attribute.create(session, gallery=gallery, encoder=encoder)
+    return blocks.queue(max_size=64, default_concurrency_limit=2)
+
+
+def launch_options() -> dict[str, Any]:
+    """What ``launch`` takes wherever the app is served."""
+    return {
+        "theme": theme.theme(),
+        "css_paths": theme.STYLESHEETS,
+        "head": _HEAD,
+        "footer_links": ["api"],
+        "max_file_size": "20mb",
+        "run_history": False,
+        "show_error": True,
+        "ssr_mode": False,
+        "allowed_paths": [],
+        "favicon_path": str(Path(theme.ASSETS) / "favicon.svg"),
+    }

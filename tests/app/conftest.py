@@ -1,0 +1,26 @@
+"""What the tests of the app share: one small gallery and one session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.session import Session
+from tests.app import tiny
+
+
+@pytest.fixture(scope="session")
+def gallery_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.make(tmp_path_factory.mktemp("app"))
+
+
+@pytest.fixture(scope="session")
+def session() -> Session:
+    return Session()
+
+
+@pytest.fixture
+def picture(gallery_folder: Path) -> Path:
+    """A picture that the gallery holds."""
+    return gallery_folder.parent / "images" / f"{tiny.NAMES[0]}.png"

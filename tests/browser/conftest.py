@@ -1,0 +1,73 @@
+"""A running app and a Chromium to visit it with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from app.ui import build, launch_options
+from core.session import Session
+from tests.app import tiny
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_ARGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+_WAIT = 60_000  # milliseconds; a busy machine is slow, not broken
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.make(tmp_path_factory.mktemp("browser"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        why = "no Chromium: install Debian's package `chromium` to run the browser tests"
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(why)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def url(browser: Browser, gallery: Path) -> Iterator[str]:
+    """Address of the app; it asks for the browser first, so that a skip costs nothing."""
+    blocks = build(Session(), gallery=str(gallery), encoder="random")
+    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    yield address
+    blocks.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
+    """Open the app in a theme and a width; at the end no error and no other host may remain."""
+    pages: list[Page] = []
+    troubles: list[str] = []
+
+    def opened(*, theme: str = "light", width: int = 1440) -> Page:
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.set_default_timeout(_WAIT)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda r: None if _ours(r.url, url) else troubles.append(r.url))
+        page.goto(f"{url}?__theme={theme}")
+        page.wait_for_selector(".ws-empty")
+        pages.append(page)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+    assert not troubles
+
+
+def _ours(address: str, url: str) -> bool:
+    return address.startswith((url, "data:", "blob:"))

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.app import tiny
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+Visit = Callable[..., Page]
+expect.set_options(timeout=60_000)  # milliseconds; a busy machine is slow, not broken
+FILE = "#ws-query input[type=file]"
+
+
+@pytest.fixture
+def picture(gallery: Path) -> Path:
+    return gallery.parent / "images" / f"{tiny.NAMES[0]}.png"
+
+
+def give(page: Page, file: Path) -> None:
+    page.set_input_files(FILE, file)
+    page.wait_for_selector(".ws-answer")
+    page.wait_for_selector("#ws-bars svg.main-svg")
+    page.wait_for_selector("#ws-most img")
+
+
+def luminance(page: Page, selector: str, what: str) -> float:
+    """Relative luminance (WCAG 2.1) of a computed colour."""
+    return page.locator(selector).first.evaluate(
+        """(element, what) => {
+          const canvas = document.createElement('canvas').getContext('2d');
+          canvas.fillStyle = getComputedStyle(element)[what];
+          canvas.fillRect(0, 0, 1, 1);
+          const linear = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3)
+            .map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+          return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+        }""",
+        what,
+    )
+
+
+def contrast(page: Page, text: str, ground: str, *, what: str = "color") -> float:
+    pair = (luminance(page, text, what), luminance(page, ground, "backgroundColor"))
+    return (max(pair) + 0.05) / (min(pair) + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_from_an_image_to_its_reasons(visit: Visit, picture: Path, theme: str):
+    page = visit(theme=theme)
+    assert ("dark" in (page.locator("body").get_attribute("class") or "")) == (theme == "dark")
+    give(page, picture)
+    expect(page.locator(".ws-answer h2")).to_contain_text("Candidate source: Blue <b>hills</b>")
+    candidates = page.locator("#ws-candidates button")
+    expect(candidates).to_have_count(tiny.COUNT)
+    expect(candidates.first.locator("img")).to_have_attribute(
+        "alt", re.compile("^1 · Blue <b>hills</b>\ncosine 1.00 · share of influence")
+    )
+    expect(page.locator(".ws-pair figcaption")).to_have_text(["Your image", "Blue <b>hills</b>"])
+    expect(page.locator(".ws-pair img").last).to_have_attribute(
+        "alt", "Blue <b>hills</b>, matching patches highlighted"
+    )
+    expect(page.locator("#ws-bars .bars .point")).to_have_count(16)
+    expect(page.locator("#ws-record")).to_contain_text("CC BY 4.0")
+    for text in (".ws-answer h2", ".ws-odds", ".ws-legend b", ".ws-info summary"):
+        assert contrast(page, text, ".ws-answer") >= 4.5
+    for text in (".ws-header p", ".ws-pair figcaption", ".caption-label", ".ws-facts dt"):
+        assert contrast(page, text, "gradio-app") >= 4.5
+    assert contrast(page, "#ws-bars text", "gradio-app", what="fill") >= 4.5
+
+
+def test_source_reading_and_encoder_can_be_changed(visit: Visit, picture: Path):
+    page = visit()
+    give(page, picture)
+    names, shown = page.locator(".ws-pair figcaption"), page.locator(".ws-pair img").last
+    second = page.locator("#ws-candidates button").nth(1)
+    title = (second.locator("img").get_attribute("alt") or "").split("\n")[0]
+    second.focus()
+    page.keyboard.press("Enter")
+    expect(second).to_have_class(re.compile("selected"))
+    expect(names.last).to_have_text(title.removeprefix("2 · "))
+    matching = shown.get_attribute("src") or ""
+    page.get_by_label("Parts of the cosine").check()
+    expect(shown).not_to_have_attribute("src", matching)
+    page.get_by_label("Encoder").click()
+    page.get_by_role("option", name="Baseline: histogram").click()
+    expect(page.locator("#ws-reading")).to_be_hidden()
+    expect(names.last).to_have_text("Blue <b>hills</b>")  # the first again
+    expect(shown).to_have_attribute("alt", "Blue <b>hills</b>")  # without a heatmap
+    expect(page.locator("#ws-query img")).to_be_visible()
+
+
+def test_bad_file_is_refused_in_words_and_the_page_goes_on(visit: Visit, tmp_path: Path):
+    (tmp_path / "bad.jpg").write_text("no image")
+    page = visit()
+    example = page.locator("#ws-examples button").first
+    example.click()
+    expect(page.locator(".ws-answer h2")).to_contain_text("Candidate source")
+    page.set_input_files(FILE, tmp_path / "bad.jpg")
+    message = page.get_by_test_id("toast-body")
+    expect(message).to_contain_text("'bad.jpg' is not an image of an accepted kind")
+    expect(page.locator(".ws-empty")).to_be_visible()
+    expect(page.locator("#ws-candidates")).to_be_hidden()
+    expect(page.locator("#ws-query img")).to_have_count(0)
+    example.click()
+    expect(page.locator(".ws-answer h2")).to_contain_text("Candidate source")
+
+
+def test_narrow_pages_do_not_scroll_sideways(visit: Visit, picture: Path):
+    page = visit(width=390)
+    give(page, picture)
+    for width in (390, 768):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,212 @@
+"""A gallery with a real network and head: queries find themselves, parts sum to the cosine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core.backbones import BackboneConfig, build
+from core.baselines import BASELINES
+from core.build import Source, update
+from core.config import HeadConfig, NullConfig, ProjectionConfig, ScoreConfig
+from core.encoder import NetworkEncoder
+from core.gallery import Gallery
+from core.projection import Map
+from core.values import GalleryError, Grid
+from core.workspace import Workspace
+
+COUNT = 12
+RESNET = BackboneConfig(input_size=64)
+VIT = BackboneConfig("vit_tiny_patch16_224", input_size=48, stages=(1, 11), patch_stage=1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def _image(seed):
+    noise = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), np.uint8)
+    return Image.fromarray(noise).resize((70, 60), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def encoders():
+    networks = {"resnet": build(RESNET, seed=0), "vit": build(VIT, seed=0)}
+    made = {name: NetworkEncoder(name, network) for name, network in networks.items()}
+    return made | {"histogram": BASELINES["histogram"]()}
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory, encoders):
+    folder = tmp_path_factory.mktemp("world")
+    for i in range(COUNT):
+        (folder / f"set{i % 2}").mkdir(exist_ok=True)
+        _image(i).save(folder / f"set{i % 2}" / f"{i:02d}.png")
+    rows = [f"set{i % 2}/{i:02d}.png,{'red' if i % 3 else 'blue'},{i % 2}" for i in range(COUNT)]
+    (folder / "metadata.csv").write_text("\n".join(["file_name,colour,shape", *rows]))
+    update(folder / "gallery", Source(folder), list(encoders.values()))
+    return Gallery.open(folder / "gallery")
+
+
+def _workspace(gallery, encoder, **settings):
+    head = gallery.fit(encoder, config=HeadConfig(k=8, shrinkage=0.1))
+    return Workspace(gallery, encoder, head, **settings)
+
+
+@pytest.fixture(scope="module", params=["resnet", "vit"])
+def workspace(request, gallery, encoders):
+    return _workspace(gallery, encoders[request.param])
+
+
+def _record(gallery, number):
+    return next(r for r in gallery.records if r.path.endswith(f"/{number:02d}.png"))
+
+
+def _pixels(workspace, row):
+    return Image.open(workspace.gallery.root / workspace.gallery.records[row].path).convert("RGB")
+
+
+def test_a_gallery_image_finds_itself_first(workspace):
+    for row in (0, 5, COUNT - 1):
+        found = workspace.attribute(workspace.query(_pixels(workspace, row)), top=4)
+        assert found.matches[0].image == workspace.gallery.records[row]
+        assert found.matches[0].cosine > 0.999
+        assert len(found.matches) == 4
+        assert sum(g.influence for g in found.groups) + found.none == pytest.approx(1)
+
+
+def test_the_answer_names_encoder_head_and_gallery(workspace):
+    found = workspace.attribute(workspace.query(_image(99)), top=3)
+    assert found.encoder == f"{workspace.encoder.name}@{workspace.encoder.identity}"
+    assert found.head == f"{workspace.head.name}@{workspace.head.identity}"
+    assert found.gallery == f"gallery@{workspace.gallery.identity}"
+    assert found.null_id == workspace.null.identity
+
+
+@pytest.mark.parametrize("seed", [3, 50])
+def test_every_split_of_the_cosine_sums_to_it(workspace, seed):
+    """The queries: an image of the gallery, and one unlike all."""
+    image = _image(seed)
+    query = workspace.query(image)
+    for match in workspace.attribute(query, top=3).matches:
+        row = workspace.gallery.row_of[match.image.id]
+        found = workspace.explain(
+            query, match.image.id, images=(image, _pixels(workspace, row)), top=8
+        )
+        assert found.cosine == pytest.approx(match.cosine, abs=1e-5)
+        assert found.grid == Grid(10, 10)
+        assert found.query_parts.shape == found.source_parts.shape == (100,)
+        assert found.query_parts.sum() == pytest.approx(found.cosine, abs=1e-4)
+        # The gallery keeps features in float16, so its side is exact to their digits only.
+        assert found.source_parts.sum() == pytest.approx(found.cosine, abs=2e-3)
+        assert sum(c.value for c in found.contributions) == pytest.approx(found.cosine, abs=1e-5)
+
+
+def test_an_image_of_the_gallery_is_known_by_its_bytes(gallery, encoders):
+    """With the domains centred apart it found others first, and its parts summed to no cosine."""
+    encoder = encoders["resnet"]
+    features = np.asarray(gallery.features(encoder), np.float32)
+    shifted = features + 3 * features.std(0) * np.sign(features[3] - features[4])
+    config = HeadConfig(k=8, shrinkage=0.1, per_domain=True)
+    head = gallery.fit(encoder, config=config, synthetic=shifted)
+    workspace = Workspace(gallery, encoder, head, null=NullConfig(queries=2))
+    image, record = _image(3), _record(gallery, 3)
+    known = workspace.query(image, sha256=record.sha256)
+    assert workspace.attribute(known, top=1).matches[0].image == record
+    unknown = workspace.query(image)
+    assert np.abs(unknown.embedding - known.embedding).max() > 0.1
+    for query in (known, unknown):
+        found = workspace.explain(query, record.id, images=(image, image))
+        assert found.query_parts.sum() == pytest.approx(found.cosine, abs=1e-4)
+
+
+def test_regions_are_those_of_the_local_score(workspace):
+    image = _pixels(workspace, 4)
+    query = workspace.query(image)
+    record = workspace.gallery.records[4]
+    found = workspace.explain(query, record.id, images=(image, image)).regions
+    assert found.query_heat.sum() == pytest.approx(found.source_heat.sum())
+    assert found.query_heat.sum() > 0.9  # it is the image itself
+
+
+def test_an_image_that_is_not_there_cannot_be_explained(workspace):
+    query = workspace.query(_image(0))
+    with pytest.raises(GalleryError, match="12345"):
+        workspace.explain(query, 12345, images=(_image(0), _image(0)))
+
+
+def test_an_encoder_without_space_has_no_regions(gallery, encoders):
+    workspace = _workspace(gallery, encoders["histogram"])
+    query = workspace.query(_image(2))
+    found = workspace.explain(query, gallery.records[2].id, images=(_image(2), _image(2)))
+    assert (found.grid, found.query_parts, found.source_parts, found.regions) == (None,) * 4
+    assert query.patches is None
+    assert sum(c.value for c in found.contributions) == pytest.approx(found.cosine, abs=1e-5)
+
+
+def test_exciting_images_are_the_ends_of_a_dimension(workspace):
+    most, least = workspace.exciting(2, count=3)
+    values = {
+        record.id: workspace.embedded.embeddings[row, 2]
+        for row, record in enumerate(workspace.gallery.records)
+    }
+    ordered = sorted(values, key=lambda i: -values[i])
+    assert [record.id for record in most] == ordered[:3]
+    assert [record.id for record in least] == ordered[::-1][:3]
+
+
+def test_the_null_is_kept_and_keyed_by_the_scoring(gallery, encoders):
+    encoder = encoders["resnet"]
+    calls = []
+
+    def progress(done, total, what):
+        calls.append(what)
+
+    fresh = NullConfig(queries=7)
+    first = _workspace(gallery, encoder, null=fresh, progress=progress)
+    assert len(first.null.scores) == 7
+    assert calls
+    calls.clear()
+    again = _workspace(gallery, encoder, null=fresh, progress=progress)
+    assert again.null.identity == first.null.identity
+    assert not calls
+    prior = _workspace(gallery, encoder, null=NullConfig(queries=7, prior=0.1), progress=progress)
+    assert prior.null.identity == first.null.identity
+    assert not calls
+    others = [
+        _workspace(gallery, encoder, null=NullConfig(queries=7, seed=1), progress=progress),
+        _workspace(gallery, encoder, null=fresh, score=ScoreConfig(rerank=False)),
+    ]
+    assert calls
+    assert len({first.null.identity, *(other.null.identity for other in others)}) == 3
+
+
+def test_the_map_is_fitted_once_per_settings(gallery, encoders, monkeypatch):
+    calls = []
+
+    def fit(embeddings, *, config, strata, progress):
+        calls.append(list(strata))
+        points = np.zeros((len(embeddings), 2), np.float32)
+        return Map(points, np.arange(3), embeddings[:3].astype(np.float32), config.neighbours)
+
+    monkeypatch.setattr("core.workspace.fit_map", fit)
+    workspace = _workspace(gallery, encoders["histogram"])
+    config = ProjectionConfig(neighbours=4)
+    first, again = workspace.layout(config=config), workspace.layout(config=config)
+    assert calls == [[record.path[:4] for record in gallery.records]]
+    np.testing.assert_array_equal(again.anchors, first.anchors)
+    workspace.layout(config=ProjectionConfig(neighbours=5))
+    assert len(calls) == 2
+
+
+@pytest.mark.filterwarnings("ignore:Using the fractional value")  # a dozen images are few
+def test_measures_use_the_factors_of_the_metadata(workspace):
+    alone, by_factor = workspace.measures()
+    assert alone.images == COUNT
+    assert by_factor is not None

@@ -1,0 +1,268 @@
+"""Runs on a little world: logs, checkpoints, kills and resumes, several processes."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from core.backbones import BackboneConfig, build, load, weights_hash
+from core.config import TrainConfig, ViewConfig
+from core.encoder import load_encoder
+from core.training import loop
+from core.training.loop import train
+from core.values import Cancelled
+
+ROOT = Path(__file__).parents[3]
+CONFIG = TrainConfig("moco", steps=4, batch=4, learning_rate=0.05, view=ViewConfig(size=32))
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")  # lightly's choice
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from core.backbones import BackboneConfig, build
+from core.config import TrainConfig, ViewConfig
+from core.training import loop
+from core.values import Cancelled
+
+images, out, method, steps, mode = sys.argv[1:]
+config = TrainConfig(method, steps=int(steps), batch=4, learning_rate=0.05,
+                     checkpoint_minutes=0.0 if mode == "slow" else 5.0, view=ViewConfig(size=32))
+runs = []
+
+class Watched(loop._Run):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        runs.append(self)
+
+def progress(done, total, what):
+    if mode == "slow" and done > 2:
+        time.sleep(60)
+    if mode == "cancel" and runs[0].rank == 1:
+        raise Cancelled
+
+loop._Run = Watched
+loop.train(build(BackboneConfig(input_size=32), seed=0), torch.load(images, weights_only=True),
+           config=config, out=Path(out), progress=progress)
+torch.save(runs[0].model.state_dict(), Path(out) / f"rank{runs[0].rank}.pt")
+"""
+
+
+def _backbone():
+    return build(BackboneConfig(input_size=32), seed=0)
+
+
+def _stop_after(steps):
+    def progress(done, _total, _what):
+        if done == steps:
+            raise Cancelled
+
+    return progress
+
+
+def _losses(out):
+    with (out / "log.csv").open() as file:
+        return {int(row["step"]): float(row["loss"]) for row in csv.DictReader(file) if row["loss"]}
+
+
+@pytest.fixture(scope="module", params=["moco", "dino"])
+def whole(request, images, tmp_path_factory):
+    """An uninterrupted run: its config, its folder and its final state."""
+    config = replace(CONFIG, method=request.param)
+    out = tmp_path_factory.mktemp(request.param)
+    assert train(_backbone(), images, config=config, out=out)
+    return config, out
+
+
+def test_losses_are_finite_and_logged(whole):
+    config, out = whole
+    losses = _losses(out)
+    assert list(losses) == [1, 2, 3, 4]
+    assert all(map(math.isfinite, losses.values()))
+    with (out / "log.csv").open() as file:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
+    peak = config.learning_rate * config.batch / 256
+    assert max(rates) <= peak
+    assert rates[-1] < rates[1]
+    events = EventAccumulator(str(out / "events")).Reload()
+    logged = {event.step: event.value for event in events.Scalars("loss")}
+    assert logged == pytest.approx(losses)
+    assert set(events.Tags()["scalars"]) == {"loss", "learning_rate", "images_per_second"}
+
+
+def test_the_weights_load_and_are_the_teachers(whole):
+    _, out = whole
+    state = torch.load(out / "checkpoint.pt", weights_only=True)
+    backbone = load(out / "encoder")
+    for name, tensor in backbone.network.state_dict().items():
+        kept = state["model"][f"teacher.backbone.network.{name}"]
+        wanted = kept.half().float() if kept.is_floating_point() else kept
+        assert torch.equal(tensor, wanted)
+    assert load_encoder(str(out / "encoder")).dim > 1000
+    assert weights_hash(backbone) != weights_hash(_backbone())
+    assert not list(out.glob("*.part"))
+
+
+def test_a_resumed_run_repeats_the_losses_of_an_uninterrupted_one(whole, images, tmp_path):
+    """MoCo's queue was not kept, so that the losses after a resume were others."""
+    config, out = whole
+    done = train(_backbone(), images, config=config, out=tmp_path, progress=_stop_after(2))
+    assert not done
+    assert list(_losses(tmp_path)) == [1, 2]
+    other = build(BackboneConfig(input_size=32), seed=9)  # its weights come from the checkpoint
+    assert train(other, images, config=config, out=tmp_path)
+    assert _losses(tmp_path) == pytest.approx(_losses(out), abs=1e-4)
+    one, two = (torch.load(o / "checkpoint.pt", weights_only=True) for o in (out, tmp_path))
+    for name, tensor in one["model"].items():
+        torch.testing.assert_close(two["model"][name], tensor, atol=1e-4, rtol=1e-3)
+
+
+def test_another_seed_gives_other_losses(images, tmp_path):
+    for seed in (0, 1):
+        config = replace(CONFIG, steps=1, seed=seed)
+        train(_backbone(), images, config=config, out=tmp_path / str(seed))
+    assert abs(_losses(tmp_path / "0")[1] - _losses(tmp_path / "1")[1]) > 1e-3
+
+
+def test_a_complete_run_does_nothing_more(images, tmp_path):
+    config = replace(CONFIG, steps=1)
+    for _ in range(2):
+        assert train(_backbone(), images, config=config, out=tmp_path)
+    assert list(_losses(tmp_path)) == [1]
+
+
+def test_the_budget_stops_a_run_that_can_go_on(images, tmp_path):
+    assert not train(_backbone(), images, config=replace(CONFIG, minutes=0.0), out=tmp_path)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 1
+
+
+def test_the_monitor_sees_the_teacher_in_evaluation_mode(images, tmp_path):
+    seen = []
+
+    def monitor(backbone):
+        seen.append(backbone.training)
+        return {"recall": 0.25}
+
+    config = replace(CONFIG, steps=2, checkpoint_minutes=0.0)
+    train(_backbone(), images, config=config, out=tmp_path, monitor=monitor)
+    assert seen == [False] * 3
+    assert "recall" in (tmp_path / "log.csv").read_text()
+    events = EventAccumulator(str(tmp_path / "events")).Reload()
+    assert events.Scalars("recall")[-1].value == pytest.approx(0.25)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(
+    images, tmp_path, monkeypatch
+):
+    config = replace(CONFIG, checkpoint_minutes=0.0)
+    train(_backbone(), images, config=config, out=tmp_path, progress=_stop_after(1))
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    broken = torch.full((), torch.nan, requires_grad=True)
+    monkeypatch.setattr(loop.MoCo, "forward", lambda *_, **__: broken * 1)
+    with pytest.raises(ValueError, match="lower the learning rate"):
+        train(_backbone(), images, config=config, out=tmp_path)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_every_image_comes_once_in_an_epoch(images, tmp_path):
+    run = loop._Run(_backbone(), images, config=replace(CONFIG, steps=8), out=tmp_path)
+    epochs = []
+    for step in range(8):
+        run.step = step
+        epochs.append(run._batch())
+    first, second = torch.cat(epochs[:4]), torch.cat(epochs[4:])
+    for epoch in (first, second):
+        assert len(torch.unique(epoch.flatten(1), dim=0)) == len(images)
+    assert not torch.equal(first, second)
+
+
+def test_processes_share_an_epoch_out(images, tmp_path):
+    run = loop._Run(_backbone(), images, config=replace(CONFIG, steps=8), out=tmp_path)
+    run.world, parts = 2, []
+    for run.rank in (0, 1):
+        for run.step in (0, 1):
+            parts.append(run._batch())
+    assert {len(part) for part in parts} == {4}
+    assert len(torch.unique(torch.cat(parts).flatten(1), dim=0)) == len(images)
+
+
+def test_the_rate_warms_up_and_falls_to_nothing(images, tmp_path):
+    config = replace(CONFIG, steps=100, warm_up=0.1)
+    run = loop._Run(_backbone(), images, config=config, out=tmp_path)
+    rates = [run._schedule(step / 100) for step in range(100)]
+    assert rates[:11] == sorted(rates[:11])
+    assert rates[0] == pytest.approx(1 / 11)
+    assert max(rates) == pytest.approx(1)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] < 0.01
+
+
+def _environment(tmp_path, images):
+    torch.save(images, tmp_path / "images.pt")
+    (tmp_path / "run.py").write_text(SCRIPT)
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_resumed(images, tmp_path):
+    """Killed while it works, after two checkpoints; it goes on as if nothing had been."""
+    environment, out = _environment(tmp_path, images), tmp_path / "run"
+    arguments = [
+        sys.executable,
+        tmp_path / "run.py",
+        tmp_path / "images.pt",
+        out,
+        "moco",
+        "4",
+        "slow",
+    ]
+    with subprocess.Popen(arguments, env=environment) as process:
+        deadline = time.monotonic() + 90
+        while len(_losses(out) if (out / "log.csv").exists() else ()) < 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert train(_backbone(), images, config=CONFIG, out=out)
+    wanted = tmp_path / "whole"
+    assert train(_backbone(), images, config=CONFIG, out=wanted)
+    assert _losses(out) == pytest.approx(_losses(wanted), abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "mode", "done"), [("moco", "", [1, 2]), ("dino", "cancel", [1])]
+)
+def test_two_processes_hold_equal_networks(method, mode, done, images, tmp_path):
+    """By torchrun: equal students, teachers, queues and centres, and one step at which all stop.
+
+    A cancel in one process alone left the other waiting for it for ever.
+    """
+    environment, out = _environment(tmp_path, images), tmp_path / "run"
+    arguments = [tmp_path / "run.py", tmp_path / "images.pt", out, method, "2", mode]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    subprocess.run([*launch, *arguments], env=environment, check=True, timeout=110)
+    one, two = (torch.load(out / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
+    shared = [name for name in one if not name.endswith(("running_mean", "running_var"))]
+    for name in shared:
+        torch.testing.assert_close(one[name], two[name], atol=1e-6, rtol=1e-5)
+    assert any("student" in name for name in shared)
+    if method == "moco":  # two steps of two directions of four images in two processes
+        assert one["criterion.memory_bank.bank_ptr"].tolist() == [2 * 2 * 4 * 2]
+    local = [name for name in one if name.endswith("running_var")]
+    assert any(not torch.equal(one[name], two[name]) for name in local)  # each saw its own images
+    assert list(_losses(out)) == done
