@@ -20,6 +20,7 @@ from core.encoder import load_encoder, shipped_heads
 from core.evaluate import Bench, Evaluation
 from core.gallery import Gallery
 from core.projection import place
+from core.report import answer_object
 from core.session import Choice, Session, choose_head, encoder_infos
 from core.values import EncoderError, GalleryError
 from core.verify import verify
@@ -149,7 +150,7 @@ def attribute(
             found = session.attribute(path, choice, top=top, progress=progress)
             answers.append((str(path), found))
     if json:
-        objects = [console.answer_object(query, found) for query, found in answers]
+        objects = [answer_object(query, found) for query, found in answers]
         print_json(objects[0] if len(objects) == 1 else objects)
         return
     for query, found in answers:

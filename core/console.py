@@ -56,41 +56,6 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")  # in ASCII, whatever the terminal takes
 
 
-def answer_object(query: str, answer: Answer) -> dict[str, object]:
-    """An answer as the JSON object of ``attribute --json``; docs/cli.md has its schema."""
-    return {
-        "query": query,
-        "answer": answer.sentence,
-        "matches": [
-            {
-                "id": match.image.id,
-                "path": match.image.path,
-                "score": match.score,
-                "cosine": match.cosine,
-                "group": match.group,
-            }
-            for match in answer.matches
-        ],
-        "groups": [
-            {
-                "id": group.id,
-                "members": list(group.members),
-                "best": group.best.image.id,
-                "p_value": group.p_value,
-                "confidence": group.confidence,
-                "influence": group.influence,
-            }
-            for group in answer.groups
-        ],
-        "none": answer.none,
-        "p_value": answer.p_value,
-        "null": answer.null_id,
-        "encoder": answer.encoder,
-        "head": answer.head,
-        "gallery": answer.gallery,
-    }
-
-
 def print_answer(query: str, answer: Answer) -> None:
     """An answer for people."""
     results.print(_plain(query), style="bold", highlight=False, markup=False)

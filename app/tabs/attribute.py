@@ -15,8 +15,7 @@ from PIL import Image
 
 from app import views
 from core.config import ScoreConfig
-from core.console import answer_object
-from core.gallery import Gallery
+from core.report import answer_object
 from core.session import DEFAULT_ENCODER, Choice, Session, encoder_infos
 from core.values import Answer, Explanation, GalleryError, ImageRecord, Progress, WellspringError
 
@@ -163,7 +162,7 @@ class Desk:
         with spoken():
             workspace = self.session.workspace(search.choice)
             ends = workspace.exciting(dimension, count=_EXCITING)
-        most, least = (self._pictures(workspace.gallery, end) for end in ends)
+        most, least = (self._pictures(search.choice, end) for end in ends)
         return most, least
 
     def example(self, event: gr.SelectData) -> tuple[Any, Any]:
@@ -199,11 +198,12 @@ class Desk:
         return Choice(encoder, head, self.name, score)
 
     def _candidates(self, choice: Choice, answer: Answer) -> Pictures:
-        gallery = self.session.gallery(choice.gallery)
-        files = self.session.thumbnails(gallery, [match.image for match in answer.matches])
-        return list(zip(map(str, files), views.captions(answer), strict=True))
+        records = [match.image for match in answer.matches]
+        files = [file for file, _ in self._pictures(choice, records)]
+        return list(zip(files, views.captions(answer), strict=True))
 
-    def _pictures(self, gallery: Gallery, records: Sequence[ImageRecord]) -> Pictures:
+    def _pictures(self, choice: Choice, records: Sequence[ImageRecord]) -> Pictures:
+        gallery = self.session.gallery(choice.gallery)
         files = map(str, self.session.thumbnails(gallery, records))
         return list(zip(files, map(views.name_of, records), strict=True))
 
