@@ -138,20 +138,21 @@ def _sources(answer: Answer) -> list[Group]:
 
 
 def captions(answer: Answer) -> list[str]:
-    """One caption for each match: rank, title, cosine and share of influence.
+    """One caption for each match: rank, cosine, share of influence, title.
 
-    The share is its group's; only the best image of a group carries it.
+    The share is its group's; only the best image of a group carries it. Titles come last, because
+    the page cuts long captions.
     """
     best = {group.best.image.id: group for group in answer.groups}
     lines: list[str] = []
     for rank, match in enumerate(answer.matches, 1):
         group = best.get(match.image.id)
-        words = f"{rank} · {name_of(match.image)}\ncosine {match.cosine:.2f}"
+        words = [f"{rank} · cosine {match.cosine:.2f}"]
         if group is None:
-            words += " · near-duplicate of one above"
+            words.append("near-duplicate of one above")
         elif group.influence:
-            words += f" · share of influence {percent(group.influence)}"
-        lines.append(words)
+            words.append(f"share of influence {percent(group.influence)}")
+        lines.append("\n".join([*words, name_of(match.image)]))
     return lines
 
 

@@ -89,7 +89,7 @@ class Desk:
         self.size, self.encoders = len(opened), opened.encoder_names
         self.thumbnails = opened.store.folder / "thumbnails"
         step = max(self.size // _EXAMPLES, 1)
-        self.examples = self._pictures(opened, opened.records[::step][:_EXAMPLES])
+        self.examples = self._pictures(opened.records[::step][:_EXAMPLES])
 
     def search(
         self,
@@ -107,7 +107,7 @@ class Desk:
         choice = self._choice(encoder, head, scoring)
         with spoken():
             answer = self.session.attribute(image, choice, top=_CANDIDATES, progress=report)
-        candidates = gr.Gallery(self._candidates(choice, answer), selected_index=0)
+        candidates = gr.Gallery(self._candidates(answer), selected_index=0)
         shown = views.answer_html(answer, size=self.size)
         return Search(image, choice, answer), 0, shown, candidates, gr.Column(visible=True)
 
@@ -162,7 +162,7 @@ class Desk:
         with spoken():
             workspace = self.session.workspace(search.choice)
             ends = workspace.exciting(dimension, count=_EXCITING)
-        most, least = (self._pictures(search.choice, end) for end in ends)
+        most, least = (self._pictures(end) for end in ends)
         return most, least
 
     def example(self, event: gr.SelectData) -> tuple[Any, Any]:
@@ -197,13 +197,13 @@ class Desk:
         score = ScoreConfig(local_scaling=LOCAL_SCALING in scoring, rerank=RERANKING in scoring)
         return Choice(encoder, head, self.name, score)
 
-    def _candidates(self, choice: Choice, answer: Answer) -> Pictures:
+    def _candidates(self, answer: Answer) -> Pictures:
         records = [match.image for match in answer.matches]
-        files = [file for file, _ in self._pictures(choice, records)]
+        files = [file for file, _ in self._pictures(records)]
         return list(zip(files, views.captions(answer), strict=True))
 
-    def _pictures(self, choice: Choice, records: Sequence[ImageRecord]) -> Pictures:
-        gallery = self.session.gallery(choice.gallery)
+    def _pictures(self, records: Sequence[ImageRecord]) -> Pictures:
+        gallery = self.session.gallery(self.name)
         files = map(str, self.session.thumbnails(gallery, records))
         return list(zip(files, map(views.name_of, records), strict=True))
 

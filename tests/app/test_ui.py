@@ -66,7 +66,7 @@ def test_search_finds_the_picture_itself(desk: Desk, picture: Path):
     assert search.answer.matches[0].image.path == picture.name
     assert (index, column.visible) == (0, True)
     assert "Candidate source: Blue &lt;b&gt;hills&lt;/b&gt;" in html
-    assert candidates.value[0]["caption"].startswith("1 · Blue <b>hills</b>")
+    assert candidates.value[0]["caption"].endswith("\nBlue <b>hills</b>")
 
 
 def test_scoring_reaches_the_choice(desk: Desk, picture: Path):

@@ -99,18 +99,18 @@ def test_bar_of_shares_is_full_and_ends_with_none():
     assert html.index("tone-5") < html.index("tone-none")
 
 
-def test_captions_carry_rank_title_cosine_and_share():
+def test_captions_carry_rank_cosine_share_and_title():
     found = answer(group(1, influence=0.41, title="Hills"), group(2, influence=0.0), none=0.59)
     first, second = views.captions(found)
-    assert first == "1 · Hills\ncosine 0.83 · share of influence 41 %"
-    assert second == "2 · image-2\ncosine 0.83"
+    assert first == "1 · cosine 0.83\nshare of influence 41 %\nHills"
+    assert second == "2 · cosine 0.83\nimage-2"
 
 
 def test_captions_point_out_near_duplicates():
     one = group(1, influence=0.41)
     twin = Match(record(5), cosine=0.8, score=0.9, group=1)
     both = Answer(**{**vars(answer(one, none=0.59)), "matches": (one.best, twin)})
-    assert views.captions(both)[1].endswith("near-duplicate of one above")
+    assert "\nnear-duplicate of one above\n" in views.captions(both)[1]
 
 
 EVIL = '<img src=x onerror="alert(1)">'
