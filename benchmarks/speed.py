@@ -19,11 +19,13 @@ from rich.console import Console
 from rich.table import Table
 
 from core.build import Source, update
-from core.config import BuildConfig, ScoreConfig
+from core.config import BuildConfig, HeadConfig, ScoreConfig
 from core.encoder import NetworkEncoder, load_encoder, shipped_heads
+from core.gallery import Gallery
+from core.head import fit_head
 from core.images import list_images, load_image, thumbnail
-from core.index import Index
-from core.session import Choice, Session
+from core.index import Index, measured_recall
+from core.session import Choice, Session, choose_head
 
 console = Console()
 
@@ -33,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gallery", type=Path, default=Path("galleries/real"))
     parser.add_argument("--encoder", default="moco")
-    parser.add_argument("--only", choices=("query", "build", "search"))
+    parser.add_argument("--only", choices=("query", "build", "search", "graph", "heads"))
     parser.add_argument("--images", type=int, default=40, help="queries")
     parser.add_argument("--build-images", type=int, default=512)
     parser.add_argument("--vectors", type=int, default=1_000_000)
@@ -45,6 +47,10 @@ def main() -> None:
         build(_sample(data / "real", options.build_images), options.encoder)
     if options.only in (None, "query"):
         query(_sample(data / "synthetic", options.images), options.gallery, options.encoder)
+    if options.only in (None, "graph"):
+        graph(options.gallery, options.encoder)
+    if options.only in (None, "heads"):
+        heads()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     console.print(f"peak resident memory {peak:.2f} GB")
 
@@ -139,6 +145,42 @@ def search(vectors: int, *, dim: int = 512, queries: int = 20, k: int = 200) -> 
     console.print(table)
     ratio = statistics.median(times["this index"]) / statistics.median(times["bare FAISS"])
     console.print(f"this index / bare FAISS: {ratio:.2f} (wanted: at most 1.10)")
+
+
+def graph(gallery: Path, encoder: str, *, queries: int = 200) -> None:
+    """Recall and speed of HNSW against the exact search, on a gallery's own embeddings."""
+    opened = Gallery.open(gallery)
+    network = load_encoder(encoder)
+    found = opened.embedded(network, choose_head(opened, network, "default"))
+    rows = np.arange(len(opened))
+    exact = Index.build(found.embeddings, rows, hubness=found.hubness)
+    began = time.perf_counter()
+    hnsw = Index.build(found.embeddings, rows, hubness=found.hubness, kind="hnsw")
+    console.print(f"HNSW over {len(opened)} images built in {time.perf_counter() - began:.1f} s")
+    rng = np.random.default_rng(0)
+    asked = found.embeddings[rng.choice(len(opened), queries)]
+    asked = asked + 0.03 * rng.standard_normal(asked.shape, dtype=np.float32)
+    one = [asked[i : i + 1] for i in range(queries)]
+    table = Table("k", "recall", "HNSW / exact, time", title="HNSW against exact search")
+    for k in (1, 10, 200):
+        recall = measured_recall(hnsw, exact, queries=asked, k=k)
+        fast = statistics.median(_times(one, lambda q, k=k: hnsw.search(q, k=k)))
+        slow = statistics.median(_times(one, lambda q, k=k: exact.search(q, k=k)))
+        table.add_row(str(k), f"{recall:.3f}", f"{fast / slow:.2f}")
+    console.print(table)
+
+
+def heads(*, images: int = 15_000, features: int = 2_048) -> None:
+    """Time to fit heads on synthetic float16 features: skewed sources, mixed."""
+    rng = np.random.default_rng(0)
+    sources = rng.laplace(size=(images, features)).astype(np.float32)
+    mixing = rng.standard_normal((features, features), dtype=np.float32) / features**0.5
+    mixed = (sources @ mixing).astype(np.float16)
+    limits = {"whiten": 15, "logdet": 15, "infomax": 120}
+    for kind, limit in limits.items():
+        config = HeadConfig(kind=kind)  # pyright: ignore[reportArgumentType]
+        took = _total(lambda config=config: fit_head(mixed, config=config))
+        console.print(f"{kind}: {took:.1f} s for {images} x {features} (wanted: at most {limit})")
 
 
 def _sample(folder: Path, count: int) -> list[Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from core.backbones import specs
 from core.baselines import BASELINES
@@ -116,6 +117,9 @@ class Session:
     """Opens each encoder, gallery and workspace once and hands it to every thread."""
 
     def __init__(self, *, server: ServerConfig | None = None, device: str = "cpu") -> None:
+        # Torch, FAISS and numpy's BLAS each keep threads that spin after their work and so slow
+        # each other's next step (docs/decisions/006-threads.md).
+        threadpool_limits(1, user_api="blas")
         self.server = server or ServerConfig()
         self.device = device
         self.visitors = Visitors(self.server)
