@@ -13,7 +13,7 @@ from rich.table import Table
 
 from core import console
 from core.build import Change, Source, remove, update
-from core.config import HeadConfig, ScoreConfig, TrainConfig, ViewConfig
+from core.config import HeadConfig, HeadKind, ScoreConfig, TrainConfig, ViewConfig
 from core.console import print_json, reporting, results, say
 from core.datasets import materialise
 from core.encoder import load_encoder, shipped_heads
@@ -42,7 +42,6 @@ EncoderNames = Annotated[
     list[str] | None, typer.Option("--encoder", help="Encoder by name; may be repeated.")
 ]
 GalleryFolder = Annotated[Path, typer.Argument(help="Folder of a gallery.")]
-Kind = Literal["identity", "center", "whiten", "infomax", "logdet"]
 
 
 def _known_device(name: str) -> str:
@@ -93,13 +92,17 @@ def add(
     source: Annotated[str, typer.Argument(help="Folder of images.")],
     *,
     gallery: Annotated[Path, typer.Option(help="Folder of the gallery.")],
+    encoder: EncoderNames = None,
     device: Device = "cpu",
     json: JsonFlag = False,
 ) -> None:
-    """Add a folder's new and changed images to a gallery, under the encoders that it has."""
+    """Add a folder's new and changed images to a gallery, under the encoders that it has.
+
+    Encoders are found by their names; those that were loaded from a folder have to be named.
+    """
     with reporting() as progress:
-        opened = Gallery.open(gallery)
-        loaded = [load_encoder(name, device=device) for name in opened.encoder_names]
+        names = encoder or Gallery.open(gallery).encoder_names
+        loaded = [load_encoder(name, device=device) for name in names]
         change = update(gallery, Source(Path(source)), loaded, progress=progress)
     _report(change, gallery, json=json)
 
@@ -199,7 +202,7 @@ def fit_head(
     gallery: GalleryFolder,
     *,
     encoder: Annotated[str, typer.Option(help="Encoder.")] = Choice().encoder,
-    kind: Annotated[Kind, typer.Option(help="What the head does.")],
+    kind: Annotated[HeadKind, typer.Option(help="What the head does.")],
     k: Annotated[int, typer.Option(help="Embedding dimensions.")] = HeadConfig().k,
     shrinkage: Annotated[float, typer.Option()] = HeadConfig().shrinkage,
     out: Annotated[Path, typer.Option(help="Folder for the head.")],

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
+
+HeadKind = Literal["identity", "center", "whiten", "infomax", "logdet"]
+"""The maps that can be fitted; ``docs/method.md`` says what each one does."""
+
+HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
 
 
 def _require(condition: bool, message: str) -> None:
@@ -39,8 +44,8 @@ class ImageLimits:
 class HeadConfig:
     """How features become an embedding."""
 
-    kind: Literal["identity", "center", "whiten", "infomax", "logdet"] = "whiten"
-    """The map that is fitted; ``docs/method.md`` says what each one does."""
+    kind: HeadKind = "whiten"
+    """The map that is fitted."""
     k: int = 512
     """Embedding dimensions kept at most; fewer where the features or the samples allow fewer."""
     shrinkage: float = 0.03
@@ -54,6 +59,8 @@ class HeadConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be fitted."""
+        kinds = ", ".join(HEAD_KINDS)
+        _require(self.kind in HEAD_KINDS, f"kind must be one of {kinds}, got {self.kind!r}")
         _require(self.k > 0, f"k must be positive, got {self.k}")
         _require(0 <= self.shrinkage < 1, f"shrinkage must be in [0, 1), got {self.shrinkage}")
         _require(self.max_samples > 1, f"max_samples must exceed 1, got {self.max_samples}")

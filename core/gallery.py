@@ -176,7 +176,7 @@ class Gallery:
             with _finite(encoder):
                 return fit_head(features, config=config, synthetic=synthetic, progress=progress)
 
-        return self._kept(folder, load=Head.load, compute=compute, save=Head.save)
+        return self.kept(folder, load=Head.load, compute=compute, save=Head.save)
 
     def embedded(self, encoder: Encoder, head: Head) -> Embedded:
         """Embeddings under a head, with hubness and groups; computed once, then read."""
@@ -226,9 +226,9 @@ class Gallery:
                 np.save(folder / f"{field}.npy", getattr(value, field))
 
         folder = self.head_folder(encoder, head) / name
-        return self._kept(folder, load=load, compute=compute, save=save)
+        return self.kept(folder, load=load, compute=compute, save=save)
 
-    def _kept(
+    def kept(
         self,
         folder: Path,
         *,
@@ -236,7 +236,7 @@ class Gallery:
         compute: Callable[[], _Kept],
         save: Callable[[_Kept, Path], None],
     ) -> _Kept:
-        """What the folder holds; computed anew where it holds nothing or something damaged."""
+        """What a folder of this generation holds; computed where it holds nothing or damage."""
         if folder.is_dir():
             try:
                 return load(folder)

@@ -25,6 +25,19 @@ class Ranking:
     cosines: Float[np.ndarray, " k"]
 
 
+def search_index(embedded: Embedded, config: ScoreConfig, *, graph: Path | None = None) -> Index:
+    """The index of a gallery's rows; ``graph`` is the file of a saved HNSW graph.
+
+    Raises:
+        GalleryError: when the graph is damaged or of other embeddings.
+    """
+    rows = np.arange(len(embedded.embeddings))
+    hubness = embedded.hubness if config.local_scaling else None
+    if graph is not None:
+        return Index.load(graph, rows, dim=embedded.embeddings.shape[1], hubness=hubness)
+    return Index.build(embedded.embeddings, rows, hubness=hubness, kind=config.search)
+
+
 class Scorer:
     """Ranks a gallery's images for queries; safe to use from several threads."""
 
@@ -34,20 +47,12 @@ class Scorer:
         patches: Descriptors | None,
         *,
         config: ScoreConfig,
-        graph: Path | None = None,
+        index: Index | None = None,
     ) -> None:
-        """Index a gallery; an HNSW graph is kept in the file ``graph`` where one is named."""
+        """Rank by an index of these embeddings; without one it is built here."""
         self.config = config
         self.patches = patches if config.rerank else None
-        rows = np.arange(len(embedded.embeddings))
-        hubness = embedded.hubness if config.local_scaling else None
-        if config.search == "hnsw" and graph is not None and graph.exists():
-            dim = embedded.embeddings.shape[1]
-            self.index = Index.load(graph, rows, dim=dim, hubness=hubness)
-            return
-        self.index = Index.build(embedded.embeddings, rows, hubness=hubness, kind=config.search)
-        if config.search == "hnsw" and graph is not None:
-            self.index.save(graph)
+        self.index = index or search_index(embedded, config)
 
     def rank(
         self,

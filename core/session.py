@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal
 
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from core.backbones import specs
 from core.baselines import BASELINES
-from core.config import BuildConfig, HeadConfig, ImageLimits, ScoreConfig, ServerConfig
+from core.config import HEAD_KINDS, BuildConfig, HeadConfig, ImageLimits, ScoreConfig, ServerConfig
 from core.encoder import load_encoder, shipped_heads
 from core.gallery import Gallery, encoder_key
 from core.head import Head
@@ -42,9 +42,7 @@ DEFAULT_ENCODER = "moco"
 _FIT = BuildConfig().thumbnail
 _REMEMBERED = 64  # galleries, encoders and workspaces
 
-_KINDS: dict[str, HeadConfig] = {
-    kind: HeadConfig(kind=kind) for kind in get_args(get_type_hints(HeadConfig)["kind"])
-}
+_KINDS: dict[str, HeadConfig] = {kind: HeadConfig(kind=kind) for kind in HEAD_KINDS}
 _HEADS = ("default", *_KINDS)
 
 

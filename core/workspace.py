@@ -19,15 +19,17 @@ from core.factor_scores import with_factors
 from core.factors import label_free
 from core.gallery import Gallery
 from core.head import Head
+from core.index import Index
 from core.measures import FactorReport, LabelFreeReport
 from core.nulls import Null, fit_null
 from core.projection import Map, fit_map
-from core.scoring import Ranking, Scorer
+from core.scoring import Ranking, Scorer, search_index
 from core.shards import describe_patches
 from core.values import (
     Answer,
     Encoded,
     Encoder,
+    EncoderError,
     Explanation,
     GalleryError,
     ImageRecord,
@@ -69,10 +71,9 @@ class Workspace:
         self.embedded = gallery.embedded(encoder, head)
         self.patches = gallery.patches(encoder)
         self.patch_head = gallery.patch_head(encoder)
-        name = "graph-scaled.faiss" if self.score.local_scaling else "graph.faiss"
-        folder = gallery.head_folder(encoder, head)
-        graph = None if gallery.read_only else folder / name
-        self.scorer = Scorer(self.embedded, self.patches, config=self.score, graph=graph)
+        self.scorer = Scorer(
+            self.embedded, self.patches, config=self.score, index=self._search_index()
+        )
         self.null = self._null(progress)
         self._contents = {record.sha256 for record in gallery.records}
 
@@ -83,7 +84,10 @@ class Workspace:
         gallery's role in the head, so that it finds itself however the domains are centred.
         """
         known = sha256 is not None and sha256 in self._contents
-        return self._query(self.encoder.encode([image]), role="gallery" if known else "query")
+        encoded = self.encoder.encode([image])
+        if not np.isfinite(encoded.features).all():
+            raise EncoderError(f"encoder {self.encoder.name} gave values that are not finite")
+        return self._query(encoded, role="gallery" if known else "query")
 
     def rank(self, query: Query, *, k: int) -> Ranking:
         """The k best rows of the gallery for a query."""
@@ -157,17 +161,16 @@ class Workspace:
         """The gallery's 2-D map; fitted once and kept with the gallery."""
         config = config or ProjectionConfig()
         digest = hashlib.sha256(repr(config).encode()).hexdigest()[:16]
-        path = self.gallery.head_folder(self.encoder, self.head) / f"map-{digest}.npz"
-        if path.exists():
-            return Map.load(path)
-        strata = [
-            record.source or record.path.rpartition("/")[0] for record in self.gallery.records
-        ]
-        found = fit_map(self.embedded.embeddings, config=config, strata=strata, progress=progress)
-        if not self.gallery.read_only:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            found.save(path)
-        return found
+        records = self.gallery.records
+        strata = [record.source or record.path.rpartition("/")[0] for record in records]
+        return self.gallery.kept(
+            self.gallery.head_folder(self.encoder, self.head) / f"map-{digest}",
+            load=lambda folder: Map.load(folder / "map.npz"),
+            compute=lambda: fit_map(
+                self.embedded.embeddings, config=config, strata=strata, progress=progress
+            ),
+            save=lambda found, folder: found.save(folder / "map.npz"),
+        )
 
     def measures(self) -> tuple[LabelFreeReport, FactorReport | None]:
         """Disentanglement of the gallery's embeddings; by factors where the metadata has some.
@@ -182,6 +185,20 @@ class Workspace:
         if len(factors) > 1:
             by_factor = with_factors(embeddings[:, :_FACTOR_DIMENSIONS], factors, seed=0)
         return label_free(embeddings), by_factor
+
+    def _search_index(self) -> Index:
+        """The index; a graph, which takes long to build, is kept with the gallery."""
+        if self.score.search == "exact":
+            return search_index(self.embedded, self.score)
+        name = "graph-scaled" if self.score.local_scaling else "graph"
+        return self.gallery.kept(
+            self.gallery.head_folder(self.encoder, self.head) / name,
+            load=lambda folder: search_index(
+                self.embedded, self.score, graph=folder / "graph.faiss"
+            ),
+            compute=lambda: search_index(self.embedded, self.score),
+            save=lambda index, folder: index.save(folder / "graph.faiss"),
+        )
 
     def _parts(
         self,

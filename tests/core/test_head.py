@@ -440,7 +440,7 @@ def test_settings_that_make_no_sense_are_refused():
     config = HeadConfig()
     object.__setattr__(config, "kind", "blanch")
     with pytest.raises(ValueError, match="blanch"):
-        HeadFitter(config, 4)
+        config.__post_init__()
     with pytest.raises(ValueError, match="per_domain"):
         HeadFitter(HeadConfig(kind="identity", per_domain=True), 4)
 

@@ -210,3 +210,18 @@ def test_measures_use_the_factors_of_the_metadata(workspace):
     alone, by_factor = workspace.measures()
     assert alone.images == COUNT
     assert by_factor is not None
+
+
+def test_a_graph_is_kept_and_ranks_like_the_exact_search(gallery, encoders):
+    encoder = encoders["histogram"]
+    exact = _workspace(gallery, encoder)
+    walked = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
+    folder = gallery.head_folder(encoder, walked.head) / "graph-scaled"
+    assert (folder / "graph.faiss").is_file()
+    again = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
+    query = exact.query(_pixels(exact, 3))
+    for found in (walked, again):
+        assert found.rank(query, k=5).rows.tolist() == exact.rank(query, k=5).rows.tolist()
+    (folder / "graph.faiss").write_bytes(b"damaged")
+    mended = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
+    assert mended.rank(query, k=5).rows.tolist() == exact.rank(query, k=5).rows.tolist()
