@@ -41,6 +41,9 @@ def main() -> None:
     parser.add_argument("--vectors", type=int, default=1_000_000)
     options = parser.parse_args()
     data = Path(os.environ.get("WELLSPRING_DATA", ""))
+    if options.only in (None, "query", "graph") and not options.gallery.is_dir():
+        command = f"python -m core index $WELLSPRING_DATA/real --out {options.gallery}"
+        raise SystemExit(f"{options.gallery} is not there; make it with: {command}")
     if options.only in (None, "search"):
         search(options.vectors)
     if options.only in (None, "build"):

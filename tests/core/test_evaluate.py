@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from core.backbones import BackboneConfig, build
@@ -23,14 +22,6 @@ from core.values import GalleryError
 
 HISTOGRAM = BASELINES["histogram"]()
 SCORE = ScoreConfig(neighbours=3)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
