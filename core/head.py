@@ -23,7 +23,7 @@ from safetensors.numpy import save as save_arrays
 from scipy import linalg
 
 from core.config import HeadConfig
-from core.rotation import haar_rotation, infomax_rotation, zca_rotation
+from core.rotation import haar_rotation, zca_rotation
 from core.values import GalleryError, Progress, Role, no_progress
 
 _CHUNK = 4_096
@@ -243,6 +243,8 @@ class HeadFitter:
         if self._config.kind == "logdet":
             matrix = matrix @ zca_rotation(basis)
         if self._sample is not None:
+            from core.infomax import infomax_rotation  # noqa: PLC0415 - its imports take seconds
+
             rows = (self._sample.rows - self._real.mean.astype(np.float32)) @ matrix.astype("f4")
             matrix = matrix @ infomax_rotation(rows.astype(np.float64), progress=progress)
         return matrix.astype(np.float32)

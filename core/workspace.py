@@ -15,8 +15,6 @@ from core.config import NullConfig, ProjectionConfig, ScoreConfig
 from core.correspond import region_match
 from core.encoder import NetworkEncoder
 from core.explain import contributions, cosine_weights, excitement
-from core.factor_scores import with_factors
-from core.factors import label_free
 from core.gallery import Gallery
 from core.head import Head
 from core.index import Index
@@ -177,6 +175,9 @@ class Workspace:
 
         A factor is a free column with at least two values, each of which comes twice.
         """
+        from core.factor_scores import with_factors  # noqa: PLC0415 - sklearn takes seconds
+        from core.factors import label_free  # noqa: PLC0415 - the same
+
         rng = np.random.default_rng(0)
         rows = np.sort(rng.permutation(len(self.gallery))[:_MEASURED])
         embeddings = np.asarray(self.embedded.embeddings[rows])

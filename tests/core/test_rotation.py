@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import linalg, stats
 
-from core.rotation import haar_rotation, infomax_rotation, zca_rotation
+from core.infomax import infomax_rotation
+from core.rotation import haar_rotation, zca_rotation
 from core.values import Cancelled
 
 
