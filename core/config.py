@@ -172,6 +172,34 @@ class ServerConfig:
 
 
 @dataclass(frozen=True)
+class DistortConfig:
+    """Changes that imitate generators, as probabilities per view; see ``core.training.distort``."""
+
+    recompose: float = 0.0
+    """Share of the views that keep a smooth region and get the rest from another image."""
+    shuffle: float = 0.0
+    """Share of the views whose tiles are put in a random order."""
+    warp: float = 0.0
+    """Share of the views bent by smooth displacements."""
+    warp_size: float = 0.06
+    """Standard deviation of the displacements, sides of the view."""
+    restyle: float = 0.0
+    """Share of the views whose colour statistics move towards another image's."""
+    restyle_share: float = 0.7
+    """Largest part of the way to the other image's statistics."""
+    resample: float = 0.0
+    """Share of the views with noise, at half the resolution and back."""
+    noise: float = 0.08
+    """Standard deviation of that noise; pixels are in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability."""
+        for name in ("recompose", "shuffle", "warp", "restyle", "resample", "restyle_share"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"{name} must be in [0, 1], got {value}")
+
+
+@dataclass(frozen=True)
 class ViewConfig:
     """One kind of random view. What is varied here is what the encoder learns to ignore.
 
@@ -198,11 +226,34 @@ class ViewConfig:
     """Share of the views blurred."""
     blur_sigma: tuple[float, float] = (0.2, 1.2)
     """Standard deviation of the blur, pixels of the view."""
+    distort: DistortConfig = field(default_factory=DistortConfig)
+    """Changes that imitate generators."""
 
     def __post_init__(self) -> None:
         """Refuse crops outside the image."""
         low, high = self.scale
         _require(0 < low <= high <= 1, f"scale must lie in (0, 1], got {self.scale}")
+
+
+@dataclass(frozen=True)
+class RegulariseConfig:
+    """Weights of the terms beside the objective; see ``core.training.regularise``."""
+
+    infomax: float = 0.0
+    """Weight of information maximisation over the batch (log det of the correlation matrix)."""
+    low_rank: float = 0.0
+    """Weight of the low-rank prior on the views of one image (LORAC)."""
+
+    def __post_init__(self) -> None:
+        """Refuse negative weights."""
+        _require(self.infomax >= 0, f"infomax must not be negative, got {self.infomax}")
+        _require(self.low_rank >= 0, f"low_rank must not be negative, got {self.low_rank}")
+
+
+GENERATIVE = ViewConfig(
+    distort=DistortConfig(recompose=0.3, shuffle=0.15, warp=0.3, restyle=0.2, resample=0.3)
+)
+"""Views that also change as generators change their sources."""
 
 
 @dataclass(frozen=True)
@@ -227,12 +278,16 @@ class TrainConfig:
     """Largest norm of the gradient."""
     checkpoint_minutes: float = 5.0
     """Time between checkpoints, minutes."""
+    start: str | None = None
+    """Folder of an encoder of ours that a new run begins with; random weights without it."""
     seed: int = 0
     """Seed of weights, order and views."""
     device: str = "cpu"
     """Torch device of this process."""
     view: ViewConfig = field(default_factory=ViewConfig)
     """The random views; DINO sets crop scales and the size of local views by itself."""
+    regularise: RegulariseConfig = field(default_factory=RegulariseConfig)
+    """Terms beside the objective."""
 
     def __post_init__(self) -> None:
         """Refuse empty runs."""

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-PATCH_HEAD = HeadConfig(kind="whiten", k=64, shrinkage=0.03)
+PATCH_HEAD = HeadConfig(kind="whiten", k=24, shrinkage=0.03)
 """How the head of local descriptors is fitted where an encoder brings none."""
 
 _PATCHES_PER_IMAGE = 50  # of the sample that fits a patch head

@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from core.config import ViewConfig
+from core.training.distort import distort
 
 _LUMA = (0.299, 0.587, 0.114)
 _YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
@@ -21,6 +22,7 @@ def random_views(
     """One random view of every image, in [0, 1]; the same generator state gives the same views."""
     with torch.autocast(images.device.type, enabled=False):  # pixels need all eight bits
         views = _random_crops(images.float() / 255, config, generator)
+        views = distort(views, config.distort, generator=generator)
         views = _jitter_colours(views, config, generator)
         return _blur(views, config, generator).clamp(0, 1)
 

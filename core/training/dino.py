@@ -15,10 +15,12 @@ from lightly.models.modules.heads import DINOProjectionHead
 from torch import Tensor, nn
 
 from core.backbones import Backbone
-from core.config import ViewConfig
+from core.config import RegulariseConfig, ViewConfig
 from core.training.augment import random_views
+from core.training.regularise import regularised
 from core.training.views import Projected
 
+_PLAIN = RegulariseConfig()
 _WARM_UP = 0.1  # share of the run over which the teacher's temperature rises
 _FROZEN = 0.02  # share of the run in which the prototypes stay as they were drawn
 
@@ -31,6 +33,7 @@ class DINO(nn.Module):
         backbone: Backbone,
         *,
         view: ViewConfig,
+        weights: RegulariseConfig = _PLAIN,
         prototypes: int = 4096,
         local_views: int = 4,
         local_size: int = 32,
@@ -38,7 +41,7 @@ class DINO(nn.Module):
         super().__init__()
         self.global_view = replace(view, scale=(0.4, 1.0))
         self.local_view = replace(view, scale=(0.05, 0.4), size=local_size)
-        self.local_views = local_views
+        self.local_views, self.weights = local_views, weights
         self.student = Projected(
             backbone, lambda dim: DINOProjectionHead(dim, 1024, 256, prototypes, batch_norm=True)
         )
@@ -47,17 +50,20 @@ class DINO(nn.Module):
 
     def forward(self, images: Tensor, *, generator: torch.Generator, progress: float) -> Tensor:
         """Mean cross-entropy over pairs of distinct views of uint8 images (b, 3, h, w)."""
-        wide = [random_views(images, self.global_view, generator=generator) for _ in range(2)]
-        local = [
-            random_views(images, self.local_view, generator=generator)
-            for _ in range(self.local_views)
-        ]
+        views = self.views(images, generator=generator)
         with torch.no_grad():
-            targets = [self.teacher(view).float() for view in wide]
-        outputs = [self.student(view).float() for view in wide + local]
+            targets = [self.teacher(view).float() for view in views[:2]]
+        features = [self.student.features(view) for view in views]
+        outputs = [self.student.projector(one).float() for one in features]
         temperature = 0.04 + 0.03 * min(1.0, progress / _WARM_UP)
         with torch.autocast(images.device.type, enabled=False):  # logits need all their digits
-            return self.criterion(targets, outputs, teacher_temp=temperature)
+            loss = self.criterion(targets, outputs, teacher_temp=temperature)
+            return loss + regularised(features[:2], self.weights, generator=generator)
+
+    def views(self, images: Tensor, *, generator: torch.Generator) -> list[Tensor]:
+        """The views that the student sees: two global ones, then the local ones."""
+        kinds = [self.global_view] * 2 + [self.local_view] * self.local_views
+        return [random_views(images, kind, generator=generator) for kind in kinds]
 
     @staticmethod
     def momentum(progress: float) -> float:

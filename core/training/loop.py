@@ -50,14 +50,16 @@ def train(
     """
     torch.manual_seed(config.seed)
     run = _Run(backbone, images, config=config, out=out)
+    bare = run.bare_speed()
     started = saved = time.monotonic()
     stopped = False
     while run.step < config.steps and not run.anywhere(stopped):
-        loss = run.advance()
+        loss, speed = run.advance()
         now = time.monotonic()
         stopped = now - started > config.minutes * 60
         try:
-            progress(run.step, config.steps, f"loss {loss:.3f}")
+            said = f"loss {loss:.3f}, {speed:.0f} images/s ({speed / bare:.0%} of bare passes)"
+            progress(run.step, config.steps, said)
         except Cancelled:
             logger.info("cancelled at step %d", run.step)
             stopped = True
@@ -82,7 +84,7 @@ class _Run:
             torch.distributed.init_process_group("nccl" if "cuda" in config.device else "gloo")
         device = _own_device(config.device)
         self.images = images.to(device)
-        model = _METHODS[config.method](backbone, view=config.view)
+        model = _METHODS[config.method](backbone, view=config.view, weights=config.regularise)
         self.model = model.to(device, memory_format=torch.channels_last).train()
         self.parallel: nn.Module = self.model
         if self.world > 1:
@@ -94,11 +96,11 @@ class _Run:
             self._restore()
         self.writer = SummaryWriter(str(out / "events"), purge_step=self.step)
 
-    def advance(self) -> float:
-        """One optimiser step; returns the loss."""
+    def advance(self) -> tuple[float, float]:
+        """One optimiser step: the loss, and images per second."""
         config, began = self.config, time.perf_counter()
         share = self.step / config.steps
-        rate = config.learning_rate * config.batch * self.world / 256 * self._schedule(share)
+        rate = config.learning_rate * self.images_per_step / 256 * self._schedule(share)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         generator = torch.Generator(self.images.device)
@@ -115,9 +117,35 @@ class _Run:
         value = float(loss.detach())
         if not math.isfinite(value):
             raise ValueError(f"the loss is {value} at step {self.step}; lower the learning rate")
-        seconds = time.perf_counter() - began
-        self.losses.append((self.step, value, rate, config.batch * self.world / seconds))
-        return value
+        speed = self.images_per_step / (time.perf_counter() - began)
+        self.losses.append((self.step, value, rate, speed))
+        return value, speed
+
+    @property
+    def images_per_step(self) -> int:
+        """Images of one step in all processes."""
+        return self.config.batch * self.world
+
+    def bare_speed(self) -> float:
+        """Images per second when the student only passes its views forward and backward.
+
+        Views, teacher, loss, optimiser and logs are what a run adds; a copy of the student is
+        timed, so nothing changes.
+        """
+        generator = torch.Generator(self.images.device).manual_seed(0)
+        views = self.model.views(self._batch(), generator=generator)
+        with torch.random.fork_rng():
+            student = self.model.student.follower().to(self.images.device).requires_grad_(True)
+        seconds: list[float] = []
+        for _ in range(2):  # the first one warms up
+            began = time.perf_counter()
+            with torch.autocast(self.images.device.type, torch.bfloat16):
+                total = torch.stack([student(view).float().square().mean() for view in views])
+            total.sum().backward()
+            if self.images.is_cuda:
+                torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - began)
+        return self.images_per_step / seconds[-1]
 
     def anywhere(self, flag: bool) -> bool:
         """Whether the flag is set in any process: all must stop after the same step."""

@@ -13,19 +13,28 @@ from lightly.models.modules.heads import MoCoProjectionHead
 from torch import Tensor, nn
 
 from core.backbones import Backbone
-from core.config import ViewConfig
+from core.config import RegulariseConfig, ViewConfig
 from core.training.augment import random_views
+from core.training.regularise import regularised
 from core.training.views import Projected
+
+_PLAIN = RegulariseConfig()
 
 
 class MoCo(nn.Module):
     """Query and key encoder with their queue; ``forward`` gives the loss of a batch of images."""
 
     def __init__(
-        self, backbone: Backbone, *, view: ViewConfig, queue: int = 4096, temperature: float = 0.1
+        self,
+        backbone: Backbone,
+        *,
+        view: ViewConfig,
+        weights: RegulariseConfig = _PLAIN,
+        queue: int = 4096,
+        temperature: float = 0.1,
     ) -> None:
         super().__init__()
-        self.view = view
+        self.view, self.weights = view, weights
         self.student = Projected(
             backbone, lambda dim: MoCoProjectionHead(dim, 1024, 128, batch_norm=True)
         )
@@ -46,12 +55,18 @@ class MoCo(nn.Module):
         the batch it is compared with.
         """
         del progress
-        one, two = (random_views(images, self.view, generator=generator) for _ in range(2))
+        views = self.views(images, generator=generator)
         with torch.no_grad():
-            keys = torch.cat([self.teacher(two), self.teacher(one)])
-        queries = torch.cat([self.student(one), self.student(two)])
+            keys = torch.cat([self.teacher(view) for view in reversed(views)])
+        features = [self.student.features(view) for view in views]
+        queries = torch.cat([self.student.projector(one) for one in features])
         with torch.autocast(images.device.type, enabled=False):  # logits need all their digits
-            return self.criterion(queries.float(), keys.float())
+            loss = self.criterion(queries.float(), keys.float())
+            return loss + regularised(features, self.weights, generator=generator)
+
+    def views(self, images: Tensor, *, generator: torch.Generator) -> list[Tensor]:
+        """The two views that the student sees."""
+        return [random_views(images, self.view, generator=generator) for _ in range(2)]
 
     @staticmethod
     def momentum(progress: float) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from core.backbones import Backbone, BackboneConfig, build
+from core.backbones import Backbone, BackboneConfig, build, load
 from core.config import HeadConfig, ImageLimits, TrainConfig
 from core.encoder import NetworkEncoder
 from core.head import fit_head
@@ -47,7 +47,10 @@ def train_encoder(
         Whether the run is complete.
     """
     images = torch.from_numpy(np.array(pack(folders, size=size, cache=out, progress=progress)))
-    backbone = build(BackboneConfig(), seed=config.seed)
+    if config.start is None:
+        backbone = build(BackboneConfig(), seed=config.seed)
+    else:
+        backbone = load(Path(config.start))
     monitor = None if pairs is None else _watch(pairs, folders)
     return train(backbone, images, config=config, out=out, monitor=monitor, progress=progress)
 

@@ -23,10 +23,14 @@ class Projected(nn.Module):
         self.standardise = nn.BatchNorm1d(dim, affine=False)
         self.projector = make_projector(dim)
 
+    def features(self, views: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b f"]:
+        """Pooled features, standardised over the batch."""
+        stages = self.backbone(views)
+        return self.standardise(pool(stages.maps, stages.token))
+
     def forward(self, views: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b m"]:
         """Projections of a batch of views."""
-        stages = self.backbone(views)
-        return self.projector(self.standardise(pool(stages.maps, stages.token)))
+        return self.projector(self.features(views))
 
     def follower(self) -> Projected:
         """A teacher: an equal network without gradients, to be moved by averaging."""

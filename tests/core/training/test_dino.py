@@ -97,11 +97,11 @@ def test_local_views_are_small_crops_and_go_through_the_student_only(model, imag
     for name, shapes in seen.items():
         network = getattr(model, name)
 
-        def spy(views, shapes=shapes, whole=network.forward):
+        def spy(views, shapes=shapes, whole=network.features):
             shapes.append(len(views))
             return whole(views)
 
-        monkeypatch.setattr(network, "forward", spy)
+        monkeypatch.setattr(network, "features", spy)
     model(images[:BATCH], generator=_generator(0), progress=0.0)
     assert seen == {"student": [BATCH] * 4, "teacher": [BATCH] * 2}
     assert model.local_view.scale[1] <= model.global_view.scale[0]
