@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from core.config import BuildConfig
-from core.gallery import Gallery, encoder_key, load_array
+from core.gallery import Gallery, encoder_key, load_array, narrow_array, small_images
 from core.head import Head
-from core.images import list_images
+from core.images import list_images, open_image
 from core.manifest import read_metadata, split_fields, to_parquet
 from core.shards import Item, Shard, ShardWriter, Skipped, hash_files
 from core.store import Store, file_digest, is_thumbnail, write_json
+from core.tombstones import Graveyard, Tombstone
 from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
 
 
@@ -54,6 +55,8 @@ class Change:
     removed: int
     """Images that are no longer there, those whose file had changed included."""
     skipped: tuple[Skipped, ...] = ()
+    kept_out: tuple[str, ...] = ()
+    """Files that show an image with a tombstone, by their paths."""
 
 
 def update(
@@ -69,7 +72,8 @@ def update(
 
     Images already there are not encoded again; new and changed ones are, and an encoder that the
     gallery lacks is applied to all. Files that have gone from the source stay in the gallery: see
-    :func:`remove`. A call that was killed or cancelled is continued by calling again.
+    :func:`remove`. Images with a tombstone are kept out before they are encoded. A call that was
+    killed or cancelled is continued by calling again.
 
     Args:
         folder: the gallery.
@@ -102,7 +106,7 @@ def update(
             if not store.exists or store.header().generation == 0:
                 store.create(store.folder.name, root=root)
             gallery = Gallery.open(folder)
-            plan = _plan(gallery, files, by_key, metadata=metadata)
+            plan = _plan(gallery, files, by_key, metadata=metadata, workers=config.workers)
             heads |= _stored_patch_heads(gallery, by_key)
             work = store.work / _work_name(gallery, by_key, config)
             writer = ShardWriter(store, work, by_key, patch_heads=heads, config=config)
@@ -113,11 +117,18 @@ def update(
     return change
 
 
-def remove(folder: Path, ids: Iterable[int]) -> Change:
+def remove(folder: Path, ids: Iterable[int], *, tombstone: bool = False) -> Change:
     """Take images out of a gallery.
+
+    Args:
+        folder: the gallery.
+        ids: ids of the images.
+        tombstone: also take out their resaves, by perceptual hash, and keep all of them out of
+            every later :func:`update` of this folder. Nothing but the hashes is kept.
 
     Raises:
         GalleryError: when an id is not there, or the gallery is in use or cannot be written.
+        ImageError: when a tombstone is wanted and the image can be read no more.
     """
     store = Store(folder)
     store.header()
@@ -126,9 +137,38 @@ def remove(folder: Path, ids: Iterable[int]) -> Change:
         gone = set(ids)
         if unknown := gone - gallery.row_of.keys():
             raise GalleryError(f"no image of the gallery has the id {min(unknown)}")
+        if tombstone:
+            gone |= _buried(gallery, sorted(gone))
         kept = [record for record in gallery.records if record.id not in gone]
         _commit(gallery, kept, (), patch_heads={})
     return Change(len(kept), added=0, removed=len(gone))
+
+
+def _buried(gallery: Gallery, ids: Iterable[int]) -> set[int]:
+    """Set tombstones for images; ids of all images of the gallery that these now bar."""
+    records = [gallery.records[gallery.row_of[number]] for number in ids]
+    graveyard = Graveyard(gallery.store.folder)
+    graveyard.add(
+        Tombstone.of(open_image(gallery.store.thumbnail(record.sha256)), phash=record.phash)
+        for record in records
+    )
+    barred = graveyard.bars(record.phash for record in gallery.records)
+    return {record.id for record, no in zip(gallery.records, barred, strict=True) if no}
+
+
+def narrow(folder: Path) -> None:
+    """Keep a gallery's features in half the space, 8 bits each; later additions are kept in full.
+
+    Raises:
+        GalleryError: when the gallery is damaged, in use, empty, or cannot be written.
+    """
+    store = Store(folder)
+    store.header()
+    with _disk_errors(), store.writing():
+        gallery = Gallery.open(folder)
+        if not len(gallery):
+            raise GalleryError(f"{gallery.name} holds no image whose features could be narrowed")
+        _commit(gallery, gallery.records, (), patch_heads={}, narrowed=True)
 
 
 @contextlib.contextmanager
@@ -151,10 +191,12 @@ class _Plan:
     kept: Sequence[ImageRecord]
     """Records of images that stay."""
     described: bool
-    """Whether their metadata has changed."""
+    """Whether their metadata has changed, or a file became one with a tombstone."""
     items: Sequence[Item]
     """Every image that the gallery will hold."""
     unreadable: Sequence[Skipped]
+    barred: Sequence[str]
+    """Files that show an image with a tombstone."""
 
 
 def _plan(
@@ -163,6 +205,7 @@ def _plan(
     keys: Iterable[str],
     *,
     metadata: Mapping[str, Mapping[str, str]],
+    workers: int,
 ) -> _Plan:
     """Compare the files with the gallery by path and content.
 
@@ -171,13 +214,16 @@ def _plan(
     """
     shas, unreadable = hash_files(files)
     old = {record.path: record.sha256 for record in gallery.records}
-    new = {name: sha for name, sha in shas.items() if old.get(name) != sha}
+    changed = {name: sha for name, sha in shas.items() if old.get(name) != sha}
+    graveyard = Graveyard(gallery.store.folder)
+    barred = graveyard.barred({name: files[name] for name in changed}, workers=workers)
+    new = {name: sha for name, sha in changed.items() if name not in barred}
     if lacking := [key for key in gallery.encoder_keys if new and key not in keys]:
         raise GalleryError(
             f"the gallery also holds features of {', '.join(lacking)}: name those encoders too, so "
             "that new images get them"
         )
-    stays = [record for record in gallery.records if record.path not in new]
+    stays = [record for record in gallery.records if record.path not in changed]
     kept = [
         _described(record, metadata[record.path])
         if record.path in files and record.path in metadata
@@ -189,7 +235,8 @@ def _plan(
         Item(files.get(record.path, gallery.root / record.path), record.path, record.sha256)
         for record in kept
     ]
-    return _Plan(new, kept, kept != stays, items, unreadable)
+    described = kept != [record for record in gallery.records if record.path not in new]
+    return _Plan(new, kept, described, items, unreadable, sorted(barred))
 
 
 def _finish(
@@ -216,12 +263,13 @@ def _finish(
         )
     left_out = [Skipped(name, unread[sha]) for name, sha in plan.new.items() if sha in unread]
     skipped = (*plan.unreadable, *left_out)
-    if not plan.kept and not added:
+    if not (plan.kept or added or plan.barred):
         raise GalleryError(f"there is no image that can be read{_first(skipped)}")
     if shards or added or plan.described:
         _commit(gallery, [*plan.kept, *added], shards, patch_heads=writer.patch_heads)
     removed = len(gallery.records) - len(plan.kept)
-    return Change(len(plan.kept) + len(added), len(added), removed, skipped)
+    total = len(plan.kept) + len(added)
+    return Change(total, len(added), removed, skipped, tuple(plan.barred))
 
 
 def _root(source: Path, folder: Path) -> str:
@@ -274,10 +322,11 @@ def _commit(
     shards: Sequence[Shard],
     *,
     patch_heads: Mapping[str, Head],
+    narrowed: bool = False,
 ) -> None:
     """Write the next generation: these records and their features, from the old one and shards.
 
-    Thumbnails of contents that are then in it no more go.
+    Thumbnails that it does not need go: of contents that are in it no more, of small images.
     """
     store, header = gallery.store, gallery.header
     next_id = max([header.next_id, *(record.id + 1 for record in records)])
@@ -291,11 +340,16 @@ def _commit(
             head = patch_heads.get(key) or _patch_head(gallery, key)
             if head:
                 head.save(target / key / "patch_head")
+            if narrowed:
+                narrow_array(target / key / "features.npy")
         (target / "manifest.parquet").write_bytes(to_parquet(records))
         write_json(target / "files.json", _digests(target))
-    for gone in {record.sha256 for record in gallery.records}.difference(shas):
+    gone = {record.sha256 for record in gallery.records}.difference(shas)
+    for sha in gone.union(small_images(store.folder, header.root, records)):
+        made = store.made_thumbnail(sha)
         with contextlib.suppress(OSError):
-            store.thumbnail(gone).unlink()
+            made.unlink()
+            made.parent.rmdir()
 
 
 def _patch_head(gallery: Gallery, key: str) -> Head | None:

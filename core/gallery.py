@@ -9,15 +9,17 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float, Integer
+from PIL import Image
 
-from core.config import GroupConfig, HeadConfig, ScoreConfig
+from core.config import BuildConfig, GroupConfig, HeadConfig, ScoreConfig
+from core.copies import crop_links
 from core.groups import near_duplicate_groups
 from core.head import Head, fit_head
 from core.index import neighbours
@@ -61,7 +63,7 @@ class Gallery:
     def __init__(
         self, store: Store, header: Header, records: tuple[ImageRecord, ...], *, read_only: bool
     ) -> None:
-        self.store = store
+        self.store = Store(store.folder, small=small_images(store.folder, header.root, records))
         self.header = header
         self.records = records
         self.read_only = read_only
@@ -187,16 +189,26 @@ class Gallery:
                 embeddings = head(features, role="gallery")
             near = neighbours(embeddings, k=ScoreConfig().neighbours)
             limits = GroupConfig()
+            local = self.patches(encoder)
+            nearest = near.rows[:, : limits.crop_neighbours]
             groups = near_duplicate_groups(
                 embeddings,
                 [record.phash for record in self.records],
                 neighbours=near.rows,
                 max_hash_distance=limits.max_hash_distance,
                 min_cosine=limits.min_cosine,
+                links=None if local is None else crop_links(nearest, local, load=self._small),
             )
             return Embedded(embeddings, near.hubness, groups)
 
-        return self.derived(encoder, head, "embedded", Embedded, compute=compute)
+        return self.derived(encoder, head, "embedded-2", Embedded, compute=compute)
+
+    def _small(self, row: int) -> Image.Image:
+        """An image's thumbnail; nothing to see where it is gone."""
+        try:
+            return Image.open(self.store.thumbnail(self.records[row].sha256))
+        except OSError:
+            return Image.new("L", (1, 1))
 
     def derived(
         self,
@@ -287,13 +299,49 @@ def _records(store: Store, header: Header) -> tuple[ImageRecord, ...]:
     return from_parquet(store.generation(header.generation) / "manifest.parquet")
 
 
+def small_images(folder: Path, root: str, records: Sequence[ImageRecord]) -> dict[str, Path]:
+    """Images that need no thumbnail, by their contents: small WebP files of the gallery's own.
+
+    Args:
+        folder: the gallery.
+        root: where the images lie; only what is inside the gallery is its own.
+        records: the images.
+    """
+    if Path(root).is_absolute():
+        return {}
+    return {
+        record.sha256: folder / root / record.path
+        for record in records
+        if record.path.lower().endswith(".webp")
+        and max(record.width, record.height) <= BuildConfig().thumbnail
+    }
+
+
 def load_array(path: Path) -> np.ndarray:
-    """A stored array, memory-mapped.
+    """A stored array, memory-mapped; one narrowed to 8 bits is widened to float16.
 
     Raises:
         GalleryError: when the file is missing or damaged.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.dtype != np.uint8:
+            return array
+        low, step = np.load(_range_file(path), allow_pickle=False)
+        return (low + step * array).astype(np.float16)
     except (OSError, ValueError, EOFError) as error:
         raise GalleryError(f"{path.name} is missing or damaged; build the gallery again") from error
+
+
+def narrow_array(path: Path) -> None:
+    """Replace a stored array (n, f) by 8 bits per value: 255 steps over each column's own range."""
+    array = np.asarray(load_array(path), np.float32)
+    low = array.min(axis=0)
+    step = (array.max(axis=0) - low) / 255
+    codes = np.rint((array - low) / np.where(step > 0, step, 1)).astype(np.uint8)
+    np.save(_range_file(path), np.stack([low, step]))
+    np.save(path, codes)
+
+
+def _range_file(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-range.npy")

@@ -5,7 +5,7 @@ Layout::
     gallery.json            format, name, current generation; the only file that is ever replaced
     generations/<number>/   everything of one state; never changed, only added to. The one before
                             the current stays for its readers until the next change
-    thumbnails/<aa>/<sha>.webp
+    thumbnails/<aa>/<sha>.webp   of every image but the small WebP files of the gallery's own
     work/                   what an unfinished build has done so far
     lock                    held by the one writer
 """
@@ -52,8 +52,10 @@ class Header:
 class Store:
     """One gallery's folder: its header, its generations, its lock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, small: Mapping[str, Path] | None = None) -> None:
+        """Take a folder, there or not; ``small`` are images that are their own thumbnails."""
         self.folder = folder.absolute()
+        self._small = small or {}
 
     def require_free(self, root: str) -> None:
         """Refuse a folder that holds something else than this store, or than what began as one.
@@ -66,7 +68,8 @@ class Store:
         """
         if self.exists or not os.path.lexists(self.folder):
             return
-        own = {"generations", "thumbnails", "work", "lock", *Path(root).parts[:1]}
+        kept = {"generations", "thumbnails", "tombstones.json", "work", "lock"}
+        own = {*kept, *Path(root).parts[:1]}
         if not self.folder.is_dir() or any(  # hidden is what a killed call left half-written
             path.name not in own and not path.name.startswith(".") for path in self.folder.iterdir()
         ):
@@ -116,7 +119,11 @@ class Store:
         return self.folder / "work"
 
     def thumbnail(self, sha256: str) -> Path:
-        """Where the thumbnail of an image lies."""
+        """The file that shows an image: its thumbnail, or itself where it is small."""
+        return self._small.get(sha256) or self.made_thumbnail(sha256)
+
+    def made_thumbnail(self, sha256: str) -> Path:
+        """Where the thumbnail made of an image lies; no file of the user's is ever there."""
         return self.folder / "thumbnails" / sha256[:2] / f"{sha256}.webp"
 
     @contextlib.contextmanager

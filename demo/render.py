@@ -78,7 +78,7 @@ def write(path: Path, data: bytes) -> None:
     draft.replace(path)
 
 
-def webp(picture: Image.Image, quality: int = 85) -> bytes:
+def webp(picture: Image.Image, quality: int = 72) -> bytes:
     """The picture as WebP."""
     out = io.BytesIO()
     picture.save(out, "WEBP", quality=quality, method=6)
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the images")
     parser.add_argument("--first", type=int, default=0, help="first seed")
-    parser.add_argument("--count", type=int, default=240, help="number of images")
+    parser.add_argument("--count", type=int, default=800, help="number of images")
     parser.add_argument("--size", type=int, default=256, help="side in pixels")
     parser.add_argument("--samples", type=int, default=16, help="light paths per pixel")
     parser.add_argument("--threads", type=int, default=drjit.thread_count(), help="threads to use")
