@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,17 +15,29 @@ from rich.table import Table
 
 from core import console
 from core.build import Change, Source, remove, update
-from core.config import HeadConfig, HeadKind, ScoreConfig, TrainConfig, ViewConfig
+from core.config import (
+    GENERATIVE,
+    HeadConfig,
+    HeadKind,
+    RegulariseConfig,
+    ScoreConfig,
+    TrainConfig,
+    ViewConfig,
+)
 from core.console import print_json, reporting, results, say
 from core.datasets import materialise
 from core.encoder import load_encoder, shipped_heads
 from core.evaluate import Bench, Evaluation
 from core.gallery import Gallery
+from core.images import list_images
 from core.projection import place
-from core.report import answer_object
+from core.report import answer_object, attribute_command, case_of, run_of, without_images
+from core.report_html import KINDS, write_report
+from core.reverse import adjust, reverse_lookup
 from core.session import Choice, Session, choose_head, encoder_infos
-from core.values import EncoderError, GalleryError
+from core.values import EncoderError, GalleryError, ImageError, Progress
 from core.verify import verify
+from core.workspace import Query, Workspace
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,6 +66,19 @@ def _known_device(name: str) -> str:
     return name
 
 
+def _known_reports(paths: list[Path] | None) -> list[Path] | None:
+    for path in paths or []:
+        if path.suffix.lower() not in KINDS:
+            raise typer.BadParameter(f"a report ends in {', '.join(KINDS)}; {path.name!r} does not")
+    return paths
+
+
+Reports = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Evidence report, .html, .json or .csv; may be repeated.", callback=_known_reports
+    ),
+]
 Device = Annotated[str, typer.Option(help="Torch device of the encoder.", callback=_known_device)]
 
 
@@ -112,11 +139,14 @@ def remove_images(
     ids: Annotated[list[int], typer.Argument(help="Ids of images, as `attribute` prints them.")],
     *,
     gallery: Annotated[Path, typer.Option(help="Folder of the gallery.")],
+    tombstone: Annotated[
+        bool, typer.Option("--tombstone", help="Keep them and their resaves out for good.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Take images out of a gallery."""
+    """Take images out of a gallery; with a tombstone, their resaves too, and for good."""
     with reporting():
-        change = remove(gallery, ids)
+        change = remove(gallery, ids, tombstone=tombstone)
     _report(change, gallery, json=json)
 
 
@@ -141,23 +171,76 @@ def attribute(
     gallery: Annotated[str, typer.Option(help="Folder of a gallery.")] = "embedded",
     encoder: Annotated[str, typer.Option(help="Encoder.")] = Choice().encoder,
     head: Annotated[str, typer.Option(help="`default`, a kind, or a folder.")] = "default",
+    rerank: Annotated[bool, typer.Option(help="Local re-ranking.")] = True,
+    local_scaling: Annotated[bool, typer.Option(help="Local scaling (CSLS).")] = True,
     top: Annotated[int, typer.Option(min=1, help="Matches to print.")] = 10,
     json: JsonFlag = False,
+    report: Reports = None,
+    report_images: Annotated[bool, typer.Option(help="Show the images in an HTML report.")] = True,
 ) -> None:
-    """Rank the candidate sources of images."""
+    """Rank the candidate sources of images; with several, p-values are also adjusted for that."""
     session = Session()
-    choice = Choice(encoder, head, gallery)
-    answers = []
+    score = ScoreConfig(rerank=rerank, local_scaling=local_scaling)
+    choice = Choice(encoder, head, gallery, score)
     with reporting() as progress:
-        for path in images:
-            found = session.attribute(path, choice, top=top, progress=progress)
-            answers.append((str(path), found))
+        answers = [session.attribute(i, choice, top=top, progress=progress) for i in images]
+        several = [None] * len(images)
+        if len(images) > 1:
+            several = adjust([found.p_value for found in answers]).tolist()
+        asked = list(zip(images, answers, several, strict=True))
+        if report:
+            cases = []
+            for path, found, p in asked:
+                case = case_of(session, path, answer=found, choice=choice)
+                case = case if report_images else without_images(case)
+                cases.append(replace(case, p_adjusted=p))
+            command = attribute_command([str(path) for path in images], choice, top=top)
+            run = run_of(session.workspace(choice), command)
+            for path in report:
+                write_report(path, cases, run)
     if json:
-        objects = [answer_object(query, found) for query, found in answers]
+        objects = [answer_object(str(path), found, p_adjusted=p) for path, found, p in asked]
         print_json(objects[0] if len(objects) == 1 else objects)
         return
-    for query, found in answers:
-        console.print_answer(query, found)
+    for path, found, p in asked:
+        console.print_answer(str(path), found, p_adjusted=p)
+
+
+@app.command()
+def reverse(
+    folder: Annotated[Path, typer.Argument(help="Folder of generated images.")],
+    *,
+    gallery: Annotated[str, typer.Option(help="Folder of a gallery.")] = "embedded",
+    source: Annotated[
+        list[int] | None, typer.Option(help="Id of a gallery image; may be repeated.")
+    ] = None,
+    upload: Annotated[
+        list[Path] | None, typer.Option(help="Image that is not in the gallery; may be repeated.")
+    ] = None,
+    fdr: Annotated[float, typer.Option(help="False-discovery rate, between 0 and 1.")] = 0.05,
+    encoder: Annotated[str, typer.Option(help="Encoder.")] = Choice().encoder,
+    head: Annotated[str, typer.Option(help="`default`, a kind, or a folder.")] = "default",
+    json: JsonFlag = False,
+) -> None:
+    """Find the generated images that an image is a likely source of."""
+    if not 0 < fdr < 1:
+        raise typer.BadParameter(f"--fdr must lie between 0 and 1, got {fdr}")
+    if not (source or upload):
+        raise typer.BadParameter("name a source: --source ID or --upload FILE")
+    session = Session()
+    with reporting() as progress:
+        workspace = session.workspace(Choice(encoder, head, gallery), progress=progress)
+        found = reverse_lookup(
+            workspace,
+            _queries(session, workspace, list_images(folder), progress),
+            ids=source or [],
+            uploads={str(path): session.image(path) for path in upload or []},
+            rate=fdr,
+        )
+    if json:
+        print_json({"fdr": fdr, "pairs": [vars(finding) for finding in found]})
+        return
+    console.print_findings(found, rate=fdr)
 
 
 @app.command()
@@ -255,26 +338,38 @@ def train(
     batch: Annotated[int, typer.Option(help="Images per step and process.")] = 256,
     size: Annotated[int, typer.Option(help="Side of the packed images, pixels.")] = 96,
     view: Annotated[int, typer.Option(help="Side of the views, pixels.")] = ViewConfig().size,
+    views: Annotated[
+        Literal["plain", "generative"],
+        typer.Option(help="Camera-like views, or also what generators do to a source."),
+    ] = "plain",
+    start: Annotated[
+        Path | None, typer.Option(help="Encoder that a new run begins with.", exists=True)
+    ] = None,
+    infomax: Annotated[float, typer.Option(help="Weight of information maximisation.")] = 0.0,
+    low_rank: Annotated[float, typer.Option(help="Weight of the low-rank prior (LORAC).")] = 0.0,
     pairs: Annotated[Path | None, typer.Option(help="Pairs watched during training.")] = None,
     device: Device = "cpu",
     seed: Annotated[int, typer.Option(help="Seed of weights, order and views.")] = 0,
 ) -> None:
     """Train a backbone without labels and without pairs."""
+    look = GENERATIVE if views == "generative" else ViewConfig()
+    config = TrainConfig(
+        method,
+        steps,
+        minutes,
+        batch,
+        start=None if start is None else str(start),
+        seed=seed,
+        device=device,
+        view=replace(look, size=view),
+        regularise=RegulariseConfig(infomax, low_rank),
+    )
     with reporting() as progress:
         try:
             from core.training.run import train_encoder  # noqa: PLC0415 - needs more packages
         except ImportError as error:
             raise EncoderError(_NEEDS_TRAINING) from error
-        done = train_encoder(
-            TrainConfig(
-                method, steps, minutes, batch, seed=seed, device=device, view=ViewConfig(size=view)
-            ),
-            folders,
-            out=out,
-            size=size,
-            pairs=pairs,
-            progress=progress,
-        )
+        done = train_encoder(config, folders, out=out, size=size, pairs=pairs, progress=progress)
     state = "complete" if done else "stopped; the same command goes on with it"
     say(f"{method} in {out}: {state}")
 
@@ -282,13 +377,28 @@ def train(
 def _report(change: Change, out: Path, *, json: bool) -> None:
     for skipped in change.skipped:
         say(f"left out {skipped.path!r}: {skipped.reason}")
+    for path in change.kept_out:
+        say(f"kept out {path!r}: an image like it was removed with a tombstone")
     if json:
         print_json({**vars(change), "skipped": [vars(skipped) for skipped in change.skipped]})
         return
+    kept_out = f", {len(change.kept_out)} kept out by tombstones" if change.kept_out else ""
     say(
         f"{out} holds {change.images} images: {change.added} added, {change.removed} removed, "
-        f"{len(change.skipped)} left out"
+        f"{len(change.skipped)} left out{kept_out}"
     )
+
+
+def _queries(
+    session: Session, workspace: Workspace, paths: Sequence[Path], progress: Progress
+) -> Iterator[tuple[str, Query]]:
+    """Queries of the images that can be read; the others are named and left out."""
+    for done, path in enumerate(paths, 1):
+        try:
+            yield str(path), session.query(workspace, path)[0]
+        except ImageError as error:
+            say(f"left out {str(path)!r}: {error}")
+        progress(done, len(paths), "looking at generated images")
 
 
 def _cache() -> Path:

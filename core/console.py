@@ -19,6 +19,7 @@ from rich.table import Table
 from core.evaluate import Evaluation
 from core.measures import MEASURES
 from core.metrics import Cell
+from core.reverse import Finding
 from core.store import write_json
 from core.values import Answer, Progress, WellspringError
 
@@ -56,10 +57,12 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")  # in ASCII, whatever the terminal takes
 
 
-def print_answer(query: str, answer: Answer) -> None:
+def print_answer(query: str, answer: Answer, *, p_adjusted: float | None = None) -> None:
     """An answer for people."""
     results.print(_plain(query), style="bold", highlight=False, markup=False)
     results.print(answer.sentence, highlight=False, markup=False)
+    if p_adjusted is not None:
+        results.print(f"p adjusted for the number of images: {p_adjusted:.3g}", highlight=False)
     table = Table("rank", "path", "cosine", "score", "p", "confidence", "influence")
     groups = {group.id: group for group in answer.groups}
     for rank, match in enumerate(answer.matches, 1):
@@ -68,6 +71,22 @@ def print_answer(query: str, answer: Answer) -> None:
         shares = (f"{group.confidence:.0%}", f"{group.influence:.0%}")
         table.add_row(str(rank), escape(match.image.path), *numbers, *shares)
     results.print(table)
+
+
+def print_findings(findings: Sequence[Finding], *, rate: float) -> None:
+    """Pairs of generated images and sources for people: those named, or how near the others are."""
+    named = [found for found in findings if found.named]
+    table = Table("generated image", "source", "p", "adjusted p", "score")
+    for found in named:
+        score = "" if found.score is None else f"{found.score:.3f}"
+        names = (escape(_plain(found.generated)), escape(_plain(found.source)))
+        table.add_row(*names, f"{found.p_value:.3g}", f"{found.p_adjusted:.3g}", score)
+    if named:
+        results.print(table)
+    results.print(
+        f"{len(named)} of {len(findings)} pairs are named at a false-discovery rate of {rate:g}",
+        highlight=False,
+    )
 
 
 def _plain(text: str) -> str:

@@ -11,15 +11,28 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int8, Integer
+from scipy.special import softmax
 
 from core.values import Descriptors, Grid, RegionMatch
 
 _SCALE = 127
+_TEMPERATURE = 0.05  # of the shares of partners, as a cosine
 _BLOCK = 256  # candidates compared at once; few large products beat many small ones
 
 
 @dataclass(frozen=True)
-class _Pairs:
+class Link:
+    """A place of the query and the place of the source that looks alike."""
+
+    query: tuple[float, float]
+    """Centre of the patch as (x, y), shares of the image's width and height."""
+    source: tuple[float, float]
+    strength: float
+    """Clipped squared cosine, in (0, 1]."""
+
+
+@dataclass(frozen=True)
+class MutualPairs:
     """Mutual pairs of one query with many candidates."""
 
     candidate: Integer[np.ndarray, " m"]
@@ -53,7 +66,7 @@ def local_scores(
     scores = np.zeros(len(candidates))
     for start in range(0, len(candidates), _BLOCK):
         block = candidates[start : start + _BLOCK]
-        pairs = _mutual_pairs(query, block)
+        pairs = mutual_pairs(query, block)
         sums = np.bincount(pairs.candidate, weights=pairs.strength, minlength=len(block))
         scores[start : start + _BLOCK] = sums / len(query)
     return scores
@@ -66,7 +79,12 @@ def region_match(
     query_grid: Grid,
     source_grid: Grid,
 ) -> RegionMatch:
-    """Where two images agree: every mutual pair's part of the local score, laid on both grids.
+    """Where two images agree: the local score laid on both grids, and its mutual pairs.
+
+    The heat is softer than the pairs: patches i and j share w_ij = p(j | i) p(i | j) clip(cos)^2,
+    the dual softmax of LoFTR (Sun et al. 2021, eq. 1) at the temperature 0.05 times the strength
+    of a pair, so that a patch with several near-equal partners counts too. Deleting what it marks
+    costs more of the score than deleting what the pairs alone mark (``benchmarks.regions``).
 
     Raises:
         ValueError: if a grid has another number of patches than its image.
@@ -76,19 +94,61 @@ def region_match(
             raise ValueError(
                 f"a {grid.rows} x {grid.columns} grid cannot hold {len(patches)} patches"
             )
-    pairs = _mutual_pairs(query, source[None])
-    parts = pairs.strength / len(query)
+    pairs = mutual_pairs(query, source[None])
+    shared = _shared(query, source)
+    scale = pairs.strength.sum() / len(query) / max(shared.sum(), np.finfo(np.float64).tiny)
     return RegionMatch(
         query_grid=query_grid,
         source_grid=source_grid,
-        query_heat=np.bincount(pairs.query_patch, weights=parts, minlength=len(query)),
-        source_heat=np.bincount(pairs.source_patch, weights=parts, minlength=len(source)),
+        query_heat=shared.sum(axis=1) * scale,
+        source_heat=shared.sum(axis=0) * scale,
         pairs=np.stack([pairs.query_patch, pairs.source_patch], axis=1),
         strengths=pairs.strength,
     )
 
 
-def _mutual_pairs(query: Int8[np.ndarray, "p l"], candidates: Int8[np.ndarray, "n p2 l"]) -> _Pairs:
+def _shared(
+    query: Int8[np.ndarray, "p l"], source: Int8[np.ndarray, "p2 l"]
+) -> Float[np.ndarray, "p p2"]:
+    """How much every two patches are each other's, between 0 and 1."""
+    cosines = (query.astype(np.float64) @ source.T) / _SCALE**2
+    sharp = cosines / _TEMPERATURE
+    return softmax(sharp, axis=1) * softmax(sharp, axis=0) * np.clip(cosines, 0, 1) ** 2
+
+
+def strongest_links(match: RegionMatch, *, count: int = 12) -> tuple[Link, ...]:
+    """The strongest pairs of patches to draw: at most ``count``, spread over the query.
+
+    A pair is passed over while another one that touches its query patch is drawn; the strongest of
+    those fill what is left. Pairs without any strength are never drawn.
+    """
+    grid = match.query_grid
+    rows, columns = np.divmod(match.pairs[:, 0], grid.columns)
+    order = [int(i) for i in np.argsort(-match.strengths, kind="stable") if match.strengths[i] > 0]
+    apart: list[int] = []
+    for i in order:
+        near = np.maximum(np.abs(rows[apart] - rows[i]), np.abs(columns[apart] - columns[i])) <= 1
+        if not near.any():
+            apart.append(i)
+    crowded = [i for i in order if i not in set(apart)]
+    return tuple(
+        Link(
+            query=_centre(int(match.pairs[i, 0]), grid),
+            source=_centre(int(match.pairs[i, 1]), match.source_grid),
+            strength=float(match.strengths[i]),
+        )
+        for i in sorted([*apart, *crowded][:count], key=order.index)
+    )
+
+
+def _centre(patch: int, grid: Grid) -> tuple[float, float]:
+    row, column = divmod(patch, grid.columns)
+    return ((column + 0.5) / grid.columns, (row + 0.5) / grid.rows)
+
+
+def mutual_pairs(
+    query: Int8[np.ndarray, "p l"], candidates: Int8[np.ndarray, "n p2 l"]
+) -> MutualPairs:
     """Mutual pairs, ordered by candidate and query patch; every patch is in one of them at most.
 
     Products of such descriptors are integers below 2^23, so float32 holds them and their halves
@@ -109,4 +169,4 @@ def _mutual_pairs(query: Int8[np.ndarray, "p l"], candidates: Int8[np.ndarray, "
     once = np.unique(candidate * p + query_patch, return_index=True)[1]
     cosines = np.floor(values[mutual][once]) / _SCALE**2
     strength = np.clip(cosines, 0, 1).astype(np.float64) ** 2
-    return _Pairs(candidate[once], query_patch[once], source_patch[once], strength)
+    return MutualPairs(candidate[once], query_patch[once], source_patch[once], strength)

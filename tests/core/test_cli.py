@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -71,7 +72,18 @@ CHANGE = an_object(
         "type": "array",
         "items": an_object(path={"type": "string"}, reason={"type": "string", "minLength": 1}),
     },
+    kept_out={"type": "array", "items": {"type": "string"}},
 )
+FINDING = an_object(
+    generated={"type": "string"},
+    source={"type": "string"},
+    image_id={"type": ["integer", "null"]},
+    score={"type": ["number", "null"]},
+    p_value=SHARE,
+    p_adjusted=SHARE,
+    named={"type": "boolean"},
+)
+REVERSE = an_object(fdr=SHARE, pairs={"type": "array", "items": FINDING})
 
 
 def call(*arguments: object) -> Result:
@@ -150,7 +162,9 @@ def test_attribute_for_machines(folder, photos, head: str) -> None:
         assert {m["group"] for m in found["matches"]} == {g["id"] for g in found["groups"]}
         assert found["p_value"] == min(g["p_value"] for g in found["groups"])
     several = call("attribute", photos / "01.png", photos / "02.png", *options)
-    several = said(several, {"type": "array", "items": ANSWER})
+    batch: dict[str, Any] = ANSWER | an_object(**ANSWER["properties"], p_adjusted=SHARE)
+    several = said(several, {"type": "array", "items": batch})
+    assert all(answer["p_adjusted"] >= answer["p_value"] for answer in several)
     assert [a["matches"][0]["path"] for a in several] == ["01.png", "02.png"]
 
 
@@ -168,6 +182,65 @@ def test_attribute_for_people(folder, photos) -> None:
     assert result.exit_code == 0
     assert str(photos / "01.png") in result.stdout
     assert "rank" in result.stdout
+
+
+def test_reports_are_written_and_can_be_made_again(folder, photos, tmp_path) -> None:
+    names = [tmp_path / f"report{ending}" for ending in (".html", ".json", ".csv")]
+    options = ("--gallery", folder, "--encoder", "thumbnail", "--top", 3, "--no-rerank")
+    asked = ("attribute", photos / "01.png", photos / "02.png", *options)
+    reports = [word for name in names for word in ("--report", name)]
+    assert call(*asked, *reports).exit_code == 0
+    page, value, table = (name.read_text() for name in names)
+    assert "data:image/" not in page  # a thumbnail's histogram has no regions to show
+    assert "01.png" in page
+    assert len(table.splitlines()) == 7
+    found = json.loads(value)
+    assert found["settings"]["rerank"] == "False"
+    words = shlex.split(found["command"])
+    assert words[:4] == ["python", "-m", "core", "attribute"]
+    again = said(call(*words[3:], "--json"))
+    for query, answer in zip(found["queries"], again, strict=True):
+        assert {key: query[key] for key in answer} == answer
+
+
+def test_reverse_names_the_images_made_from_a_source(photos, tmp_path, write_image) -> None:
+    for seed in range(100, 150):
+        write_image(photos / f"{seed}.png", seed)
+    folder, made = tmp_path / "g", tmp_path / "made"
+    assert call("index", photos, "--out", folder, "--encoder", "thumbnail").exit_code == 0
+    write_image(made / "a.png", 101)
+    write_image(made / "b.png", 900)
+    (made / "c.png").write_bytes(b"x")
+    options = ("--gallery", folder, "--encoder", "thumbnail", "--head", "center", "--fdr", 0.1)
+    (number,) = (r.id for r in Gallery.open(folder).records if r.path == "101.png")
+    result = call("reverse", made, *options, "--source", number, "--json")
+    found = said(result, REVERSE)
+    assert [(p["generated"], p["named"]) for p in found["pairs"]] == [
+        (str(made / "a.png"), True),
+        (str(made / "b.png"), False),
+    ]
+    assert "c.png" in result.stderr
+    mine = write_image(tmp_path / "mine.png", 900)
+    pairs = said(call("reverse", made, *options, "--upload", mine, "--json"), REVERSE)["pairs"]
+    assert [p["generated"] for p in pairs if p["named"]] == [str(made / "b.png")]
+    result = call("reverse", made, *options, "--upload", mine)
+    assert "1 of 2 pairs are named at a false-discovery rate of 0.1" in result.stdout
+
+
+def test_a_tombstone_keeps_an_image_out(folder, photos) -> None:
+    gone = Gallery.open(folder).records[3]
+    change = said(call("remove", gone.id, "--gallery", folder, "--tombstone", "--json"), CHANGE)
+    assert (change["images"], change["removed"]) == (11, 1)
+    shutil.copy(photos / gone.path, photos / "copy.png")
+    result = call("add", photos, "--gallery", folder)
+    assert result.exit_code == 0
+    assert "2 kept out by tombstones" in result.stderr
+    assert "kept out 'copy.png'" in result.stderr
+    change = said(
+        call("index", photos, "--out", folder, "--encoder", "thumbnail", "--json"), CHANGE
+    )
+    assert sorted(change["kept_out"]) == sorted([gone.path, "copy.png"])
+    assert change["images"] == 11
 
 
 def test_names_of_files_are_no_markup_and_need_be_no_text(photos, tmp_path) -> None:
@@ -277,6 +350,8 @@ def test_failures_say_what_is_wrong(folder, photos, tmp_path) -> None:
         (("add", tmp_path / "nowhere", *gallery), "not a folder of images"),
         (("add", photos, "--gallery", tmp_path / "nowhere"), "not a gallery"),
         (("remove", 99, *gallery), "id 99"),
+        (("reverse", photos, "--source", 99, *gallery, *plain), "id 99"),
+        (("reverse", tmp_path / "nowhere", "--source", 1, *gallery, *plain), "nowhere"),
         (("verify", photos), "not a gallery"),
         (("fit-head", folder, *plain, "--kind", "center", "--out", text), "cannot be written"),
         (("evaluate", "--pairs", text, *gallery, *plain), "text.jpg"),
@@ -348,6 +423,9 @@ def test_an_interrupt_says_that_the_work_goes_on(monkeypatch) -> None:
         (["index", "photos"], "Missing option '--out'"),
         (["index", "photos", "--out", "g", "--device", "bad"], "not a device"),
         (["index", "photos", "--out", "g", "--device", "cuda:99"], "not a device"),
+        (["attribute", "a.png", "--report", "r.pdf"], "ends in .html, .json, .csv"),
+        (["reverse", "made"], "name a source"),
+        (["reverse", "made", "--source", "1", "--fdr", "1.5"], "between 0 and 1"),
         (["remove", "--gallery", "g"], "Missing argument"),
         (["remove", "one", "--gallery", "g"], "valid integer"),
         (["evaluate", "--pairs", "p", "--gallery", "g", "--split", "bad"], "tune"),
