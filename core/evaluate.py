@@ -12,7 +12,6 @@ from jaxtyping import Float, Int8
 
 from core.build import Source, remove, update
 from core.config import ScoreConfig
-from core.factors import domain_gap, label_free, paired
 from core.gallery import Embedded, Gallery
 from core.head import Head
 from core.index import neighbours
@@ -97,24 +96,39 @@ class Bench:
         progress: Progress = no_progress,
     ) -> Float[np.ndarray, "q 4"]:
         """Measures of every pair under one encoder and one head."""
+        scorer = self.scorer(encoder, head, score=score)
+        features, local = self.images.features(encoder), self.images.patches(encoder)
+        values = np.empty((len(pairs), 4))
+        for done, pair in enumerate(pairs):
+            row = self.row[pair.generated]
+            query = head(features[row : row + 1], role="query")[0]
+            patches = None if local is None else np.asarray(local[row])
+            values[done] = self.measured(scorer, pair, query, patches)
+            progress(done + 1, len(pairs), f"ranking with {encoder.name} and {head.name}")
+        return values
+
+    def scorer(self, encoder: Encoder, head: Head, *, score: ScoreConfig) -> Scorer:
+        """Ranks the gallery without copies of exemplars, then the exemplars, in their order."""
         rows = np.array([self.row[name] for name in self.exemplars])
         features = self.images.features(encoder)
         own = self.gallery.embedded(encoder, head).embeddings[self.others]
         embeddings = np.concatenate([own, head(features[rows], role="gallery")])
         near = neighbours(embeddings, k=score.neighbours)
         everything = Embedded(embeddings, near.hubness, np.arange(len(embeddings)))
-        local = self.images.patches(encoder)
-        scorer = Scorer(everything, self._patches(encoder, local, rows), config=score)
-        place = {name: len(own) + i for i, name in enumerate(self.exemplars)}
-        values = np.empty((len(pairs), 4))
-        for done, pair in enumerate(pairs):
-            row = self.row[pair.generated]
-            query = head(features[row : row + 1], role="query")[0]
-            patches = None if local is None else np.asarray(local[row])
-            ranking = scorer.rank(query, patches, k=len(embeddings))
-            values[done] = measures(ranking.rows, np.array([place[e] for e in pair.exemplars]))
-            progress(done + 1, len(pairs), f"ranking with {encoder.name} and {head.name}")
-        return values
+        local = self._patches(encoder, self.images.patches(encoder), rows)
+        return Scorer(everything, local, config=score)
+
+    def measured(
+        self,
+        scorer: Scorer,
+        pair: Pair,
+        query: Float[np.ndarray, " d"],
+        patches: Int8[np.ndarray, "p l"] | None,
+    ) -> Float[np.ndarray, 4]:
+        """Measures of one query, whose pixels need not be the generated image as it is stored."""
+        ranking = scorer.rank(query, patches, k=self.size)
+        right = [len(self.others) + self.exemplars.index(name) for name in pair.exemplars]
+        return measures(ranking.rows, np.array(right))
 
     def measures(
         self, encoder: Encoder, head: Head, *, pairs: Sequence[Pair]
@@ -125,6 +139,8 @@ class Bench:
         Pairs are compared by their first exemplar and the mean of the images made from it, on the
         leading dimensions only: there are far fewer exemplars than dimensions.
         """
+        from core.factors import domain_gap, label_free, paired  # noqa: PLC0415 - sklearn: seconds
+
         own = self.gallery.embedded(encoder, head).embeddings[:_MEASURED]
         features = self.images.features(encoder)
         real: dict[str, np.ndarray] = {}

@@ -1,0 +1,265 @@
+"""The bars that answers are held to, each computed from rankings alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from scipy.stats import binom
+from sklearn.linear_model import LogisticRegression
+
+from core.calibration import confidence
+from core.config import NullConfig
+from core.metrics import Pair, clustered_interval
+from core.nulls import Null, background
+
+Way = Literal["larger", "conformal", "extreme-value"]
+WAYS: tuple[Way, ...] = get_args(Way)
+"""How p-values are computed; the first is the program's."""
+
+_BINS = 5  # of equal mass, for the calibration error
+_SIMULATED = 100  # calibrated worlds that the calibration error is compared with
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One measured number and what it must be."""
+
+    bar: str
+    what: str
+    found: str
+    wanted: str
+    holds: bool
+    gallery: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Best scores of groups for queries without a source, and the queries' clusters."""
+
+    scores: np.ndarray
+    clusters: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that was ranked in one gallery: best scores of the first groups by query."""
+
+    null: np.ndarray
+    held_out: Judged
+    synthetic: dict[str, Judged]
+    pairs: Sequence[Pair]
+    present: np.ndarray
+    right: np.ndarray
+    """Whether the best group is the right one where the source is present."""
+    absent: np.ndarray
+
+    @property
+    def generators(self) -> np.ndarray:
+        """Generator of every pair."""
+        return np.array([pair.generator for pair in self.pairs])
+
+    @property
+    def clusters(self) -> np.ndarray:
+        """Exemplars of every pair."""
+        return np.array([pair.cluster for pair in self.pairs])
+
+
+def fitted(scores: np.ndarray) -> Null:
+    """The null of rankings without a source."""
+    return Null(np.sort(standings(scores)), np.sort(scores[:, 0] - scores[:, 1]))
+
+
+def standings(scores: np.ndarray) -> np.ndarray:
+    """Standing of the best group of every ranking."""
+    return np.array([row[0] - background(row[np.isfinite(row)]) for row in scores])
+
+
+def p_values(null: Null, scores: np.ndarray, *, way: Way = "larger") -> np.ndarray:
+    """p-value of the best group of every ranking."""
+    ways = {
+        "larger": null.p_value,
+        "conformal": null.conformal_p_value,
+        "extreme-value": null.tail_p_value,
+    }
+    return np.array([ways[way](value) for value in standings(scores)])
+
+
+def largest_count(trials: int, level: float) -> int:
+    """Most successes that a one-sided 95 % binomial test does not call more than the level."""
+    return int(binom.ppf(0.95, trials, level))
+
+
+def one_per_cluster(clusters: Sequence[str] | np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A query of every cluster, drawn at random."""
+    order = rng.permutation(len(clusters))
+    return order[np.unique(np.asarray(clusters)[order], return_index=True)[1]]
+
+
+def absent_bars(setting: Setting, *, draws: int) -> list[Bar]:
+    """(a) False attributions where no source is in the gallery, by counting and by the tail."""
+    null = fitted(setting.null)
+    sets = {"held-out photos": setting.held_out, **setting.synthetic}
+    gemini = setting.generators == "Gemini 2.5 Flash Image"
+    for name, chosen in (("single-image generators", ~gemini), ("nano_banana", gemini)):
+        rows = np.flatnonzero(chosen)
+        sets[name] = Judged(setting.absent[rows], setting.clusters[rows].tolist())
+    return [
+        _absent_bar(f"{name} without source, {way}", p, judged, level=level, draws=draws)
+        for way in WAYS
+        for name, judged in sets.items()
+        for p in (p_values(null, judged.scores, way=way),)
+        for level in (0.01, 0.05)
+    ]
+
+
+def _absent_bar(what: str, p: np.ndarray, judged: Judged, *, level: float, draws: int) -> Bar:
+    rng = np.random.default_rng(0)
+    picks = [one_per_cluster(judged.clusters, rng) for _ in range(draws)]
+    count, trials = int(np.median([(p[pick] <= level).sum() for pick in picks])), len(picks[0])
+    most = largest_count(trials, level)
+    return Bar("a", f"{what} p <= {level:g}", f"{count} of {trials}", f"<= {most}", count <= most)
+
+
+def power_bars(setting: Setting, *, draws: int) -> list[Bar]:
+    """(c) Right attributions where the source is in the gallery, and the precision of names."""
+    null = fitted(setting.null)
+    p = p_values(null, setting.present)
+    gemini = setting.generators == "Gemini 2.5 Flash Image"
+    single = clustered_interval(
+        ((p <= 0.01) & setting.right)[~gemini].astype(float), setting.clusters[~gemini].tolist()
+    )
+    hit = ((p <= 0.01) & setting.right)[~gemini]
+    names, member = np.unique(setting.clusters[~gemini], return_inverse=True)
+    by_exemplar = float(np.mean(np.bincount(member, hit) / np.bincount(member)))
+    found = float(np.mean((p <= 0.05)[gemini & setting.right]))
+    return [
+        Bar(
+            "c",
+            f"single-image queries attributed rightly at 1 %, mean over {len(names)} exemplars",
+            f"{by_exemplar:.3f} (by query {single.low:.3f} to {single.high:.3f})",
+            ">= .95",
+            by_exemplar >= 0.95,
+        ),
+        Bar(
+            "c",
+            f"nano_banana with the right match first ({(gemini & setting.right).sum()}), at 5 %",
+            f"{found:.3f}",
+            ">= .60",
+            found >= 0.6,
+        ),
+        _named_bar(setting, null, p),
+    ]
+
+
+def _named_bar(setting: Setting, null: Null, p: np.ndarray) -> Bar:
+    margins = setting.present[:, 0] - setting.present[:, 1]
+    level = NullConfig().level
+    ahead = np.array([null.margin_p_value(float(margin)) <= level for margin in margins])
+    named = ahead & (p <= level)
+    cell = clustered_interval(setting.right[named].astype(float), setting.clusters[named].tolist())
+    text = f"{cell.mean:.3f} ({cell.low:.3f} to {cell.high:.3f}), {named.mean():.0%} named"
+    return Bar("c", "precision of named answers", text, ">= .95", cell.mean >= 0.95)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One query per cluster, half of them with their source, generators weighted equally."""
+
+    confidence: np.ndarray
+    right: np.ndarray
+    weight: np.ndarray
+    generator: np.ndarray
+
+
+def draws_of(setting: Setting, config: NullConfig, *, draws: int) -> list[Draw]:
+    """Draws of pairs, half of every generator's with the source taken out."""
+    rng = np.random.default_rng(0)
+    null = fitted(setting.null)
+    sure = [_confidences(null, scores, config) for scores in (setting.absent, setting.present)]
+    return [_draw(setting, sure[0], sure[1], rng=rng) for _ in range(draws)]
+
+
+def _confidences(null: Null, scores: np.ndarray, config: NullConfig) -> np.ndarray:
+    law = {"turning": config.turning, "steepness": config.steepness}
+    found = [confidence(v / null.unit, prior=config.prior, **law) for v in standings(scores)]
+    return np.array(found)
+
+
+def _draw(
+    setting: Setting, absent: np.ndarray, present: np.ndarray, *, rng: np.random.Generator
+) -> Draw:
+    parts: list[tuple[np.ndarray, ...]] = []
+    for name in np.unique(setting.generators):
+        rows = np.flatnonzero(setting.generators == name)
+        pick = rng.permutation(rows[one_per_cluster(setting.clusters[rows], rng)])
+        there = np.arange(len(pick)) < len(pick) // 2
+        parts.append(
+            (
+                np.where(there, present[pick], absent[pick]),
+                there & setting.right[pick],
+                np.full(len(pick), 1 / len(pick)),
+                np.full(len(pick), name),
+            )
+        )
+    return Draw(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def calibration_bars(setting: Setting, config: NullConfig, *, draws: int) -> list[Bar]:
+    """(d) Brier skill by generator, calibration slope, expected calibration error."""
+    rng = np.random.default_rng(0)
+    drawn = draws_of(setting, config, draws=draws)
+    bars: list[Bar] = []
+    for name in np.unique(setting.generators):
+        skill = float(np.median([brier_skill(d, str(name)) for d in drawn]))
+        bars.append(Bar("d", f"Brier skill, {name}", f"{skill:.3f}", "> 0", skill > 0))
+    slopes = [slope(d, rng) for d in drawn]
+    low, middle, high = np.nanquantile(slopes, [0.025, 0.5, 0.975])
+    text = f"{middle:.2f} ({low:.2f} to {high:.2f})"
+    bars.append(Bar("d", "calibration slope", text, "holds 1", bool(low <= 1 <= high)))
+    error = float(np.median([calibration_error(d.confidence, d.right, d.weight) for d in drawn]))
+    band = float(np.median([simulated_band(d, rng) for d in drawn[:20]]))
+    bars.append(
+        Bar("d", "calibration error, 5 bins", f"{error:.4f}", f"<= {band:.4f}", error <= band)
+    )
+    return bars
+
+
+def brier_skill(d: Draw, generator: str) -> float:
+    """1 less the Brier score over that of always stating the generator's own rate."""
+    chosen = d.generator == generator
+    right = d.right[chosen].astype(float)
+    return 1 - float(np.mean((d.confidence[chosen] - right) ** 2) / max(right.var(), 1e-9))
+
+
+def slope(d: Draw, rng: np.random.Generator) -> float:
+    """Slope of the outcome's log-odds over the stated ones; 1 is calibrated, more is too timid.
+
+    The clusters of the draw are drawn again with replacement. A ridge of one observation keeps the
+    slope finite where the two outcomes do not overlap at all.
+    """
+    again = rng.integers(len(d.right), size=len(d.right))
+    if len(np.unique(d.right[again])) < 2:
+        return float("nan")
+    stated = np.log(d.confidence[again] / (1 - d.confidence[again]))
+    weight = d.weight[again] * len(again) / d.weight[again].sum()
+    model = LogisticRegression(C=1.0).fit(stated[:, None], d.right[again], sample_weight=weight)
+    return float(model.coef_[0, 0])
+
+
+def calibration_error(stated: np.ndarray, right: np.ndarray, weight: np.ndarray) -> float:
+    """Mean over bins of equal mass of the gap between what is stated and what is right."""
+    order = np.argsort(stated, kind="stable")
+    mass = np.cumsum(weight[order]) / weight.sum()
+    place = np.minimum((mass * _BINS - 1e-9).astype(int), _BINS - 1)
+    gaps = np.bincount(place, (weight * (stated - right))[order], minlength=_BINS)
+    return float(np.abs(gaps).sum() / weight.sum())
+
+
+def simulated_band(d: Draw, rng: np.random.Generator) -> float:
+    """The 95 % quantile of the error of outcomes that follow the stated confidences."""
+    worlds = rng.random((_SIMULATED, len(d.right))) < d.confidence
+    errors = [calibration_error(d.confidence, right, d.weight) for right in worlds]
+    return float(np.quantile(errors, 0.95))

@@ -1,0 +1,135 @@
+"""Rankings of known queries by groups, with and without their sources, kept in a cache."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from core.build import Source, update
+from core.config import GroupConfig, ScoreConfig
+from core.copies import crop_links
+from core.evaluate import Bench
+from core.gallery import Embedded, Gallery
+from core.groups import near_duplicate_groups
+from core.head import Head
+from core.images import load_image
+from core.index import neighbours
+from core.nulls import first_of_groups
+from core.scoring import Scorer
+from core.session import choose_head
+from core.values import Encoder
+
+KEPT = 6
+"""Groups of a ranking that are kept."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The first groups of many rankings; NaN and -1 where there are fewer."""
+
+    scores: np.ndarray
+    """Score of every group's best image, best first; (q, KEPT)."""
+    groups: np.ndarray
+    """Labels of the groups; (q, KEPT)."""
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some rows of a world as a gallery of their own."""
+
+    rows: np.ndarray
+    groups: np.ndarray
+    scorer: Scorer
+
+
+class World:
+    """A gallery with the exemplars of all pairs in it, and everything that is asked of it."""
+
+    def __init__(self, bench: Bench, encoder: Encoder, *, data: Path, cache: Path) -> None:
+        self.bench, self.encoder, self.cache = bench, encoder, cache
+        self.head: Head = choose_head(bench.gallery, encoder, "default")
+        self.exemplars = np.array([bench.row[name] for name in bench.exemplars])
+        own, images = bench.gallery, bench.images
+        self.features = np.concatenate(
+            [own.features(encoder)[bench.others], images.features(encoder)[self.exemplars]]
+        )
+        self.patches = np.concatenate(
+            [own.patches(encoder)[bench.others], images.patches(encoder)[self.exemplars]]  # pyright: ignore[reportOptionalSubscript]
+        )
+        self.records = [own.records[i] for i in bench.others]
+        self.records += [images.records[i] for i in self.exemplars]
+        self.paths = [own.root / own.records[i].path for i in bench.others]
+        self.paths += [data / images.records[i].path for i in self.exemplars]
+        self.real = len(bench.others)
+
+    def subset(self, rows: np.ndarray) -> Subset:
+        """Some rows with the groups and the scoring that they have as a gallery of their own."""
+        embeddings = self.head(self.features[rows], role="gallery")
+        near = neighbours(embeddings, k=ScoreConfig().neighbours)
+        limits = GroupConfig()
+        links = crop_links(
+            near.rows[:, : limits.crop_neighbours],
+            self.patches[rows],
+            load=lambda i: load_image(self.paths[rows[i]], fit=256).image,
+        )
+        groups = near_duplicate_groups(
+            embeddings,
+            [self.records[i].phash for i in rows],
+            neighbours=near.rows,
+            max_hash_distance=limits.max_hash_distance,
+            min_cosine=limits.min_cosine,
+            links=links,
+        )
+        embedded = Embedded(embeddings, near.hubness, groups)
+        patches = np.ascontiguousarray(self.patches[rows])
+        return Subset(rows, groups, Scorer(embedded, patches, config=ScoreConfig()))
+
+    def synthetic(self, folder: Path) -> Gallery:
+        """Generated images without a source, encoded once."""
+        place = self.cache / "synthetic"
+        heads = {self.encoder.identity: self.bench.gallery.patch_head(self.encoder)}
+        known = {key: head for key, head in heads.items() if head}
+        update(place, Source(folder), [self.encoder], patch_heads=known)
+        return Gallery.open(place)
+
+
+def ranked(
+    gallery: Subset,
+    queries: np.ndarray,
+    patches: np.ndarray,
+    *,
+    without: Callable[[int], np.ndarray],
+    what: str,
+) -> Ranked:
+    """Rank every query by groups, some rows left out of the gallery for each."""
+    scorer, groups = gallery.scorer, gallery.groups
+
+    def one(i: int) -> tuple[np.ndarray, np.ndarray]:
+        found = scorer.rank(queries[i], patches[i], k=scorer.config.candidates, without=without(i))
+        first = first_of_groups(found, groups)[:KEPT]
+        scores, labels = np.full(KEPT, np.nan), np.full(KEPT, -1)
+        scores[: len(first)] = found.scores[first]
+        labels[: len(first)] = groups[found.rows[first]]
+        return scores, labels
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = list(track(pool.map(one, range(len(queries))), description=what, total=len(queries)))
+    return Ranked(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]))
+
+
+def kept(path: Path, compute: Callable[[], Ranked]) -> Ranked:
+    """What an earlier call found, or what this one does."""
+    if not path.exists():
+        found = compute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.npz")
+        np.savez(draft, **vars(found))
+        draft.replace(path)
+    with np.load(path, allow_pickle=False) as arrays:
+        return Ranked(**arrays)

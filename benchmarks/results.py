@@ -1,0 +1,337 @@
+"""The results: measure and store them, or write docs/results.md and its plots from what is stored.
+
+    python -m benchmarks.results                        # write the page from stored measurements
+    python -m benchmarks.results --measure              # measure everything anew, then write it
+    python -m benchmarks.results --measure heads        # only this part
+
+What an encoder's identity has been measured for is read from the cache, so a call that was stopped
+goes on, and another encoder's weights are measured anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import axes, chart, defaults, gallery_size, heads, robustness
+from benchmarks.chart import Point
+from benchmarks.study import HALVES, RESULTS, Study, stored
+from core.console import reporting
+from core.encoder import load_encoder
+
+DOCS = Path(__file__).parents[1] / "docs"
+ENCODERS = ("moco", "dino", "random", "thumbnail", "histogram", "phash")
+
+Cell = Mapping[str, Any]
+Key = tuple[str, str, str, str]
+"""Half, source, column and measure of a cell."""
+
+_NETWORKS, _FAST = ("moco", "dino", "random"), ("moco", "dino", "thumbnail", "histogram")
+_MEASURED_ON: Mapping[str, Sequence[str]] = {
+    "defaults": ENCODERS,
+    "heads": _NETWORKS,
+    "axes": _NETWORKS,
+    "gallery_size": _FAST,
+    "robustness": _FAST,
+}
+"""Encoders of every part."""
+
+
+def main() -> None:
+    """Measure what is asked for, then write the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--measure", nargs="*", choices=tuple(_MEASURED_ON), metavar="PART")
+    parser.add_argument("--gallery", type=Path, default=Path("galleries/real"))
+    parser.add_argument("--encoder", action="append", help="only these encoders")
+    parser.add_argument("--cache", type=Path, default=Path("galleries/measured"))
+    parser.add_argument("--per-exemplar", type=int, default=2, help="queries in robustness")
+    options = parser.parse_args()
+    if options.measure is not None:
+        data = Path(os.environ["WELLSPRING_DATA"])
+        for part in options.measure or _MEASURED_ON:
+            names = [n for n in _MEASURED_ON[part] if n in (options.encoder or ENCODERS)]
+            with reporting() as progress:
+                study = Study.open(
+                    data, options.gallery, names, cache=options.cache, progress=progress
+                )
+                _measure(part, study, per_exemplar=options.per_exemplar)
+    write(DOCS)
+
+
+def _measure(part: str, study: Study, *, per_exemplar: int) -> None:
+    ways: dict[str, Callable[[], None]] = {
+        "defaults": lambda: defaults.measure(study),
+        "heads": lambda: heads.measure(study),
+        "axes": lambda: axes.measure(study),
+        "gallery_size": lambda: gallery_size.measure(study),
+        "robustness": lambda: robustness.measure(study, per_exemplar=per_exemplar),
+    }
+    ways[part]()
+
+
+def write(folder: Path) -> None:
+    """Write ``results.md`` and ``plots`` below the folder from the stored measurements."""
+    (folder / "plots").mkdir(parents=True, exist_ok=True)
+    sections = {
+        "defaults": _defaults,
+        "heads": _heads,
+        "training": _training,
+        "axes": _axes,
+        "gallery_size": _gallery_size,
+        "robustness": _robustness,
+    }
+    parts = [_HEADER]
+    for name, section in sections.items():
+        found = stored(name)
+        if found is not None:
+            parts += [*section(found, folder / "plots"), _provenance(found)]
+    reading = RESULTS / "reading.md"
+    if reading.is_file():
+        parts.append(reading.read_text(encoding="utf-8").strip())
+    (folder / "results.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+_HEADER = """# Results
+
+Written by `make results` from the measurements in benchmarks/results; `make measure` makes them
+(docs/data.md says what from). Brackets are 95 % percentile bootstraps that resample whole sets of
+exemplars. The pairs are split by a hash of the exemplar: settings were chosen on the *tune* half,
+the *untouched* half only reports. They are a validation set of ours: nothing here compares with
+published figures of other benchmarks."""
+
+
+def _provenance(found: Mapping[str, Any]) -> str:
+    names = ", ".join(f"{name} `{identity}`" for name, identity in found["encoders"].items())
+    note = f"Measured among {found['gallery_images']:,} images with {names}."
+    old = [n for n, identity in found["encoders"].items() if load_encoder(n).identity != identity]
+    if old:
+        note += f" **These are not the weights that ship now: {', '.join(old)}.**"
+    return note
+
+
+def _defaults(found: Mapping[str, Any], _plots: Path) -> list[str]:
+    cells = found["cells"]
+    sources = _ordered(cell["source"] for cell in cells)
+    plain = [source for source in sources if ":" not in source]
+    tags = [source for source in sources if ":" in source]
+    gaps = ["consingan_lsun", "nano_banana", "nano_banana: layout or restaged", "all"]
+    return [
+        "## As it ships, and every baseline",
+        "`default` is the head, local scaling and re-ranking that ship; `global` leaves the "
+        "re-ranking out. `random` are random weights with the same pooling and head.",
+        "### R@1, untouched half",
+        grid(cells, across=plain, half="untouched", measure="R@1"),
+        "### R@1, tune half",
+        grid(cells, across=plain, half="tune", measure="R@1"),
+        "### R@10, both halves",
+        grid(cells, across=plain, half="both", measure="R@10"),
+        "### Image edits by what was kept of the exemplar",
+        "Tagged blind to all results (benchmarks/nano_banana_tags.csv): the layout of the whole "
+        "picture is kept; the subject is staged anew, in another setting, pose or view; or only "
+        "the meaning is shared. Both halves.",
+        "R@1:",
+        grid(cells, across=tags, half="both", measure="R@1"),
+        "R@10:",
+        grid(cells, across=tags, half="both", measure="R@10"),
+        "### Paired differences of R@1, both halves",
+        grid(found["differences"], across=gaps, half="both", measure="R@1", signed=True),
+    ]
+
+
+def _heads(found: Mapping[str, Any], _plots: Path) -> list[str]:
+    parts = [
+        "## Heads",
+        "Global score with local scaling, without re-ranking. Differences are paired, from "
+        f"`{found['base']}`. `paired:` rows use known pairs, cross-fitted over exemplars: "
+        "references, not bounds, since the exemplars are few. The random rotation must tie. "
+        "Infomax is fitted in 128 dimensions: compare it with whitening in as many.",
+    ]
+    for encoder in found["encoders"]:
+        parts += [f"### {encoder}", _head_table(found, encoder)]
+    return parts
+
+
+def _head_table(found: Mapping[str, Any], encoder: str) -> str:
+    """R@1 over all pairs and on image edits, and the difference from the base, by half."""
+    cells, gaps = _by_key(found["cells"]), _by_key(found["differences"])
+    heading = ["head"]
+    for half in HALVES:
+        heading += [f"{half}: R@1", "difference", "edits R@1", "edits R@10", "edits difference"]
+    rows = [heading]
+    for column in _ordered(key[2] for key in cells if key[2].startswith(f"{encoder}/")):
+        row = [column.partition("/")[2]]
+        for half in HALVES:
+            row += [
+                _short(cells[half, "all", column, "R@1"]["mean"]),
+                _text(gaps.get((half, "all", column, "R@1")), signed=True),
+                _short(cells[half, "nano_banana", column, "R@1"]["mean"]),
+                _short(cells[half, "nano_banana", column, "R@10"]["mean"]),
+                _text(gaps.get((half, "nano_banana", column, "R@1")), signed=True),
+            ]
+        rows.append(row)
+    return markdown(rows)
+
+
+def _training(found: Mapping[str, Any], _plots: Path) -> list[str]:
+    sources = _ordered(cell["source"] for cell in found["cells"])
+    parts = ["## Objectives of training", found.get("note", "")]
+    for half in HALVES:
+        parts += [f"### R@1, {half} half"]
+        parts += [grid(found["cells"], across=sources, half=half, measure="R@1")]
+    gaps = grid(found["differences"], across=sources, half="untouched", measure="R@1", signed=True)
+    return [*(part for part in parts if part), "### Paired differences, untouched half", gaps]
+
+
+def _axes(found: Mapping[str, Any], _plots: Path) -> list[str]:
+    agreement = {
+        "mean_diagonal": "mean diag(T)",
+        "rms_off_diagonal": "RMS off-diagonal",
+        "asymmetry": "asymmetry",
+        "negative_share": "negative share",
+    }
+    rows = [["encoder", "head", *agreement.values(), "canonical"]]
+    for row in found["assumption"]:
+        values = [f"{row[key]:.3f} (p {row['p ' + key]:.3f})" for key in agreement]
+        rows.append(
+            [row["encoder"], row["head"], *values, f"{row['mean_canonical_correlation']:.3f}"]
+        )
+    return [
+        "## The assumption behind it",
+        f"T = S_rr^(-1/2) S_rs S_ss^(-1/2) of the exemplars and the means of what was made from "
+        f"them, in the first {found['k']} dimensions before and after a head. If T is symmetric "
+        "and positive, whitening attains the optimum of CCA without pairs. p: share of "
+        f"{found['permutations']} shuffled pairings that look at least as good.",
+        markdown(rows),
+        "## What single dimensions are worth",
+        f"{found['k']} dimensions. Stability: the same head fitted on bootstrap samples of "
+        "the gallery, its dimensions matched one to one; mean |correlation|, lowest and highest "
+        "refit, and the share of dimensions above .9.",
+        _plain(found["stability"]),
+        "The rendered world's factors: DCI, MIG and SAP, means over three splits; chance is the "
+        "informativeness of the most frequent value. Its images are few (240).",
+        _plain(found["factors"]),
+    ]
+
+
+def _gallery_size(found: Mapping[str, Any], plots: Path) -> list[str]:
+    cells = _by_key(found["cells"])
+    names = _ordered(key[2].partition("/")[0] for key in cells)
+    sizes = _ordered(key[2].partition("/")[2] for key in cells)
+    parts = [
+        "## Recall against the size of the gallery",
+        "All images at 64 pixels, read by the networks at that size; cosine of the default head "
+        "alone, without local scaling or re-ranking; both halves.",
+    ]
+    for source in ("consingan_lsun", "nano_banana", "all"):
+        series = {
+            name: [_point(cells["both", source, f"{name}/{size}", "R@1"]) for size in sizes]
+            for name in names
+        }
+        places = [f"{int(size) / 1000:g}k" for size in sizes]
+        title, file = f"R@1, {source}", f"gallery-size-{source}.svg"
+        drawn = chart.lines(title, series, places=places, unit="images in the gallery")
+        (plots / file).write_text(drawn, encoding="utf-8")
+        rows = [["", *places]]
+        rows += [[name, *(_short(p.value) for p in points)] for name, points in series.items()]
+        parts += [f"![{title}](plots/{file})", markdown(rows)]
+    return parts
+
+
+def _robustness(found: Mapping[str, Any], plots: Path) -> list[str]:
+    cells = _by_key(found["cells"])
+    names = _ordered(key[2].partition("/")[0] for key in cells)
+    bars = [f"{kind}/{strength:g}" for kind, strength in robustness.BARS.items()]
+    parts = [
+        "## Robustness",
+        "The generated images are degraded, the gallery is not; everything as it ships. "
+        f"{found['per_exemplar']} image(s) of every set of exemplars. R@1.",
+    ]
+    for half in ("untouched", "both"):
+        for source in ("consingan_lsun", "all"):
+            rows = [[f"{source}, {half}", *(bar.replace("/", " ") for bar in bars)]]
+            for name in names:
+                texts = [_text(cells.get((half, source, f"{name}/{bar}", "R@1"))) for bar in bars]
+                rows.append([name, *texts])
+            parts.append(markdown(rows))
+    for kind, ways in robustness.CURVES.items():
+        columns = ["none/0", *(f"{kind}/{strength:g}" for strength in ways)]
+        wanted = [("both", "consingan_lsun", f"{n}/{c}", "R@1") for n in names for c in columns]
+        if len(ways) > 1 and all(key in cells for key in wanted):
+            parts.append(_curve(cells, names, kind, plots))
+    return parts
+
+
+def _curve(cells: Mapping[Key, Cell], names: Sequence[str], kind: str, plots: Path) -> str:
+    columns = ["none/0", *(f"{kind}/{strength:g}" for strength in robustness.CURVES[kind])]
+    series = {
+        name: [
+            _point(cells["both", "consingan_lsun", f"{name}/{column}", "R@1"]) for column in columns
+        ]
+        for name in names
+    }
+    title = f"R@1 on consingan_lsun: {kind}"
+    file = f"robustness-{kind.partition(' ')[0].lower()}.svg"
+    places = [column.partition("/")[2] if column != "none/0" else "none" for column in columns]
+    drawn = chart.lines(title, series, places=places, unit=kind)
+    (plots / file).write_text(drawn, encoding="utf-8")
+    return f"![{title}](plots/{file})"
+
+
+def grid(
+    cells: Sequence[Cell], *, across: Sequence[str], half: str, measure: str, signed: bool = False
+) -> str:
+    """A table of columns down and sources across."""
+    found = _by_key(cells)
+    rows = [["", *across]]
+    for column in _ordered(key[2] for key in found):
+        keys = [(half, source, column, measure) for source in across]
+        rows.append([column, *(_text(found.get(key), signed=signed) for key in keys)])
+    counts = {c["source"]: f"{c['queries']} ({c['clusters']})" for c in cells if c["half"] == half}
+    rows.append(["queries (exemplar sets)", *(counts.get(source, "") for source in across)])
+    return markdown(rows)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first row is its heading."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def _plain(rows: Sequence[Mapping[str, Any]]) -> str:
+    texts = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in r.values()] for r in rows]
+    return markdown([list(rows[0]), *texts])
+
+
+def _by_key(cells: Iterable[Cell]) -> dict[Key, Cell]:
+    return {(c["half"], c["source"], c["column"], c["measure"]): c for c in cells}
+
+
+def _text(cell: Cell | None, *, signed: bool = False) -> str:
+    """Mean and interval; nothing where nothing was measured."""
+    if cell is None:
+        return ""
+    mean, low, high = (_short(cell[key], signed=signed) for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def _point(cell: Cell) -> Point:
+    return Point(cell["mean"], cell["low"], cell["high"])
+
+
+def _short(value: float, *, signed: bool = False) -> str:
+    """Three digits without the zero before the point."""
+    text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def _ordered(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+if __name__ == "__main__":
+    main()
