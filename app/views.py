@@ -29,6 +29,7 @@ _ASSETS = Path(__file__).parents[1] / "assets" / "app"
 _POSITIVE, _NEGATIVE = "#2a9d93", "#b9792c"
 _GREY, _LINE = "#7b8a86", "rgba(128,140,137,0.25)"
 _SHADES = 5  # shades of the accent in the bar of shares; later sources share the last
+_VEIL = 0.65  # of the image is covered where the heat is greatest
 _SHOWN_SIDE = 640  # longer side of an image as it is sent, pixels
 
 
@@ -151,7 +152,7 @@ def captions(answer: Answer) -> list[str]:
         if group is None:
             words.append("near-duplicate of one above")
         elif group.influence:
-            words.append(f"share of influence {percent(group.influence)}")
+            words.append(f"influence {percent(group.influence)}")
         lines.append("\n".join([*words, name_of(match.image)]))
     return lines
 
@@ -259,13 +260,13 @@ def overlay(
     cells = Image.fromarray(heat.reshape(grid.rows, grid.columns).astype(np.float32))
     field = np.asarray(cells.resize((width, height), Image.Resampling.BICUBIC))
     level = np.clip(field / max(limit, 1e-12), -1 if signed else 0, 1)
-    stops = _colours(tuple(diverging.BrBG) if signed else tuple(sequential.Inferno[3:]))
+    stops = _colours(tuple(diverging.BrBG) if signed else tuple(sequential.Inferno[3:-2]))
     at = (level + 1) / 2 if signed else level
     places = np.linspace(0, 1, len(stops))
     colour = np.stack([np.interp(at, places, stops[:, i]) for i in range(3)], axis=-1)
     grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
     base = 0.25 * pixels + 0.6 * grey[..., None]
-    alpha = 0.85 * (np.abs(level) ** 0.75)[..., None]
+    alpha = _VEIL * (np.abs(level) ** 0.75)[..., None]
     return Image.fromarray((base * (1 - alpha) + colour * alpha).clip(0, 255).astype(np.uint8))
 
 

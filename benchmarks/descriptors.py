@@ -43,8 +43,8 @@ def main() -> None:
     results: dict[str, np.ndarray] = {}
     for width, depth, weight in product(options.widths, options.depths, options.weights):
         own, asked = (quantize(a[..., :width].astype(np.float32)) for a in stored)
-        bench.gallery.patches = lambda _, kept=own: kept
-        bench.images.patches = lambda _, kept=asked: kept
+        bench.gallery.patches = lambda encoder, kept=own: kept
+        bench.images.patches = lambda encoder, kept=asked: kept
         score = ScoreConfig(candidates=depth, rerank_weight=weight)
         began = time.perf_counter()
         name = f"{width} wide, {depth} deep, weight {weight:g}"

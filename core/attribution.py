@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Int8, Integer
 
 from core.calibration import confidence
 from core.config import NullConfig
-from core.decompose import decompose, influences
-from core.nulls import Null
+from core.correspond import mutual_pairs
+from core.decompose import contested, decompose, influences
+from core.nulls import Null, background, first_of_groups
 from core.scoring import Ranking
-from core.values import Answer, Group, ImageRecord, Match
+from core.values import Answer, Descriptors, Group, ImageRecord, Match
 
-_MIXED = 20  # groups that may share in the influence
 _LIKELY = 0.5  # confidence from which a group may have a share
 _NAMED = 0.005  # share from which the sentence counts a group; less would be printed as 0 %
+_LISTED = 3  # groups that "one of these" lists
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,29 @@ class Identities:
 
 @dataclass(frozen=True)
 class Candidates:
-    """A ranking among the gallery's images."""
+    """A ranking among the gallery's images, deeper than what is shown of it."""
 
     ranking: Ranking
     records: Sequence[ImageRecord]
     """Records of all rows of the gallery."""
     groups: Integer[np.ndarray, " n"]
     """Near-duplicate group of every row."""
+    top: int
+    """Matches that are shown."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A query and the gallery as vectors."""
+
+    query: Float[np.ndarray, " d"]
+    embeddings: Float[np.ndarray, "n d"]
+    query_patches: Int8[np.ndarray, "p l"] | None = None
+    patches: Descriptors | None = None
 
 
 def answer(
-    query: Float[np.ndarray, " d"],
-    embeddings: Float[np.ndarray, "n d"],
+    described: Described,
     candidates: Candidates,
     *,
     null: Null,
@@ -51,93 +63,135 @@ def answer(
 ) -> Answer:
     """The answer to one query.
 
-    A group's p-value is that of its best image. Groups more likely than not to be a source share
-    what is not ascribed to "none of these", by the query's non-negative decomposition over them;
-    "none" is one minus the confidence of the best group, or everything when no group is likely.
+    A group stands out by the score of its best image over that of the best group's third rival.
+    Groups that stand out significantly and more likely than not are sources: they share what is
+    not ascribed to "none of these". "None" is one minus the confidence of the best group, or
+    everything when there is no such group. The best group is *named* when it is significantly
+    ahead of its runner-up as well.
 
     Args:
-        query: unit embedding of the query.
-        embeddings: unit embeddings of all rows of the gallery.
+        described: embeddings, and local descriptors where there are any.
         candidates: the ranked rows, their records and groups.
-        null: scores of images without a source here.
-        config: prior and calibrator of the confidences.
+        null: how images without a source here stand out.
+        config: prior, level and the law of the confidence.
         identities: encoder, head and gallery.
     """
-    matches = _matches(candidates)
-    groups = _groups(matches, candidates, null=null, config=config)
-    likely = [g for g in groups[:_MIXED] if g.confidence > _LIKELY]
+    first = first_of_groups(candidates.ranking, candidates.groups)
+    scores = candidates.ranking.scores[first].astype(np.float64)
+    groups = _groups(candidates, first, null=null, config=config)
+    likely = [g for g in groups if g.p_value <= config.level and g.confidence > _LIKELY]
     none, shares = 1.0, np.zeros(0)
     if likely:
-        row_of = dict(zip((m.image.id for m in matches), candidates.ranking.rows, strict=True))
-        sources = embeddings[[row_of[group.best.image.id] for group in likely]]
-        found = influences(decompose(query, sources), none=1 - likely[0].confidence)
+        found = influences(
+            _weights(described, candidates.ranking.rows[first[: len(likely)]]),
+            none=1 - likely[0].confidence,
+        )
         none, shares = found.none, found.shares
-    by_group = {group.id: float(share) for group, share in zip(likely, shares, strict=True)}
-    shared = tuple(_with_influence(group, by_group.get(group.id, 0.0)) for group in groups)
-    best_p = min((group.p_value for group in groups), default=1.0)
+    shared = [replace(g, influence=float(s)) for g, s in zip(likely, shares, strict=True)]
+    groups = (*shared, *groups[len(shared) :])
+    margin = null.margin_p_value(float(scores[0] - scores[1])) if len(scores) > 1 else 1.0
+    named = bool(likely) and margin <= config.level
     return Answer(
-        sentence=_sentence(shared, none),
-        matches=matches,
-        groups=shared,
+        sentence=_sentence(groups, none, named=named),
+        matches=_matches(candidates),
+        groups=groups,
         none=float(none),
-        p_value=best_p,
+        p_value=groups[0].p_value if groups else 1.0,
         null_id=null.identity,
         encoder=identities.encoder,
         head=identities.head,
         gallery=identities.gallery,
+        margin_p_value=margin,
+        named=named,
     )
 
 
+def _weights(described: Described, rows: Integer[np.ndarray, " g"]) -> Float[np.ndarray, " g"]:
+    """How much of the query every source explains: by its patches, or by its embedding."""
+    query, patches = described.query_patches, described.patches
+    if query is None or patches is None:
+        return decompose(described.query, described.embeddings[rows])
+    pairs = mutual_pairs(query, np.ascontiguousarray(patches[rows]))
+    strengths = np.zeros((len(rows), len(query)))
+    strengths[pairs.candidate, pairs.query_patch] = pairs.strength
+    return contested(strengths)
+
+
 def _matches(candidates: Candidates) -> tuple[Match, ...]:
-    ranking = candidates.ranking
-    return tuple(
-        Match(
-            candidates.records[int(row)],
-            cosine=float(np.clip(cosine, -1, 1)),
-            score=float(score),
-            group=candidates.records[int(candidates.groups[row])].id,
-        )
-        for row, score, cosine in zip(ranking.rows, ranking.scores, ranking.cosines, strict=True)
+    ranking, top = candidates.ranking, candidates.top
+    return tuple(_match(candidates, place) for place in range(min(top, len(ranking.rows))))
+
+
+def _match(candidates: Candidates, place: int) -> Match:
+    """The image at a place of the ranking; a group is named by its first image."""
+    ranking, row = candidates.ranking, int(candidates.ranking.rows[place])
+    return Match(
+        candidates.records[row],
+        cosine=float(np.clip(ranking.cosines[place], -1, 1)),
+        score=float(ranking.scores[place]),
+        group=candidates.records[int(candidates.groups[row])].id,
     )
 
 
 def _groups(
-    matches: Sequence[Match], candidates: Candidates, *, null: Null, config: NullConfig
-) -> list[Group]:
-    """Groups of the matches, best first; a group is named by its first image."""
-    best: dict[int, Match] = {}
-    for match, row in zip(matches, candidates.ranking.rows, strict=True):
-        best.setdefault(int(candidates.groups[row]), match)
-    groups: list[Group] = []
-    for label, match in best.items():
-        rows = np.flatnonzero(candidates.groups == label)
-        p_value = null.p_value(match.score)
-        groups.append(
-            Group(
-                id=match.group,
-                members=tuple(candidates.records[int(row)].id for row in rows),
-                best=match,
-                p_value=p_value,
-                confidence=confidence(p_value, prior=config.prior, kappa=config.kappa),
-                influence=0.0,
-            )
+    candidates: Candidates, first: Integer[np.ndarray, " g"], *, null: Null, config: NullConfig
+) -> tuple[Group, ...]:
+    """Groups of the matches that are shown, best first."""
+    scores = candidates.ranking.scores[first].astype(np.float64)
+    return tuple(
+        _group(
+            candidates,
+            int(place),
+            standing=float(score) - background(scores),
+            null=null,
+            config=config,
         )
-    return groups
+        for place, score in zip(first, scores, strict=True)
+        if place < candidates.top
+    )
 
 
-def _with_influence(group: Group, influence: float) -> Group:
-    return Group(**{**vars(group), "influence": influence})
+def _group(
+    candidates: Candidates, place: int, *, standing: float, null: Null, config: NullConfig
+) -> Group:
+    best = _match(candidates, place)
+    label = candidates.groups[candidates.ranking.rows[place]]
+    return Group(
+        id=best.group,
+        members=tuple(
+            candidates.records[int(row)].id for row in np.flatnonzero(candidates.groups == label)
+        ),
+        best=best,
+        p_value=null.p_value(standing),
+        confidence=confidence(
+            standing / null.unit if null.unit > 0 else 0.0,
+            prior=config.prior,
+            turning=config.turning,
+            steepness=config.steepness,
+        ),
+        influence=0.0,
+    )
 
 
-def _sentence(groups: Sequence[Group], none: float) -> str:
+def _sentence(groups: Sequence[Group], none: float, *, named: bool) -> str:
     if not groups:
         return "The gallery is empty, so it holds no candidate source."
     shared = [group for group in groups if group.influence >= _NAMED]
     first = (shared or groups)[0]
-    odds = f"{first.p_value:.1%} of images without a source here score as high"
+    odds = f"{first.p_value:.1%} of images without a source here stand out as far"
     if not shared:
         return f"None of these stands out as a source: {odds}."
-    name = first.best.image.title or first.best.image.path
     rest = f"{none:.0%} of the influence stays with none of these"
-    lead = "Candidate source:" if len(shared) == 1 else f"{len(shared)} candidate sources, first"
-    return f"{lead} {name}. Confidence {first.confidence:.0%}; only {odds}; {rest}."
+    if named:
+        lead = (
+            "Candidate source:" if len(shared) == 1 else f"{len(shared)} candidate sources, first"
+        )
+        return f"{lead} {_name(first)}. Confidence {first.confidence:.0%}; only {odds}; {rest}."
+    listed = "; ".join(_name(group) for group in groups[: max(len(shared), 2)][:_LISTED])
+    return (
+        f"One or more of these: {listed}. Confidence {first.confidence:.0%}; only {odds}; {rest}."
+    )
+
+
+def _name(group: Group) -> str:
+    return group.best.image.title or group.best.image.path

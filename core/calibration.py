@@ -1,33 +1,33 @@
-"""From p-values to the probability that a group is a source."""
+"""From how far a group stands out to the probability that it is a source."""
 
 from __future__ import annotations
 
+import math
 
-def bayes_factor(p_value: float, *, kappa: float) -> float:
-    """Evidence for a source against none: kappa p^(kappa - 1).
-
-    The p-to-e calibrator of Vovk and Wang (2021, E-values: calibration, combination and
-    applications): its mean under the null is 1, so large values are as rare as they say. It is
-    also the Bayes factor against p-values of density kappa p^(kappa - 1), as in Sellke, Bayarri
-    and Berger (2001).
-
-    Raises:
-        ValueError: when p_value is not in (0, 1] or kappa not in (0, 1).
-    """
-    if not 0 < p_value <= 1:
-        raise ValueError(f"p_value must be in (0, 1], got {p_value}")
-    if not 0 < kappa < 1:
-        raise ValueError(f"kappa must be in (0, 1), got {kappa}")
-    return kappa * p_value ** (kappa - 1)
+_SUREST = 7.0  # largest log-odds of the evidence: no measurement here bears out more than .999
 
 
-def confidence(p_value: float, *, prior: float, kappa: float) -> float:
-    """Probability of a source after the p-value, at a prior probability.
+def confidence(standing: float, *, prior: float, turning: float, steepness: float) -> float:
+    """Probability of a source at a prior probability, by a logistic law of the standing.
+
+    The law is Platt's (1999): the log of the likelihood ratio is linear in the standing. Its two
+    numbers hold for all galleries, because standings are measured in medians of the gallery's own
+    null; docs/evidence.md says how they were found.
+
+    Args:
+        standing: how far the group stands out, in medians of the null.
+        prior: probability of a source before the image was seen.
+        turning: standing at which both are equally likely at a prior of one half.
+        steepness: log-odds per median of the null.
 
     Raises:
-        ValueError: as :func:`bayes_factor`, and when prior is not in (0, 1).
+        ValueError: when standing is not finite, prior not in (0, 1) or steepness not positive.
     """
+    if not math.isfinite(standing):
+        raise ValueError(f"standing must be finite, got {standing}")
     if not 0 < prior < 1:
         raise ValueError(f"prior must be in (0, 1), got {prior}")
-    odds = prior / (1 - prior) * bayes_factor(p_value, kappa=kappa)
-    return odds / (1 + odds)
+    if steepness <= 0:
+        raise ValueError(f"steepness must be positive, got {steepness}")
+    evidence = min(max(steepness * (standing - turning), -_SUREST), _SUREST)
+    return 1 / (1 + math.exp(-evidence) * (1 - prior) / prior)

@@ -98,26 +98,33 @@ class GroupConfig:
     """Largest Hamming distance of the 64-bit perceptual hashes."""
     min_cosine: float = 0.5
     """Smallest cosine of the embeddings."""
+    crop_neighbours: int = 5
+    """Nearest gallery images of every image that are looked at as its crops."""
 
 
 @dataclass(frozen=True)
 class NullConfig:
-    """The null distribution: how high an image scores whose source is not in the gallery."""
+    """The null distribution, and how an answer is drawn from it."""
 
-    queries: int = 500
-    """Gallery images, each scored against the gallery without its own group."""
+    queries: int = 2_000
+    """Gallery images, each ranked against the gallery without its own group."""
     seed: int = 0
     """Seed of the draw."""
     prior: float = 0.5
     """Prior probability that a query has a source in the gallery."""
-    kappa: float = 0.1
-    """Exponent of the calibrator kappa p^(kappa - 1); smaller trusts only smaller p-values."""
+    level: float = 0.05
+    """Largest p-value of a candidate source, and of the margin by which an answer names one."""
+    turning: float = 3.6
+    """Standing, in medians of the null, at which source and no source are equally likely."""
+    steepness: float = 2.5
+    """Log-odds of a source per median of the null."""
 
     def __post_init__(self) -> None:
         """Refuse priors that decide everything."""
         _require(self.queries > 0, f"queries must be positive, got {self.queries}")
         _require(0 < self.prior < 1, f"prior must be in (0, 1), got {self.prior}")
-        _require(0 < self.kappa < 1, f"kappa must be in (0, 1), got {self.kappa}")
+        _require(0 < self.level < 1, f"level must be in (0, 1), got {self.level}")
+        _require(self.steepness > 0, f"steepness must be positive, got {self.steepness}")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from core.images import quoted
 from core.store import Store, file_digest, new_folder
 from core.values import GalleryError, Progress, no_progress
 
+_ON_HUB = re.compile(r"(zip://[^:]*::)?hf://datasets/")
 _SOURCE = ".source"  # beside the images of a zip or dataset: which one it was
 
 
@@ -57,7 +60,7 @@ def _materialise(source: str, into: Path, progress: Progress) -> Path:
 
 def _write_images(source: str, folder: Path, progress: Progress) -> None:
     if not Path(source).is_file():
-        _write_dataset(source.removeprefix("hf:"), folder, progress)
+        _write_rows(*_open_dataset(source.removeprefix("hf:")), folder, progress=progress)
         return
     unpack_images(
         Path(source),
@@ -68,17 +71,39 @@ def _write_images(source: str, folder: Path, progress: Progress) -> None:
     )
 
 
-def _write_dataset(name: str, folder: Path, progress: Progress) -> None:
+def fetch_dataset(
+    name: str, folder: Path, *, max_images: int, max_bytes: int, progress: Progress = no_progress
+) -> None:
+    """The first images of a public dataset as a new folder, read row by row.
+
+    Raises:
+        GalleryError: when the dataset cannot be had, or its images exceed ``max_bytes``.
+    """
+    rows, column = _open_dataset(name, streaming=True)
+    with new_folder(folder) as partial:
+        first = itertools.islice(rows, max_images)
+        _write_rows(first, column, partial, max_bytes=max_bytes, progress=progress)
+
+
+def _write_rows(
+    rows: Iterable[Mapping[str, Any]],
+    column: str,
+    folder: Path,
+    *,
+    max_bytes: int | None = None,
+    progress: Progress,
+) -> None:
     """Every row's image as a file, its other plain columns as ``metadata.jsonl``."""
-    rows, column = _open_dataset(name)
     lines: list[str] = []
+    written = 0
     for number, row in enumerate(rows):
         image = row[column] or {}
-        data = image.get("bytes")
+        data = image.get("bytes") or _read(image.get("path"), remote=max_bytes is not None)
         if data is None:
-            if not image.get("path"):
-                continue
-            data = Path(image["path"]).read_bytes()
+            continue
+        written += len(data)
+        if max_bytes is not None and written > max_bytes:
+            raise GalleryError(f"the dataset's images exceed the accepted {max_bytes:,} bytes")
         file_name = f"{number:07d}{_extension(data)}"
         (folder / file_name).write_bytes(data)
         plain = {k: v for k, v in row.items() if isinstance(v, str | int | float | bool)}
@@ -87,15 +112,31 @@ def _write_dataset(name: str, folder: Path, progress: Progress) -> None:
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _open_dataset(name: str) -> tuple[Iterable[Mapping[str, Any]], str]:
-    """Rows with undecoded images, and the name of the image column."""
+def _read(path: str | None, *, remote: bool) -> bytes | None:
+    """Bytes that a row only names; of a foreign dataset, only what lies on the Hub itself."""
+    if not path:
+        return None
+    if not remote:
+        return Path(path).read_bytes()
+    if not _ON_HUB.match(path):
+        raise GalleryError("the dataset names files that are not its own")
+    with importlib.import_module("fsspec").open(path, "rb") as file:
+        return file.read()
+
+
+def _open_dataset(name: str, *, streaming: bool = False) -> tuple[Iterable[Mapping[str, Any]], str]:
+    """Rows with undecoded images, and the name of the image column; streamed from the Hub only."""
     try:
         datasets = importlib.import_module("datasets")
     except ImportError as error:
         raise GalleryError("image datasets need one more package: pip install datasets") from error
     base, _, split = name.partition(":")
     try:
-        if (Path(base) / "dataset_dict.json").is_file():
+        if streaming and Path(base).exists():
+            raise FileNotFoundError("there is no dataset of that name")
+        if streaming:
+            loaded = datasets.load_dataset(base, split=split or "train", streaming=True)
+        elif (Path(base) / "dataset_dict.json").is_file():
             loaded = datasets.load_from_disk(base)[split or "train"]
         elif (Path(base) / "dataset_info.json").is_file():
             loaded = datasets.load_from_disk(base)

@@ -63,6 +63,17 @@ def influences(weights: Float[np.ndarray, " n"], *, none: float) -> Influences:
     return Influences((1 - none) * (weights / total), none)
 
 
+def contested(strengths: Float[np.ndarray, "n p"]) -> Float[np.ndarray, " n"]:
+    """How much of a query every source explains, each patch given to the source that does it best.
+
+    Args:
+        strengths: how well every source explains every patch, 0 for not at all; (n, p).
+    """
+    best = strengths == strengths.max(axis=0, initial=0)
+    shared = strengths * best / np.maximum(best.sum(axis=0), 1)
+    return shared.sum(axis=1)
+
+
 def _unit(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
     wide = rows.astype(np.float64)
     norms = np.linalg.norm(wide, axis=1, keepdims=True)

@@ -2,7 +2,8 @@
 
 Two images are linked when their perceptual hashes are close *and* their embeddings are: a hash
 alone takes all flat images for one, an embedding alone takes two views of one scene for copies.
-Groups are the connected components of the links.
+The hash of the mirrored image follows from the image's own, so mirrored copies are found too; links
+of other origin, such as crops, are added. Groups are the connected components of the links.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 _BLOCK = 1024  # rows, or pairs, compared at once
+_MIRROR = np.uint64(0x5555555555555555)  # mirroring turns the sign of every second frequency
+_MIRROR_SLACK = 2  # bits by which a mirrored image's hash may differ more: the median moves
 
 
 def near_duplicate_groups(
@@ -24,10 +27,12 @@ def near_duplicate_groups(
     neighbours: Integer[np.ndarray, "n k"],
     max_hash_distance: int,
     min_cosine: float,
+    links: Integer[np.ndarray, "m 2"] | None = None,
 ) -> Integer[np.ndarray, " n"]:
     """Group of every row, named by the smallest row in it.
 
-    Looked at are the pairs of a row and one of its nearest neighbours, and all pairs of equal hash.
+    Looked at are the pairs of a row and one of its nearest neighbours, as they are and mirrored,
+    and all pairs of equal hash.
 
     Args:
         embeddings: one row per image, of any length; (n, d).
@@ -35,6 +40,7 @@ def near_duplicate_groups(
         neighbours: rows of the nearest other images of every row, -1 for none; (n, k).
         max_hash_distance: largest Hamming distance of two copies, bits.
         min_cosine: smallest cosine of two copies.
+        links: further pairs of rows that are copies.
 
     Raises:
         ValueError: if there is not one hash per row, or a hash is not 16 hexadecimal digits.
@@ -45,8 +51,9 @@ def near_duplicate_groups(
     near = _neighbour_links(
         unit, bits, neighbours=neighbours, max_distance=max_hash_distance, min_cosine=min_cosine
     )
+    given = np.empty((0, 2), np.int64) if links is None else links
     return _components(
-        np.concatenate([near, *_equal_hash_links(unit, bits, min_cosine)]), len(bits)
+        np.concatenate([near, given, *_equal_hash_links(unit, bits, min_cosine)]), len(bits)
     )
 
 
@@ -61,7 +68,10 @@ def _neighbour_links(
     """Pairs of the neighbour table that are close both by hash and by embedding."""
     rows, columns = np.nonzero(neighbours >= 0)
     pairs = np.stack([rows, neighbours[rows, columns]], axis=1)
-    pairs = pairs[np.bitwise_count(bits[pairs[:, 0]] ^ bits[pairs[:, 1]]) <= max_distance]
+    differing = bits[pairs[:, 0]] ^ bits[pairs[:, 1]]
+    plain = np.bitwise_count(differing) <= max_distance
+    mirrored = np.bitwise_count(differing ^ _MIRROR) <= max_distance + _MIRROR_SLACK
+    pairs = pairs[plain | mirrored]
     cosines = [
         np.einsum("md,md->m", unit[block[:, 0]], unit[block[:, 1]])
         for block in (pairs[start : start + _BLOCK] for start in range(0, len(pairs), _BLOCK))

@@ -9,16 +9,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from jaxtyping import Float, Integer
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from core.backbones import specs
 from core.baselines import BASELINES
+from core.clusters import ClusterKind
 from core.config import HEAD_KINDS, BuildConfig, HeadConfig, ImageLimits, ScoreConfig, ServerConfig
+from core.disentangle import (
+    DimensionView,
+    Disentanglement,
+    Rows,
+    Stage,
+    dimension_view,
+    factors_of,
+    sample,
+    stage,
+)
 from core.encoder import load_encoder, shipped_heads
+from core.examples import Example, read_examples
 from core.gallery import Gallery, encoder_key
 from core.head import Head
 from core.images import load_image, open_image
+from core.library import Library
+from core.projection import Map, place
 from core.values import (
     Answer,
     Encoder,
@@ -27,6 +43,7 @@ from core.values import (
     GalleryError,
     ImageError,
     ImageRecord,
+    Match,
     Progress,
     no_progress,
 )
@@ -40,7 +57,8 @@ DEFAULT_ENCODER = "moco"
 """The encoder used where none is named."""
 
 _FIT = BuildConfig().thumbnail
-_REMEMBERED = 64  # galleries, encoders and workspaces
+_REMEMBERED = 64  # galleries, encoders, workspaces and what was found with them
+_EXAMPLE_MATCHES = 24
 
 _KINDS: dict[str, HeadConfig] = {kind: HeadConfig(kind=kind) for kind in HEAD_KINDS}
 _HEADS = ("default", *_KINDS)
@@ -58,6 +76,26 @@ class Choice:
     """``embedded``, the name of a visitor's gallery, or, when not hosted, a folder."""
     score: ScoreConfig = field(default_factory=ScoreConfig)
     """How candidates are ranked."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where an image lies on a gallery's map, and what lies nearest to it in the embedding."""
+
+    x: float
+    y: float
+    nearest: tuple[Match, ...]
+    """Best first."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A gallery's example queries and their embeddings, row by row."""
+
+    examples: tuple[Example, ...]
+    embeddings: Float[np.ndarray, "q d"]
+    queries: tuple[Query, ...]
+    """The same as the workspace takes them."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +159,7 @@ class Session:
         self.server = server or ServerConfig()
         self.device = device
         self.visitors = Visitors(self.server)
+        self.library = Library(self.server, self.visitors, encoder=self.encoder)
         self._made: dict[Hashable, _Once] = {}
         self._guard = threading.Lock()
 
@@ -195,6 +234,124 @@ class Session:
         query, pixels = self.query(workspace, image)
         source = self.source_image(workspace.gallery, image_id)
         return workspace.explain(query, image_id, images=(pixels, source), top=top)
+
+    def project(
+        self,
+        image: Image.Image | bytes | str | Path,
+        choice: Choice | None = None,
+        *,
+        top: int = 8,
+        visitor: str = "",
+        progress: Progress = no_progress,
+    ) -> Placed:
+        """Where an image lies on the gallery's map; errors as in :meth:`attribute`."""
+        workspace = self.workspace(choice or Choice(), visitor=visitor, progress=progress)
+        query = self.query(workspace, image)[0]
+        layout = self.layout(choice or Choice(), visitor=visitor, progress=progress)
+        x, y = place(layout, query.embedding[None])[0].tolist()
+        return Placed(x, y, workspace.attribute(query, top=top).matches)
+
+    def layout(
+        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
+    ) -> Map:
+        """The gallery's map; fitted once."""
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
+        key = ("layout", choice, workspace.gallery)
+        return self._once(key, lambda: workspace.layout(progress=progress))
+
+    def clusters(
+        self,
+        choice: Choice,
+        *,
+        kind: ClusterKind,
+        visitor: str = "",
+        progress: Progress = no_progress,
+    ) -> Integer[np.ndarray, " n"]:
+        """Clusters of the gallery's images, found once: see :meth:`Workspace.clusters`."""
+        layout = self.layout(choice, visitor=visitor, progress=progress)
+        workspace = self.workspace(choice, visitor=visitor)
+        key = ("clusters", kind, choice, workspace.gallery)
+        return self._once(key, lambda: workspace.clusters(layout, kind=kind, progress=progress))
+
+    def examples(
+        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
+    ) -> Examples:
+        """The gallery's example queries under an encoder and head; encoded once.
+
+        Raises:
+            GalleryError: when the list of examples is damaged.
+            ImageError: when an example cannot be taken.
+        """
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
+
+        def make() -> Examples:
+            found = read_examples(workspace.gallery.store.folder)
+            rows = np.zeros((len(found), workspace.head.dim), np.float32)
+            queries: list[Query] = []
+            for row, example in enumerate(found):
+                progress(row, len(found), "reading the examples")
+                queries.append(self.query(workspace, example.file)[0])
+                rows[row] = queries[-1].embedding
+            return Examples(found, rows, tuple(queries))
+
+        return self._once(("examples", choice, workspace.gallery), make)
+
+    def example_answers(
+        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
+    ) -> tuple[Answer, ...]:
+        """The answer to each of the gallery's examples; found once, errors as :meth:`examples`."""
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
+        queries = self.examples(choice, visitor=visitor, progress=progress).queries
+
+        def make() -> tuple[Answer, ...]:
+            found: list[Answer] = []
+            for query in queries:
+                progress(len(found), len(queries), f"answering the examples with {choice.encoder}")
+                found.append(workspace.attribute(query, top=_EXAMPLE_MATCHES))
+            return tuple(found)
+
+        return self._once(("example answers", choice, workspace.gallery), make)
+
+    def disentanglement(
+        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
+    ) -> Disentanglement:
+        """An embedding before and after its head, each measured once; errors as :meth:`examples`.
+
+        Raises:
+            GalleryError: when the gallery is too small, or its features do not vary.
+        """
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
+        examples = self.examples(choice, visitor=visitor, progress=progress)
+
+        def stage_of(what: str, rows: Rows, *key: str) -> Stage:
+            return self._once(
+                ("stage", workspace.gallery, workspace.encoder.identity, *key),
+                lambda: stage(rows, factors=found.factors, what=what, progress=progress),
+            )
+
+        try:
+            found = sample(workspace, examples.examples, examples.queries)
+            before = stage_of("the features", found.before)
+            after = stage_of("the embedding", found.after, workspace.head.identity)
+        except ValueError as error:
+            raise GalleryError(f"this gallery cannot be measured: {error}") from error
+        counts = (len(found.after.real), len(examples.examples), len(found.after.pairs.real))
+        return Disentanglement(before, after, *counts)
+
+    def dimension(self, choice: Choice, dimension: int, *, visitor: str = "") -> DimensionView:
+        """What one dimension of an embedding does; errors as :meth:`examples`.
+
+        Raises:
+            GalleryError: when there is no such dimension.
+        """
+        workspace = self.workspace(choice, visitor=visitor)
+        synthetic = self.examples(choice, visitor=visitor).embeddings
+        factors = factors_of(workspace.gallery.records)
+        real = workspace.embedded.embeddings
+        try:
+            return dimension_view(real, synthetic, dimension=dimension, factors=factors)
+        except ValueError as error:
+            raise GalleryError(str(error)) from error
 
     def source_image(self, gallery: Gallery, image_id: int) -> Image.Image:
         """Pixels of a gallery image; its thumbnail where the original is gone or has changed."""

@@ -140,7 +140,7 @@ class Group:
     best: Match
     """Its highest-ranked image."""
     p_value: float
-    """Share of null queries, whose source is not in the gallery, that score at least as high."""
+    """Share of null queries, whose source is not in the gallery, that stand out at least as far."""
     confidence: float
     """Probability that the group is a source of the query."""
     influence: float
@@ -168,6 +168,10 @@ class Answer:
     """``name@identity`` of the head."""
     gallery: str
     """``name@identity`` of the gallery."""
+    margin_p_value: float = 1.0
+    """Share of null queries whose best group is as far ahead of its runner-up."""
+    named: bool = False
+    """Whether the best group is a likely source and significantly ahead of its runner-up."""
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from core.archives import unpack_images
 from core.build import Change, Source, update
 from core.config import ImageLimits, ServerConfig
 from core.head import Head
-from core.values import Encoder, GalleryError, Progress, no_progress
+from core.store import file_digest
+from core.values import Cancelled, Encoder, GalleryError, Progress, no_progress
 
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
@@ -29,6 +31,7 @@ class Visitors:
         self.config, self.clock = config, clock
         self._root: tempfile.TemporaryDirectory[str] | None = None
         self._used: dict[str, float] = {}
+        self._unfinished: dict[str, tuple[str, str]] = {}
         self._lock = threading.Lock()
 
     def gallery(self, visitor: str, name: str) -> Path:
@@ -59,21 +62,21 @@ class Visitors:
         Raises:
             GalleryError: when the archive is refused or over quota.
         """
-        folder = self._folder(visitor)
-        name = uuid.uuid4().hex
-        target = folder / "galleries" / name
+        self._folder(visitor)
         if archive.is_file() and archive.stat().st_size > self.config.max_upload_bytes:
             raise GalleryError(
                 f"the zip is too large; at most {self.config.max_upload_bytes:,} bytes are accepted"
             )
-        try:
-            unpack_images(
-                archive,
-                target / "images",
-                max_bytes=self.config.max_unpacked_bytes,
-                max_images=self.config.max_images,
-                limits=ImageLimits(),
-            )
+        identity = file_digest(archive) if archive.is_file() else ""
+        with self.building(visitor, identity) as (name, target):
+            if not (target / "images").is_dir():
+                unpack_images(
+                    archive,
+                    target / "images",
+                    max_bytes=self.config.max_unpacked_bytes,
+                    max_images=self.config.max_images,
+                    limits=ImageLimits(),
+                )
             change = update(
                 target,
                 Source(target / "images"),
@@ -81,13 +84,36 @@ class Visitors:
                 patch_heads=patch_heads,
                 progress=progress,
             )
-        except BaseException:
-            shutil.rmtree(target, ignore_errors=True)
+        return name, change
+
+    @contextlib.contextmanager
+    def building(self, visitor: str, source: str) -> Iterator[tuple[str, Path]]:
+        """A folder to build a visitor's gallery in: its name, which nobody can guess, and its path.
+
+        When the block ends well the gallery takes the place of the visitor's earlier one. What was
+        cancelled stays until another ``source`` is begun, and the same one goes on with it;
+        whatever else goes wrong removes the folder.
+
+        Raises:
+            GalleryError: when the visitor has no session.
+        """
+        galleries = self._folder(visitor) / "galleries"
+        before, name = self._unfinished.pop(visitor, ("", ""))
+        if before != source:
+            if name:
+                shutil.rmtree(galleries / name, ignore_errors=True)
+            name = uuid.uuid4().hex
+        try:
+            yield name, galleries / name
+        except Cancelled:
+            self._unfinished[visitor] = (source, name)
             raise
-        for other in (folder / "galleries").iterdir():
+        except BaseException:
+            shutil.rmtree(galleries / name, ignore_errors=True)
+            raise
+        for other in galleries.iterdir():
             if other.name != name:
                 shutil.rmtree(other, ignore_errors=True)
-        return name, change
 
     def expire(self) -> int:
         """Remove what has not been used for ``session_seconds``; returns how many visitors left."""
@@ -96,6 +122,7 @@ class Visitors:
             gone = [visitor for visitor, used in self._used.items() if used < late]
             for visitor in gone:
                 del self._used[visitor]
+                self._unfinished.pop(visitor, None)
                 shutil.rmtree(self._below() / visitor, ignore_errors=True)
         return len(gone)
 

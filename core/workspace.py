@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Float, Int8, Integer
 from PIL import Image
 
-from core.attribution import Candidates, Identities, answer
+from core.attribution import Candidates, Described, Identities, answer
+from core.clusters import ClusterKind, cluster
 from core.config import NullConfig, ProjectionConfig, ScoreConfig
 from core.correspond import region_match
 from core.encoder import NetworkEncoder
-from core.explain import contributions, cosine_weights, excitement
+from core.explain import contributions, cosine_weights, excitement, factor_codes
 from core.gallery import Gallery
 from core.head import Head
 from core.index import Index
 from core.measures import FactorReport, LabelFreeReport
-from core.nulls import Null, fit_null
+from core.nulls import Null, background, first_of_groups, fit_null
 from core.projection import Map, fit_map
 from core.scoring import Ranking, Scorer, search_index
 from core.shards import describe_patches
@@ -49,6 +49,13 @@ class Query:
     patches: Int8[np.ndarray, "p l"] | None
     role: Role = "query"
     """The side of the head that made the embedding."""
+
+
+@dataclass(frozen=True)
+class _Clusters:
+    """Clusters as they are kept."""
+
+    labels: Integer[np.ndarray, " n"]
 
 
 class Workspace:
@@ -93,10 +100,11 @@ class Workspace:
 
     def attribute(self, query: Query, *, top: int) -> Answer:
         """The answer to a query, with at most ``top`` matches."""
+        ranking = self.rank(query, k=max(top, self.score.candidates))
+        embeddings, patches = self.embedded.embeddings, self.scorer.patches
         return answer(
-            query.embedding,
-            self.embedded.embeddings,
-            Candidates(self.rank(query, k=top), self.gallery.records, self.embedded.groups),
+            Described(query.embedding, embeddings, query.patches, patches),
+            Candidates(ranking, self.gallery.records, self.embedded.groups, top),
             null=self.null,
             config=self.null_config,
             identities=Identities(
@@ -105,6 +113,13 @@ class Workspace:
                 gallery=f"{self.gallery.name}@{self.gallery.identity}",
             ),
         )
+
+    def p_value(self, query: Query, score: float) -> float:
+        """p-value of an image that is not in the gallery and would score this high for a query."""
+        ranking = self.rank(query, k=self.score.candidates)
+        scores = ranking.scores[first_of_groups(ranking, self.embedded.groups)]
+        rivals = np.sort(np.append(scores, score))[::-1]
+        return self.null.p_value(score - background(rivals))
 
     def explain(
         self, query: Query, image_id: int, *, images: tuple[Image.Image, Image.Image], top: int = 24
@@ -170,6 +185,28 @@ class Workspace:
             save=lambda found, folder: found.save(folder / "map.npz"),
         )
 
+    def clusters(
+        self, layout: Map, *, kind: ClusterKind, progress: Progress = no_progress
+    ) -> Integer[np.ndarray, " n"]:
+        """Cluster of every image, the largest first, -1 for none; kept with the gallery."""
+
+        def compute() -> _Clusters:
+            progress(0, 1, "finding clusters")
+            rows = layout.points if kind == "density" else np.asarray(self.embedded.embeddings)
+            return _Clusters(cluster(rows, kind=kind))
+
+        name = f"clusters-{kind}"
+        found = self.gallery.derived(self.encoder, self.head, name, _Clusters, compute=compute)
+        return np.asarray(found.labels)
+
+    def duplicates(self) -> list[list[ImageRecord]]:
+        """Groups of near-duplicates with more than one image, the largest first."""
+        groups = np.asarray(self.embedded.groups)
+        order = np.argsort(groups, kind="stable")
+        found = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+        several = sorted((rows for rows in found if len(rows) > 1), key=len, reverse=True)
+        return [[self.gallery.records[row] for row in rows] for rows in several]
+
     def measures(self) -> tuple[LabelFreeReport, FactorReport | None]:
         """Disentanglement of the gallery's embeddings; by factors where the metadata has some.
 
@@ -181,7 +218,7 @@ class Workspace:
         rng = np.random.default_rng(0)
         rows = np.sort(rng.permutation(len(self.gallery))[:_MEASURED])
         embeddings = np.asarray(self.embedded.embeddings[rows])
-        factors = _factor_codes([self.gallery.records[row] for row in rows])
+        factors = factor_codes([self.gallery.records[row] for row in rows])
         by_factor = None
         if len(factors) > 1:
             by_factor = with_factors(embeddings[:, :_FACTOR_DIMENSIONS], factors, seed=0)
@@ -244,14 +281,3 @@ class Workspace:
             )
 
         return self.gallery.derived(self.encoder, self.head, name, Null, compute=compute)
-
-
-def _factor_codes(records: Sequence[ImageRecord]) -> dict[str, Integer[np.ndarray, " n"]]:
-    """Free columns that are factors, as integer codes."""
-    codes: dict[str, np.ndarray] = {}
-    for name in {key for record in records for key in record.extra}:
-        values = [record.extra.get(name, "") for record in records]
-        _, found, counts = np.unique(values, return_inverse=True, return_counts=True)
-        if len(counts) > 1 and counts.min() > 1:
-            codes[name] = found
-    return dict(sorted(codes.items()))

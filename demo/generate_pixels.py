@@ -40,7 +40,7 @@ class Aim:
     """Steps of Adam."""
 
 
-TRANSFER = Aim(content=(2, 3), style=(0, 1, 2, 3), style_weight=4.0, smoothness=2.0)
+TRANSFER = Aim(content=(2, 3), style=(0, 1, 2, 3), style_weight=1.0, smoothness=12.0)
 """Neural style transfer: the layout of one image in the colours and textures of another."""
 INVERSION = Aim(content=(2, 3, 4), style=(0, 1), style_weight=1.0, smoothness=2.0)
 """Feature inversion: an image that a network takes for its source."""

@@ -102,7 +102,7 @@ def test_bar_of_shares_is_full_and_ends_with_none():
 def test_captions_carry_rank_cosine_share_and_title():
     found = answer(group(1, influence=0.41, title="Hills"), group(2, influence=0.0), none=0.59)
     first, second = views.captions(found)
-    assert first == "1 · cosine 0.83\nshare of influence 41 %\nHills"
+    assert first == "1 · cosine 0.83\ninfluence 41 %\nHills"
     assert second == "2 · cosine 0.83\nimage-2"
 
 

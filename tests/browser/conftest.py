@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from app.ui import build, launch_options
 from core.session import Session
@@ -17,6 +17,7 @@ from tests.app import tiny
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _ARGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 _WAIT = 60_000  # milliseconds; a busy machine is slow, not broken
+expect.set_options(timeout=_WAIT)
 
 
 @pytest.fixture(scope="session")
@@ -52,14 +53,14 @@ def visit(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
     pages: list[Page] = []
     troubles: list[str] = []
 
-    def opened(*, theme: str = "light", width: int = 1440) -> Page:
+    def opened(*, theme: str = "light", width: int = 1440, query: str = "") -> Page:
         page = browser.new_page(viewport={"width": width, "height": 900})
         page.set_default_timeout(_WAIT)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
         page.on("request", lambda r: None if _ours(r.url, url) else troubles.append(r.url))
-        page.goto(f"{url}?__theme={theme}")
-        page.wait_for_selector(".ws-empty")
+        page.goto(f"{url}?__theme={theme}&{query}")
+        page.wait_for_selector(".ws-empty, .ws-answer")
         pages.append(page)
         return page
 

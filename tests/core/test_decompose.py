@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.decompose import decompose, influences
+from core.decompose import contested, decompose, influences
 
 UNITS = np.eye(6)
 
@@ -93,3 +93,14 @@ def test_wrong_input_is_named():
         influences(np.array([np.nan]), none=0.0)
     with pytest.raises(ValueError, match="must be finite"):
         decompose(np.array([np.nan, 1]), UNITS[:2, :2])
+
+
+def test_every_patch_goes_to_the_source_that_explains_it_best():
+    strengths = np.array([[0.9, 0.2, 0.0, 0.5], [0.3, 0.8, 0.0, 0.5]])
+    np.testing.assert_allclose(contested(strengths), [0.9 + 0.25, 0.8 + 0.25])
+
+
+def test_a_source_that_is_second_everywhere_explains_nothing():
+    strengths = np.array([[0.9, 0.8], [0.5, 0.7]])
+    np.testing.assert_allclose(contested(strengths), [1.7, 0])
+    np.testing.assert_allclose(contested(np.zeros((2, 3))), [0, 0])

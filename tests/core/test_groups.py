@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageOps
 
 from core.groups import near_duplicate_groups
+from core.images import perceptual_hash
 
 LIMITS = {"max_hash_distance": 6, "min_cosine": 0.5}
 ZERO = "0" * 16
+MIRROR = 0x5555555555555555
 
 
 def hashes_of(values: np.ndarray) -> list[str]:
@@ -36,7 +39,12 @@ def literal_groups(rows: np.ndarray, hashes: list[str], table: np.ndarray) -> np
         candidate = j in table[i] or i in table[j] or hashes[i] == hashes[j]
         distance = (int(hashes[i], 16) ^ int(hashes[j], 16)).bit_count()
         cosine = rows[i] @ rows[j] / (np.linalg.norm(rows[i]) * np.linalg.norm(rows[j]))
-        if candidate and distance <= LIMITS["max_hash_distance"] and cosine >= LIMITS["min_cosine"]:
+        mirrored = (int(hashes[i], 16) ^ int(hashes[j], 16) ^ MIRROR).bit_count()
+        near = j in table[i] or i in table[j]
+        alike = distance <= LIMITS["max_hash_distance"] or (
+            near and mirrored <= LIMITS["max_hash_distance"] + 2
+        )
+        if candidate and alike and cosine >= LIMITS["min_cosine"]:
             first, second = sorted((label[i], label[j]))
             label = [first if value == second else value for value in label]
     return np.array(label)
@@ -143,3 +151,39 @@ def test_one_hash_per_row():
         near_duplicate_groups(
             np.ones((2, 2)), [ZERO], neighbours=np.empty((2, 0), np.int64), **LIMITS
         )
+
+
+def test_the_hash_of_a_mirrored_image_follows_from_its_own():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        noise = rng.integers(0, 256, (6, 6, 3), np.uint8)
+        image = Image.fromarray(noise).resize((96, 80), Image.Resampling.BICUBIC)
+        one, two = (int(perceptual_hash(i), 16) for i in (image, ImageOps.mirror(image)))
+        assert (one ^ two ^ MIRROR).bit_count() <= LIMITS["max_hash_distance"] + 2
+        assert (one ^ two).bit_count() > 20  # the control: as it is, the hash is another
+
+
+def test_mirrored_copies_are_one_group(originals):
+    rows, hashes = originals
+    both = np.concatenate([rows, rows])
+    found = near_duplicate_groups(
+        both,
+        hashes_of(np.concatenate([hashes, hashes ^ np.uint64(MIRROR)])),
+        neighbours=nearest(both, k=3),
+        **LIMITS,
+    )
+    np.testing.assert_array_equal(found, np.tile(np.arange(len(rows)), 2))
+
+
+def test_given_links_join_groups(originals):
+    rows, hashes = originals
+    found = near_duplicate_groups(
+        rows,
+        hashes_of(hashes),
+        neighbours=nearest(rows, k=3),
+        links=np.array([[5, 2], [5, 9]]),
+        **LIMITS,
+    )
+    wanted = np.arange(len(rows))
+    wanted[[5, 9]] = 2
+    np.testing.assert_array_equal(found, wanted)

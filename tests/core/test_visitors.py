@@ -136,13 +136,40 @@ def test_an_upload_over_quota_is_refused_unread(visitors, tmp_path, encoder) -> 
     assert left(visitors) == []
 
 
-def test_cancelling_leaves_nothing(visitors, pack, encoder) -> None:
-    def stop(*_: object) -> None:
-        raise Cancelled
+def stop(*_: object) -> None:
+    raise Cancelled
 
+
+def test_what_was_cancelled_goes_on_with_the_same_zip_only(visitors, pack, encoder) -> None:
+    archive = pack("a.zip", range(2))
     with pytest.raises(Cancelled):
-        visitors.create(ANN, pack("a.zip", range(2)), [encoder], progress=stop)
+        visitors.create(ANN, archive, [encoder], progress=stop)
+    kept = [Path(path).name for path in left(visitors)]
+    assert len(kept) == 1
+    with pytest.raises(Cancelled):
+        visitors.create(BOB, archive, [encoder], progress=stop)
+    assert visitors.create(ANN, archive, [encoder])[0] == kept[0]
+    assert visitors.create(BOB, pack("b.zip", range(2, 4)), [encoder])[0] not in kept
+    assert len(left(visitors)) == 2
+
+
+def test_only_the_last_cancelled_work_is_kept(visitors, pack, encoder) -> None:
+    for seed in range(3):
+        source = pack(f"{seed}.zip", range(seed, seed + 2))
+        with pytest.raises(Cancelled):
+            visitors.create(ANN, source, [encoder], progress=stop)
+    assert len(left(visitors)) == 1
+
+
+def test_cancelled_work_expires(visitors, clock, pack, encoder) -> None:
+    archive = pack("a.zip", range(2))
+    with pytest.raises(Cancelled):
+        visitors.create(ANN, archive, [encoder], progress=stop)
+    kept = [Path(path).name for path in left(visitors)]
+    clock.now += 61
+    assert visitors.expire() == 1
     assert left(visitors) == []
+    assert visitors.create(ANN, archive, [encoder])[0] not in kept
 
 
 def test_what_is_not_used_expires(visitors, clock, pack, encoder) -> None:

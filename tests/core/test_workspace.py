@@ -161,7 +161,7 @@ def test_the_null_is_kept_and_keyed_by_the_scoring(gallery, encoders):
 
     fresh = NullConfig(queries=7)
     first = _workspace(gallery, encoder, null=fresh, progress=progress)
-    assert len(first.null.scores) == 7
+    assert len(first.null.standings) == 7
     assert calls
     calls.clear()
     again = _workspace(gallery, encoder, null=fresh, progress=progress)

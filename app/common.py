@@ -1,0 +1,236 @@
+"""What every tab shares: the page it stands on, errors for people, progress, thumbnails."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import gradio as gr
+from gradio.data_classes import ImageData
+from gradio.events import Dependency
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder, is_in_or_equal, is_static_file
+
+from app import views
+from core.examples import read_examples
+from core.session import DEFAULT_ENCODER, Session, encoder_infos
+from core.values import GalleryError, ImageRecord, Progress, WellspringError
+
+HEADS = [
+    ("Default for the encoder", "default"),
+    ("Whitened", "whiten"),
+    ("Independent components", "infomax"),
+    ("Centred", "center"),
+    ("None", "identity"),
+]
+"""Heads that can be chosen: label and name."""
+
+Pictures = list[tuple[str, str]]
+"""Files and captions."""
+
+_EXAMPLES = 12
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the tabs of one page have in common."""
+
+    session: Session
+    gallery: gr.State
+    """Name of the gallery that is looked at; the tabs follow its changes."""
+    start: str
+    """The gallery's name when the page opens."""
+    encoders: tuple[str, ...]
+    """Encoders of that gallery."""
+    encoder: str
+    """The encoder chosen at first."""
+    example: gr.Number
+    """Place of the example that is the query, counted from 1; 0 for none."""
+    linked: list[gr.Dropdown] = field(default_factory=list[gr.Dropdown])
+    """Choices of an encoder that the page's address sets and follows."""
+
+
+def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
+    """The page over a gallery, inside the current Blocks.
+
+    Args:
+        session: opens encoders and galleries.
+        gallery: ``embedded`` or, when not hosted, a folder.
+        encoder: the encoder chosen at first; the program's default where the gallery has it.
+
+    Raises:
+        GalleryError: when the gallery cannot be opened, or has no features of the encoder.
+    """
+    encoders = tuple(session.gallery(gallery).encoder_names)
+    if not session.server.hosted or gallery == "embedded":
+        serve_thumbnails(session, gallery)
+    return Page(
+        session=session,
+        gallery=gr.State(gallery),
+        start=gallery,
+        encoders=encoders,
+        encoder=first_encoder(encoders, encoder),
+        example=gr.Number(0, precision=0, visible=False),
+    )
+
+
+def first_encoder(encoders: Sequence[str], wanted: str | None = None) -> str:
+    """The encoder chosen at first: the wanted one, the program's default, or any.
+
+    Raises:
+        GalleryError: when the wanted one is not among them.
+    """
+    if wanted is None:
+        wanted = DEFAULT_ENCODER if DEFAULT_ENCODER in encoders else next(iter(encoders), "any")
+    if wanted not in encoders:
+        have = ", ".join(encoders) or "none"
+        raise GalleryError(f"the gallery has no features of encoder {wanted!r}; it has: {have}")
+    return wanted
+
+
+def serve_thumbnails(session: Session, gallery: str) -> None:
+    """Let a gallery's thumbnails and examples be fetched as they lie; never a visitor's own."""
+    folder = session.gallery(gallery).store.folder
+    for served in (folder / "thumbnails", folder / "queries"):
+        if served.is_dir() and not is_static_file(served):
+            gr.set_static_paths([served])
+
+
+def example_pictures(session: Session, gallery_name: str, *, visitor: str = "") -> Pictures:
+    """A dozen images to start from: the gallery's examples, or images of its own without them."""
+    gallery = session.gallery(gallery_name, visitor=visitor)
+    examples = read_examples(gallery.store.folder)
+    if examples:
+        shown = _spread(examples)
+        return [
+            (str(example.file), f"Example {i}: {example.kind.replace('-', ' ')}")
+            for i, example in enumerate(shown, 1)
+        ]
+    return pictures(session, gallery_name, _spread(gallery.records), visitor=visitor)
+
+
+def _spread(items: Sequence[_T]) -> Sequence[_T]:
+    """At most a dozen, evenly over all."""
+    return items[:: max(len(items) // _EXAMPLES, 1)][:_EXAMPLES]
+
+
+def encoder_choices(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Title and name of encoders, for a dropdown."""
+    titles = {info.name: info.title for info in encoder_infos()}
+    return [(titles.get(name, name), name) for name in names]
+
+
+def encoder_dropdown(
+    page: Page, *, label: str = "Encoder", value: str | None = None, linked: bool = True
+) -> tuple[gr.Dropdown, Dependency]:
+    """A choice among the encoders of the gallery that is looked at, and the event of its renewal.
+
+    Args:
+        page: the page.
+        label: what it is called.
+        value: the encoder chosen at first; the page's where it is not given.
+        linked: whether the page's address names its value.
+
+    Returns:
+        The component, and the event after which it has the encoders of another gallery:
+        connect what clears or repeats the tab's work to its ``success``.
+    """
+
+    def renew(name: str, encoder: str, request: gr.Request) -> gr.Dropdown:
+        with spoken():
+            found = page.session.gallery(name, visitor=visitor_of(request)).encoder_names
+        kept = encoder if encoder in found else first_encoder(found)
+        return gr.Dropdown(encoder_choices(found), value=kept)
+
+    chosen = gr.Dropdown(
+        encoder_choices(page.encoders), value=value or page.encoder, label=label, filterable=False
+    )
+    if linked:
+        page.linked.append(chosen)
+    renewed = page.gallery.change(
+        renew, [page.gallery, chosen], chosen, api_visibility="private", show_progress="hidden"
+    )
+    return chosen, renewed
+
+
+def pictures(
+    session: Session, gallery_name: str, records: Sequence[ImageRecord], *, visitor: str = ""
+) -> Pictures:
+    """Thumbnail files and names of gallery images."""
+    gallery = session.gallery(gallery_name, visitor=visitor)
+    files = map(str, session.thumbnails(gallery, records))
+    return list(zip(files, map(views.name_of, records), strict=True))
+
+
+def visitor_of(request: gr.Request | None) -> str:
+    """Who asks, as the session knows visitors; a server of one's own does not look at it."""
+    return (request.session_hash if request is not None else None) or ""
+
+
+def thumbnails(
+    label: str, *, columns: int, elem_id: str, value: Pictures | None = None
+) -> gr.Gallery:
+    """A gallery of thumbnails that are chosen by a click or a key."""
+    return gr.Gallery(
+        value,
+        label=label,
+        columns=columns,
+        height="auto",
+        object_fit="cover",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_id=elem_id,
+        elem_classes="ws-thumbnails",
+    )
+
+
+@contextlib.contextmanager
+def spoken() -> Iterator[None]:
+    """Errors written for people, shown to them."""
+    try:
+        yield
+    except WellspringError as error:
+        raise gr.Error(str(error), title="That did not work", print_exception=False) from error
+
+
+def reported(progress: gr.Progress) -> Progress:
+    """The core's progress, shown on the page."""
+
+    def report(done: int, total: int, what: str) -> None:
+        progress((done, total), desc=what)
+
+    return report
+
+
+def unopened(payload: ImageData | None) -> str | None:
+    """Path of an uploaded file as it came, so that the core is the first to judge it.
+
+    An image component's ``preprocess`` is set to this.
+
+    Raises:
+        gr.Error: when it names any other file of the server.
+    """
+    return None if payload is None else uploaded(payload.path or "")
+
+
+def uploaded(path: str) -> str:
+    """The path, if it is of an upload or of a file that is served anyway.
+
+    Raises:
+        gr.Error: when it names any other file of the server.
+    """
+    if not (is_in_or_equal(path, get_upload_folder()) or is_static_file(path)):
+        raise gr.Error("this file was not uploaded; send the image itself", print_exception=False)
+    return path
+
+
+def downloadable(content: bytes, button: gr.DownloadButton, *, name: str) -> str:
+    """A file for a download button, which removes it with the other files of its time."""
+    path = save_bytes_to_cache(content, Path(name).name, button.GRADIO_CACHE)
+    button.temp_files.add(path)
+    return path

@@ -1,0 +1,146 @@
+"""The part of the Attribute tab that answers for several images at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData, ListFiles
+
+from app import exports, views, views_batch
+from app.common import Page, downloadable, reported, spoken, uploaded, visitor_of
+from app.tabs.attribute_desk import Given, choice_of
+from app.tabs.attribute_layout import Controls
+from core.report import query_digest
+from core.session import Choice
+from core.values import WellspringError
+
+MOST = 200
+"""Images at once."""
+
+_CANDIDATES = 24
+_PROGRESS = gr.Progress()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The images that are asked about."""
+
+    files: gr.File
+    run: gr.Button
+    stop: gr.Button
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What was found for them."""
+
+    table: gr.HTML
+    download: gr.DownloadButton
+
+
+@dataclass(frozen=True)
+class Clerk:
+    """The handlers for several images."""
+
+    page: Page
+    controls: Controls
+    batch: Batch
+    result: BatchResult
+
+    def run(
+        self, given: Given, request: gr.Request, progress: gr.Progress = _PROGRESS
+    ) -> Iterator[tuple[Any, ...]]:
+        """Answer image by image; the rows so far and their table.
+
+        An image that cannot be taken gets a row that says so, and the others go on.
+        """
+        files, visitor = given[self.batch.files] or [], visitor_of(request)
+        if not files:
+            raise gr.Error("add some images first", print_exception=False)
+        if len(files) > MOST:
+            raise gr.Error(
+                f"{len(files)} images are too many at once; give at most {MOST}",
+                print_exception=False,
+            )
+        session, report = self.page.session, reported(progress)
+        choice = choice_of(given, self.controls, self.page.gallery)
+        report(0, len(files), "Opening the encoder and the gallery")
+        with spoken():
+            session.workspace(choice, visitor=visitor, progress=report)
+            size = len(session.gallery(choice.gallery, visitor=visitor))
+        rows: list[views_batch.Row] = []
+        for file in files:
+            name = Path(file).name
+            report(len(rows), len(files), f"Finding the sources of {name}")
+            try:
+                answer = session.attribute(file, choice, top=_CANDIDATES, visitor=visitor)
+                rows.append(views_batch.Row(name, query_digest(file), answer))
+            except WellspringError as error:
+                rows.append(views_batch.Row(name, problem=str(error)))
+            yield (list(rows), choice), views_batch.table_html(rows, total=len(files), size=size)
+
+    def pack(self, done: tuple[list[views_batch.Row], Choice] | None) -> Any:
+        """All answers that there are, in one zip."""
+        if done is None:
+            return gr.DownloadButton(visible=False)
+        content = exports.batch_zip(*done)
+        path = downloadable(content, self.result.download, name="wellspring.zip")
+        return gr.DownloadButton(value=path, visible=True)
+
+
+def lay() -> Batch:
+    """The images and what is done with them."""
+    files = gr.File(
+        file_count="multiple", label="Images", show_label=False, height=300, elem_id="ws-files"
+    )
+    files.preprocess = _uploads
+    with gr.Row():
+        run = gr.Button(
+            "Find their sources", variant="primary", elem_id="ws-run", scale=3, min_width=160
+        )
+        stop = gr.Button("Stop", elem_id="ws-stop-batch", min_width=0)
+    return Batch(files, run, stop)
+
+
+def lay_result() -> BatchResult:
+    """The table and the zip."""
+    table = gr.HTML(views.fill("batch_empty"), elem_id="ws-batch", min_height=180)
+    with gr.Row(elem_classes="ws-downloads"):
+        download = gr.DownloadButton(
+            "Download all answers", size="sm", min_width=0, visible=False, elem_id="ws-download-zip"
+        )
+    return BatchResult(table, download)
+
+
+def connect(page: Page, controls: Controls, batch: Batch, result: BatchResult) -> None:
+    """Connect the events."""
+    clerk, done = Clerk(page, controls, batch, result), gr.State(None)
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    given = {batch.files, controls.encoder, controls.head, controls.scoring, page.gallery}
+    run = batch.run.click(
+        clerk.run,
+        given,
+        [done, result.table],
+        show_progress_on=result.table,
+        concurrency_id="encoder",
+        api_visibility="private",
+    )
+    stopped = batch.stop.click(None, cancels=run, **quiet)
+    for ended in (run, stopped):
+        ended.then(clerk.pack, done, result.download, **quiet)
+    for gone in (page.gallery.change, batch.files.clear):
+        gone(_cleared, None, [done, result.table, result.download], **quiet)
+
+
+def _cleared() -> tuple[Any, ...]:
+    return None, views.fill("batch_empty"), gr.DownloadButton(visible=False)
+
+
+def _uploads(payload: ListFiles | FileData | None) -> list[str]:
+    """Paths of uploaded files, refused where they name any other file of the server."""
+    files = [payload] if isinstance(payload, FileData) else payload or ()
+    return [uploaded(file.path) for file in files]

@@ -1,0 +1,209 @@
+"""The handlers of the Attribute tab: each calls the session, makes a view and returns it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+from PIL import Image
+
+from app import exports, views
+from app.common import (
+    Page,
+    Pictures,
+    downloadable,
+    example_pictures,
+    pictures,
+    reported,
+    spoken,
+    visitor_of,
+)
+from app.tabs.attribute_layout import LOCAL_SCALING, RERANKING, Controls, Downloads, Query
+from core.config import ScoreConfig
+from core.report import Case, query_digest
+from core.session import Choice, Session
+from core.values import Answer, Explanation, WellspringError
+
+_CANDIDATES = 24
+_EXCITING = 6
+_PROGRESS = gr.Progress()
+
+Given = dict[Component, Any]
+"""Values of components, by component."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """A finished search: what later events need of it."""
+
+    image: str
+    choice: Choice
+    answer: Answer
+
+
+def choice_of(given: Given, controls: Controls, gallery: gr.State) -> Choice:
+    """What the controls choose."""
+    scoring = given[controls.scoring]
+    score = ScoreConfig(local_scaling=LOCAL_SCALING in scoring, rerank=RERANKING in scoring)
+    return Choice(given[controls.encoder], given[controls.head], given[gallery], score)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The handlers for one image."""
+
+    page: Page
+    query: Query
+    controls: Controls
+    downloads: Downloads
+
+    @property
+    def session(self) -> Session:
+        """The session of the page."""
+        return self.page.session
+
+    def search(
+        self, given: Given, request: gr.Request, progress: gr.Progress = _PROGRESS
+    ) -> tuple[Any, ...]:
+        """Answer a query: search, chosen match, answer, candidates, whether there are any."""
+        image, name, visitor = (
+            given[self.query.image],
+            given[self.page.gallery],
+            visitor_of(request),
+        )
+        if image is None:
+            return self.cleared(name, request)
+        report = reported(progress)
+        report(0, 1, "Opening the encoder and the gallery")
+        choice = choice_of(given, self.controls, self.page.gallery)
+        with spoken():
+            answer = self.session.attribute(
+                image, choice, top=_CANDIDATES, visitor=visitor, progress=report
+            )
+        found = Search(image, choice, answer)
+        shown = views.answer_html(answer, size=self._size(name, visitor))
+        candidates = gr.Gallery(self._candidates(found, visitor), selected_index=0)
+        return found, 0, shown, candidates, gr.Column(visible=True)
+
+    def cleared(self, name: str, request: gr.Request) -> tuple[Any, ...]:
+        """What :meth:`search` returns where there is nothing to show."""
+        nothing = gr.Gallery(None, selected_index=None)
+        empty = views.empty_html(size=self._size(name, visitor_of(request)))
+        return None, 0, empty, nothing, gr.Column(visible=False)
+
+    def refused(self, image: str | None, name: str, request: gr.Request) -> tuple[Any, ...]:
+        """After a failure: nothing to show, and an image that cannot be opened goes too."""
+        kept = gr.skip()
+        try:
+            self.session.image(image or "")
+        except WellspringError:
+            kept = None
+        return kept, *self.cleared(name, request)
+
+    def explain(
+        self, search: Search | None, index: int, reading: str | None, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """Why the chosen match is one."""
+        if search is None:
+            return tuple(gr.skip() for _ in range(7))
+        visitor = visitor_of(request)
+        image_id = search.answer.matches[index].image.id
+        with spoken():
+            found = self.session.explain(search.image, image_id, search.choice, visitor=visitor)
+            possible = views.readings(found)
+            several = len(possible) > 1
+            chosen = reading if reading in possible else possible[0]
+            pair = views.pair_html(found, self._images(search, found, visitor), reading=chosen)
+        dimensions = views.dimension_choices(found)
+        first = dimensions[0][1] if dimensions else None
+        return (
+            found,
+            pair,
+            gr.Radio(possible, value=chosen if several else None, visible=several),
+            views.record_html(found.match),
+            views.contribution_words(found),
+            views.contribution_bars(found),
+            gr.Dropdown(choices=dimensions, value=first),
+        )
+
+    def look(
+        self,
+        search: Search | None,
+        found: Explanation | None,
+        reading: str,
+        request: gr.Request,
+    ) -> Any:
+        """The two images under another reading."""
+        if search is None or found is None:
+            return gr.skip()
+        with spoken():
+            images = self._images(search, found, visitor_of(request))
+            return views.pair_html(found, images, reading=reading)
+
+    def excite(
+        self, search: Search | None, dimension: int | None, request: gr.Request
+    ) -> tuple[Any, Any]:
+        """The gallery images at both ends of a dimension."""
+        if search is None or dimension is None:
+            return gr.skip(), gr.skip()
+        visitor, name = visitor_of(request), search.choice.gallery
+        with spoken():
+            workspace = self.session.workspace(search.choice, visitor=visitor)
+            ends = workspace.exciting(dimension, count=_EXCITING)
+            most, least = (pictures(self.session, name, end, visitor=visitor) for end in ends)
+        return most, least
+
+    def export(
+        self, search: Search | None, found: Explanation | None, request: gr.Request
+    ) -> list[Any]:
+        """The answer as files, explained by the chosen match."""
+        buttons = self.downloads.buttons
+        if search is None or found is None:
+            return [gr.skip() for _ in buttons]
+        image, source = self._images(search, found, visitor_of(request))
+        case = Case(
+            query=Path(search.image).name,
+            sha256=query_digest(search.image),
+            answer=search.answer,
+            explanations=(found,),
+            image=image,
+            sources={found.match.id: source},
+        )
+        files = exports.answer_files(case, search.choice)
+        return [
+            downloadable(content, button, name=name)
+            for button, (name, content) in zip(buttons, files.items(), strict=True)
+        ]
+
+    def example(self, name: str, number: int, request: gr.Request) -> Any:
+        """The example of a number, as the query."""
+        with spoken():
+            shown = example_pictures(self.session, name, visitor=visitor_of(request))
+        return shown[number - 1][0] if 0 < number <= len(shown) else gr.skip()
+
+    def examples(self, name: str, request: gr.Request) -> Any:
+        """The examples of another gallery."""
+        with spoken():
+            shown = example_pictures(self.session, name, visitor=visitor_of(request))
+        return gr.Gallery(shown, selected_index=None)
+
+    def _size(self, name: str, visitor: str) -> int:
+        return len(self.session.gallery(name, visitor=visitor))
+
+    def _candidates(self, search: Search, visitor: str) -> Pictures:
+        records = [match.image for match in search.answer.matches]
+        shown = pictures(self.session, search.choice.gallery, records, visitor=visitor)
+        captions = views.captions(search.answer)
+        return [(file, caption) for (file, _), caption in zip(shown, captions, strict=True)]
+
+    def _images(
+        self, search: Search, found: Explanation, visitor: str
+    ) -> tuple[Image.Image, Image.Image]:
+        gallery = self.session.gallery(search.choice.gallery, visitor=visitor)
+        return (
+            self.session.image(search.image),
+            self.session.source_image(gallery, found.match.id),
+        )

@@ -1,0 +1,158 @@
+"""What the Attribute tab shows: the components of its query and of its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+from gradio.events import Dependency
+
+from app import views
+from app.common import HEADS, Page, encoder_dropdown, example_pictures, thumbnails, unopened
+
+LOCAL_SCALING, RERANKING = "Local scaling", "Re-ranking by patches"
+
+
+@dataclass(frozen=True)
+class Controls:
+    """How images are answered for: one and many alike."""
+
+    encoder: gr.Dropdown
+    renewed: Dependency
+    """The event after which the encoders are those of another gallery."""
+    head: gr.Dropdown
+    scoring: gr.CheckboxGroup
+
+
+@dataclass(frozen=True)
+class Query:
+    """The image that is asked about."""
+
+    image: gr.Image
+    examples: gr.Gallery
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """The answer as files."""
+
+    html: gr.DownloadButton
+    csv: gr.DownloadButton
+    json: gr.DownloadButton
+
+    @property
+    def buttons(self) -> tuple[gr.DownloadButton, ...]:
+        """All of them, in the order of the files."""
+        return (self.html, self.csv, self.json)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer and the chosen source."""
+
+    answer: gr.HTML
+    stop: gr.Button
+    column: gr.Column
+    downloads: Downloads
+    candidates: gr.Gallery
+    reading: gr.Radio
+    pair: gr.HTML
+    record: gr.HTML
+    words: gr.Markdown
+    bars: gr.Plot
+    dimension: gr.Dropdown
+    most: gr.Gallery
+    least: gr.Gallery
+
+
+def lay_query(page: Page) -> Query:
+    """The image and the examples."""
+    image = gr.Image(
+        type="filepath",
+        sources=["upload", "clipboard"],
+        label="Image",
+        show_label=False,
+        placeholder="Drop an image here\nor click to choose one",
+        height=300,
+        buttons=[],
+        alt_text="The image that was given",
+        elem_id="ws-query",
+    )
+    image.preprocess = unopened  # gr.Image opens the file, and its errors are not for people
+    examples = thumbnails(
+        "Or start from one of these",
+        columns=6,
+        elem_id="ws-examples",
+        value=example_pictures(page.session, page.start),
+    )
+    return Query(image, examples)
+
+
+def lay_controls(page: Page) -> Controls:
+    """Encoder, head and scoring."""
+    with gr.Group():
+        encoder, renewed = encoder_dropdown(page)
+        head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
+    with gr.Accordion("Scoring", open=False):
+        scoring = gr.CheckboxGroup(
+            [LOCAL_SCALING, RERANKING],
+            value=[LOCAL_SCALING, RERANKING],
+            label="Scoring",
+            show_label=False,
+            container=False,
+        )
+    return Controls(encoder, renewed, head, scoring)
+
+
+def lay_result(page: Page) -> Result:
+    """The answer, its candidates, and why the chosen one is among them."""
+    size = len(page.session.gallery(page.start))
+    answer = gr.HTML(views.empty_html(size=size), elem_id="ws-answer", min_height=180)
+    stop = gr.Button("Stop", size="sm", elem_id="ws-stop", min_width=0)
+    with gr.Column(visible=False, elem_classes="ws-results") as column:
+        with gr.Row(elem_classes="ws-title"):
+            gr.Markdown("### Candidate sources")
+            downloads = _lay_downloads()
+        candidates = thumbnails("Candidate sources", columns=6, elem_id="ws-candidates")
+        gr.Markdown("### Why this source")
+        reading = gr.Radio(
+            [], label="Heatmap", show_label=False, container=False, elem_id="ws-reading"
+        )
+        pair = gr.HTML(elem_id="ws-pair")
+        with gr.Row(elem_classes="ws-reasons"):
+            with gr.Column(scale=6, min_width=320):
+                gr.Markdown("### Contributions")
+                words = gr.Markdown(elem_classes="ws-note")
+                bars = gr.Plot(show_label=False, container=False, elem_id="ws-bars")
+            with gr.Column(scale=5, min_width=300):
+                gr.Markdown("### About the source")
+                record = gr.HTML(elem_id="ws-record")
+        gr.Markdown("### What a dimension responds to")
+        dimension = gr.Dropdown([], label="Dimension", filterable=False, elem_id="ws-dimension")
+        with gr.Row():
+            most = thumbnails("Excite it most", columns=3, elem_id="ws-most")
+            least = thumbnails("Excite it least", columns=3, elem_id="ws-least")
+    return Result(
+        answer=answer,
+        stop=stop,
+        column=column,
+        downloads=downloads,
+        candidates=candidates,
+        reading=reading,
+        pair=pair,
+        record=record,
+        words=words,
+        bars=bars,
+        dimension=dimension,
+        most=most,
+        least=least,
+    )
+
+
+def _lay_downloads() -> Downloads:
+    with gr.Row(elem_classes="ws-downloads"):
+        return Downloads(
+            html=gr.DownloadButton("Report", size="sm", min_width=0, elem_id="ws-download-html"),
+            csv=gr.DownloadButton("CSV", size="sm", min_width=0, elem_id="ws-download-csv"),
+            json=gr.DownloadButton("JSON", size="sm", min_width=0, elem_id="ws-download-json"),
+        )

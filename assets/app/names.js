@@ -1,0 +1,8 @@
+// Gradio names some buttons by words that are not on them. A person who speaks to the page says what
+// is read there, so such names give way to the visible text.
+new MutationObserver(() => {
+  for (const button of document.querySelectorAll("button[aria-label]")) {
+    const text = button.innerText.trim();
+    if (text && !button.ariaLabel.includes(text)) button.removeAttribute("aria-label");
+  }
+}).observe(document.documentElement, { childList: true, subtree: true });

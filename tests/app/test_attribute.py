@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from gradio.data_classes import FileData, ListFiles
+from PIL import Image
+
+from app import views
+from app.common import open_page
+from app.tabs import attribute_batch
+from app.tabs.attribute_batch import MOST, Clerk
+from app.tabs.attribute_desk import Desk, Given
+from app.tabs.attribute_layout import (
+    LOCAL_SCALING,
+    RERANKING,
+    lay_controls,
+    lay_query,
+    lay_result,
+)
+from core.session import Session
+from tests.app import tiny
+
+BOTH = [LOCAL_SCALING, RERANKING]
+NOBODY = gr.Request(session_hash="somebody0")
+
+
+@pytest.fixture
+def desk(session: Session, gallery_folder: Path) -> Desk:
+    with gr.Blocks():
+        page = open_page(session, gallery=str(gallery_folder), encoder="random")
+        query, controls, result = lay_query(page), lay_controls(page), lay_result(page)
+    return Desk(page, query, controls, result.downloads)
+
+
+@pytest.fixture
+def clerk(desk: Desk) -> Clerk:
+    with gr.Blocks():
+        return Clerk(desk.page, desk.controls, attribute_batch.lay(), attribute_batch.lay_result())
+
+
+def given(
+    desk: Desk | Clerk, encoder: str = "random", head: str = "default", scoring: list[str] = BOTH
+) -> Given:
+    controls = desk.controls
+    return {
+        controls.encoder: encoder,
+        controls.head: head,
+        controls.scoring: scoring,
+        desk.page.gallery: desk.page.start,
+    }
+
+
+def search(desk: Desk, image: Path | None, *args: object):
+    values = {**given(desk, *args), desk.query.image: image and str(image)}
+    return desk.search(values, NOBODY)
+
+
+def run(clerk: Clerk, files: list[Path]):
+    values = {**given(clerk), clerk.batch.files: [str(file) for file in files]}
+    return list(clerk.run(values, NOBODY))
+
+
+def bad(folder: Path) -> Path:
+    (folder / "bad.jpg").write_text("no image")
+    return folder / "bad.jpg"
+
+
+def test_search_finds_the_picture_itself(desk: Desk, picture: Path):
+    found, index, html, candidates, column = search(desk, picture)
+    assert found.answer.matches[0].image.path == picture.name
+    assert (index, column.visible) == (0, True)
+    assert "Candidate source: Blue &lt;b&gt;hills&lt;/b&gt;" in html
+    assert candidates.value[0]["caption"].endswith("\nBlue <b>hills</b>")
+
+
+def test_scoring_reaches_the_choice(desk: Desk, picture: Path):
+    choice = search(desk, picture, "histogram", "identity", [LOCAL_SCALING])[0].choice
+    assert (choice.score.local_scaling, choice.score.rerank) == (True, False)
+    assert (choice.encoder, choice.head) == ("histogram", "identity")
+
+
+def test_no_image_shows_the_empty_state(desk: Desk):
+    found, _, html, _, column = search(desk, None)
+    assert found is None
+    assert str(tiny.COUNT) in html
+    assert not column.visible
+
+
+def test_explanation_and_dimension_of_the_chosen_match(desk: Desk, picture: Path):
+    done = search(desk, picture)[0]
+    found, pair, reading, record, words, bars, dimension = desk.explain(done, 1, None, NOBODY)
+    assert found.match.id == done.answer.matches[1].image.id
+    assert reading.value == views.MATCHING
+    assert pair.count("<img") == 2
+    assert found.match.path in record
+    assert f"{found.cosine:.3f}" in words
+    assert len(bars.data[0].x) == 16
+    most, least = desk.excite(done, dimension.value, NOBODY)
+    assert len(most) == len(least) == 6
+    assert {path for path, _ in most}.isdisjoint(path for path, _ in least)
+    assert desk.look(done, found, views.PARTS, NOBODY) != pair
+
+
+def test_encoder_without_space_has_no_heatmap(desk: Desk, picture: Path):
+    done = search(desk, picture, "histogram")[0]
+    _, pair, reading, *_ = desk.explain(done, 0, views.MATCHING, NOBODY)
+    assert not reading.visible
+    assert "highlighted" not in pair
+
+
+def test_refused_file_is_taken_off_the_page_and_a_good_one_stays(
+    desk: Desk, picture: Path, tmp_path: Path
+):
+    assert desk.refused(str(bad(tmp_path)), desk.page.start, NOBODY)[0] is None
+    assert desk.refused(str(picture), desk.page.start, NOBODY)[0] is not None
+
+
+def test_error_tells_what_to_do(desk: Desk, tmp_path: Path):
+    with pytest.raises(gr.Error, match="accepted are JPEG"):
+        search(desk, bad(tmp_path))
+
+
+def test_phone_photo_is_turned_upright(desk: Desk, picture: Path, tmp_path: Path):
+    turned = Image.open(picture).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by 90 degrees clockwise
+    turned.save(tmp_path / "phone.png", exif=exif)
+    assert search(desk, tmp_path / "phone.png")[0].answer.matches[0].image.path == picture.name
+
+
+def test_examples_are_chosen_by_number(desk: Desk):
+    shown = desk.examples(desk.page.start, NOBODY).value
+    second = Path(desk.example(desk.page.start, 2, NOBODY))
+    assert second.name == Path(shown[1]["image"]["path"]).name
+    for number in (0, -1, len(shown) + 1):
+        assert desk.example(desk.page.start, number, NOBODY) == gr.skip()
+
+
+def test_files_hold_the_answer_and_no_server_path(desk: Desk, picture: Path):
+    done = search(desk, picture)[0]
+    found = desk.explain(done, 0, None, NOBODY)[0]
+    files = {Path(path).suffix: Path(path) for path in desk.export(done, found, NOBODY)}
+    assert {path.stem for path in files.values()} == {f"wellspring-{picture.stem}"}
+    report = json.loads(files[".json"].read_text())
+    assert report["queries"][0]["matches"][0]["path"] == picture.name
+    assert next(csv.DictReader(io.StringIO(files[".csv"].read_text())))["cosine"]
+    html = files[".html"].read_text()
+    assert "<b>hills</b>" not in html
+    assert "Blue &lt;b&gt;hills&lt;/b&gt;" in html
+    for path in files.values():
+        assert str(picture.parent) not in path.read_text()
+
+
+def test_batch_answers_in_order_and_goes_on_after_a_bad_file(
+    clerk: Clerk, gallery_folder: Path, tmp_path: Path
+):
+    images = gallery_folder.parent / "images"
+    pictures = [images / f"{name}.png" for name in tiny.NAMES[:2]]
+    steps = run(clerk, [pictures[0], bad(tmp_path), pictures[1]])
+    assert len(steps) == 3
+    (rows, _), html = steps[-1]
+    assert [row.name for row in rows] == [pictures[0].name, "bad.jpg", pictures[1].name]
+    assert "is not an image of an accepted kind" in rows[1].problem
+    assert "1 of 3 images" in steps[0][1]
+    assert "Blue &lt;b&gt;hills&lt;/b&gt;" in html
+
+
+def test_batch_is_packed_with_adjusted_levels(clerk: Clerk, picture: Path, tmp_path: Path):
+    done, _ = run(clerk, [picture, bad(tmp_path)])[-1]
+    with zipfile.ZipFile(clerk.pack(done).value["path"]) as packed:
+        assert set(packed.namelist()) == {
+            "answers.csv",
+            "report.html",
+            "report.csv",
+            "report.json",
+        }
+        rows = list(csv.DictReader(io.StringIO(packed.read("answers.csv").decode())))
+        queries = json.loads(packed.read("report.json"))["queries"]
+    assert [row["file"] for row in rows] == [picture.name, "bad.jpg"]
+    assert rows[1]["problem"]
+    assert len(queries) == 1
+    assert queries[0]["p_adjusted"] == pytest.approx(queries[0]["p_value"])
+
+
+def test_stopped_batch_packs_what_was_done(clerk: Clerk, picture: Path):
+    values = {**given(clerk), clerk.batch.files: [str(picture)] * 5}
+    work = clerk.run(values, NOBODY)
+    done, _ = next(work)
+    work.close()
+    assert clerk.pack(done).visible
+    assert not clerk.pack(None).visible
+
+
+@pytest.mark.parametrize(("count", "message"), [(0, "add some images"), (MOST + 1, "too many")])
+def test_batch_refuses_nothing_and_too_much(clerk: Clerk, picture: Path, count: int, message: str):
+    with pytest.raises(gr.Error, match=message):
+        run(clerk, [picture] * count)
+
+
+def test_batch_takes_uploads_only(clerk: Clerk, picture: Path):
+    with pytest.raises(gr.Error, match="was not uploaded"):
+        clerk.batch.files.preprocess(ListFiles([FileData(path=str(picture))]))

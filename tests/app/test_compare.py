@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import html
+import json
+import shutil
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from app import views_compare
+from app.common import open_page
+from app.stops import Stops
+from app.tabs import compare
+from app.tabs.compare import Desk, Given, side_names
+from core.compare import compare_answers, compare_examples
+from core.session import Choice, Session
+from tests.app import tiny
+
+NOBODY = gr.Request(session_hash="somebody0")
+
+
+@pytest.fixture(scope="module")
+def with_examples(gallery_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small gallery with two examples: one of known source, one of none."""
+    folder = tmp_path_factory.mktemp("examples") / "gallery"
+    shutil.copytree(gallery_folder, folder)
+    queries = folder / "queries"
+    queries.mkdir()
+    tiny.draw(queries / "known.png", 3)
+    tiny.draw(queries / "unrelated.png", 999)
+    rows = [
+        {"file": "known.png", "sources": [f"{tiny.NAMES[3]}.png"], "kind": "copy"},
+        {"file": "unrelated.png", "sources": [], "kind": "none"},
+    ]
+    (queries / "queries.json").write_text(json.dumps({"queries": rows}))
+    return folder
+
+
+def desk_of(session: Session, folder: Path) -> Desk:
+    with gr.Blocks():
+        page = open_page(session, gallery=str(folder), encoder="random")
+        image, starts = compare._lay_query(page)
+        choices = compare._lay_choices(page)
+        which, found = compare._lay_matches()
+        examples, differing, *_ = compare._lay_examples()
+        sides = [compare.Side(*c, *f) for c, f in zip(choices, found, strict=True)]
+        column, agreement = gr.Column(), gr.HTML()
+    table = compare.Table(image, starts, agreement, column, which, examples, differing)
+    return Desk(page, table, (sides[0], sides[1]), Stops())
+
+
+def given(desk: Desk, image: Path | None, *, right: str = "histogram") -> Given:
+    left_side, right_side = desk.sides
+    return {
+        desk.table.image: image and str(image),
+        desk.table.which: views_compare.ALL,
+        left_side.encoder: "random",
+        left_side.head: "default",
+        right_side.encoder: right,
+        right_side.head: "default",
+        desk.page.gallery: desk.page.start,
+    }
+
+
+@pytest.fixture(scope="module")
+def desk(session: Session, with_examples: Path) -> Desk:
+    return desk_of(session, with_examples)
+
+
+def test_both_sides_find_the_picture_and_say_so(desk: Desk, picture: Path):
+    found, agreement, left, _, matches, others, column = desk.search(given(desk, picture), NOBODY)
+    assert "Both rank the same image first" in agreement
+    assert html.escape(found.answers[0].sentence) in left
+    assert matches[0][1].startswith("1 · cos 1.00\n")
+    assert "\nboth · right 1\n" in matches[0][1]
+    assert "\nboth · left 1\n" in others[0][1]
+    assert column.visible
+
+
+def test_choice_of_matches_leaves_the_common_or_the_others(desk: Desk, picture: Path):
+    found = desk.search(given(desk, picture), NOBODY)[0]
+    answer, comparison = found.answers[0], found.found
+    both = views_compare.shown_rows(answer, comparison, views_compare.BOTH)
+    one = views_compare.shown_rows(answer, comparison, views_compare.ONE)
+    assert sorted([*both, *one]) == list(range(len(answer.matches)))
+    assert len(both) == len(comparison.common)
+    assert len(desk.show(found, views_compare.BOTH, NOBODY)[0] or []) == len(both)
+
+
+def test_an_image_that_only_one_side_has_is_marked(session: Session, desk: Desk, picture: Path):
+    choices = [Choice(name, gallery=desk.page.start) for name in ("random", "histogram")]
+    one, two = (session.attribute(picture, choice, top=4) for choice in choices)
+    captions = views_compare.marked_captions(one, two, there="right")
+    common = {*compare_answers(one, two).common}
+    for match, caption in zip(one.matches, captions, strict=True):
+        assert ("\nboth · right " in caption) == (match.image.id in common)
+        assert ("\nonly here\n" in caption) == (match.image.id not in common)
+
+
+def test_no_image_shows_the_empty_state(desk: Desk):
+    found, agreement, *_, column = desk.search(given(desk, None), NOBODY)
+    assert (found, column.visible) == (None, False)
+    assert "ws-empty" in agreement
+
+
+def test_bad_image_is_refused_in_words_and_goes(desk: Desk, tmp_path: Path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no image")
+    with pytest.raises(gr.Error, match="not an image of an accepted kind"):
+        desk.search(given(desk, bad), NOBODY)
+    assert desk.refused(str(bad))[0] is None
+
+
+def test_examples_are_counted_where_the_truth_is_known(desk: Desk):
+    table, wrong = desk.over_examples(given(desk, None), NOBODY)
+    assert "Over 2 examples" in table
+    assert "1 of 1" in table
+    assert "Unrelated images answered with none" in table
+    assert not wrong.visible
+
+
+def test_gallery_without_examples_says_how_to_add_some(session: Session, gallery_folder: Path):
+    desk = desk_of(session, gallery_folder)
+    words, _ = desk.over_examples(given(desk, None), NOBODY)
+    assert "queries.json" in words
+
+
+def test_sides_are_told_apart_by_their_heads_where_these_differ():
+    one, two = Choice("moco"), Choice("moco", "infomax")
+    names = side_names((one, two))
+    assert names[0] != names[1]
+    assert "independent components" in names[1]
+    assert "(" not in side_names((one, one))[0]
+
+
+def test_a_clear_winner_is_named(session: Session, desk: Desk):
+    examples = session.examples(Choice("random", gallery=desk.page.start)).examples[:1]
+    answers = session.example_answers(Choice("random", gallery=desk.page.start))
+    found = compare_examples(examples * 3, answers[:1] * 3, answers[1:] * 3)
+    assert views_compare.examples_headline(found, ("A", "B")).startswith("A ranks a true source")
+    same = compare_examples(examples, answers[:1], answers[:1])
+    assert "Neither is better" in views_compare.examples_headline(same, ("A", "B"))
+
+
+def test_endpoint_compares_and_names_no_server_path(url: str, picture: Path):
+    client = Client(url, verbose=False)
+    inputs = (handle_file(str(picture)), "random", "default", "histogram", "default")
+    found = client.predict(*inputs, api_name="/compare")
+    assert found["overlaps"]["1"] == 1
+    assert found["first"]["matches"][0]["file"] == picture.name
+    assert sorted(found["common"] + found["only_first"]) == sorted(
+        match["id"] for match in found["first"]["matches"]
+    )
+    text = json.dumps(found)
+    assert str(picture.parent.parent) not in text
+    assert '"path"' not in text
+    with pytest.raises(AppError, match="not an image"):
+        bad = picture.parent.parent / "bad.png"
+        bad.write_text("no image")
+        client.predict(handle_file(str(bad)), *inputs[1:], api_name="/compare")

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app import lender
+from app.hosting import LentEncoder, LentSession, is_hosted, open_session
+from core.config import ServerConfig
+from core.session import Choice, Session
+from core.values import GalleryError
+
+
+class Counter:
+    """A lender that hands arguments and results over pickled, as another process would."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def lent(*args: Any) -> Any:
+            self.calls.append(function.__name__)
+            return pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps(args)))))
+
+        return lent
+
+
+@pytest.fixture(scope="module")
+def lend() -> Counter:
+    return Counter()
+
+
+@pytest.fixture(scope="module")
+def lent(lend: Counter) -> LentSession:
+    return LentSession(server=ServerConfig(hosted=True), lend=lend, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("environment", "hosted"),
+    [({}, False), ({"SPACE_ID": "me/it"}, True), ({"WELLSPRING_HOSTED": "1"}, True)],
+)
+def test_hosted_by_the_environment(environment: dict[str, str], hosted: bool):
+    assert is_hosted(environment) == hosted
+
+
+def test_space_opens_no_folder(monkeypatch: pytest.MonkeyPatch, gallery_folder: Path):
+    monkeypatch.setenv("SPACE_ID", "me/wellspring")
+    session = open_session()
+    assert session.server.hosted
+    with pytest.raises(GalleryError, match="not here"):
+        session.gallery(str(gallery_folder), visitor="somebody0")
+
+
+@pytest.mark.parametrize(("zero", "lends"), [("true", True), ("", False)])
+def test_lender_is_the_space_librarys(monkeypatch: pytest.MonkeyPatch, zero: str, lends: bool):
+    asked: list[int] = []
+    module = ModuleType("spaces")
+    module.GPU = lambda duration: asked.append(duration) or (lambda function: function)
+    monkeypatch.setitem(sys.modules, "spaces", module)
+    monkeypatch.setattr(lender, "find_spec", lambda name: name == "spaces")
+    monkeypatch.setenv("SPACES_ZERO_GPU", zero)
+    assert (lender.find_lender() is not None) == lends
+    assert asked == ([10] if lends else [])
+
+
+def test_space_library_is_imported_before_torch():
+    """Torch must not have seen a GPU before the library takes its place."""
+    text = (Path(lender.__file__).parent / "hosting.py").read_text()
+    assert "import torch" not in text
+    assert text.index("from app.lender") < text.index("from core.")
+    app = (Path(lender.__file__).parents[1] / "app.py").read_text()
+    assert app.index("from app.hosting") < app.index("from app.ui")
+
+
+def test_only_encoding_is_lent_and_answers_stay_the_same(lent: LentSession, lend: Counter):
+    image = Session().source_image(lent.gallery(), lent.gallery().records[0].id)
+    lend.calls.clear()
+    answer = lent.attribute(image, Choice("moco"))
+    assert lend.calls == ["_encode"]
+    assert answer == Session().attribute(image, Choice("moco"))
+
+
+def test_networks_are_loaded_at_start_and_come_back_as_arrays(lent: LentSession):
+    encoder = lent.encoder("dino")
+    assert isinstance(encoder, LentEncoder)
+    image = Image.new("RGB", (64, 64), "teal")
+    found, plain = encoder.encode([image]), Session().encoder("dino").encode([image])
+    np.testing.assert_array_equal(found.features, plain.features)
+    weights = np.ones(encoder.dim, np.float32)
+    assert encoder.region_parts(image, weights).sum() == pytest.approx(
+        float(found.features[0] @ weights), rel=1e-4
+    )
+
+
+def test_baselines_are_not_lent(lent: LentSession):
+    assert not isinstance(lent.encoder("histogram"), LentEncoder)

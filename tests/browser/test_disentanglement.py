@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from core.session import Session
+from core.values import GalleryError, Progress
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+Visit = Callable[..., Page]
+expect.set_options(timeout=60_000)  # milliseconds; a busy machine is slow, not broken
+
+
+def opened(page: Page) -> Page:
+    page.get_by_role("tab", name="Disentanglement").click()
+    expect(page.locator("#ws-overview .ws-empty")).to_be_visible()
+    return page
+
+
+def measure(page: Page) -> None:
+    page.locator("#ws-measure").click()
+    expect(page.locator("#ws-overview h2")).to_contain_text("The head makes the dimensions")
+    expect(page.locator("#ws-factor-most img")).to_have_count(6)
+    expect(page.locator("#ws-spread svg.main-svg").first).to_be_visible()
+
+
+def slow(*_: object, progress: Progress, **__: object) -> None:
+    """Work that goes on until it is stopped."""
+    for step in range(200):
+        progress(step, 200, "Working")
+        time.sleep(0.5)
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise GalleryError("features of random are damaged; build the gallery again")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_embedding_is_measured_and_its_dimensions_are_looked_at(visit: Visit, theme: str):
+    page = opened(visit(theme=theme))
+    measure(page)
+    expect(page.locator("#ws-real-before .heatmaplayer image")).to_have_count(1)
+    expect(page.locator("#ws-real-after .heatmaplayer image")).to_have_count(1)
+    expect(page.locator("#ws-synthetic-before")).to_be_hidden()
+    expect(page.locator("#ws-importance-after")).to_be_hidden()
+    expect(page.locator("#ws-measures tbody tr")).to_have_count(5)
+    most = page.locator("#ws-factor-most img")
+    before = [image.get_attribute("src") for image in most.all()]
+    chosen = page.get_by_label("Dimension after the head")
+    chosen.fill("Dimension 7")
+    page.get_by_role("option", name="Dimension 7", exact=True).click()
+    expect(page.locator("#ws-spread .xtitle")).to_have_text("dim 7")
+    page.wait_for_function(
+        "old => [...document.querySelectorAll('#ws-factor-most img')].some("
+        "(image, i) => image.getAttribute('src') !== old[i])",
+        arg=before,
+    )
+
+
+def test_results_survive_a_change_of_tab(visit: Visit):
+    page = opened(visit())
+    measure(page)
+    page.get_by_role("tab", name="Attribute").click()
+    page.get_by_role("tab", name="Disentanglement").click()
+    expect(page.locator("#ws-overview h2")).to_contain_text("The head makes the dimensions")
+    expect(page.locator("#ws-measures tbody tr")).to_have_count(5)
+
+
+def test_damaged_gallery_is_told_in_words(visit: Visit, monkeypatch: pytest.MonkeyPatch):
+    page = opened(visit())
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "disentanglement", refuse)
+        page.locator("#ws-measure").click()
+        expect(page.get_by_test_id("toast-body")).to_contain_text("build the gallery again")
+        expect(page.locator("#ws-overview .ws-empty")).to_be_visible()
+    measure(page)
+
+
+def test_lost_server_is_told(browser: Browser, url: str):
+    page = browser.new_page()
+    page.goto(url)
+    opened(page)
+    page.route("**/queue/join**", lambda route: route.abort())
+    page.locator("#ws-measure").click()
+    expect(page.get_by_test_id("toast-body").first).to_be_visible()
+    page.close()
+
+
+def test_measuring_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch):
+    page = opened(visit())
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "disentanglement", slow)
+        page.locator("#ws-measure").click()
+        stop = page.locator("#ws-stop-measure")
+        expect(stop).to_be_visible()
+        stop.press("Enter")
+        expect(page.get_by_test_id("toast-body")).to_contain_text("Stopped")
+        expect(stop).to_be_hidden()
+    measure(page)
+
+
+def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
+    page = opened(visit())
+    page.set_viewport_size({"width": 390, "height": 900})
+    measure(page)
+    for width in (390, 768):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.ui import build, launch_options
+from core.build import Change
+from core.session import Session
+from core.values import Progress
+from tests.app import small, tiny
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+Visit = Callable[..., Page]
+_WAIT = 60_000  # milliseconds; a busy machine is slow, not broken
+expect.set_options(timeout=_WAIT)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    found = Session()
+    found.library.home = tmp_path_factory.mktemp("home")
+    return found
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small.make(tmp_path_factory.mktemp("gallery"))
+
+
+@pytest.fixture(scope="module")
+def url(browser: Browser, session: Session, gallery: Path) -> Iterator[str]:
+    blocks = build(session, gallery=str(gallery), encoder="random")
+    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    yield address
+    blocks.close()
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    with zipfile.ZipFile(tmp_path / f"{tmp_path.name}.zip", "w") as packed:
+        for seed in range(3):
+            packed.write(tiny.draw(tmp_path / f"{seed}.png", seed), f"{seed}.png")
+        packed.write(tmp_path / "2.png", "again.png")
+    return tmp_path / f"{tmp_path.name}.zip"
+
+
+def open_tab(page: Page) -> None:
+    page.get_by_role("tab", name="Gallery").click()
+    expect(page.locator("#ws-gallery-facts")).to_contain_text("Storage")
+
+
+def give(page: Page, file: Path) -> None:
+    """Choose the zip and the quickest encoder, and build."""
+    page.set_input_files("#ws-gallery-zip input[type=file]", file)
+    expect(page.locator("#ws-gallery-zip")).to_contain_text(file.stem[:8])
+    coders = page.locator("#ws-gallery-coders")
+    for box in coders.locator("input:checked").all():
+        box.uncheck()
+    coders.get_by_label("Baseline: histogram").check()
+    page.locator("#ws-gallery-build").click()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_zip_becomes_the_gallery_of_every_tab(visit: Visit, archive: Path, theme: str):
+    page = visit(theme=theme)
+    open_tab(page)
+    give(page, archive)
+    expect(page.locator("#ws-gallery-status")).to_contain_text("holds 4 images")
+    expect(page.locator("#ws-gallery-facts")).to_contain_text("Baseline: histogram")
+    page.get_by_role("button", name="Near-duplicates", exact=True).click()
+    page.locator("#ws-gallery-find").click()
+    expect(page.locator("#ws-gallery-twins-words")).to_contain_text("One group")
+    expect(page.locator("#ws-gallery-twins button img")).to_have_count(2)
+    page.get_by_role("tab", name="Map").click()
+    page.wait_for_selector(".ws-map.drawn")
+    expect(page.locator(".ws-map-key")).to_contain_text("Gallery images4")
+
+
+def test_an_image_is_chosen_and_removed(visit: Visit, archive: Path):
+    page = visit()
+    open_tab(page)
+    give(page, archive)
+    expect(page.locator("#ws-gallery-facts")).to_contain_text("Baseline: histogram")
+    page.get_by_role("button", name="Images", exact=True).click()
+    shelf = page.locator("#ws-gallery-shelf button")
+    expect(shelf).to_have_count(4)
+    shelf.first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#ws-gallery-chosen")).to_contain_text("0.png")
+    page.locator("#ws-gallery-remove").click()
+    expect(page.locator("#ws-gallery-status")).to_contain_text("1 removed")
+    expect(shelf).to_have_count(3)
+
+
+def test_a_bad_zip_is_refused_in_words(visit: Visit, tmp_path: Path):
+    (tmp_path / "bad.zip").write_text("no zip")
+    page = visit()
+    open_tab(page)
+    give(page, tmp_path / "bad.zip")
+    message = page.get_by_test_id("toast-body")
+    expect(message).to_contain_text("is damaged, cut short or not a zip of images")
+    expect(page.locator("#ws-gallery-facts")).to_contain_text("Storage")
+
+
+def test_a_stopped_build_says_how_to_go_on(
+    visit: Visit, archive: Path, monkeypatch: pytest.MonkeyPatch
+):
+    begun = threading.Event()
+
+    def slow(*_: object, progress: Progress, **__: object) -> Change:
+        begun.set()
+        for _step in range(3_000):  # half a minute at most
+            progress(1, 3_000, "reading and encoding images")
+            threading.Event().wait(0.01)
+        return Change(0, 0, 0)
+
+    page = visit()
+    open_tab(page)
+    with monkeypatch.context() as patched:
+        patched.setattr("core.library.update", slow)
+        give(page, archive)
+        assert begun.wait(60)
+        page.locator("#ws-gallery-stop").click()
+        status = page.locator("#ws-gallery-status")
+        expect(status).to_contain_text("build again with the same source")
+    page.locator("#ws-gallery-build").click()
+    expect(status).to_contain_text("4 added")
+
+
+def test_a_lost_server_is_told(browser: Browser, url: str):
+    page = browser.new_page()
+    page.set_default_timeout(_WAIT)
+    page.goto(url)
+    open_tab(page)
+    page.route("**/gradio_api/**", lambda route: route.abort("connectionrefused"))
+    page.get_by_role("button", name="Health").click()
+    page.locator("#ws-gallery-verify").click()
+    expect(page.get_by_test_id("toast-body").first).to_be_visible()
+    page.close()
+
+
+def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
+    page = visit(width=390)
+    open_tab(page)
+    for name in ("Images", "Head", "Health"):
+        page.get_by_role("button", name=name, exact=True).click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

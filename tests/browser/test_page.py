@@ -1,0 +1,65 @@
+"""What holds for the page as a whole: accessibility of every tab, links that reopen it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+Visit = Callable[..., Page]
+AXE = Path(sys.prefix) / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+TABS = ("Attribute", "Compare", "Disentanglement", "Map", "Gallery")
+CHECK = """async () => (await axe.run()).violations
+  .filter(v => ['serious', 'critical'].includes(v.impact))
+  .map(v => v.id + ': ' + v.nodes.map(n => n.target.join(' ') + ' ' + n.failureSummary)
+    .slice(0, 4).join(' | '))"""
+STILL = """() => ![...document.querySelectorAll('.toast-body, .wrap.translucent')]
+  .some(e => e.offsetParent)"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_violation_on_any_tab(visit: Visit, theme: str):
+    if not AXE.is_file() and not os.environ.get("CI"):
+        pytest.skip("no axe-core: `make test` fetches it")
+    page = visit(theme=theme)
+    page.locator("#ws-examples button").first.click()
+    page.wait_for_selector("#ws-most img")
+    page.wait_for_selector("#ws-bars svg.main-svg")
+    page.add_script_tag(path=AXE)
+    found: dict[str, list[str]] = {}
+    for tab in TABS:
+        page.get_by_role("tab", name=tab, exact=True).click()
+        page.wait_for_function(STILL)
+        found[tab] = page.evaluate(CHECK)
+    assert not any(found.values()), found
+
+
+def test_link_reopens_encoder_and_example(visit: Visit):
+    page = visit(query="encoder=histogram&example=2")
+    expect(page.locator(".ws-answer h2")).to_contain_text("andidate source")
+    expect(page.get_by_label("Encoder").first).to_have_value("Baseline: histogram")
+    assert "example=2" in page.url
+
+
+def test_address_follows_choices_and_never_the_upload(visit: Visit, tmp_path: Path):
+    page = visit()
+    page.locator("#ws-examples button").nth(2).click()
+    page.wait_for_function("() => location.search.includes('example=3')")
+    page.get_by_role("tab", name="Map", exact=True).click()
+    page.wait_for_function("() => location.search.includes('tab=map')")
+    page.get_by_role("tab", name="Attribute", exact=True).click()
+    page.wait_for_function("() => !location.search.includes('tab=')")
+    expect(page.locator(".ws-answer h2")).to_be_visible()  # the answer is still there
+    source = page.locator("#ws-examples img").first.get_attribute("src")
+    assert source
+    file = tmp_path / "mine.png"
+    file.write_bytes(page.request.get(source).body())
+    page.set_input_files("#ws-query input[type=file]", file)
+    page.wait_for_function("() => !location.search.includes('example=')")
+    assert "mine" not in page.url

@@ -1,0 +1,82 @@
+"""Pictures of every tab for the documents: ``python -m tests.screenshots``."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from app.ui import build, launch_options
+from core.session import Session
+
+READY = {
+    "attribute": (None, "#ws-most img"),
+    "compare": ("#ws-compare-starts button >> nth=0", "#ws-left img"),
+    "disentanglement": ("#ws-measure", "#ws-factor-most img"),
+    "map": ("#ws-map-draw", "#ws-map canvas"),
+    "gallery": (None, "#ws-tabs"),
+}
+"""By tab: what is clicked once, and what is there when it is done."""
+
+OUT = Path(__file__).parents[1] / "docs" / "screenshots"
+WIDTHS = {1440: 900, 390: 844}
+_WAIT = 300_000  # milliseconds; some tabs compute when they open
+_SCALE = {1440: 0.75, 390: 1.0}
+
+
+def shoot(browser: Browser, url: str, *, theme: str, width: int) -> None:
+    """Every tab in one theme and width, after one example was asked about."""
+    page = browser.new_page(viewport={"width": width, "height": WIDTHS[width]})
+    page.set_default_timeout(_WAIT)
+    page.goto(f"{url}?__theme={theme}&example=1")
+    page.wait_for_selector("#ws-most img")
+    for tab in READY:
+        _open(page, tab)
+        shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        size = (int(shot.width * _SCALE[width]), int(shot.height * _SCALE[width]))
+        shot.resize(size).save(OUT / f"{tab}-{theme}-{width}.webp", quality=82, method=6)
+    page.close()
+
+
+def _open(page: Page, tab: str) -> None:
+    """Go to a tab, let it compute what it shows, and wait until it stands still."""
+    name = tab.capitalize()
+    item = page.get_by_role("tab", name=name, exact=True)
+    if not item.is_visible():  # narrow pages keep the last tabs in a menu
+        page.locator("#ws-tabs .overflow-menu button").first.click()
+        item = page.locator("#ws-tabs .overflow-dropdown button", has_text=name)
+    item.click()
+    click, ready = READY[tab]
+    if click is not None:
+        page.locator(click).click()
+    page.locator(ready).first.wait_for(state="attached")
+    page.wait_for_load_state("networkidle")
+    page.evaluate("() => scrollTo(0, 0)")
+    page.wait_for_timeout(1_500)  # pictures fade in
+
+
+def main() -> int:
+    """Take all pictures."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.stderr.write("no Chromium: install Debian's package `chromium`\n")
+        return 1
+    OUT.mkdir(parents=True, exist_ok=True)
+    blocks = build(Session())
+    _, url, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for width in WIDTHS:
+            for theme in ("light", "dark"):
+                shoot(browser, url, theme=theme, width=width)
+        browser.close()
+    blocks.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
