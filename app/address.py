@@ -31,7 +31,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     def restore(request: gr.Request) -> list[Any]:
         return restored(page, request, names=tuple(items))
 
-    outputs = [page.gallery, tabs, *page.linked, page.example]
+    outputs = [page.gallery, tabs, *page.linked, page.wanted]
     blocks.load(restore, None, outputs, **_QUIET)
     for name, tab in items.items():
         tab.select(None, js=f"() => window.wellspring.write('tab', '{name}')", **_QUIET)

@@ -49,7 +49,9 @@ class Page:
     encoder: str
     """The encoder chosen at first."""
     example: gr.Number
-    """Place of the example that is the query, counted from 1; 0 for none."""
+    """Place of the example that is the query, counted from 1; 0 for none. The address follows."""
+    wanted: gr.Number
+    """Place of the example that the address named when the page was opened; 0 for none."""
     linked: list[gr.Dropdown] = field(default_factory=list[gr.Dropdown])
     """Choices of an encoder that the page's address sets and follows."""
 
@@ -75,6 +77,7 @@ def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
         encoders=encoders,
         encoder=first_encoder(encoders, encoder),
         example=gr.Number(0, precision=0, visible=False),
+        wanted=gr.Number(0, precision=0, visible=False),
     )
 
 

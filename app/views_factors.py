@@ -87,7 +87,13 @@ def importance_map(stage: Stage) -> go.Figure | None:
     )
     height = 64 + _ROW * len(report.factors)
     layout = _layout(height=height, margin={"l": 84, "r": 8, "t": 8, "b": 44})
-    layout.xaxis = {"type": "category", "nticks": 16, "showgrid": False, "title": {"text": "dim"}}
+    layout.xaxis = {
+        "type": "category",
+        "nticks": 9,
+        "tickangle": 0,
+        "showgrid": False,
+        "title": {"text": "dim"},
+    }
     layout.yaxis = {"type": "category", "autorange": "reversed", "showgrid": False}
     return go.Figure(heat, layout)
 

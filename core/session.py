@@ -251,9 +251,7 @@ class Session:
         x, y = place(layout, query.embedding[None])[0].tolist()
         return Placed(x, y, workspace.attribute(query, top=top).matches)
 
-    def layout(
-        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
-    ) -> Map:
+    def layout(self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress) -> Map:
         """The gallery's map; fitted once."""
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
         key = ("layout", choice, workspace.gallery)

@@ -1,4 +1,8 @@
-"""Makes the embedded gallery small to ship: features in 8 bits, one generation, nothing derived."""
+"""Makes the embedded gallery small to ship: features in 8 bits, one generation, nulls only.
+
+What else follows from the features is computed again in two seconds; the nulls take longer and are
+small.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,14 @@ from pathlib import Path
 import typer
 
 from core.build import narrow
-from core.session import EMBEDDED
+from core.encoder import load_encoder
+from core.gallery import Gallery
+from core.session import EMBEDDED, choose_head
 from core.store import Store
+from core.workspace import Workspace
+
+ENCODERS = ("moco", "dino")
+"""Encoders whose nulls are shipped."""
 
 
 def pack(folder: Path) -> dict[str, int]:
@@ -26,6 +36,13 @@ def pack(folder: Path) -> dict[str, int]:
     for old in current.parent.iterdir():
         if old != current:
             shutil.rmtree(old)
+    gallery = Gallery.open(folder)
+    for name in sorted({*ENCODERS} & {*gallery.encoder_names}):
+        encoder = load_encoder(name)
+        Workspace(gallery, encoder, choose_head(gallery, encoder, "default"))
+    for derived in current.glob("*/heads/*/*"):
+        if not derived.name.startswith("null-"):
+            shutil.rmtree(derived)
     return {part.name: _size(part) for part in sorted(folder.iterdir())}
 
 

@@ -1,9 +1,15 @@
-"""One thread for the small networks of all tests, whatever else the processors do."""
+"""One thread for the small networks of all tests, and uploads that no other process removes."""
 
 from __future__ import annotations
 
+import os
+import tempfile
+
 import pytest
 import torch
+
+# Gradio names uploads by their content, and every server removes its own at its end.
+os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="wellspring-tests-")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -22,6 +22,8 @@ READY = {
 }
 """By tab: what is clicked once, and what is there when it is done."""
 
+STILL = """() => ![...document.querySelectorAll('.wrap.translucent')].some(e => e.offsetParent)"""
+
 OUT = Path(__file__).parents[1] / "docs" / "screenshots"
 WIDTHS = {1440: 900, 390: 844}
 _WAIT = 300_000  # milliseconds; some tabs compute when they open
@@ -54,7 +56,7 @@ def _open(page: Page, tab: str) -> None:
     if click is not None:
         page.locator(click).click()
     page.locator(ready).first.wait_for(state="attached")
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function(STILL)
     page.evaluate("() => scrollTo(0, 0)")
     page.wait_for_timeout(1_500)  # pictures fade in
 

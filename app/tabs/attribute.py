@@ -42,11 +42,6 @@ def chosen(event: gr.SelectData) -> int:
     return int(event.index)
 
 
-def numbered(event: gr.SelectData) -> tuple[int, gr.Gallery]:
-    """Number of the example that was selected; it can be selected again."""
-    return int(event.index) + 1, gr.Gallery(selected_index=None)
-
-
 def _connect(page: Page, query: Query, controls: Controls, result: Result) -> None:
     desk = Desk(page, query, controls, result.downloads)
     search, index, found = gr.State(None), gr.State(0), gr.State(None)
@@ -62,8 +57,9 @@ def _connect(page: Page, query: Query, controls: Controls, result: Result) -> No
     }
     picture.upload(lambda: 0, None, page.example, **_QUIET)
     picture.clear(lambda: 0, None, page.example, **_QUIET)
-    query.examples.select(numbered, None, [page.example, query.examples], **_QUIET)
-    example = page.example.change(desk.example, [page.gallery, page.example], picture, **_QUIET)
+    started = [page.example, picture]
+    taken = query.examples.select(desk.taken, page.gallery, [*started, query.examples], **_QUIET)
+    linked = page.wanted.change(desk.example, [page.gallery, page.wanted], started, **_QUIET)
     controls.renewed.success(desk.examples, page.gallery, query.examples, **_QUIET)
     triggers = [
         picture.upload,
@@ -74,7 +70,8 @@ def _connect(page: Page, query: Query, controls: Controls, result: Result) -> No
     ]
     searches: list[Any] = [
         gr.on(triggers, trigger_mode="always_last", **ask),
-        example.success(**ask),
+        taken.success(**ask),
+        linked.success(**ask),
         controls.renewed.success(**ask),
     ]
     result.stop.click(None, cancels=searches, **_QUIET)

@@ -178,11 +178,17 @@ class Desk:
             for button, (name, content) in zip(buttons, files.items(), strict=True)
         ]
 
-    def example(self, name: str, number: int, request: gr.Request) -> Any:
-        """The example of a number, as the query."""
+    def taken(self, name: str, request: gr.Request, event: gr.SelectData) -> tuple[Any, Any, Any]:
+        """The example that was selected, as the query; it can be selected again."""
+        return *self.example(name, int(event.index) + 1, request), gr.Gallery(selected_index=None)
+
+    def example(self, name: str, number: int, request: gr.Request) -> tuple[Any, Any]:
+        """The example of a number, as the query; nothing changes where there is none."""
         with spoken():
             shown = example_pictures(self.session, name, visitor=visitor_of(request))
-        return shown[number - 1][0] if 0 < number <= len(shown) else gr.skip()
+        if not 0 < number <= len(shown):
+            return gr.skip(), gr.skip()
+        return number, shown[number - 1][0]
 
     def examples(self, name: str, request: gr.Request) -> Any:
         """The examples of another gallery."""

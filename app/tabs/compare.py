@@ -268,7 +268,7 @@ def _lay_choices(page: Page) -> list[tuple[gr.Dropdown, Dependency, gr.Dropdown]
 
 
 def _lay_matches() -> tuple[gr.Radio, list[tuple[gr.HTML, gr.Gallery]]]:
-    with gr.Row(elem_classes="ws-title"):
+    with gr.Row(elem_classes=["ws-title", "ws-which-title"]):
         gr.Markdown("### Candidate sources")
         which = gr.Radio(
             [views_compare.ALL, views_compare.BOTH, views_compare.ONE],

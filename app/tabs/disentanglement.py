@@ -267,7 +267,7 @@ def _lay_dimension() -> Dimension:
     gr.Markdown("### What one dimension does", elem_classes="ws-chapter")
     chosen = gr.Dropdown([], label="Dimension after the head", elem_id="ws-factor-dimension")
     words = gr.Markdown(elem_classes="ws-note", elem_id="ws-factor-words")
-    with gr.Row():
+    with gr.Row(elem_classes="ws-plots"):
         with gr.Column(min_width=280):
             spread = _plot("ws-spread", "how its values are spread")
         with gr.Column(min_width=280):

@@ -1,7 +1,9 @@
 // Keeps the page's address up to date, without a new entry in the browser's history.
 window.wellspring = {
   usual: { tab: "attribute", gallery: "embedded", example: "0" },
+  acted: false, // opening the page fires events too; an address is rewritten by acts alone
   write(key, value) {
+    if (!this.acted) return;
     const address = new URL(window.location);
     const text = String(value ?? "");
     if (!text || text === this.usual[key]) address.searchParams.delete(key);
@@ -9,3 +11,6 @@ window.wellspring = {
     window.history.replaceState(window.history.state, "", address);
   },
 };
+for (const act of ["pointerdown", "keydown", "drop", "paste"]) {
+  window.addEventListener(act, () => { window.wellspring.acted = true; }, { capture: true, once: true });
+}

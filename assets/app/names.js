@@ -3,6 +3,6 @@
 new MutationObserver(() => {
   for (const button of document.querySelectorAll("button[aria-label]")) {
     const text = button.innerText.trim();
-    if (text && !button.ariaLabel.includes(text)) button.removeAttribute("aria-label");
+    if (/\p{L}/u.test(text) && !button.ariaLabel.includes(text)) button.removeAttribute("aria-label");
   }
 }).observe(document.documentElement, { childList: true, subtree: true });

@@ -136,10 +136,11 @@ def test_phone_photo_is_turned_upright(desk: Desk, picture: Path, tmp_path: Path
 
 def test_examples_are_chosen_by_number(desk: Desk):
     shown = desk.examples(desk.page.start, NOBODY).value
-    second = Path(desk.example(desk.page.start, 2, NOBODY))
-    assert second.name == Path(shown[1]["image"]["path"]).name
+    number, second = desk.example(desk.page.start, 2, NOBODY)
+    assert number == 2
+    assert Path(second).name == Path(shown[1]["image"]["path"]).name
     for number in (0, -1, len(shown) + 1):
-        assert desk.example(desk.page.start, number, NOBODY) == gr.skip()
+        assert desk.example(desk.page.start, number, NOBODY) == (gr.skip(), gr.skip())
 
 
 def test_files_hold_the_answer_and_no_server_path(desk: Desk, picture: Path):

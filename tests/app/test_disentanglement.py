@@ -145,7 +145,7 @@ def test_figures_fit_light_and_dark(found: Disentanglement):
             figure = views_factors.correlation_map(stage, which)
             assert figure is not None
             assert figure.to_dict()["layout"]["paper_bgcolor"] == "rgba(0,0,0,0)"
-            assert figure.data[0].zmin == -1
+            assert figure.to_dict()["data"][0]["zmin"] == -1
         assert views_factors.importance_map(stage) is not None
 
 

@@ -34,7 +34,9 @@ class Api:
 def test_all_that_the_app_needs_goes_up_and_nothing_else():
     sizes = publish.listing(ROOT)
     assert {"app/ui.py", "core/session.py", "assets/app/wellspring.css"} <= set(sizes)
-    assert any("/thumbnails/" in path for path in sizes)
+    assert {"assets/gallery/images/world-0000.webp", "assets/gallery/queries/queries.json"} <= set(
+        sizes
+    )
     for part in ("tests/", "benchmarks/", ".git", "__pycache__", ".venv", "demo/"):
         assert not [
             path for path in sizes if path.startswith(part) or part == "__pycache__" in path

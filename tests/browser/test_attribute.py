@@ -57,7 +57,7 @@ def test_from_an_image_to_its_reasons(visit: Visit, picture: Path, theme: str):
     candidates = page.locator("#ws-candidates button")
     expect(candidates).to_have_count(tiny.COUNT)
     expect(candidates.first.locator("img")).to_have_attribute(
-        "alt", re.compile(r"^1 · cosine 1\.00\ninfluence \d+ %\nBlue <b>hills</b>$")
+        "alt", re.compile(r"^1 · cosine 1\.00\ninfluence (over )?\d+ %\nBlue <b>hills</b>$")
     )
     expect(page.locator(".ws-pair figcaption")).to_have_text(["Your image", "Blue <b>hills</b>"])
     expect(page.locator(".ws-pair img").last).to_have_attribute(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -60,8 +61,9 @@ def give(page: Page, file: Path) -> None:
     page.set_input_files("#ws-gallery-zip input[type=file]", file)
     expect(page.locator("#ws-gallery-zip")).to_contain_text(file.stem[:8])
     coders = page.locator("#ws-gallery-coders")
-    for box in coders.locator("input:checked").all():
-        box.uncheck()
+    checked = coders.locator("input:checked")
+    while checked.count():
+        checked.first.uncheck()
     coders.get_by_label("Baseline: histogram").check()
     page.locator("#ws-gallery-build").click()
 
@@ -73,7 +75,7 @@ def test_a_zip_becomes_the_gallery_of_every_tab(visit: Visit, archive: Path, the
     give(page, archive)
     expect(page.locator("#ws-gallery-status")).to_contain_text("holds 4 images")
     expect(page.locator("#ws-gallery-facts")).to_contain_text("Baseline: histogram")
-    page.get_by_role("button", name="Near-duplicates", exact=True).click()
+    page.get_by_role("button", name=re.compile("^Near-duplicates")).click()
     page.locator("#ws-gallery-find").click()
     expect(page.locator("#ws-gallery-twins-words")).to_contain_text("One group")
     expect(page.locator("#ws-gallery-twins button img")).to_have_count(2)
@@ -87,7 +89,7 @@ def test_an_image_is_chosen_and_removed(visit: Visit, archive: Path):
     open_tab(page)
     give(page, archive)
     expect(page.locator("#ws-gallery-facts")).to_contain_text("Baseline: histogram")
-    page.get_by_role("button", name="Images", exact=True).click()
+    page.get_by_role("button", name=re.compile("^Images")).click()
     shelf = page.locator("#ws-gallery-shelf button")
     expect(shelf).to_have_count(4)
     shelf.first.focus()
@@ -146,8 +148,9 @@ def test_a_lost_server_is_told(browser: Browser, url: str):
 
 
 def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
-    page = visit(width=390)
+    page = visit()
     open_tab(page)
+    page.set_viewport_size({"width": 390, "height": 900})
     for name in ("Images", "Head", "Health"):
-        page.get_by_role("button", name=name, exact=True).click()
+        page.get_by_role("button", name=re.compile(f"^{name}")).click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

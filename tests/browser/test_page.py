@@ -20,7 +20,8 @@ CHECK = """async () => (await axe.run()).violations
   .map(v => v.id + ': ' + v.nodes.map(n => n.target.join(' ') + ' ' + n.failureSummary)
     .slice(0, 4).join(' | '))"""
 STILL = """() => ![...document.querySelectorAll('.toast-body, .wrap.translucent')]
-  .some(e => e.offsetParent)"""
+  .some(e => e.offsetParent) && document.getAnimations().every(
+    a => a.playState !== 'running' || a.effect.getComputedTiming().iterations === Infinity)"""
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -35,6 +36,8 @@ def test_no_serious_violation_on_any_tab(visit: Visit, theme: str):
     found: dict[str, list[str]] = {}
     for tab in TABS:
         page.get_by_role("tab", name=tab, exact=True).click()
+        if tab == "Map":
+            page.wait_for_selector("#ws-map canvas")  # it draws itself when it is opened
         page.wait_for_function(STILL)
         found[tab] = page.evaluate(CHECK)
     assert not any(found.values()), found
@@ -45,6 +48,17 @@ def test_link_reopens_encoder_and_example(visit: Visit):
     expect(page.locator(".ws-answer h2")).to_contain_text("andidate source")
     expect(page.get_by_label("Encoder").first).to_have_value("Baseline: histogram")
     assert "example=2" in page.url
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_link_reopens_a_tab_and_keeps_the_address(visit: Visit, width: int):
+    """Opening fired the first tab's event, which took the tab out of the address unread."""
+    page = visit(width=width, query="tab=map")
+    page.wait_for_selector(".ws-map.drawn")
+    expect(page.get_by_role("tab", name="Map", exact=True)).to_have_attribute(
+        "aria-selected", "true"
+    )
+    assert "tab=map" in page.url
 
 
 def test_address_follows_choices_and_never_the_upload(visit: Visit, tmp_path: Path):
