@@ -24,6 +24,7 @@ fix: $(VENV)/.dev ## mend what the linter can mend
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 bench: $(VENV)/.dev ## print speed as ratios (WELLSPRING_DATA names the images)
+	@$(BIN)/python -m benchmarks.visit
 	@$(BIN)/python -m benchmarks.speed
 
 # One command for a CPU and for a GPU; with PROCESSES above 1, torchrun starts that many.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,19 @@ def test_attribute_answers_like_the_command_line(client: Client, picture: Path):
     assert len(found["matches"]) == 3
     assert found["none"] + sum(g["influence"] for g in found["groups"]) == pytest.approx(1)
     assert found["encoder"].startswith("histogram@")
+
+
+def test_eight_visitors_at_once_get_their_own_answers(url: str, gallery_folder: Path):
+    """Each asks for another picture of the gallery, which must come first for it and no other."""
+    files = sorted((gallery_folder.parent / "images").glob("*.png"))[:8]
+    clients = [Client(url, verbose=False) for _ in files]
+
+    def ask(client: Client, file: Path) -> str:
+        found = client.predict(handle_file(file), "random", "default", 1, api_name="/attribute")
+        return found["matches"][0]["file"]
+
+    with ThreadPoolExecutor(len(files)) as pool:
+        assert list(pool.map(ask, clients, files)) == [file.name for file in files]
 
 
 def test_encoders_are_listed_with_licences(client: Client):

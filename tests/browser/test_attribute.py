@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import re
+import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from core.session import Session
 from tests.app import tiny
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -107,6 +111,57 @@ def test_bad_file_is_refused_in_words_and_the_page_goes_on(visit: Visit, tmp_pat
     expect(page.locator("#ws-query img")).to_have_count(0)
     example.click()
     expect(page.locator(".ws-answer h2")).to_contain_text("Candidate source")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_several_images_fill_a_table_and_a_zip(
+    visit: Visit, picture: Path, tmp_path: Path, theme: str
+):
+    (tmp_path / "bad.jpg").write_text("no image")
+    page = visit(theme=theme)
+    page.get_by_role("tab", name="Several").click()
+    page.set_input_files("#ws-files input[type=file]", [picture, tmp_path / "bad.jpg"])
+    page.locator("#ws-run").click()
+    table = page.locator("#ws-batch")
+    expect(table).to_contain_text("Blue <b>hills</b>")
+    expect(table).to_contain_text("not an image of an accepted kind")
+    with page.expect_download() as saved:
+        page.locator("#ws-download-zip").click()
+    with zipfile.ZipFile(saved.value.path()) as packed:
+        assert packed.testzip() is None
+        assert any(name.endswith(".csv") for name in packed.namelist())
+
+
+def test_a_batch_can_be_stopped_and_keeps_its_rows(
+    visit: Visit, gallery: Path, monkeypatch: pytest.MonkeyPatch
+):
+    page = visit()
+    page.get_by_role("tab", name="Several").click()
+    files = sorted((gallery.parent / "images").glob("*.png"))[:8]
+    page.set_input_files("#ws-files input[type=file]", files)
+    answer, asked = Session.attribute, []
+
+    def slow(self: Session, *args: Any, **options: Any) -> Any:
+        asked.append(args)
+        time.sleep(1)
+        return answer(self, *args, **options)
+
+    monkeypatch.setattr(Session, "attribute", slow)
+    page.locator("#ws-run").click()
+    expect(page.locator("#ws-batch")).to_contain_text("Blue <b>hills</b>")
+    page.locator("#ws-stop-batch").click()
+    expect(page.locator("#ws-download-zip")).to_be_visible()
+    assert len(asked) < len(files)
+
+
+def test_lost_server_is_told(browser: Browser, url: str):
+    page = browser.new_page()
+    page.goto(url)
+    page.wait_for_selector("#ws-examples img")
+    page.route("**/queue/join**", lambda route: route.abort())
+    page.locator("#ws-examples button").first.click()
+    expect(page.get_by_test_id("toast-body").first).to_be_visible()
+    page.close()
 
 
 def test_narrow_pages_do_not_scroll_sideways(visit: Visit, picture: Path):
