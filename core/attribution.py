@@ -181,16 +181,22 @@ def _sentence(groups: Sequence[Group], none: float, *, named: bool) -> str:
     odds = f"{first.p_value:.1%} of images without a source here stand out as far"
     if not shared:
         return f"None of these stands out as a source: {odds}."
-    rest = f"{none:.0%} of the influence stays with none of these"
+    rest = f"{_share(none)} of the influence stays with none of these"
+    sure = f"Confidence {_share(first.confidence)}; only {odds}; {rest}."
     if named:
         lead = (
             "Candidate source:" if len(shared) == 1 else f"{len(shared)} candidate sources, first"
         )
-        return f"{lead} {_name(first)}. Confidence {first.confidence:.0%}; only {odds}; {rest}."
+        return f"{lead} {_name(first)}. {sure}"
     listed = "; ".join(_name(group) for group in groups[: max(len(shared), 2)][:_LISTED])
-    return (
-        f"One or more of these: {listed}. Confidence {first.confidence:.0%}; only {odds}; {rest}."
-    )
+    return f"One or more of these: {listed}. {sure}"
+
+
+def _share(value: float) -> str:
+    """A share in whole percent that claims neither all nor nothing."""
+    if value < 0.01:
+        return "under 1%"
+    return "over 99%" if value > 0.99 else f"{value:.0%}"
 
 
 def _name(group: Group) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.attribution import Candidates, Described, Identities, answer
+from core.attribution import Candidates, Described, Identities, _share, answer
 from core.config import NullConfig, ScoreConfig
 from core.correspond import quantize
 from core.gallery import Embedded
@@ -256,3 +256,12 @@ def test_halves_of_two_sources_share_by_their_patches():
     )
     shares = {group.id: group.influence for group in found.groups if group.influence}
     assert shares == pytest.approx({103: 0.75, 140: 0.25}, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0, "under 1%"), (0.0099, "under 1%"), (0.5, "50%"), (0.99, "99%"), (1.0, "over 99%")],
+)
+def test_no_sentence_claims_all_or_nothing(value, words):
+    """Confidence 99.97 % was printed as 100 %."""
+    assert _share(value) == words
