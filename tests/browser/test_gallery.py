@@ -117,9 +117,9 @@ def test_a_stopped_build_says_how_to_go_on(
 
     def slow(*_: object, progress: Progress, **__: object) -> Change:
         begun.set()
-        for _step in range(3_000):  # half a minute at most
-            progress(1, 3_000, "reading and encoding images")
-            threading.Event().wait(0.01)
+        for _step in range(600):  # a minute at most
+            progress(1, 600, "reading and encoding images")
+            threading.Event().wait(0.1)
         return Change(0, 0, 0)
 
     page = visit()
