@@ -192,6 +192,38 @@ def thumbnails(
     )
 
 
+def image_given(
+    label: str, *, elem_id: str, placeholder: str, height: int, show_label: bool = False
+) -> gr.Image:
+    """An image of the visitor's own: dropped, chosen or pasted."""
+    image = gr.Image(
+        type="filepath",
+        sources=["upload", "clipboard"],
+        label=label,
+        show_label=show_label,
+        placeholder=placeholder,
+        height=height,
+        buttons=[],
+        alt_text="The image that was given",
+        elem_id=elem_id,
+    )
+    image.preprocess = unopened  # gr.Image opens the file, and its errors are not for people
+    return image
+
+
+def query_given(page: Page, *, image_id: str, examples_id: str) -> tuple[gr.Image, gr.Gallery]:
+    """The image to be asked about, and the examples to start from."""
+    words = "Drop an image here\nor click to choose one"
+    image = image_given("Image", elem_id=image_id, placeholder=words, height=300)
+    examples = thumbnails(
+        "Or start from one of these",
+        columns=6,
+        elem_id=examples_id,
+        value=example_pictures(page.session, page.start),
+    )
+    return image, examples
+
+
 @contextlib.contextmanager
 def spoken() -> Iterator[None]:
     """Errors written for people, shown to them."""

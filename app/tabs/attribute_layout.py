@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.events import Dependency
 
 from app import views
-from app.common import HEADS, Page, encoder_dropdown, example_pictures, thumbnails, unopened
+from app.common import HEADS, Page, encoder_dropdown, query_given, thumbnails
 
 LOCAL_SCALING, RERANKING = "Local scaling", "Re-ranking by patches"
 
@@ -67,25 +67,7 @@ class Result:
 
 def lay_query(page: Page) -> Query:
     """The image and the examples."""
-    image = gr.Image(
-        type="filepath",
-        sources=["upload", "clipboard"],
-        label="Image",
-        show_label=False,
-        placeholder="Drop an image here\nor click to choose one",
-        height=300,
-        buttons=[],
-        alt_text="The image that was given",
-        elem_id="ws-query",
-    )
-    image.preprocess = unopened  # gr.Image opens the file, and its errors are not for people
-    examples = thumbnails(
-        "Or start from one of these",
-        columns=6,
-        elem_id="ws-examples",
-        value=example_pictures(page.session, page.start),
-    )
-    return Query(image, examples)
+    return Query(*query_given(page, image_id="ws-query", examples_id="ws-examples"))
 
 
 def lay_controls(page: Page) -> Controls:

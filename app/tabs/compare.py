@@ -20,6 +20,7 @@ from app.common import (
     encoder_dropdown,
     example_pictures,
     pictures,
+    query_given,
     spoken,
     thumbnails,
     unopened,
@@ -207,7 +208,9 @@ def create(page: Page) -> None:
     """Lay out the tab inside the current Blocks and connect its events."""
     with gr.Row(elem_classes="ws-desk"):
         with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
-            image, starts = _lay_query(page)
+            image, starts = query_given(
+                page, image_id="ws-compare-query", examples_id="ws-compare-starts"
+            )
         with gr.Column(scale=8, min_width=320):
             choices = _lay_choices(page)
             with gr.Column(elem_classes="ws-stage"):
@@ -223,28 +226,6 @@ def create(page: Page) -> None:
     desk = Desk(page, table, (sides[0], sides[1]), Stops())
     _connect(desk, over=buttons[0], stops=(stop, buttons[1]))
     _publish(page)
-
-
-def _lay_query(page: Page) -> tuple[gr.Image, gr.Gallery]:
-    image = gr.Image(
-        type="filepath",
-        sources=["upload", "clipboard"],
-        label="Image",
-        show_label=False,
-        placeholder="Drop an image here\nor click to choose one",
-        height=300,
-        buttons=[],
-        alt_text="The image that was given",
-        elem_id="ws-compare-query",
-    )
-    image.preprocess = unopened  # gr.Image opens the file, and its errors are not for people
-    starts = thumbnails(
-        "Or start from one of these",
-        columns=6,
-        elem_id="ws-compare-starts",
-        value=example_pictures(page.session, page.start),
-    )
-    return image, starts
 
 
 def _lay_choices(page: Page) -> list[tuple[gr.Dropdown, Dependency, gr.Dropdown]]:

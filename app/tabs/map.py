@@ -8,7 +8,16 @@ import gradio as gr
 from gradio.context import get_render_context
 
 from app import views, views_map
-from app.common import HEADS, Page, encoder_choices, encoder_dropdown, spoken, thumbnails, unopened
+from app.common import (
+    HEADS,
+    Page,
+    encoder_choices,
+    encoder_dropdown,
+    image_given,
+    spoken,
+    thumbnails,
+    unopened,
+)
 from app.tabs.map_desk import NONE, Cards, Desk, Tab
 from app.theme import ASSETS
 from core.session import Choice, Session
@@ -51,17 +60,13 @@ def _lay_side(page: Page) -> dict[str, Any]:
             elem_id="ws-map-colour",
         )
         group = gr.Dropdown([], label="Select a group", elem_id="ws-map-group")
-    image = gr.Image(
-        type="filepath",
-        sources=["upload", "clipboard"],
-        label="Your image",
+    image = image_given(
+        "Your image",
+        elem_id="ws-map-you",
         placeholder="Drop an image here\nto see where it lies",
         height=180,
-        buttons=[],
-        alt_text="The image that was given",
-        elem_id="ws-map-you",
+        show_label=True,
     )
-    image.preprocess = unopened  # gr.Image opens the file, and its errors are not for people
     with gr.Row():
         draw = gr.Button(
             "Draw the map", variant="primary", min_width=120, scale=2, elem_id="ws-map-draw"

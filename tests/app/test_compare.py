@@ -11,7 +11,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from app import views_compare
-from app.common import open_page
+from app.common import open_page, query_given
 from app.stops import Stops
 from app.tabs import compare
 from app.tabs.compare import Desk, Given, side_names
@@ -42,7 +42,9 @@ def with_examples(gallery_folder: Path, tmp_path_factory: pytest.TempPathFactory
 def desk_of(session: Session, folder: Path) -> Desk:
     with gr.Blocks():
         page = open_page(session, gallery=str(folder), encoder="random")
-        image, starts = compare._lay_query(page)
+        image, starts = query_given(
+            page, image_id="ws-compare-query", examples_id="ws-compare-starts"
+        )
         choices = compare._lay_choices(page)
         which, found = compare._lay_matches()
         examples, differing, *_ = compare._lay_examples()
