@@ -224,6 +224,18 @@ def query_given(page: Page, *, image_id: str, examples_id: str) -> tuple[gr.Imag
     return image, examples
 
 
+def require(image: str | None, *, top: int = 1) -> None:
+    """Refuse a call of an endpoint without an image, or for a number of matches out of range.
+
+    Raises:
+        gr.Error: in words for the caller.
+    """
+    if not image:
+        raise gr.Error("no image was given; send an image file", print_exception=False)
+    if not 1 <= top <= 200:
+        raise gr.Error(f"top must be in 1..200, got {top}", print_exception=False)
+
+
 @contextlib.contextmanager
 def spoken() -> Iterator[None]:
     """Errors written for people, shown to them."""

@@ -7,7 +7,7 @@ from typing import cast
 
 import gradio as gr
 
-from app.common import HEADS, Page, encoder_choices, spoken, unopened
+from app.common import HEADS, Page, encoder_choices, require, spoken, unopened
 from core.report import answer_object
 from core.session import Choice, Session, encoder_infos
 
@@ -55,10 +55,7 @@ class Service:
             ascribed to no image of the gallery), p_value, and the identities of what was used.
             The object is that of ``attribute --json``, but for ``file``, which is ``path`` there.
         """
-        if not image:
-            raise gr.Error("no image was given; send an image file", print_exception=False)
-        if not 1 <= top <= 200:
-            raise gr.Error(f"top must be in 1..200, got {top}", print_exception=False)
+        require(image, top=top)
         choice = Choice(encoder, head, self.gallery)
         with spoken():
             answer = self.session.attribute(image, choice, top=top)

@@ -8,13 +8,14 @@ pairs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Integer
 
 from core.examples import Example
+from core.explain import factors_of
 from core.measures import (
     MEASURES,
     DomainGapReport,
@@ -23,7 +24,7 @@ from core.measures import (
     Measure,
     PairedReport,
 )
-from core.values import ImageRecord, Progress, no_progress
+from core.values import Progress, no_progress
 from core.workspace import Query, Workspace
 
 logger = logging.getLogger(__name__)
@@ -134,18 +135,6 @@ class DimensionView:
     """Its values by value of the factor that it follows most, by falling mean."""
 
 
-def factors_of(records: Iterable[ImageRecord]) -> dict[str, list[str]]:
-    """Free columns of the metadata with at least two values, each of which comes twice."""
-    rows = list(records)
-    found: dict[str, list[str]] = {}
-    for name in sorted({key for record in rows for key in record.extra}):
-        values = [record.extra.get(name, "") for record in rows]
-        counts = np.unique(values, return_counts=True)[1]
-        if len(counts) > 1 and counts.min() > 1:
-            found[name] = values
-    return found
-
-
 def sample(workspace: Workspace, examples: Sequence[Example], queries: Sequence[Query]) -> Sample:
     """At most ``MEASURED`` images of a workspace's gallery, and its examples with their sources."""
     gallery, head = workspace.gallery, workspace.head
@@ -166,7 +155,7 @@ def sample(workspace: Workspace, examples: Sequence[Example], queries: Sequence[
     return Sample(
         before=rows(features, _unit(asked), ordered=False),
         after=rows(embeddings, answered, ordered=head.matrix is not None),
-        factors=factors_of(gallery.records[row] for row in chosen),
+        factors=factors_of([gallery.records[row] for row in chosen]),
     )
 
 

@@ -65,15 +65,23 @@ def matched_similarity(
     return found
 
 
-def factor_codes(records: Sequence[ImageRecord]) -> dict[str, Integer[np.ndarray, " n"]]:
-    """Free columns that are factors, as integer codes: two values or more, each at least twice."""
-    codes: dict[str, np.ndarray] = {}
+def factors_of(records: Sequence[ImageRecord]) -> dict[str, list[str]]:
+    """Free columns of the metadata with at least two values, each of which comes twice."""
+    found: dict[str, list[str]] = {}
     for name in sorted({key for record in records for key in record.extra}):
         values = [record.extra.get(name, "") for record in records]
-        _, found, counts = np.unique(values, return_inverse=True, return_counts=True)
+        counts = np.unique(values, return_counts=True)[1]
         if len(counts) > 1 and counts.min() > 1:
-            codes[name] = found
-    return codes
+            found[name] = values
+    return found
+
+
+def factor_codes(records: Sequence[ImageRecord]) -> dict[str, Integer[np.ndarray, " n"]]:
+    """The factors of the metadata, their values as integer codes."""
+    return {
+        name: np.unique(values, return_inverse=True)[1]
+        for name, values in factors_of(records).items()
+    }
 
 
 def factor_shares(

@@ -24,12 +24,12 @@ from core.disentangle import (
     Rows,
     Stage,
     dimension_view,
-    factors_of,
     sample,
     stage,
 )
 from core.encoder import load_encoder, shipped_heads
 from core.examples import Example, read_examples
+from core.explain import factors_of
 from core.gallery import Gallery, encoder_key
 from core.head import Head
 from core.images import load_image, open_image

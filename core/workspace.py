@@ -14,11 +14,10 @@ from core.clusters import ClusterKind, cluster
 from core.config import NullConfig, ProjectionConfig, ScoreConfig
 from core.correspond import region_match
 from core.encoder import NetworkEncoder
-from core.explain import contributions, cosine_weights, excitement, factor_codes
+from core.explain import contributions, cosine_weights, excitement
 from core.gallery import Gallery
 from core.head import Head
 from core.index import Index
-from core.measures import FactorReport, LabelFreeReport
 from core.nulls import Null, background, first_of_groups, fit_null
 from core.projection import Map, fit_map
 from core.scoring import Ranking, Scorer, search_index
@@ -35,9 +34,6 @@ from core.values import (
     Role,
     no_progress,
 )
-
-_MEASURED = 5_000  # images that the measures of disentanglement look at
-_FACTOR_DIMENSIONS = 64  # leading dimensions; measures by factors fail in more
 
 
 @dataclass(frozen=True)
@@ -206,23 +202,6 @@ class Workspace:
         found = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
         several = sorted((rows for rows in found if len(rows) > 1), key=len, reverse=True)
         return [[self.gallery.records[row] for row in rows] for rows in several]
-
-    def measures(self) -> tuple[LabelFreeReport, FactorReport | None]:
-        """Disentanglement of the gallery's embeddings; by factors where the metadata has some.
-
-        A factor is a free column with at least two values, each of which comes twice.
-        """
-        from core.factor_scores import with_factors  # noqa: PLC0415 - sklearn takes seconds
-        from core.factors import label_free  # noqa: PLC0415 - the same
-
-        rng = np.random.default_rng(0)
-        rows = np.sort(rng.permutation(len(self.gallery))[:_MEASURED])
-        embeddings = np.asarray(self.embedded.embeddings[rows])
-        factors = factor_codes([self.gallery.records[row] for row in rows])
-        by_factor = None
-        if len(factors) > 1:
-            by_factor = with_factors(embeddings[:, :_FACTOR_DIMENSIONS], factors, seed=0)
-        return label_free(embeddings), by_factor
 
     def _search_index(self) -> Index:
         """The index; a graph, which takes long to build, is kept with the gallery."""

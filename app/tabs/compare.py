@@ -21,6 +21,7 @@ from app.common import (
     example_pictures,
     pictures,
     query_given,
+    require,
     spoken,
     thumbnails,
     unopened,
@@ -349,8 +350,7 @@ def _publish(page: Page) -> None:
             rank_biased_overlap, spearman (of the common images; null for fewer than three), and
             common, only_first and only_second, lists of ids.
         """
-        if not image:
-            raise gr.Error("no image was given; send an image file", print_exception=False)
+        require(image)
         with spoken():
             first, second = (
                 page.session.attribute(image, choice, top=_DEPTH)

@@ -14,6 +14,7 @@ from app.common import (
     encoder_choices,
     encoder_dropdown,
     image_given,
+    require,
     spoken,
     thumbnails,
     unopened,
@@ -170,10 +171,7 @@ class Projector:
             The coordinates x and y, as ``project`` of the command line prints them, and nearest
             (best first: id, file, cosine).
         """
-        if not image:
-            raise gr.Error("no image was given; send an image file", print_exception=False)
-        if not 1 <= top <= 200:
-            raise gr.Error(f"top must be in 1..200, got {top}", print_exception=False)
+        require(image, top=top)
         with spoken():
             found = self.session.project(image, Choice(encoder, head, self.gallery), top=top)
         nearest = [

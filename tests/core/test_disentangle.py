@@ -11,9 +11,9 @@ from core.disentangle import (
     correlations,
     dimension_view,
     explained_variance,
-    factors_of,
     stage,
 )
+from core.explain import factors_of
 from core.values import Cancelled, ImageRecord
 
 

@@ -10,6 +10,7 @@ from core.backbones import BackboneConfig, build
 from core.baselines import BASELINES
 from core.build import Source, update
 from core.config import HeadConfig, NullConfig, ProjectionConfig, ScoreConfig
+from core.disentangle import sample, stage
 from core.encoder import NetworkEncoder
 from core.gallery import Gallery
 from core.projection import Map
@@ -198,9 +199,10 @@ def test_the_map_is_fitted_once_per_settings(gallery, encoders, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:Using the fractional value")  # a dozen images are few
 def test_measures_use_the_factors_of_the_metadata(workspace):
-    alone, by_factor = workspace.measures()
-    assert alone.images == COUNT
-    assert by_factor is not None
+    rows = sample(workspace, [], [])
+    found = stage(rows.after, factors=rows.factors, what="after the head")
+    assert found.label_free.images == COUNT
+    assert found.by_factor is not None
 
 
 def test_a_graph_is_kept_and_ranks_like_the_exact_search(gallery, encoders):
