@@ -36,13 +36,12 @@ class Sift:
         self.identity = identity
         self._index = faiss.IndexFlatL2(words.shape[1])
         self._index.add(words)
-        self._detector = _detector()
 
     def encode(self, images: Sequence[Image.Image]) -> Encoded:
         """Counts of every word in RGB images of any size."""
-        counts = np.zeros((len(images), WORDS), np.float32)
+        detector, counts = _detector(), np.zeros((len(images), WORDS), np.float32)
         for row, image in enumerate(images):
-            found = descriptors(self._detector, image)
+            found = descriptors(detector, image)
             if len(found):
                 nearest = self._index.search(found, 1)[1][:, 0]
                 counts[row] = np.bincount(nearest, minlength=WORDS)
@@ -60,7 +59,7 @@ def column(study: Study) -> Float[np.ndarray, "q 4"]:
     paths = [gallery.root / gallery.records[row].path for row in study.bench.others]
     everything = [*paths, *(study.data / name for name in study.bench.exemplars)]
     chosen = np.random.default_rng(0).permutation(len(paths))[:_SAMPLE]
-    blank = _Named(f"{gallery.identity}-{WORDS}")
+    blank = Sift(np.empty((0, 128), np.float32), identity=f"{gallery.identity}-{WORDS}")
     words = study.kept(blank, "words", lambda: vocabulary([paths[i] for i in chosen]))
     encoder = Sift(words, identity=blank.identity)
     counts = study.encoded(encoder, "gallery", everything)
@@ -101,16 +100,3 @@ def descriptors(detector: Any, image: Image.Image) -> Float[np.ndarray, "p 128"]
 
 def _detector() -> Any:
     return importlib.import_module("cv2").SIFT_create(nfeatures=_POINTS)
-
-
-class _Named:
-    """A key for what is kept before there is an encoder."""
-
-    name = "sift"
-    dim = WORDS
-
-    def __init__(self, identity: str) -> None:
-        self.identity = identity
-
-    def encode(self, images: Sequence[Image.Image]) -> Encoded:
-        raise NotImplementedError

@@ -14,6 +14,11 @@ def unit(rows):
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
+def wordless(identity):
+    """An encoder that is a key only."""
+    return sift.Sift(np.empty((0, 128), np.float32), identity=identity)
+
+
 @pytest.fixture
 def world():
     """Sources under an ill-conditioned mixing: a gallery, queries of its first images, others."""
@@ -98,7 +103,7 @@ def test_every_edit_has_one_tag():
 
 def test_what_is_kept_is_keyed_by_the_encoder(tmp_path):
     found = study.Study(tmp_path, None, (), tmp_path / "cache", lambda *_: None)
-    one, two = (sift._Named(identity) for identity in "ab")
+    one, two = (wordless(identity) for identity in "ab")
     calls = []
 
     def compute():
@@ -234,7 +239,7 @@ def test_sift_counts_its_key_points(tmp_path):
 def test_stored_measurements_are_read_back(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "RESULTS", tmp_path)
     bench = type("Bench", (), {"size": 7})
-    found = study.Study(tmp_path, bench, (sift._Named("a"),), tmp_path, lambda *_: None)
+    found = study.Study(tmp_path, bench, (wordless("a"),), tmp_path, lambda *_: None)
     study.store("part", found, cells=[{"mean": 0.5}, {"mean": 1.0}])
     assert study.stored("part") == {
         "encoders": {"sift": "a"},
