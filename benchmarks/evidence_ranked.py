@@ -19,7 +19,7 @@ from core.gallery import Embedded, Gallery
 from core.groups import near_duplicate_groups
 from core.head import Head
 from core.images import load_image
-from core.index import neighbours
+from core.index import hubness, neighbours
 from core.nulls import first_of_groups
 from core.scoring import Scorer
 from core.session import choose_head
@@ -86,7 +86,9 @@ class World:
             min_cosine=limits.min_cosine,
             links=links,
         )
-        embedded = Embedded(embeddings, near.hubness, groups)
+        embedded = Embedded(
+            embeddings, hubness(embeddings, groups, k=ScoreConfig().neighbours), groups
+        )
         patches = np.ascontiguousarray(self.patches[rows])
         return Subset(rows, groups, Scorer(embedded, patches, config=ScoreConfig()))
 

@@ -17,7 +17,7 @@ from core.encoder import NetworkEncoder, load_encoder
 from core.gallery import Embedded
 from core.head import fit_head
 from core.images import list_images, load_image
-from core.index import neighbours
+from core.index import hubness
 from core.metrics import Pair, differences, measures, read_pairs, table
 from core.pooling import pool
 from core.scoring import Scorer
@@ -83,8 +83,8 @@ def _ranked(
 ) -> np.ndarray:
     head = fit_head(gallery[:fitted], config=HeadConfig())
     embeddings = head(gallery, role="gallery")
-    near = neighbours(embeddings, k=ScoreConfig().neighbours)
-    everything = Embedded(embeddings, near.hubness, np.arange(len(embeddings)))
+    hubs = hubness(embeddings, k=ScoreConfig().neighbours)
+    everything = Embedded(embeddings, hubs, np.arange(len(embeddings)))
     scorer = Scorer(everything, None, config=ScoreConfig(rerank=False))
     asked = head(queries, role="query")
     return np.stack(

@@ -24,7 +24,7 @@ from core.encoder import load_encoder, shipped_heads
 from core.evaluate import Bench
 from core.gallery import encoder_key
 from core.images import load_image
-from core.index import neighbours
+from core.index import hubness
 from core.metrics import MEASURES, Cell, Pair, clustered_interval
 from core.store import write_bytes
 from core.values import Encoder, Progress
@@ -152,12 +152,12 @@ def ranked(
         right: rows of the right answers of every query.
         scaling: neighbours in local scaling; ``None`` ranks by the cosine.
     """
-    hubness = np.zeros(len(gallery), np.float32)
+    hubs = np.zeros(len(gallery), np.float32)
     if scaling is not None:
-        hubness = neighbours(gallery, k=scaling).hubness
+        hubs = hubness(gallery, k=scaling)
     values = np.empty((len(queries), 4))
     for start in range(0, len(queries), _QUERIES):
-        scores = 2 * queries[start : start + _QUERIES] @ gallery.T - hubness
+        scores = 2 * queries[start : start + _QUERIES] @ gallery.T - hubs
         for i, row in enumerate(scores, start):
             ranks = np.array([(row >= row[answer]).sum() for answer in right[i]])
             values[i] = from_ranks(np.sort(ranks))

@@ -19,6 +19,7 @@ from core.config import (
     GENERATIVE,
     HeadConfig,
     HeadKind,
+    NullConfig,
     RegulariseConfig,
     ScoreConfig,
     TrainConfig,
@@ -174,36 +175,53 @@ def attribute(
     rerank: Annotated[bool, typer.Option(help="Local re-ranking.")] = True,
     local_scaling: Annotated[bool, typer.Option(help="Local scaling (CSLS).")] = True,
     top: Annotated[int, typer.Option(min=1, help="Matches to print.")] = 10,
+    prior: Annotated[
+        float, typer.Option(help="Probability of a source before the image is seen.")
+    ] = NullConfig().prior,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Sum shares by creator, licence or any column; may be repeated."),
+    ] = None,
     json: JsonFlag = False,
     report: Reports = None,
     report_images: Annotated[bool, typer.Option(help="Show the images in an HTML report.")] = True,
 ) -> None:
     """Rank the candidate sources of images; with several, p-values are also adjusted for that."""
+    if not 0 < prior < 1:
+        raise typer.BadParameter(f"--prior must lie between 0 and 1, got {prior}")
     session = Session()
     score = ScoreConfig(rerank=rerank, local_scaling=local_scaling)
     choice = Choice(encoder, head, gallery, score)
     with reporting() as progress:
-        answers = [session.attribute(i, choice, top=top, progress=progress) for i in images]
+        answers = [
+            session.attribute(i, choice, top=top, prior=prior, progress=progress) for i in images
+        ]
+        shares = [session.shares(found, choice, columns=by) if by else None for found in answers]
         several = [None] * len(images)
         if len(images) > 1:
             several = adjust([found.p_value for found in answers]).tolist()
-        asked = list(zip(images, answers, several, strict=True))
+        asked = list(zip(images, answers, several, shares, strict=True))
         if report:
             cases = []
-            for path, found, p in asked:
+            for path, found, p, _ in asked:
                 case = case_of(session, path, answer=found, choice=choice)
                 case = case if report_images else without_images(case)
                 cases.append(replace(case, p_adjusted=p))
-            command = attribute_command([str(path) for path in images], choice, top=top)
-            run = run_of(session.workspace(choice), command)
+            command = attribute_command(
+                [str(path) for path in images], choice, top=top, prior=prior
+            )
+            run = run_of(session.workspace(choice), command, prior=prior)
             for path in report:
                 write_report(path, cases, run)
     if json:
-        objects = [answer_object(str(path), found, p_adjusted=p) for path, found, p in asked]
+        objects = [
+            answer_object(str(path), found, p_adjusted=p, shares=sums)
+            for path, found, p, sums in asked
+        ]
         print_json(objects[0] if len(objects) == 1 else objects)
         return
-    for path, found, p in asked:
-        console.print_answer(str(path), found, p_adjusted=p)
+    for path, found, p, sums in asked:
+        console.print_answer(str(path), found, p_adjusted=p, shares=sums)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -40,7 +41,7 @@ class Candidates:
     groups: Integer[np.ndarray, " n"]
     """Near-duplicate group of every row."""
     top: int
-    """Matches that are shown."""
+    """Matches that are shown; no number depends on it."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,7 @@ def answer(
     """
     first = first_of_groups(candidates.ranking, candidates.groups)
     scores = candidates.ranking.scores[first].astype(np.float64)
-    groups = _groups(candidates, first, null=null, config=config)
-    likely = [g for g in groups if g.p_value <= config.level and g.confidence > _LIKELY]
+    groups, likely = _groups(candidates, first, null=null, config=config)
     none, shares = 1.0, np.zeros(0)
     if likely:
         found = influences(
@@ -92,7 +92,7 @@ def answer(
     margin = null.margin_p_value(float(scores[0] - scores[1])) if len(scores) > 1 else 1.0
     named = bool(likely) and margin <= config.level
     return Answer(
-        sentence=_sentence(groups, none, named=named),
+        sentence=_sentence(groups, none, named=named, null=null, config=config),
         matches=_matches(candidates),
         groups=groups,
         none=float(none),
@@ -103,6 +103,7 @@ def answer(
         gallery=identities.gallery,
         margin_p_value=margin,
         named=named,
+        prior=config.prior,
     )
 
 
@@ -135,20 +136,20 @@ def _match(candidates: Candidates, place: int) -> Match:
 
 def _groups(
     candidates: Candidates, first: Integer[np.ndarray, " g"], *, null: Null, config: NullConfig
-) -> tuple[Group, ...]:
-    """Groups of the matches that are shown, best first."""
+) -> tuple[tuple[Group, ...], tuple[Group, ...]]:
+    """Groups of the shown matches and all likely sources, best first; and the likely ones alone."""
     scores = candidates.ranking.scores[first].astype(np.float64)
-    return tuple(
-        _group(
-            candidates,
-            int(place),
-            standing=float(score) - background(scores),
-            null=null,
-            config=config,
-        )
-        for place, score in zip(first, scores, strict=True)
-        if place < candidates.top
-    )
+    groups: list[Group] = []
+    likely = 0
+    for place, score in zip(first.tolist(), scores.tolist(), strict=True):
+        standing = score - background(scores)
+        group = _group(candidates, place, standing=standing, null=null, config=config)
+        if group.p_value <= config.level and group.confidence > _LIKELY:
+            likely += 1  # both fall with the standing, so the likely ones come first
+        elif place >= candidates.top:
+            break
+        groups.append(group)
+    return tuple(groups), tuple(groups[:likely])
 
 
 def _group(
@@ -173,16 +174,27 @@ def _group(
     )
 
 
-def _sentence(groups: Sequence[Group], none: float, *, named: bool) -> str:
+def _sentence(
+    groups: Sequence[Group], none: float, *, named: bool, null: Null, config: NullConfig
+) -> str:
     if not groups:
         return "The gallery is empty, so it holds no candidate source."
     shared = [group for group in groups if group.influence >= _NAMED]
     first = (shared or groups)[0]
-    odds = f"{first.p_value:.1%} of images without a source here stand out as far"
+    if 1 / (len(null.standings) + 1) > config.level:
+        return (
+            "This gallery has too few different images to tell a source from chance: it takes "
+            f"{math.ceil(1 / config.level) - 1}, near-duplicates counted once."
+        )
+    odds = f"{percent(first.p_value)} of images without a source here stand out as far"
     if not shared:
+        if first.p_value <= config.level:
+            at = f"{share(first.confidence)} at a prior of {percent(config.prior)}"
+            return f"None of these is likely to be a source: confidence {at}, though only {odds}."
         return f"None of these stands out as a source: {odds}."
-    rest = f"{_share(none)} of the influence stays with none of these"
-    sure = f"Confidence {_share(first.confidence)}; only {odds}; {rest}."
+    rest = f"{share(none)} of the influence stays with none of these"
+    at = "" if config.prior == NullConfig().prior else f" at a prior of {percent(config.prior)}"
+    sure = f"Confidence {share(first.confidence)}{at}; only {odds}; {rest}."
     if named:
         lead = (
             "Candidate source:" if len(shared) == 1 else f"{len(shared)} candidate sources, first"
@@ -192,7 +204,14 @@ def _sentence(groups: Sequence[Group], none: float, *, named: bool) -> str:
     return f"One or more of these: {listed}. {sure}"
 
 
-def _share(value: float) -> str:
+def percent(value: float) -> str:
+    """A probability in percent, with digits enough that it is never rounded to nothing."""
+    if value >= 0.001:
+        return f"{value:.1%}"
+    return f"{100 * value:.2g}%"
+
+
+def share(value: float) -> str:
     """A share in whole percent that claims neither all nor nothing."""
     if value < 0.01:
         return "under 1%"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from core.attribution import share
 from core.evaluate import Evaluation
 from core.measures import MEASURES
 from core.metrics import Cell
@@ -57,7 +58,13 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")  # in ASCII, whatever the terminal takes
 
 
-def print_answer(query: str, answer: Answer, *, p_adjusted: float | None = None) -> None:
+def print_answer(
+    query: str,
+    answer: Answer,
+    *,
+    p_adjusted: float | None = None,
+    shares: Mapping[str, Mapping[str, float]] | None = None,
+) -> None:
     """An answer for people."""
     results.print(_plain(query), style="bold", highlight=False, markup=False)
     results.print(answer.sentence, highlight=False, markup=False)
@@ -67,10 +74,16 @@ def print_answer(query: str, answer: Answer, *, p_adjusted: float | None = None)
     groups = {group.id: group for group in answer.groups}
     for rank, match in enumerate(answer.matches, 1):
         group = groups[match.group]
-        numbers = (f"{match.cosine:.3f}", f"{match.score:.3f}", f"{group.p_value:.3f}")
-        shares = (f"{group.confidence:.0%}", f"{group.influence:.0%}")
-        table.add_row(str(rank), escape(match.image.path), *numbers, *shares)
+        numbers = (f"{match.cosine:.3f}", f"{match.score:.3f}", f"{group.p_value:.2g}")
+        parts = (share(group.confidence), share(group.influence) if group.influence else "")
+        table.add_row(str(rank), escape(match.image.path), *numbers, *parts)
     results.print(table)
+    for column, sums in (shares or {}).items():
+        rows = [*((value or "not stated", part) for value, part in sums.items())]
+        summed = Table(column, "influence")
+        for value, part in (*rows, ("none of these", answer.none)):
+            summed.add_row(escape(value), share(part))
+        results.print(summed)
 
 
 def print_findings(findings: Sequence[Finding], *, rate: float) -> None:

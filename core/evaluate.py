@@ -14,7 +14,7 @@ from core.build import Source, remove, update
 from core.config import ScoreConfig
 from core.gallery import Embedded, Gallery
 from core.head import Head
-from core.index import neighbours
+from core.index import hubness
 from core.measures import DomainGapReport, LabelFreeReport, PairedReport
 from core.metrics import Cell, Pair, differences, measures, read_pairs, table
 from core.scoring import Scorer
@@ -113,8 +113,8 @@ class Bench:
         features = self.images.features(encoder)
         own = self.gallery.embedded(encoder, head).embeddings[self.others]
         embeddings = np.concatenate([own, head(features[rows], role="gallery")])
-        near = neighbours(embeddings, k=score.neighbours)
-        everything = Embedded(embeddings, near.hubness, np.arange(len(embeddings)))
+        hubs = hubness(embeddings, k=score.neighbours)
+        everything = Embedded(embeddings, hubs, np.arange(len(embeddings)))
         local = self._patches(encoder, self.images.patches(encoder), rows)
         return Scorer(everything, local, config=score)
 

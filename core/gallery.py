@@ -22,7 +22,7 @@ from core.config import BuildConfig, GroupConfig, HeadConfig, ScoreConfig
 from core.copies import crop_links
 from core.groups import near_duplicate_groups
 from core.head import Head, fit_head
-from core.index import neighbours
+from core.index import hubness, neighbours
 from core.manifest import from_parquet
 from core.store import Header, Store, new_folder
 from core.values import (
@@ -52,7 +52,7 @@ class Embedded:
     embeddings: Float[np.ndarray, "n d"]
     """Unit rows, float32, memory-mapped."""
     hubness: Float[np.ndarray, " n"]
-    """Mean cosine of every image to its nearest others, for local scaling."""
+    """Mean cosine of every image to the nearest other groups, for local scaling."""
     groups: Integer[np.ndarray, " n"]
     """Near-duplicate group of every image: the row of its first member."""
 
@@ -187,7 +187,8 @@ class Gallery:
             features = self.features(encoder)
             with _finite(encoder):
                 embeddings = head(features, role="gallery")
-            near = neighbours(embeddings, k=ScoreConfig().neighbours)
+            k = ScoreConfig().neighbours
+            near = neighbours(embeddings, k=k)
             limits = GroupConfig()
             local = self.patches(encoder)
             nearest = near.rows[:, : limits.crop_neighbours]
@@ -199,9 +200,9 @@ class Gallery:
                 min_cosine=limits.min_cosine,
                 links=None if local is None else crop_links(nearest, local, load=self._small),
             )
-            return Embedded(embeddings, near.hubness, groups)
+            return Embedded(embeddings, hubness(embeddings, groups, k=k), groups)
 
-        return self.derived(encoder, head, "embedded-2", Embedded, compute=compute)
+        return self.derived(encoder, head, "embedded-3", Embedded, compute=compute)
 
     def _small(self, row: int) -> Image.Image:
         """An image's thumbnail; nothing to see where it is gone."""

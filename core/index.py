@@ -2,9 +2,9 @@
 
 Local scaling is CSLS (Conneau et al., Word translation without parallel data, ICLR 2018) with the
 gallery's side alone: score = 2 cos(q, g) - r(g), where r(g), the *hubness*, is the mean cosine of
-the gallery image to its nearest other gallery images. The query's own term is left out because it
-moves all scores of a query alike. One more column makes the score an inner product, so that a
-search by inner product ranks exactly by it: [q, 1] . [g, -r(g)/2] = score / 2.
+the gallery image to the nearest other groups of near-duplicates. The query's own term is left out
+because it moves all scores of a query alike. One more column makes the score an inner product, so
+that a search by inner product ranks exactly by it: [q, 1] . [g, -r(g)/2] = score / 2.
 """
 
 from __future__ import annotations
@@ -37,13 +37,6 @@ class Neighbours:
 
     rows: Integer[np.ndarray, "n k"]
     cosines: Float[np.ndarray, "n k"]
-
-    @property
-    def hubness(self) -> Float[np.ndarray, " n"]:
-        """Mean cosine of every row to its neighbours; 0 where there is no other row."""
-        if not self.cosines.shape[1]:
-            return np.zeros(len(self.cosines), np.float32)
-        return self.cosines.mean(axis=1)
 
 
 @dataclass(frozen=True)
@@ -78,13 +71,41 @@ def neighbours(embeddings: Float[np.ndarray, "n d"], *, k: int = 10) -> Neighbou
     )
 
 
-def hubness(embeddings: Float[np.ndarray, "n d"], *, k: int = 10) -> Float[np.ndarray, " n"]:
-    """Mean cosine of every row to its k nearest other rows; 0 where there is no other row.
+def hubness(
+    embeddings: Float[np.ndarray, "n d"],
+    groups: Integer[np.ndarray, " n"] | None = None,
+    *,
+    k: int = 10,
+) -> Float[np.ndarray, " n"]:
+    """Mean cosine of every row to the k nearest other groups; 0 where there is no other group.
+
+    A group counts once and by one of its rows, its first, so that copies of an image make neither
+    it nor its neighbours look common.
+
+    Args:
+        embeddings: one row per image, of any length; (n, d).
+        groups: near-duplicate group of every row; without it every row is one.
+        k: groups that are looked at.
 
     Raises:
         ValueError: if ``k`` is not positive or a value is not finite.
     """
-    return neighbours(embeddings, k=k).hubness
+    _check_k(k)
+    unit = _augmented(embeddings, 0.0, dim=embeddings.shape[1])
+    owners = np.arange(len(unit)) if groups is None else groups
+    labels, first = np.unique(owners, return_index=True)
+    width = min(k, len(labels) - 1)
+    if width < 1:
+        return np.zeros(len(unit), np.float32)
+    flat = faiss.IndexFlatIP(unit.shape[1])
+    flat.add(unit[first])
+    parts: list[np.ndarray] = []
+    for block in _blocks(len(unit)):
+        cosines, found = flat.search(unit[block], width + 1)
+        own = labels[found] == owners[block, None]
+        own[:, -1] |= ~own.any(axis=1)
+        parts.append(cosines[~own].reshape(-1, width).mean(axis=1))
+    return np.concatenate(parts)
 
 
 class Index:

@@ -26,6 +26,9 @@ from core.scoring import Ranking, Scorer
 from core.values import Descriptors, Progress, no_progress
 
 _RIVALS = 3  # a standing is taken against the rival of this rank
+FEWEST_GROUPS = _RIVALS + 2
+"""Groups a gallery needs for a null: a query's own, the best other, and its rivals."""
+
 _TAIL = 0.1  # share of the null that the extreme-value tail is fitted to
 _FEWEST_IN_TAIL = 20  # with fewer there is no fit
 
@@ -58,7 +61,7 @@ class Null:
     @property
     def identity(self) -> str:
         """Hash of the values, 16 hexadecimal digits."""
-        values = np.concatenate([self.standings, self.margins]).astype(np.float32)
+        values = np.concatenate([self.standings, self.margins]).astype(np.float64)
         return hashlib.sha256(values.tobytes()).hexdigest()[:16]
 
     @functools.cached_property
@@ -154,7 +157,10 @@ def fit_null(
     config: NullConfig,
     progress: Progress = no_progress,
 ) -> Null:
-    """Rank the gallery without their own groups for a draw of gallery images.
+    """Rank the gallery without their own groups for a draw of gallery images, one of a group.
+
+    Copies of one image are not independent queries, so every group is asked once. A gallery of
+    fewer than :data:`FEWEST_GROUPS` groups has an empty null: nothing can stand out in it.
 
     Args:
         scorer: how queries are ranked.
@@ -165,8 +171,10 @@ def fit_null(
         progress: called after every query.
     """
     rng = np.random.default_rng(config.seed)
-    count = min(config.queries, len(queries))
-    drawn = rng.choice(len(queries), count, replace=False)
+    order = rng.permutation(len(queries))
+    one_each = np.sort(np.unique(embedded.groups[order], return_index=True)[1])
+    drawn = order[one_each][: config.queries if len(one_each) >= FEWEST_GROUPS else 0]
+    count = len(drawn)
 
     def measure(row: int) -> tuple[float, float] | None:
         own = np.flatnonzero(embedded.groups == embedded.groups[row])
@@ -178,7 +186,7 @@ def fit_null(
     for done, values in enumerate(_threaded(measure, drawn), 1):
         found += [values] if values else []
         progress(done, count, "measuring how images without a source stand out")
-    standings, margins = np.array(found, np.float32).reshape(-1, 2).T
+    standings, margins = np.array(found, np.float64).reshape(-1, 2).T
     return Null(np.sort(standings), np.sort(margins))
 
 

@@ -38,9 +38,9 @@ from core.workspace import Workspace
 MEANING = (
     "This report compares an image with one gallery, under one encoder. A candidate source is an "
     "image of the gallery that the query resembles more than images without a source there usually "
-    "do. The p-value says how often an image whose source is not in the gallery scores at least as "
-    "high; it rests on the null distribution named here and promises nothing for images of other "
-    "kinds than those it was fitted on. The confidence is the probability of a source at the "
+    "do. The p-value says how often an image whose source is not in the gallery stands out at "
+    "least as far; it rests on the null distribution named here and promises nothing for images of "
+    "other kinds than those it was fitted on. The confidence is the probability of a source at the "
     "stated prior; the shares of influence split the query over groups of the gallery and none of "
     "these. None of these numbers shows that a model was trained on an image, that an image was "
     "used on purpose, or that a right was infringed; and a source outside the gallery cannot be "
@@ -73,6 +73,10 @@ class Case:
     """Pixels of gallery images by their ids."""
     p_adjusted: float | None = None
     """The p-value adjusted for the number of queries, where there were several."""
+    shares: Mapping[str, Mapping[str, float]] = field(
+        default_factory=dict[str, Mapping[str, float]]
+    )
+    """Influence summed by the values of columns: column, then value."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def case_of(
         explanations=tuple(session.explain(source, i, choice, visitor=visitor) for i in ids),
         image=session.image(source),
         sources={i: session.source_image(gallery, i) for i in ids},
+        shares=session.shares(answer, choice, visitor=visitor),
     )
 
 
@@ -124,19 +129,23 @@ def without_images(case: Case) -> Case:
     return replace(case, image=None, sources={})
 
 
-def attribute_command(queries: Sequence[str], choice: Choice, *, top: int) -> str:
+def attribute_command(
+    queries: Sequence[str], choice: Choice, *, top: int, prior: float | None = None
+) -> str:
     """The command that answers the same queries, for a shell."""
     flags = {"rerank": choice.score.rerank, "local-scaling": choice.score.local_scaling}
     options = ["--gallery", choice.gallery, "--encoder", choice.encoder, "--head", choice.head]
     options += [f"--no-{name}" for name, on in flags.items() if not on]
+    options += [] if prior is None else ["--prior", str(prior)]
     command = ["python", "-m", "core", "attribute", *options, "--top", str(top)]
     ends = ["--"] if any(query.startswith("-") for query in queries) else []
     return shlex.join([*command, *ends, *queries])
 
 
-def run_of(workspace: Workspace, command: str) -> Run:
-    """How answers are made that a workspace gives now."""
+def run_of(workspace: Workspace, command: str, *, prior: float | None = None) -> Run:
+    """How answers are made that a workspace gives now, at another prior where one is given."""
     settings = {**asdict(workspace.score), **asdict(workspace.null_config)}
+    settings |= {} if prior is None else {"prior": prior}
     return Run(
         command=command,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -172,7 +181,11 @@ def versions() -> Mapping[str, str]:
 
 
 def answer_object(
-    query: str, answer: Answer, *, p_adjusted: float | None = None
+    query: str,
+    answer: Answer,
+    *,
+    p_adjusted: float | None = None,
+    shares: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, object]:
     """An answer as the JSON object of ``attribute --json``; docs/cli.md has its schema."""
     return {
@@ -201,11 +214,15 @@ def answer_object(
         ],
         "none": answer.none,
         "p_value": answer.p_value,
+        "named": answer.named,
+        "margin_p_value": answer.margin_p_value,
+        "prior": answer.prior,
         "null": answer.null_id,
         "encoder": answer.encoder,
         "head": answer.head,
         "gallery": answer.gallery,
         **({} if p_adjusted is None else {"p_adjusted": p_adjusted}),
+        **({} if shares is None else {"shares": {k: dict(v) for k, v in shares.items()}}),
     }
 
 
@@ -225,7 +242,7 @@ def report_json(cases: Sequence[Case], run: Run) -> str:
 
 def _case_object(case: Case) -> dict[str, object]:
     return {
-        **answer_object(case.query, case.answer, p_adjusted=case.p_adjusted),
+        **answer_object(case.query, case.answer, p_adjusted=case.p_adjusted, shares=case.shares),
         "sha256": case.sha256,
         "images": [_record_object(match.image) for match in case.answer.matches],
         "explanations": [_explanation_object(found) for found in case.explanations],
@@ -295,6 +312,9 @@ def _match_rows(case: Case, run: Run) -> Iterable[dict[str, object]]:
             "confidence": group.confidence,
             "influence": group.influence,
             "none": answer.none,
+            "named": answer.named and group is answer.groups[0],
+            "margin_p_value": answer.margin_p_value,
+            "prior": answer.prior,
             "best_p_value": answer.p_value,
             "p_adjusted": "" if case.p_adjusted is None else case.p_adjusted,
             "encoder": answer.encoder,

@@ -64,13 +64,20 @@ def _case_html(case: Case) -> _Html:
         "Null": answer.null_id,
     }
     adjusted = {} if case.p_adjusted is None else {"Adjusted p": _number(case.p_adjusted)}
-    numbers = {"p-value": _number(answer.p_value), **adjusted, "None of these": _share(answer.none)}
+    numbers = {
+        "p-value": _number(answer.p_value),
+        **adjusted,
+        "None of these": _share(answer.none),
+        "Prior": f"{answer.prior:g}",
+        "Named": "yes" if answer.named else "no: the runner-up is too near, or nothing stands out",
+    }
     return _fill(
         "case",
         query=case.query,
         answer=answer.sentence,
         odds=_odds(answer.p_value),
         numbers=_facts(numbers),
+        shares=_joined(_shares_html(column, case) for column in case.shares),
         groups=_joined(_group_html(group) for group in answer.groups if _shown(group, answer)),
         figures=_joined(_figure_html(case, found) for found in case.explanations),
         matches=_joined(_match_html(case, rank) for rank in range(len(answer.matches))),
@@ -95,6 +102,12 @@ def _group_html(group: Group) -> _Html:
         confidence=_share(group.confidence),
         influence=_share(group.influence),
     )
+
+
+def _shares_html(column: str, case: Case) -> _Html:
+    sums = {value or "not stated": _share(part) for value, part in case.shares[column].items()}
+    none = {"none of these": _share(case.answer.none)}
+    return _fill("shares", column=column, facts=_facts({**sums, **none}))
 
 
 def _match_html(case: Case, rank: int) -> _Html:
@@ -213,7 +226,7 @@ def _link(url: str) -> _Html:
 
 def _odds(p_value: float) -> str:
     often = f"about 1 in {round(1 / p_value)}" if p_value < 0.1 else f"about {p_value:.0%}"
-    return f"Of images whose source is not in this gallery, {often} score this high."
+    return f"Of images whose source is not in this gallery, {often} stand out as far."
 
 
 def _number(value: float) -> str:

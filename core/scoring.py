@@ -14,6 +14,8 @@ from core.gallery import Embedded
 from core.index import Index
 from core.values import Descriptors
 
+_FEWEST_GROUPS = 20  # groups among the candidates, however many copies there are of the first
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -53,6 +55,8 @@ class Scorer:
         self.config = config
         self.patches = patches if config.rerank else None
         self.index = index or search_index(embedded, config)
+        self.groups = embedded.groups
+        self._needed = min(_FEWEST_GROUPS, config.candidates, _distinct(self.groups))
 
     def rank(
         self,
@@ -67,7 +71,8 @@ class Scorer:
         Args:
             query: unit embedding.
             patches: the query's local descriptors; without them there is no re-ranking.
-            k: rows wanted; fewer come back from a smaller gallery.
+            k: rows wanted; fewer come back from a smaller gallery, and more where all
+                candidates are wanted and copies of the first fill their places.
             without: rows left out, as if they were not in the gallery.
         """
         left_out = np.empty(0, np.int64) if without is None else without
@@ -75,15 +80,48 @@ class Scorer:
         if depth == 0:
             empty = np.empty(0, np.float32)
             return Ranking(np.empty(0, np.int64), empty, empty)
-        hits = self.index.search(query[None], k=depth)
-        stay = (hits.ids[0] >= 0) & ~np.isin(hits.ids[0], left_out)
-        rows, scores, cosines = hits.ids[0][stay], hits.scores[0][stay], hits.cosines[0][stay]
+        rows, scores, cosines = self._search(query, depth=depth, left_out=left_out)
         if patches is not None and self.patches is not None and len(rows):
-            first = rows[: self.config.candidates]
+            first = rows[: self._candidates(rows)]
             local = local_scores(patches, np.ascontiguousarray(self.patches[first]))
             scores = scores.astype(np.float64)
             scores[: len(first)] += self.config.rerank_weight * local
             order = np.argsort(-scores[: len(first)], kind="stable")
             for array in (rows, scores, cosines):
                 array[: len(first)] = array[: len(first)][order]
+        if k >= self.config.candidates:
+            k = max(k, self._candidates(rows))
         return Ranking(rows[:k], scores[:k].astype(np.float32), cosines[:k])
+
+    def _search(
+        self,
+        query: Float[np.ndarray, " d"],
+        *,
+        depth: int,
+        left_out: Integer[np.ndarray, " m"],
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, scores and cosines of the first stage, deeper where copies fill the first places.
+
+        Otherwise a source with more copies than there are candidates would have no rival to stand
+        out against.
+        """
+        gone = len(np.unique(self.groups[left_out]))
+        while True:
+            hits = self.index.search(query[None], k=depth)
+            stay = (hits.ids[0] >= 0) & ~np.isin(hits.ids[0], left_out)
+            rows = hits.ids[0][stay]
+            if depth == len(self.index) or _distinct(self.groups[rows]) >= self._needed - gone:
+                return rows, hits.scores[0][stay], hits.cosines[0][stay]
+            depth = min(2 * depth, len(self.index))
+
+    def _candidates(self, rows: Integer[np.ndarray, " m"]) -> int:
+        """How many of the first rows are compared by their patches."""
+        count = min(self.config.candidates, len(rows))
+        if _distinct(self.groups[rows[:count]]) >= self._needed:
+            return count
+        places = np.sort(np.unique(self.groups[rows], return_index=True)[1])
+        return max(count, int(places[: self._needed][-1]) + 1) if len(places) else count
+
+
+def _distinct(groups: Integer[np.ndarray, " m"]) -> int:
+    return len(np.unique(groups))

@@ -35,6 +35,7 @@ from core.head import Head
 from core.images import load_image, open_image
 from core.library import Library
 from core.projection import Map, place
+from core.shares import COLUMNS, columns_of, shares_by
 from core.values import (
     Answer,
     Encoder,
@@ -207,10 +208,19 @@ class Session:
         choice: Choice | None = None,
         *,
         top: int = 24,
+        prior: float | None = None,
         visitor: str = "",
         progress: Progress = no_progress,
     ) -> Answer:
         """The candidate sources of an image.
+
+        Args:
+            image: the query.
+            choice: what to answer with.
+            top: matches wanted.
+            prior: probability of a source before the image was seen, in (0, 1).
+            visitor: whose galleries are meant.
+            progress: called while what is missing is computed.
 
         Raises:
             ImageError: when the image cannot be taken.
@@ -218,7 +228,19 @@ class Session:
             GalleryError: when the gallery cannot be used.
         """
         workspace = self.workspace(choice or Choice(), visitor=visitor, progress=progress)
-        return workspace.attribute(self.query(workspace, image)[0], top=top)
+        return workspace.attribute(self.query(workspace, image)[0], top=top, prior=prior)
+
+    def shares(
+        self, answer: Answer, choice: Choice, *, columns: Sequence[str] = (), visitor: str = ""
+    ) -> dict[str, dict[str, float]]:
+        """Influence summed by the values of columns; by creator, licence and source by default.
+
+        Raises:
+            GalleryError: when the gallery lacks a column.
+        """
+        records = {r.id: r for r in self.gallery(choice.gallery, visitor=visitor).records}
+        chosen = columns or [c for c in columns_of(list(records.values())) if c in COLUMNS]
+        return {column: shares_by(answer, column, records=records) for column in chosen}
 
     def explain(
         self,

@@ -155,7 +155,7 @@ class Answer:
     matches: tuple[Match, ...]
     """Best first."""
     groups: tuple[Group, ...]
-    """Best first."""
+    """Groups of the matches and all that have a share, best first."""
     none: float
     """Share ascribed to none of the gallery's images, in [0, 1]."""
     p_value: float
@@ -172,6 +172,8 @@ class Answer:
     """Share of null queries whose best group is as far ahead of its runner-up."""
     named: bool = False
     """Whether the best group is a likely source and significantly ahead of its runner-up."""
+    prior: float = 0.5
+    """Prior probability of a source that the confidences are stated at."""
 
 
 @dataclass(frozen=True)

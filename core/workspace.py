@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int8, Integer
@@ -94,15 +94,25 @@ class Workspace:
         """The k best rows of the gallery for a query."""
         return self.scorer.rank(query.embedding, query.patches, k=k)
 
-    def attribute(self, query: Query, *, top: int) -> Answer:
-        """The answer to a query, with at most ``top`` matches."""
+    def attribute(self, query: Query, *, top: int, prior: float | None = None) -> Answer:
+        """The answer to a query, with at most ``top`` matches.
+
+        Args:
+            query: the encoded query.
+            top: matches wanted; no number depends on it.
+            prior: probability of a source before the image was seen; the configured one by default.
+
+        Raises:
+            ValueError: when the prior is not in (0, 1).
+        """
+        config = self.null_config if prior is None else replace(self.null_config, prior=prior)
         ranking = self.rank(query, k=max(top, self.score.candidates))
         embeddings, patches = self.embedded.embeddings, self.scorer.patches
         return answer(
             Described(query.embedding, embeddings, query.patches, patches),
             Candidates(ranking, self.gallery.records, self.embedded.groups, top),
             null=self.null,
-            config=self.null_config,
+            config=config,
             identities=Identities(
                 encoder=f"{self.encoder.name}@{self.encoder.identity}",
                 head=f"{self.head.name}@{self.head.identity}",
@@ -246,7 +256,7 @@ class Workspace:
     def _null(self, progress: Progress) -> Null:
         """The null of this scoring; kept with the gallery."""
         settings = repr((asdict(self.score), self.null_config.queries, self.null_config.seed))
-        name = f"null-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
+        name = f"null-2-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
 
         def compute() -> Null:
             queries = self.head(self.gallery.features(self.encoder), role="query")

@@ -44,7 +44,7 @@ def test_ranked_equals_the_measures_of_a_full_sort(scaling):
     gallery, queries = unit(rng.normal(size=(300, 6))), unit(rng.normal(size=(40, 6)))
     right = [rng.choice(300, size=1 + i % 3, replace=False) for i in range(40)]
     found = study.ranked(gallery, queries, right, scaling=scaling)
-    hubness = study.neighbours(gallery, k=scaling).hubness if scaling else 0
+    hubness = study.hubness(gallery, k=scaling) if scaling else 0
     for query, answers, values in zip(queries, right, found, strict=True):
         order = np.argsort(-(2 * gallery @ query - hubness), kind="stable")
         np.testing.assert_allclose(values, measures(order, answers))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.attribution import Candidates, Described, Identities, _share, answer
+from core.attribution import Candidates, Described, Identities, answer, share
 from core.config import NullConfig, ScoreConfig
 from core.correspond import quantize
 from core.gallery import Embedded
@@ -62,7 +62,7 @@ def _unrelated():
     noise=st.floats(0.01, 2.0),
     top=st.sampled_from([1, 3, N]),
 )
-def test_shares_of_all_groups_and_of_none_sum_to_one(seed, sources, noise, top):
+def testshares_of_all_groups_and_of_none_sum_to_one(seed, sources, noise, top):
     rng = np.random.default_rng(seed)
     query = EMBEDDINGS[:sources].sum(0) + noise * rng.standard_normal(D) / np.sqrt(D)
     groups = rng.integers(0, 2, N).cumsum()
@@ -72,7 +72,9 @@ def test_shares_of_all_groups_and_of_none_sum_to_one(seed, sources, noise, top):
     assert sum(shares) + found.none == pytest.approx(1, abs=1e-6)
     assert min(*shares, found.none) >= 0
     assert all(group.confidence > 0.5 for group in found.groups if group.influence > 0)
-    assert {match.group for match in found.matches} == {group.id for group in found.groups}
+    shown = {match.group for match in found.matches}
+    assert shown <= {group.id for group in found.groups}
+    assert all(group.influence > 0 for group in found.groups if group.id not in shown)
     assert len(found.matches) == top
 
 
@@ -94,7 +96,7 @@ def test_a_gallery_image_finds_itself_first_and_takes_almost_all():
     assert "1 candidate" not in found.sentence
 
 
-def test_two_planted_sources_are_both_named_and_shared_by_their_weights():
+def test_two_planted_sources_are_both_named_andshared_by_their_weights():
     query = 2 * EMBEDDINGS[3] + 1.5 * EMBEDDINGS[40] + 0.3 * _unit(_unrelated())
     found = _ask(query)
     shares = {group.id: group.influence for group in found.groups if group.influence > 0.02}
@@ -142,7 +144,7 @@ def test_a_group_is_named_by_its_first_image_even_when_another_is_best():
     assert found.matches[0].group == 117
 
 
-def test_the_sentence_names_a_group_that_has_a_share():
+def test_the_sentence_names_a_group_that_has_ashare():
     """It named the best group even where the decomposition gave all to a better mixture."""
     spiky = np.zeros((6, D), np.float32)
     spiky[[3, 4, 5], [10, 11, 12]] = 1
@@ -239,7 +241,7 @@ def test_what_is_shown_changes_no_number():
     assert (few.none, few.margin_p_value) == (many.none, many.margin_p_value)
 
 
-def test_halves_of_two_sources_share_by_their_patches():
+def test_halves_of_two_sourcesshare_by_their_patches():
     rng = np.random.default_rng(3)
     patches = quantize(rng.standard_normal((N, 16, 12)))
     query = patches[3].copy()
@@ -264,4 +266,4 @@ def test_halves_of_two_sources_share_by_their_patches():
 )
 def test_no_sentence_claims_all_or_nothing(value, words):
     """Confidence 99.97 % was printed as 100 %."""
-    assert _share(value) == words
+    assert share(value) == words

@@ -210,7 +210,7 @@ def test_what_was_kept_damaged_is_computed_again(gallery, encoder, caplog) -> No
     """The error asked to build the gallery again, which changed nothing."""
     head = gallery.fit(encoder, config=WHITEN)
     whole = np.array(gallery.embedded(encoder, head).embeddings)
-    array = gallery.head_folder(encoder, head) / "embedded-2" / "embeddings.npy"
+    array = gallery.head_folder(encoder, head) / "embedded-3" / "embeddings.npy"
     array.write_bytes(array.read_bytes()[:-5])
     (fitted,) = stored(gallery, encoder, "fitted").iterdir()
     (fitted / "head.safetensors").write_bytes(b"")

@@ -103,6 +103,14 @@ def test_hubness_keeps_exact_duplicates():
     np.testing.assert_array_equal(table.rows // 30, np.tile(np.arange(90)[:, None] // 30, 10))
 
 
+def test_copies_of_one_group_count_once_in_hubness():
+    rows = np.random.default_rng(5).standard_normal((30, 8)).astype(np.float32)
+    copied = np.repeat(rows, 4, axis=0)
+    found = hubness(copied, np.repeat(np.arange(30), 4), k=10)
+    np.testing.assert_allclose(found, np.repeat(hubness(rows, k=10), 4), atol=1e-5)
+    assert hubness(copied[:4], np.zeros(4, np.int64)).tolist() == [0] * 4
+
+
 def test_neighbours_are_as_wide_as_there_are_others():
     assert neighbours(clustered(5, n=1), k=4).rows.shape == (1, 0)
     table = neighbours(clustered(5, n=3), k=4)

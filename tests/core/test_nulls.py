@@ -23,7 +23,7 @@ def _world(*, copies=1, n=80, seed=0):
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     embeddings = np.repeat(rows, copies, axis=0)
     groups = np.repeat(np.arange(n) * copies, copies)
-    return Embedded(embeddings, hubness(embeddings).astype(np.float32), groups)
+    return Embedded(embeddings, hubness(embeddings, groups).astype(np.float32), groups)
 
 
 def _fit(embedded, *, patches=None, score=None, **config):
@@ -57,6 +57,21 @@ def test_no_p_value_is_below_one_over_m_plus_one():
     assert Null(np.zeros(0), np.zeros(0)).p_value(1e9) == 1.0
 
 
+@pytest.mark.parametrize("local_scaling", [False, True])
+def test_copies_change_no_null(local_scaling):
+    """Copies were null queries of their own, so a gallery of few groups had tiny p-values."""
+    score = ScoreConfig(local_scaling=local_scaling)
+    single, copied = (_fit(_world(copies=c, n=40), score=score) for c in (1, 6))
+    np.testing.assert_allclose(copied.standings, single.standings, atol=1e-5)
+    np.testing.assert_allclose(copied.margins, single.margins, atol=1e-5)
+
+
+def test_too_few_groups_have_no_null():
+    """Nothing stands out among fewer groups than a standing is taken against."""
+    assert len(_fit(_world(copies=10, n=4)).standings) == 0
+    assert len(_fit(_world(copies=10, n=5)).standings) == 5
+
+
 def test_every_null_query_meets_the_gallery_without_its_group():
     """With three copies of every image, a null that met the copies would stand out with all."""
     embedded = _world(copies=3, n=40)
@@ -65,9 +80,9 @@ def test_every_null_query_meets_the_gallery_without_its_group():
     np.fill_diagonal(cosines, -1)
     best = -np.sort(-cosines, axis=1)
     found = _fit(embedded)
-    wanted = np.sort(np.repeat(best[:, 0] - best[:, 3], 3))
+    wanted = np.sort(best[:, 0] - best[:, 3])
     np.testing.assert_allclose(found.standings, wanted, atol=1e-5)
-    wanted = np.sort(np.repeat(best[:, 0] - best[:, 1], 3))
+    wanted = np.sort(best[:, 0] - best[:, 1])
     np.testing.assert_allclose(found.margins, wanted, atol=1e-5)
     alone = Embedded(embedded.embeddings, embedded.hubness, np.arange(120))
     assert np.median(_fit(alone).standings) > 3 * found.unit  # the control: they meet their copies

@@ -67,6 +67,23 @@ def test_ranking_is_the_literal_two_stages(seed, local_scaling, rerank, candidat
     _check(found, wanted, k=k)
 
 
+def test_copies_do_not_crowd_out_the_rivals():
+    """250 copies of the best image took all places, so that it had nothing to stand out against."""
+    embedded, patches, query, local = _world(2)
+    best = int(Scorer(embedded, patches, config=ScoreConfig()).rank(query, local, k=1).rows[0])
+    rows = np.concatenate([np.arange(N), np.full(250, best)])
+    crowded = Embedded(embedded.embeddings[rows], embedded.hubness[rows], rows)
+    found = Scorer(crowded, patches[rows], config=ScoreConfig()).rank(query, local, k=200)
+    plain = Scorer(embedded, patches, config=ScoreConfig()).rank(query, local, k=N)
+    scores = {
+        int(g): float(found.scores[crowded.groups[found.rows] == g].max())
+        for g in crowded.groups[found.rows]
+    }
+    assert len(scores) >= 20
+    wanted = dict(zip(plain.rows.tolist(), plain.scores.tolist(), strict=True))
+    assert {g: wanted[g] for g in scores} == pytest.approx(scores, abs=1e-4)
+
+
 def test_local_scaling_and_reranking_change_the_order():
     embedded, patches, query, local = _world()
     orders = {

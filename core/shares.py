@@ -1,0 +1,51 @@
+"""Shares of influence summed by what the metadata says: by creator, licence or any column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from core.values import Answer, GalleryError, ImageRecord
+
+COLUMNS = ("creator", "licence", "source")
+"""Columns that every gallery has; its free columns come beside them."""
+
+
+def columns_of(records: Sequence[ImageRecord]) -> tuple[str, ...]:
+    """Columns by which shares can be summed: those that say anything of these images."""
+    own = [name for name in COLUMNS if any(getattr(record, name) for record in records)]
+    return (*own, *sorted({name for record in records for name in record.extra}))
+
+
+def shares_by(
+    answer: Answer, column: str, *, records: Mapping[int, ImageRecord]
+) -> dict[str, float]:
+    """Influence by value of a column, the largest first; with ``answer.none`` they sum to 1.
+
+    A group of near-duplicates whose images say different things divides its share evenly among
+    the things said. What is not said is the value "".
+
+    Args:
+        answer: the answer.
+        column: one of :data:`COLUMNS` or a free column.
+        records: the gallery's images by id.
+
+    Raises:
+        GalleryError: when no image of the gallery has the column.
+    """
+    known = (*COLUMNS, *columns_of(list(records.values())))
+    if column not in known:
+        raise GalleryError(f"no image has a column {column!r}; there are: {', '.join(known)}")
+    sums: dict[str, float] = {}
+    for group in answer.groups:
+        if group.influence > 0:
+            said = {_value(records[member], column) for member in group.members}
+            said = (said - {""}) or said
+            for value in said:
+                sums[value] = sums.get(value, 0.0) + group.influence / len(said)
+    return dict(sorted(sums.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _value(record: ImageRecord, column: str) -> str:
+    if column in COLUMNS:
+        return str(getattr(record, column))
+    return record.extra.get(column, "")
