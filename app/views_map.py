@@ -111,6 +111,36 @@ class Drawing:
     chosen: Sequence[int] = field(default_factory=tuple[int, ...])
 
 
+def kept_rows(before: Drawing, scene: Scene) -> list[int]:
+    """Rows of another scene for what is selected of a drawing; what is gone is left out."""
+    old = before.scene
+    row_of = {(r.id, r.sha256): row for row, r in enumerate(scene.records)}
+    example_of = {e.file: row for row, e in enumerate(scene.examples, len(scene.records))}
+    n = len(old.records)
+    rows = [
+        row_of.get((old.records[row].id, old.records[row].sha256))
+        if row < n
+        else example_of.get(old.examples[row - n].file)
+        for row in before.chosen
+    ]
+    return sorted(row for row in rows if row is not None)
+
+
+def kept_rows(before: Drawing, scene: Scene) -> list[int]:
+    """Rows of another scene for what is selected of a drawing; what is gone is left out."""
+    old = before.scene
+    row_of = {(r.id, r.sha256): row for row, r in enumerate(scene.records)}
+    example_of = {e.file: row for row, e in enumerate(scene.examples, len(scene.records))}
+    n = len(old.records)
+    rows = [
+        row_of.get((old.records[row].id, old.records[row].sha256))
+        if row < n
+        else example_of.get(old.examples[row - n].file)
+        for row in before.chosen
+    ]
+    return sorted(row for row in rows if row is not None)
+
+
 def colourings(scene: Scene) -> list[tuple[str, str]]:
     """By what points can be coloured: label and key."""
     found = list(FIRST_COLOURS)

@@ -122,7 +122,7 @@ def _connect(page: Page, desk: Desk, here: Any) -> None:
     tab = desk.tab
     everything = [tab.state, tab.map, tab.near, tab.results, tab.empty, tab.colour, tab.group]
     selection = [tab.words, tab.chosen, tab.table]
-    asked = {tab.encoder, tab.head, tab.beside, tab.colour, tab.image, page.gallery}
+    asked = {tab.encoder, tab.head, tab.beside, tab.colour, tab.image, tab.state, page.gallery}
     draw: dict[str, Any] = {
         "fn": desk.draw,
         "inputs": asked,
@@ -139,9 +139,9 @@ def _connect(page: Page, desk: Desk, here: Any) -> None:
         tab.image.upload,
         tab.image.clear,
     ]
-    gr.on(triggers, trigger_mode="always_last", **draw)
     here.select(desk.wanted, [tab.state, tab.wanted], tab.wanted, **_QUIET)
-    tab.wanted.change(**draw)
+    for drawn in (gr.on(triggers, trigger_mode="always_last", **draw), tab.wanted.change(**draw)):
+        drawn.failure(desk.refused, tab.image, tab.image, **_QUIET)
     tab.stop.click(desk.stops.stop_asked, None, None, queue=False, **_QUIET)
     cleared = tab.renewed.success(desk.cleared, None, [*everything, *selection], **_QUIET)
     cleared.success(desk.seconds, page.gallery, tab.beside, **_QUIET)

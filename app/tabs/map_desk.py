@@ -25,7 +25,14 @@ from app.stops import Stops
 from app.views_map import Drawing, Groups, Panel, Scene
 from core.projection import place
 from core.session import Choice, Placed, Session
-from core.values import Cancelled, ImageRecord, Match, Progress, no_progress
+from core.values import (
+    Cancelled,
+    ImageRecord,
+    Match,
+    Progress,
+    WellspringError,
+    no_progress,
+)
 
 _SHOWN = 60  # thumbnails of a selection at most
 _NEAREST = 8
@@ -136,6 +143,26 @@ class Desk:
                 return {self.tab.near: gr.skip()}
         return {**self._shown(drawn), self.tab.near: _note(near), **self._choices(drawn)}
 
+    def refused(self, image: str | None) -> Any:
+        """After a failure: an image that cannot be opened goes, so that the next map is drawn."""
+        if image is None:
+            return gr.skip()
+        try:
+            self.session.image(image)
+        except WellspringError:
+            return None
+        return gr.skip()
+
+    def refused(self, image: str | None) -> Any:
+        """After a failure: an image that cannot be opened goes, so that the next map is drawn."""
+        if image is None:
+            return gr.skip()
+        try:
+            self.session.image(image)
+        except WellspringError:
+            return None
+        return gr.skip()
+
     def recolour(self, drawn: Drawn | None, colour: str, request: gr.Request) -> dict[Any, Any]:
         """The same map in other colours; what is selected stays so."""
         if drawn is None:
@@ -205,7 +232,9 @@ class Desk:
         scene = Scene(gallery.records, examples)
         colour = self._known(scene, given[tab.colour])
         groups = self._groups(scene, first, colour=colour, visitor=visitor, report=report)
-        drawing = Drawing(secrets.token_urlsafe(16), scene, tuple(panels), groups)
+        before: Drawn | None = given[tab.state]
+        chosen = views_map.kept_rows(before.drawing, scene) if before else []
+        drawing = Drawing(secrets.token_urlsafe(16), scene, tuple(panels), groups, chosen)
         drawn = Drawn(
             first, colour, drawing, lambda record: self.session.thumbnails(gallery, [record])[0]
         )

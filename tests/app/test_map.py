@@ -51,6 +51,8 @@ def draw(desk: Desk, **changes: object) -> dict[Any, Any]:
         tab.beside: changes.get("beside", NONE),
         tab.colour: changes.get("colour", views_map.DOMAIN),
         tab.image: changes.get("image"),
+        tab.state: changes.get("state"),
+        tab.state: changes.get("state"),
         desk.page.gallery: desk.page.start,
     }
     return desk.draw(given, PAGE, lambda *_, **__: None)  # pyright: ignore[reportArgumentType]
@@ -118,6 +120,58 @@ def test_recolouring_keeps_the_selection(desk: Desk):
     selected = desk.select(drawn, sent)[desk.tab.state]
     shown = desk.recolour(selected, "factor:colour", PAGE)
     assert shown[desk.tab.map]["chosen"] == [3, 5]
+
+
+def test_a_second_encoder_and_an_image_keep_the_selection(desk: Desk, tmp_path: Path):
+    """A map that was laid out again had forgotten what was selected on it."""
+    drawn = draw(desk)[desk.tab.state]
+    rows = [3, small.COUNT + 1]
+    sent = event({"ticket": drawn.drawing.ticket, "rows": rows})
+    selected = desk.select(drawn, sent)[desk.tab.state]
+    image = tiny.draw(tmp_path / "mine.png", 7)
+    shown = draw(desk, state=selected, beside="histogram", image=str(image))
+    assert shown[desk.tab.map]["chosen"] == rows
+    assert "1 gallery image and 1 generated example selected" in shown[desk.tab.words]
+
+
+def test_a_selection_follows_images_that_moved_and_drops_those_that_left():
+    old, new = (Scene(tuple(record(i) for i in ids), ()) for ids in ((0, 1, 2), (2, 0)))
+    drawing = Drawing("t", old, (), Groups(("all",), (0, 0, 0)), chosen=[1, 2])
+    assert views_map.kept_rows(drawing, new) == [0]
+
+
+def test_a_failure_drops_an_image_that_cannot_be_opened_and_no_other(desk: Desk, tmp_path: Path):
+    """A bad file stayed in its place, and every later map failed on it."""
+    (tmp_path / "bad.png").write_text("no image")
+    good = tiny.draw(tmp_path / "good.png", 7)
+    assert desk.refused(str(tmp_path / "bad.png")) is None
+    assert desk.refused(str(good)) == desk.refused(None) == gr.skip()
+
+
+def test_a_second_encoder_and_an_image_keep_the_selection(desk: Desk, tmp_path: Path):
+    """A map that was laid out again had forgotten what was selected on it."""
+    drawn = draw(desk)[desk.tab.state]
+    rows = [3, small.COUNT + 1]
+    sent = event({"ticket": drawn.drawing.ticket, "rows": rows})
+    selected = desk.select(drawn, sent)[desk.tab.state]
+    image = tiny.draw(tmp_path / "mine.png", 7)
+    shown = draw(desk, state=selected, beside="histogram", image=str(image))
+    assert shown[desk.tab.map]["chosen"] == rows
+    assert "1 gallery image and 1 generated example selected" in shown[desk.tab.words]
+
+
+def test_a_selection_follows_images_that_moved_and_drops_those_that_left():
+    old, new = (Scene(tuple(record(i) for i in ids), ()) for ids in ((0, 1, 2), (2, 0)))
+    drawing = Drawing("t", old, (), Groups(("all",), (0, 0, 0)), chosen=[1, 2])
+    assert views_map.kept_rows(drawing, new) == [0]
+
+
+def test_a_failure_drops_an_image_that_cannot_be_opened_and_no_other(desk: Desk, tmp_path: Path):
+    """A bad file stayed in its place, and every later map failed on it."""
+    (tmp_path / "bad.png").write_text("no image")
+    good = tiny.draw(tmp_path / "good.png", 7)
+    assert desk.refused(str(tmp_path / "bad.png")) is None
+    assert desk.refused(str(good)) == desk.refused(None) == gr.skip()
 
 
 def test_a_selection_can_be_downloaded(desk: Desk):

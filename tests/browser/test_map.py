@@ -132,7 +132,10 @@ def test_a_bad_file_is_refused_in_words_and_the_map_stays(visit: Visit, tmp_path
     (tmp_path / "bad.jpg").write_text("no image")
     page.set_input_files("#ws-map-you input[type=file]", tmp_path / "bad.jpg")
     expect(page.get_by_test_id("toast-body")).to_contain_text("not an image of an accepted kind")
-    expect(page.locator(".ws-map-stage")).to_be_visible()
+    expect(page.locator("#ws-map-you img")).to_have_count(0)  # it blocked every later map
+    page.get_by_label("Beside it").click()
+    page.get_by_role("option", name="Baseline: histogram").click()
+    expect(page.locator(".ws-map-panel")).to_have_count(2)
 
 
 def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
