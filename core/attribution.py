@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, Int8, Integer
 
+from core.beyond import excess, residual
 from core.calibration import confidence
-from core.config import NullConfig
-from core.correspond import mutual_pairs
+from core.config import NullConfig, ScoreConfig
+from core.correspond import pair_strengths
 from core.decompose import contested, decompose, influences
 from core.nulls import Null, background, first_of_groups
 from core.scoring import Ranking
@@ -52,6 +53,10 @@ class Described:
     embeddings: Float[np.ndarray, "n d"]
     query_patches: Int8[np.ndarray, "p l"] | None = None
     patches: Descriptors | None = None
+    score: ScoreConfig = field(default_factory=ScoreConfig)
+    """How the ranking was made."""
+    hubness: Float[np.ndarray, " n"] | None = None
+    """The gallery's hubness, where local scaling is on."""
 
 
 def answer(
@@ -68,7 +73,8 @@ def answer(
     Groups that stand out significantly and more likely than not are sources: they share what is
     not ascribed to "none of these". "None" is one minus the confidence of the best group, or
     everything when there is no such group. The best group is *named* when it is significantly
-    ahead of its runner-up as well.
+    ahead of its runner-up as well. After the sources comes the group that explains most of the
+    rest of the query (:mod:`core.beyond`), then the others in the order of the ranking.
 
     Args:
         described: embeddings, and local descriptors where there are any.
@@ -80,6 +86,12 @@ def answer(
     first = first_of_groups(candidates.ranking, candidates.groups)
     scores = candidates.ranking.scores[first].astype(np.float64)
     groups, likely = _groups(candidates, first, null=null, config=config)
+    if likely and len(first) > len(likely):
+        place = _next(described, candidates.ranking, first, sources=len(likely))
+        standing = float(candidates.ranking.scores[place]) - background(scores)
+        following = _group(candidates, place, standing=standing, null=null, config=config)
+        rest = (g for g in groups[len(likely) :] if g.id != following.id)
+        groups = (*likely, following, *rest)
     none, shares = 1.0, np.zeros(0)
     if likely:
         found = influences(
@@ -104,6 +116,7 @@ def answer(
         margin_p_value=margin,
         named=named,
         prior=config.prior,
+        null_size=len(null.standings),
     )
 
 
@@ -112,10 +125,27 @@ def _weights(described: Described, rows: Integer[np.ndarray, " g"]) -> Float[np.
     query, patches = described.query_patches, described.patches
     if query is None or patches is None:
         return decompose(described.query, described.embeddings[rows])
-    pairs = mutual_pairs(query, np.ascontiguousarray(patches[rows]))
-    strengths = np.zeros((len(rows), len(query)))
-    strengths[pairs.candidate, pairs.query_patch] = pairs.strength
-    return contested(strengths)
+    return contested(pair_strengths(query, np.ascontiguousarray(patches[rows])))
+
+
+def _next(
+    described: Described, ranking: Ranking, first: Integer[np.ndarray, " g"], *, sources: int
+) -> int:
+    """Place in the ranking of the group that explains most of the query beyond its sources."""
+    found, others = ranking.rows[first[:sources]], ranking.rows[first[sources:]]
+    rest = residual(described.query, described.embeddings[found])
+    scores = described.embeddings[others] @ rest
+    if described.hubness is not None:
+        scores = 2 * scores - described.hubness[others]
+    query, patches = described.query_patches, described.patches
+    if query is not None and patches is not None:
+        most = described.score.candidates
+        known, asked = (
+            pair_strengths(query, np.ascontiguousarray(patches[rows]))
+            for rows in (found, others[:most])
+        )
+        scores[:most] += described.score.rerank_weight * excess(asked, known)
+    return int(first[sources + int(scores.argmax())])
 
 
 def _matches(candidates: Candidates) -> tuple[Match, ...]:
@@ -179,12 +209,12 @@ def _sentence(
 ) -> str:
     if not groups:
         return "The gallery is empty, so it holds no candidate source."
-    shared = [group for group in groups if group.influence >= _NAMED]
+    shared = sources(groups)
     first = (shared or groups)[0]
-    if 1 / (len(null.standings) + 1) > config.level:
+    if len(null.standings) < (least := fewest(config.level)):
         return (
             "This gallery has too few different images to tell a source from chance: it takes "
-            f"{math.ceil(1 / config.level) - 1}, near-duplicates counted once."
+            f"{least}, near-duplicates counted once."
         )
     odds = f"{percent(first.p_value)} of images without a source here stand out as far"
     if not shared:
@@ -200,22 +230,35 @@ def _sentence(
             "Candidate source:" if len(shared) == 1 else f"{len(shared)} candidate sources, first"
         )
         return f"{lead} {_name(first)}. {sure}"
-    listed = "; ".join(_name(group) for group in groups[: max(len(shared), 2)][:_LISTED])
-    return f"One or more of these: {listed}. {sure}"
+    lead = "One of these:" if len(shared) == 1 else "One or more of these:"
+    return f"{lead} {'; '.join(map(_name, contenders(groups)))}. {sure}"
+
+
+def sources(groups: Sequence[Group]) -> list[Group]:
+    """The groups that a sentence counts as sources."""
+    return [group for group in groups if group.influence >= _NAMED]
+
+
+def contenders(groups: Sequence[Group]) -> Sequence[Group]:
+    """The groups that an answer lists where it cannot name one: what has a share, and a rival."""
+    return groups[: min(max(len(sources(groups)), 2), _LISTED)]
+
+
+def fewest(level: float) -> int:
+    """Images that a null needs for p-values as small as a level."""
+    return math.ceil(1 / level - 1e-9) - 1
 
 
 def percent(value: float) -> str:
     """A probability in percent, with digits enough that it is never rounded to nothing."""
-    if value >= 0.001:
-        return f"{value:.1%}"
-    return f"{100 * value:.2g}%"
+    return f"{100 * value:.1f} %" if value >= 0.001 else f"{100 * value:.2g} %"
 
 
 def share(value: float) -> str:
-    """A share in whole percent that claims neither all nor nothing."""
-    if value < 0.01:
-        return "under 1%"
-    return "over 99%" if value > 0.99 else f"{value:.0%}"
+    """A share in whole percent; what is rounded claims neither all nor nothing."""
+    if 0 < value < 0.01:
+        return "under 1 %"
+    return "over 99 %" if 0.99 < value < 1 else f"{100 * value:.0f} %"
 
 
 def _name(group: Group) -> str:

@@ -146,6 +146,16 @@ def _centre(patch: int, grid: Grid) -> tuple[float, float]:
     return ((column + 0.5) / grid.columns, (row + 0.5) / grid.rows)
 
 
+def pair_strengths(
+    query: Int8[np.ndarray, "p l"], candidates: Int8[np.ndarray, "n p2 l"]
+) -> Float[np.ndarray, "n p"]:
+    """How well every candidate matches every patch of a query: 0 where they are no mutual pair."""
+    pairs = mutual_pairs(query, candidates)
+    strengths = np.zeros((len(candidates), len(query)))
+    strengths[pairs.candidate, pairs.query_patch] = pairs.strength
+    return strengths
+
+
 def mutual_pairs(
     query: Int8[np.ndarray, "p l"], candidates: Int8[np.ndarray, "n p2 l"]
 ) -> MutualPairs:

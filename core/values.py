@@ -155,7 +155,7 @@ class Answer:
     matches: tuple[Match, ...]
     """Best first."""
     groups: tuple[Group, ...]
-    """Groups of the matches and all that have a share, best first."""
+    """Sources first, then the group that explains most of the rest, then those of the matches."""
     none: float
     """Share ascribed to none of the gallery's images, in [0, 1]."""
     p_value: float
@@ -174,6 +174,8 @@ class Answer:
     """Whether the best group is a likely source and significantly ahead of its runner-up."""
     prior: float = 0.5
     """Prior probability of a source that the confidences are stated at."""
+    null_size: int = 0
+    """Images of the null m: no p-value is below 1 / (m + 1)."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,10 @@ class Contribution:
     """q_i * s_i of the unit embeddings; the sum over all dimensions is the cosine."""
     share: float
     """Value divided by the cosine."""
+    query: float = 0.0
+    """q_i, the query's coordinate."""
+    source: float = 0.0
+    """s_i, the source's coordinate."""
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,14 @@ class Workspace:
         ranking = self.rank(query, k=max(top, self.score.candidates))
         embeddings, patches = self.embedded.embeddings, self.scorer.patches
         return answer(
-            Described(query.embedding, embeddings, query.patches, patches),
+            Described(
+                query.embedding,
+                embeddings,
+                query.patches,
+                patches,
+                score=self.score,
+                hubness=self.embedded.hubness if self.score.local_scaling else None,
+            ),
             Candidates(ranking, self.gallery.records, self.embedded.groups, top),
             null=self.null,
             config=config,
