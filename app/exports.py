@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.views_batch import Row, table_csv
+from app.views_batch import Row, judge, table_csv
 from core.report import Case, Run, report_csv, report_json
 from core.report_html import report_html
-from core.reverse import adjust
 from core.session import Choice
 
 
@@ -33,12 +32,10 @@ def answer_files(case: Case, choice: Choice) -> dict[str, bytes]:
 
 def batch_zip(rows: Sequence[Row], choice: Choice) -> bytes:
     """The answers of a batch: the table that the page shows, and the report in its three kinds."""
-    done = [row for row in rows if row.answer is not None]
-    levels = adjust([row.answer.p_value for row in done if row.answer is not None])
     cases = [
-        Case(row.name, row.sha256, row.answer, p_adjusted=float(level))
-        for row, level in zip(done, levels, strict=True)
-        if row.answer is not None
+        Case(row.name, row.sha256, judged.answer, p_adjusted=judged.p_adjusted)
+        for row, judged in zip(rows, judge(rows), strict=True)
+        if judged is not None
     ]
     run = _run([case.query for case in cases], choice)
     file = io.BytesIO()

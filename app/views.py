@@ -1,36 +1,27 @@
-"""From the core's values to what is shown: sentences, captions, HTML, overlays and figures.
+"""From the core's values to what is shown: sentences, captions and HTML.
 
 HTML comes from the templates in ``assets/app``; every value put into one is escaped unless it is
 :class:`Html` itself.
 """
 
-# pyright: reportMissingTypeStubs=false
-# plotly brings no stubs
-
 from __future__ import annotations
 
-import base64
 import html
-import io
+import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
 
-import numpy as np
-import plotly.graph_objects as go
-from PIL import Image, ImageColor
-from plotly.colors import diverging, sequential
-
-from core.values import Answer, Explanation, Grid, Group, ImageRecord
+from core.attribution import contenders, fewest, sources
+from core.attribution import share as percent
+from core.config import NullConfig
+from core.values import Answer, Group, ImageRecord
 
 _ASSETS = Path(__file__).parents[1] / "assets" / "app"
-_POSITIVE, _NEGATIVE = "#2a9d93", "#b9792c"
-_GREY, _LINE = "#7b8a86", "rgba(128,140,137,0.25)"
 _SHADES = 5  # shades of the accent in the bar of shares; later sources share the last
-_VEIL = 0.65  # of the image is covered where the heat is greatest
-_SHOWN_SIDE = 640  # longer side of an image as it is sent, pixels
+_FEWEST = fewest(NullConfig().level)  # images that a null needs
 
 
 class Html(str):
@@ -55,15 +46,6 @@ def name_of(record: ImageRecord) -> str:
     return record.title or Path(record.path).stem
 
 
-def percent(share: float) -> str:
-    """A share for reading: never a rounded 0 % or 100 % that is not exactly that."""
-    if 0 < share < 0.01:
-        return "under 1 %"
-    if 0.99 < share < 1:
-        return "over 99 %"
-    return f"{share:.0%}".replace("%", " %")
-
-
 def headline(answer: Answer, *, size: int) -> str:
     """The answer in one sentence, with its confidence.
 
@@ -71,29 +53,57 @@ def headline(answer: Answer, *, size: int) -> str:
         answer: the answer.
         size: number of images in the gallery.
     """
-    sources = _sources(answer)
-    if not sources:
-        return f"None of the {size} images stands out as a source."
-    sure = percent(sources[0].confidence)
-    first = name_of(sources[0].best.image)
-    if len(sources) == 1:
-        return f"Candidate source: {first}, with {sure} confidence."
-    return f"{len(sources)} candidate sources, first {first} with {sure} confidence."
+    if not answer.groups:
+        return "The gallery is empty, so it holds no candidate source."
+    if answer.null_size < _FEWEST:
+        return "This gallery has too few different images to tell a source from chance."
+    found = sources(answer.groups)
+    sure = sure_of((found or answer.groups)[0], answer)
+    if not found:
+        return f"None of the {size} images stands out as a source: the likeliest has {sure}."
+    first = name_of(found[0].best.image)
+    if not answer.named:
+        lead = "One of these:" if len(found) == 1 else "One or more of these:"
+        return f"{lead} {contenders_of(answer)}, with {sure}."
+    if len(found) == 1:
+        return f"Candidate source: {first}, with {sure}."
+    return f"{len(found)} candidate sources, first {first} with {sure}."
 
 
-def odds(p_value: float) -> str:
-    """A p-value in plain words.
+def contenders_of(answer: Answer) -> str:
+    """Names of the candidates among which an answer cannot choose."""
+    return "; ".join(name_of(group.best.image) for group in contenders(answer.groups))
+
+
+def sure_of(group: Group, answer: Answer) -> str:
+    """A group's confidence, with the prior where it is not the usual one."""
+    usual = answer.prior == NullConfig().prior
+    at = "" if usual else f" at a prior of {percent(answer.prior)}"
+    return f"{percent(group.confidence)} confidence{at}"
+
+
+def odds(answer: Answer) -> str:
+    """How rare it is to stand out as far as the best candidate, in plain words.
 
     Raises:
-        ValueError: when it is not in (0, 1].
+        ValueError: when the p-value is not in (0, 1].
     """
+    p_value, count = answer.p_value, answer.null_size
     if not 0 < p_value <= 1:
         raise ValueError(f"p_value must be in (0, 1], got {p_value}")
-    often = f"about 1 in {round(1 / p_value)}" if p_value < 0.1 else f"about {percent(p_value)}"
-    return (
-        f"Of images whose source is not in this gallery, {often} score this high "
-        f"(p = {p_value:.2g})."
-    )
+    if count < _FEWEST:
+        return f"That takes {_FEWEST} images, near-duplicates counted once; there are {count}."
+    whose = "images without a source here stand out as far"
+    if p_value * (count + 1) <= 1 + 1e-9:
+        return f"Fewer than 1 in {count} {whose} (p ≤ {_rounded_up(1 / (count + 1))})."
+    often = f"About 1 in {round(1 / p_value)}" if p_value < 0.1 else f"About {percent(p_value)} of"
+    return f"{often} {whose} (p = {p_value:.2g})."
+
+
+def _rounded_up(value: float) -> str:
+    """A bound with two digits that is not below the value."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(value / step - 1e-9) * step:.2g}"
 
 
 def empty_html(*, size: int) -> Html:
@@ -108,7 +118,8 @@ def answer_html(answer: Answer, *, size: int) -> Html:
         answer: the answer.
         size: number of images in the gallery.
     """
-    shares = [(name_of(group.best.image), group.influence) for group in _sources(answer)]
+    sharing = (group for group in answer.groups if group.influence > 0)
+    shares = [(name_of(group.best.image), group.influence) for group in sharing]
     shown, rest = shares[: _SHADES - 1], shares[_SHADES - 1 :]
     if len(rest) > 1:
         rest = [(f"{len(rest)} more candidates", sum(share for _, share in rest))]
@@ -118,7 +129,8 @@ def answer_html(answer: Answer, *, size: int) -> Html:
     return fill(
         "answer",
         headline=headline(answer, size=size),
-        odds=odds(answer.p_value),
+        odds=odds(answer),
+        prior=percent(answer.prior),
         segments=_joined("segment", parts),
         legend=_joined("legend", parts),
     )
@@ -131,11 +143,6 @@ def _joined(template: str, parts: Sequence[tuple[str, str, float]]) -> Html:
             for tone, name, share in parts
         )
     )
-
-
-def _sources(answer: Answer) -> list[Group]:
-    """The groups that share in the influence."""
-    return [group for group in answer.groups if group.influence > 0]
 
 
 def captions(answer: Answer) -> list[str]:
@@ -178,154 +185,3 @@ def _link(url: str) -> str:
     if urlsplit(url).scheme not in ("http", "https"):
         return url
     return fill("link", url=url)
-
-
-def pair_html(
-    explanation: Explanation, images: tuple[Image.Image, Image.Image], *, reading: str
-) -> Html:
-    """Query and source side by side, under one reading of where they agree.
-
-    Args:
-        explanation: the explanation.
-        images: the query's and the source's pixels.
-        reading: one of :func:`readings`.
-    """
-    heats = _heats(explanation, reading)
-    limit = max((float(np.abs(heat).max()) for heat, _ in heats), default=0.0)
-    shown = [
-        overlay(image, heat, grid=grid, limit=limit, signed=reading == PARTS)
-        for image, (heat, grid) in zip(images, heats, strict=False)
-    ] or [fitted(image) for image in images]
-    names = ("Your image", name_of(explanation.match))
-    about = "" if reading == PLAIN else f", {reading.lower()} highlighted"
-    figures = [
-        fill("figure", source=_data_uri(image), alt=f"{name}{about}", caption=name)
-        for image, name in zip(shown, names, strict=True)
-    ]
-    return fill("pair", query=figures[0], source=figures[1], note=_NOTES[reading])
-
-
-MATCHING, PARTS, PLAIN = "Matching patches", "Parts of the cosine", "Images only"
-
-_NOTES = {
-    MATCHING: "Bright where patches of the two images are each other's best match.",
-    PARTS: "The cosine split over regions: teal speaks for the match, brown against it.",
-    PLAIN: "Without a heatmap.",
-}
-
-
-def readings(explanation: Explanation) -> list[str]:
-    """The readings that an explanation allows, best first."""
-    found = [MATCHING] if explanation.regions is not None else []
-    if explanation.query_parts is not None and explanation.source_parts is not None:
-        found.append(PARTS)
-    return [*found, PLAIN]
-
-
-def _heats(explanation: Explanation, reading: str) -> list[tuple[np.ndarray, Grid]]:
-    """Heat and grid of query and source; none for the plain reading."""
-    regions, grid = explanation.regions, explanation.grid
-    if reading == MATCHING and regions is not None:
-        return [
-            (regions.query_heat, regions.query_grid),
-            (regions.source_heat, regions.source_grid),
-        ]
-    query, source = explanation.query_parts, explanation.source_parts
-    if reading == PARTS and grid is not None and query is not None and source is not None:
-        return [(query, grid), (source, grid)]
-    return []
-
-
-def fitted(image: Image.Image) -> Image.Image:
-    """The image, no larger than it is shown."""
-    shown = image.convert("RGB")
-    shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
-    return shown
-
-
-def overlay(
-    image: Image.Image, heat: np.ndarray, *, grid: Grid, limit: float, signed: bool
-) -> Image.Image:
-    """An image, greyed, with heat blended over it in a perceptual colour map.
-
-    Args:
-        image: RGB image.
-        heat: value of every patch (p,).
-        grid: the grid that the patches stand on; it covers the whole image.
-        limit: magnitude that gets the full colour.
-        signed: whether negative values count, on a diverging map.
-    """
-    pixels = np.asarray(fitted(image), np.float32)
-    height, width = pixels.shape[:2]
-    cells = Image.fromarray(heat.reshape(grid.rows, grid.columns).astype(np.float32))
-    field = np.asarray(cells.resize((width, height), Image.Resampling.BICUBIC))
-    level = np.clip(field / max(limit, 1e-12), -1 if signed else 0, 1)
-    stops = _colours(tuple(diverging.BrBG) if signed else tuple(sequential.Inferno[3:-2]))
-    at = (level + 1) / 2 if signed else level
-    places = np.linspace(0, 1, len(stops))
-    colour = np.stack([np.interp(at, places, stops[:, i]) for i in range(3)], axis=-1)
-    grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
-    base = 0.25 * pixels + 0.6 * grey[..., None]
-    alpha = _VEIL * (np.abs(level) ** 0.75)[..., None]
-    return Image.fromarray((base * (1 - alpha) + colour * alpha).clip(0, 255).astype(np.uint8))
-
-
-@cache
-def _colours(stops: tuple[str, ...]) -> np.ndarray:
-    """Colours (s, 3) of a colour map's stops."""
-    return np.array([ImageColor.getrgb(stop)[:3] for stop in stops], np.float32)
-
-
-def _data_uri(image: Image.Image) -> str:
-    file = io.BytesIO()
-    image.save(file, "WEBP", quality=90)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def contribution_bars(explanation: Explanation, *, count: int = 16) -> go.Figure:
-    """Bars of the largest parts of the cosine, signed.
-
-    Args:
-        explanation: the explanation.
-        count: bars at most.
-    """
-    parts = explanation.contributions[:count]
-    bars = go.Bar(
-        x=[part.value for part in parts],
-        y=[f"dim {part.dimension}" for part in parts],
-        orientation="h",
-        marker_color=[_POSITIVE if part.value >= 0 else _NEGATIVE for part in parts],
-        marker_line_width=0,
-        hovertemplate="%{y}: %{x:+.4f}<extra></extra>",
-    )
-    layout = go.Layout(
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _GREY, "size": 12, "family": "system-ui, sans-serif"},
-        margin={"l": 64, "r": 12, "t": 4, "b": 44},
-        height=56 + 22 * max(len(parts), 4),
-        bargap=0.35,
-        dragmode=False,
-        xaxis={"title": {"text": "part of the cosine"}, "gridcolor": _LINE, "zerolinecolor": _GREY},
-        yaxis={"autorange": "reversed", "fixedrange": True, "ticksuffix": "  "},
-    )
-    return go.Figure(bars, layout)
-
-
-def contribution_words(explanation: Explanation, *, count: int = 16) -> str:
-    """What the bars add up to."""
-    parts = explanation.contributions[:count]
-    cosine = round(explanation.cosine, 3)
-    total = round(sum(part.value for part in parts), 3)
-    return (
-        f"Cosine {cosine:.3f} in all: these {len(parts)} dimensions add {total:+.3f}, "
-        f"all others {cosine - total:+.3f}."
-    )
-
-
-def dimension_choices(explanation: Explanation, *, count: int = 16) -> list[tuple[str, int]]:
-    """Label and number of the dimensions that the bars show."""
-    return [
-        (f"Dimension {part.dimension} ({part.value:+.3f})", part.dimension)
-        for part in explanation.contributions[:count]
-    ]

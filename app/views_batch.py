@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.views import Html, fill, headline, name_of, percent
+from app.views import Html, contenders_of, fill, headline, name_of, percent
+from core.attribution import sources
+from core.config import NullConfig
+from core.reverse import adjust
 from core.values import Answer
 
-_COLUMNS = ("file", "answer", "best_source", "confidence", "p_value", "problem")
+_COLUMNS = (
+    "file",
+    "answer",
+    "named",
+    "best_source",
+    "confidence",
+    "p_value",
+    "p_adjusted",
+    "problem",
+)
+_LEVEL = NullConfig().level
+_JOINT = re.compile(r"(?<=[-_. ])")  # where a file name may go on in the next line
 
 
 @dataclass(frozen=True)
@@ -24,6 +40,47 @@ class Row:
     """Why there is no answer."""
 
 
+@dataclass(frozen=True)
+class Judged:
+    """An answer among the others of its batch."""
+
+    answer: Answer
+    p_adjusted: float
+    """The p-value adjusted for the number of images that were answered."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether there are sources, and still are among as many images."""
+        return bool(sources(self.answer.groups)) and self.p_adjusted <= _LEVEL
+
+    @property
+    def named(self) -> bool:
+        """Whether the best source is named among as many images."""
+        return self.holds and self.answer.named
+
+    @property
+    def source(self) -> str:
+        """The source, those among which the answer cannot choose, or nothing."""
+        if not self.holds:
+            return ""
+        if self.named:
+            return name_of(self.answer.groups[0].best.image)
+        return contenders_of(self.answer)
+
+    def words(self, *, size: int, total: int) -> str:
+        """The answer in one sentence; see :func:`headline`."""
+        if sources(self.answer.groups) and not self.holds:
+            return f"Stands out by itself, but not among {total} images."
+        return headline(self.answer, size=size)
+
+
+def judge(rows: Sequence[Row]) -> list[Judged | None]:
+    """The answers of rows, adjusted for their number (Benjamini-Hochberg); none for problems."""
+    found = [row.answer for row in rows if row.answer is not None]
+    levels = iter(adjust([answer.p_value for answer in found]).tolist())
+    return [None if row.answer is None else Judged(row.answer, next(levels)) for row in rows]
+
+
 def table_html(rows: Sequence[Row], *, total: int, size: int) -> Html:
     """The table so far.
 
@@ -33,22 +90,37 @@ def table_html(rows: Sequence[Row], *, total: int, size: int) -> Html:
         size: number of images in the gallery.
     """
     done = f"{len(rows)} of {total} images" if len(rows) < total else f"{total} images"
-    cells = (_row_html(row, size=size) for row in rows)
+    cells = (
+        _row_html(row, judged, size=size, total=len(rows))
+        for row, judged in zip(rows, judge(rows), strict=True)
+    )
     return fill("batch", done=done, rows=Html("".join(cells)))
 
 
-def _row_html(row: Row, *, size: int) -> Html:
-    if row.answer is None:
-        return fill("batch_problem", name=row.name, problem=row.problem)
-    source, confidence = _best(row.answer)
+def _row_html(row: Row, judged: Judged | None, *, size: int, total: int) -> Html:
+    name = breakable(row.name)
+    if judged is None:
+        return fill("batch_problem", name=name, problem=row.problem)
+    unsure = "one of: " if judged.holds and not judged.named else ""
     return fill(
         "batch_row",
-        name=row.name,
-        answer=headline(row.answer, size=size),
-        source=source or "none",
-        confidence=percent(confidence) if source else "",
-        p_value=f"{row.answer.p_value:.2g}",
+        name=name,
+        answer=judged.words(size=size, total=total),
+        source=f"{unsure}{judged.source}" or "none",
+        confidence=_confidence(judged.answer, percent),
+        p_value=f"{judged.answer.p_value:.2g}",
+        p_adjusted=f"{judged.p_adjusted:.2g}",
     )
+
+
+def _confidence(answer: Answer, form: Callable[[float], str]) -> str:
+    """Confidence of the best candidate, whether it is a source or not."""
+    return form(answer.groups[0].confidence) if answer.groups else ""
+
+
+def breakable(name: str) -> Html:
+    """A file name that is broken between its words."""
+    return Html("<wbr>".join(html.escape(part) for part in _JOINT.split(name)))
 
 
 def table_csv(rows: Sequence[Row]) -> bytes:
@@ -56,25 +128,24 @@ def table_csv(rows: Sequence[Row]) -> bytes:
     file = io.StringIO(newline="")
     writer = csv.writer(file)
     writer.writerow(_COLUMNS)
-    for row in rows:
-        writer.writerow([inert(cell) for cell in _cells(row)])
+    for row, judged in zip(rows, judge(rows), strict=True):
+        writer.writerow([inert(cell) for cell in _cells(row, judged)])
     return file.getvalue().encode()
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    if row.answer is None:
-        return (row.name, "", "", "", "", row.problem)
-    source, confidence = _best(row.answer)
-    sure = f"{confidence:.6f}" if source else ""
-    return (row.name, row.answer.sentence, source, sure, f"{row.answer.p_value:.6g}", "")
-
-
-def _best(answer: Answer) -> tuple[str, float]:
-    """Name and confidence of the first source; no name where none stands out."""
-    for group in answer.groups:
-        if group.influence > 0:
-            return name_of(group.best.image), group.confidence
-    return "", 0.0
+def _cells(row: Row, judged: Judged | None) -> tuple[str, ...]:
+    if judged is None:
+        return (row.name, "", "", "", "", "", "", row.problem)
+    return (
+        row.name,
+        judged.answer.sentence,
+        "yes" if judged.named else "no",
+        judged.source,
+        _confidence(judged.answer, "{:.6f}".format),
+        f"{judged.answer.p_value:.6g}",
+        f"{judged.p_adjusted:.6g}",
+        "",
+    )
 
 
 def inert(cell: str) -> str:

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.components import Component
 from PIL import Image
 
-from app import exports, views
+from app import exports, views, views_reasons
 from app.common import (
     Page,
     Pictures,
@@ -113,19 +113,21 @@ class Desk:
         image_id = search.answer.matches[index].image.id
         with spoken():
             found = self.session.explain(search.image, image_id, search.choice, visitor=visitor)
-            possible = views.readings(found)
+            possible = views_reasons.readings(found)
             several = len(possible) > 1
             chosen = reading if reading in possible else possible[0]
-            pair = views.pair_html(found, self._images(search, found, visitor), reading=chosen)
-        dimensions = views.dimension_choices(found)
+            pair = views_reasons.pair_html(
+                found, self._images(search, found, visitor), reading=chosen
+            )
+        dimensions = views_reasons.dimension_choices(found)
         first = dimensions[0][1] if dimensions else None
         return (
             found,
             pair,
             gr.Radio(possible, value=chosen if several else None, visible=several),
             views.record_html(found.match),
-            views.contribution_words(found),
-            views.contribution_bars(found),
+            views_reasons.contribution_words(found),
+            views_reasons.contribution_bars(found),
             gr.Dropdown(choices=dimensions, value=first),
         )
 
@@ -141,7 +143,7 @@ class Desk:
             return gr.skip()
         with spoken():
             images = self._images(search, found, visitor_of(request))
-            return views.pair_html(found, images, reading=reading)
+            return views_reasons.pair_html(found, images, reading=reading)
 
     def excite(
         self, search: Search | None, dimension: int | None, request: gr.Request

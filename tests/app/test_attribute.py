@@ -11,7 +11,7 @@ import pytest
 from gradio.data_classes import FileData, ListFiles
 from PIL import Image
 
-from app import views
+from app import views_reasons
 from app.common import open_page
 from app.tabs import attribute_batch
 from app.tabs.attribute_batch import MOST, Clerk
@@ -96,7 +96,7 @@ def test_explanation_and_dimension_of_the_chosen_match(desk: Desk, picture: Path
     done = search(desk, picture)[0]
     found, pair, reading, record, words, bars, dimension = desk.explain(done, 1, None, NOBODY)
     assert found.match.id == done.answer.matches[1].image.id
-    assert reading.value == views.MATCHING
+    assert reading.value == views_reasons.MATCHING
     assert pair.count("<img") == 2
     assert found.match.path in record
     assert f"{found.cosine:.3f}" in words
@@ -104,12 +104,12 @@ def test_explanation_and_dimension_of_the_chosen_match(desk: Desk, picture: Path
     most, least = desk.excite(done, dimension.value, NOBODY)
     assert len(most) == len(least) == 6
     assert {path for path, _ in most}.isdisjoint(path for path, _ in least)
-    assert desk.look(done, found, views.PARTS, NOBODY) != pair
+    assert desk.look(done, found, views_reasons.PARTS, NOBODY) != pair
 
 
 def test_encoder_without_space_has_no_heatmap(desk: Desk, picture: Path):
     done = search(desk, picture, "histogram")[0]
-    _, pair, reading, *_ = desk.explain(done, 0, views.MATCHING, NOBODY)
+    _, pair, reading, *_ = desk.explain(done, 0, views_reasons.MATCHING, NOBODY)
     assert not reading.visible
     assert "highlighted" not in pair
 

@@ -2,53 +2,11 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from app import views
-from core.values import (
-    Answer,
-    Contribution,
-    Explanation,
-    Grid,
-    Group,
-    ImageRecord,
-    Match,
-    RegionMatch,
-)
-
-GRID = Grid(2, 2)
-
-
-def record(i: int = 0, **values: str) -> ImageRecord:
-    return ImageRecord(i, f"folder/image-{i}.png", "0" * 64, "0" * 16, 40, 30, **values)
-
-
-def group(i: int, *, influence: float, confidence: float = 0.9, title: str = "") -> Group:
-    best = Match(record(i, title=title), cosine=0.834, score=1.0, group=i)
-    return Group(i, (i,), best, p_value=0.004, confidence=confidence, influence=influence)
-
-
-def answer(*groups: Group, none: float) -> Answer:
-    matches = tuple(group.best for group in groups)
-    names = {"encoder": "e@1", "head": "h@1", "gallery": "g@1", "null_id": "n"}
-    return Answer("a sentence", matches, groups, none, p_value=0.004, **names)
-
-
-def explanation(*, space: bool = True) -> Explanation:
-    parts = (Contribution(7, 0.5, 0.625), Contribution(3, -0.2, -0.25), Contribution(1, 0.1, 0.125))
-    heat = np.array([0, 0, 0, 2.0], np.float32)
-    pairs, strengths = np.array([[3, 3]]), np.array([0.5], np.float32)
-    regions = RegionMatch(GRID, GRID, heat, heat, pairs, strengths)
-    signed = np.array([-0.2, 0, 0.2, 0.8], np.float32)
-    if not space:
-        return Explanation(record(), 0.8, parts, None, None, None, None)
-    return Explanation(record(title="Hills"), 0.8, parts, GRID, signed, signed, regions)
-
-
-def grey(side: int = 64) -> Image.Image:
-    return Image.new("RGB", (side, side), (128, 128, 128))
+from app import views, views_reasons
+from core.values import Answer, Explanation, ImageRecord, Match
+from tests.app.made import answer, explanation, grey, group, record
 
 
 def test_headline_names_the_only_source_with_its_confidence():
@@ -63,30 +21,65 @@ def test_headline_counts_several_sources():
     )
 
 
-def test_headline_says_none_when_nobody_has_a_share():
-    found = answer(group(1, influence=0.0, confidence=0.3), none=1.0)
-    assert views.headline(found, size=5) == "None of the 5 images stands out as a source."
+def test_headline_of_an_answer_that_names_nobody_lists_the_runner_up():
+    """The best of near-equal candidates was put forward as the source."""
+    one, other = group(1, influence=0.9, title="Hills"), group(2, influence=0.0, title="Lake")
+    found = answer(one, other, group(3, influence=0.0), none=0.1, named=False)
+    assert views.headline(found, size=5) == "One of these: Hills; Lake, with 90 % confidence."
+    both = answer(one, group(2, influence=0.05, title="Lake"), none=0.05, named=False)
+    assert views.headline(both, size=5).startswith("One or more of these: Hills; Lake, with")
+
+
+def test_headline_says_none_with_the_best_confidence():
+    found = answer(group(1, influence=0.0, confidence=0.3), none=1.0, named=False, prior=0.1)
+    assert views.headline(found, size=5) == (
+        "None of the 5 images stands out as a source: "
+        "the likeliest has 30 % confidence at a prior of 10 %."
+    )
+
+
+def test_a_gallery_too_small_for_any_p_value_claims_nothing():
+    found = answer(group(1, influence=0.0), none=1.0, null_size=12, p_value=1 / 13)
+    assert "too few different images" in views.headline(found, size=5)
+    assert views.odds(found) == (
+        "That takes 19 images, near-duplicates counted once; there are 12."
+    )
+    assert "holds no candidate" in views.headline(answer(none=1.0), size=0)
 
 
 @pytest.mark.parametrize(
     ("share", "words"),
-    [(0, "0 %"), (0.004, "under 1 %"), (0.41, "41 %"), (0.996, "over 99 %"), (1, "100 %")],
+    [(0.0, "0 %"), (0.004, "under 1 %"), (0.41, "41 %"), (0.996, "over 99 %"), (1.0, "100 %")],
 )
 def test_percent_never_rounds_to_certainty(share: float, words: str):
     assert views.percent(share) == words
 
 
 @pytest.mark.parametrize(
-    ("p_value", "words"), [(0.002, "about 1 in 500 score"), (0.29, "about 29 % score")]
+    ("p_value", "words"),
+    [
+        (0.002, "About 1 in 500 images without a source here stand out as far (p = 0.002)."),
+        (0.29, "About 29 % of images without a source here stand out as far (p = 0.29)."),
+        (
+            1 / 801,
+            "Fewer than 1 in 800 images without a source here stand out as far (p ≤ 0.0013).",
+        ),
+    ],
 )
 def test_odds_say_the_p_value_in_words(p_value: float, words: str):
-    assert words in views.odds(p_value)
+    assert views.odds(answer(none=1.0, p_value=p_value)) == words
 
 
 @pytest.mark.parametrize("p_value", [0.0, -0.1, 1.1])
 def test_odds_refuse_what_is_no_p_value(p_value: float):
     with pytest.raises(ValueError, match="p_value"):
-        views.odds(p_value)
+        views.odds(answer(none=1.0, p_value=p_value))
+
+
+def test_reading_tells_of_the_prior_and_of_shift():
+    html = views.answer_html(answer(group(1, influence=0.9), none=0.1, prior=0.2), size=5)
+    assert "at a prior of 20 %" in html
+    assert "another generator" in html
 
 
 def test_bar_of_shares_is_full_and_ends_with_none():
@@ -127,10 +120,10 @@ def test_no_value_reaches_the_page_as_html():
     shown = [
         views.record_html(ImageRecord(**{**vars(record(**texts)), "extra": {EVIL: EVIL}})),
         views.answer_html(answer(group(1, influence=0.9, title=EVIL), none=0.1), size=1),
-        views.pair_html(
+        views_reasons.pair_html(
             Explanation(**{**vars(explanation()), "match": record(title=EVIL)}),
             (grey(), grey()),
-            reading=views.MATCHING,
+            reading=views_reasons.MATCHING,
         ),
     ]
     for html in shown:
@@ -153,64 +146,3 @@ def test_record_shows_known_facts_only():
     html = views.record_html(record(licence="CC0"))
     assert "CC0" in html
     assert "Creator" not in html
-
-
-def test_overlay_colours_the_hot_patch_and_spares_the_cold():
-    heat = np.array([0, 0, 0, 1.0], np.float32)
-    pixels = np.asarray(views.overlay(grey(), heat, grid=GRID, limit=1.0, signed=False), np.int64)
-    spread = np.ptp(pixels, axis=-1)
-    assert spread[-1, -1] > 60  # a colour
-    assert spread[0, 0] < 8  # grey stays grey
-
-
-def test_signed_overlay_tells_for_from_against():
-    heat = np.array([1.0, 0, 0, -1.0], np.float32)
-    pixels = np.asarray(views.overlay(grey(), heat, grid=GRID, limit=1.0, signed=True), np.int64)
-    assert pixels[0, 0, 2] > pixels[0, 0, 0]  # teal: more blue than red
-    assert pixels[-1, -1, 0] > pixels[-1, -1, 2]  # brown: more red than blue
-
-
-def test_overlay_follows_the_grid_row_by_row():
-    heat = np.array([0, 0, 1.0, 0, 0, 0], np.float32)  # first row, third column
-    shown = views.overlay(grey(96), heat, grid=Grid(2, 3), limit=1.0, signed=False)
-    spread = np.ptp(np.asarray(shown, np.int64), axis=-1)
-    assert np.unravel_index(spread.argmax(), spread.shape)[0] < 48
-    assert np.unravel_index(spread.argmax(), spread.shape)[1] >= 64
-
-
-def test_overlay_without_any_evidence_shows_the_image():
-    shown = views.overlay(grey(), np.zeros(4, np.float32), grid=GRID, limit=0.0, signed=False)
-    assert np.ptp(np.asarray(shown)) == 0
-
-
-def test_readings_follow_what_the_explanation_has():
-    assert views.readings(explanation()) == [views.MATCHING, views.PARTS, views.PLAIN]
-    assert views.readings(explanation(space=False)) == [views.PLAIN]
-
-
-@pytest.mark.parametrize("reading", [views.MATCHING, views.PARTS, views.PLAIN])
-def test_pair_shows_two_images_with_alternative_texts(reading: str):
-    html = views.pair_html(explanation(), (grey(), grey(900)), reading=reading)
-    alts = re.findall(r'alt="([^"]+)"', html)
-    assert [alt.split(",")[0] for alt in alts] == ["Your image", "Hills"]
-    assert html.count("data:image/webp;base64,") == 2
-
-
-def test_bars_are_signed_and_in_order():
-    figure = views.contribution_bars(explanation(), count=2)
-    assert list(figure.data[0].x) == [0.5, -0.2]
-    assert list(figure.data[0].y) == ["dim 7", "dim 3"]
-    first, second = figure.data[0].marker.color
-    assert first != second
-    assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
-
-
-def test_contribution_words_add_up_to_the_cosine():
-    words = views.contribution_words(explanation(), count=2)
-    cosine, total, rest = (float(x) for x in re.findall(r"[+-]?\d\.\d+", words))
-    assert (cosine, total) == (0.8, 0.3)
-    assert total + rest == pytest.approx(cosine)
-
-
-def test_dimension_choices_carry_numbers():
-    assert views.dimension_choices(explanation(), count=1) == [("Dimension 7 (+0.500)", 7)]

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from app import views_reasons
+from core.values import Grid
+from tests.app.made import GRID, explanation, grey
+
+
+def test_overlay_colours_the_hot_patch_and_spares_the_cold():
+    heat = np.array([0, 0, 0, 1.0], np.float32)
+    pixels = np.asarray(
+        views_reasons.overlay(grey(), heat, grid=GRID, limit=1.0, signed=False), np.int64
+    )
+    spread = np.ptp(pixels, axis=-1)
+    assert spread[-1, -1] > 60  # a colour
+    assert spread[0, 0] < 8  # grey stays grey
+
+
+def test_signed_overlay_tells_for_from_against():
+    heat = np.array([1.0, 0, 0, -1.0], np.float32)
+    pixels = np.asarray(
+        views_reasons.overlay(grey(), heat, grid=GRID, limit=1.0, signed=True), np.int64
+    )
+    assert pixels[0, 0, 2] > pixels[0, 0, 0]  # teal: more blue than red
+    assert pixels[-1, -1, 0] > pixels[-1, -1, 2]  # brown: more red than blue
+
+
+def test_overlay_follows_the_grid_row_by_row():
+    heat = np.array([0, 0, 1.0, 0, 0, 0], np.float32)  # first row, third column
+    shown = views_reasons.overlay(grey(96), heat, grid=Grid(2, 3), limit=1.0, signed=False)
+    spread = np.ptp(np.asarray(shown, np.int64), axis=-1)
+    assert np.unravel_index(spread.argmax(), spread.shape)[0] < 48
+    assert np.unravel_index(spread.argmax(), spread.shape)[1] >= 64
+
+
+def test_overlay_without_any_evidence_shows_the_image():
+    shown = views_reasons.overlay(
+        grey(), np.zeros(4, np.float32), grid=GRID, limit=0.0, signed=False
+    )
+    assert np.ptp(np.asarray(shown)) == 0
+
+
+def test_readings_follow_what_the_explanation_has():
+    assert views_reasons.readings(explanation()) == [
+        views_reasons.MATCHING,
+        views_reasons.PARTS,
+        views_reasons.PLAIN,
+    ]
+    assert views_reasons.readings(explanation(space=False)) == [views_reasons.PLAIN]
+
+
+@pytest.mark.parametrize(
+    "reading", [views_reasons.MATCHING, views_reasons.PARTS, views_reasons.PLAIN]
+)
+def test_pair_shows_two_images_with_alternative_texts(reading: str):
+    html = views_reasons.pair_html(explanation(), (grey(), grey(900)), reading=reading)
+    alts = re.findall(r'alt="([^"]+)"', html)
+    assert [alt.split(",")[0] for alt in alts] == ["Your image", "Hills"]
+    assert html.count("data:image/webp;base64,") == 2
+
+
+def test_bars_are_signed_and_in_order():
+    figure = views_reasons.contribution_bars(explanation(), count=2)
+    assert list(figure.data[0].x) == [0.5, -0.2]
+    assert list(figure.data[0].y) == ["dim 7", "dim 3"]
+    first, second = figure.data[0].marker.color
+    assert first != second
+    assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
+
+
+def test_contribution_words_add_up_to_the_cosine():
+    words = views_reasons.contribution_words(explanation(), count=2)
+    cosine, total, rest = (float(x) for x in re.findall(r"[+-]?\d\.\d+", words))
+    assert (cosine, total) == (0.8, 0.3)
+    assert total + rest == pytest.approx(cosine)
+
+
+def test_dimension_choices_carry_numbers():
+    assert views_reasons.dimension_choices(explanation(), count=1) == [("Dimension 7 (+0.500)", 7)]
