@@ -8,6 +8,7 @@ from typing import cast
 import gradio as gr
 
 from app.common import HEADS, Page, encoder_choices, require, spoken, unopened
+from core.config import NullConfig
 from core.report import answer_object
 from core.session import Choice, Session, encoder_infos
 
@@ -23,10 +24,12 @@ def publish(page: Page) -> None:
         encoder = gr.Dropdown(encoder_choices(page.encoders), value=page.encoder, label="encoder")
         head = gr.Dropdown(HEADS, value="default", label="head")
         top = gr.Number(_TOP, precision=0, minimum=1, maximum=200, label="top")
+        prior = gr.Number(NullConfig().prior, label="prior")
+        by = gr.Textbox("", label="by")
         answer, encoders = gr.JSON(label="answer"), gr.JSON(label="encoders")
         gr.Button().click(
             service.attribute,
-            [image, encoder, head, top],
+            [image, encoder, head, top, prior, by],
             answer,
             api_name="attribute",
             concurrency_id="encoder",
@@ -40,7 +43,15 @@ class Service:
     def __init__(self, session: Session, gallery: str) -> None:
         self.session, self.gallery = session, gallery
 
-    def attribute(self, image: str, encoder: str, head: str, top: int) -> dict[str, object]:
+    def attribute(
+        self,
+        image: str,
+        encoder: str,
+        head: str,
+        top: int,
+        prior: float = NullConfig().prior,
+        by: str = "",
+    ) -> dict[str, object]:
         """Candidate sources of an image among the images of the gallery.
 
         Args:
@@ -48,18 +59,26 @@ class Service:
             encoder: name of an encoder that the gallery has features of.
             head: default, whiten, infomax, center or identity.
             top: number of matches, 1 to 200.
+            prior: probability of a source before the image is seen, between 0 and 1.
+            by: creator, licence, source or any column of the gallery's metadata to sum the shares
+                of influence by; none where it is empty.
 
         Returns:
             The query's file name, the answer in one sentence, matches (best first: id, file,
             score, cosine, group), groups (p_value, confidence, influence), none (the share
-            ascribed to no image of the gallery), p_value, and the identities of what was used.
+            ascribed to no image of the gallery), p_value, named (whether the first group is well
+            ahead of the others), prior, shares (where ``by`` is given: influence by its values),
+            and the identities of what was used.
             The object is that of ``attribute --json``, but for ``file``, which is ``path`` there.
         """
         require(image, top=top)
+        if not 0 < prior < 1:
+            raise gr.Error(f"prior must lie between 0 and 1, got {prior}", print_exception=False)
         choice = Choice(encoder, head, self.gallery)
         with spoken():
-            answer = self.session.attribute(image, choice, top=top)
-        return _for_clients(answer_object(Path(image).name, answer))
+            answer = self.session.attribute(image, choice, top=top, prior=prior)
+            shares = self.session.shares(answer, choice, columns=[by]) if by else None
+        return _for_clients(answer_object(Path(image).name, answer, shares=shares))
 
     def encoders(self) -> list[dict[str, object]]:
         """All encoders, with their licences.

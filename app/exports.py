@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import io
-import shlex
 import zipfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from app.views_batch import Row, judge, table_csv
-from core.report import Case, Run, report_csv, report_json
+from app.views_batch import Row, table_csv
+from core.report import Case, Run, attribute_command, report_csv, report_json, run_of
 from core.report_html import report_html
 from core.session import Choice
+from core.workspace import Workspace
 
 
-def answer_files(case: Case, choice: Choice) -> dict[str, bytes]:
+def run_for(
+    workspace: Workspace, queries: Sequence[str], choice: Choice, *, top: int, prior: float
+) -> Run:
+    """How answers were made: the command that makes them again, and all settings.
+
+    Args:
+        workspace: what answered.
+        queries: the images as they are named.
+        choice: what was answered with.
+        top: matches of every answer.
+        prior: probability of a source before the images were seen.
+    """
+    command = attribute_command(queries, choice, top=top, prior=prior)
+    return run_of(workspace, command, prior=prior)
+
+
+def answer_files(case: Case, run: Run) -> dict[str, bytes]:
     """One answer as files: contents by file name.
 
     Args:
         case: the answer and what explains it.
-        choice: what it was answered with.
+        run: how it was made.
     """
-    run, name = _run([case.query], choice), f"wellspring-{Path(case.query).stem}"
+    name = f"wellspring-{Path(case.query).stem}"
     return {
         f"{name}.html": report_html([case], run).encode(),
         f"{name}.csv": report_csv([case], run).encode(),
@@ -30,14 +45,8 @@ def answer_files(case: Case, choice: Choice) -> dict[str, bytes]:
     }
 
 
-def batch_zip(rows: Sequence[Row], choice: Choice) -> bytes:
+def batch_zip(rows: Sequence[Row], cases: Sequence[Case], run: Run) -> bytes:
     """The answers of a batch: the table that the page shows, and the report in its three kinds."""
-    cases = [
-        Case(row.name, row.sha256, judged.answer, p_adjusted=judged.p_adjusted)
-        for row, judged in zip(rows, judge(rows), strict=True)
-        if judged is not None
-    ]
-    run = _run([case.query for case in cases], choice)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("answers.csv", table_csv(rows))
@@ -45,15 +54,3 @@ def batch_zip(rows: Sequence[Row], choice: Choice) -> bytes:
         packed.writestr("report.csv", report_csv(cases, run))
         packed.writestr("report.json", report_json(cases, run))
     return file.getvalue()
-
-
-def _run(queries: Sequence[str], choice: Choice) -> Run:
-    """The command that answers alike, and the settings that it does not name."""
-    options = {"--gallery": choice.gallery, "--encoder": choice.encoder, "--head": choice.head}
-    words = [*queries, *(word for option in options.items() for word in option)]
-    settings = {
-        "local scaling": "on" if choice.score.local_scaling else "off",
-        "re-ranking by patches": "on" if choice.score.rerank else "off",
-    }
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Run(f"python -m core attribute {shlex.join(words)}", now, settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from string import Template
@@ -136,6 +136,24 @@ def answer_html(answer: Answer, *, size: int) -> Html:
     )
 
 
+def label_of(column: str) -> str:
+    """What a column of the metadata is called on the screen."""
+    return column.replace("_", " ").capitalize()
+
+
+def shares_html(shares: Mapping[str, float], *, none: float) -> Html:
+    """Shares of influence by what a column says, and the share of none.
+
+    Args:
+        shares: influence by value, "" where nothing is said.
+        none: share ascribed to none of the images.
+    """
+    named = [*((value or "Not stated", share) for value, share in shares.items())]
+    rows = [*named, ("None of these", none)]
+    filled = (fill("share", name=name, share=percent(share)) for name, share in rows)
+    return fill("shares", rows=Html("".join(filled)))
+
+
 def _joined(template: str, parts: Sequence[tuple[str, str, float]]) -> Html:
     return Html(
         "".join(
@@ -174,7 +192,7 @@ def record_html(record: ImageRecord) -> Html:
         ("Source", record.source),
         ("File", record.path),
         ("Size", f"{record.width} by {record.height} pixels"),
-        *((key.replace("_", " ").capitalize(), value) for key, value in record.extra.items()),
+        *((label_of(key), value) for key, value in record.extra.items()),
     ]
     filled = (fill("fact", name=name, value=value) for name, value in rows if value)
     return fill("facts", rows=Html("".join(filled)))

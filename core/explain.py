@@ -32,7 +32,13 @@ def contributions(
     cosine = float(products.sum())
     order = np.argsort(-np.abs(products), kind="stable")[:top]
     return tuple(
-        Contribution(int(i), float(products[i]), float(products[i]) / cosine if cosine else 0.0)
+        Contribution(
+            dimension=int(i),
+            value=float(products[i]),
+            share=float(products[i]) / cosine if cosine else 0.0,
+            query=float(query[i]),
+            source=float(source[i]),
+        )
         for i in order
     )
 

@@ -18,6 +18,7 @@ from core.backbones import specs
 from core.baselines import BASELINES
 from core.clusters import ClusterKind
 from core.config import HEAD_KINDS, BuildConfig, HeadConfig, ImageLimits, ScoreConfig, ServerConfig
+from core.dimensions import Dimensions, dimensions
 from core.disentangle import (
     DimensionView,
     Disentanglement,
@@ -60,6 +61,8 @@ DEFAULT_ENCODER = "moco"
 _FIT = BuildConfig().thumbnail
 _REMEMBERED = 64  # galleries, encoders, workspaces and what was found with them
 _EXAMPLE_MATCHES = 24
+_JUDGED = 5_000  # images at most of a gallery whose dimensions are judged while somebody waits
+_CLOSED_FORM = ("whiten", "center", "identity")  # heads whose refit takes a second
 
 _KINDS: dict[str, HeadConfig] = {kind: HeadConfig(kind=kind) for kind in HEAD_KINDS}
 _HEADS = ("default", *_KINDS)
@@ -242,6 +245,10 @@ class Session:
         chosen = columns or [c for c in columns_of(list(records.values())) if c in COLUMNS]
         return {column: shares_by(answer, column, records=records) for column in chosen}
 
+    def columns(self, choice: Choice, *, visitor: str = "") -> tuple[str, ...]:
+        """Columns that a gallery's shares can be summed by: those that say anything there."""
+        return columns_of(self.gallery(choice.gallery, visitor=visitor).records)
+
     def explain(
         self,
         image: Image.Image | bytes | str | Path,
@@ -372,6 +379,20 @@ class Session:
             return dimension_view(real, synthetic, dimension=dimension, factors=factors)
         except ValueError as error:
             raise GalleryError(str(error)) from error
+
+    def dimensions(
+        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
+    ) -> Dimensions | None:
+        """Which dimensions come back in refits of the head, and what they follow; found once.
+
+        Nothing for heads that are fitted step by step and for galleries above a few thousand
+        images: five refits take minutes there, and nobody who looks at an answer waits for that.
+        """
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
+        if workspace.head.config.kind not in _CLOSED_FORM or len(workspace.gallery) > _JUDGED:
+            return None
+        key = ("dimensions", workspace.gallery, workspace.encoder.identity, workspace.head.identity)
+        return self._once(key, lambda: dimensions(workspace, progress=progress))
 
     def source_image(self, gallery: Gallery, image_id: int) -> Image.Image:
         """Pixels of a gallery image; its thumbnail where the original is gone or has changed."""

@@ -49,7 +49,7 @@ def _connect(page: Page, query: Query, controls: Controls, result: Result) -> No
     answered = [search, index, result.answer, result.candidates, result.column]
     ask: dict[str, Any] = {
         "fn": desk.search,
-        "inputs": {picture, controls.encoder, controls.head, controls.scoring, page.gallery},
+        "inputs": {picture, *controls.inputs, page.gallery},
         "outputs": answered,
         "show_progress_on": result.answer,
         "concurrency_id": "encoder",
@@ -67,6 +67,7 @@ def _connect(page: Page, query: Query, controls: Controls, result: Result) -> No
         controls.encoder.input,
         controls.head.input,
         controls.scoring.input,
+        controls.prior.input,
     ]
     searches: list[Any] = [
         gr.on(triggers, trigger_mode="always_last", **ask),
@@ -74,10 +75,14 @@ def _connect(page: Page, query: Query, controls: Controls, result: Result) -> No
         linked.success(**ask),
         controls.renewed.success(**ask),
     ]
+    by = result.sums.by
+    summed = [result.sums.column, by, result.sums.table]
     result.stop.click(None, cancels=searches, **_QUIET)
     for asked in searches:
         asked.failure(desk.refused, [picture, page.gallery], [picture, *answered], **_QUIET)
         _explain(desk, asked, result, states=(search, index, found))
+        asked.success(desk.sum_up, [search, by], summed, **_QUIET)
+    by.input(desk.sum_up, [search, by], summed, **_QUIET)
     picked = result.candidates.select(chosen, None, index, **_QUIET)
     _explain(desk, picked, result, states=(search, index, found))
     result.reading.input(desk.look, [search, found, result.reading], result.pair, **_QUIET)

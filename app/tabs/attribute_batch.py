@@ -12,16 +12,15 @@ from gradio.data_classes import FileData, ListFiles
 
 from app import exports, views, views_batch
 from app.common import Page, downloadable, reported, spoken, uploaded, visitor_of
-from app.tabs.attribute_desk import Given, choice_of
+from app.tabs.attribute_desk import CANDIDATES, Given, choice_of, prior_of
 from app.tabs.attribute_layout import Controls
-from core.report import query_digest
+from core.report import Case, query_digest
 from core.session import Choice
 from core.values import WellspringError
 
 MOST = 200
 """Images at once."""
 
-_CANDIDATES = 24
 _PROGRESS = gr.Progress()
 
 
@@ -40,6 +39,15 @@ class BatchResult:
 
     table: gr.HTML
     download: gr.DownloadButton
+
+
+@dataclass(frozen=True)
+class Done:
+    """Images that were answered, and with what."""
+
+    rows: tuple[views_batch.Row, ...]
+    choice: Choice
+    prior: float
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,7 @@ class Clerk:
             )
         session, report = self.page.session, reported(progress)
         choice = choice_of(given, self.controls, self.page.gallery)
+        prior = prior_of(given, self.controls)
         report(0, len(files), "Opening the encoder and the gallery")
         with spoken():
             session.workspace(choice, visitor=visitor, progress=report)
@@ -77,17 +86,36 @@ class Clerk:
             name = Path(file).name
             report(len(rows), len(files), f"Finding the sources of {name}")
             try:
-                answer = session.attribute(file, choice, top=_CANDIDATES, visitor=visitor)
+                answer = session.attribute(
+                    file, choice, top=CANDIDATES, prior=prior, visitor=visitor
+                )
                 rows.append(views_batch.Row(name, query_digest(file), answer))
             except WellspringError as error:
                 rows.append(views_batch.Row(name, problem=str(error)))
-            yield (list(rows), choice), views_batch.table_html(rows, total=len(files), size=size)
+            done = Done(tuple(rows), choice, prior)
+            yield done, views_batch.table_html(rows, total=len(files), size=size)
 
-    def pack(self, done: tuple[list[views_batch.Row], Choice] | None) -> Any:
+    def pack(self, done: Done | None, request: gr.Request) -> Any:
         """All answers that there are, in one zip."""
         if done is None:
             return gr.DownloadButton(visible=False)
-        content = exports.batch_zip(*done)
+        session, visitor = self.page.session, visitor_of(request)
+        with spoken():
+            workspace = session.workspace(done.choice, visitor=visitor)
+            cases = [
+                Case(
+                    query=row.name,
+                    sha256=row.sha256,
+                    answer=judged.answer,
+                    p_adjusted=judged.p_adjusted,
+                    shares=session.shares(judged.answer, done.choice, visitor=visitor),
+                )
+                for row, judged in zip(done.rows, views_batch.judge(done.rows), strict=True)
+                if judged is not None
+            ]
+        names = [case.query for case in cases]
+        run = exports.run_for(workspace, names, done.choice, top=CANDIDATES, prior=done.prior)
+        content = exports.batch_zip(done.rows, cases, run)
         path = downloadable(content, self.result.download, name="wellspring.zip")
         return gr.DownloadButton(value=path, visible=True)
 
@@ -120,7 +148,7 @@ def connect(page: Page, controls: Controls, batch: Batch, result: BatchResult) -
     """Connect the events."""
     clerk, done = Clerk(page, controls, batch, result), gr.State(None)
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    given = {batch.files, controls.encoder, controls.head, controls.scoring, page.gallery}
+    given = {batch.files, *controls.inputs, page.gallery}
     run = batch.run.click(
         clerk.run,
         given,

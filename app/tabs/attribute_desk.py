@@ -22,12 +22,15 @@ from app.common import (
     visitor_of,
 )
 from app.tabs.attribute_layout import LOCAL_SCALING, RERANKING, Controls, Downloads, Query
+from core.attribution import sources
 from core.config import ScoreConfig
 from core.report import Case, query_digest
 from core.session import Choice, Session
 from core.values import Answer, Explanation, WellspringError
 
-_CANDIDATES = 24
+CANDIDATES = 24
+"""Matches of every answer."""
+
 _EXCITING = 6
 _PROGRESS = gr.Progress()
 
@@ -41,6 +44,7 @@ class Search:
 
     image: str
     choice: Choice
+    prior: float
     answer: Answer
 
 
@@ -49,6 +53,11 @@ def choice_of(given: Given, controls: Controls, gallery: gr.State) -> Choice:
     scoring = given[controls.scoring]
     score = ScoreConfig(local_scaling=LOCAL_SCALING in scoring, rerank=RERANKING in scoring)
     return Choice(given[controls.encoder], given[controls.head], given[gallery], score)
+
+
+def prior_of(given: Given, controls: Controls) -> float:
+    """The prior probability of a source that the controls choose."""
+    return given[controls.prior] / 100
 
 
 @dataclass(frozen=True)
@@ -79,11 +88,12 @@ class Desk:
         report = reported(progress)
         report(0, 1, "Opening the encoder and the gallery")
         choice = choice_of(given, self.controls, self.page.gallery)
+        prior = prior_of(given, self.controls)
         with spoken():
             answer = self.session.attribute(
-                image, choice, top=_CANDIDATES, visitor=visitor, progress=report
+                image, choice, top=CANDIDATES, prior=prior, visitor=visitor, progress=report
             )
-        found = Search(image, choice, answer)
+        found = Search(image, choice, prior, answer)
         shown = views.answer_html(answer, size=self._size(name, visitor))
         candidates = gr.Gallery(self._candidates(found, visitor), selected_index=0)
         return found, 0, shown, candidates, gr.Column(visible=True)
@@ -131,6 +141,21 @@ class Desk:
             gr.Dropdown(choices=dimensions, value=first),
         )
 
+    def sum_up(self, search: Search | None, by: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Shares of influence by a column: whether there are any, the columns, and the table."""
+        if search is None or not sources(search.answer.groups):
+            return gr.Column(visible=False), gr.skip(), ""
+        choice, visitor = search.choice, visitor_of(request)
+        with spoken():
+            columns = self.session.columns(choice, visitor=visitor)
+            if not columns:
+                return gr.Column(visible=False), gr.skip(), ""
+            chosen = by if by in columns else columns[0]
+            sums = self.session.shares(search.answer, choice, columns=[chosen], visitor=visitor)
+        names = [(views.label_of(column), column) for column in columns]
+        table = views.shares_html(sums[chosen], none=search.answer.none)
+        return gr.Column(visible=True), gr.Dropdown(names, value=chosen), table
+
     def look(
         self,
         search: Search | None,
@@ -165,7 +190,8 @@ class Desk:
         buttons = self.downloads.buttons
         if search is None or found is None:
             return [gr.skip() for _ in buttons]
-        image, source = self._images(search, found, visitor_of(request))
+        visitor, choice = visitor_of(request), search.choice
+        image, source = self._images(search, found, visitor)
         case = Case(
             query=Path(search.image).name,
             sha256=query_digest(search.image),
@@ -173,8 +199,11 @@ class Desk:
             explanations=(found,),
             image=image,
             sources={found.match.id: source},
+            shares=self.session.shares(search.answer, choice, visitor=visitor),
         )
-        files = exports.answer_files(case, search.choice)
+        workspace = self.session.workspace(choice, visitor=visitor)
+        run = exports.run_for(workspace, [case.query], choice, top=CANDIDATES, prior=search.prior)
+        files = exports.answer_files(case, run)
         return [
             downloadable(content, button, name=name)
             for button, (name, content) in zip(buttons, files.items(), strict=True)

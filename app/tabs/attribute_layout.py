@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import gradio as gr
+from gradio.components import Component
 from gradio.events import Dependency
 
 from app import views
 from app.common import HEADS, Page, encoder_dropdown, query_given, thumbnails
+from core.config import NullConfig
 
 LOCAL_SCALING, RERANKING = "Local scaling", "Re-ranking by patches"
 
@@ -22,6 +24,13 @@ class Controls:
     """The event after which the encoders are those of another gallery."""
     head: gr.Dropdown
     scoring: gr.CheckboxGroup
+    prior: gr.Slider
+    """Probability of a source before the image is seen, percent."""
+
+    @property
+    def inputs(self) -> set[Component]:
+        """All that an answer depends on."""
+        return {self.encoder, self.head, self.scoring, self.prior}
 
 
 @dataclass(frozen=True)
@@ -47,12 +56,22 @@ class Downloads:
 
 
 @dataclass(frozen=True)
+class Sums:
+    """Shares of influence summed by a column of the metadata."""
+
+    column: gr.Column
+    by: gr.Dropdown
+    table: gr.HTML
+
+
+@dataclass(frozen=True)
 class Result:
     """The answer and the chosen source."""
 
     answer: gr.HTML
     stop: gr.Button
     column: gr.Column
+    sums: Sums
     downloads: Downloads
     candidates: gr.Gallery
     reading: gr.Radio
@@ -71,7 +90,7 @@ def lay_query(page: Page) -> Query:
 
 
 def lay_controls(page: Page) -> Controls:
-    """Encoder, head and scoring."""
+    """Encoder, head, scoring and prior."""
     with gr.Group():
         encoder, renewed = encoder_dropdown(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
@@ -83,7 +102,15 @@ def lay_controls(page: Page) -> Controls:
             show_label=False,
             container=False,
         )
-    return Controls(encoder, renewed, head, scoring)
+        prior = gr.Slider(
+            1,
+            99,
+            value=100 * NullConfig().prior,
+            step=1,
+            label="Prior probability of a source, %",
+            elem_id="ws-prior",
+        )
+    return Controls(encoder, renewed, head, scoring, prior)
 
 
 def lay_result(page: Page) -> Result:
@@ -92,6 +119,7 @@ def lay_result(page: Page) -> Result:
     answer = gr.HTML(views.empty_html(size=size), elem_id="ws-answer", min_height=180)
     stop = gr.Button("Stop", size="sm", elem_id="ws-stop", min_width=0)
     with gr.Column(visible=False, elem_classes="ws-results") as column:
+        sums = _lay_sums()
         with gr.Row(elem_classes="ws-title"):
             gr.Markdown("### Candidate sources")
             downloads = _lay_downloads()
@@ -118,6 +146,7 @@ def lay_result(page: Page) -> Result:
         answer=answer,
         stop=stop,
         column=column,
+        sums=sums,
         downloads=downloads,
         candidates=candidates,
         reading=reading,
@@ -129,6 +158,14 @@ def lay_result(page: Page) -> Result:
         most=most,
         least=least,
     )
+
+
+def _lay_sums() -> Sums:
+    with gr.Column(visible=False, elem_classes="ws-sums") as column, gr.Row():
+        by = gr.Dropdown([], label="Shares by", filterable=False, elem_id="ws-by", min_width=180)
+        with gr.Column(scale=4, min_width=220):
+            table = gr.HTML(elem_id="ws-shares")
+    return Sums(column, by, table)
 
 
 def _lay_downloads() -> Downloads:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -45,13 +46,18 @@ def clerk(desk: Desk) -> Clerk:
 
 
 def given(
-    desk: Desk | Clerk, encoder: str = "random", head: str = "default", scoring: list[str] = BOTH
+    desk: Desk | Clerk,
+    encoder: str = "random",
+    head: str = "default",
+    scoring: list[str] = BOTH,
+    prior: float = 50,
 ) -> Given:
     controls = desk.controls
     return {
         controls.encoder: encoder,
         controls.head: head,
         controls.scoring: scoring,
+        controls.prior: prior,
         desk.page.gallery: desk.page.start,
     }
 
@@ -83,6 +89,32 @@ def test_scoring_reaches_the_choice(desk: Desk, picture: Path):
     choice = search(desk, picture, "histogram", "identity", [LOCAL_SCALING])[0].choice
     assert (choice.score.local_scaling, choice.score.rerank) == (True, False)
     assert (choice.encoder, choice.head) == ("histogram", "identity")
+
+
+def test_prior_reaches_the_confidence_and_the_sentence(desk: Desk, picture: Path):
+    even, _, usual, *_ = search(desk, picture)
+    rare, _, html, *_ = search(desk, picture, "random", "default", BOTH, 1)
+    assert rare.answer.prior == 0.01
+    assert rare.answer.groups[0].confidence < even.answer.groups[0].confidence
+    assert "at a prior of 1 %" in html.partition("<details")[0]
+    assert "at a prior" not in usual.partition("<details")[0]
+
+
+def test_shares_are_summed_by_a_column_that_there_is(desk: Desk, picture: Path):
+    done = search(desk, picture)[0]
+    column, by, table = desk.sum_up(done, None, NOBODY)
+    assert column.visible
+    assert (by.value, by.choices) == ("creator", [("Creator", "creator"), ("Licence", "licence")])
+    assert "A. Painter" in table
+    assert "None of these" in table
+    assert "CC BY 4.0" in desk.sum_up(done, "licence", NOBODY)[2]
+    assert desk.sum_up(done, "gone", NOBODY)[1].value == "creator"
+    assert not desk.sum_up(None, "creator", NOBODY)[0].visible
+
+
+def test_an_answer_without_sources_has_no_sums(desk: Desk, tmp_path: Path):
+    done = search(desk, tiny.draw(tmp_path / "other.png", 99))[0]
+    assert not desk.sum_up(done, None, NOBODY)[0].visible
 
 
 def test_no_image_shows_the_empty_state(desk: Desk):
@@ -144,13 +176,21 @@ def test_examples_are_chosen_by_number(desk: Desk):
 
 
 def test_files_hold_the_answer_and_no_server_path(desk: Desk, picture: Path):
-    done = search(desk, picture)[0]
+    done = search(desk, picture, "random", "default", [LOCAL_SCALING], 20)[0]
     found = desk.explain(done, 0, None, NOBODY)[0]
     files = {Path(path).suffix: Path(path) for path in desk.export(done, found, NOBODY)}
     assert {path.stem for path in files.values()} == {f"wellspring-{picture.stem}"}
     report = json.loads(files[".json"].read_text())
     assert report["queries"][0]["matches"][0]["path"] == picture.name
     assert next(csv.DictReader(io.StringIO(files[".csv"].read_text())))["cosine"]
+    words = shlex.split(report["command"])
+    assert words[:4] == ["python", "-m", "core", "attribute"]
+    options = ["--no-rerank", "--prior", "0.2", "--top", "24", picture.name]
+    assert [word for word in words if word in options] == options
+    assert (report["settings"]["prior"], report["settings"]["rerank"]) == ("0.2", "False")
+    assert report["queries"][0]["shares"]["creator"] == pytest.approx(
+        {"A. Painter": report["queries"][0]["groups"][0]["influence"]}
+    )
     html = files[".html"].read_text()
     assert "<b>hills</b>" not in html
     assert "Blue &lt;b&gt;hills&lt;/b&gt;" in html
@@ -165,7 +205,8 @@ def test_batch_answers_in_order_and_goes_on_after_a_bad_file(
     pictures = [images / f"{name}.png" for name in tiny.NAMES[:2]]
     steps = run(clerk, [pictures[0], bad(tmp_path), pictures[1]])
     assert len(steps) == 3
-    (rows, _), html = steps[-1]
+    done, html = steps[-1]
+    rows = done.rows
     assert [row.name for row in rows] == [pictures[0].name, "bad.jpg", pictures[1].name]
     assert "is not an image of an accepted kind" in rows[1].problem
     assert "1 of 3 images" in steps[0][1]
@@ -174,7 +215,7 @@ def test_batch_answers_in_order_and_goes_on_after_a_bad_file(
 
 def test_batch_is_packed_with_adjusted_levels(clerk: Clerk, picture: Path, tmp_path: Path):
     done, _ = run(clerk, [picture, bad(tmp_path)])[-1]
-    with zipfile.ZipFile(clerk.pack(done).value["path"]) as packed:
+    with zipfile.ZipFile(clerk.pack(done, NOBODY).value["path"]) as packed:
         assert set(packed.namelist()) == {
             "answers.csv",
             "report.html",
@@ -194,8 +235,8 @@ def test_stopped_batch_packs_what_was_done(clerk: Clerk, picture: Path):
     work = clerk.run(values, NOBODY)
     done, _ = next(work)
     work.close()
-    assert clerk.pack(done).visible
-    assert not clerk.pack(None).visible
+    assert clerk.pack(done, NOBODY).visible
+    assert not clerk.pack(None, NOBODY).visible
 
 
 @pytest.mark.parametrize(("count", "message"), [(0, "add some images"), (MOST + 1, "too many")])

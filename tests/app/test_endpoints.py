@@ -25,6 +25,13 @@ def test_attribute_answers_like_the_command_line(client: Client, picture: Path):
     assert found["encoder"].startswith("histogram@")
 
 
+def test_prior_and_shares_by_a_column(client: Client, picture: Path):
+    found = client.predict(handle_file(picture), prior=0.2, by="creator", api_name="/attribute")
+    assert found["prior"] == 0.2
+    assert sum(found["shares"]["creator"].values()) == pytest.approx(1 - found["none"])
+    assert "shares" not in client.predict(handle_file(picture), api_name="/attribute")
+
+
 def test_eight_visitors_at_once_get_their_own_answers(url: str, gallery_folder: Path):
     """Each asks for another picture of the gallery, which must come first for it and no other."""
     files = sorted((gallery_folder.parent / "images").glob("*.png"))[:8]
@@ -51,7 +58,14 @@ def test_public_endpoints_have_typed_parameters(client: Client):
     assert {"/attribute", "/encoders"} <= set(info["named_endpoints"])
     assert not info["unnamed_endpoints"]
     parameters = info["named_endpoints"]["/attribute"]["parameters"]
-    assert [p["parameter_name"] for p in parameters] == ["image", "encoder", "head", "top"]
+    assert [p["parameter_name"] for p in parameters] == [
+        "image",
+        "encoder",
+        "head",
+        "top",
+        "prior",
+        "by",
+    ]
 
 
 def test_endpoints_are_tools_with_descriptions(url: str):
@@ -63,13 +77,21 @@ def test_endpoints_are_tools_with_descriptions(url: str):
         "encoder",
         "head",
         "top",
+        "prior",
+        "by",
     }
     assert "encoders" in found
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"top": 0}, "minimum"), ({"top": 201}, "maximum"), ({"encoder": "nope"}, "not in the list")],
+    [
+        ({"top": 0}, "minimum"),
+        ({"top": 201}, "maximum"),
+        ({"encoder": "nope"}, "not in the list"),
+        ({"prior": 1}, "between 0 and 1, got 1"),
+        ({"by": "nope"}, "no image has a column 'nope'"),
+    ],
 )
 def test_attribute_refuses_wrong_values(
     client: Client, picture: Path, values: dict[str, object], message: str
@@ -87,7 +109,7 @@ def test_attribute_refuses_a_bad_file(client: Client, tmp_path: Path):
 @pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
 def test_attribute_reads_no_file_of_the_server(url: str, picture: Path, meta: dict[str, object]):
     """A path without ``meta`` passes Gradio's own check."""
-    data = [{"path": str(picture), **meta}, "histogram", "default", 3]
+    data = [{"path": str(picture), **meta}, "histogram", "default", 3, 0.5, ""]
     call = f"{url}gradio_api/call/attribute"
     event = httpx.post(call, json={"data": data}).json()["event_id"]
     assert "event: error" in httpx.get(f"{call}/{event}", timeout=30).text
