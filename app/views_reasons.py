@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -15,12 +16,19 @@ from PIL import Image, ImageColor
 from plotly.colors import diverging, sequential
 
 from app.views import Html, fill, name_of
-from core.values import Explanation, Grid
+from core.correspond import strongest_links
+from core.dimensions import Dimensions
+from core.values import Contribution, Explanation, Grid
 
 _POSITIVE, _NEGATIVE = "#2a9d93", "#b9792c"
 _GREY, _LINE = "#7b8a86", "rgba(128,140,137,0.25)"
 _VEIL = 0.65  # of the image is covered where the heat is greatest
 _SHOWN_SIDE = 640  # longer side of an image as it is sent, pixels
+_LINKS = 8  # links that are drawn
+_STABLE, _UNSTABLE = "", "/"  # patterns of bars
+
+Place = tuple[float, float]
+"""A point of an image as shares of its width and height."""
 
 
 def pair_html(
@@ -42,16 +50,41 @@ def pair_html(
     names = ("Your image", name_of(explanation.match))
     about = "" if reading == PLAIN else f", {reading.lower()} highlighted"
     figures = [
-        fill("figure", source=_data_uri(image), alt=f"{name}{about}", caption=name)
-        for image, name in zip(shown, names, strict=True)
+        fill(
+            "figure",
+            source=_data_uri(image),
+            alt=f"{name}{about}",
+            caption=name,
+            links=_dots_html(places, image.size) if places else "",
+        )
+        for image, name, places in zip(shown, names, _linked(explanation, reading), strict=True)
     ]
     return fill("pair", query=figures[0], source=figures[1], note=_NOTES[reading])
+
+
+def _linked(explanation: Explanation, reading: str) -> tuple[Sequence[Place], Sequence[Place]]:
+    """Places of the query and of the source that are linked, the strongest first."""
+    if reading != MATCHING or explanation.regions is None:
+        return (), ()
+    links = strongest_links(explanation.regions, count=_LINKS)
+    return [link.query for link in links], [link.source for link in links]
+
+
+def _dots_html(places: Sequence[Place], size: tuple[int, int]) -> Html:
+    """Numbered dots in a drawing that lies over an image; its longer side is 100 units."""
+    width, height = (100 * side / max(size) for side in size)
+    dots = (
+        fill("dot", x=f"{x * width:.2f}", y=f"{y * height:.2f}", number=str(number))
+        for number, (x, y) in enumerate(places, 1)
+    )
+    return fill("dots", width=f"{width:.2f}", height=f"{height:.2f}", dots=Html("".join(dots)))
 
 
 MATCHING, PARTS, PLAIN = "Matching patches", "Parts of the cosine", "Images only"
 
 _NOTES = {
-    MATCHING: "Bright where patches of the two images are each other's best match.",
+    MATCHING: "Bright where patches of the two images are each other's best match; equal numbers "
+    "mark linked patches, 1 the strongest.",
     PARTS: "The cosine split over regions: teal speaks for the match, brown against it.",
     PLAIN: "Without a heatmap.",
 }
@@ -125,11 +158,14 @@ def _data_uri(image: Image.Image) -> str:
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def contribution_bars(explanation: Explanation, *, count: int = 16) -> go.Figure:
-    """Bars of the largest parts of the cosine, signed.
+def contribution_bars(
+    explanation: Explanation, *, judged: Dimensions | None = None, count: int = 16
+) -> go.Figure:
+    """Bars of the largest parts of the cosine, signed; those of unstable dimensions are hatched.
 
     Args:
         explanation: the explanation.
+        judged: what the dimensions are worth, where that is known.
         count: bars at most.
     """
     parts = explanation.contributions[:count]
@@ -139,7 +175,14 @@ def contribution_bars(explanation: Explanation, *, count: int = 16) -> go.Figure
         orientation="h",
         marker_color=[_POSITIVE if part.value >= 0 else _NEGATIVE for part in parts],
         marker_line_width=0,
-        hovertemplate="%{y}: %{x:+.4f}<extra></extra>",
+        marker_pattern={
+            "shape": [_UNSTABLE if _unstable(part, judged) else _STABLE for part in parts],
+            "fillmode": "replace",
+            "size": 6,
+            "solidity": 0.45,
+        },
+        customdata=[_noted(part, judged) for part in parts],
+        hovertemplate="%{y}: %{x:+.4f}%{customdata}<extra></extra>",
     )
     layout = go.Layout(
         paper_bgcolor="rgba(0,0,0,0)",
@@ -155,6 +198,41 @@ def contribution_bars(explanation: Explanation, *, count: int = 16) -> go.Figure
     return go.Figure(bars, layout)
 
 
+def _unstable(part: Contribution, judged: Dimensions | None) -> bool:
+    return judged is not None and not judged.stable[part.dimension]
+
+
+def _noted(part: Contribution, judged: Dimensions | None) -> str:
+    """What to know of a dimension, to stand behind other words of it."""
+    note = "" if judged is None else judged.note(part.dimension)
+    return f", {note}" if note else ""
+
+
+def stability_words(explanation: Explanation, judged: Dimensions | None, *, count: int = 16) -> str:
+    """How many of the bars' dimensions come back in refits, or that nobody looked."""
+    parts = explanation.contributions[:count]
+    if judged is None:
+        return "Whether these dimensions come back in refits is not checked for this head or size."
+    unstable = sum(_unstable(part, judged) for part in parts)
+    if not unstable:
+        return "All of them come back when the head is fitted again on resamples of the gallery."
+    return (
+        f"Hatched: {unstable} of them are unstable. They do not come back when the head is fitted "
+        "again on resamples of the gallery, so none of them stands for anything by itself."
+    )
+
+
+def ends_words(explanation: Explanation, dimension: int) -> str:
+    """On which end of a dimension the query and the source lie."""
+    part = next((p for p in explanation.contributions if p.dimension == dimension), None)
+    if part is None:
+        return ""
+    query, source = ("highest" if value >= 0 else "lowest" for value in (part.query, part.source))
+    if query == source:
+        return f"Your image and the source both lie on the side of the {query} end."
+    return f"Your image lies on the side of the {query} end, the source on that of the {source}."
+
+
 def contribution_words(explanation: Explanation, *, count: int = 16) -> str:
     """What the bars add up to."""
     parts = explanation.contributions[:count]
@@ -166,9 +244,14 @@ def contribution_words(explanation: Explanation, *, count: int = 16) -> str:
     )
 
 
-def dimension_choices(explanation: Explanation, *, count: int = 16) -> list[tuple[str, int]]:
+def dimension_choices(
+    explanation: Explanation, *, judged: Dimensions | None = None, count: int = 16
+) -> list[tuple[str, int]]:
     """Label and number of the dimensions that the bars show."""
     return [
-        (f"Dimension {part.dimension} ({part.value:+.3f})", part.dimension)
+        (
+            f"Dimension {part.dimension} ({part.value:+.3f}){_noted(part, judged)}",
+            part.dimension,
+        )
         for part in explanation.contributions[:count]
     ]

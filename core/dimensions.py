@@ -35,6 +35,12 @@ class Dimensions:
         """Whether each dimension comes back; one that does not should not be read as a concept."""
         return self.similarity >= STABLE
 
+    def note(self, dimension: int) -> str:
+        """What to know of a dimension before it is read: unstable, or the factor it follows."""
+        followed = self.followed(dimension)
+        words = [] if self.stable[dimension] else ["unstable"]
+        return ", ".join([*words, *([f"follows {followed[0]}"] if followed else [])])
+
     def followed(self, dimension: int) -> tuple[str, float] | None:
         """The factor that a dimension follows most and its share; ``None`` where it follows none.
 

@@ -24,10 +24,12 @@ import numpy as np
 from PIL import Image
 
 from core.correspond import strongest_links
+from core.dimensions import Dimensions
 from core.session import Choice, Session
 from core.store import file_digest
 from core.values import (
     Answer,
+    Contribution,
     Explanation,
     Grid,
     ImageRecord,
@@ -77,6 +79,8 @@ class Case:
         default_factory=dict[str, Mapping[str, float]]
     )
     """Influence summed by the values of columns: column, then value."""
+    dimensions: Dimensions | None = None
+    """Which dimensions come back in refits, and what they follow, where that was found."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ def case_of(
         image=session.image(source),
         sources={i: session.source_image(gallery, i) for i in ids},
         shares=session.shares(answer, choice, visitor=visitor),
+        dimensions=session.dimensions(choice, visitor=visitor),
     )
 
 
@@ -245,7 +250,9 @@ def _case_object(case: Case) -> dict[str, object]:
         **answer_object(case.query, case.answer, p_adjusted=case.p_adjusted, shares=case.shares),
         "sha256": case.sha256,
         "images": [_record_object(match.image) for match in case.answer.matches],
-        "explanations": [_explanation_object(found) for found in case.explanations],
+        "explanations": [
+            _explanation_object(found, case.dimensions) for found in case.explanations
+        ],
     }
 
 
@@ -253,12 +260,24 @@ def _record_object(record: ImageRecord) -> dict[str, object]:
     return {**vars(record), "extra": dict(record.extra)}
 
 
-def _explanation_object(explanation: Explanation) -> dict[str, object]:
+def _explanation_object(explanation: Explanation, judged: Dimensions | None) -> dict[str, object]:
     return {
         "image": explanation.match.id,
         "cosine": explanation.cosine,
-        "dimensions": [vars(part) for part in explanation.contributions],
+        "dimensions": [_part_object(part, judged) for part in explanation.contributions],
         "regions": None if explanation.regions is None else _regions_object(explanation.regions),
+    }
+
+
+def _part_object(part: Contribution, judged: Dimensions | None) -> dict[str, object]:
+    if judged is None:
+        return dict(vars(part))
+    followed = judged.followed(part.dimension)
+    return {
+        **vars(part),
+        "stability": float(judged.similarity[part.dimension]),
+        "stable": bool(judged.stable[part.dimension]),
+        "follows": None if followed is None else followed[0],
     }
 
 

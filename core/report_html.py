@@ -20,9 +20,19 @@ import numpy as np
 from PIL import Image
 
 from core.correspond import strongest_links
+from core.dimensions import Dimensions
 from core.report import MEANING, Case, Run, report_csv, report_json, versions
 from core.store import write_bytes
-from core.values import Answer, Explanation, Grid, Group, ImageRecord, RegionMatch, WellspringError
+from core.values import (
+    Answer,
+    Contribution,
+    Explanation,
+    Grid,
+    Group,
+    ImageRecord,
+    RegionMatch,
+    WellspringError,
+)
 
 _TEMPLATES = Path(__file__).parents[1] / "assets" / "report"
 _LEADING = 3  # groups shown whatever their influence
@@ -133,8 +143,13 @@ def _figure_html(case: Case, explanation: Explanation) -> _Html:
         drawing=_Html(drawing),
         name=_name(record),
         cosine=_number(explanation.cosine),
-        dimensions=", ".join(f"{part.dimension}: {part.value:+.6f}" for part in parts),
+        dimensions=", ".join(_part(part, case.dimensions) for part in parts),
     )
+
+
+def _part(part: Contribution, judged: Dimensions | None) -> str:
+    note = "" if judged is None else judged.note(part.dimension)
+    return f"{part.dimension}: {part.value:+.6f}" + (f" ({note})" if note else "")
 
 
 def _drawing(case: Case, record: ImageRecord, regions: RegionMatch) -> _Html:

@@ -86,8 +86,8 @@ def _connect(page: Page, query: Query, controls: Controls, result: Result) -> No
     picked = result.candidates.select(chosen, None, index, **_QUIET)
     _explain(desk, picked, result, states=(search, index, found))
     result.reading.input(desk.look, [search, found, result.reading], result.pair, **_QUIET)
-    ends = [result.most, result.least]
-    result.dimension.input(desk.excite, [search, result.dimension], ends, **_QUIET)
+    ends = [result.most, result.least, result.side]
+    result.dimension.input(desk.excite, [search, found, result.dimension], ends, **_QUIET)
 
 
 def _explain(desk: Desk, after: Any, result: Result, *, states: tuple[gr.State, ...]) -> None:
@@ -99,10 +99,15 @@ def _explain(desk: Desk, after: Any, result: Result, *, states: tuple[gr.State, 
         result.reading,
         result.record,
         result.words,
+        result.stable,
         result.bars,
         result.dimension,
     ]
     why = after.success(desk.explain, [search, index, result.reading], outputs, **_QUIET)
-    ends = [result.most, result.least]
-    why.success(desk.excite, [search, result.dimension], ends, **_QUIET)
-    why.success(desk.export, [search, found], list(result.downloads.buttons), **_QUIET)
+    ends = [result.most, result.least, result.side]
+    why.success(desk.excite, [search, found, result.dimension], ends, **_QUIET)
+    marked = [result.stable, result.bars, result.dimension]
+    judged = why.success(
+        desk.judge, [search, found], marked, concurrency_id="judge", concurrency_limit=1, **_QUIET
+    )
+    judged.then(desk.export, [search, found], list(result.downloads.buttons), **_QUIET)

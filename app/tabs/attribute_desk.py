@@ -118,7 +118,7 @@ class Desk:
     ) -> tuple[Any, ...]:
         """Why the chosen match is one."""
         if search is None:
-            return tuple(gr.skip() for _ in range(7))
+            return tuple(gr.skip() for _ in range(8))
         visitor = visitor_of(request)
         image_id = search.answer.matches[index].image.id
         with spoken():
@@ -137,6 +137,7 @@ class Desk:
             gr.Radio(possible, value=chosen if several else None, visible=several),
             views.record_html(found.match),
             views_reasons.contribution_words(found),
+            "",
             views_reasons.contribution_bars(found),
             gr.Dropdown(choices=dimensions, value=first),
         )
@@ -170,18 +171,35 @@ class Desk:
             images = self._images(search, found, visitor_of(request))
             return views_reasons.pair_html(found, images, reading=reading)
 
+    def judge(self, search: Search | None, found: Explanation | None, request: gr.Request) -> Any:
+        """Which of the bars' dimensions come back in refits: words, bars, and their choices."""
+        if search is None or found is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        with spoken():
+            judged = self.session.dimensions(search.choice, visitor=visitor_of(request))
+        words = views_reasons.stability_words(found, judged)
+        if judged is None:
+            return words, gr.skip(), gr.skip()
+        choices = views_reasons.dimension_choices(found, judged=judged)
+        bars = views_reasons.contribution_bars(found, judged=judged)
+        return words, bars, gr.Dropdown(choices=choices)
+
     def excite(
-        self, search: Search | None, dimension: int | None, request: gr.Request
-    ) -> tuple[Any, Any]:
-        """The gallery images at both ends of a dimension."""
-        if search is None or dimension is None:
-            return gr.skip(), gr.skip()
+        self,
+        search: Search | None,
+        found: Explanation | None,
+        dimension: int | None,
+        request: gr.Request,
+    ) -> tuple[Any, Any, Any]:
+        """The gallery images at both ends of a dimension, and where the two images lie."""
+        if search is None or found is None or dimension is None:
+            return gr.skip(), gr.skip(), gr.skip()
         visitor, name = visitor_of(request), search.choice.gallery
         with spoken():
             workspace = self.session.workspace(search.choice, visitor=visitor)
             ends = workspace.exciting(dimension, count=_EXCITING)
             most, least = (pictures(self.session, name, end, visitor=visitor) for end in ends)
-        return most, least
+        return most, least, views_reasons.ends_words(found, dimension)
 
     def export(
         self, search: Search | None, found: Explanation | None, request: gr.Request
@@ -200,6 +218,7 @@ class Desk:
             image=image,
             sources={found.match.id: source},
             shares=self.session.shares(search.answer, choice, visitor=visitor),
+            dimensions=self.session.dimensions(choice, visitor=visitor),
         )
         workspace = self.session.workspace(choice, visitor=visitor)
         run = exports.run_for(workspace, [case.query], choice, top=CANDIDATES, prior=search.prior)

@@ -79,7 +79,10 @@ class Result:
     record: gr.HTML
     words: gr.Markdown
     bars: gr.Plot
+    stable: gr.Markdown
     dimension: gr.Dropdown
+    side: gr.Markdown
+    """On which end of the dimension the two images lie."""
     most: gr.Gallery
     least: gr.Gallery
 
@@ -133,15 +136,17 @@ def lay_result(page: Page) -> Result:
             with gr.Column(scale=6, min_width=320):
                 gr.Markdown("### Contributions")
                 words = gr.Markdown(elem_classes="ws-note")
+                stable = gr.Markdown(elem_classes="ws-note", elem_id="ws-stable")
                 bars = gr.Plot(show_label=False, container=False, elem_id="ws-bars")
             with gr.Column(scale=5, min_width=300):
                 gr.Markdown("### About the source")
                 record = gr.HTML(elem_id="ws-record")
         gr.Markdown("### What a dimension responds to")
         dimension = gr.Dropdown([], label="Dimension", filterable=False, elem_id="ws-dimension")
+        side = gr.Markdown(elem_classes="ws-note", elem_id="ws-end")
         with gr.Row():
-            most = thumbnails("Excite it most", columns=3, elem_id="ws-most")
-            least = thumbnails("Excite it least", columns=3, elem_id="ws-least")
+            most = thumbnails("Highest end", columns=3, elem_id="ws-most")
+            least = thumbnails("Lowest end", columns=3, elem_id="ws-least")
     return Result(
         answer=answer,
         stop=stop,
@@ -154,7 +159,9 @@ def lay_result(page: Page) -> Result:
         record=record,
         words=words,
         bars=bars,
+        stable=stable,
         dimension=dimension,
+        side=side,
         most=most,
         least=least,
     )

@@ -126,17 +126,39 @@ def test_no_image_shows_the_empty_state(desk: Desk):
 
 def test_explanation_and_dimension_of_the_chosen_match(desk: Desk, picture: Path):
     done = search(desk, picture)[0]
-    found, pair, reading, record, words, bars, dimension = desk.explain(done, 1, None, NOBODY)
+    found, pair, reading, record, words, _, bars, dimension = desk.explain(done, 1, None, NOBODY)
     assert found.match.id == done.answer.matches[1].image.id
     assert reading.value == views_reasons.MATCHING
     assert pair.count("<img") == 2
     assert found.match.path in record
     assert f"{found.cosine:.3f}" in words
     assert len(bars.data[0].x) == 16
-    most, least = desk.excite(done, dimension.value, NOBODY)
+    most, least, where = desk.excite(done, found, dimension.value, NOBODY)
+    assert "end" in where
     assert len(most) == len(least) == 6
     assert {path for path, _ in most}.isdisjoint(path for path, _ in least)
     assert desk.look(done, found, views_reasons.PARTS, NOBODY) != pair
+
+
+def test_unstable_dimensions_are_marked_after_the_answer(desk: Desk, picture: Path):
+    done = search(desk, picture, "random", "whiten")[0]
+    found = desk.explain(done, 0, None, NOBODY)[0]
+    words, bars, dimension = desk.judge(done, found, NOBODY)
+    judged = desk.session.dimensions(done.choice)
+    assert judged is not None
+    unstable = [not judged.stable[part.dimension] for part in found.contributions[:16]]
+    assert [shape == "/" for shape in bars.data[0].marker.pattern.shape] == unstable
+    assert ["unstable" in name for name, _ in dimension.choices] == unstable
+    assert any(unstable)
+    assert f"{sum(unstable)} of them are unstable" in words
+
+
+def test_heads_that_take_long_to_fit_are_not_judged(desk: Desk, picture: Path):
+    done = search(desk, picture, "histogram", "infomax")[0]
+    found = desk.explain(done, 0, None, NOBODY)[0]
+    words, bars, dimension = desk.judge(done, found, NOBODY)
+    assert "not checked" in words
+    assert bars == dimension == gr.skip()
 
 
 def test_encoder_without_space_has_no_heatmap(desk: Desk, picture: Path):

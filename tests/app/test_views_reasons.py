@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app import views_reasons
-from core.values import Grid
+from core.values import Contribution, Grid
 from tests.app.made import GRID, explanation, grey
 
 
@@ -61,6 +63,33 @@ def test_pair_shows_two_images_with_alternative_texts(reading: str):
     alts = re.findall(r'alt="([^"]+)"', html)
     assert [alt.split(",")[0] for alt in alts] == ["Your image", "Hills"]
     assert html.count("data:image/webp;base64,") == 2
+
+
+def test_links_are_numbered_on_both_images_and_under_that_reading_alone():
+    html = views_reasons.pair_html(
+        explanation(), (grey(), Image.new("RGB", (80, 40))), reading=views_reasons.MATCHING
+    )
+    assert html.count(">1</text>") == 2
+    places = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)".*?cx="([\d.]+)" cy="([\d.]+)"', html)
+    assert places == [("100.00", "100.00", "75.00", "75.00"), ("100.00", "50.00", "75.00", "37.50")]
+    plain = views_reasons.pair_html(explanation(), (grey(), grey()), reading=views_reasons.PARTS)
+    assert "<circle" not in plain
+
+
+@pytest.mark.parametrize(
+    ("query", "source", "words"),
+    [
+        (0.3, 0.2, "both lie on the side of the highest end"),
+        (-0.3, -0.2, "both lie on the side of the lowest end"),
+        (-0.3, 0.2, "Your image lies on the side of the lowest end, the source on that of the hi"),
+    ],
+)
+def test_words_tell_on_which_end_the_images_lie(query: float, source: float, words: str):
+    """Images at the lowest end were shown as what excites the dimension least."""
+    part = Contribution(7, query * source, 1.0, query, source)
+    found = replace(explanation(), contributions=(part,))
+    assert words in views_reasons.ends_words(found, 7)
+    assert views_reasons.ends_words(found, 8) == ""
 
 
 def test_bars_are_signed_and_in_order():

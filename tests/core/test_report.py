@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from core.config import ScoreConfig
+from core.dimensions import Dimensions
 from core.report import (
     MEANING,
     Case,
@@ -66,7 +67,7 @@ def case(**fields: str) -> Case:
         "Candidate source.", matches, groups, 0.25, 0.0123456789, "null0",
         "moco@1", "whiten@2", "mine@3",
     )  # fmt: skip
-    parts = (Contribution(4, 0.3, 0.6), Contribution(2, -0.1, -0.2))
+    parts = (Contribution(4, 0.3, 0.6, 0.5, 0.6), Contribution(2, -0.1, -0.2))
     found = Explanation(images[0], 0.5, parts, Grid(2, 2), None, None, regions())
     picture = Image.new("RGB", (64, 48), (200, 30, 30))
     return Case("q.png", "ab" * 32, answer, (found,), picture, {7: picture})
@@ -180,11 +181,26 @@ def test_json_holds_the_whole_answer():
     assert query["images"][0] | {"creator": "Ada", "id": 7} == query["images"][0]
     (reason,) = query["explanations"]
     assert (reason["image"], reason["cosine"]) == (7, 0.5)
-    assert reason["dimensions"][0] == {"dimension": 4, "value": 0.3, "share": 0.6}
+    assert reason["dimensions"][0] == {
+        "dimension": 4, "value": 0.3, "share": 0.6, "query": 0.5, "source": 0.6,
+    }  # fmt: skip
     assert reason["regions"]["query_heat"] == [[0.5, 0.0], [0.25, 0.25]]
     assert reason["regions"]["links"][0] == {
         "query": [0.25, 0.25], "source": [0.75, 0.75], "strength": 0.9,
     }  # fmt: skip
+
+
+def test_unstable_dimensions_are_marked():
+    stability = np.full(5, 0.9)
+    stability[2] = 0.5
+    judged = Dimensions(stability, ("colour",), np.full((5, 1), 0.6))
+    found = replace(case(), dimensions=judged)
+    first, second = json.loads(report_json([found], RUN))["queries"][0]["explanations"][0][
+        "dimensions"
+    ]
+    assert (first["stable"], first["stability"], first["follows"]) == (True, 0.9, "colour")
+    assert (second["stable"], second["dimension"]) == (False, 2)
+    assert "2: -0.100000 (unstable, follows colour)" in report_html([found], RUN)
 
 
 def test_csv_has_a_row_for_every_match():
