@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from app.views import name_of, percent
+from app.views import name_of
 from core.examples import Example
 from core.session import Placed
 from core.values import ImageRecord, Match
@@ -32,8 +32,10 @@ FIRST_COLOURS = [
 
 _NAMED = 10  # groups that get a colour of their own
 _EXAMPLES_SHADE, _OTHERS_SHADE = 10, 11
+_LEVELS = 12  # groups of a selection that are named
 _CARD_SIDE = 320  # longer side of a card's picture, pixels
-_MARGIN = 0.02  # of the map's side, around its points
+_TAIL = 0.005  # share of the points at each end of an axis that may lie in the rim
+_RIM = 0.05  # of the map's side, around the middle of its points
 _MOST_VALUES = 200  # a column of more different values names images, not groups
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -126,21 +128,6 @@ def kept_rows(before: Drawing, scene: Scene) -> list[int]:
     return sorted(row for row in rows if row is not None)
 
 
-def kept_rows(before: Drawing, scene: Scene) -> list[int]:
-    """Rows of another scene for what is selected of a drawing; what is gone is left out."""
-    old = before.scene
-    row_of = {(r.id, r.sha256): row for row, r in enumerate(scene.records)}
-    example_of = {e.file: row for row, e in enumerate(scene.examples, len(scene.records))}
-    n = len(old.records)
-    rows = [
-        row_of.get((old.records[row].id, old.records[row].sha256))
-        if row < n
-        else example_of.get(old.examples[row - n].file)
-        for row in before.chosen
-    ]
-    return sorted(row for row in rows if row is not None)
-
-
 def colourings(scene: Scene) -> list[tuple[str, str]]:
     """By what points can be coloured: label and key."""
     found = list(FIRST_COLOURS)
@@ -204,14 +191,45 @@ def _several(values: set[str] | Mapping[str, int]) -> bool:
 
 
 def within_square(points: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two sets of points (n, 2) on the unit square, all by the scale that fits the first set."""
+    """Two sets of points (n, 2) on the unit square, by the spread of the first set on each axis.
+
+    A place is half its length along the axis and half its rank on it, so that neither a few far
+    points nor far islands make all others small: a map keeps neighbours, not lengths. What lies
+    beyond the middle 99 % goes into a rim, in its order.
+    """
     if not len(points):
         return points, others
-    low, high = points.min(axis=0), points.max(axis=0)
-    side = max(float((high - low).max()), 1e-9) * (1 + 2 * _MARGIN)
-    middle = (low + high) / 2
-    first, second = (((each - middle) / side + 0.5).astype(np.float32) for each in (points, others))
+    low, high = np.quantile(points, [_TAIL, 1 - _TAIL], axis=0)
+    middle, span = (low + high) / 2, np.maximum(high - low, 1e-9)
+    first, second = (
+        _into_rim((each - middle) / span + 0.5, _ranks(each, points)) for each in (points, others)
+    )
     return first, second
+
+
+def _ranks(places: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Share of points below each place, axis by axis, straight between two points."""
+    shares = (np.arange(len(among)) + 0.5) / len(among)
+    columns = [
+        np.interp(places[:, axis], *_distinct(among[:, axis], shares))
+        for axis in range(among.shape[1])
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _distinct(values: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct values, ascending, each with the mean share of its points."""
+    found, counts = np.unique(values, return_counts=True)
+    last = np.cumsum(counts)
+    return found, (shares[last - counts] + shares[last - 1]) / 2
+
+
+def _into_rim(lengths: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Places on the square, from 0 to 1 for the middle: straight inside, bent in the rim."""
+    inside = np.clip(lengths, 0, 1)
+    beyond = lengths - inside
+    rim = _RIM * np.sign(beyond) * (1 - 1 / (1 + np.abs(beyond) / _RIM))
+    return (_RIM + (1 - 2 * _RIM) * (inside + ranks) / 2 + rim).astype(np.float32)
 
 
 def panel(title: str, points: np.ndarray, others: np.ndarray, placed: Placed | None) -> Panel:
@@ -283,7 +301,8 @@ def _legend(groups: Groups, *, examples: int) -> tuple[list[Value], list[int]]:
         name = f"{last - named} more"
         entries.append({"name": name, "count": rest, "shade": _OTHERS_SHADE})
     if examples:
-        generated = {"name": groups.names[-1], "count": examples, "shade": _EXAMPLES_SHADE}
+        generated: Value = {"name": groups.names[-1], "count": examples, "shade": _EXAMPLES_SHADE}
+        generated["mark"] = "diamond"
         entries.append(generated)
     places = [min(number, named) for number in range(last)]
     places += [len(entries) - 1] if examples else []
@@ -317,11 +336,20 @@ def selection_words(scene: Scene, rows: Sequence[int], groups: Groups, *, shown:
     what = _counted(len(rows) - generated, "gallery image")
     if generated:
         what += f" and {_counted(generated, 'generated example')}"
-    counted = Counter(groups.names[groups.of[row]] for row in rows)
-    name, count = counted.most_common(1)[0]
-    mostly = f"; {percent(count / len(rows))} {name}" if len(counted) > 1 else f"; all {name}"
+    counted = Counter(groups.names[groups.of[row]] for row in rows if row < n)
+    of = _levels(counted) if len({*groups.of[:n]}) > 1 else ""
     first = f". The first {shown} are shown; the table has all" if len(rows) > shown else ""
-    return f"{what} selected{mostly}{first}."
+    return f"{what} selected{of}{first}."
+
+
+def _levels(counted: Mapping[str, int]) -> str:
+    """The groups of a selection's gallery images, the largest first."""
+    if len(counted) < 2:
+        return "".join(f"; all {name}" for name in counted)
+    order = sorted(counted, key=lambda name: (-counted[name], name))
+    named = [f"{name} ({counted[name]:,})" for name in order[:_LEVELS]]
+    more = len(order) - len(named)
+    return f": {', '.join([*named, f'{more:,} more groups'] if more else named)}"
 
 
 def _counted(count: int, noun: str) -> str:
@@ -335,6 +363,16 @@ def near_words(nearest: Mapping[str, Sequence[Match]]) -> str:
         for title, matches in nearest.items()
         if matches
     )
+
+
+def near_captions(nearest: Mapping[str, Sequence[Match]]) -> list[str]:
+    """Name and cosine of every nearest image, with its encoder where there are two."""
+    several = len(nearest) > 1
+    return [
+        f"cosine {match.cosine:.2f}\n{f'{title}: ' if several else ''}{name_of(match.image)}"
+        for title, matches in nearest.items()
+        for match in matches
+    ]
 
 
 def note(scene: Scene, row: int, groups: Groups) -> str:

@@ -92,7 +92,6 @@ def _lay_stage(cards: Cards) -> dict[str, Any]:
 
     empty = gr.HTML(views.fill("map_empty"), elem_id="ws-map-empty", min_height=180)
     with gr.Column(visible=False, elem_classes="ws-results") as results:
-        near = gr.Markdown(visible=False, elem_classes="ws-note", elem_id="ws-map-near")
         drawing = gr.HTML(
             html_template=(ASSETS / "map.html").read_text(encoding="utf-8"),
             js_on_load=(ASSETS / "map.js").read_text(encoding="utf-8"),
@@ -100,6 +99,10 @@ def _lay_stage(cards: Cards) -> dict[str, Any]:
             apply_default_css=False,
             elem_id="ws-map",
         )
+        with gr.Column(visible=False) as nearby:
+            gr.Markdown("### Nearest to your image")
+            near = gr.Markdown(elem_classes="ws-note", elem_id="ws-map-near")
+            neighbours = thumbnails("Nearest images", columns=8, elem_id="ws-map-neighbours")
         gr.Markdown("### Selection")
         words = gr.Markdown(elem_classes="ws-note", elem_id="ws-map-words")
         with gr.Row(elem_classes="ws-downloads"):
@@ -110,7 +113,9 @@ def _lay_stage(cards: Cards) -> dict[str, Any]:
     return {
         "empty": empty,
         "results": results,
+        "nearby": nearby,
         "near": near,
+        "neighbours": neighbours,
         "map": drawing,
         "words": words,
         "table": table,
@@ -120,7 +125,8 @@ def _lay_stage(cards: Cards) -> dict[str, Any]:
 
 def _connect(page: Page, desk: Desk, here: Any) -> None:
     tab = desk.tab
-    everything = [tab.state, tab.map, tab.near, tab.results, tab.empty, tab.colour, tab.group]
+    everything = [tab.state, tab.map, tab.results, tab.empty, tab.colour, tab.group]
+    everything += [tab.nearby, tab.near, tab.neighbours]
     selection = [tab.words, tab.chosen, tab.table]
     asked = {tab.encoder, tab.head, tab.beside, tab.colour, tab.image, tab.state, page.gallery}
     draw: dict[str, Any] = {

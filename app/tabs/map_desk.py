@@ -51,6 +51,8 @@ class Drawn:
     """Of the first map; clusters are its."""
     colour: str
     drawing: Drawing
+    nearest: Mapping[str, tuple[Match, ...]]
+    """What lies nearest to the visitor's image, by title of the encoder."""
     thumbnail: Callable[[ImageRecord], Path]
     """File of a gallery image's thumbnail."""
 
@@ -72,7 +74,9 @@ class Tab:
     draw: gr.Button
     stop: gr.Button
     map: gr.HTML
+    nearby: gr.Column
     near: gr.Markdown
+    neighbours: gr.Gallery
     words: gr.Markdown
     chosen: gr.Gallery
     table: gr.DownloadButton
@@ -137,21 +141,11 @@ class Desk:
         with self.stops.running(request.session_hash or "", reported(progress)) as report, spoken():
             report(0, 1, "Opening the encoder and the gallery")
             try:
-                drawn, near = self._lay_out(given, visitor, report)
+                drawn = self._lay_out(given, visitor, report)
             except Cancelled:
                 gr.Info("The map was not finished; draw it again when you like.")
                 return {self.tab.near: gr.skip()}
-        return {**self._shown(drawn), self.tab.near: _note(near), **self._choices(drawn)}
-
-    def refused(self, image: str | None) -> Any:
-        """After a failure: an image that cannot be opened goes, so that the next map is drawn."""
-        if image is None:
-            return gr.skip()
-        try:
-            self.session.image(image)
-        except WellspringError:
-            return None
-        return gr.skip()
+        return {**self._shown(drawn), **self._near(drawn), **self._choices(drawn)}
 
     def refused(self, image: str | None) -> Any:
         """After a failure: an image that cannot be opened goes, so that the next map is drawn."""
@@ -201,7 +195,7 @@ class Desk:
         return {
             tab.state: None,
             tab.map: None,
-            tab.near: _note(""),
+            tab.nearby: gr.Column(visible=False),
             tab.results: gr.Column(visible=False),
             tab.empty: gr.HTML(visible=True),
             tab.group: gr.Dropdown([], value=None),
@@ -214,7 +208,7 @@ class Desk:
             gallery = self.session.gallery(name, visitor=visitor_of(request))
         return gr.Dropdown([("None", NONE), *encoder_choices(gallery.encoder_names)], value=NONE)
 
-    def _lay_out(self, given: dict[Any, Any], visitor: str, report: Progress) -> tuple[Drawn, str]:
+    def _lay_out(self, given: dict[Any, Any], visitor: str, report: Progress) -> Drawn:
         """The maps asked for, and what lies nearest to the visitor's image."""
         tab = self.tab
         first = Choice(given[tab.encoder], given[tab.head], given[self.page.gallery])
@@ -227,7 +221,8 @@ class Desk:
             title = titles.get(choice.encoder, choice.encoder)
             points, placed = self._points(choice, given[tab.image], visitor, report)
             panels.append(views_map.panel(title, *points, placed))
-            nearest[title] = placed.nearest if placed else ()
+            if placed is not None:
+                nearest[title] = placed.nearest
         examples = self.session.examples(first, visitor=visitor).examples
         scene = Scene(gallery.records, examples)
         colour = self._known(scene, given[tab.colour])
@@ -235,10 +230,13 @@ class Desk:
         before: Drawn | None = given[tab.state]
         chosen = views_map.kept_rows(before.drawing, scene) if before else []
         drawing = Drawing(secrets.token_urlsafe(16), scene, tuple(panels), groups, chosen)
-        drawn = Drawn(
-            first, colour, drawing, lambda record: self.session.thumbnails(gallery, [record])[0]
+        return Drawn(
+            first,
+            colour,
+            drawing,
+            nearest,
+            lambda record: self.session.thumbnails(gallery, [record])[0],
         )
-        return drawn, views_map.near_words(nearest)
 
     def _points(
         self, choice: Choice, image: str | None, visitor: str, report: Progress
@@ -283,6 +281,19 @@ class Desk:
             tab.empty: gr.HTML(visible=False),
         }
 
+    def _near(self, drawn: Drawn) -> dict[Any, Any]:
+        """What lies nearest to the visitor's image, in words and as thumbnails."""
+        tab, nearest = self.tab, drawn.nearest
+        files = [
+            str(drawn.thumbnail(match.image)) for matches in nearest.values() for match in matches
+        ]
+        captions = views_map.near_captions(nearest)
+        return {
+            tab.nearby: gr.Column(visible=bool(nearest)),
+            tab.near: views_map.near_words(nearest),
+            tab.neighbours: gr.Gallery([*zip(files, captions, strict=True)] or None),
+        }
+
     def _choices(self, drawn: Drawn) -> dict[Any, Any]:
         """Colourings and groups to choose from, and what is selected."""
         scene, groups = drawn.drawing.scene, drawn.drawing.groups
@@ -318,10 +329,6 @@ class Desk:
             else (self.session.image(scene.examples[row - n].file), scene.name(row))
             for row in rows
         ]
-
-
-def _note(text: str) -> gr.Markdown:
-    return gr.Markdown(text, visible=bool(text))
 
 
 def rows_of(payload: object, drawing: Drawing) -> list[int]:

@@ -12,13 +12,13 @@ const state = { map: null, panels: [], selected: null, mode: 'move', hover: -1, 
 
 const VERTEX = `
 attribute vec2 at; attribute vec4 look; // look: shade, shape, chosen, muted
-uniform vec4 view; uniform float size; uniform vec3 shades[${SHADES}];
+uniform vec4 view; uniform float size; uniform float ink; uniform vec3 shades[${SHADES}];
 varying vec4 paint; varying float shape; varying float px;
 void main() {
   gl_Position = vec4(at * view.xy + view.zw, 0.0, 1.0);
   px = size * (look.y > 0.5 ? 2.1 : 1.0) * (look.z > 0.5 ? 1.35 : 1.0) + 2.0;
   gl_PointSize = px;
-  paint = vec4(shades[int(look.x)], look.w > 0.5 ? 0.16 : 0.9);
+  paint = vec4(shades[int(look.x)], look.w > 0.5 ? 0.24 : look.y + look.z > 0.5 ? 0.95 : ink);
   shape = look.y;
 }`;
 const FRAGMENT = `
@@ -165,14 +165,16 @@ class Panel {
     this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.render(); });
   }
 
-  get scale() { return Math.min(this.width, this.height) * 0.94 * this.view.zoom; }
+  // Pixels of the map's whole width and height: it fills the stage, whatever the stage's shape.
+  get wide() { return this.width * 0.96 * this.view.zoom; }
+  get high() { return this.height * 0.96 * this.view.zoom; }
   screen(x, y) {
-    const { view, scale } = this;
-    return [this.width / 2 + (x - view.x) * scale, this.height / 2 - (y - view.y) * scale];
+    const { view } = this;
+    return [this.width / 2 + (x - view.x) * this.wide, this.height / 2 - (y - view.y) * this.high];
   }
   world(px, py) {
-    const { view, scale } = this;
-    return [view.x + (px - this.width / 2) / scale, view.y - (py - this.height / 2) / scale];
+    const { view } = this;
+    return [view.x + (px - this.width / 2) / this.wide, view.y - (py - this.height / 2) / this.high];
   }
 
   render() {
@@ -182,14 +184,17 @@ class Panel {
   }
 
   renderPoints() {
-    const gl = this.gl, { view, scale } = this, at = (name) => gl.getUniformLocation(this.program, name);
-    const sx = (2 * scale) / this.width, sy = (2 * scale) / this.height, n = this.x.length;
-    const size = Math.max(2.2, Math.min(9, 260 / Math.sqrt(n))) * Math.min(2.5, Math.sqrt(view.zoom));
+    const gl = this.gl, { view } = this, at = (name) => gl.getUniformLocation(this.program, name);
+    const sx = (2 * this.wide) / this.width, sy = (2 * this.high) / this.height, n = this.x.length;
+    const near = Math.min(2.5, Math.sqrt(view.zoom));
+    const size = Math.max(1.6, Math.min(7, 170 / Math.sqrt(n))) * near;
+    const ink = Math.max(0.4, Math.min(0.85, (24 * near) / Math.sqrt(n))); // dense maps show through
     gl.viewport(0, 0, this.points.width, this.points.height);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
     gl.uniform4f(at('view'), sx, sy, -view.x * sx, -view.y * sy);
     gl.uniform1f(at('size'), size * ratio());
+    gl.uniform1f(at('ink'), ink);
     gl.uniform3fv(at('shades'), state.shades);
     gl.uniform3fv(at('rim'), state.rim);
     gl.drawArrays(gl.POINTS, 0, n);
@@ -267,13 +272,14 @@ class Panel {
   // The point under a place of the screen, or -1.
   nearest(px, py) {
     if (!this.x) return -1;
-    const [x, y] = this.world(px, py), reach = REACH / this.scale;
-    let best = -1, least = reach * reach;
-    for (let row = this.cell(y - reach); row <= this.cell(y + reach); row++) {
-      for (let column = this.cell(x - reach); column <= this.cell(x + reach); column++) {
+    const [x, y] = this.world(px, py), { wide, high } = this, dx = REACH / wide, dy = REACH / high;
+    let best = -1, least = REACH * REACH;
+    for (let row = this.cell(y - dy); row <= this.cell(y + dy); row++) {
+      for (let column = this.cell(x - dx); column <= this.cell(x + dx); column++) {
         const c = column + this.side * row;
         for (let k = this.starts[c]; k < this.starts[c + 1]; k++) {
-          const i = this.order[k], far = (this.x[i] - x) ** 2 + (this.y[i] - y) ** 2;
+          const i = this.order[k];
+          const far = ((this.x[i] - x) * wide) ** 2 + ((this.y[i] - y) * high) ** 2;
           if (far < least || (far === least && i > best)) { best = i; least = far; }
         }
       }
@@ -291,8 +297,8 @@ class Panel {
   }
 
   move(dx, dy) {
-    this.view.x -= dx / this.scale;
-    this.view.y += dy / this.scale;
+    this.view.x -= dx / this.wide;
+    this.view.y += dy / this.high;
     this.draw();
   }
 
@@ -455,15 +461,21 @@ function mark(count) {
 
 // The legend: a button a group, which selects the group.
 function list() {
-  legend.replaceChildren(...state.map.legend.map(({ name, count, shade }, code) => {
+  const keys = state.map.legend.map(({ name, count, shade, mark }, code) => {
     const button = make('button', 'ws-map-key');
     button.type = 'button';
-    const dot = make('i');
+    const dot = make('i', mark || '');
     dot.style.background = `var(--ws-map-${Math.min(shade, SHADES - 1)})`;
     button.append(dot, make('span', '', name), make('b', '', count.toLocaleString('en')));
     button.addEventListener('click', (event) => choose(state.map.members[code], event.shiftKey));
     return button;
-  }));
+  });
+  if (state.map.panels.some((panel) => panel.you)) {
+    const yours = make('span', 'ws-map-key');
+    yours.append(make('i', 'star'), make('span', '', 'Your image'));
+    keys.push(yours);
+  }
+  legend.replaceChildren(...keys);
 }
 
 function colours() {

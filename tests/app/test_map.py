@@ -148,32 +148,6 @@ def test_a_failure_drops_an_image_that_cannot_be_opened_and_no_other(desk: Desk,
     assert desk.refused(str(good)) == desk.refused(None) == gr.skip()
 
 
-def test_a_second_encoder_and_an_image_keep_the_selection(desk: Desk, tmp_path: Path):
-    """A map that was laid out again had forgotten what was selected on it."""
-    drawn = draw(desk)[desk.tab.state]
-    rows = [3, small.COUNT + 1]
-    sent = event({"ticket": drawn.drawing.ticket, "rows": rows})
-    selected = desk.select(drawn, sent)[desk.tab.state]
-    image = tiny.draw(tmp_path / "mine.png", 7)
-    shown = draw(desk, state=selected, beside="histogram", image=str(image))
-    assert shown[desk.tab.map]["chosen"] == rows
-    assert "1 gallery image and 1 generated example selected" in shown[desk.tab.words]
-
-
-def test_a_selection_follows_images_that_moved_and_drops_those_that_left():
-    old, new = (Scene(tuple(record(i) for i in ids), ()) for ids in ((0, 1, 2), (2, 0)))
-    drawing = Drawing("t", old, (), Groups(("all",), (0, 0, 0)), chosen=[1, 2])
-    assert views_map.kept_rows(drawing, new) == [0]
-
-
-def test_a_failure_drops_an_image_that_cannot_be_opened_and_no_other(desk: Desk, tmp_path: Path):
-    """A bad file stayed in its place, and every later map failed on it."""
-    (tmp_path / "bad.png").write_text("no image")
-    good = tiny.draw(tmp_path / "good.png", 7)
-    assert desk.refused(str(tmp_path / "bad.png")) is None
-    assert desk.refused(str(good)) == desk.refused(None) == gr.skip()
-
-
 def test_a_selection_can_be_downloaded(desk: Desk):
     drawn = draw(desk)[desk.tab.state]
     rows = [3, small.COUNT]
@@ -220,7 +194,10 @@ def test_an_image_is_placed_among_its_nearest(desk: Desk, tmp_path: Path):
     assert you["near"][0] == 7
     panel = shown[desk.tab.map]["panels"][0]
     np.testing.assert_allclose(you["at"], [floats(panel[axis])[7] for axis in "xy"], atol=1e-3)
-    assert "nearest is picture-07" in shown[desk.tab.near].value
+    assert "nearest is picture-07" in shown[desk.tab.near]
+    near = shown[desk.tab.neighbours].value
+    assert len(near) == 8
+    assert near[0]["caption"].startswith("cosine 1.00\npicture-07")
 
 
 def test_a_bad_image_is_refused_in_words(desk: Desk, tmp_path: Path):
@@ -310,15 +287,36 @@ def test_missing_values_are_a_grey_group_at_the_end():
     assert value["legend"][-1]["shade"] == 11
 
 
-def test_the_square_keeps_proportions():
+def test_the_map_fills_the_square_whatever_its_outliers():
+    """One far point had squeezed all others into a corner."""
     rng = np.random.default_rng(0)
-    points = rng.normal(size=(50, 2)) * [9, 1] + 100
+    points = rng.normal(size=(1_000, 2)) * [9, 1] + 100
+    points[0] = [10_000, 100]
     first, second = views_map.within_square(points, points[:3])
     assert first.min() >= 0
     assert first.max() <= 1
     np.testing.assert_allclose(first[:3], second)
-    spread = np.ptp(first, axis=0) / np.ptp(points, axis=0)
-    np.testing.assert_allclose(spread[0], spread[1], rtol=1e-4)
+    assert (np.quantile(first, 0.95, axis=0) - np.quantile(first, 0.05, axis=0) > 0.5).all()
+    for axis in (0, 1):  # nobody passes anybody
+        order = np.argsort(points[:, axis])
+        assert (np.diff(first[order, axis]) >= 0).all()
+
+
+def test_the_square_takes_points_that_are_all_alike():
+    same = np.full((4, 2), 3.0)
+    np.testing.assert_allclose(views_map.within_square(same, same)[0], 0.5, atol=1e-6)
+
+
+def test_a_selection_names_the_groups_that_the_legend_joins():
+    records = tuple(record(i, extra={"k": f"v{i % 30:02}"}) for i in range(90))
+    scene = Scene(records, ())
+    groups = views_map.group(scene, "factor:k")
+    rows = [row for row in range(90) if row % 30 >= 20]
+    words = views_map.selection_words(scene, rows, groups, shown=60)
+    assert "v20 (3), v21 (3)" in words
+    assert "v29 (3)" in words
+    every = views_map.selection_words(scene, range(90), groups, shown=60)
+    assert "v11 (3), 18 more groups" in every
 
 
 def test_no_cell_of_the_table_is_a_formula():
