@@ -3,14 +3,22 @@
 UMAP (McInnes, Healy and Melville, arXiv 1802.03426) is fitted on a stratified sample. All other
 images and every query are placed by Shepard's interpolation between their nearest fitted images, so
 that placing one is a matrix-vector product and an image of the sample lands on its own point.
+
+The fit runs in a process of its own, which ends at once when it is cancelled and takes its compiled
+code and its memory with it: ``python -m core.projection``.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -22,6 +30,10 @@ from core.values import GalleryError, Progress, no_progress
 
 _BLOCK = 512  # rows placed at once
 _TIE = 1e-6  # cosines closer to 1 than this count as the same image
+_POLL = 0.1  # seconds between two looks at a fit under way
+_MODULE = "core.projection"
+_ROOT = Path(__file__).parents[1]
+_KEPT = ("points", "fitted", "neighbours")
 
 
 @dataclass(frozen=True)
@@ -37,31 +49,36 @@ class Map:
     """Anchors that a point is placed by at most."""
 
     def save(self, path: Path) -> None:
-        """Write the map as npz, whole or not at all."""
+        """Write the map as npz, whole or not at all; without its anchors, which the gallery has."""
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".map-")
         try:
             with os.fdopen(handle, "wb") as file:
-                np.savez(file, **vars(self))
+                np.savez(file, **{name: vars(self)[name] for name in _KEPT})
             Path(name).replace(path)
         finally:
             Path(name).unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, path: Path) -> Map:
+    def load(cls, path: Path, embeddings: Float[np.ndarray, "n d"]) -> Map:
         """Open a map that :meth:`save` wrote.
 
+        Args:
+            path: the file.
+            embeddings: what was laid out.
+
         Raises:
-            GalleryError: if the file cannot be read or is not a map.
+            GalleryError: if the file cannot be read or is not a map of them.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                points, fitted, anchors = file["points"], file["fitted"], file["anchors"]
-                neighbours = int(file["neighbours"])
+                points, fitted, neighbours = (file[name] for name in _KEPT)
+                neighbours = int(neighbours)
         except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
             raise GalleryError(f"{path.name} is not a readable map; fit it again") from error
-        if not (_is_layout(points, fitted) and _are_anchors(anchors, fitted) and neighbours > 0):
-            raise GalleryError(f"{path.name} is not a map; fit it again")
-        return cls(points, fitted, anchors, neighbours)
+        known = _is_layout(points, fitted) and len(points) == len(embeddings) and neighbours > 0
+        if not known:
+            raise GalleryError(f"{path.name} is not a map of this gallery; fit it again")
+        return cls(points, fitted, _unit(embeddings[fitted]), neighbours)
 
 
 def fit_map(
@@ -77,7 +94,7 @@ def fit_map(
         embeddings: one row per image; (n, d).
         config: size of the sample, neighbours, seed.
         strata: a label per image, such as its folder, whose proportions the sample keeps.
-        progress: told of images laid out; may cancel between blocks.
+        progress: told of rounds of UMAP and of images placed; may cancel between them.
 
     Raises:
         ValueError: if a value is not finite or there is not one label per row.
@@ -88,10 +105,9 @@ def fit_map(
     if strata is not None and len(strata) != n:
         raise ValueError(f"{n} embeddings need as many strata, got {len(strata)}")
     fitted = _sample(n, config.fit_points, strata=strata, seed=config.seed)
-    progress(0, n, "laying out")
     points = np.zeros((n, 2), np.float32)
     anchors = _unit(embeddings[fitted])
-    points[fitted] = _layout(anchors, config)
+    points[fitted] = _layout(anchors, config, progress)
     others = np.setdiff1d(np.arange(n), fitted)
     for start in range(0, len(others), _BLOCK):
         progress(len(fitted) + start, n, "placing")
@@ -130,20 +146,57 @@ def _sample(
     return np.sort(order[(np.arange(size) * n + n // 2) // size])
 
 
-def _layout(unit: Float[np.ndarray, "m d"], config: ProjectionConfig) -> Float[np.ndarray, "m 2"]:
+def _layout(
+    unit: Float[np.ndarray, "m d"], config: ProjectionConfig, progress: Progress
+) -> Float[np.ndarray, "m 2"]:
     """UMAP, or principal components where there are too few images for its neighbourhoods."""
     if len(unit) <= config.neighbours + 1:
         return _principal_components(unit)
+    with tempfile.TemporaryDirectory(prefix="wellspring-map-") as name:
+        folder = Path(name)
+        np.save(folder / "unit.npy", unit)
+        command = [sys.executable, "-m", _MODULE, name, json.dumps(asdict(config))]
+        with (
+            (folder / "log").open("wb") as log,
+            subprocess.Popen(command, cwd=_ROOT, stdout=log, stderr=log) as process,
+        ):
+            try:
+                _watch(process, folder / "rounds", progress)
+            finally:
+                process.kill()
+        if process.returncode:
+            last = (folder / "log").read_text(errors="replace").strip().rpartition("\n")[2]
+            raise GalleryError(f"the map could not be laid out: {last}")
+        return np.load(folder / "points.npy", allow_pickle=False)
+
+
+def _watch(process: subprocess.Popen[bytes], rounds: Path, progress: Progress) -> None:
+    """Tell of the rounds of a fit under way, until it has ended."""
+    while process.poll() is None:
+        told = rounds.read_text(errors="replace") if rounds.is_file() else ""
+        done, total = (re.findall(r"(\d+)/(\d+);", told) or [("0", "0")])[-1]
+        what = "laying out" if int(total) else "comparing all images to lay them out"
+        progress(int(done), int(total), what)
+        time.sleep(_POLL)
+
+
+def _fit_apart(folder: Path, config: ProjectionConfig) -> None:
+    """Lay out what lies in a folder; the process of its own runs this."""
     from umap import UMAP  # noqa: PLC0415 - compiles for seconds; opening a map must not wait for it
 
-    reducer = UMAP(
-        n_neighbors=config.neighbours,
-        min_dist=config.min_dist,
-        metric="cosine",
-        random_state=config.seed,
-        n_jobs=1,
-    )
-    return np.asarray(reducer.fit_transform(unit), np.float32)
+    unit = np.load(folder / "unit.npy", allow_pickle=False)
+    with (folder / "rounds").open("w") as rounds:
+        bar = {"file": rounds, "disable": False, "bar_format": "{n_fmt}/{total_fmt};"}
+        reducer = UMAP(
+            n_neighbors=config.neighbours,
+            min_dist=config.min_dist,
+            metric="cosine",
+            random_state=config.seed,
+            n_jobs=1,
+            tqdm_kwds=bar,
+        )
+        points = np.asarray(reducer.fit_transform(unit), np.float32)
+    np.save(folder / "points.npy", points)
 
 
 def _principal_components(unit: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m 2"]:
@@ -192,7 +245,5 @@ def _is_layout(points: np.ndarray, fitted: np.ndarray) -> bool:
     return not len(fitted) or bool(0 <= fitted.min() <= fitted.max() < len(points))
 
 
-def _are_anchors(anchors: np.ndarray, fitted: np.ndarray) -> bool:
-    """Whether an array from a file holds one embedding per fitted row."""
-    floats = anchors.ndim == 2 and anchors.dtype == np.float32
-    return floats and len(anchors) == len(fitted) and bool(np.isfinite(anchors).all())
+if __name__ == "__main__":
+    _fit_apart(Path(sys.argv[1]), ProjectionConfig(**json.loads(sys.argv[2])))

@@ -191,7 +191,7 @@ class Workspace:
         strata = [record.source or record.path.rpartition("/")[0] for record in records]
         return self.gallery.kept(
             self.gallery.head_folder(self.encoder, self.head) / f"map-{digest}",
-            load=lambda folder: Map.load(folder / "map.npz"),
+            load=lambda folder: Map.load(folder / "map.npz", self.embedded.embeddings),
             compute=lambda: fit_map(
                 self.embedded.embeddings, config=config, strata=strata, progress=progress
             ),

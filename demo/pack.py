@@ -1,7 +1,7 @@
-"""Makes the embedded gallery small to ship: features in 8 bits, one generation, nulls only.
+"""Makes the embedded gallery small to ship: features in 8 bits, one generation, nulls and maps.
 
-What else follows from the features is computed again in two seconds; the nulls take longer and are
-small.
+What else follows from the features is computed again in two seconds; nulls and maps take longer
+and are small.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from core.store import Store
 from core.workspace import Workspace
 
 ENCODERS = ("moco", "dino")
-"""Encoders whose nulls are shipped."""
+"""Encoders whose nulls and maps are shipped."""
+
+_SHIPPED = ("null-", "map-")
 
 
 def pack(folder: Path) -> dict[str, int]:
@@ -39,9 +41,9 @@ def pack(folder: Path) -> dict[str, int]:
     gallery = Gallery.open(folder)
     for name in sorted({*ENCODERS} & {*gallery.encoder_names}):
         encoder = load_encoder(name)
-        Workspace(gallery, encoder, choose_head(gallery, encoder, "default"))
+        Workspace(gallery, encoder, choose_head(gallery, encoder, "default")).layout()
     for derived in current.glob("*/heads/*/*"):
-        if not derived.name.startswith("null-"):
+        if not derived.name.startswith(_SHIPPED):
             shutil.rmtree(derived)
     return {part.name: _size(part) for part in sorted(folder.iterdir())}
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +35,10 @@ def random_map(*, n: int, d: int) -> Map:
     anchors = rng.standard_normal((n, d)).astype("f4")
     anchors /= np.linalg.norm(anchors, axis=1, keepdims=True)
     return Map(rng.standard_normal((n, 2)).astype("f4"), np.arange(n), anchors, 15)
+
+
+def opened(path: Path) -> Map:
+    return Map.load(path, np.ones((30, 4), "f4"))
 
 
 def test_same_seed_same_map(clusters, fitted):
@@ -93,7 +98,7 @@ def test_opening_a_map_does_not_load_umap(tmp_path):
     random_map(n=30, d=4).save(tmp_path / "map.npz")
     code = (
         "import sys, numpy as np, pathlib; from core.projection import Map, place; "
-        "place(Map.load(pathlib.Path(sys.argv[1])), np.ones((1, 4))); "
+        "place(Map.load(pathlib.Path(sys.argv[1]), np.ones((30, 4))), np.ones((1, 4))); "
         "sys.exit(any(m in sys.modules for m in ('umap', 'numba', 'faiss')))"
     )
     paths = os.pathsep.join(path for path in sys.path if path)
@@ -152,15 +157,37 @@ def test_progress_counts_up_and_may_cancel():
 
     with pytest.raises(Cancelled):
         fit_map(rows, config=ProjectionConfig(10), progress=watch)
-    assert seen == [0, 10, 522]
+    assert seen == [10, 522, 1034]
+
+
+def test_progress_tells_of_the_rounds_and_a_stop_acts_at_once(clusters):
+    """Nothing could stop a fit before it was done."""
+    seen: list[tuple[int, int, str]] = []
+    fit_map(clusters[0], config=CONFIG, progress=lambda *told: seen.append(told))
+    assert {what for _, _, what in seen} >= {"laying out", "placing"}
+
+    def stop(*_: object) -> None:
+        raise Cancelled("enough")
+
+    started = time.perf_counter()
+    with pytest.raises(Cancelled):
+        fit_map(clusters[0], config=CONFIG, progress=stop)
+    assert time.perf_counter() - started < 1
+
+
+def test_a_fit_that_fails_is_told(clusters, monkeypatch):
+    monkeypatch.setattr("core.projection._MODULE", "core.nowhere")
+    with pytest.raises(GalleryError, match=r"could not be laid out.*No module named core.nowhere"):
+        fit_map(clusters[0], config=CONFIG)
 
 
 def test_a_map_survives_saving(tmp_path):
     layout = random_map(n=30, d=4)
     layout.save(tmp_path / "map.npz")
-    opened = Map.load(tmp_path / "map.npz")
+    opened = Map.load(tmp_path / "map.npz", 3 * layout.anchors)
     for name, value in vars(layout).items():
-        np.testing.assert_array_equal(getattr(opened, name), value)
+        np.testing.assert_allclose(getattr(opened, name), value, rtol=1e-6)
+    assert (tmp_path / "map.npz").stat().st_size < 1_500  # without the anchors
     assert [path.name for path in tmp_path.iterdir()] == ["map.npz"]
 
 
@@ -176,7 +203,7 @@ def test_saving_keeps_the_old_map_when_it_fails(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         layout.save(tmp_path / "map.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["map.npz"]
-    np.testing.assert_array_equal(Map.load(tmp_path / "map.npz").points, layout.points)
+    np.testing.assert_array_equal(opened(tmp_path / "map.npz").points, layout.points)
 
 
 @pytest.mark.parametrize(
@@ -187,16 +214,15 @@ def test_saving_keeps_the_old_map_when_it_fails(tmp_path, monkeypatch):
         {"points": np.zeros((30, 2), "f8")},
         {"points": np.array([{}], dtype=object)},
         {"fitted": np.arange(1, 31)},
-        {"fitted": np.arange(29)},
         {"fitted": np.linspace(0, 1, 30)},
-        {"anchors": np.full((30, 4), np.inf, "f4")},
+        {"points": np.zeros((31, 2), "f4")},
         {"neighbours": 0},
     ],
 )
 def test_damaged_maps_are_refused(tmp_path, change):
     np.savez(tmp_path / "map.npz", **{**vars(random_map(n=30, d=4)), **change})
     with pytest.raises(GalleryError, match=r"map\.npz is not a"):
-        Map.load(tmp_path / "map.npz")
+        opened(tmp_path / "map.npz")
 
 
 @pytest.mark.parametrize("content", [b"", b"no map", None])
@@ -205,10 +231,10 @@ def test_unreadable_maps_are_refused(tmp_path, content):
     random_map(n=30, d=4).save(path)
     path.write_bytes(path.read_bytes()[:300] if content is None else content)
     with pytest.raises(GalleryError, match="not a readable map"):
-        Map.load(path)
+        opened(path)
     np.savez(path, points=np.zeros((2, 2)))
     with pytest.raises(GalleryError, match="not a readable map"):
-        Map.load(path)
+        opened(path)
 
 
 def test_wrong_input_is_named(fitted):

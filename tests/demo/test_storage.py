@@ -12,9 +12,11 @@ from core.baselines import BASELINES
 from core.build import Source, narrow, remove, update
 from core.config import HeadConfig
 from core.gallery import Gallery, load_array, narrow_array
+from core.session import choose_head
 from core.store import Store
 from core.values import GalleryError
 from core.verify import verify
+from core.workspace import Workspace
 from demo.pack import pack
 
 PLAIN = BASELINES["thumbnail"]()
@@ -119,6 +121,22 @@ def test_an_empty_gallery_cannot_be_narrowed(tmp_path: Path):
     Store(tmp_path / "g").create("g", root="images")
     with pytest.raises(GalleryError, match="no image"):
         narrow(tmp_path / "g")
+
+
+def test_packing_ships_nulls_and_maps_and_nothing_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The first visitor of the map had waited for its layout, half a minute long."""
+    monkeypatch.setattr("demo.pack.ENCODERS", (PLAIN.name,))
+    pack(folder)
+    gallery = Gallery.open(folder, read_only=True)
+    head = gallery.head_folder(PLAIN, choose_head(gallery, PLAIN, "default"))
+    kinds = sorted(path.name.partition("-")[0] for path in head.iterdir())
+    assert kinds == ["map", "null"]
+    with monkeypatch.context() as patched:
+        patched.setattr("core.workspace.fit_map", None)
+        workspace = Workspace(gallery, PLAIN, choose_head(gallery, PLAIN, "default"))
+        assert len(workspace.layout().points) == len(gallery)
 
 
 def test_packing_leaves_one_generation_and_counts_bytes(folder: Path):
