@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -24,16 +24,20 @@ from benchmarks.evidence_bars import (
     Setting,
     absent_bars,
     calibration_bars,
+    fitted,
     power_bars,
 )
-from benchmarks.evidence_composites import composites
+from benchmarks.evidence_law import law_bars
 from benchmarks.evidence_plots import plot
-from benchmarks.evidence_ranked import Ranked, Subset, World, kept, ranked
+from benchmarks.evidence_ranked import Ranked, Subset, World, kept, ranked, resaves
+from benchmarks.evidence_several import several, ten_copies
 from core.config import NullConfig
 from core.encoder import load_encoder
 from core.evaluate import Bench
-from core.metrics import clustered_interval
-from core.shards import describe_patches
+from core.images import load_image
+
+Without = Callable[[int], np.ndarray]
+"""Rows that a query is ranked without, by its place."""
 
 RESULTS = Path(__file__).parent / "results"
 console = Console()
@@ -54,30 +58,65 @@ def main() -> None:
     cache = Path(os.environ.get("WELLSPRING_CACHE", Path.home() / ".cache" / "wellspring"))
     encoder = load_encoder(options.encoder)
     bench = Bench(data / "pairs.json", options.gallery, [encoder], cache=cache, patch_heads={})
-    place = cache / "evidence" / encoder.identity
-    world = World(bench, encoder, data=data, cache=place)
-    everything = np.arange(len(world.features))
-    rng = np.random.default_rng(0)
-    small = np.sort(rng.permutation(world.real)[: options.small])
-    small = np.concatenate([small, everything[world.real :]])
-    bars: list[Bar] = []
-    planted = np.concatenate([small, np.repeat(everything[world.real :], options.copies)])
-    for name, rows in (("all", everything), ("small", small), ("small, copies planted", planted)):
-        gallery = world.subset(rows)
-        setting = judge(world, gallery, data=data, place=place / name, held_out=options.held_out)
-        found = report(setting, draws=options.draws)
-        bars += [Bar(**{**asdict(bar), "gallery": name}) for bar in found]
-        if name == "all":
-            plot(setting, RESULTS)
-            bars += several(world, gallery)
+    world = World(bench, encoder, data=data, cache=cache / "evidence" / encoder.identity)
+    settings: dict[str, Setting] = {}
+    whole = world.subset(np.arange(len(world.features)))
+    for name, gallery in _galleries(world, whole, small=options.small, copies=options.copies):
+        held = None if gallery is whole else _outside(world, whole, gallery, options.held_out)
+        settings[name] = judge(world, gallery, data=data, outside=held, held_out=options.held_out)
+    bars = [
+        replace(bar, gallery=name)
+        for name, setting in settings.items()
+        for bar in report(setting, draws=options.draws)
+    ]
+    bars += law_bars(settings, draws=options.draws)
+    null = fitted(settings["all"].null)
+    bars += [*several(world, whole, null), *ten_copies(world, whole, small=options.small)]
+    plot(settings["all"], RESULTS)
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps([asdict(bar) for bar in bars], indent=1)
     (RESULTS / "evidence.json").write_text(text + "\n")
     show(bars)
 
 
-def judge(world: World, gallery: Subset, *, data: Path, place: Path, held_out: int) -> Setting:
-    """All queries ranked in a gallery."""
+def _galleries(
+    world: World, whole: Subset, *, small: int, copies: int
+) -> Iterator[tuple[str, Subset]]:
+    """The whole world, a small one with all exemplars, and that one with copies of these."""
+    yield "all", whole
+    rows = np.sort(np.random.default_rng(0).permutation(world.real)[:small])
+    rows = np.concatenate([rows, whole.rows[world.real :]])
+    yield "small", world.subset(rows)
+    made = {
+        f"{i}-{k}": copy
+        for i, row in enumerate(whole.rows[world.real :])
+        for k, copy in enumerate(resaves(load_image(world.paths[row], fit=256).image, copies))
+    }
+    planted = np.array(list(world.add("planted", made).values()))
+    yield "small, copies planted", world.subset(np.concatenate([rows, planted]))
+
+
+def _outside(world: World, whole: Subset, gallery: Subset, count: int) -> np.ndarray:
+    """Photos that are not in a gallery, nor near-duplicates of any there; one of a group."""
+    inside = gallery.rows[gallery.rows < world.real]
+    held = [row for row in _one_per_group(whole.groups[: world.real]) if row not in set(inside)]
+    apart = ~np.isin(whole.groups[held], whole.groups[inside])
+    return np.array(held)[apart][:count]
+
+
+def judge(
+    world: World, gallery: Subset, *, data: Path, outside: np.ndarray | None, held_out: int
+) -> Setting:
+    """All queries ranked in a gallery.
+
+    Args:
+        world: what is asked.
+        gallery: where it is looked for.
+        data: folder of the generated images without a source.
+        outside: photos that are not there; without them, images of the gallery that the null does
+            not use are asked, each without its own group.
+        held_out: most of these.
+    """
     rows, groups = gallery.rows, gallery.groups
     exemplar = np.flatnonzero(rows >= world.real)
     pairs = world.bench.all_pairs
@@ -87,69 +126,53 @@ def judge(world: World, gallery: Subset, *, data: Path, place: Path, held_out: i
     images = world.bench.images
     vectors = world.head(images.features(world.encoder)[asked], role="query")
     patches = images.patches(world.encoder)[asked]  # pyright: ignore[reportOptionalSubscript]
+    none = np.empty(0, np.int64)
 
-    def pairs_without(name: str, without: np.ndarray) -> Ranked:
+    def found(name: str, vectors: np.ndarray, local: np.ndarray, without: Without) -> Ranked:
         return kept(
-            place / f"{name}.npz",
-            lambda: ranked(gallery, vectors, patches, without=lambda _: without, what=name),
+            world.cache / "ranked",
+            name,
+            (gallery.identity, vectors, [without(i) for i in range(len(vectors))]),
+            lambda: ranked(gallery, vectors, local, without=without, what=name),
         )
 
-    def without_own(i: int) -> np.ndarray:
-        return np.flatnonzero(groups == groups[drawn[i]])
+    def photos(name: str, chosen: np.ndarray, without: Without) -> Ranked:
+        asked = world.head(world.features[chosen], role="query")
+        return found(name, asked, world.patches[chosen], without)
 
-    drawn = _one_per_group(groups[rows < world.real], NullConfig().queries + held_out)
-    own = world.head(world.features[rows[drawn]], role="query")
-    real = kept(
-        place / "real.npz",
-        lambda: ranked(
-            gallery,
-            own,
-            world.patches[rows[drawn]],
-            without=without_own,
-            what="photos",
-        ),
-    )
+    drawn = _one_per_group(groups[rows < world.real])
+    drawn, rest = np.split(drawn, [min(NullConfig().queries, len(drawn))])
+    null = photos("null", rows[drawn], lambda i: np.flatnonzero(groups == groups[drawn[i]]))
+    if outside is None:
+        rest = rest[:held_out]
+        held = photos("held out", rows[rest], lambda i: np.flatnonzero(groups == groups[rest[i]]))
+        outside = rows[rest]
+    else:
+        held = photos("held out", outside, lambda _: none)
     made = world.synthetic(data / "synthetic")
     asked_made = world.head(made.features(world.encoder), role="query")
-    none = np.empty(0, np.int64)
-    generated = kept(
-        place / "synthetic.npz",
-        lambda: ranked(
-            gallery,
-            asked_made,
-            made.patches(world.encoder),  # pyright: ignore[reportArgumentType]
-            without=lambda _: none,
-            what="generated images without a source",
-        ),
-    )
-    count = len(real.scores) - min(held_out, len(real.scores) // 2)
+    local = np.asarray(made.patches(world.encoder))
+    generated = found("synthetic", asked_made, local, lambda _: none)
+    names = [record.path for record in made.records]
+    present = found("present", vectors, patches, lambda _: none)
     return Setting(
-        null=real.scores[:count],
-        held_out=Judged(real.scores[count:], [str(i) for i in drawn[count:]]),
+        null=null.scores,
+        held_out=Judged(held.scores, [str(row) for row in outside]),
         synthetic={
             kind: Judged(generated.scores[chosen], [_cluster(names[i]) for i in chosen])
-            for names in ([record.path for record in made.records],)
             for kind in ("stable_diffusion", "style_transfer", "gpt4o")
             if len(chosen := np.flatnonzero([n.startswith(kind) for n in names]))
         },
         pairs=pairs,
-        present=pairs_without("present", none).scores,
-        right=np.array(
-            [
-                label in found
-                for label, found in zip(
-                    pairs_without("present", none).groups[:, 0], right, strict=True
-                )
-            ]
-        ),
-        absent=pairs_without("absent", exemplar).scores,
+        present=present.scores,
+        right=np.array([g in r for g, r in zip(present.groups[:, 0], right, strict=True)]),
+        absent=found("absent", vectors, patches, lambda _: exemplar).scores,
     )
 
 
-def _one_per_group(groups: np.ndarray, count: int) -> np.ndarray:
-    """Rows drawn at random, at most one of every group, so that no two share a near-duplicate."""
-    first = np.unique(groups, return_index=True)[1]
-    return np.random.default_rng(0).permutation(first)[:count]
+def _one_per_group(groups: np.ndarray) -> np.ndarray:
+    """Rows in random order, one of every group, so that no two share a near-duplicate."""
+    return np.random.default_rng(0).permutation(np.unique(groups, return_index=True)[1])
 
 
 def _cluster(path: str) -> str:
@@ -161,45 +184,14 @@ def _cluster(path: str) -> str:
     return stem.partition("-")[0] if folder.endswith("style_transfer") else stem
 
 
-def several(world: World, gallery: Subset, *, each: int = 60) -> list[Bar]:
-    """Both sources among the first two groups, by kind of composite."""
-    rows = np.flatnonzero(gallery.rows < world.real)
-    made = composites([world.paths[gallery.rows[i]] for i in rows], each=each)
-    head = world.bench.gallery.patch_head(world.encoder)
-    assert head is not None
-    encoded = [world.encoder.encode([composite.image]) for composite in made]
-    found = ranked(
-        gallery,
-        world.head(np.concatenate([e.features for e in encoded]), role="query"),
-        np.concatenate([describe_patches(e.patches, head) for e in encoded]),  # pyright: ignore[reportArgumentType]
-        without=lambda _: np.empty(0, np.int64),
-        what="composites",
-    )
-    label = {world.paths[gallery.rows[i]]: gallery.groups[i] for i in rows}
-    both = np.array(
-        [
-            {label[path] for path in composite.sources} <= set(first[:2].tolist())
-            for composite, first in zip(made, found.groups, strict=True)
-        ]
-    )
-    bars: list[Bar] = []
-    for kind in dict.fromkeys(composite.kind for composite in made):
-        chosen = np.array([composite.kind == kind for composite in made])
-        cell = clustered_interval(both[chosen].astype(float), [str(i) for i in range(chosen.sum())])
-        text = f"{cell.mean:.2f} ({cell.low:.2f} to {cell.high:.2f})"
-        bars.append(
-            Bar("7", f"both sources in the first two groups, {kind}", text, "-", True, "all")
-        )
-    return bars
-
-
 def report(setting: Setting, *, draws: int) -> list[Bar]:
     """Every bar of one gallery."""
     config = NullConfig()
     return [
         *absent_bars(setting, draws=draws),
-        *power_bars(setting, draws=draws),
+        *power_bars(setting),
         *calibration_bars(setting, config, draws=draws),
+        *calibration_bars(setting.half("untouched"), config, draws=draws, what=", untouched half"),
     ]
 
 

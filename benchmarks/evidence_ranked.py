@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 from rich.progress import track
 
 from core.build import Source, update
@@ -44,8 +47,22 @@ class Subset:
     """Some rows of a world as a gallery of their own."""
 
     rows: np.ndarray
-    groups: np.ndarray
+    embedded: Embedded
     scorer: Scorer
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Near-duplicate group of every row."""
+        return self.embedded.groups
+
+    @property
+    def identity(self) -> str:
+        """Hash of what the rankings in it depend on."""
+        arrays = (self.embedded.embeddings, self.embedded.hubness, self.embedded.groups)
+        digest = hashlib.sha256(repr(self.scorer.config).encode())
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
 
 
 class World:
@@ -90,11 +107,29 @@ class World:
             embeddings, hubness(embeddings, groups, k=ScoreConfig().neighbours), groups
         )
         patches = np.ascontiguousarray(self.patches[rows])
-        return Subset(rows, groups, Scorer(embedded, patches, config=ScoreConfig()))
+        return Subset(rows, embedded, Scorer(embedded, patches, config=ScoreConfig()))
+
+    def add(self, name: str, images: Mapping[str, Image.Image]) -> dict[str, int]:
+        """Put more images behind those of the world, encoded once; the row of each by its name."""
+        folder = self.cache / name / "images"
+        folder.mkdir(parents=True, exist_ok=True)
+        for stem, image in images.items():
+            if not (folder / f"{stem}.png").exists():
+                image.save(folder / f"{stem}.png")
+        found = self._encoded(self.cache / name / "gallery", folder)
+        start = len(self.features)
+        self.features = np.concatenate([self.features, found.features(self.encoder)])
+        local = found.patches(self.encoder)
+        self.patches = np.concatenate([self.patches, local])  # pyright: ignore[reportCallIssue, reportArgumentType]
+        self.records += found.records
+        self.paths += [folder / record.path for record in found.records]
+        return {Path(r.path).stem: start + i for i, r in enumerate(found.records)}
 
     def synthetic(self, folder: Path) -> Gallery:
         """Generated images without a source, encoded once."""
-        place = self.cache / "synthetic"
+        return self._encoded(self.cache / "synthetic", folder)
+
+    def _encoded(self, place: Path, folder: Path) -> Gallery:
         heads = {self.encoder.identity: self.bench.gallery.patch_head(self.encoder)}
         known = {key: head for key, head in heads.items() if head}
         update(place, Source(folder), [self.encoder], patch_heads=known)
@@ -125,8 +160,30 @@ def ranked(
     return Ranked(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]))
 
 
-def kept(path: Path, compute: Callable[[], Ranked]) -> Ranked:
-    """What an earlier call found, or what this one does."""
+def resaves(image: Image.Image, count: int) -> list[Image.Image]:
+    """Copies as they go round: compressed anew, smaller, and some mirrored or cut at the edges."""
+    made: list[Image.Image] = []
+    for i in range(count):
+        copy = image
+        if i % 5 == 4:
+            width, height = copy.size
+            copy = copy.crop((width // 20, height // 20, width, height))
+        if i % 3 == 2:
+            copy = ImageOps.mirror(copy)
+        scale = 1 - 0.04 * i
+        copy = copy.resize((int(copy.width * scale), int(copy.height * scale)))
+        file = io.BytesIO()
+        copy.save(file, "JPEG", quality=90 - 5 * i)
+        made.append(Image.open(file).convert("RGB"))
+    return made
+
+
+def kept(folder: Path, name: str, parts: Sequence[object], compute: Callable[[], Ranked]) -> Ranked:
+    """What an earlier call found in the same gallery with the same parts, or what this one does."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+    path = folder / f"{name}-{digest.hexdigest()[:16]}.npz"
     if not path.exists():
         found = compute()
         path.parent.mkdir(parents=True, exist_ok=True)
