@@ -217,8 +217,8 @@ def stability_words(explanation: Explanation, judged: Dimensions | None, *, coun
     if not unstable:
         return "All of them come back when the head is fitted again on resamples of the gallery."
     return (
-        f"Hatched: {unstable} of them are unstable. They do not come back when the head is fitted "
-        "again on resamples of the gallery, so none of them stands for anything by itself."
+        f"Unstable and hatched: {unstable} of {len(parts)}. These do not come back when the head "
+        "is fitted again on resamples of the gallery, so by itself none stands for anything."
     )
 
 

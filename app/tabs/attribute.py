@@ -79,6 +79,7 @@ def _connect(page: Page, query: Query, controls: Controls, result: Result) -> No
     summed = [result.sums.column, by, result.sums.table]
     result.stop.click(None, cancels=searches, **_QUIET)
     for asked in searches:
+        asked.success(None, None, None, js="() => window.wellspring.show('ws-answer')", **_QUIET)
         asked.failure(desk.refused, [picture, page.gallery], [picture, *answered], **_QUIET)
         _explain(desk, asked, result, states=(search, index, found))
         asked.success(desk.sum_up, [search, by], summed, **_QUIET)

@@ -157,6 +157,7 @@ def connect(page: Page, controls: Controls, batch: Batch, result: BatchResult) -
         concurrency_id="encoder",
         api_visibility="private",
     )
+    batch.run.click(None, None, None, js="() => window.wellspring.show('ws-batch')", **quiet)
     stopped = batch.stop.click(None, cancels=run, **quiet)
     for ended in (run, stopped):
         ended.then(clerk.pack, done, result.download, **quiet)

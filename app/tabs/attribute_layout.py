@@ -97,7 +97,7 @@ def lay_controls(page: Page) -> Controls:
     with gr.Group():
         encoder, renewed = encoder_dropdown(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
-    with gr.Accordion("Scoring", open=False):
+    with gr.Accordion("Scoring", open=False, elem_classes="ws-scoring"):
         scoring = gr.CheckboxGroup(
             [LOCAL_SCALING, RERANKING],
             value=[LOCAL_SCALING, RERANKING],

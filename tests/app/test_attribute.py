@@ -150,7 +150,7 @@ def test_unstable_dimensions_are_marked_after_the_answer(desk: Desk, picture: Pa
     assert [shape == "/" for shape in bars.data[0].marker.pattern.shape] == unstable
     assert ["unstable" in name for name, _ in dimension.choices] == unstable
     assert any(unstable)
-    assert f"{sum(unstable)} of them are unstable" in words
+    assert f"Unstable and hatched: {sum(unstable)} of 16" in words
 
 
 def test_heads_that_take_long_to_fit_are_not_judged(desk: Desk, picture: Path):
