@@ -1,9 +1,10 @@
 """Reverse look-up: of which generated images is an image a likely source?
 
 Every pair of a generated image and a source is one test of "this is no source of that". A pair's
-p-value refers to the best score that a query without a source reaches anywhere in the gallery, so
-for one source it errs towards "no". The Benjamini-Hochberg procedure then bounds the expected share
-of wrong pairs among those that are named.
+p-value refers to how far a query without a source stands out anywhere in the gallery, so for one
+source it errs towards "no". The expected share of wrong pairs among those that are named is bounded
+by the Benjamini-Hochberg procedure where one source is tested, and by that of Benjamini and
+Yekutieli, which costs more pairs, where the pairs of several sources share their queries.
 """
 
 from __future__ import annotations
@@ -37,22 +38,29 @@ class Finding:
     score: float | None
     """Score that ranks; ``None`` where the source is not among the first matches."""
     p_value: float
-    """Share of images without a source here that score at least as high."""
+    """Share of images without a source here that stand out at least as far."""
     p_adjusted: float
     """The smallest false-discovery rate at which the pair would be named."""
     named: bool
     """Whether the pair is named at the chosen rate."""
 
 
-def adjust(p_values: Sequence[float]) -> Float[np.ndarray, " m"]:
+def adjust(p_values: Sequence[float], *, share_queries: bool = False) -> Float[np.ndarray, " m"]:
     """P-values adjusted for their number: those of at most q are named at the rate q.
 
-    Benjamini and Hochberg (1995). Conformal p-values that share a null are positively dependent,
-    and the bound holds for them (Bates, Candès, Lei, Romano and Sesia 2023, theorem 2).
+    Benjamini and Hochberg (1995). Conformal p-values of independent queries that share a null are
+    positively dependent, and the bound holds for them (Bates, Candès, Lei, Romano and Sesia 2023,
+    theorem 2). Tests that share a query may depend in any way: what speaks for one source speaks
+    against another. For those the procedure of Benjamini and Yekutieli (2001) holds.
+
+    Args:
+        p_values: p-values of all tests.
+        share_queries: whether several tests are of one query.
     """
     if not len(p_values):
         return np.zeros(0)
-    return np.asarray(false_discovery_control(np.asarray(p_values, np.float64), method="bh"))
+    method = "by" if share_queries else "bh"
+    return np.asarray(false_discovery_control(np.asarray(p_values, np.float64), method=method))
 
 
 def reverse_lookup(
@@ -92,7 +100,8 @@ def reverse_lookup(
             *_of_guests(workspace, name, query, guests=guests),
         )
     ]
-    adjusted = adjust([pair.p_value for pair in pairs])
+    several = len(set(ids)) + len(guests) > 1
+    adjusted = adjust([pair.p_value for pair in pairs], share_queries=several)
     found = [pair.finding(float(p), rate=rate) for pair, p in zip(pairs, adjusted, strict=True)]
     return tuple(sorted(found, key=lambda f: (f.p_value, -(f.score or 0), f.generated, f.source)))
 

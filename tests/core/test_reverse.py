@@ -52,6 +52,14 @@ def test_adjusted_values_are_those_of_the_step_up_procedure():
     assert adjust([]).shape == (0,)
 
 
+def test_tests_that_share_a_query_pay_the_harmonic_number():
+    """Pairs of one generated image with several sources are not independent tests."""
+    p_values = np.random.default_rng(0).uniform(0.001, 1, 50)
+    harmonic = (1 / np.arange(1, 51)).sum()
+    found = adjust(p_values.tolist(), share_queries=True)
+    np.testing.assert_allclose(found, np.minimum(reference(p_values) * harmonic, 1))
+
+
 def test_the_rate_is_kept_under_the_null():
     """And without the adjustment it is not: the negative control."""
     rng = np.random.default_rng(1)
@@ -65,7 +73,7 @@ def queries(workspace: Workspace, *seeds: int):
 
 
 def test_copies_are_named_and_others_are_not(workspace):
-    found = reverse_lookup(workspace, queries(workspace, 3, 7, 1001, 1002), ids=[3, 7], rate=0.1)
+    found = reverse_lookup(workspace, queries(workspace, 3, 7, 1001, 1002), ids=[3, 7], rate=0.2)
     assert len(found) == 8
     assert {(f.generated, f.source) for f in found if f.named} == {
         ("made 3", "03.png"),
@@ -73,7 +81,18 @@ def test_copies_are_named_and_others_are_not(workspace):
     }
     assert [f.p_value for f in found] == sorted(f.p_value for f in found)
     assert all(f.p_adjusted >= f.p_value for f in found)
-    assert all(f.named == (f.p_adjusted <= 0.1) for f in found)
+    assert all(f.named == (f.p_adjusted <= 0.2) for f in found)
+
+
+def test_pairs_are_adjusted_by_how_many_sources_share_a_query(workspace):
+    one = reverse_lookup(workspace, queries(workspace, 3, 1001), ids=[3, 3])
+    np.testing.assert_allclose(
+        [f.p_adjusted for f in one], adjust([f.p_value for f in one]), rtol=1e-12
+    )
+    two = reverse_lookup(workspace, queries(workspace, 3, 1001), ids=[3], uploads={"u": picture(8)})
+    np.testing.assert_allclose(
+        [f.p_adjusted for f in two], adjust([f.p_value for f in two], share_queries=True)
+    )
 
 
 def test_the_p_value_of_a_pair_is_that_of_the_answer(workspace):
@@ -87,7 +106,7 @@ def test_the_p_value_of_a_pair_is_that_of_the_answer(workspace):
 
 def test_an_upload_is_scored_as_if_it_were_in_the_gallery(workspace):
     uploads = {"mine": picture(2000), "other": picture(2001)}
-    found = reverse_lookup(workspace, queries(workspace, 2000, 4), uploads=uploads, rate=0.1)
+    found = reverse_lookup(workspace, queries(workspace, 2000, 4), uploads=uploads, rate=0.2)
     assert [(f.generated, f.source) for f in found if f.named] == [("made 2000", "mine")]
     assert all(f.image_id is None for f in found)
     # A gallery image as an upload scores as in its own right, but for itself among its neighbours.
