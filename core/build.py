@@ -17,7 +17,7 @@ from core.head import Head
 from core.images import list_images, open_image
 from core.manifest import read_metadata, split_fields, to_parquet
 from core.shards import Item, Shard, ShardWriter, Skipped, hash_files
-from core.store import Store, file_digest, is_thumbnail, write_json
+from core.store import Store, is_thumbnail, write_listing
 from core.tombstones import Graveyard, Tombstone
 from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
 
@@ -343,7 +343,7 @@ def _commit(
             if narrowed:
                 narrow_array(target / key / "features.npy")
         (target / "manifest.parquet").write_bytes(to_parquet(records))
-        write_json(target / "files.json", _digests(target))
+        write_listing(target)
     gone = {record.sha256 for record in gallery.records}.difference(shas)
     for sha in gone.union(small_images(store.folder, header.root, records)):
         made = store.made_thumbnail(sha)
@@ -394,12 +394,3 @@ def _gather(sources: Sequence[tuple[list[str], np.ndarray]], shas: list[str], pa
         for sha in shas:
             array, row = place[sha]
             file.write(np.ascontiguousarray(array[row], first.dtype).tobytes())
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a generation, for ``verify``."""
-    return {
-        path.relative_to(folder).as_posix(): file_digest(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }

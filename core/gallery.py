@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +24,7 @@ from core.groups import near_duplicate_groups
 from core.head import Head, fit_head
 from core.index import hubness, neighbours
 from core.manifest import from_parquet
-from core.store import Header, Store, new_folder
+from core.store import Header, Store, new_folder, write_listing
 from core.values import (
     Descriptors,
     Encoder,
@@ -35,6 +35,9 @@ from core.values import (
 )
 
 logger = logging.getLogger(__name__)
+
+_LOOKED_AT = 64_000_000  # bytes of an array whose values are looked at when it is opened
+_ROUNDING = 1e-3  # by which the norm of a unit row may exceed 1
 
 _Arrays = TypeVar("_Arrays")
 _Kept = TypeVar("_Kept")
@@ -202,7 +205,11 @@ class Gallery:
             )
             return Embedded(embeddings, hubness(embeddings, groups, k=k), groups)
 
-        return self.derived(encoder, head, "embedded-3", Embedded, compute=compute)
+        def whole(found: Mapping[str, np.ndarray]) -> bool:
+            return _are_embedded(found, n=len(self), d=head.dim)
+
+        name = "embedded-3"
+        return self.derived(encoder, head, name, Embedded, compute=compute, whole=whole)
 
     def _small(self, row: int) -> Image.Image:
         """An image's thumbnail; nothing to see where it is gone."""
@@ -219,6 +226,7 @@ class Gallery:
         kind: type[_Arrays],
         *,
         compute: Callable[[], _Arrays],
+        whole: Callable[[Mapping[str, np.ndarray]], bool] = lambda _: True,
     ) -> _Arrays:
         """Arrays that follow from this generation, encoder and head; kept where that is allowed.
 
@@ -228,11 +236,15 @@ class Gallery:
             name: names the result and, where it depends on more, what it depends on.
             kind: a dataclass whose fields are all arrays; each is kept as one file.
             compute: makes the result when it is not there yet.
+            whole: whether kept arrays, by field, are such a result; else it is computed again.
         """
         names = list(kind.__annotations__)
 
         def load(folder: Path) -> _Arrays:
-            return kind(**{field: load_array(folder / f"{field}.npy") for field in names})
+            arrays = {field: load_array(folder / f"{field}.npy") for field in names}
+            if not (all(map(_is_finite, arrays.values())) and whole(arrays)):
+                raise GalleryError("its values are damaged")
+            return kind(**arrays)
 
         def save(value: _Arrays, folder: Path) -> None:
             for field in names:
@@ -261,6 +273,7 @@ class Gallery:
             try:
                 with new_folder(folder) as partial:
                     save(value, partial)
+                    write_listing(partial)
             except (OSError, GalleryError) as error:  # a full disk; it is only slower next time
                 logger.warning("%s could not be kept: %s", folder.name, error)
         return value
@@ -332,6 +345,24 @@ def load_array(path: Path) -> np.ndarray:
         return (low + step * array).astype(np.float16)
     except (OSError, ValueError, EOFError) as error:
         raise GalleryError(f"{path.name} is missing or damaged; build the gallery again") from error
+
+
+def _are_embedded(found: Mapping[str, np.ndarray], *, n: int, d: int) -> bool:
+    """Whether arrays are those of :class:`Embedded`; of large embeddings the shape is looked at."""
+    rows, hubs, groups = (found[name] for name in ("embeddings", "hubness", "groups"))
+    if (rows.shape, hubs.shape, groups.shape) != ((n, d), (n,), (n,)):
+        return False
+    if (rows.dtype, hubs.dtype.kind) != (np.float32, "f") or groups.dtype.kind not in "iu":
+        return False
+    norms = np.linalg.norm(rows, axis=1) if rows.nbytes <= _LOOKED_AT else np.zeros(0)
+    return bool((norms < 1 + _ROUNDING).all() and ((groups >= 0) & (groups < n)).all())
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """Whether all values are finite; large arrays are taken as they are."""
+    if array.dtype.kind != "f" or array.nbytes > _LOOKED_AT:
+        return True
+    return bool(np.isfinite(array).all())
 
 
 def narrow_array(path: Path) -> None:

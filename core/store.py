@@ -26,6 +26,9 @@ from filelock import FileLock, Timeout
 
 from core.values import GalleryError
 
+LISTING = "files.json"
+"""File that lists the other files of its folder with their SHA-256."""
+
 FORMAT = 1
 """Version of the layout; raised with every change that older code would misread."""
 
@@ -192,6 +195,32 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_listing(folder: Path) -> None:
+    """List every file below a folder with its digest, for :func:`changed_files`."""
+    digests = {
+        path.relative_to(folder).as_posix(): file_digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    write_json(folder / LISTING, digests)
+
+
+def changed_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Files that are not as a folder's listing has them, and what is wrong with each."""
+    listing = folder / LISTING
+    try:
+        digests = dict(json.loads(listing.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        yield listing, "missing or damaged"
+        return
+    for name, digest in digests.items():
+        path = folder / name
+        if not path.is_file():
+            yield path, "missing"
+        elif file_digest(path) != digest:
+            yield path, "changed since it was written"
 
 
 def is_thumbnail(path: Path) -> bool:

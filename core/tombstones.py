@@ -23,7 +23,9 @@ Of 400 photographs every resave down to half size and JPEG quality 20 lies withi
 too; so do three quarters of those that lost a border of 2.5 % on each side.
 """
 
-_FILE = "tombstones.json"
+TOMBSTONES = "tombstones.json"
+"""Their file in the folder of a gallery."""
+
 _FIT = 256
 
 
@@ -58,14 +60,14 @@ class Graveyard:
         Raises:
             GalleryError: when their file is damaged.
         """
-        self.path = folder / _FILE
+        self.path = folder / TOMBSTONES
         try:
             rows = json.loads(self.path.read_text(encoding="utf-8"))["tombstones"]
             self.tombstones = tuple(Tombstone(**row) for row in rows)
         except FileNotFoundError:
             self.tombstones = ()
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise GalleryError(f"{_FILE} of {folder.name} is damaged") from error
+            raise GalleryError(f"{TOMBSTONES} of {folder.name} is damaged") from error
 
     def add(self, stones: Iterable[Tombstone]) -> None:
         """Set tombstones; written whole or not at all."""

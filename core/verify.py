@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ import numpy as np
 from core.config import ImageLimits
 from core.gallery import Gallery, load_array
 from core.images import open_image
-from core.store import Store, file_digest
+from core.store import LISTING, Store, changed_files
+from core.tombstones import TOMBSTONES, Graveyard
 from core.values import GalleryError, ImageError, Progress, no_progress
 
 _BLOCK = 4_096  # rows looked at together
@@ -35,7 +35,8 @@ def verify(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
     """
     store = Store(folder)
     generation = store.generation(store.header().generation)
-    found = list(_changed_files(generation))
+    found = list(changed_files(generation)) if generation.name != "0" else []
+    found += [*_bad_derived(generation), *_bad_tombstones(store.folder)]
     try:
         gallery = Gallery.open(folder)
     except GalleryError as error:
@@ -45,21 +46,25 @@ def verify(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
     return [Damage(path.relative_to(store.folder).as_posix(), what) for path, what in found]
 
 
-def _changed_files(generation: Path) -> Iterator[tuple[Path, str]]:
-    if generation.name == "0":
-        return
-    listing = generation / "files.json"
+def _bad_tombstones(folder: Path) -> Iterator[tuple[Path, str]]:
     try:
-        digests = dict(json.loads(listing.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        yield listing, "missing or damaged"
-        return
-    for name, digest in digests.items():
-        path = generation / name
-        if not path.is_file():
-            yield path, "missing"
-        elif file_digest(path) != digest:
-            yield path, "changed since it was written"
+        Graveyard(folder)
+    except GalleryError:
+        yield folder / TOMBSTONES, "damaged"
+
+
+def _bad_derived(generation: Path) -> Iterator[tuple[Path, str]]:
+    """Files of what follows from the features; earlier versions listed no digests of them."""
+    found = [*generation.glob("*/heads/*/[!.]*"), *generation.glob("*/fitted/[!.]*")]
+    for folder in sorted(found):
+        if (folder / LISTING).exists():
+            yield from changed_files(folder)
+            continue
+        for path in sorted(folder.glob("*.npy")):
+            try:
+                load_array(path)
+            except GalleryError:
+                yield path, "missing or damaged"
 
 
 def _bad_features(gallery: Gallery) -> Iterator[tuple[Path, str]]:

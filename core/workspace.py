@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -208,8 +209,14 @@ class Workspace:
             rows = layout.points if kind == "density" else np.asarray(self.embedded.embeddings)
             return _Clusters(cluster(rows, kind=kind))
 
-        name = f"clusters-{kind}"
-        found = self.gallery.derived(self.encoder, self.head, name, _Clusters, compute=compute)
+        def whole(kept: Mapping[str, np.ndarray]) -> bool:
+            labels, n = kept["labels"], len(self.gallery)
+            integers = labels.dtype.kind in "iu" and labels.shape == (n,)
+            return integers and bool(((labels >= -1) & (labels < n)).all())
+
+        found = self.gallery.derived(
+            self.encoder, self.head, f"clusters-{kind}", _Clusters, compute=compute, whole=whole
+        )
         return np.asarray(found.labels)
 
     def duplicates(self) -> list[list[ImageRecord]]:
@@ -276,4 +283,11 @@ class Workspace:
                 progress=progress,
             )
 
-        return self.gallery.derived(self.encoder, self.head, name, Null, compute=compute)
+        def whole(kept: Mapping[str, np.ndarray]) -> bool:
+            values = list(kept.values())
+            lines = {array.ndim for array in values} == {1} and len({*map(len, values)}) == 1
+            return lines and all(a.dtype.kind == "f" and (np.diff(a) >= 0).all() for a in values)
+
+        return self.gallery.derived(
+            self.encoder, self.head, name, Null, compute=compute, whole=whole
+        )

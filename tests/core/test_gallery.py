@@ -225,6 +225,36 @@ def test_what_was_kept_damaged_is_computed_again(gallery, encoder, caplog) -> No
     assert not caplog.records
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("embeddings", np.ones((12, 5), np.float32)),
+        ("embeddings", np.full((12, 5), np.nan, np.float32)),
+        ("embeddings", np.zeros((11, 5), np.float32)),
+        ("embeddings", np.zeros((12, 5), np.int64)),
+        ("hubness", np.full(12, np.inf, np.float32)),
+        ("hubness", np.zeros(3, np.float32)),
+        ("groups", np.full(12, 99)),
+        ("groups", np.full(12, -1)),
+        ("groups", np.zeros(12)),
+    ],
+)
+def test_kept_values_that_cannot_be_right_are_computed_again(
+    gallery, encoder, name: str, value: np.ndarray
+) -> None:
+    """Readable arrays of other values were served: NaN scores, rows beyond the end."""
+    head = gallery.fit(encoder, config=WHITEN)
+    whole = gallery.embedded(encoder, head)
+    meant = {
+        field: np.array(getattr(whole, field)) for field in ("embeddings", "hubness", "groups")
+    }
+    np.save(gallery.head_folder(encoder, head) / "embedded-3" / f"{name}.npy", value)
+    for _ in range(2):
+        again = gallery.embedded(encoder, head)
+        for field, array in meant.items():
+            np.testing.assert_array_equal(getattr(again, field), array)
+
+
 def test_a_full_disk_costs_only_what_would_be_kept(gallery, encoder, monkeypatch, caplog) -> None:
     """A reader of a full or read-only disk got the error of the file system."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.build import Source, remove, update
-from core.config import BuildConfig
+from core.config import BuildConfig, HeadConfig
 from core.gallery import Gallery, encoder_key
 from core.store import Store, file_digest
 from core.values import Cancelled, GalleryError
@@ -140,3 +140,40 @@ def test_it_reports_and_can_be_stopped(folder) -> None:
 
     with pytest.raises(Cancelled):
         verify(folder, progress=stop)
+
+
+def test_damage_in_what_follows_from_the_features_is_named(folder, encoder) -> None:
+    """Changed embeddings, groups and fitted heads were called whole: nothing listed them."""
+    gallery = Gallery.open(folder)
+    head = gallery.fit(encoder, config=HeadConfig(k=4))
+    gallery.embedded(encoder, head)
+    assert verify(folder) == []
+    kept = gallery.head_folder(encoder, head) / "embedded-3"
+    changed = [
+        kept / "embeddings.npy",
+        kept / "groups.npy",
+        next(gallery.folder.glob("*/fitted/*/head.json")),
+    ]
+    for path in changed:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    (kept / "hubness.npy").unlink()
+    found = {folder / damage.file for damage in verify(folder)}
+    assert found == {*changed, kept / "hubness.npy"}
+
+
+def test_what_was_kept_without_digests_is_read_at_least(folder, encoder) -> None:
+    gallery = Gallery.open(folder)
+    head = gallery.fit(encoder, config=HeadConfig(k=4))
+    gallery.embedded(encoder, head)
+    kept = gallery.head_folder(encoder, head) / "embedded-3"
+    (kept / "files.json").unlink()
+    assert verify(folder) == []
+    (kept / "groups.npy").write_bytes(b"")
+    assert [Path(d.file).name for d in verify(folder)] == ["groups.npy"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"tombstones": [{"phash": "x", "mirrored": "y"}]}'])
+def test_damaged_tombstones_are_named(folder, text: str) -> None:
+    """Tombstones that no later build could read were called whole."""
+    (folder / "tombstones.json").write_text(text)
+    assert [d.file for d in verify(folder)] == ["tombstones.json"]

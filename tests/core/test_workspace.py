@@ -179,6 +179,21 @@ def test_the_null_is_kept_and_keyed_by_the_scoring(gallery, encoders):
     assert len({first.null.identity, *(other.null.identity for other in others)}) == 3
 
 
+def test_damaged_nulls_and_clusters_are_found_again(gallery, encoders):
+    """A null out of order or of NaN gave p-values without meaning, clusters rows beyond the end."""
+    encoder, few = encoders["histogram"], NullConfig(queries=6)
+    whole = _workspace(gallery, encoder, null=few)
+    layout = Map(np.zeros((COUNT, 2), np.float32), np.arange(1), np.zeros((1, 8), np.float32), 1)
+    labels = whole.clusters(layout, kind="density").tolist()
+    kept = gallery.head_folder(encoder, whole.head)
+    for values in (whole.null.standings[::-1], whole.null.standings[:3], [np.nan] * 6):
+        for path in kept.glob("null-*/standings.npy"):
+            np.save(path, np.array(values))
+        assert _workspace(gallery, encoder, null=few).null.identity == whole.null.identity
+    np.save(kept / "clusters-density" / "labels.npy", np.full(COUNT, 10**6))
+    assert whole.clusters(layout, kind="density").tolist() == labels
+
+
 def test_the_map_is_fitted_once_per_settings(gallery, encoders, monkeypatch):
     calls = []
 
