@@ -11,7 +11,16 @@ from typing import Any
 
 import gradio as gr
 
-from app.common import Page, encoder_choices, first_encoder, serve_thumbnails, visitor_of
+from app.common import (
+    FIRST_TAB,
+    Asked,
+    Page,
+    encoder_choices,
+    example_pictures,
+    first_encoder,
+    serve_thumbnails,
+    visitor_of,
+)
 from core.values import WellspringError
 
 _QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
@@ -31,41 +40,74 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     def restore(request: gr.Request) -> list[Any]:
         return restored(page, request, names=tuple(items))
 
-    outputs = [page.gallery, tabs, *page.linked, page.wanted]
-    blocks.load(restore, None, outputs, **_QUIET)
+    lost = gr.Textbox("", visible=False)
+
+    def followed(
+        name: str, example: int, asked: Asked | None, request: gr.Request
+    ) -> tuple[str, int]:
+        return name, kept_example(page, name, example, asked, request=request)
+
+    outputs = [page.gallery, tabs, page.tab, page.example, page.asked, lost, *page.linked]
+    read = blocks.load(restore, None, outputs, **{**_QUIET, "queue": True})  # only so it can warn
+    read.success(None, lost, js="name => name && window.wellspring.forget()", **_QUIET)
     for name, tab in items.items():
+        tab.select(lambda name=name: name, None, page.tab, **{**_QUIET, "queue": True})
         tab.select(None, js=f"() => window.wellspring.write('tab', '{name}')", **_QUIET)
     for chosen in page.linked:
         chosen.change(None, chosen, js=_WRITE.format(key="'encoder'"), **_QUIET)
     page.example.change(None, page.example, js=_WRITE.format(key="'example'"), **_QUIET)
     named = gr.Textbox(page.start, visible=False)
-    page.gallery.change(lambda name: name, page.gallery, named, **_QUIET).success(
-        None, named, js=_WRITE.format(key="'gallery'"), **_QUIET
+    changed = page.gallery.change(
+        followed,
+        [page.gallery, page.example, page.asked],
+        [named, page.example],
+        **_QUIET,
     )
+    changed.success(None, named, js=_WRITE.format(key="'gallery'"), **_QUIET)
 
 
 def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list[Any]:
-    """Gallery, tab, encoders and example that an address names; what is not there stays."""
+    """Gallery, tab, example and encoders that an address names; what is not there stays."""
     wanted = dict(request.query_params)
-    gallery, encoders = _gallery(page, wanted.get("gallery", page.start), request)
+    gallery, encoders, lost = _gallery(page, wanted.get("gallery", page.start), request)
     usual = page.encoder if gallery == page.start else first_encoder(encoders)
     encoder = wanted.get("encoder", usual)
-    dropdown = gr.Dropdown(
-        encoder_choices(encoders), value=encoder if encoder in encoders else usual
-    )
-    tab = gr.Tabs(selected=wanted["tab"]) if wanted.get("tab") in names else gr.skip()
-    number = wanted.get("example", "")
+    encoder = encoder if encoder in encoders else usual
+    dropdown = gr.Dropdown(encoder_choices(encoders), value=encoder)
+    tab = wanted.get("tab") if wanted.get("tab") in names else None
+    selected = gr.Tabs(selected=tab) if tab else gr.skip()
+    number = "0" if lost else wanted.get("example", "")
     example = int(number) if re.fullmatch("[0-9]{1,4}", number) else 0
-    return [gallery, tab, *(dropdown for _ in page.linked), example]
+    file = _example(page, gallery, example, request)
+    asked = Asked(file, encoder) if file else None
+    shown = [gallery, selected, tab or FIRST_TAB, example if file else 0, asked, lost]
+    return [*shown, *(dropdown for _ in page.linked)]
 
 
-def _gallery(page: Page, name: str, request: gr.Request) -> tuple[str, tuple[str, ...]]:
-    """A gallery that can be opened, and its encoders: the named one, or that of the start."""
+def kept_example(
+    page: Page, gallery: str, example: int, asked: Asked | None, *, request: gr.Request
+) -> int:
+    """The example's number where it is still the same image in the gallery now looked at."""
+    file = _example(page, gallery, example, request)
+    return example if asked is not None and file == asked[0] else 0
+
+
+def _example(page: Page, gallery: str, number: int, request: gr.Request) -> str | None:
+    """File of a gallery's example, counted from 1."""
+    try:
+        shown = example_pictures(page.session, gallery, visitor=visitor_of(request))
+    except WellspringError:
+        return None
+    return shown[number - 1][0] if 0 < number <= len(shown) else None
+
+
+def _gallery(page: Page, name: str, request: gr.Request) -> tuple[str, tuple[str, ...], str]:
+    """A gallery that can be opened and its encoders, the start's where the named one is lost."""
     try:
         opened = page.session.gallery(name, visitor=visitor_of(request))
         if not page.session.server.hosted:
             serve_thumbnails(page.session, name)
     except WellspringError as error:
         gr.Warning(str(error), title="The link's gallery is not here")
-        return page.start, page.encoders
-    return name, tuple(opened.encoder_names)
+        return page.start, page.encoders, name
+    return name, tuple(opened.encoder_names), ""

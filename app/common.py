@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
 from gradio.data_classes import ImageData
@@ -28,11 +28,21 @@ HEADS = [
 ]
 """Heads that can be chosen: label and name."""
 
+FIRST_TAB = "attribute"
+"""The tab that is open where the address names none."""
+
 Pictures = list[tuple[str, str]]
 """Files and captions."""
 
 _EXAMPLES = 12
 _T = TypeVar("_T")
+
+
+class Asked(NamedTuple):
+    """The image that is asked about, and with what."""
+
+    image: str | None
+    encoder: str
 
 
 @dataclass(frozen=True)
@@ -50,8 +60,10 @@ class Page:
     """The encoder chosen at first."""
     example: gr.Number
     """Place of the example that is the query, counted from 1; 0 for none. The address follows."""
-    wanted: gr.Number
-    """Place of the example that the address named when the page was opened; 0 for none."""
+    asked: gr.State
+    """What was asked last in any tab, as :class:`Asked`; ``None`` before."""
+    tab: gr.State
+    """Name of the tab that is open."""
     linked: list[gr.Dropdown] = field(default_factory=list[gr.Dropdown])
     """Choices of an encoder that the page's address sets and follows."""
 
@@ -77,7 +89,8 @@ def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
         encoders=encoders,
         encoder=first_encoder(encoders, encoder),
         example=gr.Number(0, precision=0, visible=False),
-        wanted=gr.Number(0, precision=0, visible=False),
+        asked=gr.State(None),
+        tab=gr.State(FIRST_TAB),
     )
 
 
@@ -101,6 +114,51 @@ def serve_thumbnails(session: Session, gallery: str) -> None:
     for served in (folder / "thumbnails", folder / "queries"):
         if served.is_dir() and not is_static_file(served):
             gr.set_static_paths([served])
+
+
+def share(
+    page: Page, name: str, image: gr.Image, encoder: gr.Dropdown, *, beside: gr.Dropdown | None
+) -> gr.State:
+    """Ask about one image in every tab: tell the others of this tab's, take theirs when it is open.
+
+    Args:
+        page: the page.
+        name: the tab.
+        image: its query.
+        encoder: what it is asked with.
+        beside: a second encoder; it changes places where it would be the same.
+
+    Returns:
+        A state that changes when an image was taken over: connect the tab's work to its ``change``.
+    """
+
+    def take(given: dict[Any, Any], request: gr.Request) -> list[Any]:
+        asked: Asked | None = given[page.asked]
+        if given[page.tab] != name or asked is None or asked[0] == given[image]:
+            return [gr.skip() for _ in taken]
+        with spoken():
+            gallery = page.session.gallery(given[page.gallery], visitor=visitor_of(request))
+        old = given[encoder]
+        coder = asked[1] if asked[1] in gallery.encoder_names else old
+        others = [old if given[other] == coder else given[other] for other in taken[3:]]
+        return [asked[0], given[count] + 1, coder, *others]
+
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    count = gr.State(0)
+    taken: list[Any] = [image, count, encoder, *([] if beside is None else [beside])]
+    for told in (image.change, encoder.input):
+        told(Asked, [image, encoder], page.asked, **quiet)
+    for told in (image.upload, image.clear):
+        told(lambda: 0, None, page.example, **quiet)
+    gr.on(
+        [page.tab.change, page.asked.change],
+        take,
+        {page.tab, page.asked, page.gallery, *taken},
+        taken,
+        trigger_mode="always_last",
+        **quiet,
+    )
+    return count
 
 
 def example_pictures(session: Session, gallery_name: str, *, visitor: str = "") -> Pictures:
@@ -249,7 +307,7 @@ def reported(progress: gr.Progress) -> Progress:
     """The core's progress, shown on the page."""
 
     def report(done: int, total: int, what: str) -> None:
-        progress((done, total), desc=what)
+        progress((done, total) if total > 1 else None, desc=what)
 
     return report
 

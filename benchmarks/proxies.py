@@ -3,7 +3,7 @@
 Measured by global cosine (whitened, without re-ranking) among real distractors, on sets that need
 no test pair: photos of one subject (restaging), style transfers of one content and of one texture,
 and the tune half of the known pairs. Printed is the mean log2 rank of the best right image, and its
-paired difference from the base run (less than 0 is better).
+paired difference from the base run (less than 0 is better); docs/results.md has the table.
 
     python -m benchmarks.proxies --start assets/encoders/moco --images real96.npy --out runs
 """
@@ -14,35 +14,60 @@ import argparse
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from core.backbones import load
-from core.config import GENERATIVE, DistortConfig, HeadConfig, TrainConfig, ViewConfig
+from benchmarks.study import RESULTS
+from core.backbones import load, weights_hash
+from core.config import (
+    GENERATIVE,
+    DistortConfig,
+    HeadConfig,
+    RegulariseConfig,
+    TrainConfig,
+    ViewConfig,
+)
 from core.encoder import NetworkEncoder
 from core.head import fit_head
 from core.images import list_images
 from core.metrics import clustered_interval, read_pairs
+from core.store import write_json
 from core.training.loop import train
 
 _DISTRACTORS, _PER_SET = 1_200, 160
 _STRONG = replace(ViewConfig(), jitter=0.4, hue=0.1, grey_probability=0.2)
 
-VARIANTS: Mapping[str, ViewConfig] = {
-    "base": ViewConfig(),
-    "recompose": ViewConfig(distort=DistortConfig(recompose=0.5)),
-    "shuffle": ViewConfig(distort=DistortConfig(shuffle=0.5)),
-    "warp": ViewConfig(distort=DistortConfig(warp=0.7)),
-    "restyle": ViewConfig(distort=DistortConfig(restyle=0.5)),
-    "resample": ViewConfig(distort=DistortConfig(resample=0.5)),
-    "strong jitter": _STRONG,
-    "no jitter": replace(ViewConfig(), jitter_probability=0.0, grey_probability=0.0),
-    "small crops": replace(ViewConfig(), scale=(0.08, 1.0)),
-    "mix": GENERATIVE,
+
+@dataclass(frozen=True)
+class Variant:
+    """What is different in a run."""
+
+    view: ViewConfig = field(default_factory=ViewConfig)
+    regularise: RegulariseConfig = field(default_factory=RegulariseConfig)
+
+
+def _distorted(**shares: float) -> Variant:
+    return Variant(ViewConfig(distort=DistortConfig(**shares)))
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "base": Variant(),
+    "recompose": _distorted(recompose=0.5),
+    "shuffle": _distorted(shuffle=0.5),
+    "warp": _distorted(warp=0.7),
+    "restyle": _distorted(restyle=0.5),
+    "resample": _distorted(resample=0.5),
+    "all but restyle": _distorted(recompose=0.3, shuffle=0.15, warp=0.3, resample=0.3),
+    "strong jitter": Variant(_STRONG),
+    "no jitter": Variant(replace(ViewConfig(), jitter_probability=0.0, grey_probability=0.0)),
+    "small crops": Variant(replace(ViewConfig(), scale=(0.08, 1.0))),
+    "mix": Variant(GENERATIVE),
+    "infomax": Variant(regularise=RegulariseConfig(infomax=0.1)),
+    "low rank": Variant(regularise=RegulariseConfig(low_rank=0.5)),
 }
 
 
@@ -129,7 +154,7 @@ def _pixels(path: Path) -> np.ndarray:
 
 
 def main() -> None:
-    """Train what is not there yet, measure everything, print the differences."""
+    """Train and measure what is not there yet; store every run beside the base run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--start", type=Path, required=True, help="encoder that every run goes on from"
@@ -143,29 +168,48 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     images = torch.from_numpy(np.load(args.images))
     probe = Probe(Path(os.environ["WELLSPRING_DATA"]))
-    results = {"start": probe.ranks(args.start)}
-    for name in args.only:
-        config = TrainConfig(
-            "moco", args.steps, batch=args.batch, learning_rate=5e-4, view=VARIANTS[name]
-        )
+    for name in ("start", *args.only):
         folder = args.out / name.replace(" ", "-")
-        train(load(args.start), images, config=config, out=folder)
-        results[name] = probe.ranks(folder / "encoder")
-        _print(probe, results, name)
-    stored = {n: {s: v.tolist() for s, v in r.items()} for n, r in results.items()}
-    (args.out / "proxies.json").write_text(json.dumps(stored))
+        encoder = args.start if name == "start" else folder / "encoder"
+        if name != "start":
+            chosen = VARIANTS[name]
+            config = TrainConfig(
+                "moco",
+                args.steps,
+                batch=args.batch,
+                learning_rate=5e-4,
+                view=chosen.view,
+                regularise=chosen.regularise,
+            )
+            train(load(args.start), images, config=config, out=folder)
+        if not (folder / "ranks.json").exists():
+            ranks = {source: found.tolist() for source, found in probe.ranks(encoder).items()}
+            write_json(folder / "ranks.json", ranks)
+    note = f"{args.steps} steps of {args.batch} from {weights_hash(load(args.start))[:16]}"
+    write_json(RESULTS / "proxies.json", {"note": note, "rows": collected(probe, args.out)})
 
 
-def _print(probe: Probe, results: Mapping[str, Mapping[str, np.ndarray]], name: str) -> None:
-    base = results.get("base", results["start"])
-    for source, values in results[name].items():
-        gap = clustered_interval(values - base[source], probe.clusters(source))
-        top = float((values == 0).mean())
-        print(  # noqa: T201
-            f"{name:14} {source:16} R@1 {top:.3f} log2 rank {values.mean():.3f} "
-            f"difference {gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]",
-            flush=True,
-        )
+def collected(probe: Probe, out: Path) -> list[dict[str, object]]:
+    """Every run that is there beside the base run: R@1, and the paired difference of log2 ranks."""
+    found = {
+        path.parent.name.replace("-", " "): json.loads(path.read_text())
+        for path in sorted(out.glob("*/ranks.json"))
+    }
+    base = found.get("base", found["start"])
+    rows: list[dict[str, object]] = []
+    for name, ranks in found.items():
+        for source, values in ranks.items():
+            gap = clustered_interval(np.subtract(values, base[source]), probe.clusters(source))
+            rows.append(
+                {
+                    "variant": name,
+                    "source": source,
+                    "recall": float(np.mean(np.equal(values, 0))),
+                    "log2 rank": float(np.mean(values)),
+                    "difference": [gap.mean, gap.low, gap.high],
+                }
+            )
+    return rows
 
 
 if __name__ == "__main__":

@@ -80,7 +80,6 @@ def write(folder: Path) -> None:
     sections = {
         "defaults": _defaults,
         "heads": _heads,
-        "training": _training,
         "axes": _axes,
         "gallery_size": _gallery_size,
         "robustness": _robustness,
@@ -90,6 +89,9 @@ def write(folder: Path) -> None:
         found = stored(name)
         if found is not None:
             parts += [*section(found, folder / "plots"), _provenance(found)]
+    runs = stored("proxies")
+    if runs is not None:
+        parts += _proxies(runs)
     reading = RESULTS / "reading.md"
     if reading.is_file():
         parts.append(reading.read_text(encoding="utf-8").strip())
@@ -177,14 +179,25 @@ def _head_table(found: Mapping[str, Any], encoder: str) -> str:
     return markdown(rows)
 
 
-def _training(found: Mapping[str, Any], _plots: Path) -> list[str]:
-    sources = _ordered(cell["source"] for cell in found["cells"])
-    parts = ["## Objectives of training", found.get("note", "")]
-    for half in HALVES:
-        parts += [f"### R@1, {half} half"]
-        parts += [grid(found["cells"], across=sources, half=half, measure="R@1")]
-    gaps = grid(found["differences"], across=sources, half="untouched", measure="R@1", signed=True)
-    return [*(part for part in parts if part), "### Paired differences, untouched half", gaps]
+def _proxies(found: Mapping[str, Any]) -> list[str]:
+    sources = _ordered(row["source"] for row in found["rows"])
+    by_key = {(row["variant"], row["source"]): row for row in found["rows"]}
+    table = [["", *sources]]
+    for variant in _ordered(row["variant"] for row in found["rows"]):
+        cells: list[str] = []
+        for source in sources:
+            row = by_key[variant, source]
+            mean, low, high = (_short(value, signed=True) for value in row["difference"])
+            cells.append(f"{_short(row['recall'])}; {mean} [{low}, {high}]")
+        table.append([variant, *cells])
+    return [
+        "## Views and terms of training, in short runs",
+        f"MoCo, {found['note']}. R@1 of the global cosine among 1,200 photographs, and the paired "
+        "difference of log2 ranks from the base run (less than 0 is better). `one subject`: other "
+        "photographs of a subject; `one content`, `one texture`: style transfers that share it; "
+        "the others: the tune half of the known pairs.",
+        markdown(table),
+    ]
 
 
 def _axes(found: Mapping[str, Any], _plots: Path) -> list[str]:

@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gallery", type=Path, default=Path("galleries/real"))
     parser.add_argument("--encoder", default="moco")
-    parser.add_argument("--only", choices=("query", "build", "search", "graph", "heads"))
+    parser.add_argument("--only", choices=("load", "query", "build", "search", "graph", "heads"))
     parser.add_argument("--images", type=int, default=40, help="queries")
     parser.add_argument("--build-images", type=int, default=512)
     parser.add_argument("--vectors", type=int, default=1_000_000)
@@ -44,6 +44,8 @@ def main() -> None:
     if options.only in (None, "query", "graph") and not options.gallery.is_dir():
         command = f"python -m core index $WELLSPRING_DATA/real --out {options.gallery}"
         raise SystemExit(f"{options.gallery} is not there; make it with: {command}")
+    if options.only in (None, "load"):
+        loading()
     if options.only in (None, "search"):
         search(options.vectors)
     if options.only in (None, "build"):
@@ -68,7 +70,9 @@ def query(paths: Sequence[Path], gallery: Path, encoder: str) -> None:
         session.attribute(paths[0], choice)  # everything loaded, every page touched once
     network = session.encoder(encoder)
     assert isinstance(network, NetworkEncoder)
-    bare = _times(paths, lambda path: network.stages([load_image(path).image]))
+    bare = _times(
+        paths, lambda path: network.stages([load_image(path, fit=BuildConfig().thumbnail).image])
+    )
     rows = {"decode + bare forward": bare}
     for name, choice in (("global only", plain), ("with local re-ranking", full)):
         rows[name] = _times(paths, lambda path, c=choice: session.attribute(path, c))
@@ -76,6 +80,23 @@ def query(paths: Sequence[Path], gallery: Path, encoder: str) -> None:
     for name, times in rows.items():
         table.add_row(name, *_spread(times))
     console.print(table)
+    for name, most in (("global only", 15), ("with local re-ranking", 65)):
+        over = statistics.median(rows[f"overhead, {name}"])
+        ratio = statistics.median(rows[name]) / statistics.median(bare)
+        console.print(
+            f"{name} / decode + bare forward: {ratio:.2f}; {over:.1f} ms beyond it "
+            f"(wanted: at most {most})"
+        )
+
+
+def loading() -> None:
+    """Time to load each bundled encoder from its files, once the libraries are imported."""
+    for name in ("moco", "dino"):
+        times = _times([name] * 10, load_encoder)
+        console.print(
+            f"{name} loads in {statistics.median(times):.0f} ms, "
+            f"{_spread(times)[1]} (wanted: at most 300)"
+        )
 
 
 def build(paths: Sequence[Path], encoder: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.common import Page
+from app.common import Page, share
 from app.tabs import attribute_batch
 from app.tabs.attribute_desk import Desk
 from app.tabs.attribute_layout import Controls, Query, Result, lay_controls, lay_query, lay_result
@@ -55,11 +55,8 @@ def _connect(page: Page, query: Query, controls: Controls, result: Result) -> No
         "concurrency_id": "encoder",
         **_PRIVATE,
     }
-    picture.upload(lambda: 0, None, page.example, **_QUIET)
-    picture.clear(lambda: 0, None, page.example, **_QUIET)
     started = [page.example, picture]
     taken = query.examples.select(desk.taken, page.gallery, [*started, query.examples], **_QUIET)
-    linked = page.wanted.change(desk.example, [page.gallery, page.wanted], started, **_QUIET)
     controls.renewed.success(desk.examples, page.gallery, query.examples, **_QUIET)
     triggers = [
         picture.upload,
@@ -72,7 +69,7 @@ def _connect(page: Page, query: Query, controls: Controls, result: Result) -> No
     searches: list[Any] = [
         gr.on(triggers, trigger_mode="always_last", **ask),
         taken.success(**ask),
-        linked.success(**ask),
+        share(page, "attribute", picture, controls.encoder, beside=None).change(**ask),
         controls.renewed.success(**ask),
     ]
     by = result.sums.by

@@ -22,6 +22,7 @@ from app.common import (
     pictures,
     query_given,
     require,
+    share,
     spoken,
     thumbnails,
     unopened,
@@ -137,11 +138,12 @@ class Desk:
             self._matches(found, (right, left), which, there="left", request=request),
         )
 
-    def start(self, name: str, event: gr.SelectData, request: gr.Request) -> tuple[Any, Any]:
-        """The image to start from that was selected; it can be selected again."""
+    def start(self, name: str, event: gr.SelectData, request: gr.Request) -> tuple[Any, Any, Any]:
+        """The image to start from that was selected, and its number; it can be selected again."""
         with spoken():
             shown = example_pictures(self.page.session, name, visitor=visitor_of(request))
-        return shown[int(event.index)][0], gr.Gallery(selected_index=None)
+        place = int(event.index)
+        return place + 1, shown[place][0], gr.Gallery(selected_index=None)
 
     def renew(self, name: str, request: gr.Request) -> Pictures:
         """The images to start from in another gallery."""
@@ -296,11 +298,14 @@ def _connect(desk: Desk, *, over: gr.Button, stops: Sequence[gr.Button]) -> None
         "concurrency_id": "encoder",
         **_PRIVATE,
     }
-    started = table.starts.select(desk.start, page.gallery, [table.image, table.starts], **_QUIET)
+    first = [page.example, table.image, table.starts]
+    started = table.starts.select(desk.start, page.gallery, first, **_QUIET)
+    taken = share(page, "compare", table.image, left.encoder, beside=right.encoder)
     changes = [choice.input for side in desk.sides for choice in (side.encoder, side.head)]
     searches: list[Any] = [
         gr.on([table.image.upload, table.image.clear, *changes], trigger_mode="always_last", **ask),
         started.success(**ask),
+        taken.change(**ask),
         right.renewed.success(**ask),
     ]
     for asked in searches:

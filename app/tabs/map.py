@@ -15,6 +15,7 @@ from app.common import (
     encoder_dropdown,
     image_given,
     require,
+    share,
     spoken,
     thumbnails,
     unopened,
@@ -145,8 +146,14 @@ def _connect(page: Page, desk: Desk, here: Any) -> None:
         tab.image.upload,
         tab.image.clear,
     ]
-    here.select(desk.wanted, [tab.state, tab.wanted], tab.wanted, **_QUIET)
-    for drawn in (gr.on(triggers, trigger_mode="always_last", **draw), tab.wanted.change(**draw)):
+    opened = [tab.state, tab.wanted, page.asked, tab.image]
+    here.select(desk.wanted, opened, tab.wanted, **_QUIET)
+    draws = [
+        gr.on(triggers, trigger_mode="always_last", **draw),
+        tab.wanted.change(**draw),
+        share(page, "map", tab.image, tab.encoder, beside=tab.beside).change(**draw),
+    ]
+    for drawn in draws:
         drawn.failure(desk.refused, tab.image, tab.image, **_QUIET)
     tab.stop.click(desk.stops.stop_asked, None, None, queue=False, **_QUIET)
     cleared = tab.renewed.success(desk.cleared, None, [*everything, *selection], **_QUIET)

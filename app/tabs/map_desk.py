@@ -14,6 +14,7 @@ import numpy as np
 
 from app import views_map
 from app.common import (
+    Asked,
     Page,
     downloadable,
     encoder_choices,
@@ -185,9 +186,13 @@ class Desk:
         return {**shown, self.tab.map: views_map.value(chosen.drawing)}
 
     @staticmethod
-    def wanted(drawn: Drawn | None, count: int) -> Any:
-        """Whether the tab was opened with nothing drawn: one more time."""
-        return count + 1 if drawn is None else gr.skip()
+    def wanted(drawn: Drawn | None, count: int, asked: Asked | None, image: str | None) -> Any:
+        """Whether the tab was opened with nothing drawn: one more time.
+
+        An image of another tab that is about to be taken over is drawn with the map anyway.
+        """
+        awaited = asked is not None and asked[0] != image
+        return count + 1 if drawn is None and not awaited else gr.skip()
 
     def cleared(self) -> dict[Any, Any]:
         """Nothing drawn, as for a gallery that was just opened."""

@@ -10,6 +10,11 @@ window.wellspring = {
     else address.searchParams.set(key, text);
     window.history.replaceState(window.history.state, "", address);
   },
+  forget() { // a gallery that is not there, and the example in it
+    const address = new URL(window.location);
+    for (const key of ["gallery", "example"]) address.searchParams.delete(key);
+    window.history.replaceState(window.history.state, "", address);
+  },
 };
 for (const act of ["pointerdown", "keydown", "drop", "paste"]) {
   window.addEventListener(act, () => { window.wellspring.acted = true; }, { capture: true, once: true });

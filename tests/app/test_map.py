@@ -17,7 +17,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from app import views_map
-from app.common import open_page
+from app.common import Asked, open_page
 from app.stops import Stops
 from app.tabs import map as map_tab
 from app.tabs.map_desk import NONE, Cards, Desk, Drawn, rows_of
@@ -358,4 +358,5 @@ def test_project_places_an_image(client: Client, tmp_path: Path):
 def test_drawn_is_what_the_state_holds(desk: Desk):
     assert isinstance(draw(desk)[desk.tab.state], Drawn)
     assert desk.cleared()[desk.tab.map] is None
-    assert Desk.wanted(None, 2) == 3
+    assert Desk.wanted(None, 2, None, None) == 3
+    assert Desk.wanted(None, 2, Asked("a.png", "random"), None) == gr.skip()

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app import address
-from app.common import open_page
+from app.common import Asked, example_pictures, open_page
 from app.ui import build
 from core.config import ServerConfig
 from core.session import Session
@@ -21,7 +21,12 @@ def restored(session: Session, start: Path, **query: str):
         page = open_page(session, gallery=str(start), encoder="random")
         page.linked.append(gr.Dropdown(["random", "histogram"]))
     request = gr.Request(session_hash="somebody0", query_params=query)
-    gallery, tab, dropdown, example = address.restored(page, request, names=("attribute", "map"))
+    gallery, tab, name, example, asked, lost, dropdown = address.restored(
+        page, request, names=("attribute", "map")
+    )
+    assert getattr(tab, "selected", None) in (None, name)
+    assert bool(example) == bool(asked)
+    assert bool(lost) == (gallery != query.get("gallery", gallery))
     return gallery, getattr(tab, "selected", None), dropdown.value, example
 
 
@@ -53,6 +58,27 @@ def test_address_names_tab_encoder_and_example(session: Session, gallery_folder:
         "histogram",
         3,
     )
+
+
+def test_address_with_a_lost_gallery_names_no_example(session: Session, gallery_folder: Path):
+    """The example of a gallery that was not there was looked up in another."""
+    with pytest.warns(UserWarning, match="not a gallery"):
+        found = restored(session, gallery_folder, gallery="/nowhere", example="3")
+    assert found == (str(gallery_folder), None, "random", 0)
+    assert restored(session, gallery_folder, example="999")[3] == 0
+
+
+def test_an_example_stays_in_the_address_while_its_gallery_does(
+    session: Session, gallery_folder: Path, tmp_path_factory: pytest.TempPathFactory
+):
+    other = tiny.make(tmp_path_factory.mktemp("other"))
+    with gr.Blocks():
+        page = open_page(session, gallery=str(gallery_folder), encoder="random")
+    request = gr.Request(session_hash="somebody0")
+    file = example_pictures(session, str(gallery_folder))[2][0]
+    for gallery, number in ((gallery_folder, 3), (other, 0)):
+        asked = Asked(file, "random")
+        assert address.kept_example(page, str(gallery), 3, asked, request=request) == number
 
 
 def test_empty_address_changes_nothing(session: Session, gallery_folder: Path):

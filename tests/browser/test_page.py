@@ -61,6 +61,40 @@ def test_link_reopens_a_tab_and_keeps_the_address(visit: Visit, width: int):
     assert "tab=map" in page.url
 
 
+def test_link_reopens_an_example_in_its_tab(visit: Visit):
+    """A link to an example of Compare opened an empty tab."""
+    page = visit(query="tab=compare&encoder=histogram&example=3")
+    expect(page.locator(".ws-agreement h2")).to_be_visible()
+    expect(page.get_by_label("Encoder on the left")).to_have_value("Baseline: histogram")
+    expect(page.locator("#ws-compare-query img")).to_have_count(1)
+    assert "example=3" in page.url
+
+
+def test_one_image_is_asked_about_in_every_tab(visit: Visit):
+    page = visit()
+    page.get_by_role("tab", name="Compare", exact=True).click()
+    page.locator("#ws-compare-starts button").nth(1).click()
+    expect(page.locator(".ws-agreement h2")).to_be_visible()
+    page.wait_for_function("() => location.search.includes('example=2')")
+    page.get_by_role("tab", name="Attribute", exact=True).click()
+    expect(page.locator(".ws-answer h2")).to_be_visible()
+    page.get_by_role("tab", name="Map", exact=True).click()
+    expect(page.locator("#ws-map-near")).to_contain_text("nearest is")
+    page.get_by_role("tab", name="Compare", exact=True).click()
+    page.wait_for_timeout(500)  # nothing is searched for again
+    expect(page.locator(".ws-agreement h2")).to_be_visible()
+    assert "example=2" in page.url
+
+
+def test_lost_gallery_is_told_and_leaves_the_address(visit: Visit):
+    """The warning never reached the page, and the link's example was taken from another gallery."""
+    page = visit(query="gallery=/nowhere&example=2&tab=compare")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("not a gallery")
+    page.wait_for_function("() => !/gallery|example/.test(location.search)")
+    assert "tab=compare" in page.url
+    expect(page.locator("#ws-agreement .ws-empty")).to_be_visible()
+
+
 def test_address_follows_choices_and_never_the_upload(visit: Visit, tmp_path: Path):
     page = visit()
     page.locator("#ws-examples button").nth(2).click()
