@@ -90,30 +90,68 @@ def update(
     """
     if not encoders:
         raise GalleryError("a gallery needs an encoder; name at least one")
-    files, metadata = source.files(), read_metadata(source.folder)
-    store = Store(folder)
-    root = _root(source.folder.resolve(), folder.resolve())
+    found = _Found(source.folder.resolve(), source.files(), read_metadata(source.folder))
+    store, root = Store(folder), _root(found.folder, folder.resolve())
     by_key = {encoder_key(encoder): encoder for encoder in encoders}
-    heads = {
-        key: head
-        for key, encoder in by_key.items()
-        if (head := (patch_heads or {}).get(encoder.identity))
-    }
-    config = config or BuildConfig()
+    given = patch_heads or {}
+    heads = {key: given[e.identity] for key, e in by_key.items() if e.identity in given}
     with _disk_errors():
         store.require_free(root)
         with store.writing():
             if not store.exists or store.header().generation == 0:
                 store.create(store.folder.name, root=root)
-            gallery = Gallery.open(folder)
-            plan = _plan(gallery, files, by_key, metadata=metadata, workers=config.workers)
-            heads |= _stored_patch_heads(gallery, by_key)
-            work = store.work / _work_name(gallery, by_key, config)
-            writer = ShardWriter(store, work, by_key, patch_heads=heads, config=config)
-            for keys, missing in _missing(gallery, writer.finished(), plan.items, by_key):
-                writer.write(missing, keys, progress)
-            change = _finish(gallery, plan, writer, metadata=metadata)
-            shutil.rmtree(store.work, ignore_errors=True)
+            store.sweep()
+            gallery = _rooted(Gallery.open(folder), root, found)
+            config = config or BuildConfig()
+            return _bring_up(gallery, found, by_key, heads=heads, config=config, progress=progress)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a source holds now."""
+
+    folder: Path
+    files: Mapping[str, Path]
+    metadata: Mapping[str, Mapping[str, str]]
+
+
+def _rooted(gallery: Gallery, root: str, found: _Found) -> Gallery:
+    """The gallery with its images in the source's folder: they were there, or have moved there.
+
+    Raises:
+        GalleryError: when its images lie in another folder.
+    """
+    if gallery.root.resolve() == found.folder:
+        return gallery
+    here = all(record.path in found.files for record in gallery.records)
+    if gallery.records and (gallery.root.is_dir() or not here):
+        raise GalleryError(
+            f"the gallery's images lie in {gallery.root}, not in {found.folder}: put the new ones "
+            "there, or index a folder that holds both as another gallery"
+        )
+    header = replace(gallery.header, root=root)
+    return Gallery(gallery.store, header, gallery.records, read_only=gallery.read_only)
+
+
+def _bring_up(
+    gallery: Gallery,
+    found: _Found,
+    encoders: Mapping[str, Encoder],
+    *,
+    heads: Mapping[str, Head],
+    config: BuildConfig,
+    progress: Progress,
+) -> Change:
+    """Encode what is missing and commit it; the writer's lock is held."""
+    store = gallery.store
+    plan = _plan(gallery, found, encoders, workers=config.workers)
+    heads = {**heads, **_stored_patch_heads(gallery, encoders)}
+    work = store.work / _work_name(gallery, encoders, config)
+    writer = ShardWriter(store, work, encoders, patch_heads=heads, config=config)
+    for keys, missing in _missing(gallery, writer.finished(), plan.items, encoders):
+        writer.write(missing, keys, progress)
+    change = _finish(gallery, plan, writer, metadata=found.metadata)
+    shutil.rmtree(store.work, ignore_errors=True)
     return change
 
 
@@ -199,19 +237,13 @@ class _Plan:
     """Files that show an image with a tombstone."""
 
 
-def _plan(
-    gallery: Gallery,
-    files: Mapping[str, Path],
-    keys: Iterable[str],
-    *,
-    metadata: Mapping[str, Mapping[str, str]],
-    workers: int,
-) -> _Plan:
+def _plan(gallery: Gallery, found: _Found, keys: Iterable[str], *, workers: int) -> _Plan:
     """Compare the files with the gallery by path and content.
 
     Raises:
         GalleryError: when new images would lack an encoder that the gallery holds.
     """
+    files, metadata = found.files, found.metadata
     shas, unreadable = hash_files(files)
     old = {record.path: record.sha256 for record in gallery.records}
     changed = {name: sha for name, sha in shas.items() if old.get(name) != sha}
@@ -261,11 +293,17 @@ def _finish(
             f"{len(lost)} images of the gallery, {lost[0]!r} first, could not be read again from "
             "where they were indexed; bring their files back, or remove them from the gallery"
         )
+    if lost := [name for name, sha in plan.new.items() if sha not in read and sha not in unread]:
+        raise GalleryError(
+            f"{len(lost)} images, {lost[0]!r} first, are missing from the unfinished work; "
+            "the same command reads them again"
+        )
     left_out = [Skipped(name, unread[sha]) for name, sha in plan.new.items() if sha in unread]
     skipped = (*plan.unreadable, *left_out)
     if not (plan.kept or added or plan.barred):
         raise GalleryError(f"there is no image that can be read{_first(skipped)}")
-    if shards or added or plan.described:
+    moved = gallery.header.root != gallery.store.header().root
+    if shards or added or plan.described or moved:
         _commit(gallery, [*plan.kept, *added], shards, patch_heads=writer.patch_heads)
     removed = len(gallery.records) - len(plan.kept)
     total = len(plan.kept) + len(added)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +18,7 @@ from PIL import Image
 
 from core.config import BuildConfig, HeadConfig, ImageLimits
 from core.correspond import quantize
+from core.gallery import load_array
 from core.head import Head, fit_head
 from core.images import LoadedImage, decode_ahead, perceptual_hash, thumbnail
 from core.manifest import from_parquet, to_parquet
@@ -60,9 +62,18 @@ class Shard:
 
     @classmethod
     def open(cls, folder: Path) -> Shard:
-        """Read a finished shard's records; its arrays stay on disk."""
-        keys = tuple(sorted(path.parent.name for path in folder.glob("*/features.npy")))
-        return cls(folder, from_parquet(folder / "manifest.parquet"), keys)
+        """Read a finished shard's records; its arrays stay on disk.
+
+        Raises:
+            GalleryError: when a file is missing or damaged.
+        """
+        records = from_parquet(folder / "manifest.parquet")
+        keys = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir()))
+        for key in keys:
+            for path in {folder / key / "features.npy", *(folder / key).glob("*.npy")}:
+                if load_array(path).shape[:1] != (len(records),):
+                    raise GalleryError(f"{path.name} of {folder.name} is damaged")
+        return cls(folder, records, keys)
 
 
 def describe_patches(patches: Float[np.ndarray, "b p c"], head: Head) -> Descriptors:
@@ -87,12 +98,35 @@ class ShardWriter:
         self.patch_heads = dict(patch_heads)
         self.unread: dict[str, str] = {}
         """Why contents could not be read, by their hash."""
-        for saved in folder.glob("patch_heads/[!.]*"):
-            self.patch_heads[saved.name] = Head.load(saved)
+        try:
+            for saved in folder.glob("patch_heads/[!.]*"):
+                self.patch_heads[saved.name] = Head.load(saved)
+        except GalleryError as error:  # without its head, what was done says nothing
+            logger.warning("unfinished work is done again: %s", error)
+            shutil.rmtree(folder)
 
     def finished(self) -> list[Shard]:
-        """Shards that are already there, an earlier call's included."""
-        return [Shard.open(path) for path in sorted(self.folder.glob("shard-*"))]
+        """Shards that are already there, an earlier call's included; damaged ones are dropped."""
+        found: list[Shard] = []
+        for path in sorted(self.folder.glob("shard-*")):
+            try:
+                found.append(self._whole(path))
+            except (GalleryError, OSError) as error:
+                logger.warning("%s is encoded again: %s", path.name, error)
+                shutil.rmtree(path)
+        return found
+
+    def _whole(self, folder: Path) -> Shard:
+        """A shard with all arrays that its encoders give.
+
+        Raises:
+            GalleryError: when one is missing or damaged.
+        """
+        shard = Shard.open(folder)
+        for key in self.patch_heads.keys() & {*shard.keys}:
+            if not (folder / key / "patches.npy").is_file():
+                raise GalleryError("its local descriptors are missing")
+        return shard
 
     def write(self, items: Sequence[Item], keys: Sequence[str], progress: Progress) -> None:
         """Read every item once and encode it under the encoders of the given keys.
@@ -103,10 +137,11 @@ class ShardWriter:
         """
         for key in keys:
             self._settle_patch_head(key, items, progress)
-        first = len(self.finished())
+        numbers = [int(shard.folder.name.partition("-")[2]) for shard in self.finished()]
+        first = max(numbers, default=-1) + 1
         size = self.config.shard
         for number, start in enumerate(range(0, len(items), size), first):
-            with new_folder(self.folder / f"shard-{number:06d}") as partial:
+            with new_folder(self.folder / f"shard-{number:06d}", durable=True) as partial:
                 for done in self._fill(partial, items[start : start + size], keys):
                     progress(start + done, len(items), "reading and encoding images")
 
@@ -171,7 +206,7 @@ class ShardWriter:
             if head is None:
                 return
             self.patch_heads[key] = head
-        with new_folder(self.folder / "patch_heads" / key) as partial:
+        with new_folder(self.folder / "patch_heads" / key, durable=True) as partial:
             self.patch_heads[key].save(partial)
 
     def _fit_patch_head(self, key: str, items: Sequence[Item], progress: Progress) -> Head | None:

@@ -13,10 +13,12 @@ Layout::
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +30,8 @@ from core.values import GalleryError
 
 LISTING = "files.json"
 """File that lists the other files of its folder with their SHA-256."""
+
+_STALE = 3_600  # seconds after which nobody writes on what is half-written
 
 FORMAT = 1
 """Version of the layout; raised with every change that older code would misread."""
@@ -148,6 +152,20 @@ class Store:
         finally:
             lock.release()
 
+    def sweep(self) -> None:
+        """Remove what killed calls left half-written; under the lock.
+
+        What lies among the generations may belong to a reader, so only what is old goes there.
+        """
+        late = time.time() - _STALE
+        places = ("work/*", "work/*/patch_heads", "thumbnails/*")
+        ours = [path for place in places for path in self.folder.glob(f"{place}/.*.part")]
+        ours += self.folder.glob(".*.json.*.part")
+        for path in (*ours, *self.folder.glob("generations/**/.*.part")):
+            with contextlib.suppress(OSError):
+                if path in ours or path.stat().st_mtime < late:
+                    _remove(path)
+
     @contextlib.contextmanager
     def next_generation(self, header: Header, *, next_id: int) -> Iterator[Path]:
         """A folder to fill; when the block ends well it becomes the current generation.
@@ -163,6 +181,7 @@ class Store:
         target.mkdir(parents=True)
         try:
             yield target
+            sync(target)
             self._write_header(replace(header, generation=number, next_id=next_id))
         except Exception:  # no other: an interrupt may come after the header was written
             shutil.rmtree(target, ignore_errors=True)
@@ -174,6 +193,7 @@ class Store:
 
     def _write_header(self, header: Header) -> None:
         write_json(self.folder / "gallery.json", asdict(header))
+        _sync_one(self.folder)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -195,6 +215,34 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(folder: Path) -> None:
+    """Have everything below a folder on the disk before what refers to it is written."""
+    for path in (*folder.rglob("*"), folder, folder.parent):
+        _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    """Have a file's contents or a folder's names on the disk, where the system can say so."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF):  # not for this kind of file
+            raise
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_listing(folder: Path) -> None:
@@ -234,8 +282,10 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """A temporary folder to fill that becomes ``path`` when the block ends well.
+
+    ``durable`` has its files on the disk by then, so that a power loss leaves no damaged ones.
 
     Where another writer made the same folder first, theirs stays: what a name holds is fixed by
     its content's identity.
@@ -245,6 +295,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
+        if durable:
+            sync(partial)
         try:
             partial.replace(path)
         except OSError:

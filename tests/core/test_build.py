@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import random
@@ -677,3 +678,84 @@ def test_a_disk_that_fills_up_within_a_file_leaves_no_gallery_damaged(
     assert said.startswith("GalleryError: ")
     assert server.build(fresh, some)[0] == "done"
     assert len(assert_sound(fresh, encoder)) == 8
+
+
+def test_another_folder_is_refused_though_its_files_have_the_same_names(
+    photos, tmp_path, encoder, write_image
+) -> None:
+    """Adding it took the first folder's images out, and the paths led to files of other contents.
+
+    A folder that holds all images of one that is gone is the same folder, moved.
+    """
+    folder = tmp_path / "g"
+    update(folder, Source(photos), [encoder], config=SMALL)
+    other = tmp_path / "other"
+    for number in range(3):
+        write_image(other / f"{number + 1:02d}.png", 100 + number)
+    with pytest.raises(GalleryError, match=r"other: put the new ones there, or index"):
+        update(folder, Source(other), [encoder], config=SMALL)
+    assert assert_sound(folder, encoder).root == photos
+    photos.rename(tmp_path / "moved")
+    with pytest.raises(GalleryError, match="put the new ones there"):
+        update(folder, Source(other), [encoder], config=SMALL)
+    change = update(folder, Source(tmp_path / "moved"), [encoder], config=SMALL)
+    assert (change.images, change.added, change.removed) == (12, 0, 0)
+    assert assert_sound(folder, encoder).root == tmp_path / "moved"
+    remove(folder, range(12))
+    update(folder, Source(other), [encoder], config=SMALL)
+    assert assert_sound(folder, encoder).root == other
+
+
+def cancelled(photos: Path, folder: Path, encoder: object) -> list[Path]:
+    """Two finished shards of a build that was cancelled."""
+
+    def stop(done: int, total: int, what: str) -> None:
+        if what.startswith("reading") and done > 9:
+            raise Cancelled
+
+    config = dataclasses.replace(SMALL, batch=2, shard=4)
+    with pytest.raises(Cancelled):
+        update(folder, Source(photos), [encoder], config=config, progress=stop)
+    shards = sorted(folder.glob("work/*/shard-*"))
+    assert len(shards) == 2
+    return shards
+
+
+@pytest.mark.parametrize("damage", ["manifest", "features", "patches", "lost", "head", "gone"])
+def test_damaged_unfinished_work_is_done_again(photos, tmp_path, encoder, damage: str) -> None:
+    """A damaged shard failed every later build; one that was deleted lost its images silently."""
+    folder = tmp_path / "g"
+    first, _ = cancelled(photos, folder, encoder)
+    key = encoder_key(encoder)
+    files = {
+        "manifest": first / "manifest.parquet",
+        "features": first / key / "features.npy",
+        "patches": first / key / "patches.npy",
+        "head": first.parent / "patch_heads" / key / "head.json",
+    }
+    if damage == "gone":
+        shutil.rmtree(first)
+    elif damage == "lost":
+        files["patches"].unlink()
+    else:
+        files[damage].write_bytes(b"")
+    config = dataclasses.replace(SMALL, batch=2, shard=4)
+    assert update(folder, Source(photos), [encoder], config=config).added == 12
+    assert len(assert_sound(folder, encoder)) == 12
+    assert verify(folder) == []
+
+
+def test_what_killed_calls_left_is_swept_away(photos, tmp_path, encoder) -> None:
+    """Half-written files stayed for good."""
+    folder = tmp_path / "g"
+    update(folder, Source(photos), [encoder], config=SMALL)
+    derived = Gallery.open(folder).folder / encoder_key(encoder) / "heads"
+    left = [folder / ".gallery.json.1.part", next(folder.glob("thumbnails/*")) / ".a.webp.2.part"]
+    old, fresh = derived / ".x.3.part", derived / ".y.4.part"
+    for path in (*left, old / "a.npy", fresh / "a.npy"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    update(folder, Source(photos), [encoder], config=SMALL)
+    assert not any(path.exists() for path in (*left, old))
+    assert fresh.exists()  # a reader may be writing it
