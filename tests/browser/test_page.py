@@ -77,7 +77,7 @@ def test_one_image_is_asked_about_in_every_tab(visit: Visit):
     expect(page.locator(".ws-agreement h2")).to_be_visible()
     page.wait_for_function("() => location.search.includes('example=2')")
     page.get_by_role("tab", name="Attribute", exact=True).click()
-    expect(page.locator(".ws-answer h2")).to_be_visible()
+    expect(page.locator("#ws-answer h2")).to_be_visible()
     page.get_by_role("tab", name="Map", exact=True).click()
     expect(page.locator("#ws-map-near")).to_contain_text("nearest is")
     page.get_by_role("tab", name="Compare", exact=True).click()
