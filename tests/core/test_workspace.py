@@ -233,3 +233,41 @@ def test_a_graph_is_kept_and_ranks_like_the_exact_search(gallery, encoders):
     (folder / "graph.faiss").write_bytes(b"damaged")
     mended = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
     assert mended.rank(query, k=5).rows.tolist() == exact.rank(query, k=5).rows.tolist()
+
+
+def _pasted(one, two):
+    """The left half of one image and the right half of another."""
+    made = one.resize((70, 60))
+    made.paste(two.resize((70, 60)).crop((35, 0, 70, 60)), (35, 0))
+    return made
+
+
+def test_ten_copies_of_a_source_move_its_share_by_two_points_at_most(tmp_path, encoders):
+    """Copies were queries of the null and neighbours in hubness, and filled the first places."""
+    encoder, count = encoders["resnet"], 40
+    (tmp_path / "images").mkdir()
+    for i in range(count):
+        _image(500 + i).save(tmp_path / "images" / f"{i:02d}.png")
+    update(tmp_path / "plain", Source(tmp_path / "images"), [encoder])
+    plain = Gallery.open(tmp_path / "plain")
+    for k in range(10):
+        size = (70 - 2 * k, 60 - 2 * k)
+        _image(500).resize(size).save(tmp_path / "images" / f"copy{k}.jpg", quality=95 - 3 * k)
+    heads = {encoder.identity: plain.patch_head(encoder)}
+    update(tmp_path / "more", Source(tmp_path / "images"), [encoder], patch_heads=heads)  # pyright: ignore[reportArgumentType]
+    head = plain.fit(encoder, config=HeadConfig(k=16, shrinkage=0.1))
+    spaces = [Workspace(g, encoder, head) for g in (plain, Gallery.open(tmp_path / "more"))]
+    assert len(spaces[0].null.standings) == len(spaces[1].null.standings) == count
+    np.testing.assert_allclose(spaces[0].null.standings, spaces[1].null.standings, atol=0.02)
+    shares = []
+    for other in range(1, 12):
+        image = _pasted(_image(500), _image(500 + other))
+        answers = [space.attribute(space.query(image), top=3) for space in spaces]
+        found = [
+            sum(g.influence for g in a.groups if g.best.image.path.startswith(("00.", "copy")))
+            for a in answers
+        ]
+        shares.append(found)
+    moved = np.abs(np.subtract(*np.transpose(shares)))
+    assert moved.max() <= 0.02
+    assert np.mean(shares) > 0.2
