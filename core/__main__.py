@@ -31,6 +31,7 @@ from core.encoder import load_encoder, shipped_heads
 from core.evaluate import Bench, Evaluation
 from core.gallery import Gallery
 from core.images import list_images
+from core.library import refuse_shipped
 from core.projection import place
 from core.report import answer_object, attribute_command, case_of, run_of, without_images
 from core.report_html import KINDS, write_report
@@ -55,6 +56,10 @@ _NEEDS_TRAINING = "training needs more packages: pip install -r requirements-tra
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 EncoderNames = Annotated[
     list[str] | None, typer.Option("--encoder", help="Encoder by name; may be repeated.")
+]
+ShippedFlag = Annotated[
+    bool,
+    typer.Option("--shipped", help="Change the gallery that comes with the program, as its maker."),
 ]
 GalleryFolder = Annotated[Path, typer.Argument(help="Folder of a gallery.")]
 
@@ -104,10 +109,12 @@ def index(
     out: Annotated[Path, typer.Option(help="Folder of the gallery.")],
     encoder: EncoderNames = None,
     device: Device = "cpu",
+    shipped: ShippedFlag = False,
     json: JsonFlag = False,
 ) -> None:
     """Build a gallery from images, or bring it up to date; a stopped build goes on."""
     with reporting() as progress:
+        _changeable(out, shipped=shipped)
         loaded = [load_encoder(name, device=device) for name in encoder or BUNDLED]
         heads = {e.identity: h for e in loaded if (h := shipped_heads(e.name).patches)}
         folder = materialise(source, into=out, progress=progress)
@@ -122,6 +129,7 @@ def add(
     gallery: Annotated[Path, typer.Option(help="Folder of the gallery.")],
     encoder: EncoderNames = None,
     device: Device = "cpu",
+    shipped: ShippedFlag = False,
     json: JsonFlag = False,
 ) -> None:
     """Add a folder's new and changed images to a gallery, under the encoders that it has.
@@ -129,6 +137,7 @@ def add(
     Encoders are found by their names; those that were loaded from a folder have to be named.
     """
     with reporting() as progress:
+        _changeable(gallery, shipped=shipped)
         names = encoder or Gallery.open(gallery).encoder_names
         loaded = [load_encoder(name, device=device) for name in names]
         change = update(gallery, Source(Path(source)), loaded, progress=progress)
@@ -143,10 +152,12 @@ def remove_images(
     tombstone: Annotated[
         bool, typer.Option("--tombstone", help="Keep them and their resaves out for good.")
     ] = False,
+    shipped: ShippedFlag = False,
     json: JsonFlag = False,
 ) -> None:
     """Take images out of a gallery; with a tombstone, their resaves too, and for good."""
     with reporting():
+        _changeable(gallery, shipped=shipped)
         change = remove(gallery, ids, tombstone=tombstone)
     _report(change, gallery, json=json)
 
@@ -390,6 +401,11 @@ def train(
         done = train_encoder(config, folders, out=out, size=size, pairs=pairs, progress=progress)
     state = "complete" if done else "stopped; the same command goes on with it"
     say(f"{method} in {out}: {state}")
+
+
+def _changeable(folder: Path, *, shipped: bool) -> None:
+    if not shipped:
+        refuse_shipped(folder)
 
 
 def _report(change: Change, out: Path, *, json: bool) -> None:

@@ -28,6 +28,9 @@ from core.visitors import Visitors
 EMBEDDED = "embedded"
 """Name of the gallery that comes with the program; it is never changed."""
 
+SHIPPED = Path(__file__).parents[1] / "assets" / "gallery"
+"""Its folder."""
+
 _DATASET = re.compile(r"hf:[\w.-]{1,96}(/[\w.-]{1,96})?(:[\w.-]{1,64})?")
 
 
@@ -161,11 +164,9 @@ class Library:
         Raises:
             GalleryError: when it is the embedded one, or not this visitor's.
         """
-        if name == EMBEDDED:
-            raise GalleryError(
-                "the gallery that comes with the program is not changed; build one of your own"
-            )
-        return self.visitors.gallery(visitor, name) if self.server.hosted else Path(name).absolute()
+        folder = Path(name).absolute()
+        refuse_shipped(SHIPPED if name == EMBEDDED else folder)
+        return self.visitors.gallery(visitor, name) if self.server.hosted else folder
 
     def kept(self) -> list[Path]:
         """Folders of the galleries built from uploads before; none on a hosted server."""
@@ -212,6 +213,18 @@ class Library:
                 f"with these the gallery would exceed {self.server.max_unpacked_bytes:,} bytes; "
                 "add fewer"
             )
+
+
+def refuse_shipped(folder: Path) -> None:
+    """Refuse to change the gallery that comes with the program.
+
+    Raises:
+        GalleryError: when the folder is that gallery.
+    """
+    if folder.resolve() == SHIPPED.resolve():
+        raise GalleryError(
+            "the gallery that comes with the program is not changed; build one of your own"
+        )
 
 
 def keeps_images(gallery: Gallery) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ from core.explain import factors_of
 from core.gallery import Gallery, encoder_key
 from core.head import Head
 from core.images import load_image, open_image
-from core.library import Library
+from core.library import SHIPPED, Library
 from core.projection import Map, place
 from core.shares import COLUMNS, columns_of, shares_by
 from core.values import (
@@ -52,7 +53,7 @@ from core.values import (
 from core.visitors import Visitors
 from core.workspace import Query, Workspace
 
-EMBEDDED = Path(__file__).parents[1] / "assets" / "gallery"
+EMBEDDED = SHIPPED
 """The gallery that comes with the program."""
 
 DEFAULT_ENCODER = "moco"
@@ -187,7 +188,9 @@ class Session:
             return self._once("embedded", lambda: Gallery.open(EMBEDDED, read_only=True))
         hosted = self.server.hosted
         folder = self.visitors.gallery(visitor, name) if hosted else Path(name).absolute()
-        return self._once((folder, _state(folder)), lambda: Gallery.open(folder))
+        shipped = folder.resolve() == EMBEDDED.resolve()
+        make = functools.partial(Gallery.open, folder, read_only=shipped)
+        return self._once((folder, _state(folder)), make)
 
     def workspace(
         self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress

@@ -364,6 +364,22 @@ def test_failures_say_what_is_wrong(folder, photos, tmp_path) -> None:
     assert len(Gallery.open(folder)) == 12
 
 
+def test_the_shipped_gallery_is_changed_on_request_only(folder, photos, monkeypatch) -> None:
+    """Commands that change a gallery changed the one that comes with the program, unasked."""
+    monkeypatch.setattr("core.library.SHIPPED", folder)
+    plain = ("--encoder", "thumbnail")
+    (photos / "01.png").unlink()
+    for arguments in [
+        ("index", photos, "--out", folder, *plain),
+        ("add", photos, "--gallery", folder),
+        ("remove", 0, "--gallery", folder),
+    ]:
+        failed(call(*arguments), "comes with the program")
+    assert len(Gallery.open(folder)) == 12
+    assert call("remove", 0, "--gallery", folder, "--shipped").exit_code == 0
+    assert len(Gallery.open(folder)) == 11
+
+
 def test_verify_names_what_is_damaged(folder) -> None:
     gallery = Gallery.open(folder)
     lost = gallery.store.thumbnail(gallery.records[0].sha256)

@@ -128,6 +128,16 @@ def test_the_embedded_gallery_is_never_changed(make) -> None:
             make(server).remove("embedded", [0], visitor=ANN)
 
 
+def test_the_embedded_gallery_is_not_changed_by_its_folder_either(make, archive, monkeypatch):
+    """Named by its folder it could be."""
+    library = make()
+    name, _ = library.build(archive, ["fake"])
+    monkeypatch.setattr(module, "SHIPPED", Path(name))
+    for change in (library.refresh, lambda name, **_: library.remove(name, [0])):
+        with pytest.raises(GalleryError, match="build one of your own"):
+            change(name, progress=no_progress)
+
+
 def test_no_encoder_is_refused(make, archive) -> None:
     with pytest.raises(GalleryError, match="choose at least one"):
         make().build(archive, [])

@@ -332,3 +332,10 @@ def test_damage_of_a_visitor_s_gallery_is_told_without_paths(hosted, uploaded, p
             hosted.attribute((photos / "01.png").read_bytes(), choice, visitor=VISITOR)
         assert str(hosted.visitors._below()) not in str(raised.value)
         assert "damaged" in str(raised.value)
+
+
+def test_the_embedded_gallery_named_by_its_folder_keeps_nothing(session, embedded) -> None:
+    """Looking at it by its folder wrote into the program's own files."""
+    before = sorted(embedded.rglob("*"))
+    session.workspace(Choice("thumbnail", gallery=str(embedded)))
+    assert sorted(embedded.rglob("*")) == before
