@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.common import Page, share
-from app.tabs import attribute_batch
+from app.tabs import attribute_batch, attribute_reverse
 from app.tabs.attribute_desk import Desk
 from app.tabs.attribute_layout import Controls, Query, Result, lay_controls, lay_query, lay_result
 
@@ -24,17 +24,23 @@ def create(page: Page) -> None:
                     query = lay_query(page)
                 with gr.Tab("Several") as several:
                     batch = attribute_batch.lay()
+                with gr.Tab("Reverse") as back:
+                    reverse = attribute_reverse.lay()
             controls = lay_controls(page)
         with gr.Column(scale=8, min_width=320):
             with gr.Column(elem_classes="ws-stage") as single:
                 result = lay_result(page)
             with gr.Column(visible=False, elem_classes="ws-stage") as many:
                 shown = attribute_batch.lay_result()
-    for tab, first in ((one, True), (several, False)):
-        columns = (gr.Column(visible=first), gr.Column(visible=not first))
-        tab.select(lambda columns=columns: columns, None, [single, many], **_QUIET)
-    _connect(page, query, controls, result)
+            with gr.Column(visible=False, elem_classes="ws-stage") as other:
+                found = attribute_reverse.lay_result()
+    stages = [single, many, other]
+    for tab, stage in zip((one, several, back), stages, strict=True):
+        columns = [gr.Column(visible=each is stage) for each in stages]
+        tab.select(lambda columns=columns: columns, None, stages, **_QUIET)
+    search = _connect(page, query, controls, result)
     attribute_batch.connect(page, controls, batch, shown)
+    attribute_reverse.connect(page, controls, reverse, found, search)
 
 
 def chosen(event: gr.SelectData) -> int:
@@ -42,7 +48,8 @@ def chosen(event: gr.SelectData) -> int:
     return int(event.index)
 
 
-def _connect(page: Page, query: Query, controls: Controls, result: Result) -> None:
+def _connect(page: Page, query: Query, controls: Controls, result: Result) -> gr.State:
+    """Connect the events of one image; the state of its search."""
     desk = Desk(page, query, controls, result.downloads)
     search, index, found = gr.State(None), gr.State(0), gr.State(None)
     picture = query.image
@@ -76,16 +83,17 @@ def _connect(page: Page, query: Query, controls: Controls, result: Result) -> No
     summed = [result.sums.column, by, result.sums.table]
     result.stop.click(None, cancels=searches, **_QUIET)
     for asked in searches:
-        asked.success(None, None, None, js="() => window.wellspring.show('ws-answer')", **_QUIET)
         asked.failure(desk.refused, [picture, page.gallery], [picture, *answered], **_QUIET)
         _explain(desk, asked, result, states=(search, index, found))
         asked.success(desk.sum_up, [search, by], summed, **_QUIET)
+        asked.success(None, None, None, js="() => window.wellspring.show('ws-answer')", **_QUIET)
     by.input(desk.sum_up, [search, by], summed, **_QUIET)
     picked = result.candidates.select(chosen, None, index, **_QUIET)
     _explain(desk, picked, result, states=(search, index, found))
     result.reading.input(desk.look, [search, found, result.reading], result.pair, **_QUIET)
     ends = [result.most, result.least, result.side]
     result.dimension.input(desk.excite, [search, found, result.dimension], ends, **_QUIET)
+    return search
 
 
 def _explain(desk: Desk, after: Any, result: Result, *, states: tuple[gr.State, ...]) -> None:

@@ -66,14 +66,7 @@ class Clerk:
 
         An image that cannot be taken gets a row that says so, and the others go on.
         """
-        files, visitor = given[self.batch.files] or [], visitor_of(request)
-        if not files:
-            raise gr.Error("add some images first", print_exception=False)
-        if len(files) > MOST:
-            raise gr.Error(
-                f"{len(files)} images are too many at once; give at most {MOST}",
-                print_exception=False,
-            )
+        files, visitor = require_files(given[self.batch.files]), visitor_of(request)
         session, report = self.page.session, reported(progress)
         choice = choice_of(given, self.controls, self.page.gallery)
         prior = prior_of(given, self.controls)
@@ -120,12 +113,34 @@ class Clerk:
         return gr.DownloadButton(value=path, visible=True)
 
 
-def lay() -> Batch:
-    """The images and what is done with them."""
+def lay_files(label: str, *, elem_id: str, height: int, show_label: bool = True) -> gr.File:
+    """Many images of the visitor's own."""
     files = gr.File(
-        file_count="multiple", label="Images", show_label=False, height=300, elem_id="ws-files"
+        file_count="multiple", label=label, show_label=show_label, height=height, elem_id=elem_id
     )
     files.preprocess = _uploads
+    return files
+
+
+def require_files(files: list[str] | None) -> list[str]:
+    """The files that were given.
+
+    Raises:
+        gr.Error: when there are none, or too many.
+    """
+    if not files:
+        raise gr.Error("add some images first", print_exception=False)
+    if len(files) > MOST:
+        raise gr.Error(
+            f"{len(files)} images are too many at once; give at most {MOST}",
+            print_exception=False,
+        )
+    return files
+
+
+def lay() -> Batch:
+    """The images and what is done with them."""
+    files = lay_files("Images", elem_id="ws-files", height=300, show_label=False)
     with gr.Row():
         run = gr.Button(
             "Find their sources", variant="primary", elem_id="ws-run", scale=3, min_width=160

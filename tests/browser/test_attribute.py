@@ -171,3 +171,54 @@ def test_narrow_pages_do_not_scroll_sideways(visit: Visit, picture: Path):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function("width => innerWidth === width", arg=width)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_candidate_is_looked_for_among_generated_images(
+    visit: Visit, picture: Path, tmp_path: Path, theme: str
+):
+    page = visit(theme=theme)
+    give(page, picture)
+    page.get_by_role("tab", name="Reverse").click()
+    expect(page.locator("#ws-reverse .ws-empty")).to_be_visible()
+    page.get_by_label("Or take the source from the last answer").click()
+    page.get_by_role("option", name="Candidate 1: Blue <b>hills</b>").click()
+    expect(page.locator("#ws-source img")).to_be_visible()
+    other = tiny.draw(tmp_path / "other.png", 99)
+    page.set_input_files("#ws-made input[type=file]", [picture, other])
+    page.locator("#ws-rate input[type=number]").fill("50")
+    page.locator("#ws-run-reverse").click()
+    expect(page.locator("#ws-reverse h2")).to_have_text("Candidate source of 1 of 2 images")
+    first = page.locator("#ws-reverse tbody tr").first
+    expect(first).to_contain_text("Candidate source")
+    assert contrast(page, "#ws-reverse td", ".ws-scroll") >= 4.5
+    with page.expect_download() as saved:
+        page.locator("#ws-download-reverse").click()
+    assert "picture-00.png" in Path(saved.value.path()).read_text()
+    page.locator("#ws-source button[aria-label='Clear']").click()
+    page.locator("#ws-run-reverse").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("choose the source first")
+
+
+def test_on_a_narrow_page_the_answer_comes_into_view(visit: Visit):
+    """The answer lay below the screen, and nothing showed that it had come."""
+    page = visit(width=390)
+    page.locator("#ws-examples button").first.click()
+    page.wait_for_selector(".ws-answer")
+    page.wait_for_function(
+        "() => { const {top} = document.querySelector('#ws-answer').getBoundingClientRect();"
+        " return top >= 0 && top < 450; }"
+    )
+
+
+def test_prior_and_shares_can_be_chosen(visit: Visit, picture: Path):
+    page = visit()
+    give(page, picture)
+    expect(page.locator("#ws-shares")).to_contain_text("A. Painter")
+    page.get_by_label("Shares by").click()
+    page.get_by_role("option", name="Licence").click()
+    expect(page.locator("#ws-shares")).to_contain_text("CC BY 4.0")
+    page.get_by_role("button", name="Scoring").click()
+    page.locator("#ws-prior input[type=number]").fill("10")
+    expect(page.locator(".ws-answer h2")).to_contain_text("at a prior of 10 %")
+    expect(page.locator(".ws-dots").first).to_be_visible()
