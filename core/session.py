@@ -390,12 +390,15 @@ class Session:
 
         Nothing for heads that are fitted step by step and for galleries above a few thousand
         images: five refits take minutes there, and nobody who looks at an answer waits for that.
+        Nothing either for so few or so equal images that a resample of them cannot be fitted.
         """
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
         if workspace.head.config.kind not in _CLOSED_FORM or len(workspace.gallery) > _JUDGED:
             return None
         key = ("dimensions", workspace.gallery, workspace.encoder.identity, workspace.head.identity)
-        return self._once(key, lambda: dimensions(workspace, progress=progress))
+        with contextlib.suppress(GalleryError):
+            return self._once(key, lambda: dimensions(workspace, progress=progress))
+        return None
 
     def source_image(self, gallery: Gallery, image_id: int) -> Image.Image:
         """Pixels of a gallery image; its thumbnail where the original is gone or has changed."""

@@ -25,6 +25,7 @@ from app.tabs.attribute_layout import (
     lay_result,
 )
 from core.session import Session
+from core.values import GalleryError
 from tests.app import tiny
 
 BOTH = [LOCAL_SCALING, RERANKING]
@@ -159,6 +160,21 @@ def test_heads_that_take_long_to_fit_are_not_judged(desk: Desk, picture: Path):
     words, bars, dimension = desk.judge(done, found, NOBODY)
     assert "not checked" in words
     assert bars == dimension == gr.skip()
+
+
+def test_a_gallery_that_cannot_be_resampled_is_not_judged(
+    desk: Desk, picture: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A resample of three images may hold one of them alone, which no head can be fitted on."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise GalleryError("all are the same")
+
+    monkeypatch.setattr("core.session.dimensions", fails)
+    done = search(desk, picture, "random", "center")[0]
+    found = desk.explain(done, 0, None, NOBODY)[0]
+    assert "not checked" in desk.judge(done, found, NOBODY)[0]
+    assert all(desk.export(done, found, NOBODY))
 
 
 def test_encoder_without_space_has_no_heatmap(desk: Desk, picture: Path):
