@@ -36,6 +36,7 @@ from core.gallery import Gallery, encoder_key
 from core.head import Head
 from core.images import load_image, open_image
 from core.library import SHIPPED, Library
+from core.memory import give_back, limit_heaps
 from core.projection import Map, place
 from core.shares import COLUMNS, columns_of, shares_by
 from core.values import (
@@ -60,7 +61,16 @@ DEFAULT_ENCODER = "moco"
 """The encoder used where none is named."""
 
 _FIT = BuildConfig().thumbnail
-_REMEMBERED = 64  # galleries, encoders, workspaces and what was found with them
+_REMEMBERED = 64  # galleries and encoders
+_REMEMBERED_OF = {
+    "workspace": 6,
+    "layout": 6,
+    "clusters": 6,
+    "examples": 8,
+    "example answers": 8,
+    "stage": 6,
+}
+"""What follows from galleries and encoders, by kind: it is read again or computed when needed."""
 _EXAMPLE_MATCHES = 24
 _JUDGED = 5_000  # images at most of a gallery whose dimensions are judged while somebody waits
 _CLOSED_FORM = ("whiten", "center", "identity")  # heads whose refit takes a second
@@ -161,6 +171,7 @@ class Session:
         # Torch, FAISS and numpy's BLAS each keep threads that spin after their work and so slow
         # each other's next step (docs/decisions/006-threads.md).
         threadpool_limits(1, user_api="blas")
+        limit_heaps()
         self.server = server or ServerConfig()
         self.device = device
         self.visitors = Visitors(self.server)
@@ -206,7 +217,7 @@ class Session:
             head = choose_head(gallery, encoder, choice.head, progress=progress)
             return Workspace(gallery, encoder, head, score=choice.score, progress=progress)
 
-        return self._once((choice, gallery), make)
+        return self._once(("workspace", choice, gallery), make)
 
     def attribute(
         self,
@@ -446,11 +457,13 @@ class Session:
         with self._guard:
             entry = self._made.pop(key, None) or _Once()
             self._made[key] = entry  # now the last to be forgotten
-            while len(self._made) > _REMEMBERED:
-                del self._made[next(iter(self._made))]
+            alike = [other for other in self._made if _kind(other) == _kind(key)]
+            for old in alike[: -_REMEMBERED_OF.get(_kind(key), _REMEMBERED)]:
+                del self._made[old]
         with entry.lock:
             if not entry.made:
                 entry.made.append(make())
+                give_back()
             return entry.made[0]
 
 
@@ -460,6 +473,11 @@ class _Once:
 
     made: list[Any] = field(default_factory=list[Any])
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _kind(key: Hashable) -> str:
+    """What a remembered value is, where its number is bounded."""
+    return key[0] if isinstance(key, tuple) and key[0] in _REMEMBERED_OF else ""
 
 
 def _state(folder: Path) -> tuple[int, ...]:

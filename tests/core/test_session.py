@@ -203,13 +203,14 @@ def test_a_failure_is_not_remembered(session, choice, folder) -> None:
 
 def test_what_is_remembered_is_bounded(session, choice, monkeypatch) -> None:
     """Every gallery that any visitor ever had stayed in memory."""
-    monkeypatch.setattr(module, "_REMEMBERED", 5)
+    monkeypatch.setitem(module._REMEMBERED_OF, "workspace", 3)
     first = session.workspace(choice)
     for candidates in range(1, 8):
         score = ScoreConfig(candidates=candidates, rerank=False)
         session.workspace(dataclasses.replace(choice, score=score))
-    assert len(session._made) <= 5
+    assert sum(module._kind(key) == "workspace" for key in session._made) == 3
     assert session.workspace(choice) is not first
+    assert session.encoder(choice.encoder) is first.encoder  # those few are kept
 
 
 # Heads and encoders
