@@ -38,9 +38,14 @@ def create(page: Page) -> None:
     for tab, stage in zip((one, several, back), stages, strict=True):
         columns = [gr.Column(visible=each is stage) for each in stages]
         tab.select(lambda columns=columns: columns, None, stages, **_QUIET)
-    search = _connect(page, query, controls, result)
+    search, searches = _connect(page, query, controls, result)
     attribute_batch.connect(page, controls, batch, shown)
-    attribute_reverse.connect(page, controls, reverse, found, search)
+    backwards = attribute_reverse.connect(page, controls, reverse, found)
+    for asked in searches:
+        asked.then(backwards.offer, search, reverse.offered, **_QUIET)
+    reverse.offered.input(
+        backwards.take, [search, reverse.offered], [reverse.source, reverse.taken], **_QUIET
+    )
 
 
 def chosen(event: gr.SelectData) -> int:
@@ -48,8 +53,10 @@ def chosen(event: gr.SelectData) -> int:
     return int(event.index)
 
 
-def _connect(page: Page, query: Query, controls: Controls, result: Result) -> gr.State:
-    """Connect the events of one image; the state of its search."""
+def _connect(
+    page: Page, query: Query, controls: Controls, result: Result
+) -> tuple[gr.State, list[Any]]:
+    """Connect the events of one image; the state of its search, and the events that set it."""
     desk = Desk(page, query, controls, result.downloads)
     search, index, found = gr.State(None), gr.State(0), gr.State(None)
     picture = query.image
@@ -93,7 +100,7 @@ def _connect(page: Page, query: Query, controls: Controls, result: Result) -> gr
     result.reading.input(desk.look, [search, found, result.reading], result.pair, **_QUIET)
     ends = [result.most, result.least, result.side]
     result.dimension.input(desk.excite, [search, found, result.dimension], ends, **_QUIET)
-    return search
+    return search, searches
 
 
 def _explain(desk: Desk, after: Any, result: Result, *, states: tuple[gr.State, ...]) -> None:

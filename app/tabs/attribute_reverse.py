@@ -167,10 +167,8 @@ def lay_result() -> ReverseResult:
     return ReverseResult(table, download)
 
 
-def connect(
-    page: Page, controls: Controls, reverse: Reverse, result: ReverseResult, search: gr.State
-) -> None:
-    """Connect the events; ``search`` holds the last answer to one image."""
+def connect(page: Page, controls: Controls, reverse: Reverse, result: ReverseResult) -> Searcher:
+    """Connect the events; what is left is where the last answer offers and gives its images."""
     desk = Searcher(page, controls, reverse, result, Stops())
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     asked = {reverse.source, reverse.taken, reverse.files, reverse.rate, page.gallery}
@@ -187,11 +185,10 @@ def connect(
     reverse.stop.click(desk.stops.stop_asked, None, None, queue=False, **quiet)
     desk.stops.stop_when_left()
     source = [reverse.source, reverse.taken]
-    search.change(desk.offer, search, reverse.offered, **quiet)
-    reverse.offered.input(desk.take, [search, reverse.offered], source, **quiet)
     for own in (reverse.source.upload, reverse.source.clear):
         own(lambda: (None, None), None, [reverse.offered, reverse.taken], **quiet)
     page.gallery.change(_cleared, None, [*source, reverse.offered, *shown], **quiet)
+    return desk
 
 
 def _cleared() -> tuple[Any, ...]:
