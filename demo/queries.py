@@ -137,7 +137,7 @@ PLANS = (
 
 
 def build(gallery: Path) -> None:
-    """Make the queries that the gallery's folder lacks, then the list of all.
+    """Make the queries that the gallery's folder lacks or lists otherwise, then the list of all.
 
     Args:
         gallery: The gallery's folder, with the first :data:`ELIGIBLE` images in ``images``.
@@ -147,17 +147,27 @@ def build(gallery: Path) -> None:
     drawn = iter(stream(0, 7).permutation(ELIGIBLE).tolist())
     plans = [plan for plan in PLANS for _ in range(plan.number)]
     rows: list[dict[str, object]] = []
+    listed = _listed(folder / "queries.json")
     for seed, plan in enumerate(plans):
         numbers = range(seed * 2, seed * 2 + plan.sources) if plan.origin else drawn
         seeds = list(islice(numbers, plan.sources))
         path = folder / f"q-{seed:03d}.webp"
-        if not path.exists():
+        row = _row(path.name, plan, seed, seeds)
+        if not path.exists() or listed.get(path.name, row) != row:
             read = plan.origin or (lambda number: _read(gallery / "images" / file_name(number)))
             made = plan.make([read(number) for number in seeds], seed)
             write(path, webp(Image.fromarray(made)))
             log.info("%s %s", path.name, plan.kind)
-        rows.append(_row(path.name, plan, seed, seeds))
+        rows.append(row)
     write(folder / "queries.json", json.dumps({"queries": rows}, indent=1).encode())
+
+
+def _listed(path: Path) -> dict[str, dict[str, object]]:
+    """What an earlier list says, by file; weights of another network make another image."""
+    if not path.exists():
+        return {}
+    rows = json.loads(path.read_text(encoding="utf-8"))["queries"]
+    return {row["file"]: row for row in rows}
 
 
 def _row(name: str, plan: Plan, seed: int, seeds: Sequence[int]) -> dict[str, object]:
