@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from abc import ABCMeta
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
+from gradio.components import Component
 from gradio.data_classes import ImageData
 from gradio.events import Dependency
 from gradio.processing_utils import save_bytes_to_cache
@@ -36,6 +38,7 @@ Pictures = list[tuple[str, str]]
 
 _EXAMPLES = 12
 _T = TypeVar("_T")
+_C = TypeVar("_C", bound=Component)
 
 
 class Asked(NamedTuple):
@@ -265,8 +268,20 @@ def image_given(
         alt_text="The image that was given",
         elem_id=elem_id,
     )
-    image.preprocess = unopened  # gr.Image opens the file, and its errors are not for people
-    return image
+    return taken_as(image, unopened)
+
+
+def taken_as(component: _C, preprocess: Callable[[Any], Any]) -> _C:
+    """The component with another ``preprocess``: ours judge files, where Gradio's would open them.
+
+    Gradio makes a component anew from its class whenever a handler updates it, so an attribute of
+    the instance would be lost. Its metaclass writes a stub file beside every subclass, which is of
+    no use here, and is passed over.
+    """
+    kind = type(component)
+    own = {"preprocess": staticmethod(preprocess), "__module__": __name__}
+    component.__class__ = ABCMeta.__new__(type(kind), kind.__name__, (kind,), own)
+    return component
 
 
 def query_given(page: Page, *, image_id: str, examples_id: str) -> tuple[gr.Image, gr.Gallery]:
@@ -315,7 +330,7 @@ def reported(progress: gr.Progress) -> Progress:
 def unopened(payload: ImageData | None) -> str | None:
     """Path of an uploaded file as it came, so that the core is the first to judge it.
 
-    An image component's ``preprocess`` is set to this.
+    The ``preprocess`` of an image component: see :func:`taken_as`.
 
     Raises:
         gr.Error: when it names any other file of the server.

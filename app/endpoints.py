@@ -7,7 +7,7 @@ from typing import cast
 
 import gradio as gr
 
-from app.common import HEADS, Page, encoder_choices, require, spoken, unopened
+from app.common import HEADS, Page, encoder_choices, require, spoken, taken_as, unopened
 from core.config import NullConfig
 from core.report import answer_object
 from core.session import Choice, Session, encoder_infos
@@ -19,8 +19,7 @@ def publish(page: Page) -> None:
     """Add ``/attribute`` and ``/encoders`` to the current Blocks."""
     service = Service(page.session, page.start)
     with gr.Group(visible=False):
-        image = gr.Image(type="filepath", label="image")
-        image.preprocess = unopened  # gr.Image opens the file, and its errors are not for people
+        image = taken_as(gr.Image(type="filepath", label="image"), unopened)
         encoder = gr.Dropdown(encoder_choices(page.encoders), value=page.encoder, label="encoder")
         head = gr.Dropdown(HEADS, value="default", label="head")
         top = gr.Number(_TOP, precision=0, minimum=1, maximum=200, label="top")

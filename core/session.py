@@ -32,7 +32,7 @@ from core.disentangle import (
 from core.encoder import load_encoder, shipped_heads
 from core.examples import Example, read_examples
 from core.explain import factors_of
-from core.gallery import Gallery, encoder_key
+from core.gallery import Gallery
 from core.head import Head
 from core.images import load_image, open_image
 from core.library import SHIPPED, Library
@@ -199,7 +199,10 @@ class Session:
             return self._once("embedded", lambda: Gallery.open(EMBEDDED, read_only=True))
         hosted = self.server.hosted
         folder = self.visitors.gallery(visitor, name) if hosted else Path(name).absolute()
-        shipped = folder.resolve() == EMBEDDED.resolve()
+        try:
+            shipped = folder.resolve() == EMBEDDED.resolve()
+        except (OSError, ValueError) as error:  # no path has such a name
+            raise GalleryError(f"{name[:80]!r} is no gallery") from error
         make = functools.partial(Gallery.open, folder, read_only=shipped)
         return self._once((folder, _state(folder)), make)
 
@@ -449,7 +452,7 @@ class Session:
 
     @staticmethod
     def _require(gallery: Gallery, encoder: Encoder) -> None:
-        if encoder_key(encoder) not in gallery.encoder_keys:
+        if gallery.key_of(encoder) not in gallery.encoder_keys:
             gallery.features(encoder)  # raises, saying which encoders there are
 
     def _once(self, key: Hashable, make: Callable[[], Any]) -> Any:

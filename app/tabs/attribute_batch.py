@@ -11,7 +11,15 @@ import gradio as gr
 from gradio.data_classes import FileData, ListFiles
 
 from app import exports, views, views_batch
-from app.common import Page, downloadable, reported, spoken, uploaded, visitor_of
+from app.common import (
+    Page,
+    downloadable,
+    reported,
+    spoken,
+    taken_as,
+    uploaded,
+    visitor_of,
+)
 from app.tabs.attribute_desk import CANDIDATES, Given, choice_of, prior_of
 from app.tabs.attribute_layout import Controls
 from core.report import Case, query_digest
@@ -118,8 +126,7 @@ def lay_files(label: str, *, elem_id: str, height: int, show_label: bool = True)
     files = gr.File(
         file_count="multiple", label=label, show_label=show_label, height=height, elem_id=elem_id
     )
-    files.preprocess = _uploads
-    return files
+    return taken_as(files, _uploads)
 
 
 def require_files(files: list[str] | None) -> list[str]:

@@ -24,6 +24,7 @@ from app.common import (
     require,
     share,
     spoken,
+    taken_as,
     thumbnails,
     unopened,
     visitor_of,
@@ -367,8 +368,7 @@ def _publish(page: Page) -> None:
         return comparison_object(Path(image).name, first, second)
 
     with gr.Group(visible=False):
-        image = gr.Image(type="filepath", label="image")
-        image.preprocess = unopened
+        image = taken_as(gr.Image(type="filepath", label="image"), unopened)
         names = encoder_choices(page.encoders)
         inputs: list[Component] = [image]
         for prefix in ("", "other_"):

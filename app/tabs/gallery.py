@@ -8,7 +8,15 @@ import gradio as gr
 from gradio.context import Context
 from gradio.data_classes import FileData, ListFiles
 
-from app.common import HEADS, Page, encoder_choices, encoder_dropdown, thumbnails, uploaded
+from app.common import (
+    HEADS,
+    Page,
+    encoder_choices,
+    encoder_dropdown,
+    taken_as,
+    thumbnails,
+    uploaded,
+)
 from app.tabs.gallery_desk import DATASET, FOLDER, ZIP, Desk, Tab
 from core.session import encoder_infos
 
@@ -44,7 +52,7 @@ def _lay_side(page: Page) -> dict[str, Any]:
     archive = gr.File(
         file_types=[".zip"], label="Zip of images", height=140, elem_id="ws-gallery-zip"
     )
-    archive.preprocess = _one
+    archive = taken_as(archive, _one)
     folder = gr.Textbox(
         label="Folder on this computer",
         info="A folder of images, or a gallery that was built before.",
@@ -139,7 +147,7 @@ def _lay_images() -> dict[str, Any]:
         added = gr.File(
             file_count="multiple", label="Images to add", height=120, elem_id="ws-gallery-added"
         )
-        added.preprocess = _several
+        added = taken_as(added, _several)
         with gr.Row():
             add = gr.Button("Add them", elem_id="ws-gallery-add")
             refresh = gr.Button("Look for new images in its folder", elem_id="ws-gallery-refresh")

@@ -17,6 +17,7 @@ from app.common import (
     require,
     share,
     spoken,
+    taken_as,
     thumbnails,
     unopened,
 )
@@ -197,8 +198,7 @@ class Projector:
 def _publish(page: Page) -> None:
     """Add ``/project`` to the current Blocks; its components are never shown."""
     with gr.Group(visible=False):
-        image = gr.Image(type="filepath", label="image")
-        image.preprocess = unopened
+        image = taken_as(gr.Image(type="filepath", label="image"), unopened)
         encoder = gr.Dropdown(encoder_choices(page.encoders), value=page.encoder, label="encoder")
         head = gr.Dropdown(HEADS, value="default", label="head")
         top = gr.Number(8, precision=0, minimum=1, maximum=200, label="top")
