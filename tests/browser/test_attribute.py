@@ -195,7 +195,7 @@ def test_the_candidate_is_looked_for_among_generated_images(
     with page.expect_download() as saved:
         page.locator("#ws-download-reverse").click()
     assert "picture-00.png" in Path(saved.value.path()).read_text()
-    page.locator("#ws-source button[aria-label='Clear']").click()
+    page.locator("#ws-source").get_by_role("button", name="Remove Image").click()
     page.locator("#ws-run-reverse").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("choose the source first")
 
