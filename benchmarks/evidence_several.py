@@ -82,7 +82,7 @@ def several(world: World, gallery: Subset, null: Null) -> list[Bar]:
             f"difference {gap.mean:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
         )
         what = f"both sources in the first two groups, {kind} ({len(chosen)})"
-        bars.append(Bar("7", what, text, "> plain", gap.low > 0, "all"))
+        bars.append(Bar("7", what, text, "> plain", bool(gap.low > 0), "all"))
     return [*bars, *_halves([one for one in asked if one.composite.kind == "pasted"])]
 
 
@@ -100,7 +100,7 @@ def _halves(asked: Sequence[Asked]) -> list[Bar]:
     both = float(np.mean(np.array(sure) > 0.9))
     share = f"{middle:.2f} ({low:.2f} to {high:.2f})"
     return [
-        Bar("2", "share of the first half", share, ".4 to .6", 0.4 <= middle <= 0.6, "all"),
+        Bar("2", "share of the first half", share, ".4 to .6", bool(0.4 <= middle <= 0.6), "all"),
         Bar("2", "halves whose source has a confidence above .9", f"{both:.2f}", "-", True, "all"),
     ]
 

@@ -1,6 +1,8 @@
-"""A first visit, timed: server start, first paint, first answer; then eight visitors at once.
+"""A first visit, timed: server start, first paint, first answer; every tab; eight visitors at once.
 
 python -m benchmarks.visit
+
+It ends with the most memory that the server held, and with status 1 above 1.5 GB.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gradio_client import Client, handle_file
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from core.console import say
 from core.examples import read_examples
@@ -26,6 +28,17 @@ from core.session import EMBEDDED
 
 _VISITORS = 8
 _WAIT = 120
+_MOST = 1.5e9  # bytes of resident memory
+
+_TABS = {
+    "Compare": ("#ws-over", "#ws-over-found table"),
+    "Disentanglement": ("#ws-measure", "#ws-factor-most img"),
+    "Map": ("#ws-map-draw", ".ws-map.drawn"),
+    "Gallery": (None, "#ws-gallery-facts dl"),
+}
+"""By tab after the first: what is clicked, and what is there when it is done."""
+
+_IDLE = """() => ![...document.querySelectorAll('.wrap.translucent')].some(e => e.offsetParent)"""
 
 
 def main() -> None:
@@ -36,9 +49,13 @@ def main() -> None:
     url = f"http://127.0.0.1:{port}/"
     with _served(url, port) as process:
         _browse(url)
-        say(f"resident memory: {_resident(process.pid) / 1e6:,.0f} MB after the first visitor")
+        say(f"resident memory: {_memory(process.pid) / 1e6:,.0f} MB after the first visitor")
         _crowd(url)
-        say(f"resident memory: {_resident(process.pid) / 1e6:,.0f} MB after {_VISITORS} more")
+        say(f"resident memory: {_memory(process.pid) / 1e6:,.0f} MB after {_VISITORS} more")
+        peak = _memory(process.pid, "VmHWM")
+    say(f"resident memory: {peak / 1e6:,.0f} MB at most (allowed: {_MOST / 1e6:,.0f} MB)")
+    if peak > _MOST:
+        raise SystemExit(1)
 
 
 @contextmanager
@@ -80,7 +97,25 @@ def _browse(url: str) -> None:
             page.wait_for_selector(".ws-answer h2")
             answered = time.monotonic()
             say(f"{visit} visit: page {painted - began:.1f} s, answer {answered - painted:.1f} s")
+        for encoder in ("MoCo", "DINO"):
+            for tab, (click, ready) in _TABS.items():
+                began = time.monotonic()
+                _open(page, tab, encoder, click=click)
+                page.locator(ready).first.wait_for(state="visible")
+                page.wait_for_function(_IDLE)
+                say(f"{tab} with {encoder}: {time.monotonic() - began:.1f} s")
         browser.close()
+
+
+def _open(page: Page, tab: str, encoder: str, *, click: str | None) -> None:
+    """Go to a tab, choose an encoder where there is a choice, and set it to work."""
+    page.get_by_role("tab", name=tab, exact=True).click()
+    if click is not None:
+        page.get_by_label(re.compile("^Encoder( on the left)?$")).locator("visible=true").click()
+        page.get_by_role("option", name=re.compile(encoder)).click()
+        page.wait_for_function(_IDLE)
+        page.locator(click).click()
+        page.wait_for_timeout(500)  # until it has begun
 
 
 def _crowd(url: str) -> None:
@@ -104,10 +139,10 @@ def _crowd(url: str) -> None:
     )
 
 
-def _resident(pid: int) -> int:
-    """Resident memory of a process, bytes (Linux)."""
+def _memory(pid: int, which: str = "VmRSS") -> int:
+    """Resident memory of a process, bytes (Linux): now, or with ``VmHWM`` the most it was."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    found = re.search(rf"{which}:\s+(\d+) kB", status)
     return int(found[1]) * 1024 if found else 0
 
 

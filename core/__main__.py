@@ -11,14 +11,17 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 import typer
+from jaxtyping import Float
 from rich.table import Table
 
 from core import console
 from core.build import Change, Source, remove, update
 from core.config import (
     GENERATIVE,
+    BuildConfig,
     HeadConfig,
     HeadKind,
+    ImageLimits,
     NullConfig,
     RegulariseConfig,
     ScoreConfig,
@@ -30,14 +33,14 @@ from core.datasets import materialise
 from core.encoder import load_encoder, shipped_heads
 from core.evaluate import Bench, Evaluation
 from core.gallery import Gallery
-from core.images import list_images
+from core.images import LoadedImage, decode_ahead, list_images
 from core.library import refuse_shipped
 from core.projection import place
 from core.report import answer_object, attribute_command, case_of, run_of, without_images
 from core.report_html import KINDS, write_report
 from core.reverse import adjust, reverse_lookup
 from core.session import Choice, Session, choose_head, encoder_infos
-from core.values import EncoderError, GalleryError, ImageError, Progress
+from core.values import Encoder, EncoderError, GalleryError, ImageError, Progress
 from core.verify import verify
 from core.workspace import Query, Workspace
 
@@ -60,6 +63,9 @@ EncoderNames = Annotated[
 ShippedFlag = Annotated[
     bool,
     typer.Option("--shipped", help="Change the gallery that comes with the program, as its maker."),
+]
+EncoderName = Annotated[
+    str | None, typer.Option(help="Encoder; by default moco, or one that the gallery has.")
 ]
 GalleryFolder = Annotated[Path, typer.Argument(help="Folder of a gallery.")]
 
@@ -181,10 +187,14 @@ def attribute(
     images: Annotated[list[Path], typer.Argument(help="Images to find the sources of.")],
     *,
     gallery: Annotated[str, typer.Option(help="Folder of a gallery.")] = "embedded",
-    encoder: Annotated[str, typer.Option(help="Encoder.")] = Choice().encoder,
+    encoder: EncoderName = None,
     head: Annotated[str, typer.Option(help="`default`, a kind, or a folder.")] = "default",
     rerank: Annotated[bool, typer.Option(help="Local re-ranking.")] = True,
     local_scaling: Annotated[bool, typer.Option(help="Local scaling (CSLS).")] = True,
+    search: Annotated[
+        Literal["exact", "hnsw"],
+        typer.Option(help="Compare with all images, or walk a graph that may miss some."),
+    ] = "exact",
     top: Annotated[int, typer.Option(min=1, help="Matches to print.")] = 10,
     prior: Annotated[
         float, typer.Option(help="Probability of a source before the image is seen.")
@@ -201,9 +211,9 @@ def attribute(
     if not 0 < prior < 1:
         raise typer.BadParameter(f"--prior must lie between 0 and 1, got {prior}")
     session = Session()
-    score = ScoreConfig(rerank=rerank, local_scaling=local_scaling)
-    choice = Choice(encoder, head, gallery, score)
+    score = ScoreConfig(search=search, rerank=rerank, local_scaling=local_scaling)
     with reporting() as progress:
+        choice = Choice(encoder or _encoder_of(session, gallery), head, gallery, score)
         answers = [
             session.attribute(i, choice, top=top, prior=prior, progress=progress) for i in images
         ]
@@ -247,7 +257,7 @@ def reverse(
         list[Path] | None, typer.Option(help="Image that is not in the gallery; may be repeated.")
     ] = None,
     fdr: Annotated[float, typer.Option(help="False-discovery rate, between 0 and 1.")] = 0.05,
-    encoder: Annotated[str, typer.Option(help="Encoder.")] = Choice().encoder,
+    encoder: EncoderName = None,
     head: Annotated[str, typer.Option(help="`default`, a kind, or a folder.")] = "default",
     json: JsonFlag = False,
 ) -> None:
@@ -258,7 +268,8 @@ def reverse(
         raise typer.BadParameter("name a source: --source ID or --upload FILE")
     session = Session()
     with reporting() as progress:
-        workspace = session.workspace(Choice(encoder, head, gallery), progress=progress)
+        name = encoder or _encoder_of(session, gallery)
+        workspace = session.workspace(Choice(name, head, gallery), progress=progress)
         found = reverse_lookup(
             workspace,
             _queries(session, workspace, list_images(folder), progress),
@@ -313,20 +324,37 @@ def evaluate(
 def fit_head(
     gallery: GalleryFolder,
     *,
-    encoder: Annotated[str, typer.Option(help="Encoder.")] = Choice().encoder,
+    encoder: EncoderName = None,
     kind: Annotated[HeadKind, typer.Option(help="What the head does.")],
     k: Annotated[int, typer.Option(help="Embedding dimensions.")] = HeadConfig().k,
     shrinkage: Annotated[float, typer.Option()] = HeadConfig().shrinkage,
+    synthetic: Annotated[
+        Path | None, typer.Option(help="Folder of generated images, for --per-domain.")
+    ] = None,
+    per_domain: Annotated[
+        bool, typer.Option("--per-domain", help="Centre queries by the mean of --synthetic.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder for the head.")],
+    json: JsonFlag = False,
 ) -> None:
     """Fit a head on a gallery's features, without labels or pairs."""
+    if per_domain != (synthetic is not None):
+        raise typer.BadParameter("--per-domain and --synthetic FOLDER are used together")
+    if per_domain and kind == "identity":
+        raise typer.BadParameter("--per-domain has no use with the kind identity")
     try:
-        config = HeadConfig(kind=kind, k=k, shrinkage=shrinkage)
+        config = HeadConfig(kind=kind, k=k, shrinkage=shrinkage, per_domain=per_domain)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    session = Session()
     with reporting() as progress:
-        fitted = Gallery.open(gallery).fit(load_encoder(encoder), config=config, progress=progress)
+        opened = session.gallery(str(gallery))
+        chosen = load_encoder(encoder or _encoder_of(session, str(gallery)))
+        made = None if synthetic is None else _features(chosen, synthetic, progress)
+        fitted = opened.fit(chosen, config=config, synthetic=made, progress=progress)
         fitted.save(out)
+    if json:
+        print_json({"name": fitted.name, "identity": fitted.identity, "out": str(out)})
     say(f"{fitted.name} with identity {fitted.identity} is in {out}")
 
 
@@ -334,14 +362,17 @@ def fit_head(
 def project(
     gallery: GalleryFolder,
     *,
-    encoder: Annotated[str, typer.Option(help="Encoder.")] = Choice().encoder,
+    encoder: EncoderName = None,
     head: Annotated[str, typer.Option(help="`default`, a kind, or a folder.")] = "default",
     image: Annotated[list[Path] | None, typer.Option(help="Image to place on the map.")] = None,
+    json: JsonFlag = True,
 ) -> None:
-    """Print the gallery's 2-D map as JSON; it is fitted once and kept."""
+    """Print the gallery's 2-D map as JSON, always; it is fitted once and kept."""
+    del json  # there is no other form
     session = Session()
     with reporting() as progress:
-        workspace = session.workspace(Choice(encoder, head, str(gallery)), progress=progress)
+        name = encoder or _encoder_of(session, str(gallery))
+        workspace = session.workspace(Choice(name, head, str(gallery)), progress=progress)
         layout = workspace.layout(progress=progress)
         queries = [session.query(workspace, path)[0].embedding for path in image or []]
         placed = place(layout, np.stack(queries)).tolist() if queries else []
@@ -365,7 +396,7 @@ def train(
     steps: Annotated[int, typer.Option(help="Optimiser steps of the whole run.")] = 10_000,
     minutes: Annotated[float, typer.Option(help="Budget of this call, minutes.")] = float("inf"),
     batch: Annotated[int, typer.Option(help="Images per step and process.")] = 256,
-    size: Annotated[int, typer.Option(help="Side of the packed images, pixels.")] = 96,
+    size: Annotated[int, typer.Option(min=8, help="Side of the packed images, pixels.")] = 96,
     view: Annotated[int, typer.Option(help="Side of the views, pixels.")] = ViewConfig().size,
     views: Annotated[
         Literal["plain", "generative"],
@@ -379,28 +410,60 @@ def train(
     pairs: Annotated[Path | None, typer.Option(help="Pairs watched during training.")] = None,
     device: Device = "cpu",
     seed: Annotated[int, typer.Option(help="Seed of weights, order and views.")] = 0,
+    json: JsonFlag = False,
 ) -> None:
     """Train a backbone without labels and without pairs."""
     look = GENERATIVE if views == "generative" else ViewConfig()
-    config = TrainConfig(
-        method,
-        steps,
-        minutes,
-        batch,
-        start=None if start is None else str(start),
-        seed=seed,
-        device=device,
-        view=replace(look, size=view),
-        regularise=RegulariseConfig(infomax, low_rank),
-    )
-    with reporting() as progress:
+    try:
+        config = TrainConfig(
+            method,
+            steps,
+            minutes,
+            batch,
+            start=None if start is None else str(start),
+            seed=seed,
+            device=device,
+            view=replace(look, size=view),
+            regularise=RegulariseConfig(infomax, low_rank),
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started
+    with reporting(quiet=not first) as progress:
         try:
             from core.training.run import train_encoder  # noqa: PLC0415 - needs more packages
         except ImportError as error:
             raise EncoderError(_NEEDS_TRAINING) from error
         done = train_encoder(config, folders, out=out, size=size, pairs=pairs, progress=progress)
+    if not first:
+        return
+    if json:
+        print_json({"method": method, "out": str(out), "complete": done})
     state = "complete" if done else "stopped; the same command goes on with it"
     say(f"{method} in {out}: {state}")
+
+
+def _encoder_of(session: Session, gallery: str) -> str:
+    """The encoder used where none is named: the program's, or one that the gallery has."""
+    names = session.gallery(gallery).encoder_names
+    default = Choice().encoder
+    return default if default in names or not names else names[0]
+
+
+def _features(encoder: Encoder, folder: Path, progress: Progress) -> Float[np.ndarray, "m f"]:
+    """Features of the images below a folder that can be read; the others are named."""
+    config, paths = BuildConfig(), list_images(folder)
+    loads = decode_ahead(paths, limits=ImageLimits(), workers=config.workers, fit=config.thumbnail)
+    rows: list[np.ndarray] = []
+    for done, (path, loaded) in enumerate(loads, 1):
+        if isinstance(loaded, LoadedImage):
+            rows.append(encoder.encode([loaded.image]).features)
+        else:
+            say(f"left out {str(path)!r}: {loaded}")
+        progress(done, len(paths), "looking at generated images")
+    if not rows:
+        raise GalleryError(f"no image that can be read lies below {folder}")
+    return np.concatenate(rows)
 
 
 def _changeable(folder: Path, *, shipped: bool) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from core.config import BuildConfig
-from core.gallery import Gallery, encoder_key, load_array, narrow_array, small_images
+from core.gallery import Gallery, load_array, narrow_array, small_images
 from core.head import Head
 from core.images import list_images, open_image
 from core.manifest import read_metadata, split_fields, to_parquet
@@ -92,9 +92,6 @@ def update(
         raise GalleryError("a gallery needs an encoder; name at least one")
     found = _Found(source.folder.resolve(), source.files(), read_metadata(source.folder))
     store, root = Store(folder), _root(found.folder, folder.resolve())
-    by_key = {encoder_key(encoder): encoder for encoder in encoders}
-    given = patch_heads or {}
-    heads = {key: given[e.identity] for key, e in by_key.items() if e.identity in given}
     with _disk_errors():
         store.require_free(root)
         with store.writing():
@@ -102,6 +99,9 @@ def update(
                 store.create(store.folder.name, root=root)
             store.sweep()
             gallery = _rooted(Gallery.open(folder), root, found)
+            by_key = {gallery.key_of(encoder): encoder for encoder in encoders}
+            given = patch_heads or {}
+            heads = {key: given[e.identity] for key, e in by_key.items() if e.identity in given}
             config = config or BuildConfig()
             return _bring_up(gallery, found, by_key, heads=heads, config=config, progress=progress)
 
@@ -216,8 +216,15 @@ def _disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise GalleryError(
-            f"the gallery could not be written ({error.strerror or error}); it is as it was before"
+            f"the gallery could not be written ({_refusal(error)}); it is as it was before"
         ) from error
+
+
+def _refusal(error: OSError) -> str:
+    """What the file system said; NumPy tells of a full disk in counts of what it wrote."""
+    if error.errno is None and "requested and" in str(error):
+        return "No space left on device"
+    return error.strerror or str(error)
 
 
 @dataclass(frozen=True)

@@ -114,9 +114,9 @@ class NullConfig:
     """Prior probability that a query has a source in the gallery."""
     level: float = 0.05
     """Largest p-value of a candidate source, and of the margin by which an answer names one."""
-    turning: float = 3.6
+    turning: float = 3.9
     """Standing, in medians of the null, at which source and no source are equally likely."""
-    steepness: float = 2.5
+    steepness: float = 1.6
     """Log-odds of a source per median of the null."""
 
     def __post_init__(self) -> None:
@@ -237,9 +237,10 @@ class ViewConfig:
     """Changes that imitate generators."""
 
     def __post_init__(self) -> None:
-        """Refuse crops outside the image."""
+        """Refuse crops outside the image, and views in which nothing can be seen."""
         low, high = self.scale
         _require(0 < low <= high <= 1, f"scale must lie in (0, 1], got {self.scale}")
+        _require(self.size >= 8, f"size must be at least 8 pixels, got {self.size}")
 
 
 @dataclass(frozen=True)
@@ -252,9 +253,11 @@ class RegulariseConfig:
     """Weight of the low-rank prior on the views of one image (LORAC)."""
 
     def __post_init__(self) -> None:
-        """Refuse negative weights."""
-        _require(self.infomax >= 0, f"infomax must not be negative, got {self.infomax}")
-        _require(self.low_rank >= 0, f"low_rank must not be negative, got {self.low_rank}")
+        """Refuse negative weights, and what is no number."""
+        for name in ("infomax", "low_rank"):
+            value = getattr(self, name)
+            allowed = 0 <= value < math.inf
+            _require(allowed, f"{name} must be a number and not negative, got {value}")
 
 
 GENERATIVE = ViewConfig(
@@ -298,6 +301,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse empty runs."""
+        _require(self.minutes > 0, f"minutes must be positive, got {self.minutes}")
         _require(self.steps > 0, f"steps must be positive, got {self.steps}")
         _require(self.batch > 1, f"batch must exceed 1, got {self.batch}")
         _require(self.method in ("moco", "dino"), f"method is moco or dino, got {self.method!r}")

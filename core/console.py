@@ -29,11 +29,16 @@ results = Console(width=None if sys.stdout.isatty() else 160)
 
 
 @contextlib.contextmanager
-def reporting() -> Iterator[Progress]:
-    """A progress callback shown as a bar; errors of ours and of files end with status 1."""
+def reporting(*, quiet: bool = False) -> Iterator[Progress]:
+    """A progress callback shown as a bar; errors of ours and of files end with status 1.
+
+    Args:
+        quiet: shows no bar, as in all but the first of several processes.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     try:
-        with Bar(*columns, TimeRemainingColumn(), console=messages, transient=True) as bar:
+        left = TimeRemainingColumn()
+        with Bar(*columns, left, console=messages, transient=True, disable=quiet) as bar:
             task = bar.add_task("starting", total=None)
 
             def show(done: int, total: int, what: str) -> None:
@@ -129,9 +134,10 @@ def print_evaluation(found: Evaluation, *, split: str) -> None:
     print_cells(f"Recall and precision with 95 % intervals; {size}", found.table())
     measured = Table("measure", *found.measures, title="Measures of the embeddings")
     numbers = {name: _merged(reports) for name, reports in found.measures.items()}
-    for key in next(iter(numbers.values()), {}):
+    for key in dict.fromkeys(key for values in numbers.values() for key in values):
         title = MEASURES[key].title if key in MEASURES else key
-        measured.add_row(title, *(f"{values[key]:.4g}" for values in numbers.values()))
+        cells = (f"{values[key]:.4g}" if key in values else "" for values in numbers.values())
+        measured.add_row(title, *cells)
     results.print(measured)
     if len(found.results) > 1:
         print_cells(f"Paired differences; {size}", found.differences())
@@ -155,13 +161,13 @@ def write_evaluation(found: Evaluation, path: Path, *, split: str) -> None:
 
 
 def _merged(reports: Iterable[object]) -> dict[str, float]:
-    """The single numbers of several reports."""
-    return {
-        field.name: float(value)
-        for report in reports
-        for field in fields(report)  # pyright: ignore[reportArgumentType]
-        if isinstance(value := getattr(report, field.name), int | float)
-    }
+    """The single numbers of several reports; of equal names, the first."""
+    found: dict[str, float] = {}
+    for report in reports:
+        for field in fields(report):  # pyright: ignore[reportArgumentType]
+            if isinstance(value := getattr(report, field.name), int | float):
+                found.setdefault(field.name, float(value))
+    return found
 
 
 def _cell_objects(cells: Sequence[Cell]) -> list[dict[str, object]]:

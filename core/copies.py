@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Int8, Integer
 from PIL import Image, ImageFilter
 from scipy.ndimage import gaussian_filter
 
@@ -95,7 +95,9 @@ def _each_pair_once(neighbours: np.ndarray) -> Iterator[np.ndarray]:
         yield others[(others >= 0) & ~known]
 
 
-def placements(query: np.ndarray, candidates: Descriptors, *, grid: Grid) -> list[Placement]:
+def placements(
+    query: Int8[np.ndarray, "p l"], candidates: Descriptors, *, grid: Grid
+) -> list[Placement]:
     """The placement in every candidate on which most of the mutual matches agree.
 
     A vote over scale, mirroring and shift (Ballard, Generalizing the Hough transform, 1981), every

@@ -129,7 +129,9 @@ def _open_dataset(name: str, *, streaming: bool = False) -> tuple[Iterable[Mappi
     try:
         datasets = importlib.import_module("datasets")
     except ImportError as error:
-        raise GalleryError("image datasets need one more package: pip install datasets") from error
+        raise GalleryError(
+            "image datasets need one more package: pip install datasets==5.2.0"
+        ) from error
     base, _, split = name.partition(":")
     try:
         if streaming and Path(base).exists():

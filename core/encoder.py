@@ -110,5 +110,5 @@ def load_encoder(
     """
     if name in BASELINES:
         return BASELINES[name]()
-    backbone = backbones.load(name, cache=cache)
+    backbone = backbones.load(name, cache=cache, others=tuple(BASELINES))
     return NetworkEncoder(name, backbone, device=device)

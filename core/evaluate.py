@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +13,37 @@ from jaxtyping import Float, Int8
 
 from core.build import Source, remove, update
 from core.config import ScoreConfig
+from core.explain import factor_codes
 from core.gallery import Embedded, Gallery
 from core.head import Head
 from core.index import hubness
-from core.measures import DomainGapReport, LabelFreeReport, PairedReport
+from core.measures import (
+    DomainGapReport,
+    FactorReport,
+    LabelFreeReport,
+    PairedReport,
+    ViewsReport,
+)
 from core.metrics import Cell, Pair, differences, measures, read_pairs, table
 from core.scoring import Scorer
-from core.values import Descriptors, Encoder, GalleryError, Progress, no_progress
+from core.values import (
+    Descriptors,
+    Encoder,
+    GalleryError,
+    ImageRecord,
+    Progress,
+    no_progress,
+)
+
+logger = logging.getLogger(__name__)
 
 _MEASURED = 5_000  # gallery images that the measures without labels look at
+_BY_FACTOR = 2_000  # of them, those that the measures by factors look at
+_FACTOR_DIMENSIONS = 64  # leading dimensions on which they do; they fail in more
 _PAIRED_DIMENSIONS = 32  # leading dimensions on which pairs are compared
 _FEWEST_EXEMPLARS = 8  # below this, agreement and domain gap mean nothing and are left out
 
-Report = LabelFreeReport | PairedReport | DomainGapReport
+Report = LabelFreeReport | FactorReport | PairedReport | ViewsReport | DomainGapReport
 
 
 @dataclass(frozen=True)
@@ -133,13 +152,18 @@ class Bench:
     def measures(
         self, encoder: Encoder, head: Head, *, pairs: Sequence[Pair]
     ) -> tuple[Report, ...]:
-        """Disentanglement of the gallery, agreement of the pairs, and the gap of the two domains.
+        """Disentanglement of the gallery, alone and by factors; agreement and gap of the pairs.
 
-        The latter two are left out for a handful of exemplars, and the first for a single image.
+        What compares pairs is left out for a handful of exemplars, what looks at the gallery for a
+        single image, and the measures by factors where the metadata has no two factors.
         Pairs are compared by their first exemplar and the mean of the images made from it, on the
         leading dimensions only: there are far fewer exemplars than dimensions.
         """
-        from core.factors import domain_gap, label_free, paired  # noqa: PLC0415 - sklearn: seconds
+        from core.factors import (  # noqa: PLC0415 - sklearn: seconds
+            between_views,
+            domain_gap,
+            paired,
+        )
 
         own = self.gallery.embedded(encoder, head).embeddings[:_MEASURED]
         features = self.images.features(encoder)
@@ -153,12 +177,13 @@ class Bench:
         one = np.stack([real[name] for name in made])
         two = np.stack([np.mean(queries, axis=0) for queries in made.values()])
         generated = np.concatenate([np.stack(queries) for queries in made.values()])
-        alone = (label_free(np.asarray(own)),) if len(own) > 1 else ()
+        alone = _alone(np.asarray(own), self.gallery.records)
         if len(one) < _FEWEST_EXEMPLARS:
             return alone
         k = min(_PAIRED_DIMENSIONS, one.shape[1], len(one) // 4)
         agreement = paired(one[:, :k], two[:, :k], ridge=0.1)
-        return (*alone, agreement, domain_gap(one, generated, seed=0))
+        views = between_views(one, two)
+        return (*alone, agreement, views, domain_gap(one, generated, seed=0))
 
     @property
     def size(self) -> int:
@@ -173,6 +198,23 @@ class Bench:
         if own is None or local is None:
             return None
         return np.concatenate([own[self.others], local[rows]])
+
+
+def _alone(own: Float[np.ndarray, "n d"], records: Sequence[ImageRecord]) -> tuple[Report, ...]:
+    """Measures of a gallery's embedding: without labels, and by factors where it has them."""
+    from core.factor_scores import with_factors  # noqa: PLC0415 - sklearn: seconds
+    from core.factors import label_free  # noqa: PLC0415 - sklearn: seconds
+
+    if len(own) < 2:
+        return ()
+    reports: list[Report] = [label_free(own)]
+    rows = own[:_BY_FACTOR, :_FACTOR_DIMENSIONS]
+    factors = factor_codes(records[: len(rows)])
+    try:
+        reports += [with_factors(rows, factors, seed=0)] if len(factors) > 1 else []
+    except ValueError as error:
+        logger.info("no measures by factors: %s", error)
+    return tuple(reports)
 
 
 def _refresh(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from core.json_text import read_json
 from core.values import GalleryError
 
 
@@ -31,7 +31,7 @@ def read_examples(folder: Path) -> tuple[Example, ...]:
     if not listing.is_file():
         return ()
     try:
-        rows = json.loads(listing.read_text(encoding="utf-8"))["queries"]
+        rows = read_json(listing)["queries"]
         return tuple(_example(listing.parent, row) for row in rows)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GalleryError(f"the example list queries.json is damaged: {error}") from error

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Integer, Shaped
 from PIL import Image
 
 from core.config import BuildConfig, GroupConfig, HeadConfig, ScoreConfig
@@ -119,6 +119,14 @@ class Gallery:
     def encoder_names(self) -> tuple[str, ...]:
         """Names of the encoders whose features are stored."""
         return tuple(key.rpartition("@")[0] for key in self.encoder_keys)
+
+    def key_of(self, encoder: Encoder) -> str:
+        """Key of an encoder here: that of its name, or of another name of the same weights."""
+        key = encoder_key(encoder)
+        if key in self.encoder_keys:
+            return key
+        same = (known for known in self.encoder_keys if known.endswith(f"@{encoder.identity}"))
+        return next(same, key)
 
     def features(self, encoder: Encoder) -> Float[np.ndarray, "n f"]:
         """Un-headed features of all images, float16, memory-mapped.
@@ -283,10 +291,14 @@ class Gallery:
         return self._encoder_folder(encoder) / "heads" / f"{head.name}@{head.identity}"
 
     def _encoder_folder(self, encoder: Encoder) -> Path:
-        return self.folder / encoder_key(encoder)
+        return self.folder / self.key_of(encoder)
 
     def _array(self, encoder: Encoder, name: str) -> np.ndarray:
         path = self._encoder_folder(encoder) / name
+        if not len(self):
+            raise GalleryError(
+                f"gallery {self.name!r} holds no images; `python -m core add` adds some"
+            )
         if not path.parent.is_dir():
             have = ", ".join(self.encoder_keys) or "none"
             raise GalleryError(
@@ -331,7 +343,7 @@ def small_images(folder: Path, root: str, records: Sequence[ImageRecord]) -> dic
     }
 
 
-def load_array(path: Path) -> np.ndarray:
+def load_array(path: Path) -> Shaped[np.ndarray, "*_"]:
     """A stored array, memory-mapped; one narrowed to 8 bits is widened to float16.
 
     Raises:

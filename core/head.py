@@ -23,6 +23,7 @@ from safetensors.numpy import save as save_arrays
 from scipy import linalg
 
 from core.config import HeadConfig
+from core.json_text import read_json
 from core.rotation import haar_rotation, zca_rotation
 from core.values import GalleryError, Progress, Role, no_progress
 
@@ -113,7 +114,7 @@ class Head:
             GalleryError: when a file is missing or damaged, or the two do not belong together.
         """
         try:
-            card = json.loads((folder / "head.json").read_bytes())
+            card = read_json(folder / "head.json")
             arrays = load_arrays((folder / "head.safetensors").read_bytes())
             head = cls(config=HeadConfig(**card["config"]), **arrays)
             intact = head.identity == card["identity"]

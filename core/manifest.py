@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.json_text import parse_json
 from core.values import GalleryError, ImageRecord
 
 _STANDARD = ("source", "creator", "licence", "url", "title")
@@ -54,7 +55,7 @@ def from_parquet(path: Path) -> tuple[ImageRecord, ...]:
     """
     try:
         rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
-        return tuple(ImageRecord(**{**row, "extra": json.loads(row["extra"])}) for row in rows)
+        return tuple(ImageRecord(**{**row, "extra": parse_json(row["extra"])}) for row in rows)
     except (OSError, pa.ArrowException, ValueError, TypeError) as error:
         raise GalleryError(
             f"the gallery's table {path.name} is missing or damaged ({type(error).__name__}); "
@@ -92,7 +93,7 @@ def _parse_csv(text: str) -> list[dict[str, str]]:
 
 
 def _parse_jsonl(text: str) -> list[dict[str, str]]:
-    rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+    rows = [parse_json(line) for line in text.split("\n") if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("every line must be an object")
     return [{str(k): str(v) for k, v in row.items() if v is not None} for row in rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,9 +13,13 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Integer
 
+from core.json_text import read_json
 from core.values import GalleryError
 
 Split = Literal["tune", "untouched", "all"]
+
+OVERALL = "all"
+"""What all pairs together are called beside their sources."""
 
 MEASURES = ("R@1", "R@5", "R@10", "mAP")
 
@@ -73,10 +77,16 @@ def read_pairs(path: Path, *, split: Split = "all") -> list[Pair]:
         GalleryError: when the file is not such a list, or a file that it names is not there.
     """
     try:
-        pairs = [_pair(row) for row in json.loads(path.read_text(encoding="utf-8"))]
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for its writer
+            raise GalleryError(f"{path.name} is not a regular file; name a JSON list of pairs")
+        pairs = [_pair(row) for row in read_json(path)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GalleryError(f"{path.name} is not a list of pairs ({error!r})") from error
     for pair in pairs:
+        if pair.source == OVERALL:
+            raise GalleryError(
+                f"{path.name}: no source may be called {OVERALL!r}, the name of all pairs together"
+            )
         if not pair.exemplars:
             raise GalleryError(f"{path.name}: {pair.generated} has no exemplars")
         for name in (*pair.exemplars, pair.generated):
@@ -169,5 +179,5 @@ def _sources(
     """Name, queries and clusters of every source, then of all of them together."""
     of = np.array([pair.source for pair in pairs])
     chosen = {source: np.flatnonzero(of == source) for source in sorted(set(of.tolist()))}
-    for name, rows in {**chosen, "all": np.arange(len(pairs))}.items():
+    for name, rows in {**chosen, OVERALL: np.arange(len(pairs))}.items():
         yield name, rows, [pairs[i].cluster for i in rows.tolist()]

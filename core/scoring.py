@@ -27,6 +27,27 @@ class Ranking:
     cosines: Float[np.ndarray, " k"]
 
 
+def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:
+    """A ranking of the same length with one row first, at the best of all scores at least.
+
+    Local scaling may put another image before the very image that is asked for, where that one has
+    many neighbours.
+
+    Args:
+        ranking: the ranking, not empty.
+        row: the row that leads.
+        cosine: its cosine, where it is not among the ranked.
+    """
+    others = np.flatnonzero(ranking.rows != row)[: len(ranking.rows) - 1]
+    firsts = (row, ranking.scores.max(), cosine)
+    ranked = (ranking.rows, ranking.scores, ranking.cosines)
+    parts = [
+        np.concatenate([np.array([first], array.dtype), array[others]])
+        for first, array in zip(firsts, ranked, strict=True)
+    ]
+    return Ranking(*parts)
+
+
 def search_index(embedded: Embedded, config: ScoreConfig, *, graph: Path | None = None) -> Index:
     """The index of a gallery's rows; ``graph`` is the file of a saved HNSW graph.
 

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from core.json_text import read_json
 from core.values import GalleryError
 
 LISTING = "files.json"
@@ -101,7 +102,7 @@ class Store:
             GalleryError: when there is no gallery, or a damaged one, or one of another format.
         """
         try:
-            raw = json.loads((self.folder / "gallery.json").read_text(encoding="utf-8"))
+            raw = read_json(self.folder / "gallery.json")
             found = raw["format"]
             if found == FORMAT:
                 return Header(**raw)
@@ -259,7 +260,7 @@ def changed_files(folder: Path) -> Iterator[tuple[Path, str]]:
     """Files that are not as a folder's listing has them, and what is wrong with each."""
     listing = folder / LISTING
     try:
-        digests = dict(json.loads(listing.read_text(encoding="utf-8")))
+        digests = dict(read_json(listing))
     except (OSError, ValueError, TypeError):
         yield listing, "missing or damaged"
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image, ImageOps
 
 from core.config import ImageLimits
 from core.images import LoadedImage, decode_ahead, perceptual_hash
+from core.json_text import read_json
 from core.store import write_json
 from core.values import GalleryError
 
@@ -62,7 +62,7 @@ class Graveyard:
         """
         self.path = folder / TOMBSTONES
         try:
-            rows = json.loads(self.path.read_text(encoding="utf-8"))["tombstones"]
+            rows = read_json(self.path)["tombstones"]
             self.tombstones = tuple(Tombstone(**row) for row in rows)
         except FileNotFoundError:
             self.tombstones = ()

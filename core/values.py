@@ -39,6 +39,10 @@ class GalleryError(WellspringError):
     """A gallery that cannot be built, opened, changed or trusted."""
 
 
+class TrainingError(WellspringError, ValueError):
+    """A training run that cannot begin or go on."""
+
+
 class Cancelled(WellspringError):
     """Work stopped on request; what was finished is kept."""
 

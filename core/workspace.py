@@ -21,7 +21,7 @@ from core.head import Head
 from core.index import Index
 from core.nulls import Null, background, first_of_groups, fit_null
 from core.projection import Map, fit_map
-from core.scoring import Ranking, Scorer, search_index
+from core.scoring import Ranking, Scorer, led_by, search_index
 from core.shards import describe_patches
 from core.values import (
     Answer,
@@ -46,6 +46,8 @@ class Query:
     patches: Int8[np.ndarray, "p l"] | None
     role: Role = "query"
     """The side of the head that made the embedding."""
+    own: int | None = None
+    """Row of the gallery image that has the same bytes."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Workspace:
             self.embedded, self.patches, config=self.score, index=self._search_index()
         )
         self.null = self._null(progress)
-        self._contents = {record.sha256 for record in gallery.records}
+        self._row_of = {r.sha256: row for row, r in reversed(list(enumerate(gallery.records)))}
 
     def query(self, image: Image.Image, *, sha256: str | None = None) -> Query:
         """Encode an RGB image as a query.
@@ -85,15 +87,20 @@ class Workspace:
         An image whose bytes are in the gallery (by their hash) is no synthetic one: it takes the
         gallery's role in the head, so that it finds itself however the domains are centred.
         """
-        known = sha256 is not None and sha256 in self._contents
+        own = None if sha256 is None else self._row_of.get(sha256)
         encoded = self.encoder.encode([image])
         if not np.isfinite(encoded.features).all():
             raise EncoderError(f"encoder {self.encoder.name} gave values that are not finite")
-        return self._query(encoded, role="gallery" if known else "query")
+        query = self._query(encoded, role="query" if own is None else "gallery")
+        return replace(query, own=own)
 
     def rank(self, query: Query, *, k: int) -> Ranking:
-        """The k best rows of the gallery for a query."""
-        return self.scorer.rank(query.embedding, query.patches, k=k)
+        """The k best rows of the gallery for a query; an image of the gallery comes first."""
+        ranking = self.scorer.rank(query.embedding, query.patches, k=k)
+        if query.own is None or not len(ranking.rows):
+            return ranking
+        cosine = float(query.embedding @ self.embedded.embeddings[query.own])
+        return led_by(ranking, query.own, cosine=cosine)
 
     def attribute(self, query: Query, *, top: int, prior: float | None = None) -> Answer:
         """The answer to a query, with at most ``top`` matches.

@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 MAX_BYTES = 4_000_000_000
 """Largest file that is fetched unless the caller says otherwise, bytes."""
 
+FIRST_BYTE = 4.0
+"""Longest wait for a server's first byte, seconds."""
+
 Piece = tuple[int, int, bytes]
 """Offset of the bytes in the file, size of the file (0 while unknown), the bytes."""
 
@@ -43,7 +46,8 @@ def fetch(
         url: an https address (http is accepted for 127.0.0.1 alone); redirects are followed.
         into: folder, made where it is missing.
         checksum: ``algorithm:digits``, such as ``sha256:1f3a...``; first digits are enough.
-        timeout: longest wait for the first byte and between two arrivals of bytes, seconds.
+        timeout: longest wait between two arrivals of bytes, seconds; for the first it is
+            :data:`FIRST_BYTE` at most.
         progress: told the bytes so far, the bytes in all (0 while unknown) and the file's name.
         max_bytes: size of the largest file that is accepted.
 
@@ -116,7 +120,7 @@ def _pieces(url: str, start: int, *, timeout: float) -> Iterator[Piece]:
 
 
 def _within(timeout: float, make: Callable[[], Iterator[Piece]]) -> Generator[Piece]:
-    """Pieces made in a thread, each within ``timeout`` seconds of the one before.
+    """Pieces made in a thread, each within ``timeout`` seconds of the one before, the first sooner.
 
     The thread bounds what a socket's time-outs do not: name look-up, several addresses tried in
     turn, and redirects.
@@ -136,11 +140,13 @@ def _within(timeout: float, make: Callable[[], Iterator[Piece]]) -> Generator[Pi
         arrived.put(end)
 
     threading.Thread(target=pump, daemon=True).start()
+    wait = min(timeout, FIRST_BYTE)
     try:
-        while (item := _next(arrived, timeout)) is not None:
+        while (item := _next(arrived, wait)) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
+            wait = timeout
     finally:
         stop.set()
         with contextlib.suppress(queue.Empty):

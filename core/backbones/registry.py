@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -70,6 +71,7 @@ def load(
     cache: str | os.PathLike[str] | None = None,
     allow_download: bool = True,
     progress: Progress = no_progress,
+    others: Sequence[str] = (),
 ) -> Backbone:
     """A network in evaluation mode.
 
@@ -79,6 +81,7 @@ def load(
         cache: folder of fetched files; the user's cache folder by default.
         allow_download: whether a file that is not there yet may be fetched.
         progress: told of the bytes fetched.
+        others: encoders that are no networks, for the message that says what works offline.
 
     Raises:
         EncoderError: when the name is unknown, or the weights cannot be had or do not fit.
@@ -94,8 +97,15 @@ def load(
         return _bundled(found)
     folder = Path(cache or _user_cache()) / found.name
     path = _present(found, folder)
-    if path is None:
-        path = _fetched(found, folder, allow_download=allow_download, progress=progress)
+    try:
+        if path is None:
+            path = _fetched(found, folder, allow_download=allow_download, progress=progress)
+    except EncoderError as error:
+        raise EncoderError(
+            f"the weights of {found.name} are not here: {error}. Without them these encoders work:"
+            f" {', '.join([*_offline(), *others])}. A copy of the file can be named as"
+            f" {found.name}=FILE."
+        ) from error
     return _from_file(found, path)
 
 
@@ -130,17 +140,11 @@ def _fetched(
     found: BackboneSpec, folder: Path, *, allow_download: bool, progress: Progress
 ) -> Path:
     url = found.url or ""
-    try:
-        if not allow_download:
-            raise EncoderError(f"fetching {url} is not allowed")
-        from core.backbones.download import fetch  # noqa: PLC0415 - nothing else needs a client
+    if not allow_download:
+        raise EncoderError(f"fetching {url} is not allowed")
+    from core.backbones.download import fetch  # noqa: PLC0415 - nothing else needs a client
 
-        return fetch(url, folder, checksum=found.checksum, progress=progress)
-    except EncoderError as error:
-        raise EncoderError(
-            f"the weights of {found.name} are not here: {error}. Without them these encoders work:"
-            f" {', '.join(_offline())}. A copy of the file can be named as {found.name}=FILE."
-        ) from error
+    return fetch(url, folder, checksum=found.checksum, progress=progress)
 
 
 def _offline() -> list[str]:

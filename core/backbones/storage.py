@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Shaped
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.backbones.network import Backbone, BackboneConfig, assemble
+from core.json_text import read_json
 from core.values import EncoderError
 
 CONFIG_FILE = "cfg.json"
@@ -57,7 +59,7 @@ def weights_hash(backbone: Backbone) -> str:
     return digest.hexdigest()
 
 
-def read_safetensors(path: Path) -> dict[str, Tensor]:
+def read_safetensors(path: Path) -> dict[str, Shaped[Tensor, "*_"]]:
     """All tensors of a safetensors file.
 
     Raises:
@@ -83,7 +85,7 @@ def _config_text(config: BackboneConfig) -> str:
 
 def _read_config(path: Path) -> BackboneConfig:
     try:
-        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        raw: dict[str, Any] = read_json(path)
         if odd := raw.keys() ^ {field.name for field in fields(BackboneConfig)}:
             raise ValueError(f"it must not have or lack {', '.join(sorted(odd))}")
         values: dict[str, Any] = {k: tuple(v) if type(v) is list else v for k, v in raw.items()}

@@ -14,7 +14,7 @@ from PIL import Image
 
 from core.config import ImageLimits
 from core.images import LoadedImage, decode_ahead, list_images
-from core.values import Progress, no_progress
+from core.values import Progress, TrainingError, no_progress
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def pack(
         progress: called after every image.
 
     Raises:
-        ValueError: when no image is found.
+        TrainingError: when no image is found.
     """
     paths = [path for folder in folders for path in list_images(folder.absolute())]
     key = hashlib.sha256("\n".join([str(size), *map(str, paths)]).encode()).hexdigest()[:16]
@@ -40,7 +40,8 @@ def pack(
         cache.mkdir(parents=True, exist_ok=True)
         squares = list(_squares(paths, size, progress))
         if not squares:
-            raise ValueError(f"no image below {', '.join(map(str, folders))}")
+            named = ", ".join(map(str, folders))
+            raise TrainingError(f"no image below {named} can be read")
         partial = packed.with_suffix(f".{os.getpid()}.part")
         with partial.open("wb") as file:
             np.save(file, np.stack(squares))

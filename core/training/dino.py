@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float, UInt8
 from lightly.loss import DINOLoss
 from lightly.models.modules.heads import DINOProjectionHead
 from torch import Tensor, nn
@@ -48,7 +49,9 @@ class DINO(nn.Module):
         self.teacher = self.student.follower()
         self.criterion = DINOLoss(prototypes)
 
-    def forward(self, images: Tensor, *, generator: torch.Generator, progress: float) -> Tensor:
+    def forward(
+        self, images: UInt8[Tensor, "b 3 h w"], *, generator: torch.Generator, progress: float
+    ) -> Float[Tensor, ""]:
         """Mean cross-entropy over pairs of distinct views of uint8 images (b, 3, h, w)."""
         views = self.views(images, generator=generator)
         with torch.no_grad():
@@ -60,7 +63,9 @@ class DINO(nn.Module):
             loss = self.criterion(targets, outputs, teacher_temp=temperature)
             return loss + regularised(features[:2], self.weights, generator=generator)
 
-    def views(self, images: Tensor, *, generator: torch.Generator) -> list[Tensor]:
+    def views(
+        self, images: UInt8[Tensor, "b 3 h w"], *, generator: torch.Generator
+    ) -> list[Float[Tensor, "b 3 _ _"]]:
         """The views that the student sees: two global ones, then the local ones."""
         kinds = [self.global_view] * 2 + [self.local_view] * self.local_views
         return [random_views(images, kind, generator=generator) for kind in kinds]

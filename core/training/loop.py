@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import math
 import os
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
+from jaxtyping import UInt8
 from lightly.models.utils import update_momentum
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -20,7 +22,7 @@ from core.backbones import Backbone, save_backbone
 from core.config import TrainConfig
 from core.training.dino import DINO
 from core.training.moco import MoCo
-from core.values import Cancelled, Progress, no_progress
+from core.values import Cancelled, Progress, TrainingError, no_progress
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ _METHODS = {"moco": MoCo, "dino": DINO}
 
 def train(
     backbone: Backbone,
-    images: Tensor,
+    images: UInt8[Tensor, "n 3 h w"],
     *,
     config: TrainConfig,
     out: Path,
@@ -47,7 +49,15 @@ def train(
 
     Returns:
         Whether the run is complete; false when the budget or a cancel stopped it.
+
+    Raises:
+        TrainingError: when there are too few images, ``out`` holds another or a damaged run, or the
+            loss is not finite.
     """
+    if len(images) < 2 * _world():
+        raise TrainingError(
+            f"{len(images)} images are too few: each process needs two to tell apart"
+        )
     torch.manual_seed(config.seed)
     run = _Run(backbone, images, config=config, out=out)
     bare = run.bare_speed()
@@ -67,7 +77,7 @@ def train(
             run.save(monitor)
             saved = now
     run.save(monitor)
-    run.writer.close()
+    run.close()
     return run.step >= config.steps
 
 
@@ -79,7 +89,7 @@ class _Run:
     ) -> None:
         self.config, self.out, self.step = config, out, 0
         self.rank = int(os.environ.get("RANK", "0"))
-        self.world = int(os.environ.get("WORLD_SIZE", "1"))
+        self.world = _world()
         if self.world > 1 and not torch.distributed.is_initialized():
             torch.distributed.init_process_group("nccl" if "cuda" in config.device else "gloo")
         device = _own_device(config.device)
@@ -94,7 +104,14 @@ class _Run:
         out.mkdir(parents=True, exist_ok=True)
         if (out / "checkpoint.pt").exists():
             self._restore()
-        self.writer = SummaryWriter(str(out / "events"), purge_step=self.step)
+        self.writer: SummaryWriter | None = None
+        if self.rank == 0:
+            self.writer = SummaryWriter(str(out / "events"), purge_step=self.step)
+
+    def close(self) -> None:
+        """Finish the logs."""
+        if self.writer is not None:
+            self.writer.close()
 
     def advance(self) -> tuple[float, float]:
         """One optimiser step: the loss, and images per second."""
@@ -116,7 +133,7 @@ class _Run:
         self.step += 1
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise ValueError(f"the loss is {value} at step {self.step}; lower the learning rate")
+            raise TrainingError(f"the loss is {value} at step {self.step}; lower the learning rate")
         speed = self.images_per_step / (time.perf_counter() - began)
         self.losses.append((self.step, value, rate, speed))
         return value, speed
@@ -160,6 +177,7 @@ class _Run:
         if self.rank:
             return
         state = {
+            "method": self.config.method,
             "step": self.step,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -176,6 +194,8 @@ class _Run:
         self._log(measured)
 
     def _log(self, measured: Mapping[str, float]) -> None:
+        """Append to TensorBoard and to ``log.csv``, whose monitor column is JSON."""
+        assert self.writer is not None
         for step, loss, rate, speed in self.losses:
             self.writer.add_scalar("loss", loss, step)
             self.writer.add_scalar("learning_rate", rate, step)
@@ -193,15 +213,26 @@ class _Run:
             for row in self.losses:
                 rows.writerow([*row, ""])
             if measured:
-                rows.writerow([self.step, "", "", "", dict(measured)])
+                rows.writerow([self.step, "", "", "", json.dumps(dict(measured))])
         self.losses.clear()
 
     def _restore(self) -> None:
-        device = self.images.device
-        state = torch.load(self.out / "checkpoint.pt", map_location=device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
+        path, device = self.out / "checkpoint.pt", self.images.device
+        advice = "name another folder for this run, or remove it"
+        try:
+            state = torch.load(path, map_location=device, weights_only=True)
+            method, self.step = state.get("method", self.config.method), int(state["step"])
+        except Exception as error:  # a damaged pickle can raise anything; none of its code runs
+            raise TrainingError(f"{path} is damaged; {advice}") from error
+        if method != self.config.method:
+            raise TrainingError(
+                f"{path} is of a run of {method}, not {self.config.method}; {advice}"
+            )
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TrainingError(f"{path} is of a run of another kind; {advice}") from error
         logger.info("resumed at step %d", self.step)
 
     def _batch(self) -> Tensor:
@@ -219,6 +250,11 @@ class _Run:
             return (share * self.config.steps + 1) / (self.config.warm_up * self.config.steps + 1)
         past = (share - self.config.warm_up) / (1 - self.config.warm_up)
         return 0.5 * (1 + math.cos(math.pi * past))
+
+
+def _world() -> int:
+    """Processes of the run: as many as torchrun started."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _own_device(name: str) -> torch.device:

@@ -8,6 +8,7 @@ compares, not the mean of the last stage alone, so that what is aligned is what 
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float, UInt8
 from lightly.loss import NTXentLoss
 from lightly.models.modules.heads import MoCoProjectionHead
 from torch import Tensor, nn
@@ -48,7 +49,9 @@ class MoCo(nn.Module):
         for name, buffer in list(memory.named_buffers()):
             memory.register_buffer(name, buffer, persistent=True)
 
-    def forward(self, images: Tensor, *, generator: torch.Generator, progress: float) -> Tensor:
+    def forward(
+        self, images: UInt8[Tensor, "b 3 h w"], *, generator: torch.Generator, progress: float
+    ) -> Float[Tensor, ""]:
         """Mean loss of both directions of two views of uint8 images (b, 3, h, w).
 
         Both directions go through the criterion at once, so that the queue never holds a key of
@@ -64,7 +67,9 @@ class MoCo(nn.Module):
             loss = self.criterion(queries.float(), keys.float())
             return loss + regularised(features, self.weights, generator=generator)
 
-    def views(self, images: Tensor, *, generator: torch.Generator) -> list[Tensor]:
+    def views(
+        self, images: UInt8[Tensor, "b 3 h w"], *, generator: torch.Generator
+    ) -> list[Float[Tensor, "b 3 s s"]]:
         """The two views that the student sees."""
         return [random_views(images, self.view, generator=generator) for _ in range(2)]
 

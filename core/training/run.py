@@ -17,7 +17,7 @@ from core.images import LoadedImage, decode_ahead, list_images
 from core.metrics import read_pairs
 from core.training.data import pack
 from core.training.loop import Monitor, train
-from core.values import Progress, no_progress
+from core.values import Progress, TrainingError, no_progress
 
 _WATCHED_QUERIES = 200
 _WATCHED_GALLERY = 1_000
@@ -45,19 +45,27 @@ def train_encoder(
 
     Returns:
         Whether the run is complete.
+
+    Raises:
+        TrainingError: when there is no image or no pair to watch, or the run cannot go on.
+        EncoderError, GalleryError: when the encoder to begin with or the pairs cannot be read.
     """
+    monitor = None if pairs is None else _watch(pairs, folders)
     images = torch.from_numpy(np.array(pack(folders, size=size, cache=out, progress=progress)))
     if config.start is None:
         backbone = build(BackboneConfig(), seed=config.seed)
     else:
         backbone = load(Path(config.start))
-    monitor = None if pairs is None else _watch(pairs, folders)
     return train(backbone, images, config=config, out=out, monitor=monitor, progress=progress)
 
 
 def _watch(pairs_file: Path, folders: Sequence[Path]) -> Monitor:
     """Whitened R@1 of a sample of the tune half, among their exemplars and some of the images."""
     pairs = read_pairs(pairs_file, split="tune")
+    if not pairs:
+        raise TrainingError(
+            f"no pair of {pairs_file.name} is in the tune half, the one that may be watched"
+        )
     rng = np.random.default_rng(0)
     pairs = [pairs[i] for i in rng.permutation(len(pairs))[:_WATCHED_QUERIES]]
     exemplars = sorted({name for pair in pairs for name in pair.exemplars})
@@ -88,6 +96,6 @@ def _features(encoder: NetworkEncoder, paths: Sequence[Path]) -> Float[np.ndarra
     loads = decode_ahead(paths, limits=ImageLimits(), workers=2, fit=256)
     images = [loaded.image for _, loaded in loads if isinstance(loaded, LoadedImage)]
     if len(images) != len(paths):
-        raise ValueError("an image of the watched pairs cannot be read")
+        raise TrainingError("an image of the watched pairs cannot be read")
     starts = range(0, len(images), _BATCH)
     return np.concatenate([encoder.encode(images[s : s + _BATCH]).features for s in starts])

@@ -75,8 +75,8 @@ def test_space_library_is_imported_before_torch():
     text = (Path(lender.__file__).parent / "hosting.py").read_text()
     assert "import torch" not in text
     assert text.index("from app.lender") < text.index("from core.")
-    app = (Path(lender.__file__).parents[1] / "app.py").read_text()
-    assert app.index("from app.hosting") < app.index("from app.ui")
+    serve = (Path(lender.__file__).parent / "serve.py").read_text()
+    assert serve.index("from app.hosting") < serve.index("from app.ui")
 
 
 def test_only_encoding_is_lent_and_answers_stay_the_same(lent: LentSession, lend: Counter):

@@ -113,7 +113,7 @@ def test_a_weak_second_source_comes_before_what_resembles_the_first():
     others = _unit(np.random.default_rng(7).standard_normal((40, D)) * (np.arange(D) > 3))
     look_alike = 0.6 * axes[0] + 0.8 * axes[2]
     embeddings = np.stack([axes[0], look_alike, axes[1], *others]).astype(np.float32)
-    null = Null(np.linspace(0, 0.5, 500), np.linspace(0, 0.4, 500))
+    null = Null(np.linspace(0, 0.4, 500), np.linspace(0, 0.3, 500))
     found = _ask(0.95 * axes[0] + 0.25 * axes[1], embeddings=embeddings, null=null, top=40)
     assert [match.image.id for match in found.matches[:3]] == [100, 101, 102]
     assert [group.id for group in found.groups[:3]] == [100, 102, 101]

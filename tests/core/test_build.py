@@ -759,3 +759,14 @@ def test_what_killed_calls_left_is_swept_away(photos, tmp_path, encoder) -> None
     update(folder, Source(photos), [encoder], config=SMALL)
     assert not any(path.exists() for path in (*left, old))
     assert fresh.exists()  # a reader may be writing it
+
+
+def test_a_full_disk_is_told_whoever_notices_it(photos, tmp_path, encoder, monkeypatch) -> None:
+    """NumPy tells of a full disk in counts of what it wrote, and so did the message."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("144 requested and 0 written")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(GalleryError, match="No space left on device"):
+        update(tmp_path / "g", Source(photos), [encoder], config=SMALL)

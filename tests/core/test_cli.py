@@ -314,6 +314,31 @@ def pairs(photos, tmp_path) -> Path:
     return tmp_path / "pairs.json"
 
 
+def test_a_head_is_centred_by_domain_and_told_to_machines(folder, photos, tmp_path) -> None:
+    """Heads for two domains could not be fitted on the command line."""
+    arguments = ("fit-head", folder, "--kind", "center", "--out", tmp_path / "h", "--json")
+    found = said(call(*arguments, "--synthetic", photos / "trip", "--per-domain"))
+    assert found["name"].endswith("-per-domain")
+    assert found["identity"] == json.loads((tmp_path / "h" / "head.json").read_text())["identity"]
+    assert said(call(*arguments))["name"] != found["name"]
+
+
+def test_an_encoder_that_the_gallery_has_is_used_where_none_is_named(folder, photos) -> None:
+    """Without --encoder, a gallery of another encoder than moco was refused."""
+    for search in ("exact", "hnsw"):
+        arguments = ("--gallery", folder, "--search", search, "--json")
+        found = said(call("attribute", photos / "01.png", *arguments), ANSWER)
+        assert found["encoder"].startswith("thumbnail@")
+        assert found["matches"][0]["path"] == "01.png"
+    assert said(call("project", folder, "--json"))["points"]
+
+
+def test_an_empty_gallery_is_said_to_be(folder, photos) -> None:
+    """It was said to lack the encoder, or to be damaged."""
+    assert call("remove", *range(12), "--gallery", folder).exit_code == 0
+    failed(call("attribute", photos / "01.png", "--gallery", folder), "holds no images")
+
+
 def test_pairs_are_evaluated(folder, pairs, tmp_path) -> None:
     options = ("--pairs", pairs, "--gallery", folder, "--encoder", "thumbnail")
     result = call("evaluate", *options, "--json", tmp_path / "out.json")
@@ -448,6 +473,15 @@ def test_an_interrupt_says_that_the_work_goes_on(monkeypatch) -> None:
         (["remove", "--gallery", "g"], "Missing argument"),
         (["remove", "one", "--gallery", "g"], "valid integer"),
         (["evaluate", "--pairs", "p", "--gallery", "g", "--split", "bad"], "tune"),
+        (["train", "moco", "p", "--out", "r", "--steps", "0"], "steps must be positive"),
+        (["train", "moco", "p", "--out", "r", "--batch", "1"], "batch must exceed 1"),
+        (["train", "moco", "p", "--out", "r", "--infomax", "nan"], "infomax must be a number"),
+        (["train", "moco", "p", "--out", "r", "--size", "0"], "greater than or equal to 8"),
+        (["train", "moco", "p", "--out", "r", "--view", "1"], "at least 8 pixels"),
+        (["train", "moco", "p", "--out", "r", "--minutes", "nan"], "minutes must be positive"),
+        (["train", "moco", "p", "--out", "r", "--minutes", "-3"], "minutes must be positive"),
+        (["attribute", "a.png", "--search", "bad"], "exact"),
+        (["fit-head", "g", "--kind", "center", "--out", "h", "--per-domain"], "used together"),
         (["fit-head", "g", "--kind", "bad", "--out", "h"], "'identity', 'center'"),
         (["fit-head", "g", "--kind", "whiten", "--k", "0", "--out", "h"], "k must be positive"),
         (["fit-head", "g", "--kind", "whiten", "--shrinkage", "nan", "--out", "h"], "shrinkage"),

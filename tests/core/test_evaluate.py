@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -192,7 +193,39 @@ def test_a_handful_of_exemplars_is_not_compared_by_domain(world):
         row["exemplars"] = [f"exemplars/own-{i}.png"]
     (world / "pairs.json").write_text(json.dumps(rows))
     bench = _bench(world, [HISTOGRAM])
-    assert len(bench.measures(HISTOGRAM, head, pairs=bench.all_pairs)) == 3
+    found = bench.measures(HISTOGRAM, head, pairs=bench.all_pairs)
+    assert [type(report).__name__ for report in found] == [
+        "LabelFreeReport",
+        "PairedReport",
+        "ViewsReport",
+        "DomainGapReport",
+    ]
+
+
+def test_a_gallery_with_factors_is_measured_by_them(world):
+    """The evaluation left out the measures that need labels, even where there were some."""
+    for i in range(10, 40):
+        _pixels(100 + i).save(world / "real" / f"{i}.png")
+    rows = [f"{i}.png,{'red' if i % 2 else 'blue'},{i // 2 % 2}" for i in range(40)]
+    (world / "real" / "metadata.csv").write_text("\n".join(["file_name,colour,shape", *rows]))
+    bench = _bench(world, [HISTOGRAM])
+    head = bench.gallery.fit(HISTOGRAM, config=HeadConfig(kind="center"))
+    _, by_factor = bench.measures(HISTOGRAM, head, pairs=bench.all_pairs)
+    assert by_factor.factors == ("colour", "shape")
+    assert by_factor.importance.shape == (2, 64)
+    assert all(0 <= x <= 1 for x in (by_factor.disentanglement, by_factor.mig, by_factor.sap))
+
+
+def test_pairs_that_are_no_file_or_take_a_name_of_ours_are_refused(world):
+    """A pipe was waited for; a source called "all" took the place of the overall results."""
+    rows = json.loads((world / "pairs.json").read_text())
+    (world / "pairs.json").write_text(json.dumps([{**rows[0], "source": "all"}, *rows[1:]]))
+    with pytest.raises(GalleryError, match="no source may be called 'all'"):
+        _bench(world, [HISTOGRAM])
+    (world / "pairs.json").unlink()
+    os.mkfifo(world / "pairs.json")
+    with pytest.raises(GalleryError, match="not a regular file"):
+        _bench(world, [HISTOGRAM])
 
 
 def test_wrong_inputs_are_named(world, tmp_path):

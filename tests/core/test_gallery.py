@@ -57,7 +57,7 @@ def test_the_identity_follows_ids_and_contents(gallery, folder, photos, tmp_path
 
 
 def test_another_encoder_is_refused_with_what_there_is(gallery, make_encoder) -> None:
-    for other in (make_encoder("other"), make_encoder(seed=9)):
+    for other in (make_encoder("other", seed=9), make_encoder(seed=9)):
         with pytest.raises(GalleryError, match=r"has no features of encoder .* fake@0000"):
             gallery.features(other)
         with pytest.raises(GalleryError, match="no features"):
@@ -197,6 +197,16 @@ def test_copies_form_one_group(photos, tmp_path, encoder) -> None:
     rows = {r.path: row for row, r in enumerate(gallery.records)}
     assert groups[rows["01.png"]] == groups[rows["99.png"]] == rows["01.png"]
     assert len(set(groups.tolist())) == 12
+
+
+def test_two_names_of_the_same_weights_are_one_encoder(folder, gallery, make_encoder, photos):
+    """Features were looked for by name, so that another name of the same weights found none."""
+    other = make_encoder("runs/fake/encoder")
+    assert gallery.key_of(other) == "fake@0000000000000000"
+    np.testing.assert_array_equal(gallery.features(other), gallery.features(make_encoder()))
+    assert update(folder, Source(photos), [other]).added == 0
+    assert Gallery.open(folder).encoder_keys == ("fake@0000000000000000",)
+    assert gallery.key_of(make_encoder(seed=3)) == "fake@0000000000000003"
 
 
 def test_nothing_is_kept_of_a_read_only_gallery(folder, encoder) -> None:

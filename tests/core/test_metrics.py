@@ -231,5 +231,5 @@ def test_files_that_are_no_list_of_pairs_are_refused(tmp_path, content):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(GalleryError, match=r"pairs\.json"):
         read_pairs(tmp_path / "pairs.json")
-    with pytest.raises(GalleryError, match="not a list of pairs"):
+    with pytest.raises(GalleryError, match="is not a regular file; name a JSON list of pairs"):
         read_pairs(tmp_path)

@@ -14,7 +14,7 @@ from core.disentangle import sample, stage
 from core.encoder import NetworkEncoder
 from core.gallery import Gallery
 from core.projection import Map
-from core.values import GalleryError, Grid
+from core.values import Encoded, GalleryError, Grid
 from core.workspace import Workspace
 
 COUNT = 12
@@ -116,6 +116,48 @@ def test_an_image_of_the_gallery_is_known_by_its_bytes(gallery, encoders):
     for query in (known, unknown):
         found = workspace.explain(query, record.id, images=(image, image))
         assert found.query_parts.sum() == pytest.approx(found.cosine, abs=1e-4)
+
+
+class Angles:
+    """An encoder that reads the number of an image in its first pixel, and looks up its angle."""
+
+    name, dim, identity = "angles", 2, "0" * 16
+
+    def __init__(self, angles):
+        self.angles = np.array(angles)
+
+    def encode(self, images):
+        angles = self.angles[[image.getpixel((0, 0))[0] for image in images]]
+        return Encoded(np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32))
+
+
+@pytest.mark.parametrize("search", ["exact", "hnsw"])
+def test_an_image_of_the_gallery_leads_though_another_scores_higher(tmp_path, search):
+    """Local scaling put another image before a hub's own: it has a dozen near neighbours."""
+    angles = [0.0, *[0.3] * 12, -0.2]
+    encoder = Angles(angles)
+    for number in range(len(angles)):
+        image = _image(number)
+        image.putpixel((0, 0), (number, 0, 0))
+        image.save(tmp_path / f"{number:02d}.png")
+    update(tmp_path / "gallery", Source(tmp_path), [encoder])
+    gallery = Gallery.open(tmp_path / "gallery")
+    head = gallery.fit(encoder, config=HeadConfig(kind="identity"))
+    workspace = Workspace(gallery, encoder, head, score=ScoreConfig(search=search))
+    with Image.open(tmp_path / "00.png") as opened:
+        image = opened.convert("RGB")
+    unknown = workspace.query(image)
+    assert workspace.rank(unknown, k=14).rows[0] == 13  # the control
+    known = workspace.query(image, sha256=gallery.records[0].sha256)
+    for k in (1, 3, 14):
+        ranking = workspace.rank(known, k=k)
+        assert ranking.rows[0] == 0
+        assert len(ranking.rows) == len(set(ranking.rows.tolist())) == k
+        assert (np.diff(ranking.scores) <= 0).all()
+    found = workspace.attribute(known, top=3)
+    assert found.matches[0].image == gallery.records[0]
+    assert found.groups[0].best.image == gallery.records[0]
+    assert found.matches[0].cosine == pytest.approx(1, abs=1e-3)
 
 
 def test_regions_are_those_of_the_local_score(workspace):

@@ -165,6 +165,16 @@ def test_a_stalled_server_is_left_in_time(change: dict, server, tmp_path: Path) 
     assert not (tmp_path / "weights.pth").exists()
 
 
+def test_a_silent_server_is_left_within_ten_seconds_by_default(server, tmp_path: Path) -> None:
+    """It took ten seconds and the start of the program."""
+    behaviour, url = server
+    behaviour.silent = True
+    start = time.monotonic()
+    with pytest.raises(EncoderError, match="nothing came for 4 s"):
+        fetch(url, tmp_path)
+    assert time.monotonic() - start < 8
+
+
 def test_a_name_server_that_hangs_is_left_in_time(tmp_path: Path, monkeypatch) -> None:
     """Sockets have no time-out for looking up a name."""
     hang = threading.Event()

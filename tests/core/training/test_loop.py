@@ -145,7 +145,7 @@ def test_a_complete_run_does_nothing_more(images, tmp_path):
 
 
 def test_the_budget_stops_a_run_that_can_go_on(images, tmp_path):
-    assert not train(_backbone(), images, config=replace(CONFIG, minutes=0.0), out=tmp_path)
+    assert not train(_backbone(), images, config=replace(CONFIG, minutes=1e-9), out=tmp_path)
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 1
 
 
