@@ -143,3 +143,13 @@ def test_heads_beside_the_weights_are_found(tmp_path, monkeypatch):
     (tmp_path / "mine" / "head" / "head.json").write_text("{}")
     with pytest.raises(GalleryError, match="damaged"):
         shipped_heads(str(tmp_path / "mine"))
+
+
+def test_what_works_offline_is_told_with_the_baselines(tmp_path, monkeypatch):
+    """The message of a failed download named the networks alone."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr("core.backbones.hub.HubFile.url", "https://127.0.0.1:9/x.safetensors")
+    monkeypatch.setattr("core.backbones.hub.HubFile.cached", lambda _: None)
+    with pytest.raises(EncoderError) as raised:
+        load_encoder("dino-vits16", cache=tmp_path)
+    assert all(name in str(raised.value) for name in ("moco", "dino", "random", *BASELINES))

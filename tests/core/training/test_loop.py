@@ -199,6 +199,15 @@ def test_processes_share_an_epoch_out(images, tmp_path):
     assert len(torch.unique(torch.cat(parts).flatten(1), dim=0)) == len(images)
 
 
+def test_the_first_process_alone_writes_events(images, tmp_path, monkeypatch):
+    """Each of several processes wrote TensorBoard events into the same folder."""
+    monkeypatch.setenv("RANK", "1")
+    other = loop._Run(_backbone(), images, config=CONFIG, out=tmp_path)
+    other.save(None)
+    other.close()
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_rate_warms_up_and_falls_to_nothing(images, tmp_path):
     config = replace(CONFIG, steps=100, warm_up=0.1)
     run = loop._Run(_backbone(), images, config=config, out=tmp_path)
