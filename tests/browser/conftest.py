@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from app.ui import build, launch_options
 from core.session import Session
@@ -17,6 +18,7 @@ from tests.app import tiny
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _ARGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 _WAIT = 60_000  # milliseconds; a busy machine is slow, not broken
+_LOST = re.compile(r"net::ERR_|Failed to fetch|Connection errored out")
 expect.set_options(timeout=_WAIT)
 
 
@@ -49,15 +51,24 @@ def url(browser: Browser, gallery: Path) -> Iterator[str]:
 
 @pytest.fixture
 def visit(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
-    """Open the app in a theme and a width; at the end no error and no other host may remain."""
+    """Open the app in a theme and a width; at the end no error and no other host may remain.
+
+    A page that is going to lose its server may say so on its console, and nothing else.
+    """
     pages: list[Page] = []
     troubles: list[str] = []
 
-    def opened(*, theme: str = "light", width: int = 1440, query: str = "") -> Page:
+    def heard(message: ConsoleMessage, *, lost: bool) -> None:
+        if message.type == "error" and not (lost and _LOST.search(message.text)):
+            troubles.append(message.text)
+
+    def opened(
+        *, theme: str = "light", width: int = 1440, query: str = "", lost: bool = False
+    ) -> Page:
         page = browser.new_page(viewport={"width": width, "height": 900})
         page.set_default_timeout(_WAIT)
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
+        page.on("console", lambda m: heard(m, lost=lost))
         page.on("request", lambda r: None if _ours(r.url, url) else troubles.append(r.url))
         page.goto(f"{url}?__theme={theme}&{query}")
         page.wait_for_selector(".ws-empty, .ws-answer")

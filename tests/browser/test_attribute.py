@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from core.session import Session
 from tests.app import tiny
@@ -97,9 +97,12 @@ def test_source_reading_and_encoder_can_be_changed(visit: Visit, picture: Path):
     expect(page.locator("#ws-query img")).to_be_visible()
 
 
-def test_bad_file_is_refused_in_words_and_the_page_goes_on(visit: Visit, tmp_path: Path):
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_bad_file_is_refused_in_words_and_the_page_goes_on(
+    visit: Visit, tmp_path: Path, theme: str
+):
     (tmp_path / "bad.jpg").write_text("no image")
-    page = visit()
+    page = visit(theme=theme)
     example = page.locator("#ws-examples button").first
     example.click()
     expect(page.locator(".ws-answer h2")).to_contain_text("Candidate source")
@@ -132,10 +135,11 @@ def test_several_images_fill_a_table_and_a_zip(
         assert any(name.endswith(".csv") for name in packed.namelist())
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_batch_can_be_stopped_and_keeps_its_rows(
-    visit: Visit, gallery: Path, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, gallery: Path, monkeypatch: pytest.MonkeyPatch, theme: str
 ):
-    page = visit()
+    page = visit(theme=theme)
     page.get_by_role("tab", name="Several").click()
     files = sorted((gallery.parent / "images").glob("*.png"))[:8]
     page.set_input_files("#ws-files input[type=file]", files)
@@ -154,14 +158,13 @@ def test_a_batch_can_be_stopped_and_keeps_its_rows(
     assert len(asked) < len(files)
 
 
-def test_lost_server_is_told(browser: Browser, url: str):
-    page = browser.new_page()
-    page.goto(url)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_lost_server_is_told(visit: Visit, theme: str):
+    page = visit(theme=theme, lost=True)
     page.wait_for_selector("#ws-examples img")
     page.route("**/queue/join**", lambda route: route.abort())
     page.locator("#ws-examples button").first.click()
     expect(page.get_by_test_id("toast-body").first).to_be_visible()
-    page.close()
 
 
 def test_narrow_pages_do_not_scroll_sideways(visit: Visit, picture: Path):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from core.session import Session
 from core.values import Progress
@@ -67,9 +67,12 @@ def test_another_encoder_compares_again(visit: Visit, picture: Path):
     expect(page.locator(".ws-figures dd").first).to_have_text("1.00")
 
 
-def test_bad_file_is_refused_in_words_and_the_page_goes_on(visit: Visit, tmp_path: Path):
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_bad_file_is_refused_in_words_and_the_page_goes_on(
+    visit: Visit, tmp_path: Path, theme: str
+):
     (tmp_path / "bad.jpg").write_text("no image")
-    page = opened(visit())
+    page = opened(visit(theme=theme))
     page.set_input_files(FILE, tmp_path / "bad.jpg")
     message = page.get_by_test_id("toast-body")
     expect(message).to_contain_text("'bad.jpg' is not an image of an accepted kind")
@@ -78,18 +81,18 @@ def test_bad_file_is_refused_in_words_and_the_page_goes_on(visit: Visit, tmp_pat
     expect(page.locator(".ws-agreement h2")).to_be_visible()
 
 
-def test_lost_server_is_told(browser: Browser, url: str):
-    page = browser.new_page()
-    page.goto(url)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_lost_server_is_told(visit: Visit, theme: str):
+    page = visit(theme=theme, lost=True)
     opened(page)
     page.route("**/queue/join**", lambda route: route.abort())
     page.locator("#ws-over").click()
     expect(page.get_by_test_id("toast-body").first).to_be_visible()
-    page.close()
 
 
-def test_comparison_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    page = opened(visit())
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_comparison_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch, theme: str):
+    page = opened(visit(theme=theme))
     with monkeypatch.context() as patched:
         patched.setattr(Session, "examples", slow)
         page.locator("#ws-over").click()

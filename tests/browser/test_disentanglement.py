@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from core.session import Session
 from core.values import GalleryError, Progress
@@ -70,8 +70,11 @@ def test_results_survive_a_change_of_tab(visit: Visit):
     expect(page.locator("#ws-measures tbody tr")).to_have_count(5)
 
 
-def test_damaged_gallery_is_told_in_words(visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    page = opened(visit())
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_damaged_gallery_is_told_in_words(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, theme: str
+):
+    page = opened(visit(theme=theme))
     with monkeypatch.context() as patched:
         patched.setattr(Session, "disentanglement", refuse)
         page.locator("#ws-measure").click()
@@ -80,18 +83,18 @@ def test_damaged_gallery_is_told_in_words(visit: Visit, monkeypatch: pytest.Monk
     measure(page)
 
 
-def test_lost_server_is_told(browser: Browser, url: str):
-    page = browser.new_page()
-    page.goto(url)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_lost_server_is_told(visit: Visit, theme: str):
+    page = visit(theme=theme, lost=True)
     opened(page)
     page.route("**/queue/join**", lambda route: route.abort())
     page.locator("#ws-measure").click()
     expect(page.get_by_test_id("toast-body").first).to_be_visible()
-    page.close()
 
 
-def test_measuring_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    page = opened(visit())
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_measuring_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch, theme: str):
+    page = opened(visit(theme=theme))
     with monkeypatch.context() as patched:
         patched.setattr(Session, "disentanglement", slow)
         page.locator("#ws-measure").click()

@@ -100,9 +100,10 @@ def test_an_image_is_chosen_and_removed(visit: Visit, archive: Path):
     expect(shelf).to_have_count(3)
 
 
-def test_a_bad_zip_is_refused_in_words(visit: Visit, tmp_path: Path):
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_bad_zip_is_refused_in_words(visit: Visit, tmp_path: Path, theme: str):
     (tmp_path / "bad.zip").write_text("no zip")
-    page = visit()
+    page = visit(theme=theme)
     open_tab(page)
     give(page, tmp_path / "bad.zip")
     message = page.get_by_test_id("toast-body")
@@ -110,8 +111,9 @@ def test_a_bad_zip_is_refused_in_words(visit: Visit, tmp_path: Path):
     expect(page.locator("#ws-gallery-facts")).to_contain_text("Storage")
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_stopped_build_says_how_to_go_on(
-    visit: Visit, archive: Path, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, archive: Path, monkeypatch: pytest.MonkeyPatch, theme: str
 ):
     begun = threading.Event()
 
@@ -122,7 +124,7 @@ def test_a_stopped_build_says_how_to_go_on(
             threading.Event().wait(0.1)
         return Change(0, 0, 0)
 
-    page = visit()
+    page = visit(theme=theme)
     open_tab(page)
     with monkeypatch.context() as patched:
         patched.setattr("core.library.update", slow)
@@ -135,16 +137,14 @@ def test_a_stopped_build_says_how_to_go_on(
     expect(status).to_contain_text("4 added")
 
 
-def test_a_lost_server_is_told(browser: Browser, url: str):
-    page = browser.new_page()
-    page.set_default_timeout(_WAIT)
-    page.goto(url)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_lost_server_is_told(visit: Visit, theme: str):
+    page = visit(theme=theme, lost=True)
     open_tab(page)
     page.route("**/gradio_api/**", lambda route: route.abort("connectionrefused"))
     page.get_by_role("button", name="Health").click()
     page.locator("#ws-gallery-verify").click()
     expect(page.get_by_test_id("toast-body").first).to_be_visible()
-    page.close()
 
 
 def test_narrow_pages_do_not_scroll_sideways(visit: Visit):

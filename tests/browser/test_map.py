@@ -126,8 +126,9 @@ def test_a_point_under_the_pointer_shows_its_picture(visit: Visit):
     expect(card.locator("img")).to_have_attribute("src", re.compile("^data:image/webp"))
 
 
-def test_a_bad_file_is_refused_in_words_and_the_map_stays(visit: Visit, tmp_path: Path):
-    page = visit()
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_bad_file_is_refused_in_words_and_the_map_stays(visit: Visit, tmp_path: Path, theme: str):
+    page = visit(theme=theme)
     open_map(page)
     (tmp_path / "bad.jpg").write_text("no image")
     page.set_input_files("#ws-map-you input[type=file]", tmp_path / "bad.jpg")
@@ -145,8 +146,11 @@ def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_a_stopped_map_can_be_drawn_again(visit: Visit, monkeypatch: pytest.MonkeyPatch):
-    page = visit()
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_stopped_map_can_be_drawn_again(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, theme: str
+):
+    page = visit(theme=theme)
     open_map(page)
     original, begun, count = Session.layout, threading.Event(), itertools.count()
 
@@ -168,12 +172,9 @@ def test_a_stopped_map_can_be_drawn_again(visit: Visit, monkeypatch: pytest.Monk
     expect(page.locator("#ws-map-words")).to_contain_text("Nothing is selected")
 
 
-def test_a_lost_server_is_told(browser: Browser, gallery: Path):
-    blocks = build(Session(), gallery=str(gallery), encoder="random")
-    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options())
-    page = browser.new_page()
-    page.set_default_timeout(_WAIT)
-    page.goto(address)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_lost_server_is_told(visit: Visit, theme: str):
+    page = visit(theme=theme, lost=True)
     open_map(page)
 
     def lost(route: Route) -> None:
@@ -183,8 +184,6 @@ def test_a_lost_server_is_told(browser: Browser, gallery: Path):
     page.locator("#ws-map-draw").click()
     expect(page.get_by_test_id("toast-body").first).to_be_visible()
     expect(page.locator(".ws-map-stage")).to_be_visible()
-    page.close()
-    blocks.close()
 
 
 @pytest.fixture(scope="module")
