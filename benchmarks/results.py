@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import axes, chart, defaults, gallery_size, heads, robustness
+from benchmarks import axes, chart, choices, defaults, gallery_size, heads, robustness
 from benchmarks.chart import Point
 from benchmarks.study import HALVES, RESULTS, Study, stored
 from core.console import reporting
@@ -33,6 +33,7 @@ _NETWORKS, _FAST = ("moco", "dino", "random"), ("moco", "dino", "thumbnail", "hi
 _MEASURED_ON: Mapping[str, Sequence[str]] = {
     "defaults": ENCODERS,
     "heads": _NETWORKS,
+    "choices": _NETWORKS,
     "axes": _NETWORKS,
     "gallery_size": _FAST,
     "robustness": _FAST,
@@ -67,6 +68,7 @@ def _measure(part: str, study: Study, *, per_exemplar: int) -> None:
     ways: dict[str, Callable[[], None]] = {
         "defaults": lambda: defaults.measure(study),
         "heads": lambda: heads.measure(study),
+        "choices": lambda: choices.measure(study),
         "axes": lambda: axes.measure(study),
         "gallery_size": lambda: gallery_size.measure(study),
         "robustness": lambda: robustness.measure(study, per_exemplar=per_exemplar),
@@ -80,6 +82,7 @@ def write(folder: Path) -> None:
     sections = {
         "defaults": _defaults,
         "heads": _heads,
+        "choices": _choices,
         "axes": _axes,
         "gallery_size": _gallery_size,
         "robustness": _robustness,
@@ -146,22 +149,34 @@ def _defaults(found: Mapping[str, Any], _plots: Path) -> list[str]:
 
 
 def _heads(found: Mapping[str, Any], _plots: Path) -> list[str]:
-    parts = [
+    return [
         "## Heads",
         "Global score with local scaling, without re-ranking. Differences are paired, from "
         f"`{found['base']}`. `paired:` rows use known pairs, cross-fitted over exemplars: "
         "references, not bounds, since the exemplars are few. The random rotation must tie. "
         "Infomax is fitted in 128 dimensions: compare it with whitening in as many.",
+        *_compared(found),
     ]
-    for encoder in found["encoders"]:
-        parts += [f"### {encoder}", _head_table(found, encoder)]
-    return parts
 
 
-def _head_table(found: Mapping[str, Any], encoder: str) -> str:
+def _choices(found: Mapping[str, Any], _plots: Path) -> list[str]:
+    return [
+        "## Dimensions, stages, size, views",
+        "Global score, without re-ranking; differences are paired, from what ships: whitening to "
+        "512, stages 2 to 4 at 160 pixels, local scaling by 10 neighbours, the query in one view.",
+        *_compared(found),
+    ]
+
+
+def _compared(found: Mapping[str, Any]) -> list[str]:
+    tables = [(f"### {name}", _halves(found, name)) for name in found["encoders"]]
+    return [part for table in tables for part in table]
+
+
+def _halves(found: Mapping[str, Any], encoder: str) -> str:
     """R@1 over all pairs and on image edits, and the difference from the base, by half."""
     cells, gaps = _by_key(found["cells"]), _by_key(found["differences"])
-    heading = ["head"]
+    heading = [""]
     for half in HALVES:
         heading += [f"{half}: R@1", "difference", "edits R@1", "edits R@10", "edits difference"]
     rows = [heading]

@@ -112,12 +112,17 @@ class Study:
         return np.load(path, allow_pickle=False)
 
     def encoded(
-        self, encoder: Encoder, name: str, paths: Sequence[Path]
+        self,
+        encoder: Encoder,
+        name: str,
+        paths: Sequence[Path],
+        *,
+        seen: Callable[[Image.Image], Image.Image] = lambda image: image,
     ) -> Float[np.ndarray, "n f"]:
-        """Un-headed features of image files, computed once."""
+        """Un-headed features of image files, or of another view of them, computed once."""
 
         def compute() -> np.ndarray:
-            images = (load_image(path, fit=BuildConfig().thumbnail).image for path in paths)
+            images = (seen(load_image(path, fit=BuildConfig().thumbnail).image) for path in paths)
             return encode(encoder, images, progress=self.progress, total=len(paths), what=name)
 
         return self.kept(encoder, name, compute).astype(np.float32)

@@ -10,18 +10,15 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
-import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 from gradio_client import Client, handle_file
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.server import memory, served
 from core.console import say
 from core.examples import read_examples
 from core.session import EMBEDDED
@@ -47,39 +44,15 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=7877)
     port = parser.parse_args().port
     url = f"http://127.0.0.1:{port}/"
-    with _served(url, port) as process:
+    with served([sys.executable, "app.py", "--port", str(port)], url) as process:
         _browse(url)
-        say(f"resident memory: {_memory(process.pid) / 1e6:,.0f} MB after the first visitor")
+        say(f"resident memory: {memory(process.pid) / 1e6:,.0f} MB after the first visitor")
         _crowd(url)
-        say(f"resident memory: {_memory(process.pid) / 1e6:,.0f} MB after {_VISITORS} more")
-        peak = _memory(process.pid, "VmHWM")
+        say(f"resident memory: {memory(process.pid) / 1e6:,.0f} MB after {_VISITORS} more")
+        peak = memory(process.pid, "VmHWM")
     say(f"resident memory: {peak / 1e6:,.0f} MB at most (allowed: {_MOST / 1e6:,.0f} MB)")
     if peak > _MOST:
         raise SystemExit(1)
-
-
-@contextmanager
-def _served(url: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    began = time.monotonic()
-    command = [sys.executable, "app.py", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        try:
-            while not _answers(url):
-                if process.poll() is not None or time.monotonic() - began > _WAIT:
-                    raise SystemExit("the app did not start")
-                time.sleep(0.1)
-            say(f"server: {time.monotonic() - began:.1f} s from the command to a served page")
-            yield process
-        finally:
-            process.terminate()
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5):
-            return True
-    except OSError:
-        return False
 
 
 def _browse(url: str) -> None:
@@ -137,13 +110,6 @@ def _crowd(url: str) -> None:
         f"{max(t for _, t in alone):.1f} s; {same} of {_VISITORS} answers as when alone, "
         f"{len({answer for answer, _ in together})} different"
     )
-
-
-def _memory(pid: int, which: str = "VmRSS") -> int:
-    """Resident memory of a process, bytes (Linux): now, or with ``VmHWM`` the most it was."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    found = re.search(rf"{which}:\s+(\d+) kB", status)
-    return int(found[1]) * 1024 if found else 0
 
 
 if __name__ == "__main__":

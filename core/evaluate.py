@@ -14,7 +14,7 @@ from jaxtyping import Float, Int8
 from core.build import Source, remove, update
 from core.config import ScoreConfig
 from core.explain import factor_codes
-from core.gallery import Embedded, Gallery
+from core.gallery import Embedded, Gallery, is_shipped
 from core.head import Head
 from core.index import hubness
 from core.measures import (
@@ -88,7 +88,7 @@ class Bench:
         if not (gallery / "gallery.json").is_file():
             target = cache / f"gallery-{_digest(str(gallery.resolve()))}"
             _refresh(target, Source(gallery), encoders, heads=patch_heads, progress=progress)
-        self.gallery = Gallery.open(target)
+        self.gallery = Gallery.open(target, read_only=is_shipped(target))
         names = {name for p in self.all_pairs for name in (*p.exemplars, p.generated)}
         # The pairs' images get the gallery's patch heads, so the cache is keyed by the gallery too.
         images = cache / f"pairs-{_digest(f'{pairs.resolve()} {target.resolve()}')}"

@@ -36,11 +36,19 @@ from core.values import (
 
 logger = logging.getLogger(__name__)
 
+SHIPPED = Path(__file__).parents[1] / "assets" / "gallery"
+"""Folder of the gallery that comes with the program."""
+
 _LOOKED_AT = 64_000_000  # bytes of an array whose values are looked at when it is opened
 _ROUNDING = 1e-3  # by which the norm of a unit row may exceed 1
 
 _Arrays = TypeVar("_Arrays")
 _Kept = TypeVar("_Kept")
+
+
+def is_shipped(folder: Path) -> bool:
+    """Whether a folder is the gallery that comes with the program, which only its maker changes."""
+    return folder.resolve() == SHIPPED.resolve()
 
 
 def encoder_key(encoder: Encoder) -> str:

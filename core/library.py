@@ -17,7 +17,7 @@ from core.config import ImageLimits, ServerConfig
 from core.datasets import fetch_dataset, materialise
 from core.encoder import shipped_heads
 from core.examples import read_examples
-from core.gallery import Gallery
+from core.gallery import SHIPPED, Gallery, is_shipped
 from core.head import Head
 from core.images import load_image, quoted
 from core.store import file_digest
@@ -27,9 +27,6 @@ from core.visitors import Visitors
 
 EMBEDDED = "embedded"
 """Name of the gallery that comes with the program; it is never changed."""
-
-SHIPPED = Path(__file__).parents[1] / "assets" / "gallery"
-"""Its folder."""
 
 _DATASET = re.compile(r"hf:[\w.-]{1,96}(/[\w.-]{1,96})?(:[\w.-]{1,64})?")
 
@@ -221,7 +218,7 @@ def refuse_shipped(folder: Path) -> None:
     Raises:
         GalleryError: when the folder is that gallery.
     """
-    if folder.resolve() == SHIPPED.resolve():
+    if is_shipped(folder):
         raise GalleryError(
             "the gallery that comes with the program is not changed; build one of your own"
         )

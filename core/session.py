@@ -32,10 +32,10 @@ from core.disentangle import (
 from core.encoder import load_encoder, shipped_heads
 from core.examples import Example, read_examples
 from core.explain import factors_of
-from core.gallery import Gallery
+from core.gallery import SHIPPED, Gallery, is_shipped
 from core.head import Head
 from core.images import load_image, open_image
-from core.library import SHIPPED, Library
+from core.library import Library
 from core.memory import give_back, limit_heaps
 from core.projection import Map, place
 from core.shares import COLUMNS, columns_of, shares_by
@@ -200,7 +200,7 @@ class Session:
         hosted = self.server.hosted
         folder = self.visitors.gallery(visitor, name) if hosted else Path(name).absolute()
         try:
-            shipped = folder.resolve() == EMBEDDED.resolve()
+            shipped = is_shipped(folder)
         except (OSError, ValueError) as error:  # no path has such a name
             raise GalleryError(f"{name[:80]!r} is no gallery") from error
         make = functools.partial(Gallery.open, folder, read_only=shipped)

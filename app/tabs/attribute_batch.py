@@ -152,7 +152,9 @@ def lay() -> Batch:
         run = gr.Button(
             "Find their sources", variant="primary", elem_id="ws-run", scale=3, min_width=160
         )
-        stop = gr.Button("Stop", elem_id="ws-stop-batch", min_width=0)
+        stop = gr.Button(
+            "Stop", min_width=80, elem_id="ws-stop-batch", elem_classes="ws-stop-beside"
+        )
     return Batch(files, run, stop)
 
 

@@ -120,7 +120,7 @@ def lay_result(page: Page) -> Result:
     """The answer, its candidates, and why the chosen one is among them."""
     size = len(page.session.gallery(page.start))
     answer = gr.HTML(views.empty_html(size=size), elem_id="ws-answer", min_height=180)
-    stop = gr.Button("Stop", size="sm", elem_id="ws-stop", min_width=0)
+    stop = gr.Button("Stop", size="sm", elem_id="ws-stop", elem_classes="ws-stop", min_width=0)
     with gr.Column(visible=False, elem_classes="ws-results") as column:
         sums = _lay_sums()
         with gr.Row(elem_classes="ws-title"):

@@ -153,7 +153,9 @@ def lay() -> Reverse:
             scale=3,
             min_width=160,
         )
-        stop = gr.Button("Stop", elem_id="ws-stop-reverse", min_width=0)
+        stop = gr.Button(
+            "Stop", min_width=80, elem_id="ws-stop-reverse", elem_classes="ws-stop-beside"
+        )
     return Reverse(source, offered, gr.State(None), files, rate, run, stop)
 
 

@@ -221,7 +221,13 @@ def create(page: Page) -> None:
                 agreement = gr.HTML(
                     views.fill("compare_empty"), elem_id="ws-agreement", min_height=180
                 )
-                stop = gr.Button("Stop", size="sm", elem_id="ws-stop-compare", min_width=0)
+                stop = gr.Button(
+                    "Stop",
+                    size="sm",
+                    elem_id="ws-stop-compare",
+                    elem_classes="ws-stop",
+                    min_width=0,
+                )
             with gr.Column(visible=False, elem_classes="ws-results") as column:
                 which, found = _lay_matches()
             examples, differing, *buttons = _lay_examples()
@@ -278,7 +284,9 @@ def _lay_examples() -> tuple[gr.HTML, gr.Gallery, gr.Button, gr.Button]:
     gr.Markdown("### Over the gallery's examples", elem_classes="ws-chapter")
     with gr.Row(elem_classes="ws-commands"):
         over = gr.Button("Compare over all examples", variant="primary", elem_id="ws-over")
-        stop = gr.Button("Stop", size="sm", elem_id="ws-stop-over", min_width=0)
+        stop = gr.Button(
+            "Stop", size="sm", elem_id="ws-stop-over", elem_classes="ws-stop", min_width=0
+        )
     examples = gr.HTML(views.fill("compare_examples_empty"), elem_id="ws-over-found", min_height=60)
     differing = thumbnails("Examples that a side gets wrong", columns=6, elem_id="ws-differing")
     differing.visible = False

@@ -218,7 +218,9 @@ def _lay_controls(page: Page) -> Controls:
 
 def _lay_result() -> Result:
     overview = gr.HTML(views.fill("factors_empty"), elem_id="ws-overview", min_height=180)
-    stop = gr.Button("Stop", size="sm", elem_id="ws-stop-measure", min_width=0)
+    stop = gr.Button(
+        "Stop", size="sm", elem_id="ws-stop-measure", elem_classes="ws-stop", min_width=0
+    )
     with gr.Column(visible=False, elem_classes="ws-results") as column:
         gr.Markdown("### Which dimensions move together", elem_classes="ws-chapter")
         gr.Markdown(

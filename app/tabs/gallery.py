@@ -74,7 +74,9 @@ def _lay_side(page: Page) -> dict[str, Any]:
         build = gr.Button(
             "Build", variant="primary", min_width=120, scale=2, elem_id="ws-gallery-build"
         )
-        stop = gr.Button("Stop", min_width=80, elem_id="ws-gallery-stop")
+        stop = gr.Button(
+            "Stop", min_width=80, elem_id="ws-gallery-stop", elem_classes="ws-stop-beside"
+        )
     return {
         "opened": opened,
         "kind": kind,

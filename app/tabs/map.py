@@ -74,7 +74,7 @@ def _lay_side(page: Page) -> dict[str, Any]:
         draw = gr.Button(
             "Draw the map", variant="primary", min_width=120, scale=2, elem_id="ws-map-draw"
         )
-        stop = gr.Button("Stop", min_width=80, elem_id="ws-map-stop")
+        stop = gr.Button("Stop", min_width=80, elem_id="ws-map-stop", elem_classes="ws-stop-beside")
     return {
         "encoder": encoder,
         "renewed": renewed,

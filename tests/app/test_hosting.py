@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -70,13 +72,22 @@ def test_lender_is_the_space_librarys(monkeypatch: pytest.MonkeyPatch, zero: str
     assert asked == ([10] if lends else [])
 
 
-def test_space_library_is_imported_before_torch():
+def test_space_library_is_imported_before_torch(tmp_path: Path):
     """Torch must not have seen a GPU before the library takes its place."""
-    text = (Path(lender.__file__).parent / "hosting.py").read_text()
-    assert "import torch" not in text
-    assert text.index("from app.lender") < text.index("from core.")
-    serve = (Path(lender.__file__).parent / "serve.py").read_text()
-    assert serve.index("from app.hosting") < serve.index("from app.ui")
+    (tmp_path / "spaces.py").write_text(
+        "import sys\nEARLY = 'torch' not in sys.modules and 'gradio' not in sys.modules\n"
+        "def GPU(duration): return lambda function: function\n"
+    )
+    code = "import app.serve, app.lender, spaces; print(spaces.EARLY, app.lender.LEND is not None)"
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "SPACES_ZERO_GPU": "true"},
+        cwd=Path(lender.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.split() == ["True", "True"]
 
 
 def test_only_encoding_is_lent_and_answers_stay_the_same(lent: LentSession, lend: Counter):

@@ -124,6 +124,7 @@ def test_several_images_fill_a_table_and_a_zip(
     page = visit(theme=theme)
     page.get_by_role("tab", name="Several").click()
     page.set_input_files("#ws-files input[type=file]", [picture, tmp_path / "bad.jpg"])
+    page.wait_for_selector("#ws-files .file-preview")
     page.locator("#ws-run").click()
     table = page.locator("#ws-batch")
     expect(table).to_contain_text("Blue <b>hills</b>")
@@ -143,6 +144,7 @@ def test_a_batch_can_be_stopped_and_keeps_its_rows(
     page.get_by_role("tab", name="Several").click()
     files = sorted((gallery.parent / "images").glob("*.png"))[:8]
     page.set_input_files("#ws-files input[type=file]", files)
+    page.wait_for_selector("#ws-files .file-preview")
     answer, asked = Session.attribute, []
 
     def slow(self: Session, *args: Any, **options: Any) -> Any:
@@ -189,6 +191,7 @@ def test_the_candidate_is_looked_for_among_generated_images(
     expect(page.locator("#ws-source img")).to_be_visible()
     other = tiny.draw(tmp_path / "other.png", 99)
     page.set_input_files("#ws-made input[type=file]", [picture, other])
+    page.wait_for_selector("#ws-made .file-preview")
     page.locator("#ws-rate input[type=number]").fill("50")
     page.locator("#ws-run-reverse").click()
     expect(page.locator("#ws-reverse h2")).to_have_text("Candidate source of 1 of 2 images")
@@ -199,6 +202,9 @@ def test_the_candidate_is_looked_for_among_generated_images(
         page.locator("#ws-download-reverse").click()
     assert "picture-00.png" in Path(saved.value.path()).read_text()
     page.locator("#ws-source").get_by_role("button", name="Remove Image").click()
+    expect(
+        page.locator("#ws-stop-reverse")
+    ).to_be_hidden()  # while it runs, a second click is ignored
     page.locator("#ws-run-reverse").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("choose the source first")
 

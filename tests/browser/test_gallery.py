@@ -59,7 +59,7 @@ def open_tab(page: Page) -> None:
 def give(page: Page, file: Path) -> None:
     """Choose the zip and the quickest encoder, and build."""
     page.set_input_files("#ws-gallery-zip input[type=file]", file)
-    expect(page.locator("#ws-gallery-zip")).to_contain_text(file.stem[:8])
+    page.wait_for_selector("#ws-gallery-zip .file-preview")
     coders = page.locator("#ws-gallery-coders")
     checked = coders.locator("input:checked")
     while checked.count():
@@ -130,9 +130,11 @@ def test_a_stopped_build_says_how_to_go_on(
         patched.setattr("core.library.update", slow)
         give(page, archive)
         assert begun.wait(60)
-        page.locator("#ws-gallery-stop").click()
+        stop = page.locator("#ws-gallery-stop")
+        stop.click()
         status = page.locator("#ws-gallery-status")
         expect(status).to_contain_text("build again with the same source")
+        expect(stop).to_be_hidden()  # while it runs, a second click is ignored
     page.locator("#ws-gallery-build").click()
     expect(status).to_contain_text("4 added")
 

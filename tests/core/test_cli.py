@@ -391,7 +391,7 @@ def test_failures_say_what_is_wrong(folder, photos, tmp_path) -> None:
 
 def test_the_shipped_gallery_is_changed_on_request_only(folder, photos, monkeypatch) -> None:
     """Commands that change a gallery changed the one that comes with the program, unasked."""
-    monkeypatch.setattr("core.library.SHIPPED", folder)
+    monkeypatch.setattr("core.gallery.SHIPPED", folder)
     plain = ("--encoder", "thumbnail")
     (photos / "01.png").unlink()
     for arguments in [

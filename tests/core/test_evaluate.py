@@ -125,6 +125,15 @@ def test_a_folder_and_a_built_gallery_give_equal_results(world, network):
     assert set(before) <= set((world / "built").rglob("*.npy"))
 
 
+def test_the_shipped_gallery_is_left_as_it_is(world, network, monkeypatch):
+    """Ranking its images wrote heads and embeddings into it."""
+    update(world / "built", Source(world / "real"), [network])
+    monkeypatch.setattr("core.gallery.SHIPPED", world / "built")
+    before = sorted((world / "built").rglob("*"))
+    _run(_bench(world, [network], gallery=world / "built"), network)
+    assert sorted((world / "built").rglob("*")) == before
+
+
 def test_images_that_were_deleted_are_no_longer_ranked(world):
     """The cache kept every image that had ever been in the folder."""
     _bench(world, [HISTOGRAM])

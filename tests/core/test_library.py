@@ -132,7 +132,7 @@ def test_the_embedded_gallery_is_not_changed_by_its_folder_either(make, archive,
     """Named by its folder it could be."""
     library = make()
     name, _ = library.build(archive, ["fake"])
-    monkeypatch.setattr(module, "SHIPPED", Path(name))
+    monkeypatch.setattr("core.gallery.SHIPPED", Path(name))
     for change in (library.refresh, lambda name, **_: library.remove(name, [0])):
         with pytest.raises(GalleryError, match="build one of your own"):
             change(name, progress=no_progress)

@@ -44,6 +44,7 @@ def session() -> Session:
 @pytest.fixture
 def embedded(folder, monkeypatch) -> Path:
     monkeypatch.setattr(module, "EMBEDDED", folder)
+    monkeypatch.setattr("core.gallery.SHIPPED", folder)
     return folder
 
 

@@ -1,0 +1,124 @@
+"""Two visitors of a hosted app: what one uploads or builds, the other never sees."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+import httpx
+import pytest
+from gradio.utils import get_upload_folder
+from playwright.sync_api import Browser, Page, expect
+
+from app.ui import build, launch_options
+from core.config import ServerConfig
+from core.session import Session
+from tests.app import tiny
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+_WAIT = 60_000  # milliseconds; a busy machine is slow, not broken
+SECRET = "unpublished sketch"
+
+
+class Served(NamedTuple):
+    """An app that strangers share, and where it keeps what is theirs."""
+
+    address: str
+    blocks: gr.Blocks
+    kept: Path
+
+
+@pytest.fixture(scope="module")
+def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    kept = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(kept))
+        session = Session(server=ServerConfig(hosted=True))
+        blocks = build(session, gallery="embedded", encoder="histogram")
+        _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+        yield Served(address, blocks, kept)
+        blocks.close()
+
+
+@pytest.fixture
+def enter(browser: Browser, served: Served) -> Iterator[Callable[[], Page]]:
+    """Each visitor comes with a browser profile of their own."""
+    contexts = []
+
+    def entered() -> Page:
+        contexts.append(browser.new_context(viewport={"width": 1440, "height": 900}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(_WAIT)
+        page.goto(served.address)
+        page.wait_for_selector(".ws-empty")
+        return page
+
+    yield entered
+    for context in contexts:
+        context.close()
+
+
+def test_a_visitor_sees_nothing_of_another(
+    enter: Callable[[], Page], served: Served, tmp_path: Path
+):
+    with zipfile.ZipFile(tmp_path / "own.zip", "w") as packed:
+        for seed in range(3):
+            packed.write(tiny.draw(tmp_path / f"{seed}.png", seed), f"{SECRET} {seed}.png")
+    owner, other = enter(), enter()
+
+    owner.set_input_files("#ws-query input[type=file]", tiny.draw(tmp_path / f"{SECRET}.png", 7))
+    owner.wait_for_selector(".ws-answer")
+    owner.get_by_role("tab", name="Gallery").click()
+    owner.set_input_files("#ws-gallery-zip input[type=file]", tmp_path / "own.zip")
+    owner.wait_for_selector("#ws-gallery-zip .file-preview")
+    coders = owner.locator("#ws-gallery-coders")
+    while coders.locator("input:checked").count():
+        coders.locator("input:checked").first.uncheck()
+    coders.get_by_label("Baseline: histogram").check()
+    owner.locator("#ws-gallery-build").click()
+    expect(owner.locator("#ws-gallery-status")).to_contain_text("holds 3 images", timeout=_WAIT)
+    owner.get_by_role("button", name=re.compile("^Images")).click()
+    expect(owner.locator("#ws-gallery-shelf")).to_contain_text(SECRET, timeout=_WAIT)
+    (folder,) = served.kept.glob("*/*/galleries/*")
+
+    # The page: the other's choices and images, and their answer to the same question.
+    other.get_by_role("tab", name="Gallery").click()
+    expect(other.locator("#ws-gallery-facts")).to_contain_text("Storage", timeout=_WAIT)
+    other.get_by_label("Open a gallery").click()
+    expect(other.get_by_role("option")).to_have_count(1)
+    assert SECRET not in other.content()
+    assert folder.name not in other.content()
+
+    # The handlers behind the page, called by hand with the name of a gallery that is not one's own.
+    told = called(served, "open", [folder.name], visitor="stranger0")
+    assert told["success"] is False
+    assert SECRET not in json.dumps(told)
+
+    # The file routes: the gallery, and an upload by what is known of it, its name and content.
+    names = [*folder.rglob("*.webp"), folder / "gallery.json", folder / "manifest.parquet"]
+    content = hashlib.sha256((tmp_path / f"{SECRET}.png").read_bytes()).hexdigest()
+    uploads = Path(get_upload_folder())
+    for guess in (*names, uploads, uploads / content / f"{SECRET}.png"):
+        assert httpx.get(f"{served.address}gradio_api/file={guess}").status_code in (403, 404)
+
+
+def called(served: Served, name: str, data: list[Any], *, visitor: str) -> dict[str, Any]:
+    """What the server tells after a handler was called by its number."""
+    (number,) = (i for i, fn in served.blocks.fns.items() if fn.name == name)
+    body = {"data": data, "fn_index": number, "session_hash": visitor}
+    queue = f"{served.address}gradio_api/queue"
+    httpx.post(f"{queue}/join", json=body).raise_for_status()
+    with httpx.stream("GET", f"{queue}/data?session_hash={visitor}", timeout=60) as stream:
+        for line in stream.iter_lines():
+            told = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
+            if told.get("msg") == "process_completed":
+                return told
+    raise AssertionError("the handler did not end")
