@@ -70,6 +70,11 @@ def headline(answer: Answer, *, size: int) -> str:
     return f"{len(found)} candidate sources, first {first} with {sure}."
 
 
+def number_of(count: int, noun: str) -> str:
+    """A count and its noun, which takes an s where there is not exactly one."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def contenders_of(answer: Answer) -> str:
     """Names of the candidates among which an answer cannot choose."""
     return "; ".join(name_of(group.best.image) for group in contenders(answer.groups))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.views import Html, contenders_of, fill, headline, name_of, percent
+from app.views import Html, contenders_of, fill, headline, name_of, number_of, percent
 from core.attribution import sources
 from core.config import NullConfig
 from core.reverse import adjust
@@ -70,7 +70,7 @@ class Judged:
     def words(self, *, size: int, total: int) -> str:
         """The answer in one sentence; see :func:`headline`."""
         if sources(self.answer.groups) and not self.holds:
-            return f"Stands out by itself, but not among {total} images."
+            return f"Stands out by itself, but not among {number_of(total, 'image')}."
         return headline(self.answer, size=size)
 
 
@@ -89,7 +89,9 @@ def table_html(rows: Sequence[Row], *, total: int, size: int) -> Html:
         total: the images given.
         size: number of images in the gallery.
     """
-    done = f"{len(rows)} of {total} images" if len(rows) < total else f"{total} images"
+    done = number_of(total, "image")
+    if len(rows) < total:
+        done = f"{len(rows)} of {done}"
     cells = (
         _row_html(row, judged, size=size, total=len(rows))
         for row, judged in zip(rows, judge(rows), strict=True)

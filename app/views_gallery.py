@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.views import Html, fill, name_of
+from app.views import Html, fill, name_of, number_of
 from core.values import ImageRecord
 
 _SHOWN = 6  # values of a count that are named
@@ -37,7 +37,7 @@ def facts_html(facts: Facts) -> Html:
         "Licences": counted([record.licence for record in records]),
         "Sizes": sizes(records),
         "Encoders": ", ".join(facts.encoders) or "none",
-        "Examples": f"{facts.examples} generated images" if facts.examples else "",
+        "Examples": number_of(facts.examples, "generated image") if facts.examples else "",
         "Storage": size(facts.storage),
     }
     shown = [fill("fact", name=name, value=value) for name, value in rows.items() if value]
@@ -86,17 +86,19 @@ def leaf_words(count: int, *, first: int, shown: int) -> str:
     if not count:
         return "No image has that in its name."
     if not shown:
-        return f"There are only {count:,} images; go back some pages."
-    return f"{first + 1:,} to {first + shown:,} of {count:,} images. Click one to choose it."
+        return f"There are only {number_of(count, 'image')}; go back some pages."
+    place = f"{first + 1:,} to {first + shown:,} of {number_of(count, 'image')}"
+    return f"{place}. Click one to choose it."
 
 
 def change_words(
     images: int, *, added: int, removed: int, skipped: Sequence[tuple[str, str]]
 ) -> str:
     """What a change did, with the files that were left out and why."""
-    lines = [f"The gallery holds {images:,} images: {added:,} added, {removed:,} removed."]
+    held = number_of(images, "image")
+    lines = [f"The gallery holds {held}: {added:,} added, {removed:,} removed."]
     if skipped:
-        lines.append(f"{len(skipped):,} files were left out:")
+        lines.append(f"{number_of(len(skipped), 'file')} left out:")
         lines += [f"- {_escaped(name)}: {_escaped(why)}" for name, why in skipped[:_SKIPPED]]
     if len(skipped) > _SKIPPED:
         lines.append(f"- and {len(skipped) - _SKIPPED:,} more")
@@ -111,7 +113,7 @@ def damage_words(damages: Sequence[tuple[str, str]]) -> str:
     if len(damages) > _SHOWN:
         lines.append(f"- and {len(damages) - _SHOWN:,} more")
     return "\n".join(
-        [f"{len(damages):,} files are damaged. Build the gallery again from its images.", *lines]
+        [f"Damaged: {number_of(len(damages), 'file')}. Build the gallery from its images.", *lines]
     )
 
 
@@ -128,10 +130,10 @@ def duplicate_words(groups: Sequence[Sequence[ImageRecord]], *, shown: int) -> s
     if not groups:
         return "No two images are near-duplicates: each is a source of its own."
     extra = sum(len(group) - 1 for group in groups)
-    found = f"{len(groups):,} groups of near-duplicates"
-    found = found if len(groups) > 1 else "One group of near-duplicates"
+    found = f"{number_of(len(groups), 'group')} of near-duplicates"
     first = f" The first {shown} groups are shown." if len(groups) > shown else ""
-    return f"{found}; {extra:,} images repeat another. A group counts as one source.{first}"
+    repeats = f"Images that repeat another: {extra:,}. A group counts as one source."
+    return f"{found}. {repeats}{first}"
 
 
 def duplicate_captions(groups: Sequence[Sequence[ImageRecord]]) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from app.views import name_of
+from app.views import name_of, number_of
 from core.examples import Example
 from core.session import Placed
 from core.values import ImageRecord, Match
@@ -316,9 +316,10 @@ def _packed(array: np.ndarray) -> str:
 
 def words(scene: Scene, groups: Groups) -> str:
     """The map in one sentence."""
-    images = f"{len(scene.records):,} gallery images"
-    generated = f" and {len(scene.examples)} generated examples" if scene.examples else ""
-    return f"{images}{generated}, in {len(groups.names)} groups."
+    said = number_of(len(scene.records), "gallery image")
+    if scene.examples:
+        said += f" and {number_of(len(scene.examples), 'generated example')}"
+    return f"{said}, in {number_of(len(groups.names), 'group')}."
 
 
 def group_choices(groups: Groups) -> list[tuple[str, str]]:
@@ -333,9 +334,9 @@ def selection_words(scene: Scene, rows: Sequence[int], groups: Groups, *, shown:
         return "Nothing is selected: draw around points, choose a group, or click a point."
     n = len(scene.records)
     generated = sum(row >= n for row in rows)
-    what = _counted(len(rows) - generated, "gallery image")
+    what = number_of(len(rows) - generated, "gallery image")
     if generated:
-        what += f" and {_counted(generated, 'generated example')}"
+        what += f" and {number_of(generated, 'generated example')}"
     counted = Counter(groups.names[groups.of[row]] for row in rows if row < n)
     of = _levels(counted) if len({*groups.of[:n]}) > 1 else ""
     first = f". The first {shown} are shown; the table has all" if len(rows) > shown else ""
@@ -350,10 +351,6 @@ def _levels(counted: Mapping[str, int]) -> str:
     named = [f"{name} ({counted[name]:,})" for name in order[:_LEVELS]]
     more = len(order) - len(named)
     return f": {', '.join([*named, f'{more:,} more groups'] if more else named)}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def near_words(nearest: Mapping[str, Sequence[Match]]) -> str:
@@ -382,7 +379,7 @@ def note(scene: Scene, row: int, groups: Groups) -> str:
         return groups.names[groups.of[row]]
     example = scene.examples[row - n]
     kind = example.kind.replace("-", " ")
-    known = _counted(len(example.sources), "known source") if example.sources else "no source here"
+    known = number_of(len(example.sources), "known source") if example.sources else "no source here"
     return f"Generated, {kind}: {known}" if kind else f"Generated: {known}"
 
 

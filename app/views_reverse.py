@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.views import Html, fill, percent
+from app.views import Html, fill, number_of, percent
 from app.views_batch import breakable, inert
 from core.reverse import Finding
 
@@ -51,7 +51,9 @@ def lookup_html(lookup: Lookup) -> Html:
         ),
     ]
     count = len(lookup.findings) + len(lookup.problems)
-    looked = f"{count} images" if count == lookup.given else f"{count} of {lookup.given} images"
+    looked = number_of(lookup.given, "image")
+    if count < lookup.given:
+        looked = f"{count} of {looked}"
     return fill(
         "reverse",
         headline=f"Candidate source of {named or 'none'} of {looked}",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -69,9 +70,13 @@ def _timed(what: str, work: Callable[[], _T]) -> _T:
 
 
 def _install(venv: Path, python: str, space: Path) -> None:
+    """The requirements, and what a Space installs beside them."""
     subprocess.run([python, "-m", "venv", venv], check=True)
-    pip = [venv / "bin/python", "-m", "pip", "install", "--quiet", "-r", space / "requirements.txt"]
-    subprocess.run(pip, check=True)
+    pip = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    found = re.search(r"^sdk_version: (\S+)$", (space / "README.md").read_text(), re.MULTILINE)
+    assert found is not None
+    own = [f"gradio[oauth,mcp]=={found[1]}", "spaces"]
+    subprocess.run([*pip, "-r", space / "requirements.txt", *own], check=True)
 
 
 def _environment(home: Path) -> dict[str, str]:

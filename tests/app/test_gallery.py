@@ -175,7 +175,7 @@ def test_images_are_chosen_removed_added_and_checked(make, archive: Path, tmp_pa
     assert desk.verify(name, ANN, QUIET) == "Every file is there and whole."
     gallery = desk.session.gallery(name)
     desk.session.thumbnails(gallery, gallery.records)[0].write_bytes(b"x")
-    assert "1 files are damaged" in desk.verify(name, ANN, QUIET)
+    assert "Damaged: 1 file." in desk.verify(name, ANN, QUIET)
 
 
 def test_near_duplicates_are_rows_and_a_head_is_fitted(make, archive: Path, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_near_duplicates_are_rows_and_a_head_is_fitted(make, archive: Path, tmp_
     desk.add(name, [str(tmp_path / "again.png")], ANN, QUIET)
     pictures, words = desk.duplicates(name, "histogram", ANN, QUIET)
     assert [item["caption"] for item in pictures.value] == ["Group 1\n2", "Group 1\nagain"]
-    assert "One group of near-duplicates" in words
+    assert "1 group of near-duplicates. Images that repeat another: 1." in words
     assert "Centred, fitted to Baseline: histogram" in desk.fit(
         name, "histogram", "center", ANN, QUIET
     )

@@ -77,7 +77,7 @@ def test_a_zip_becomes_the_gallery_of_every_tab(visit: Visit, archive: Path, the
     expect(page.locator("#ws-gallery-facts")).to_contain_text("Baseline: histogram")
     page.get_by_role("button", name=re.compile("^Near-duplicates")).click()
     page.locator("#ws-gallery-find").click()
-    expect(page.locator("#ws-gallery-twins-words")).to_contain_text("One group")
+    expect(page.locator("#ws-gallery-twins-words")).to_contain_text("1 group")
     expect(page.locator("#ws-gallery-twins button img")).to_have_count(2)
     page.get_by_role("tab", name="Map").click()
     page.wait_for_selector(".ws-map.drawn")
