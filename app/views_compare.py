@@ -122,6 +122,9 @@ def _rows(found: ExampleComparison) -> list[Html]:
             rows.append(_row(f"A true source {where}", values))
         recalls = [_interval(side.recall) for side in found.sides]
         rows.append(_row("Share of all true sources among the first 10", recalls))
+        known = found.examples - len(found.unrelated)
+        missed = [f"{count} of {known}" for count in found.missed]
+        rows.append(_row("Images of a known source answered with none", missed))
     if total := len(found.unrelated):
         declined = [f"{count} of {total}" for count in found.declined]
         rows.append(_row("Unrelated images answered with none", declined))

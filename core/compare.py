@@ -74,6 +74,8 @@ class ExampleComparison:
     """Examples that have no source in the gallery."""
     declined: tuple[int, int]
     """How many of the unrelated examples each side answers with no source."""
+    missed: tuple[int, int]
+    """How many of the examples of known source each side answers with no source."""
 
 
 def overlap(first: Sequence[int], second: Sequence[int], *, depth: int) -> float:
@@ -184,6 +186,7 @@ def compare_examples(
         right=_by_winner(known, scores[0][:, 0] > 0, scores[1][:, 0] > 0),
         unrelated=unrelated,
         declined=(_declined(unrelated, first), _declined(unrelated, second)),
+        missed=(_declined(known, first), _declined(known, second)),
     )
 
 

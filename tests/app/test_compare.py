@@ -121,6 +121,7 @@ def test_examples_are_counted_where_the_truth_is_known(desk: Desk):
     assert "Over 2 examples" in table
     assert "1 of 1" in table
     assert "Unrelated images answered with none" in table
+    assert "Images of a known source answered with none" in table
     assert not wrong.visible
 
 

@@ -95,7 +95,7 @@ def test_examples_say_which_side_is_right():
         Example(Path("d"), (), ""),
     ]
     left = [answer([1, 9]), answer([2, 3]), answer([8, 9]), answer([5, 6], named=False)]
-    right = [answer([1, 7]), answer([9, 3]), answer([9, 8]), answer([6, 5])]
+    right = [answer([1, 7]), answer([9, 3], named=False), answer([9, 8]), answer([6, 5])]
     found = compare_examples(examples, left, right)
     assert found.sides is not None
     assert found.difference is not None
@@ -106,6 +106,7 @@ def test_examples_say_which_side_is_right():
     assert found.difference.mean == pytest.approx(1 / 3)
     assert found.right == {"both": (0,), "first": (1,), "second": (), "neither": (2,)}
     assert (found.unrelated, found.declined) == ((3,), (1, 0))
+    assert found.missed == (0, 1)
     assert found.same_first.mean == 0.25
 
 
