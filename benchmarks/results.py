@@ -11,19 +11,25 @@ goes on, and another encoder's weights are measured anew.
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks import axes, chart, choices, defaults, gallery_size, heads, robustness
 from benchmarks.chart import Point
 from benchmarks.study import HALVES, RESULTS, Study, stored
+from core.backbones.registry import BUNDLED
 from core.console import reporting
 from core.encoder import load_encoder
 
 DOCS = Path(__file__).parents[1] / "docs"
 ENCODERS = ("moco", "dino", "random", "thumbnail", "histogram", "phash")
+
+_CHANCE, _TWENTIETHS = 4_096, 20
 
 Cell = Mapping[str, Any]
 Key = tuple[str, str, str, str]
@@ -95,6 +101,7 @@ def write(folder: Path) -> None:
     runs = stored("proxies")
     if runs is not None:
         parts += _proxies(runs)
+    parts += _training(folder / "plots")
     reading = RESULTS / "reading.md"
     if reading.is_file():
         parts.append(reading.read_text(encoding="utf-8").strip())
@@ -212,6 +219,27 @@ def _proxies(found: Mapping[str, Any]) -> list[str]:
         "photographs of a subject; `one content`, `one texture`: style transfers that share it; "
         "the others: the tune half of the known pairs.",
         markdown(table),
+    ]
+
+
+def _training(plots: Path) -> list[str]:
+    """The losses of the bundled encoders, by twentieths of their runs."""
+    series: dict[str, list[Point]] = {}
+    for name in ("moco", "dino"):
+        with (BUNDLED / name / "training.csv").open(encoding="utf-8", newline="") as file:
+            losses = np.array([float(row["loss"]) for row in csv.DictReader(file)])
+        blocks = np.array_split(losses / np.log(_CHANCE), _TWENTIETHS)
+        series[name] = [Point(b.mean(), *np.quantile(b, [0.1, 0.9])) for b in blocks]
+    places = [f"{5 * i + 5}" if i % 4 == 3 else "" for i in range(_TWENTIETHS)]
+    title, file = "Loss, as a share of that of chance", "training-loss.svg"
+    drawn = chart.lines(title, series, places=places, unit="% of the training")
+    (plots / file).write_text(drawn, encoding="utf-8")
+    return [
+        "## Training of the bundled encoders",
+        f"Loss over ln {_CHANCE:,}, which is what a uniform guess has among the queue's images and "
+        "among the prototypes alike: mean of each twentieth of the steps, with the middle 80 %. "
+        "It rises where the second run begins. assets/README.md has the recipe.",
+        f"![{title}](plots/{file})",
     ]
 
 

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -139,4 +140,17 @@ class Visitors:
     def _below(self) -> Path:
         if self._root is None:
             self._root = tempfile.TemporaryDirectory(prefix="wellspring-visitors-")
+            pause = self.config.session_seconds / 4
+            threading.Thread(target=_sweep, args=(weakref.ref(self), pause), daemon=True).start()
         return Path(self._root.name)
+
+
+def _sweep(visitors: weakref.ref[Visitors], pause: float) -> None:
+    """Let what is late expire although nobody comes, for as long as there are visitors' folders."""
+    while True:
+        time.sleep(pause)
+        found = visitors()
+        if found is None:
+            return
+        found.expire()
+        del found  # while this sleeps, it does not keep them

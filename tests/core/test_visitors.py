@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -215,4 +216,16 @@ def test_the_folders_go_with_their_owner(pack, encoder) -> None:
     name, _ = visitors.create(ANN, pack("a.zip", range(2)), [encoder])
     folder = visitors.gallery(ANN, name)
     del visitors
+    assert not folder.exists()
+
+
+def test_what_is_late_expires_although_nobody_comes(clock, pack, encoder) -> None:
+    """A gallery stayed on a server that nobody visited any more."""
+    visitors = Visitors(ServerConfig(hosted=True, session_seconds=1), clock=clock)
+    name, _ = visitors.create(ANN, pack("a.zip", range(2)), [encoder])
+    folder = visitors.gallery(ANN, name)
+    clock.now += 2
+    deadline = time.monotonic() + 10
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert not folder.exists()

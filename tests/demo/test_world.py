@@ -10,7 +10,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from core.gallery import SHIPPED
 from demo import denoise, shapes, world
 
 SEEDS = range(240)
@@ -142,6 +144,16 @@ class TestRendered:
         assert first.std() > 12
         assert (first >= 253).all(axis=2).mean() < 0.1
         assert (first <= 3).all(axis=2).mean() < 0.2
+
+    @pytest.mark.parametrize("seed", [3, 517])
+    def test_shipped_images_are_made_again_within_two_levels(self, seed: int):
+        render = importlib.import_module("demo.render")
+        data = render.webp(render.image(seed, size=256, samples=16))
+        made, shipped = (
+            np.asarray(Image.open(file).convert("RGB")).astype(float)
+            for file in (io.BytesIO(data), SHIPPED / "images" / world.file_name(seed))
+        )
+        assert np.abs(made - shipped).mean() <= 2
 
     @pytest.mark.parametrize("light", world.LIGHTS)
     def test_a_scene_has_one_lamp_and_the_sky_so_that_their_order_is_kept(self, light: str):
