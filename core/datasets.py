@@ -146,7 +146,11 @@ def _open_dataset(name: str, *, streaming: bool = False) -> tuple[Iterable[Mappi
             loaded = datasets.load_dataset(base, split=split or "train")
         columns = [key for key, kind in loaded.features.items() if isinstance(kind, datasets.Image)]
     except Exception as error:  # the library raises whatever its formats and clients raise
-        raise GalleryError(f"the dataset {base!r} cannot be opened: {error}") from error
+        why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise GalleryError(
+            f"the dataset {base!r} cannot be opened: {why}. See that its name is right, that it is "
+            "public and that the network is there, or give a zip of its images"
+        ) from error
     if not columns:
         raise GalleryError(f"the dataset {base!r} has no column of images")
     return loaded.cast_column(columns[0], datasets.Image(decode=False)), columns[0]

@@ -89,7 +89,7 @@ def test_lost_server_is_told(visit: Visit, theme: str):
     opened(page)
     page.route("**/queue/join**", lambda route: route.abort())
     page.locator("#ws-measure").click()
-    expect(page.get_by_test_id("toast-body").first).to_be_visible()
+    expect(page.get_by_test_id("toast-body").first).to_contain_text("start it again")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -146,7 +146,7 @@ def test_a_lost_server_is_told(visit: Visit, theme: str):
     page.route("**/gradio_api/**", lambda route: route.abort("connectionrefused"))
     page.get_by_role("button", name="Health").click()
     page.locator("#ws-gallery-verify").click()
-    expect(page.get_by_test_id("toast-body").first).to_be_visible()
+    expect(page.get_by_test_id("toast-body").first).to_contain_text("start it again")
 
 
 def test_narrow_pages_do_not_scroll_sideways(visit: Visit):

@@ -182,7 +182,7 @@ def test_a_lost_server_is_told(visit: Visit, theme: str):
 
     page.route("**/gradio_api/**", lost)
     page.locator("#ws-map-draw").click()
-    expect(page.get_by_test_id("toast-body").first).to_be_visible()
+    expect(page.get_by_test_id("toast-body").first).to_contain_text("start it again")
     expect(page.locator(".ws-map-stage")).to_be_visible()
 
 
