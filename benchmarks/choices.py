@@ -8,12 +8,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageOps
 
+from benchmarks import gradients
 from benchmarks.robustness import Degradation, crop
 from benchmarks.study import Study, by_source, cells, digest, from_ranks, store
 from core.config import HeadConfig, ScoreConfig
@@ -46,6 +48,12 @@ def measure(study: Study) -> None:
             )
             for other in desks
             if other is not desk
+        }
+        ways |= {"gradients alone": lambda: gradient_scores(study)} | {
+            f"with gradients, {weight:g}": lambda desk=desk, weight=weight: added(
+                desk.scores(), weighted(gradient_scores(study), weight)
+            )
+            for weight in (0.5, 1, 2)
         }
         results = {
             f"{name}/{way}": study.kept(
@@ -118,11 +126,8 @@ class Desk:
         backbone = copy.copy(self.encoder.backbone)
         backbone.config = replace(backbone.config, input_size=size)
         encoder, study = NetworkEncoder(self.encoder.name, backbone), self.study
-        own = [study.bench.gallery.records[row].path for row in study.bench.others]
-        paths = [study.bench.gallery.root / path for path in own]
-        paths += [study.data / name for name in study.bench.exemplars]
         name = f"gallery-{size}-{digest(*study.images)}"
-        gallery = study.encoded(encoder, name, paths)
+        gallery = study.encoded(encoder, name, ranked_images(study))
         return self.scores(gallery, [study.encoded(encoder, f"queries-{size}", self.generated)])
 
     def viewed(self, ways: Mapping[str, Degradation], **how: Any) -> Scores:
@@ -132,6 +137,34 @@ class Desk:
             for name, way in ways.items()
         ]
         return self.scores(views=[self.queries, *more], **how)
+
+
+def gradient_scores(study: Study) -> Scores:
+    """Scores by edges alone: centred by the gallery's mean, with local scaling."""
+    first = study.encoders[0]
+
+    def described(name: str, paths: Sequence[Path]) -> np.ndarray:
+        kept = f"gradients-{name}-{digest(*study.images)}"
+        return study.kept(first, kept, lambda: gradients.described(paths))
+
+    gallery = described("gallery", ranked_images(study))
+    queries = described("queries", [study.data / pair.generated for pair in study.pairs])
+    mean = gallery[: len(study.bench.others)].mean(axis=0)
+    own, asked = _unit(gallery - mean), _unit(queries - mean)
+    hubs = hubness(own, k=ScoreConfig().neighbours)
+    return lambda i: 2 * own @ asked[i] - hubs
+
+
+def ranked_images(study: Study) -> list[Path]:
+    """Files of all candidates, in the order in which they are ranked."""
+    gallery = study.bench.gallery
+    own = [gallery.root / gallery.records[row].path for row in study.bench.others]
+    return own + [study.data / name for name in study.bench.exemplars]
+
+
+def weighted(scores: Scores, weight: float) -> Scores:
+    """Scores times a weight."""
+    return lambda i: weight * scores(i)
 
 
 def added(*scores: Scores) -> Scores:
@@ -162,3 +195,8 @@ def corners(share: float) -> dict[str, Degradation]:
         for y in (0, 1)
     }
     return {f"middle {share:g}": lambda image: crop(image, share), **at}
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.maximum(norms, 1e-12)).astype(np.float32)
