@@ -269,7 +269,7 @@ def _axes(found: Mapping[str, Any], _plots: Path) -> list[str]:
         "refit, and the share of dimensions above .9.",
         _plain(found["stability"]),
         "The rendered world's factors: DCI, MIG and SAP, means over three splits; chance is the "
-        "informativeness of the most frequent value. Its images are few (240).",
+        "informativeness of the most frequent value.",
         _plain(found["factors"]),
     ]
 
