@@ -13,6 +13,13 @@ from app.common import reported, spoken
 from core.values import Cancelled, Progress
 
 
+def stop_button(elem_id: str, *, beside: bool = False) -> gr.Button:
+    """A button that stops work, shown while it runs: on the result, or beside what started it."""
+    if beside:
+        return gr.Button("Stop", min_width=80, elem_id=elem_id, elem_classes="ws-stop-beside")
+    return gr.Button("Stop", size="sm", min_width=0, elem_id=elem_id, elem_classes="ws-stop")
+
+
 class Stops:
     """Work under way by page; a page that is closed stops its work."""
 

@@ -12,7 +12,7 @@ from app.common import open_page
 from app.tabs import attribute, compare, disentanglement, gallery, map
 from core.session import Session
 
-_SCRIPTS = ("address.js", "lost.js", "names.js", "stage.js")
+_SCRIPTS = ("address.js", "stage.js", "words.js")
 _HEAD = views.fill(
     "head",
     scripts=views.Html(

@@ -112,9 +112,8 @@ def damage_words(damages: Sequence[tuple[str, str]]) -> str:
     lines = [f"- {_escaped(name)}: {_escaped(what)}" for name, what in damages[:_SHOWN]]
     if len(damages) > _SHOWN:
         lines.append(f"- and {len(damages) - _SHOWN:,} more")
-    return "\n".join(
-        [f"Damaged: {number_of(len(damages), 'file')}. Build the gallery from its images.", *lines]
-    )
+    damaged = f"Damaged: {number_of(len(damages), 'file')}."
+    return "\n".join([f"{damaged} Build the gallery again from its images.", *lines])
 
 
 def head_words(kind: str, *, title: str, dimensions: int, seconds: float) -> str:

@@ -6,6 +6,7 @@ By the global score alone, as heads are compared; what is chosen is chosen on th
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image, ImageOps
 
 from benchmarks import gradients
 from benchmarks.robustness import Degradation, crop
-from benchmarks.study import Study, by_source, cells, digest, from_ranks, store
+from benchmarks.study import Study, by_source, by_tag, compared, digest, of_scores, store, unit
 from core.config import HeadConfig, ScoreConfig
 from core.encoder import NetworkEncoder
 from core.head import fit_head
@@ -35,8 +36,10 @@ Scores = Callable[[int], Float[np.ndarray, " n"]]
 
 def measure(study: Study) -> None:
     """Rank every pair under every choice; store means and differences from what ships."""
-    groups = by_source(study.pairs)
-    wanted = {name: groups[name] for name in ("consingan_lsun", "nano_banana", "all")}
+    groups = by_source(study.pairs) | by_tag()
+    names = ("consingan_lsun", "nano_banana", "nano_banana: layout", "all")
+    wanted = {name: groups[name] for name in names}
+    edges = functools.cache(lambda: gradient_scores(study))
     desks = [Desk(study, e) for e in study.networks if isinstance(e, NetworkEncoder)]
     means: list[dict[str, Any]] = []
     gaps: list[dict[str, Any]] = []
@@ -49,9 +52,9 @@ def measure(study: Study) -> None:
             for other in desks
             if other is not desk
         }
-        ways |= {"gradients alone": lambda: gradient_scores(study)} | {
+        ways |= {"gradients alone": edges} | {
             f"with gradients, {weight:g}": lambda desk=desk, weight=weight: added(
-                desk.scores(), weighted(gradient_scores(study), weight)
+                desk.scores(), weighted(edges(), weight)
             )
             for weight in (0.5, 1, 2)
         }
@@ -63,10 +66,10 @@ def measure(study: Study) -> None:
             )
             for way, make in ways.items()
         }
-        base = results[f"{name}/{BASE}"]
-        against = {way: values - base for way, values in results.items() if values is not base}
-        means += cells(study.pairs, results, groups=wanted, measures=_MEASURES)
-        gaps += cells(study.pairs, against, groups=wanted, measures=_MEASURES)
+        base = f"{name}/{BASE}"
+        found = compared(study.pairs, results, base, groups=wanted, measures=_MEASURES)
+        means += found[0]
+        gaps += found[1]
         store("choices", study, base=BASE, cells=means, differences=gaps)
 
 
@@ -150,7 +153,7 @@ def gradient_scores(study: Study) -> Scores:
     gallery = described("gallery", ranked_images(study))
     queries = described("queries", [study.data / pair.generated for pair in study.pairs])
     mean = gallery[: len(study.bench.others)].mean(axis=0)
-    own, asked = _unit(gallery - mean), _unit(queries - mean)
+    own, asked = unit(gallery - mean), unit(queries - mean)
     hubs = hubness(own, k=ScoreConfig().neighbours)
     return lambda i: 2 * own @ asked[i] - hubs
 
@@ -173,12 +176,8 @@ def added(*scores: Scores) -> Scores:
 
 
 def ranks(scores: Scores, right: Sequence[np.ndarray]) -> Float[np.ndarray, "q 4"]:
-    """R@1, R@5, R@10 and average precision of every query; a tie counts against the answer."""
-    values = np.empty((len(right), 4))
-    for i, answers in enumerate(right):
-        row = scores(i)
-        values[i] = from_ranks(np.sort([(row >= row[answer]).sum() for answer in answers]))
-    return values
+    """R@1, R@5, R@10 and average precision of every query."""
+    return np.stack([of_scores(scores(i), answers) for i, answers in enumerate(right)])
 
 
 def corners(share: float) -> dict[str, Degradation]:
@@ -195,8 +194,3 @@ def corners(share: float) -> dict[str, Degradation]:
         for y in (0, 1)
     }
     return {f"middle {share:g}": lambda image: crop(image, share), **at}
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.maximum(norms, 1e-12)).astype(np.float32)

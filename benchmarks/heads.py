@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmarks import maps
 from benchmarks.maps import Maps, shared
-from benchmarks.study import Study, by_source, cells, digest, encode, ranked, store
+from benchmarks.study import Study, by_source, compared, digest, encode, ranked, store, unit
 from core.config import HeadConfig, HeadKind, ScoreConfig, ViewConfig
 from core.head import Head, fit_head, random_rotation
 from core.images import list_images
@@ -47,17 +47,15 @@ def measure(study: Study) -> None:
     groups = {name: group for name, group in by_source(study.pairs).items() if name in wanted}
     for encoder in study.networks:
         results = {
-            name: study.kept(encoder, f"heads-{digest(name, *study.images)}", column)
+            f"{encoder.name}/{name}": study.kept(
+                encoder, f"heads-{digest(name, *study.images)}", column
+            )
             for name, column in columns(Fits(study, encoder)).items()
         }
-        against = {
-            f"{encoder.name}/{name}": values - results[BASE]
-            for name, values in results.items()
-            if name != BASE
-        }
-        named = {f"{encoder.name}/{name}": values for name, values in results.items()}
-        means += cells(study.pairs, named, groups=groups, measures=_MEASURES)
-        gaps += cells(study.pairs, against, groups=groups, measures=_MEASURES)
+        base = f"{encoder.name}/{BASE}"
+        found = compared(study.pairs, results, base, groups=groups, measures=_MEASURES)
+        means += found[0]
+        gaps += found[1]
         store("heads", study, base=BASE, cells=means, differences=gaps)
 
 
@@ -125,8 +123,8 @@ class Fits:
                 names = [clusters[i] for i in seen]
                 one, two = maps.paired_infonce(real[seen], queries[seen], names, seed=held)
             values[asked] = ranked(
-                _unit(gallery @ one.astype(np.float32)),
-                _unit(queries[asked] @ two.astype(np.float32)),
+                unit(gallery @ one.astype(np.float32)),
+                unit(queries[asked] @ two.astype(np.float32)),
                 [right[i] for i in asked],
                 scaling=ScoreConfig().neighbours,
             )
@@ -170,7 +168,7 @@ def columns(fits: Fits) -> Mapping[str, Column]:
 
 def squash(embedding: np.ndarray) -> np.ndarray:
     """Hyperbolic tangent of every dimension at unit variance, then unit length again."""
-    return _unit(np.tanh(embedding * np.sqrt(embedding.shape[1]))).astype(np.float32)
+    return unit(np.tanh(embedding * np.sqrt(embedding.shape[1]))).astype(np.float32)
 
 
 def unpaired(study: Study, encoder: Encoder) -> np.ndarray:
@@ -199,7 +197,3 @@ def views(study: Study, encoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
         return study.kept(encoder, f"views-{len(chosen)}-{seed}", compute).astype(np.float32)
 
     return one(1), one(2)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

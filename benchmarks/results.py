@@ -13,15 +13,16 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import axes, chart, choices, defaults, gallery_size, heads, robustness
+from benchmarks import axes, chart, choices, defaults, gallery_size, heads, robustness, tables
 from benchmarks.chart import Point
 from benchmarks.study import HALVES, RESULTS, Study, stored
+from benchmarks.tables import Cell, Key
 from core.backbones.registry import BUNDLED
 from core.console import reporting
 from core.encoder import load_encoder
@@ -30,10 +31,6 @@ DOCS = Path(__file__).parents[1] / "docs"
 ENCODERS = ("moco", "dino", "random", "thumbnail", "histogram", "phash")
 
 _CHANCE, _TWENTIETHS = 4_096, 20
-
-Cell = Mapping[str, Any]
-Key = tuple[str, str, str, str]
-"""Half, source, column and measure of a cell."""
 
 _NETWORKS, _FAST = ("moco", "dino", "random"), ("moco", "dino", "thumbnail", "histogram")
 _MEASURED_ON: Mapping[str, Sequence[str]] = {
@@ -128,7 +125,7 @@ def _provenance(found: Mapping[str, Any]) -> str:
 
 def _defaults(found: Mapping[str, Any], _plots: Path) -> list[str]:
     cells = found["cells"]
-    sources = _ordered(cell["source"] for cell in cells)
+    sources = tables.ordered(cell["source"] for cell in cells)
     plain = [source for source in sources if ":" not in source]
     tags = [source for source in sources if ":" in source]
     gaps = ["consingan_lsun", "nano_banana", "nano_banana: layout or restaged", "all"]
@@ -137,21 +134,21 @@ def _defaults(found: Mapping[str, Any], _plots: Path) -> list[str]:
         "`default` is the head, local scaling and re-ranking that ship; `global` leaves the "
         "re-ranking out. `random` are random weights with the same pooling and head.",
         "### R@1, untouched half",
-        grid(cells, across=plain, half="untouched", measure="R@1"),
+        tables.grid(cells, across=plain, half="untouched", measure="R@1"),
         "### R@1, tune half",
-        grid(cells, across=plain, half="tune", measure="R@1"),
+        tables.grid(cells, across=plain, half="tune", measure="R@1"),
         "### R@10, both halves",
-        grid(cells, across=plain, half="both", measure="R@10"),
+        tables.grid(cells, across=plain, half="both", measure="R@10"),
         "### Image edits by what was kept of the exemplar",
         "Tagged blind to all results (benchmarks/nano_banana_tags.csv): the layout of the whole "
         "picture is kept; the subject is staged anew, in another setting, pose or view; or only "
         "the meaning is shared. Both halves.",
         "R@1:",
-        grid(cells, across=tags, half="both", measure="R@1"),
+        tables.grid(cells, across=tags, half="both", measure="R@1"),
         "R@10:",
-        grid(cells, across=tags, half="both", measure="R@10"),
+        tables.grid(cells, across=tags, half="both", measure="R@10"),
         "### Paired differences of R@1, both halves",
-        grid(found["differences"], across=gaps, half="both", measure="R@1", signed=True),
+        tables.grid(found["differences"], across=gaps, half="both", measure="R@1", signed=True),
     ]
 
 
@@ -167,11 +164,22 @@ def _heads(found: Mapping[str, Any], _plots: Path) -> list[str]:
 
 
 def _choices(found: Mapping[str, Any], _plots: Path) -> list[str]:
+    edges = [
+        cell
+        for cell in found["cells"]
+        if cell["column"].endswith(found["base"]) or "gradients" in cell["column"]
+    ]
     return [
         "## Dimensions, stages, size, views",
         "Global score, without re-ranking; differences are paired, from what ships: whitening to "
         "512, stages 2 to 4 at 160 pixels, local scaling by 10 neighbours, the query in one view.",
         *_compared(found),
+        "### Edges and the layout",
+        "Image edits that keep the layout, R@1, tune half and untouched half.",
+        *(
+            tables.grid(edges, across=["nano_banana: layout"], half=h, measure="R@1")
+            for h in HALVES
+        ),
     ]
 
 
@@ -182,35 +190,35 @@ def _compared(found: Mapping[str, Any]) -> list[str]:
 
 def _halves(found: Mapping[str, Any], encoder: str) -> str:
     """R@1 over all pairs and on image edits, and the difference from the base, by half."""
-    cells, gaps = _by_key(found["cells"]), _by_key(found["differences"])
+    cells, gaps = tables.by_key(found["cells"]), tables.by_key(found["differences"])
     heading = [""]
     for half in HALVES:
         heading += [f"{half}: R@1", "difference", "edits R@1", "edits R@10", "edits difference"]
     rows = [heading]
-    for column in _ordered(key[2] for key in cells if key[2].startswith(f"{encoder}/")):
+    for column in tables.ordered(key[2] for key in cells if key[2].startswith(f"{encoder}/")):
         row = [column.partition("/")[2]]
         for half in HALVES:
             row += [
-                _short(cells[half, "all", column, "R@1"]["mean"]),
-                _text(gaps.get((half, "all", column, "R@1")), signed=True),
-                _short(cells[half, "nano_banana", column, "R@1"]["mean"]),
-                _short(cells[half, "nano_banana", column, "R@10"]["mean"]),
-                _text(gaps.get((half, "nano_banana", column, "R@1")), signed=True),
+                tables.short(cells[half, "all", column, "R@1"]["mean"]),
+                tables.interval(gaps.get((half, "all", column, "R@1")), signed=True),
+                tables.short(cells[half, "nano_banana", column, "R@1"]["mean"]),
+                tables.short(cells[half, "nano_banana", column, "R@10"]["mean"]),
+                tables.interval(gaps.get((half, "nano_banana", column, "R@1")), signed=True),
             ]
         rows.append(row)
-    return markdown(rows)
+    return tables.markdown(rows)
 
 
 def _proxies(found: Mapping[str, Any]) -> list[str]:
-    sources = _ordered(row["source"] for row in found["rows"])
+    sources = tables.ordered(row["source"] for row in found["rows"])
     by_key = {(row["variant"], row["source"]): row for row in found["rows"]}
     table = [["", *sources]]
-    for variant in _ordered(row["variant"] for row in found["rows"]):
+    for variant in tables.ordered(row["variant"] for row in found["rows"]):
         cells: list[str] = []
         for source in sources:
             row = by_key[variant, source]
-            mean, low, high = (_short(value, signed=True) for value in row["difference"])
-            cells.append(f"{_short(row['recall'])}; {mean} [{low}, {high}]")
+            mean, low, high = (tables.short(value, signed=True) for value in row["difference"])
+            cells.append(f"{tables.short(row['recall'])}; {mean} [{low}, {high}]")
         table.append([variant, *cells])
     return [
         "## Views and terms of training, in short runs",
@@ -218,7 +226,7 @@ def _proxies(found: Mapping[str, Any]) -> list[str]:
         "difference of log2 ranks from the base run (less than 0 is better). `one subject`: other "
         "photographs of a subject; `one content`, `one texture`: style transfers that share it; "
         "the others: the tune half of the known pairs.",
-        markdown(table),
+        tables.markdown(table),
     ]
 
 
@@ -262,22 +270,22 @@ def _axes(found: Mapping[str, Any], _plots: Path) -> list[str]:
         f"them, in the first {found['k']} dimensions before and after a head. If T is symmetric "
         "and positive, whitening attains the optimum of CCA without pairs. p: share of "
         f"{found['permutations']} shuffled pairings that look at least as good.",
-        markdown(rows),
+        tables.markdown(rows),
         "## What single dimensions are worth",
         f"{found['k']} dimensions. Stability: the same head fitted on bootstrap samples of "
         "the gallery, its dimensions matched one to one; mean |correlation|, lowest and highest "
         "refit, and the share of dimensions above .9.",
-        _plain(found["stability"]),
+        tables.plain(found["stability"]),
         "The rendered world's factors: DCI, MIG and SAP, means over three splits; chance is the "
         "informativeness of the most frequent value.",
-        _plain(found["factors"]),
+        tables.plain(found["factors"]),
     ]
 
 
 def _gallery_size(found: Mapping[str, Any], plots: Path) -> list[str]:
-    cells = _by_key(found["cells"])
-    names = _ordered(key[2].partition("/")[0] for key in cells)
-    sizes = _ordered(key[2].partition("/")[2] for key in cells)
+    cells = tables.by_key(found["cells"])
+    names = tables.ordered(key[2].partition("/")[0] for key in cells)
+    sizes = tables.ordered(key[2].partition("/")[2] for key in cells)
     parts = [
         "## Recall against the size of the gallery",
         "All images at 64 pixels, read by the networks at that size; cosine of the default head "
@@ -293,14 +301,16 @@ def _gallery_size(found: Mapping[str, Any], plots: Path) -> list[str]:
         drawn = chart.lines(title, series, places=places, unit="images in the gallery")
         (plots / file).write_text(drawn, encoding="utf-8")
         rows = [["", *places]]
-        rows += [[name, *(_short(p.value) for p in points)] for name, points in series.items()]
-        parts += [f"![{title}](plots/{file})", markdown(rows)]
+        rows += [
+            [name, *(tables.short(p.value) for p in points)] for name, points in series.items()
+        ]
+        parts += [f"![{title}](plots/{file})", tables.markdown(rows)]
     return parts
 
 
 def _robustness(found: Mapping[str, Any], plots: Path) -> list[str]:
-    cells = _by_key(found["cells"])
-    names = _ordered(key[2].partition("/")[0] for key in cells)
+    cells = tables.by_key(found["cells"])
+    names = tables.ordered(key[2].partition("/")[0] for key in cells)
     bars = [f"{kind}/{strength:g}" for kind, strength in robustness.BARS.items()]
     parts = [
         "## Robustness",
@@ -311,9 +321,12 @@ def _robustness(found: Mapping[str, Any], plots: Path) -> list[str]:
         for source in ("consingan_lsun", "all"):
             rows = [[f"{source}, {half}", *(bar.replace("/", " ") for bar in bars)]]
             for name in names:
-                texts = [_text(cells.get((half, source, f"{name}/{bar}", "R@1"))) for bar in bars]
+                texts = [
+                    tables.interval(cells.get((half, source, f"{name}/{bar}", "R@1")))
+                    for bar in bars
+                ]
                 rows.append([name, *texts])
-            parts.append(markdown(rows))
+            parts.append(tables.markdown(rows))
     for kind, ways in robustness.CURVES.items():
         columns = ["none/0", *(f"{kind}/{strength:g}" for strength in ways)]
         wanted = [("both", "consingan_lsun", f"{n}/{c}", "R@1") for n in names for c in columns]
@@ -338,55 +351,8 @@ def _curve(cells: Mapping[Key, Cell], names: Sequence[str], kind: str, plots: Pa
     return f"![{title}](plots/{file})"
 
 
-def grid(
-    cells: Sequence[Cell], *, across: Sequence[str], half: str, measure: str, signed: bool = False
-) -> str:
-    """A table of columns down and sources across."""
-    found = _by_key(cells)
-    rows = [["", *across]]
-    for column in _ordered(key[2] for key in found):
-        keys = [(half, source, column, measure) for source in across]
-        rows.append([column, *(_text(found.get(key), signed=signed) for key in keys)])
-    counts = {c["source"]: f"{c['queries']} ({c['clusters']})" for c in cells if c["half"] == half}
-    rows.append(["queries (exemplar sets)", *(counts.get(source, "") for source in across)])
-    return markdown(rows)
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first row is its heading."""
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
-
-
-def _plain(rows: Sequence[Mapping[str, Any]]) -> str:
-    texts = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in r.values()] for r in rows]
-    return markdown([list(rows[0]), *texts])
-
-
-def _by_key(cells: Iterable[Cell]) -> dict[Key, Cell]:
-    return {(c["half"], c["source"], c["column"], c["measure"]): c for c in cells}
-
-
-def _text(cell: Cell | None, *, signed: bool = False) -> str:
-    """Mean and interval; nothing where nothing was measured."""
-    if cell is None:
-        return ""
-    mean, low, high = (_short(cell[key], signed=signed) for key in ("mean", "low", "high"))
-    return f"{mean} [{low}, {high}]"
-
-
 def _point(cell: Cell) -> Point:
     return Point(cell["mean"], cell["low"], cell["high"])
-
-
-def _short(value: float, *, signed: bool = False) -> str:
-    """Three digits without the zero before the point."""
-    text = f"{value:+.3f}" if signed else f"{value:.3f}"
-    return text.replace("0.", ".", 1) if abs(value) < 1 else text
-
-
-def _ordered(values: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(values))
 
 
 if __name__ == "__main__":

@@ -164,9 +164,21 @@ def ranked(
     for start in range(0, len(queries), _QUERIES):
         scores = 2 * queries[start : start + _QUERIES] @ gallery.T - hubs
         for i, row in enumerate(scores, start):
-            ranks = np.array([(row >= row[answer]).sum() for answer in right[i]])
-            values[i] = from_ranks(np.sort(ranks))
+            values[i] = of_scores(row, right[i])
     return values
+
+
+def of_scores(scores: Float[np.ndarray, " n"], right: np.ndarray) -> Float[np.ndarray, 4]:
+    """R@1, R@5, R@10 and average precision of a query by the scores of all candidates.
+
+    A tie counts against the right answer.
+    """
+    return from_ranks(np.sort([(scores >= scores[answer]).sum() for answer in right]))
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows at unit length; a row of zeros stays."""
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def from_ranks(ranks: np.ndarray) -> Float[np.ndarray, 4]:
@@ -215,6 +227,14 @@ def cells(
             interval = clustered_interval(chosen, clusters)
             found.append({"half": part, **cell_object(Cell(group, column, measure, interval))})
     return found
+
+
+def compared(
+    pairs: Sequence[Pair], results: Mapping[str, Float[np.ndarray, "q 4"]], base: str, **how: Any
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Cells of all columns, and of their paired differences from one of them; see :func:`cells`."""
+    gaps = {name: values - results[base] for name, values in results.items() if name != base}
+    return cells(pairs, results, **how), cells(pairs, gaps, **how)
 
 
 def cell_object(cell: Cell) -> dict[str, Any]:

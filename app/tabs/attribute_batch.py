@@ -20,6 +20,7 @@ from app.common import (
     uploaded,
     visitor_of,
 )
+from app.stops import stop_button
 from app.tabs.attribute_desk import CANDIDATES, Given, choice_of, prior_of
 from app.tabs.attribute_layout import Controls
 from core.report import Case, query_digest
@@ -152,9 +153,7 @@ def lay() -> Batch:
         run = gr.Button(
             "Find their sources", variant="primary", elem_id="ws-run", scale=3, min_width=160
         )
-        stop = gr.Button(
-            "Stop", min_width=80, elem_id="ws-stop-batch", elem_classes="ws-stop-beside"
-        )
+        stop = stop_button("ws-stop-batch", beside=True)
     return Batch(files, run, stop)
 
 

@@ -10,6 +10,7 @@ from gradio.events import Dependency
 
 from app import views
 from app.common import HEADS, Page, encoder_dropdown, query_given, thumbnails
+from app.stops import stop_button
 from core.config import NullConfig
 
 LOCAL_SCALING, RERANKING = "Local scaling", "Re-ranking by patches"
@@ -120,7 +121,7 @@ def lay_result(page: Page) -> Result:
     """The answer, its candidates, and why the chosen one is among them."""
     size = len(page.session.gallery(page.start))
     answer = gr.HTML(views.empty_html(size=size), elem_id="ws-answer", min_height=180)
-    stop = gr.Button("Stop", size="sm", elem_id="ws-stop", elem_classes="ws-stop", min_width=0)
+    stop = stop_button("ws-stop")
     with gr.Column(visible=False, elem_classes="ws-results") as column:
         sums = _lay_sums()
         with gr.Row(elem_classes="ws-title"):

@@ -11,7 +11,7 @@ import gradio as gr
 
 from app import views
 from app.common import Page, downloadable, image_given, pictures, spoken, visitor_of
-from app.stops import Stops, stoppable
+from app.stops import Stops, stop_button, stoppable
 from app.tabs.attribute_batch import lay_files, require_files
 from app.tabs.attribute_desk import Given, Search, choice_of
 from app.tabs.attribute_layout import Controls
@@ -153,9 +153,7 @@ def lay() -> Reverse:
             scale=3,
             min_width=160,
         )
-        stop = gr.Button(
-            "Stop", min_width=80, elem_id="ws-stop-reverse", elem_classes="ws-stop-beside"
-        )
+        stop = stop_button("ws-stop-reverse", beside=True)
     return Reverse(source, offered, gr.State(None), files, rate, run, stop)
 
 

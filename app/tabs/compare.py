@@ -29,7 +29,7 @@ from app.common import (
     unopened,
     visitor_of,
 )
-from app.stops import Stops, stoppable
+from app.stops import Stops, stop_button, stoppable
 from core.compare import DEPTHS, RankingComparison, compare_answers, compare_examples
 from core.report import answer_object
 from core.session import Choice
@@ -221,13 +221,7 @@ def create(page: Page) -> None:
                 agreement = gr.HTML(
                     views.fill("compare_empty"), elem_id="ws-agreement", min_height=180
                 )
-                stop = gr.Button(
-                    "Stop",
-                    size="sm",
-                    elem_id="ws-stop-compare",
-                    elem_classes="ws-stop",
-                    min_width=0,
-                )
+                stop = stop_button("ws-stop-compare")
             with gr.Column(visible=False, elem_classes="ws-results") as column:
                 which, found = _lay_matches()
             examples, differing, *buttons = _lay_examples()
@@ -284,9 +278,7 @@ def _lay_examples() -> tuple[gr.HTML, gr.Gallery, gr.Button, gr.Button]:
     gr.Markdown("### Over the gallery's examples", elem_classes="ws-chapter")
     with gr.Row(elem_classes="ws-commands"):
         over = gr.Button("Compare over all examples", variant="primary", elem_id="ws-over")
-        stop = gr.Button(
-            "Stop", size="sm", elem_id="ws-stop-over", elem_classes="ws-stop", min_width=0
-        )
+        stop = stop_button("ws-stop-over")
     examples = gr.HTML(views.fill("compare_examples_empty"), elem_id="ws-over-found", min_height=60)
     differing = thumbnails("Examples that a side gets wrong", columns=6, elem_id="ws-differing")
     differing.visible = False

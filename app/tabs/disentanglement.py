@@ -22,7 +22,7 @@ from app.common import (
     thumbnails,
     visitor_of,
 )
-from app.stops import Stops, stoppable
+from app.stops import Stops, stop_button, stoppable
 from core.disentangle import Disentanglement, Stage
 from core.session import Choice
 
@@ -218,9 +218,7 @@ def _lay_controls(page: Page) -> Controls:
 
 def _lay_result() -> Result:
     overview = gr.HTML(views.fill("factors_empty"), elem_id="ws-overview", min_height=180)
-    stop = gr.Button(
-        "Stop", size="sm", elem_id="ws-stop-measure", elem_classes="ws-stop", min_width=0
-    )
+    stop = stop_button("ws-stop-measure")
     with gr.Column(visible=False, elem_classes="ws-results") as column:
         gr.Markdown("### Which dimensions move together", elem_classes="ws-chapter")
         gr.Markdown(

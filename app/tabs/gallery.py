@@ -17,6 +17,7 @@ from app.common import (
     thumbnails,
     uploaded,
 )
+from app.stops import stop_button
 from app.tabs.gallery_desk import DATASET, FOLDER, ZIP, Desk, Tab
 from core.session import encoder_infos
 
@@ -74,9 +75,7 @@ def _lay_side(page: Page) -> dict[str, Any]:
         build = gr.Button(
             "Build", variant="primary", min_width=120, scale=2, elem_id="ws-gallery-build"
         )
-        stop = gr.Button(
-            "Stop", min_width=80, elem_id="ws-gallery-stop", elem_classes="ws-stop-beside"
-        )
+        stop = stop_button("ws-gallery-stop", beside=True)
     return {
         "opened": opened,
         "kind": kind,

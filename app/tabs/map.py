@@ -21,6 +21,7 @@ from app.common import (
     thumbnails,
     unopened,
 )
+from app.stops import stop_button
 from app.tabs.map_desk import NONE, Cards, Desk, Tab
 from app.theme import ASSETS
 from core.session import Choice, Session
@@ -74,7 +75,7 @@ def _lay_side(page: Page) -> dict[str, Any]:
         draw = gr.Button(
             "Draw the map", variant="primary", min_width=120, scale=2, elem_id="ws-map-draw"
         )
-        stop = gr.Button("Stop", min_width=80, elem_id="ws-map-stop", elem_classes="ws-stop-beside")
+        stop = stop_button("ws-map-stop", beside=True)
     return {
         "encoder": encoder,
         "renewed": renewed,

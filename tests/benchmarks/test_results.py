@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import axes, chart, contact_sheet, results, study
+from benchmarks import axes, chart, contact_sheet, results, study, tables
 
 CELL = {"half": "untouched", "source": "all", "column": "moco/default", "measure": "R@1"}
 NUMBERS = {"mean": 0.5, "low": 0.4, "high": 1.0, "queries": 10, "clusters": 4}
@@ -9,7 +9,7 @@ NUMBERS = {"mean": 0.5, "low": 0.4, "high": 1.0, "queries": 10, "clusters": 4}
 
 def test_a_grid_shows_means_with_intervals_and_counts():
     other = {**CELL, **NUMBERS, "column": "phash/default", "mean": -0.25}
-    text = results.grid(
+    text = tables.grid(
         [{**CELL, **NUMBERS}, other], across=["all", "none"], half="untouched", measure="R@1"
     )
     assert text.splitlines() == [

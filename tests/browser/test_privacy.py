@@ -89,7 +89,7 @@ def test_a_visitor_sees_nothing_of_another(
     expect(owner.locator("#ws-gallery-shelf")).to_contain_text(SECRET, timeout=_WAIT)
     (folder,) = served.kept.glob("*/*/galleries/*")
 
-    # The page: the other's choices and images, and their answer to the same question.
+    # The page: the galleries that the other can open, and all that it says.
     other.get_by_role("tab", name="Gallery").click()
     expect(other.locator("#ws-gallery-facts")).to_contain_text("Storage", timeout=_WAIT)
     other.get_by_label("Open a gallery").click()

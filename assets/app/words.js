@@ -1,0 +1,32 @@
+// Words of Gradio's that give way to better ones; looked at once a frame at most.
+{
+  const lost = "Connection to the server was lost.";
+  const advice = " If it runs on this computer, start it again; the page opens anew when it answers.";
+
+  // Some buttons are named by words that are not on them. A person who speaks to the page says what
+  // is read there.
+  const rename = () => {
+    for (const button of document.querySelectorAll("button[aria-label]")) {
+      const text = button.innerText.trim();
+      if (/\p{L}/u.test(text) && !button.ariaLabel.includes(text)) button.removeAttribute("aria-label");
+    }
+  };
+
+  // When the server is gone, Gradio says so and tries again; this adds what a person can do.
+  const advise = () => {
+    for (const text of document.querySelectorAll("[data-testid=toast-text]")) {
+      if (text.textContent.startsWith(lost) && !text.textContent.endsWith(advice)) text.append(advice);
+    }
+  };
+
+  let asked = false;
+  const look = () => {
+    asked = false;
+    rename();
+    advise();
+  };
+  new MutationObserver(() => {
+    if (!asked) requestAnimationFrame(look);
+    asked = true;
+  }).observe(document.documentElement, { childList: true, subtree: true });
+}
