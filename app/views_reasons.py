@@ -16,6 +16,7 @@ from PIL import Image, ImageColor
 from plotly.colors import diverging, sequential
 
 from app.views import Html, fill, name_of
+from core.baselines import EDGE_GRID
 from core.correspond import strongest_links
 from core.dimensions import Dimensions
 from core.values import Contribution, Explanation, Grid
@@ -44,7 +45,7 @@ def pair_html(
     heats = _heats(explanation, reading)
     limit = max((float(np.abs(heat).max()) for heat, _ in heats), default=0.0)
     shown = [
-        overlay(image, heat, grid=grid, limit=limit, signed=reading == PARTS)
+        overlay(image, heat, grid=grid, limit=limit, signed=reading != MATCHING)
         for image, (heat, grid) in zip(images, heats, strict=False)
     ] or [fitted(image) for image in images]
     names = ("Your image", name_of(explanation.match))
@@ -80,12 +81,15 @@ def _dots_html(places: Sequence[Place], size: tuple[int, int]) -> Html:
     return fill("dots", width=f"{width:.2f}", height=f"{height:.2f}", dots=Html("".join(dots)))
 
 
-MATCHING, PARTS, PLAIN = "Matching patches", "Parts of the cosine", "Images only"
+MATCHING, PARTS, EDGES = "Matching patches", "Parts of the cosine", "Matching edges"
+PLAIN = "Images only"
 
 _NOTES = {
     MATCHING: "Bright where patches of the two images are each other's best match; equal numbers "
     "mark linked patches, 1 the strongest.",
     PARTS: "The cosine split over regions: teal speaks for the match, brown against it.",
+    EDGES: "How alike edges lie and run in the same place of both images, whatever the colours: "
+    "teal speaks for the match, brown against it.",
     PLAIN: "Without a heatmap.",
 }
 
@@ -95,6 +99,8 @@ def readings(explanation: Explanation) -> list[str]:
     found = [MATCHING] if explanation.regions is not None else []
     if explanation.query_parts is not None and explanation.source_parts is not None:
         found.append(PARTS)
+    if explanation.edge_parts is not None:
+        found.append(EDGES)
     return [*found, PLAIN]
 
 
@@ -109,6 +115,8 @@ def _heats(explanation: Explanation, reading: str) -> list[tuple[np.ndarray, Gri
     query, source = explanation.query_parts, explanation.source_parts
     if reading == PARTS and grid is not None and query is not None and source is not None:
         return [(query, grid), (source, grid)]
+    if reading == EDGES and explanation.edge_parts is not None:
+        return [(explanation.edge_parts, EDGE_GRID)] * 2
     return []
 
 

@@ -30,6 +30,7 @@ from core.config import (
 )
 from core.console import print_json, reporting, results, say
 from core.datasets import materialise
+from core.edges import with_edges
 from core.encoder import load_encoder, shipped_heads
 from core.evaluate import Bench, Evaluation
 from core.gallery import Gallery
@@ -124,7 +125,9 @@ def index(
         loaded = [load_encoder(name, device=device) for name in encoder or BUNDLED]
         heads = {e.identity: h for e in loaded if (h := shipped_heads(e.name).patches)}
         folder = materialise(source, into=out, progress=progress)
-        change = update(out, Source(folder), loaded, patch_heads=heads, progress=progress)
+        change = update(
+            out, Source(folder), with_edges(loaded), patch_heads=heads, progress=progress
+        )
     _report(change, out, json=json)
 
 
@@ -189,6 +192,7 @@ def attribute(
     gallery: Annotated[str, typer.Option(help="Folder of a gallery.")] = "embedded",
     encoder: EncoderName = None,
     head: Annotated[str, typer.Option(help="`default`, a kind, or a folder.")] = "default",
+    edges: Annotated[bool, typer.Option(help="Score edges beside the embedding.")] = True,
     rerank: Annotated[bool, typer.Option(help="Local re-ranking.")] = True,
     local_scaling: Annotated[bool, typer.Option(help="Local scaling (CSLS).")] = True,
     search: Annotated[
@@ -211,7 +215,7 @@ def attribute(
     if not 0 < prior < 1:
         raise typer.BadParameter(f"--prior must lie between 0 and 1, got {prior}")
     session = Session()
-    score = ScoreConfig(search=search, rerank=rerank, local_scaling=local_scaling)
+    score = ScoreConfig(search=search, edges=edges, rerank=rerank, local_scaling=local_scaling)
     with reporting() as progress:
         choice = Choice(encoder or _encoder_of(session, gallery), head, gallery, score)
         answers = [
@@ -291,12 +295,13 @@ def evaluate(
     encoder: EncoderNames = None,
     head: Annotated[list[str] | None, typer.Option(help="Head; may be repeated.")] = None,
     split: Annotated[Literal["tune", "untouched", "all"], typer.Option()] = "all",
+    edges: Annotated[bool, typer.Option(help="Score edges beside the embedding.")] = True,
     rerank: Annotated[bool, typer.Option(help="Local re-ranking.")] = True,
     local_scaling: Annotated[bool, typer.Option(help="Local scaling (CSLS).")] = True,
     json: Annotated[Path | None, typer.Option(help="File for all results.")] = None,
 ) -> None:
     """Rank known pairs; recall, precision and paired differences with clustered intervals."""
-    score = ScoreConfig(rerank=rerank, local_scaling=local_scaling)
+    score = ScoreConfig(edges=edges, rerank=rerank, local_scaling=local_scaling)
     with reporting() as progress:
         loaded = [load_encoder(name) for name in encoder or BUNDLED]
         heads = {e.identity: h for e in loaded if (h := shipped_heads(e.name).patches)}

@@ -74,19 +74,24 @@ class ScoreConfig:
     """Compare with every image, or walk a graph that may miss some; see ``benchmarks.speed``."""
     local_scaling: bool = True
     """CSLS: 2 cos minus the gallery image's mean cosine to its nearest gallery images."""
+    edges: bool = True
+    """Score edges beside the embedding, where the gallery has them."""
     rerank: bool = True
     """Re-rank the first candidates by mutually best patches."""
     neighbours: int = 10
     """Gallery neighbours k in local scaling."""
     candidates: int = 200
     """Candidates that local re-ranking looks at."""
-    rerank_weight: float = 6.0
+    edges_weight: float = 1.0
+    """Weight of the edges' score beside the embedding's."""
+    rerank_weight: float = 1.5
     """Weight of the local score beside the global one."""
 
     def __post_init__(self) -> None:
         """Refuse empty neighbourhoods."""
         _require(self.neighbours > 0, f"neighbours must be positive, got {self.neighbours}")
         _require(self.candidates > 0, f"candidates must be positive, got {self.candidates}")
+        _require(self.edges_weight >= 0, "edges_weight must not be negative")
         _require(self.rerank_weight >= 0, "rerank_weight must not be negative")
 
 

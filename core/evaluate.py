@@ -13,6 +13,7 @@ from jaxtyping import Float, Int8
 
 from core.build import Source, remove, update
 from core.config import ScoreConfig
+from core.edges import EDGES, Edges, edges_beside, with_edges
 from core.explain import factor_codes
 from core.gallery import Embedded, Gallery, is_shipped
 from core.head import Head
@@ -84,6 +85,7 @@ class Bench:
         self.all_pairs = read_pairs(pairs)
         if not self.all_pairs:
             raise GalleryError(f"{pairs.name} lists no pairs")
+        encoders = with_edges(encoders)
         target = gallery
         if not (gallery / "gallery.json").is_file():
             target = cache / f"gallery-{_digest(str(gallery.resolve()))}"
@@ -117,25 +119,43 @@ class Bench:
         """Measures of every pair under one encoder and one head."""
         scorer = self.scorer(encoder, head, score=score)
         features, local = self.images.features(encoder), self.images.patches(encoder)
+        edges = self.edges(encoder)
+        drawn = features if edges is None else self.images.features(EDGES)
         values = np.empty((len(pairs), 4))
         for done, pair in enumerate(pairs):
             row = self.row[pair.generated]
             query = head(features[row : row + 1], role="query")[0]
             patches = None if local is None else np.asarray(local[row])
-            values[done] = self.measured(scorer, pair, query, patches)
+            lines = None if edges is None else edges.head(drawn[row : row + 1], role="query")[0]
+            values[done] = self.measured(scorer, pair, query, patches, lines)
             progress(done + 1, len(pairs), f"ranking with {encoder.name} and {head.name}")
         return values
 
     def scorer(self, encoder: Encoder, head: Head, *, score: ScoreConfig) -> Scorer:
         """Ranks the gallery without copies of exemplars, then the exemplars, in their order."""
         rows = np.array([self.row[name] for name in self.exemplars])
-        features = self.images.features(encoder)
-        own = self.gallery.embedded(encoder, head).embeddings[self.others]
-        embeddings = np.concatenate([own, head(features[rows], role="gallery")])
-        hubs = hubness(embeddings, k=score.neighbours)
-        everything = Embedded(embeddings, hubs, np.arange(len(embeddings)))
         local = self._patches(encoder, self.images.patches(encoder), rows)
-        return Scorer(everything, local, config=score)
+        edges = self.edges(encoder) if score.edges else None
+        return Scorer(
+            self._with_exemplars(self.gallery.embedded(encoder, head), encoder, head, score),
+            local,
+            config=score,
+            edges=self._with_exemplars(edges.embedded, EDGES, edges.head, score) if edges else None,
+        )
+
+    def edges(self, encoder: Encoder) -> Edges | None:
+        """The gallery's edges, where they are scored beside an encoder."""
+        return edges_beside(self.gallery, encoder)
+
+    def _with_exemplars(
+        self, embedded: Embedded, encoder: Encoder, head: Head, score: ScoreConfig
+    ) -> Embedded:
+        """The gallery without copies of exemplars, then the exemplars, without groups."""
+        rows = [self.row[name] for name in self.exemplars]
+        exemplars = head(self.images.features(encoder)[rows], role="gallery")
+        embeddings = np.concatenate([embedded.embeddings[self.others], exemplars])
+        hubs = hubness(embeddings, k=score.neighbours)
+        return Embedded(embeddings, hubs, np.arange(len(embeddings)))
 
     def measured(
         self,
@@ -143,9 +163,10 @@ class Bench:
         pair: Pair,
         query: Float[np.ndarray, " d"],
         patches: Int8[np.ndarray, "p l"] | None,
+        edges: Float[np.ndarray, " e"] | None = None,
     ) -> Float[np.ndarray, 4]:
         """Measures of one query, whose pixels need not be the generated image as it is stored."""
-        ranking = scorer.rank(query, patches, k=self.size)
+        ranking = scorer.rank(query, patches, edges, k=self.size)
         right = [len(self.others) + self.exemplars.index(name) for name in pair.exemplars]
         return measures(ranking.rows, np.array(right))
 

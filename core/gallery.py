@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float, Integer, Shaped
 from PIL import Image
 
+from core.baselines import BASELINES
 from core.config import BuildConfig, GroupConfig, HeadConfig, ScoreConfig
 from core.copies import crop_links
 from core.groups import near_duplicate_groups
@@ -125,8 +126,9 @@ class Gallery:
 
     @property
     def encoder_names(self) -> tuple[str, ...]:
-        """Names of the encoders whose features are stored."""
-        return tuple(key.rpartition("@")[0] for key in self.encoder_keys)
+        """Names of the encoders whose features are stored, networks before baselines."""
+        names = (key.rpartition("@")[0] for key in self.encoder_keys)
+        return tuple(sorted(names, key=lambda name: (name in BASELINES, name)))
 
     def key_of(self, encoder: Encoder) -> str:
         """Key of an encoder here: that of its name, or of another name of the same weights."""

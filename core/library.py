@@ -15,6 +15,7 @@ from pathlib import Path
 from core.build import Change, Source, remove, update
 from core.config import ImageLimits, ServerConfig
 from core.datasets import fetch_dataset, materialise
+from core.edges import with_edges
 from core.encoder import shipped_heads
 from core.examples import read_examples
 from core.gallery import SHIPPED, Gallery, is_shipped
@@ -88,7 +89,7 @@ class Library:
         """
         if not encoders:
             raise GalleryError("a gallery needs an encoder; choose at least one")
-        loaded = [self.encoder(name) for name in encoders]
+        loaded = with_edges([self.encoder(name) for name in encoders])
         with _told_when_full():
             if self.server.hosted:
                 return self._build_for(visitor, source, loaded, progress=progress)

@@ -179,7 +179,8 @@ def fit_null(
     def measure(row: int) -> tuple[float, float] | None:
         own = np.flatnonzero(embedded.groups == embedded.groups[row])
         local = None if patches is None else np.asarray(patches[row])
-        ranking = scorer.rank(queries[row], local, k=scorer.config.candidates, without=own)
+        edges = None if scorer.edges is None else np.asarray(scorer.edges.embeddings[row])
+        ranking = scorer.rank(queries[row], local, edges, k=scorer.config.candidates, without=own)
         return _standing_and_margin(ranking, embedded.groups)
 
     found: list[tuple[float, float]] = []

@@ -138,10 +138,11 @@ def attribute_command(
     queries: Sequence[str], choice: Choice, *, top: int, prior: float | None = None
 ) -> str:
     """The command that answers the same queries, for a shell."""
-    flags = {"rerank": choice.score.rerank, "local-scaling": choice.score.local_scaling}
+    score = choice.score
+    flags = {"edges": score.edges, "rerank": score.rerank, "local-scaling": score.local_scaling}
     options = ["--gallery", choice.gallery, "--encoder", choice.encoder, "--head", choice.head]
     options += [f"--no-{name}" for name, on in flags.items() if not on]
-    options += [] if choice.score.search == "exact" else ["--search", choice.score.search]
+    options += [] if score.search == "exact" else ["--search", score.search]
     options += [] if prior is None else ["--prior", str(prior)]
     command = ["python", "-m", "core", "attribute", *options, "--top", str(top)]
     ends = ["--"] if any(query.startswith("-") for query in queries) else []

@@ -140,7 +140,7 @@ def _of_guests(
     workspace: Workspace, name: str, query: Query, *, guests: Mapping[str, Scorer]
 ) -> Iterator[_Pair]:
     for source, scorer in guests.items():
-        score = float(scorer.rank(query.embedding, query.patches, k=1).scores[0])
+        score = float(scorer.rank(query.embedding, query.patches, query.edges, k=1).scores[0])
         yield _Pair(name, source, None, score, workspace.p_value(query, score))
 
 
@@ -148,8 +148,20 @@ def _guest(workspace: Workspace, image: Image.Image) -> Scorer:
     """Scores an image as if it were in the gallery: in its role, with its own hubness there."""
     query = workspace.query(image)
     embedding = workspace.head(query.features[None], role="gallery")
-    near = np.sort(workspace.embedded.embeddings @ embedding[0])[-workspace.score.neighbours :]
+    neighbours = workspace.score.neighbours
+    edges = None
+    if query.edges is not None and workspace.edges is not None:
+        edges = _alone(query.edges[None], workspace.edges.embedded, neighbours=neighbours)
+    return Scorer(
+        _alone(embedding, workspace.embedded, neighbours=neighbours),
+        None if query.patches is None else query.patches[None],
+        config=workspace.score,
+        edges=edges,
+    )
+
+
+def _alone(vector: Float[np.ndarray, "1 d"], gallery: Embedded, *, neighbours: int) -> Embedded:
+    """One unit vector with the hubness that it would have in a gallery."""
+    near = np.sort(gallery.embeddings @ vector[0])[-neighbours:]
     hubness = near.mean(keepdims=True) if len(near) else np.zeros(1, np.float32)
-    alone = Embedded(embedding, hubness, np.zeros(1, np.int64))
-    patches = None if query.patches is None else query.patches[None]
-    return Scorer(alone, patches, config=workspace.score)
+    return Embedded(vector, hubness, np.zeros(1, np.int64))

@@ -1,4 +1,9 @@
-"""Two-stage ranking: the global embedding finds candidates, local descriptors re-rank the first."""
+"""Two-stage ranking: embedding and edges find candidates, local descriptors re-rank the first.
+
+The global score is S = s(embedding) + w s(edges), where s is the cosine or, with local scaling,
+2 cos - hubness. Both halves side by side, the edges' times the root of w, are one vector of the
+constant length sqrt(1 + w), so that one search by inner product ranks exactly by S.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +28,9 @@ class Ranking:
 
     rows: Integer[np.ndarray, " k"]
     scores: Float[np.ndarray, " k"]
-    """What ranks: cosine or 2 cosine - hubness, plus the weighted local score where used."""
+    """What ranks: the global score, plus the weighted local score where used."""
     cosines: Float[np.ndarray, " k"]
+    """Cosines of the embeddings."""
 
 
 def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:
@@ -48,17 +54,41 @@ def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:
     return Ranking(*parts)
 
 
-def search_index(embedded: Embedded, config: ScoreConfig, *, graph: Path | None = None) -> Index:
-    """The index of a gallery's rows; ``graph`` is the file of a saved HNSW graph.
+def search_index(
+    embedded: Embedded,
+    config: ScoreConfig,
+    *,
+    edges: Embedded | None = None,
+    graph: Path | None = None,
+) -> Index:
+    """The index of a gallery's rows.
+
+    Args:
+        embedded: the gallery's embeddings.
+        config: how they are scored.
+        edges: the gallery's edges, where they are scored too.
+        graph: the file of a saved HNSW graph.
 
     Raises:
         GalleryError: when the graph is damaged or of other embeddings.
     """
     rows = np.arange(len(embedded.embeddings))
-    hubness = embedded.hubness if config.local_scaling else None
+    vectors, hubness = embedded.embeddings, embedded.hubness
+    if edges is not None:
+        weight = config.edges_weight
+        vectors = _joined(vectors, edges.embeddings, weight)
+        hubness = (hubness + weight * edges.hubness) / (1 + weight)
+    scaled = hubness if config.local_scaling else None
     if graph is not None:
-        return Index.load(graph, rows, dim=embedded.embeddings.shape[1], hubness=hubness)
-    return Index.build(embedded.embeddings, rows, hubness=hubness, kind=config.search)
+        return Index.load(graph, rows, dim=vectors.shape[1], hubness=scaled)
+    return Index.build(vectors, rows, hubness=scaled, kind=config.search)
+
+
+def _joined(
+    embeddings: Float[np.ndarray, "n d"], edges: Float[np.ndarray, "n e"], weight: float
+) -> Float[np.ndarray, "n de"]:
+    """Unit rows of both, the edges' times the root of their weight, side by side."""
+    return np.concatenate([embeddings, np.float32(weight**0.5) * edges], axis=1)
 
 
 class Scorer:
@@ -70,12 +100,15 @@ class Scorer:
         patches: Descriptors | None,
         *,
         config: ScoreConfig,
+        edges: Embedded | None = None,
         index: Index | None = None,
     ) -> None:
-        """Rank by an index of these embeddings; without one it is built here."""
+        """Rank by an index of these embeddings and edges; without one it is built here."""
         self.config = config
         self.patches = patches if config.rerank else None
-        self.index = index or search_index(embedded, config)
+        self.edges = edges if config.edges else None
+        self.index = index or search_index(embedded, config, edges=self.edges)
+        self._embeddings = embedded.embeddings
         self.groups = embedded.groups
         self._needed = min(_FEWEST_GROUPS, config.candidates, _distinct(self.groups))
 
@@ -83,6 +116,7 @@ class Scorer:
         self,
         query: Float[np.ndarray, " d"],
         patches: Int8[np.ndarray, "p l"] | None = None,
+        edges: Float[np.ndarray, " e"] | None = None,
         *,
         k: int,
         without: Integer[np.ndarray, " m"] | None = None,
@@ -92,16 +126,27 @@ class Scorer:
         Args:
             query: unit embedding.
             patches: the query's local descriptors; without them there is no re-ranking.
+            edges: unit vector of the query's edges; needed where the gallery's are scored.
             k: rows wanted; fewer come back from a smaller gallery, and more where all
                 candidates are wanted and copies of the first fill their places.
             without: rows left out, as if they were not in the gallery.
+
+        Raises:
+            ValueError: when the query's edges are missing.
         """
         left_out = np.empty(0, np.int64) if without is None else without
         depth = min(max(k, self.config.candidates) + len(left_out), len(self.index))
         if depth == 0:
             empty = np.empty(0, np.float32)
             return Ranking(np.empty(0, np.int64), empty, empty)
-        rows, scores, cosines = self._search(query, depth=depth, left_out=left_out)
+        asked, scale = query, 1.0
+        if self.edges is not None:
+            if edges is None:
+                raise ValueError("the gallery's edges are scored, so a query needs its own")
+            weight = self.config.edges_weight
+            asked, scale = _joined(query[None], edges[None], weight)[0], 1 + weight
+        rows, scores = self._search(asked, depth=depth, left_out=left_out)
+        scores, cosines = scale * scores, self._embeddings[rows] @ query
         if patches is not None and self.patches is not None and len(rows):
             first = rows[: self._candidates(rows)]
             local = local_scores(patches, np.ascontiguousarray(self.patches[first]))
@@ -120,8 +165,8 @@ class Scorer:
         *,
         depth: int,
         left_out: Integer[np.ndarray, " m"],
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows, scores and cosines of the first stage, deeper where copies fill the first places.
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and scores of the first stage, deeper where copies fill the first places.
 
         Otherwise a source with more copies than there are candidates would have no rival to stand
         out against.
@@ -132,7 +177,7 @@ class Scorer:
             stay = (hits.ids[0] >= 0) & ~np.isin(hits.ids[0], left_out)
             rows = hits.ids[0][stay]
             if depth == len(self.index) or _distinct(self.groups[rows]) >= self._needed - gone:
-                return rows, hits.scores[0][stay], hits.cosines[0][stay]
+                return rows, hits.scores[0][stay]
             depth = min(2 * depth, len(self.index))
 
     def _candidates(self, rows: Integer[np.ndarray, " m"]) -> int:

@@ -229,6 +229,8 @@ class Explanation:
     """The cosine split over the source's regions; sums to the cosine."""
     regions: RegionMatch | None
     """Mutually best patches, where local descriptors are stored."""
+    edge_parts: Float[np.ndarray, " e"] | None = None
+    """The cosine of the two images' edges split over their cells, where edges are stored."""
 
 
 Descriptors = Int8[np.ndarray, "n p l"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +15,7 @@ from core.attribution import Candidates, Described, Identities, answer
 from core.clusters import ClusterKind, cluster
 from core.config import NullConfig, ProjectionConfig, ScoreConfig
 from core.correspond import region_match
+from core.edges import edge_parts, edges_beside
 from core.encoder import NetworkEncoder
 from core.explain import contributions, cosine_weights, excitement
 from core.gallery import Gallery
@@ -44,6 +46,8 @@ class Query:
     features: Float[np.ndarray, " f"]
     embedding: Float[np.ndarray, " d"]
     patches: Int8[np.ndarray, "p l"] | None
+    edges: Float[np.ndarray, " e"] | None = None
+    """Unit vector of the edges, where the gallery's are known."""
     role: Role = "query"
     """The side of the head that made the embedding."""
     own: int | None = None
@@ -75,8 +79,13 @@ class Workspace:
         self.embedded = gallery.embedded(encoder, head)
         self.patches = gallery.patches(encoder)
         self.patch_head = gallery.patch_head(encoder)
+        self.edges = edges_beside(gallery, encoder) if self.score.edges else None
         self.scorer = Scorer(
-            self.embedded, self.patches, config=self.score, index=self._search_index()
+            self.embedded,
+            self.patches,
+            config=self.score,
+            edges=self.edges.embedded if self.edges else None,
+            index=self._search_index(),
         )
         self.null = self._null(progress)
         self._row_of = {r.sha256: row for row, r in reversed(list(enumerate(gallery.records)))}
@@ -91,12 +100,13 @@ class Workspace:
         encoded = self.encoder.encode([image])
         if not np.isfinite(encoded.features).all():
             raise EncoderError(f"encoder {self.encoder.name} gave values that are not finite")
-        query = self._query(encoded, role="query" if own is None else "gallery")
-        return replace(query, own=own)
+        role: Role = "query" if own is None else "gallery"
+        query = self._query(encoded, role=role)
+        return replace(query, own=own, edges=self.edges.of(image) if self.edges else None)
 
     def rank(self, query: Query, *, k: int) -> Ranking:
         """The k best rows of the gallery for a query; an image of the gallery comes first."""
-        ranking = self.scorer.rank(query.embedding, query.patches, k=k)
+        ranking = self.scorer.rank(query.embedding, query.patches, query.edges, k=k)
         if query.own is None or not len(ranking.rows):
             return ranking
         cosine = float(query.embedding @ self.embedded.embeddings[query.own])
@@ -172,6 +182,9 @@ class Workspace:
         if query.patches is not None and self.patches is not None and grid is not None:
             local = np.asarray(self.patches[row])
             regions = region_match(query.patches, local, query_grid=grid, source_grid=grid)
+        edges = None
+        if query.edges is not None and self.edges is not None:
+            edges = edge_parts(query.edges, np.asarray(self.edges.embedded.embeddings[row]))
         return Explanation(
             match=self.gallery.records[row],
             cosine=float(query.embedding @ source),
@@ -180,6 +193,7 @@ class Workspace:
             query_parts=parts[0],
             source_parts=parts[1],
             regions=regions,
+            edge_parts=edges,
         )
 
     def exciting(self, dimension: int, *, count: int = 6) -> tuple[list[ImageRecord], ...]:
@@ -236,15 +250,16 @@ class Workspace:
 
     def _search_index(self) -> Index:
         """The index; a graph, which takes long to build, is kept with the gallery."""
+        edges = self.edges.embedded if self.edges else None
+        search = functools.partial(search_index, self.embedded, self.score, edges=edges)
         if self.score.search == "exact":
-            return search_index(self.embedded, self.score)
+            return search()
         name = "graph-scaled" if self.score.local_scaling else "graph"
+        name += f"-edges-{self.score.edges_weight:g}" if edges else ""
         return self.gallery.kept(
             self.gallery.head_folder(self.encoder, self.head) / name,
-            load=lambda folder: search_index(
-                self.embedded, self.score, graph=folder / "graph.faiss"
-            ),
-            compute=lambda: search_index(self.embedded, self.score),
+            load=lambda folder: search(graph=folder / "graph.faiss"),
+            compute=search,
             save=lambda index, folder: index.save(folder / "graph.faiss"),
         )
 
@@ -267,7 +282,7 @@ class Workspace:
         if encoded.patches is not None and self.patch_head is not None:
             patches = describe_patches(encoded.patches, self.patch_head)[0]
         embedding = self.head(encoded.features, role=role)[0]
-        return Query(encoded.features[0], embedding, patches, role)
+        return Query(encoded.features[0], embedding, patches, role=role)
 
     def _row(self, image_id: int) -> int:
         if image_id not in self.gallery.row_of:
@@ -276,7 +291,8 @@ class Workspace:
 
     def _null(self, progress: Progress) -> Null:
         """The null of this scoring; kept with the gallery."""
-        settings = repr((asdict(self.score), self.null_config.queries, self.null_config.seed))
+        asked = (self.null_config.queries, self.null_config.seed, self.edges is not None)
+        settings = repr((asdict(self.score), *asked))
         name = f"null-2-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
 
         def compute() -> Null:

@@ -21,7 +21,7 @@ from app.common import (
     spoken,
     visitor_of,
 )
-from app.tabs.attribute_layout import LOCAL_SCALING, RERANKING, Controls, Downloads, Query
+from app.tabs.attribute_layout import EDGES, LOCAL_SCALING, RERANKING, Controls, Downloads, Query
 from core.attribution import sources
 from core.config import ScoreConfig
 from core.report import Case, query_digest
@@ -51,7 +51,11 @@ class Search:
 def choice_of(given: Given, controls: Controls, gallery: gr.State) -> Choice:
     """What the controls choose."""
     scoring = given[controls.scoring]
-    score = ScoreConfig(local_scaling=LOCAL_SCALING in scoring, rerank=RERANKING in scoring)
+    score = ScoreConfig(
+        local_scaling=LOCAL_SCALING in scoring,
+        edges=EDGES in scoring,
+        rerank=RERANKING in scoring,
+    )
     return Choice(given[controls.encoder], given[controls.head], given[gallery], score)
 
 

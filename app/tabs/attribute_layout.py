@@ -13,7 +13,7 @@ from app.common import HEADS, Page, encoder_dropdown, query_given, thumbnails
 from app.stops import stop_button
 from core.config import NullConfig
 
-LOCAL_SCALING, RERANKING = "Local scaling", "Re-ranking by patches"
+LOCAL_SCALING, EDGES, RERANKING = "Local scaling", "Edges", "Re-ranking by patches"
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def lay_controls(page: Page) -> Controls:
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
     with gr.Accordion("Scoring", open=False, elem_classes="ws-scoring"):
         scoring = gr.CheckboxGroup(
-            [LOCAL_SCALING, RERANKING],
-            value=[LOCAL_SCALING, RERANKING],
+            [LOCAL_SCALING, EDGES, RERANKING],
+            value=[LOCAL_SCALING, EDGES, RERANKING],
             label="Scoring",
             show_label=False,
             container=False,

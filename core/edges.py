@@ -1,0 +1,66 @@
+"""A gallery's edges: what is scored beside an encoder's embedding.
+
+Edges stay when an image is recoloured, inverted, darkened or redrawn, which changes what networks
+see. They are the features of a baseline, stored like an encoder's, and shared by all networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from core.baselines import BASELINES, EDGE_GRID
+from core.config import HeadConfig
+from core.encoder import NetworkEncoder
+from core.gallery import Embedded, Gallery
+from core.head import Head
+from core.values import Encoder
+
+EDGES: Encoder = BASELINES["edges"]()
+"""Describes an image by its edges."""
+
+HEAD = HeadConfig(kind="center")
+"""How edges become unit vectors: less the gallery's mean."""
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The edges of a gallery's images, aligned with their embeddings."""
+
+    head: Head
+    embedded: Embedded
+
+    def of(self, image: Image.Image) -> Float[np.ndarray, " e"]:
+        """The unit vector of an image's edges."""
+        return self.head(EDGES.encode([image]).features, role="query")[0]
+
+
+def with_edges(encoders: Sequence[Encoder]) -> list[Encoder]:
+    """The encoders that a gallery needs for these: that of edges too where one is a network."""
+    known = {encoder.identity for encoder in encoders}
+    networks = any(isinstance(encoder, NetworkEncoder) for encoder in encoders)
+    return [*encoders, *([EDGES] if networks and EDGES.identity not in known else [])]
+
+
+def edges_beside(gallery: Gallery, encoder: Encoder) -> Edges | None:
+    """The gallery's edges, where it has any and the encoder has space.
+
+    Baselines are scored without: they are what others are compared with. A single image has
+    nothing to be centred by.
+    """
+    stored = gallery.key_of(EDGES) in gallery.encoder_keys
+    if not stored or len(gallery) < 2 or gallery.patch_head(encoder) is None:
+        return None
+    head = gallery.fit(EDGES, config=HEAD)
+    return Edges(head, gallery.embedded(EDGES, head))
+
+
+def edge_parts(
+    query: Float[np.ndarray, " e"], source: Float[np.ndarray, " e"]
+) -> Float[np.ndarray, " p"]:
+    """The cosine of two images' edges split over the cells of their grid."""
+    return (query * source).reshape(EDGE_GRID.size, -1).sum(axis=1)
