@@ -32,6 +32,7 @@ from benchmarks.evidence_plots import plot
 from benchmarks.evidence_ranked import Ranked, Subset, World, kept, ranked, resaves
 from benchmarks.evidence_several import several, ten_copies
 from core.config import NullConfig
+from core.edges import EDGES
 from core.encoder import load_encoder
 from core.evaluate import Bench
 from core.images import load_image
@@ -126,19 +127,22 @@ def judge(
     images = world.bench.images
     vectors = world.head(images.features(world.encoder)[asked], role="query")
     patches = images.patches(world.encoder)[asked]  # pyright: ignore[reportOptionalSubscript]
+    edges = images.features(EDGES)[asked]
     none = np.empty(0, np.int64)
 
-    def found(name: str, vectors: np.ndarray, local: np.ndarray, without: Without) -> Ranked:
+    def found(
+        name: str, vectors: np.ndarray, local: np.ndarray, edges: np.ndarray, without: Without
+    ) -> Ranked:
         return kept(
             world.cache / "ranked",
             name,
             (gallery.identity, vectors, [without(i) for i in range(len(vectors))]),
-            lambda: ranked(gallery, vectors, local, without=without, what=name),
+            lambda: ranked(gallery, vectors, local, edges, without=without, what=name),
         )
 
     def photos(name: str, chosen: np.ndarray, without: Without) -> Ranked:
         asked = world.head(world.features[chosen], role="query")
-        return found(name, asked, world.patches[chosen], without)
+        return found(name, asked, world.patches[chosen], world.edges[chosen], without)
 
     drawn = _one_per_group(groups[rows < world.real])
     drawn, rest = np.split(drawn, [min(NullConfig().queries, len(drawn))])
@@ -152,9 +156,10 @@ def judge(
     made = world.synthetic(data / "synthetic")
     asked_made = world.head(made.features(world.encoder), role="query")
     local = np.asarray(made.patches(world.encoder))
-    generated = found("synthetic", asked_made, local, lambda _: none)
+    lines = made.features(EDGES)
+    generated = found("synthetic", asked_made, local, lines, lambda _: none)
     names = [record.path for record in made.records]
-    present = found("present", vectors, patches, lambda _: none)
+    present = found("present", vectors, patches, edges, lambda _: none)
     return Setting(
         null=null.scores,
         held_out=Judged(held.scores, [str(row) for row in outside]),
@@ -166,7 +171,7 @@ def judge(
         pairs=pairs,
         present=present.scores,
         right=np.array([g in r for g, r in zip(present.groups[:, 0], right, strict=True)]),
-        absent=found("absent", vectors, patches, lambda _: exemplar).scores,
+        absent=found("absent", vectors, patches, edges, lambda _: exemplar).scores,
     )
 
 

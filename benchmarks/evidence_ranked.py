@@ -17,10 +17,12 @@ from rich.progress import track
 from core.build import Source, update
 from core.config import GroupConfig, ScoreConfig
 from core.copies import crop_links
+from core.edges import EDGES, Edges, with_edges
+from core.edges import HEAD as EDGES_HEAD
 from core.evaluate import Bench
 from core.gallery import Embedded, Gallery
 from core.groups import near_duplicate_groups
-from core.head import Head
+from core.head import Head, fit_head
 from core.images import load_image
 from core.index import hubness, neighbours
 from core.nulls import first_of_groups
@@ -49,6 +51,7 @@ class Subset:
     rows: np.ndarray
     embedded: Embedded
     scorer: Scorer
+    edges: Edges
 
     @property
     def groups(self) -> np.ndarray:
@@ -58,7 +61,8 @@ class Subset:
     @property
     def identity(self) -> str:
         """Hash of what the rankings in it depend on."""
-        arrays = (self.embedded.embeddings, self.embedded.hubness, self.embedded.groups)
+        known = (self.embedded, self.edges.embedded)
+        arrays = [a for one in known for a in (one.embeddings, one.hubness, one.groups)]
         digest = hashlib.sha256(repr(self.scorer.config).encode())
         for array in arrays:
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -75,6 +79,9 @@ class World:
         own, images = bench.gallery, bench.images
         self.features = np.concatenate(
             [own.features(encoder)[bench.others], images.features(encoder)[self.exemplars]]
+        )
+        self.edges = np.concatenate(
+            [own.features(EDGES)[bench.others], images.features(EDGES)[self.exemplars]]
         )
         self.patches = np.concatenate(
             [own.patches(encoder)[bench.others], images.patches(encoder)[self.exemplars]]  # pyright: ignore[reportOptionalSubscript]
@@ -106,8 +113,13 @@ class World:
         embedded = Embedded(
             embeddings, hubness(embeddings, groups, k=ScoreConfig().neighbours), groups
         )
+        drawn = self.edges[rows]
+        edges_head = fit_head(drawn, config=EDGES_HEAD)
+        lines = edges_head(drawn, role="gallery")
+        edges = Embedded(lines, hubness(lines, groups, k=ScoreConfig().neighbours), groups)
         patches = np.ascontiguousarray(self.patches[rows])
-        return Subset(rows, embedded, Scorer(embedded, patches, config=ScoreConfig()))
+        scorer = Scorer(embedded, patches, config=ScoreConfig(), edges=edges)
+        return Subset(rows, embedded, scorer, Edges(edges_head, edges))
 
     def add(self, name: str, images: Mapping[str, Image.Image]) -> dict[str, int]:
         """Put more images behind those of the world, encoded once; the row of each by its name."""
@@ -119,6 +131,7 @@ class World:
         found = self._encoded(self.cache / name / "gallery", folder)
         start = len(self.features)
         self.features = np.concatenate([self.features, found.features(self.encoder)])
+        self.edges = np.concatenate([self.edges, found.features(EDGES)])
         local = found.patches(self.encoder)
         self.patches = np.concatenate([self.patches, local])  # pyright: ignore[reportCallIssue, reportArgumentType]
         self.records += found.records
@@ -132,7 +145,7 @@ class World:
     def _encoded(self, place: Path, folder: Path) -> Gallery:
         heads = {self.encoder.identity: self.bench.gallery.patch_head(self.encoder)}
         known = {key: head for key, head in heads.items() if head}
-        update(place, Source(folder), [self.encoder], patch_heads=known)
+        update(place, Source(folder), with_edges([self.encoder]), patch_heads=known)
         return Gallery.open(place)
 
 
@@ -140,15 +153,17 @@ def ranked(
     gallery: Subset,
     queries: np.ndarray,
     patches: np.ndarray,
+    edges: np.ndarray,
     *,
     without: Callable[[int], np.ndarray],
     what: str,
 ) -> Ranked:
     """Rank every query by groups, some rows left out of the gallery for each."""
-    scorer, groups = gallery.scorer, gallery.groups
+    scorer, groups, k = gallery.scorer, gallery.groups, gallery.scorer.config.candidates
+    lines = gallery.edges.head(edges, role="query")
 
     def one(i: int) -> tuple[np.ndarray, np.ndarray]:
-        found = scorer.rank(queries[i], patches[i], k=scorer.config.candidates, without=without(i))
+        found = scorer.rank(queries[i], patches[i], lines[i], k=k, without=without(i))
         first = first_of_groups(found, groups)[:KEPT]
         scores, labels = np.full(KEPT, np.nan), np.full(KEPT, -1)
         scores[: len(first)] = found.scores[first]

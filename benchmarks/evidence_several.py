@@ -44,7 +44,8 @@ def ask(world: World, gallery: Subset, null: Null, made: Sequence[Composite]) ->
     found: list[Asked] = []
     for composite in made:
         vector, local = _encoded(world, composite.image)
-        ranking = gallery.scorer.rank(vector, local, k=gallery.scorer.config.candidates)
+        edges = gallery.edges.of(composite.image)
+        ranking = gallery.scorer.rank(vector, local, edges, k=gallery.scorer.config.candidates)
         first = first_of_groups(ranking, gallery.groups)[:2]
         said = answer(
             Described(

@@ -114,17 +114,20 @@ def _ranked(
 
     def compute() -> np.ndarray:
         scorer = bench.scorer(encoder, head, score=ScoreConfig())
+        edges = bench.edges(encoder, head)
         values = np.empty((len(pairs), 4))
         for i, pair in enumerate(pairs):
             image = load_image(study.data / pair.generated, fit=BuildConfig().thumbnail).image
-            encoded = encoder.encode([way(image)])
+            seen = way(image)
+            encoded = encoder.encode([seen])
             patches = None
             if patch_head is not None and encoded.patches is not None:
                 patches = describe_patches(encoded.patches, patch_head)[0]
             query = head(encoded.features, role="query")[0]
-            values[i] = bench.measured(scorer, pair, query, patches)
+            lines = edges.of(seen) if edges else None
+            values[i] = bench.measured(scorer, pair, query, patches, lines)
             study.progress(i + 1, len(pairs), f"{encoder.name}: {name}")
         return values
 
-    what = (name, head.identity, *study.images, str(len(pairs)))
+    what = (name, head.identity, *study.images, str(len(pairs)), repr(ScoreConfig()))
     return study.kept(encoder, f"robust-{digest(*what)}", compute)

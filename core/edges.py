@@ -6,18 +6,20 @@ see. They are the features of a baseline, stored like an encoder's, and shared b
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from PIL import Image
 
 from core.baselines import BASELINES, EDGE_GRID
-from core.config import HeadConfig
+from core.config import HeadConfig, ScoreConfig
 from core.encoder import NetworkEncoder
 from core.gallery import Embedded, Gallery
 from core.head import Head
+from core.index import hubness
 from core.values import Encoder
 
 EDGES: Encoder = BASELINES["edges"]()
@@ -46,17 +48,30 @@ def with_edges(encoders: Sequence[Encoder]) -> list[Encoder]:
     return [*encoders, *([EDGES] if networks and EDGES.identity not in known else [])]
 
 
-def edges_beside(gallery: Gallery, encoder: Encoder) -> Edges | None:
-    """The gallery's edges, where it has any and the encoder has space.
+def edges_beside(
+    gallery: Gallery, encoder: Encoder, *, groups: Integer[np.ndarray, " n"]
+) -> Edges | None:
+    """The gallery's edges, where it has any and the encoder has space; computed once.
 
     Baselines are scored without: they are what others are compared with. A single image has
     nothing to be centred by.
+
+    Args:
+        gallery: the gallery.
+        encoder: whose embedding they are scored beside.
+        groups: near-duplicate group of every image; each counts once in the hubness.
     """
     stored = gallery.key_of(EDGES) in gallery.encoder_keys
     if not stored or len(gallery) < 2 or gallery.patch_head(encoder) is None:
         return None
     head = gallery.fit(EDGES, config=HEAD)
-    return Edges(head, gallery.embedded(EDGES, head))
+
+    def compute() -> Embedded:
+        vectors = head(gallery.features(EDGES), role="gallery")
+        return Embedded(vectors, hubness(vectors, groups, k=ScoreConfig().neighbours), groups)
+
+    name = f"beside-{hashlib.sha256(np.ascontiguousarray(groups).tobytes()).hexdigest()[:16]}"
+    return Edges(head, gallery.derived(EDGES, head, name, Embedded, compute=compute))
 
 
 def edge_parts(

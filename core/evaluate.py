@@ -119,7 +119,7 @@ class Bench:
         """Measures of every pair under one encoder and one head."""
         scorer = self.scorer(encoder, head, score=score)
         features, local = self.images.features(encoder), self.images.patches(encoder)
-        edges = self.edges(encoder)
+        edges = self.edges(encoder, head)
         drawn = features if edges is None else self.images.features(EDGES)
         values = np.empty((len(pairs), 4))
         for done, pair in enumerate(pairs):
@@ -135,17 +135,19 @@ class Bench:
         """Ranks the gallery without copies of exemplars, then the exemplars, in their order."""
         rows = np.array([self.row[name] for name in self.exemplars])
         local = self._patches(encoder, self.images.patches(encoder), rows)
-        edges = self.edges(encoder) if score.edges else None
+        embedded = self.gallery.embedded(encoder, head)
+        edges = self.edges(encoder, head) if score.edges else None
         return Scorer(
-            self._with_exemplars(self.gallery.embedded(encoder, head), encoder, head, score),
+            self._with_exemplars(embedded, encoder, head, score),
             local,
             config=score,
             edges=self._with_exemplars(edges.embedded, EDGES, edges.head, score) if edges else None,
         )
 
-    def edges(self, encoder: Encoder) -> Edges | None:
+    def edges(self, encoder: Encoder, head: Head) -> Edges | None:
         """The gallery's edges, where they are scored beside an encoder."""
-        return edges_beside(self.gallery, encoder)
+        groups = self.gallery.embedded(encoder, head).groups
+        return edges_beside(self.gallery, encoder, groups=groups)
 
     def _with_exemplars(
         self, embedded: Embedded, encoder: Encoder, head: Head, score: ScoreConfig

@@ -79,7 +79,9 @@ class Workspace:
         self.embedded = gallery.embedded(encoder, head)
         self.patches = gallery.patches(encoder)
         self.patch_head = gallery.patch_head(encoder)
-        self.edges = edges_beside(gallery, encoder) if self.score.edges else None
+        self.edges = None
+        if self.score.edges:
+            self.edges = edges_beside(gallery, encoder, groups=self.embedded.groups)
         self.scorer = Scorer(
             self.embedded,
             self.patches,
