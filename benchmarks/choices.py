@@ -6,7 +6,6 @@ By the global score alone, as heads are compared; what is chosen is chosen on th
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +15,14 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageOps
 
-from benchmarks import gradients
 from benchmarks.robustness import Degradation, crop
-from benchmarks.study import Study, by_source, by_tag, compared, digest, of_scores, store, unit
+from benchmarks.study import Study, by_source, by_tag, compared, digest, of_scores, store
 from core.config import HeadConfig, ScoreConfig
 from core.encoder import NetworkEncoder
 from core.head import fit_head
 from core.index import hubness
 
-BASE = "as it ships"
+BASE = "embedding as it ships"
 """The column that the others are compared with."""
 
 _MEASURES = ("R@1", "R@10")
@@ -39,7 +37,6 @@ def measure(study: Study) -> None:
     groups = by_source(study.pairs) | by_tag()
     names = ("consingan_lsun", "nano_banana", "nano_banana: layout", "all")
     wanted = {name: groups[name] for name in names}
-    edges = functools.cache(lambda: gradient_scores(study))
     desks = [Desk(study, e) for e in study.networks if isinstance(e, NetworkEncoder)]
     means: list[dict[str, Any]] = []
     gaps: list[dict[str, Any]] = []
@@ -51,12 +48,6 @@ def measure(study: Study) -> None:
             )
             for other in desks
             if other is not desk
-        }
-        ways |= {"gradients alone": edges} | {
-            f"with gradients, {weight:g}": lambda desk=desk, weight=weight: added(
-                desk.scores(), weighted(edges(), weight)
-            )
-            for weight in (0.5, 1, 2)
         }
         results = {
             f"{name}/{way}": study.kept(
@@ -142,32 +133,11 @@ class Desk:
         return self.scores(views=[self.queries, *more], **how)
 
 
-def gradient_scores(study: Study) -> Scores:
-    """Scores by edges alone: centred by the gallery's mean, with local scaling."""
-    first = study.encoders[0]
-
-    def described(name: str, paths: Sequence[Path]) -> np.ndarray:
-        kept = f"gradients-{name}-{digest(*study.images)}"
-        return study.kept(first, kept, lambda: gradients.described(paths))
-
-    gallery = described("gallery", ranked_images(study))
-    queries = described("queries", [study.data / pair.generated for pair in study.pairs])
-    mean = gallery[: len(study.bench.others)].mean(axis=0)
-    own, asked = unit(gallery - mean), unit(queries - mean)
-    hubs = hubness(own, k=ScoreConfig().neighbours)
-    return lambda i: 2 * own @ asked[i] - hubs
-
-
 def ranked_images(study: Study) -> list[Path]:
     """Files of all candidates, in the order in which they are ranked."""
     gallery = study.bench.gallery
     own = [gallery.root / gallery.records[row].path for row in study.bench.others]
     return own + [study.data / name for name in study.bench.exemplars]
-
-
-def weighted(scores: Scores, weight: float) -> Scores:
-    """Scores times a weight."""
-    return lambda i: weight * scores(i)
 
 
 def added(*scores: Scores) -> Scores:

@@ -10,18 +10,26 @@ from core.config import ScoreConfig
 from core.session import choose_head
 from core.values import Encoder
 
+WAYS = {
+    "global": ScoreConfig(rerank=False),
+    "no edges": ScoreConfig(edges=False),
+    "embedding": ScoreConfig(edges=False, rerank=False),
+}
+"""What a network's score is without some of its parts."""
+
 
 def measure(study: Study) -> None:
     """Rank every pair with every encoder; store means and the networks' differences from all."""
-    results = {f"{e.name}/default": column(study, e, rerank=True) for e in study.encoders}
-    results |= {f"{e.name}/global": column(study, e, rerank=False) for e in study.networks}
+    results = {f"{e.name}/default": column(study, e, ScoreConfig()) for e in study.encoders}
+    for way, score in WAYS.items():
+        results |= {f"{e.name}/{way}": column(study, e, score) for e in study.networks}
     if sift.available():
         results["sift/default"] = sift.column(study)
     trained = [e.name for e in study.networks if e.name != "random"]
     gaps = {
         f"{name}/{way} - {other}/{kind}": results[f"{name}/{way}"] - values
         for name in trained
-        for way in ("default", "global")
+        for way in ("default", *WAYS)
         for other, kind, values in ((*key.split("/"), found) for key, found in results.items())
         if other not in trained and (kind == way or f"{other}/{way}" not in results)
     }
@@ -35,9 +43,9 @@ def measure(study: Study) -> None:
     )
 
 
-def column(study: Study, encoder: Encoder, *, rerank: bool) -> np.ndarray:
+def column(study: Study, encoder: Encoder, score: ScoreConfig) -> np.ndarray:
     """Measures of every pair with an encoder's default head."""
-    bench, score = study.bench, ScoreConfig(rerank=rerank)
+    bench = study.bench
     head = choose_head(bench.gallery, encoder, "default")
     patches = bench.gallery.patch_head(encoder)
     heads = (head.identity, patches.identity if patches else "")

@@ -19,7 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import axes, chart, choices, defaults, gallery_size, heads, robustness, tables
+from benchmarks import (
+    axes,
+    chart,
+    choices,
+    defaults,
+    gallery_size,
+    heads,
+    robustness,
+    scoring,
+    tables,
+)
 from benchmarks.chart import Point
 from benchmarks.study import HALVES, RESULTS, Study, stored
 from benchmarks.tables import Cell, Key
@@ -28,13 +38,14 @@ from core.console import reporting
 from core.encoder import load_encoder
 
 DOCS = Path(__file__).parents[1] / "docs"
-ENCODERS = ("moco", "dino", "random", "thumbnail", "histogram", "phash")
+ENCODERS = ("moco", "dino", "random", "thumbnail", "histogram", "phash", "edges")
 
 _CHANCE, _TWENTIETHS = 4_096, 20
 
 _NETWORKS, _FAST = ("moco", "dino", "random"), ("moco", "dino", "thumbnail", "histogram")
 _MEASURED_ON: Mapping[str, Sequence[str]] = {
     "defaults": ENCODERS,
+    "scoring": _NETWORKS,
     "heads": _NETWORKS,
     "choices": _NETWORKS,
     "axes": _NETWORKS,
@@ -70,6 +81,7 @@ def main() -> None:
 def _measure(part: str, study: Study, *, per_exemplar: int) -> None:
     ways: dict[str, Callable[[], None]] = {
         "defaults": lambda: defaults.measure(study),
+        "scoring": lambda: scoring.measure(study),
         "heads": lambda: heads.measure(study),
         "choices": lambda: choices.measure(study),
         "axes": lambda: axes.measure(study),
@@ -84,6 +96,7 @@ def write(folder: Path) -> None:
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     sections = {
         "defaults": _defaults,
+        "scoring": _scoring,
         "heads": _heads,
         "choices": _choices,
         "axes": _axes,
@@ -131,8 +144,9 @@ def _defaults(found: Mapping[str, Any], _plots: Path) -> list[str]:
     gaps = ["consingan_lsun", "nano_banana", "nano_banana: layout or restaged", "all"]
     return [
         "## As it ships, and every baseline",
-        "`default` is the head, local scaling and re-ranking that ship; `global` leaves the "
-        "re-ranking out. `random` are random weights with the same pooling and head.",
+        "`default` is the head, local scaling, edges and re-ranking that ship; `global` leaves the "
+        "re-ranking out, `no edges` the edges, `embedding` both. `random` are random weights with "
+        "the same pooling, head and scoring; `edges` are the edges alone.",
         "### R@1, untouched half",
         tables.grid(cells, across=plain, half="untouched", measure="R@1"),
         "### R@1, tune half",
@@ -152,10 +166,23 @@ def _defaults(found: Mapping[str, Any], _plots: Path) -> list[str]:
     ]
 
 
+def _scoring(found: Mapping[str, Any], _plots: Path) -> list[str]:
+    layout = ["nano_banana", "nano_banana: layout"]
+    return [
+        "## Weights of edges and patches",
+        "All else as it ships; 0 leaves a part out. Differences are paired, from what ships: "
+        f"{found['base']}.",
+        *_compared(found),
+        "### Image edits that keep the layout",
+        "R@1, tune half and untouched half.",
+        *(tables.grid(found["cells"], across=layout, half=h, measure="R@1") for h in HALVES),
+    ]
+
+
 def _heads(found: Mapping[str, Any], _plots: Path) -> list[str]:
     return [
         "## Heads",
-        "Global score with local scaling, without re-ranking. Differences are paired, from "
+        "Embedding alone, with local scaling. Differences are paired, from "
         f"`{found['base']}`. `paired:` rows use known pairs, cross-fitted over exemplars: "
         "references, not bounds, since the exemplars are few. The random rotation must tie. "
         "Infomax is fitted in 128 dimensions: compare it with whitening in as many.",
@@ -164,22 +191,11 @@ def _heads(found: Mapping[str, Any], _plots: Path) -> list[str]:
 
 
 def _choices(found: Mapping[str, Any], _plots: Path) -> list[str]:
-    edges = [
-        cell
-        for cell in found["cells"]
-        if cell["column"].endswith(found["base"]) or "gradients" in cell["column"]
-    ]
     return [
         "## Dimensions, stages, size, views",
-        "Global score, without re-ranking; differences are paired, from what ships: whitening to "
-        "512, stages 2 to 4 at 160 pixels, local scaling by 10 neighbours, the query in one view.",
+        "Embedding alone; differences are paired, from what ships: whitening to 512, stages 2 to 4 "
+        "at 160 pixels, local scaling by 10 neighbours, the query in one view.",
         *_compared(found),
-        "### Edges and the layout",
-        "Image edits that keep the layout, R@1, tune half and untouched half.",
-        *(
-            tables.grid(edges, across=["nano_banana: layout"], half=h, measure="R@1")
-            for h in HALVES
-        ),
     ]
 
 
