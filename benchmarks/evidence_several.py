@@ -50,11 +50,12 @@ def ask(world: World, gallery: Subset, null: Null, made: Sequence[Composite]) ->
         said = answer(
             Described(
                 vector,
-                gallery.embedded.embeddings,
+                gallery.embedded,
                 local,
                 gallery.scorer.patches,
+                edges,
+                gallery.scorer.edges,
                 score=gallery.scorer.config,
-                hubness=gallery.embedded.hubness,
             ),
             Candidates(ranking, records, gallery.groups, _SHOWN),
             null=null,

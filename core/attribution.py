@@ -14,6 +14,7 @@ from core.calibration import confidence
 from core.config import NullConfig, ScoreConfig
 from core.correspond import pair_strengths
 from core.decompose import contested, decompose, influences
+from core.gallery import Embedded
 from core.nulls import Null, background, first_of_groups
 from core.scoring import Ranking
 from core.values import Answer, Descriptors, Group, ImageRecord, Match
@@ -50,13 +51,13 @@ class Described:
     """A query and the gallery as vectors."""
 
     query: Float[np.ndarray, " d"]
-    embeddings: Float[np.ndarray, "n d"]
+    embedded: Embedded
     query_patches: Int8[np.ndarray, "p l"] | None = None
     patches: Descriptors | None = None
+    query_edges: Float[np.ndarray, " e"] | None = None
+    edges: Embedded | None = None
     score: ScoreConfig = field(default_factory=ScoreConfig)
     """How the ranking was made."""
-    hubness: Float[np.ndarray, " n"] | None = None
-    """The gallery's hubness, where local scaling is on."""
 
 
 def answer(
@@ -124,7 +125,7 @@ def _weights(described: Described, rows: Integer[np.ndarray, " g"]) -> Float[np.
     """How much of the query every source explains: by its patches, or by its embedding."""
     query, patches = described.query_patches, described.patches
     if query is None or patches is None:
-        return decompose(described.query, described.embeddings[rows])
+        return decompose(described.query, described.embedded.embeddings[rows])
     return contested(pair_strengths(query, np.ascontiguousarray(patches[rows])))
 
 
@@ -133,19 +134,34 @@ def _next(
 ) -> int:
     """Place in the ranking of the group that explains most of the query beyond its sources."""
     found, others = ranking.rows[first[:sources]], ranking.rows[first[sources:]]
-    rest = residual(described.query, described.embeddings[found])
-    scores = described.embeddings[others] @ rest
-    if described.hubness is not None:
-        scores = 2 * scores - described.hubness[others]
+    score = described.score
+    scores = _beyond(described.query, described.embedded, found, others, score=score)
+    if described.query_edges is not None and described.edges is not None:
+        scores += score.edges_weight * _beyond(
+            described.query_edges, described.edges, found, others, score=score
+        )
     query, patches = described.query_patches, described.patches
     if query is not None and patches is not None:
-        most = described.score.candidates
+        most = score.candidates
         known, asked = (
             pair_strengths(query, np.ascontiguousarray(patches[rows]))
             for rows in (found, others[:most])
         )
-        scores[:most] += described.score.rerank_weight * excess(asked, known)
+        scores[:most] += score.rerank_weight * excess(asked, known)
     return int(first[sources + int(scores.argmax())])
+
+
+def _beyond(
+    query: Float[np.ndarray, " d"],
+    gallery: Embedded,
+    found: Integer[np.ndarray, " s"],
+    others: Integer[np.ndarray, " m"],
+    *,
+    score: ScoreConfig,
+) -> Float[np.ndarray, " m"]:
+    """Scores of other rows for what a query has beyond the rows that were found."""
+    cosines = gallery.embeddings[others] @ residual(query, gallery.embeddings[found])
+    return 2 * cosines - gallery.hubness[others] if score.local_scaling else cosines
 
 
 def _matches(candidates: Candidates) -> tuple[Match, ...]:

@@ -82,9 +82,9 @@ class ScoreConfig:
     """Gallery neighbours k in local scaling."""
     candidates: int = 200
     """Candidates that local re-ranking looks at."""
-    edges_weight: float = 1.0
+    edges_weight: float = 1.5
     """Weight of the edges' score beside the embedding's."""
-    rerank_weight: float = 1.5
+    rerank_weight: float = 4.0
     """Weight of the local score beside the global one."""
 
     def __post_init__(self) -> None:

@@ -127,15 +127,15 @@ class Workspace:
         """
         config = self.null_config if prior is None else replace(self.null_config, prior=prior)
         ranking = self.rank(query, k=max(top, self.score.candidates))
-        embeddings, patches = self.embedded.embeddings, self.scorer.patches
         return answer(
             Described(
                 query.embedding,
-                embeddings,
+                self.embedded,
                 query.patches,
-                patches,
+                self.scorer.patches,
+                query.edges,
+                self.scorer.edges,
                 score=self.score,
-                hubness=self.embedded.hubness if self.score.local_scaling else None,
             ),
             Candidates(ranking, self.gallery.records, self.embedded.groups, top),
             null=self.null,

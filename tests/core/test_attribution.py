@@ -40,7 +40,7 @@ def _ask(query, *, groups=None, top=N, null=NULL, embeddings=EMBEDDINGS, records
     scorer = Scorer(embedded, None, config=ScoreConfig(local_scaling=False))
     ranking = scorer.rank(_unit(query), k=len(embeddings))
     return answer(
-        Described(_unit(query), embeddings),
+        Described(_unit(query), embedded, score=scorer.config),
         Candidates(ranking, records, labels, top),
         null=null,
         config=CONFIG,
@@ -195,8 +195,9 @@ def test_confidence_falls_with_the_score():
 
 def test_an_empty_gallery_answers_that_it_is_empty():
     nothing = np.zeros(0, np.float32)
+    empty = Embedded(np.zeros((0, D), np.float32), nothing, np.zeros(0, int))
     found = answer(
-        Described(EMBEDDINGS[0], np.zeros((0, D), np.float32)),
+        Described(EMBEDDINGS[0], empty),
         Candidates(Ranking(np.zeros(0, int), nothing, nothing), [], np.zeros(0, int), 3),
         null=Null(nothing, nothing),
         config=CONFIG,
@@ -268,7 +269,7 @@ def test_halves_of_two_sources_share_by_their_patches():
     embedded = Embedded(EMBEDDINGS, np.zeros(N, np.float32), np.arange(N))
     ranking = Scorer(embedded, patches, config=ScoreConfig()).rank(mixed, query, k=N)
     found = answer(
-        Described(mixed, EMBEDDINGS, query, patches),
+        Described(mixed, embedded, query, patches),
         Candidates(ranking, RECORDS, np.arange(N), N),
         null=NULL,
         config=CONFIG,
