@@ -13,7 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from core.calibration import confidence
 from core.config import NullConfig
 from core.metrics import Pair, clustered_interval
-from core.nulls import Null, background
+from core.nulls import Null
+from core.scoring import background
 
 Way = Literal["larger", "conformal", "extreme-value"]
 WAYS: tuple[Way, ...] = get_args(Way)

@@ -25,8 +25,7 @@ from core.groups import near_duplicate_groups
 from core.head import Head, fit_head
 from core.images import load_image
 from core.index import hubness, neighbours
-from core.nulls import first_of_groups
-from core.scoring import Scorer
+from core.scoring import Scorer, first_of_groups
 from core.session import choose_head
 from core.values import Encoder
 

@@ -15,7 +15,8 @@ from core.attribution import Candidates, Described, Identities, answer
 from core.config import NullConfig
 from core.images import load_image
 from core.metrics import clustered_interval
-from core.nulls import Null, first_of_groups, fit_null
+from core.nulls import Null, fit_null
+from core.scoring import first_of_groups
 from core.shards import describe_patches
 from core.values import Answer, ImageRecord
 

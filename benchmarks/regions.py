@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from rich.progress import track
 
-from core.config import HeadConfig
+from core.config import HeadConfig, ScoreConfig
 from core.console import results
 from core.correspond import local_scores, region_match
 from core.encoder import GRID, load_encoder, shipped_heads
@@ -109,7 +109,7 @@ class _Scored:
     def scores(
         self, queries: Sequence[Image.Image], source: Sequence[int], images: Sequence[Image.Image]
     ) -> np.ndarray:
-        """2 cos + 6 local score of queries and their sources: what ranks, less a constant.
+        """What ranks of embedding and patches, less a constant: 2 cos + weight x local score.
 
         Args:
             queries: the queries.
@@ -122,9 +122,8 @@ class _Scored:
         for batch in track(list(_batches(queries)), description="scoring"):
             for embedding, local in zip(*self._encoded(batch, role="query"), strict=True):
                 at = source[len(found)]
-                score = (
-                    2 * embedding @ embeddings[at] + 6 * local_scores(local, patches[at, None])[0]
-                )
+                pairs = local_scores(local, patches[at, None])[0]
+                score = 2 * embedding @ embeddings[at] + ScoreConfig().rerank_weight * pairs
                 found.append(float(score))
         return np.array(found)
 

@@ -9,7 +9,7 @@ from benchmarks.defaults import column
 from benchmarks.study import Study, by_source, by_tag, compared, store
 from core.config import ScoreConfig
 
-EDGES, PATCHES = (0.0, 0.5, 1.0, 1.5, 2.0), (0.0, 4.0, 6.0)
+EDGES, PATCHES = (0.0, 1.0, 2.0, 3.0), (0.0, 6.0)
 """Weights that are compared; 0 leaves a part out."""
 
 

@@ -15,8 +15,8 @@ from core.config import NullConfig, ScoreConfig
 from core.correspond import pair_strengths
 from core.decompose import contested, decompose, influences
 from core.gallery import Embedded
-from core.nulls import Null, background, first_of_groups
-from core.scoring import Ranking
+from core.nulls import Null
+from core.scoring import Backgrounds, Ranking, background, either, first_of_groups
 from core.values import Answer, Descriptors, Group, ImageRecord, Match
 
 _LIKELY = 0.5  # confidence from which a group may have a share
@@ -136,10 +136,6 @@ def _next(
     found, others = ranking.rows[first[:sources]], ranking.rows[first[sources:]]
     score = described.score
     scores = _beyond(described.query, described.embedded, found, others, score=score)
-    if described.query_edges is not None and described.edges is not None:
-        scores += score.edges_weight * _beyond(
-            described.query_edges, described.edges, found, others, score=score
-        )
     query, patches = described.query_patches, described.patches
     if query is not None and patches is not None:
         most = score.candidates
@@ -148,6 +144,11 @@ def _next(
             for rows in (found, others[:most])
         )
         scores[:most] += score.rerank_weight * excess(asked, known)
+    if described.query_edges is not None and described.edges is not None:
+        edges = _beyond(described.query_edges, described.edges, found, others, score=score)
+        edged = scores + score.edges_weight * edges
+        against = Backgrounds(*(background(np.sort(s)[::-1]) for s in (scores, edged)))
+        scores = either(scores, edged, against, trust=score.edges_trust)
     return int(first[sources + int(scores.argmax())])
 
 

@@ -75,16 +75,18 @@ class ScoreConfig:
     local_scaling: bool = True
     """CSLS: 2 cos minus the gallery image's mean cosine to its nearest gallery images."""
     edges: bool = True
-    """Score edges beside the embedding, where the gallery has them."""
+    """Look for sources by their edges too, where the gallery has them."""
     rerank: bool = True
     """Re-rank the first candidates by mutually best patches."""
     neighbours: int = 10
     """Gallery neighbours k in local scaling."""
     candidates: int = 200
-    """Candidates that local re-ranking looks at."""
-    edges_weight: float = 1.5
-    """Weight of the edges' score beside the embedding's."""
-    rerank_weight: float = 4.0
+    """Candidates that are compared by all that is known; half of them by edges, where scored."""
+    edges_weight: float = 2.0
+    """Weight of the edges' score beside the embedding's, in the edged score."""
+    edges_trust: float = 0.8
+    """What standing out by the edged score counts, next to standing out by the plain one."""
+    rerank_weight: float = 6.0
     """Weight of the local score beside the global one."""
 
     def __post_init__(self) -> None:
@@ -92,6 +94,7 @@ class ScoreConfig:
         _require(self.neighbours > 0, f"neighbours must be positive, got {self.neighbours}")
         _require(self.candidates > 0, f"candidates must be positive, got {self.candidates}")
         _require(self.edges_weight >= 0, "edges_weight must not be negative")
+        _require(0 <= self.edges_trust <= 1, "edges_trust must be in [0, 1]")
         _require(self.rerank_weight >= 0, "rerank_weight must not be negative")
 
 

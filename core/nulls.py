@@ -22,31 +22,14 @@ from jaxtyping import Float, Integer
 
 from core.config import NullConfig
 from core.gallery import Embedded
-from core.scoring import Ranking, Scorer
+from core.scoring import RIVALS, Ranking, Scorer, background, first_of_groups
 from core.values import Descriptors, Progress, no_progress
 
-_RIVALS = 3  # a standing is taken against the rival of this rank
-FEWEST_GROUPS = _RIVALS + 2
+FEWEST_GROUPS = RIVALS + 2
 """Groups a gallery needs for a null: a query's own, the best other, and its rivals."""
 
 _TAIL = 0.1  # share of the null that the extreme-value tail is fitted to
 _FEWEST_IN_TAIL = 20  # with fewer there is no fit
-
-
-def first_of_groups(
-    ranking: Ranking, groups: Integer[np.ndarray, " n"]
-) -> Integer[np.ndarray, " g"]:
-    """Places in the ranking of the best image of every group, best first."""
-    return np.sort(np.unique(groups[ranking.rows], return_index=True)[1])
-
-
-def background(scores: Float[np.ndarray, " g"]) -> float:
-    """The score that standings are taken against: that of the fourth group, or of the last.
-
-    Args:
-        scores: best score of every group, best first, at least one.
-    """
-    return float(scores[min(_RIVALS, len(scores) - 1)])
 
 
 @dataclass(frozen=True)

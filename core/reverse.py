@@ -139,9 +139,15 @@ def _of_gallery(
 def _of_guests(
     workspace: Workspace, name: str, query: Query, *, guests: Mapping[str, Scorer]
 ) -> Iterator[_Pair]:
+    if not guests:
+        return
+    ranking = workspace.rank(query, k=workspace.score.candidates)
     for source, scorer in guests.items():
-        score = float(scorer.rank(query.embedding, query.patches, query.edges, k=1).scores[0])
-        yield _Pair(name, source, None, score, workspace.p_value(query, score))
+        alone = scorer.rank(
+            query.embedding, query.patches, query.edges, k=1, against=ranking.against
+        )
+        score = float(alone.scores[0])
+        yield _Pair(name, source, None, score, workspace.p_value(ranking, score))
 
 
 def _guest(workspace: Workspace, image: Image.Image) -> Scorer:

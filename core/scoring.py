@@ -1,13 +1,14 @@
-"""Two-stage ranking: embedding and edges find candidates, local descriptors re-rank the first.
+"""Two-stage ranking: embedding and edges find candidates, which all that is known then ranks.
 
-The global score is S = s(embedding) + w s(edges), where s is the cosine or, with local scaling,
-2 cos - hubness. Both halves side by side, the edges' times the root of w, are one vector of the
-constant length sqrt(1 + w), so that one search by inner product ranks exactly by S.
+The plain score of a candidate is s(embedding) + patches, where s is the cosine or, with local
+scaling, 2 cos - hubness. The edged score has w s(edges) more. A source may stand out by either, so
+the score is the plain one or, where it is larger, what the edged one stands out by: with the
+fourth-best group's plain score b and edged score b', score = max(plain, b + t (edged - b')).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ from core.gallery import Embedded
 from core.index import Index
 from core.values import Descriptors
 
+RIVALS = 3
+"""A standing is taken against the rival of this rank."""
+
 _FEWEST_GROUPS = 20  # groups among the candidates, however many copies there are of the first
 
 
@@ -28,9 +32,46 @@ class Ranking:
 
     rows: Integer[np.ndarray, " k"]
     scores: Float[np.ndarray, " k"]
-    """What ranks: the global score, plus the weighted local score where used."""
+    """What ranks, as the module says; beyond the candidates, s(embedding) alone."""
     cosines: Float[np.ndarray, " k"]
     """Cosines of the embeddings."""
+    against: Backgrounds | None = None
+    """What edged scores were compared with, where there are any."""
+
+
+@dataclass(frozen=True)
+class Backgrounds:
+    """The fourth-best group's scores for a query."""
+
+    plain: float
+    edged: float
+
+
+def first_of_groups(
+    ranking: Ranking, groups: Integer[np.ndarray, " n"]
+) -> Integer[np.ndarray, " g"]:
+    """Places in the ranking of the best image of every group, best first."""
+    return np.sort(np.unique(groups[ranking.rows], return_index=True)[1])
+
+
+def background(scores: Float[np.ndarray, " g"]) -> float:
+    """The score that standings are taken against: that of the fourth group, or of the last.
+
+    Args:
+        scores: best score of every group, best first, at least one.
+    """
+    return float(scores[min(RIVALS, len(scores) - 1)])
+
+
+def either(
+    plain: Float[np.ndarray, " m"],
+    edged: Float[np.ndarray, " m"],
+    against: Backgrounds,
+    *,
+    trust: float,
+) -> Float[np.ndarray, " m"]:
+    """The plain scores, raised where the edged ones stand out more; see the module."""
+    return np.maximum(plain, against.plain + trust * (edged - against.edged))
 
 
 def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:
@@ -51,44 +92,20 @@ def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:
         np.concatenate([np.array([first], array.dtype), array[others]])
         for first, array in zip(firsts, ranked, strict=True)
     ]
-    return Ranking(*parts)
+    return replace(ranking, **dict(zip(("rows", "scores", "cosines"), parts, strict=True)))
 
 
-def search_index(
-    embedded: Embedded,
-    config: ScoreConfig,
-    *,
-    edges: Embedded | None = None,
-    graph: Path | None = None,
-) -> Index:
-    """The index of a gallery's rows.
-
-    Args:
-        embedded: the gallery's embeddings.
-        config: how they are scored.
-        edges: the gallery's edges, where they are scored too.
-        graph: the file of a saved HNSW graph.
+def search_index(embedded: Embedded, config: ScoreConfig, *, graph: Path | None = None) -> Index:
+    """The index of a gallery's rows; ``graph`` is the file of a saved HNSW graph.
 
     Raises:
         GalleryError: when the graph is damaged or of other embeddings.
     """
     rows = np.arange(len(embedded.embeddings))
-    vectors, hubness = embedded.embeddings, embedded.hubness
-    if edges is not None:
-        weight = config.edges_weight
-        vectors = _joined(vectors, edges.embeddings, weight)
-        hubness = (hubness + weight * edges.hubness) / (1 + weight)
-    scaled = hubness if config.local_scaling else None
+    hubness = embedded.hubness if config.local_scaling else None
     if graph is not None:
-        return Index.load(graph, rows, dim=vectors.shape[1], hubness=scaled)
-    return Index.build(vectors, rows, hubness=scaled, kind=config.search)
-
-
-def _joined(
-    embeddings: Float[np.ndarray, "n d"], edges: Float[np.ndarray, "n e"], weight: float
-) -> Float[np.ndarray, "n de"]:
-    """Unit rows of both, the edges' times the root of their weight, side by side."""
-    return np.concatenate([embeddings, np.float32(weight**0.5) * edges], axis=1)
+        return Index.load(graph, rows, dim=embedded.embeddings.shape[1], hubness=hubness)
+    return Index.build(embedded.embeddings, rows, hubness=hubness, kind=config.search)
 
 
 class Scorer:
@@ -101,14 +118,17 @@ class Scorer:
         *,
         config: ScoreConfig,
         edges: Embedded | None = None,
-        index: Index | None = None,
+        indexes: tuple[Index | None, Index | None] = (None, None),
     ) -> None:
-        """Rank by an index of these embeddings and edges; without one it is built here."""
+        """Rank by indexes of these embeddings and edges; without them they are built here."""
         self.config = config
         self.patches = patches if config.rerank else None
         self.edges = edges if config.edges else None
-        self.index = index or search_index(embedded, config, edges=self.edges)
-        self._embeddings = embedded.embeddings
+        self.index = indexes[0] or search_index(embedded, config)
+        self._embedded = embedded
+        self._edges_index = None
+        if self.edges is not None:
+            self._edges_index = indexes[1] or search_index(self.edges, config)
         self.groups = embedded.groups
         self._needed = min(_FEWEST_GROUPS, config.candidates, _distinct(self.groups))
 
@@ -120,69 +140,113 @@ class Scorer:
         *,
         k: int,
         without: Integer[np.ndarray, " m"] | None = None,
+        against: Backgrounds | None = None,
     ) -> Ranking:
         """The k best rows for a query.
 
         Args:
             query: unit embedding.
             patches: the query's local descriptors; without them there is no re-ranking.
-            edges: unit vector of the query's edges; needed where the gallery's are scored.
+            edges: unit vector of the query's edges; without it they are not scored.
             k: rows wanted; fewer come back from a smaller gallery, and more where all
                 candidates are wanted and copies of the first fill their places.
             without: rows left out, as if they were not in the gallery.
-
-        Raises:
-            ValueError: when the query's edges are missing.
+            against: the backgrounds of the query in another ranking, to score by these.
         """
         left_out = np.empty(0, np.int64) if without is None else without
         depth = min(max(k, self.config.candidates) + len(left_out), len(self.index))
         if depth == 0:
             empty = np.empty(0, np.float32)
             return Ranking(np.empty(0, np.int64), empty, empty)
-        asked, scale = query, 1.0
-        if self.edges is not None:
-            if edges is None:
-                raise ValueError("the gallery's edges are scored, so a query needs its own")
-            weight = self.config.edges_weight
-            asked, scale = _joined(query[None], edges[None], weight)[0], 1 + weight
-        rows, scores = self._search(asked, depth=depth, left_out=left_out)
-        scores, cosines = scale * scores, self._embeddings[rows] @ query
-        if patches is not None and self.patches is not None and len(rows):
-            first = rows[: self._candidates(rows)]
+        edges = None if self.edges is None else edges
+        rows, scores, cosines = self._search(self.index, query, depth=depth, left_out=left_out)
+        most = self.config.candidates if edges is None else max(self.config.candidates // 2, 1)
+        count = self._candidates(rows, most=most)
+        if edges is not None and len(rows):
+            (rows, scores, cosines), count = self._joined(
+                query, edges, (rows, scores, cosines), count=count, most=most, left_out=left_out
+            )
+        first, scores = rows[:count], scores.astype(np.float64)
+        if patches is not None and self.patches is not None and count:
             local = local_scores(patches, np.ascontiguousarray(self.patches[first]))
-            scores = scores.astype(np.float64)
-            scores[: len(first)] += self.config.rerank_weight * local
-            order = np.argsort(-scores[: len(first)], kind="stable")
-            for array in (rows, scores, cosines):
-                array[: len(first)] = array[: len(first)][order]
+            scores[:count] += self.config.rerank_weight * local
+        if edges is not None and self.edges is not None and count:
+            plain = scores[:count].copy()
+            found = self.edges.embeddings[first] @ edges
+            edged = plain + self.config.edges_weight * self._scaled(found, self.edges, first)
+            if against is None:
+                against = Backgrounds(self._fourth(first, plain), self._fourth(first, edged))
+            scores[:count] = either(plain, edged, against, trust=self.config.edges_trust)
+        order = np.argsort(-scores[:count], kind="stable")
+        for array in (rows, scores, cosines):
+            array[:count] = array[:count][order]
         if k >= self.config.candidates:
-            k = max(k, self._candidates(rows))
-        return Ranking(rows[:k], scores[:k].astype(np.float32), cosines[:k])
+            k = max(k, count)
+        return Ranking(rows[:k], scores[:k].astype(np.float32), cosines[:k], against)
+
+    def _joined(
+        self,
+        query: Float[np.ndarray, " d"],
+        edges: Float[np.ndarray, " e"],
+        found: tuple[np.ndarray, np.ndarray, np.ndarray],
+        *,
+        count: int,
+        most: int,
+        left_out: Integer[np.ndarray, " m"],
+    ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]:
+        """Rows, scores and cosines with the candidates by edges behind those by embedding."""
+        assert self._edges_index is not None
+        depth = min(most + len(left_out), len(self._edges_index))
+        beside = self._search(self._edges_index, edges, depth=depth, left_out=left_out)[0]
+        beside = beside[: self._candidates(beside, most=most)]
+        rows = found[0]
+        more = beside[~np.isin(beside, rows[:count])]
+        cosines = self._embedded.embeddings[more] @ query
+        added = (more, self._scaled(cosines, self._embedded, more), cosines)
+        rest = count + np.flatnonzero(~np.isin(rows[count:], more))
+        parts = [
+            np.concatenate([old[:count], new, old[rest]])
+            for old, new in zip(found, added, strict=True)
+        ]
+        return (parts[0], parts[1], parts[2]), count + len(more)
+
+    def _scaled(
+        self, cosines: Float[np.ndarray, " m"], known: Embedded, rows: Integer[np.ndarray, " m"]
+    ) -> Float[np.ndarray, " m"]:
+        """S of cosines with rows."""
+        return 2 * cosines - known.hubness[rows] if self.config.local_scaling else cosines
+
+    def _fourth(self, rows: Integer[np.ndarray, " m"], scores: Float[np.ndarray, " m"]) -> float:
+        """The background among rows that are not sorted."""
+        order = np.argsort(-scores, kind="stable")
+        best = np.sort(np.unique(self.groups[rows[order]], return_index=True)[1])
+        return background(scores[order][best])
 
     def _search(
         self,
+        index: Index,
         query: Float[np.ndarray, " d"],
         *,
         depth: int,
         left_out: Integer[np.ndarray, " m"],
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and scores of the first stage, deeper where copies fill the first places.
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, scores and cosines of the first stage, deeper where copies fill the first places.
 
         Otherwise a source with more copies than there are candidates would have no rival to stand
         out against.
         """
         gone = len(np.unique(self.groups[left_out]))
         while True:
-            hits = self.index.search(query[None], k=depth)
+            hits = index.search(query[None], k=depth)
             stay = (hits.ids[0] >= 0) & ~np.isin(hits.ids[0], left_out)
             rows = hits.ids[0][stay]
-            if depth == len(self.index) or _distinct(self.groups[rows]) >= self._needed - gone:
-                return rows, hits.scores[0][stay]
-            depth = min(2 * depth, len(self.index))
+            if depth == len(index) or _distinct(self.groups[rows]) >= self._needed - gone:
+                return rows, hits.scores[0][stay], hits.cosines[0][stay]
+            depth = min(2 * depth, len(index))
 
-    def _candidates(self, rows: Integer[np.ndarray, " m"]) -> int:
-        """How many of the first rows are compared by their patches."""
-        count = min(self.config.candidates, len(rows))
+    def _candidates(self, rows: Integer[np.ndarray, " m"], *, most: int) -> int:
+        """How many of the first rows are candidates: more where copies fill the first places."""
+        count = min(most, len(rows))
         if _distinct(self.groups[rows[:count]]) >= self._needed:
             return count
         places = np.sort(np.unique(self.groups[rows], return_index=True)[1])

@@ -18,12 +18,19 @@ from core.correspond import region_match
 from core.edges import edge_parts, edges_beside
 from core.encoder import NetworkEncoder
 from core.explain import contributions, cosine_weights, excitement
-from core.gallery import Gallery
+from core.gallery import Embedded, Gallery
 from core.head import Head
 from core.index import Index
-from core.nulls import Null, background, first_of_groups, fit_null
+from core.nulls import Null, fit_null
 from core.projection import Map, fit_map
-from core.scoring import Ranking, Scorer, led_by, search_index
+from core.scoring import (
+    Ranking,
+    Scorer,
+    background,
+    first_of_groups,
+    led_by,
+    search_index,
+)
 from core.shards import describe_patches
 from core.values import (
     Answer,
@@ -82,12 +89,13 @@ class Workspace:
         self.edges = None
         if self.score.edges:
             self.edges = edges_beside(gallery, encoder, groups=self.embedded.groups)
+        lines = self.edges.embedded if self.edges else None
+        indexes = (
+            self._search_index(self.embedded, "graph"),
+            self._search_index(lines, "graph-edges") if lines else None,
+        )
         self.scorer = Scorer(
-            self.embedded,
-            self.patches,
-            config=self.score,
-            edges=self.edges.embedded if self.edges else None,
-            index=self._search_index(),
+            self.embedded, self.patches, config=self.score, edges=lines, indexes=indexes
         )
         self.null = self._null(progress)
         self._row_of = {r.sha256: row for row, r in reversed(list(enumerate(gallery.records)))}
@@ -147,9 +155,13 @@ class Workspace:
             ),
         )
 
-    def p_value(self, query: Query, score: float) -> float:
-        """p-value of an image that is not in the gallery and would score this high for a query."""
-        ranking = self.rank(query, k=self.score.candidates)
+    def p_value(self, ranking: Ranking, score: float) -> float:
+        """p-value of an image that is not in the gallery and would score this high for a query.
+
+        Args:
+            ranking: the candidates for the query.
+            score: the image's score against the same backgrounds.
+        """
         scores = ranking.scores[first_of_groups(ranking, self.embedded.groups)]
         rivals = np.sort(np.append(scores, score))[::-1]
         return self.null.p_value(score - background(rivals))
@@ -250,14 +262,12 @@ class Workspace:
         several = sorted((rows for rows in found if len(rows) > 1), key=len, reverse=True)
         return [[self.gallery.records[row] for row in rows] for rows in several]
 
-    def _search_index(self) -> Index:
-        """The index; a graph, which takes long to build, is kept with the gallery."""
-        edges = self.edges.embedded if self.edges else None
-        search = functools.partial(search_index, self.embedded, self.score, edges=edges)
+    def _search_index(self, embedded: Embedded, name: str) -> Index:
+        """An index; a graph, which takes long to build, is kept with the gallery."""
+        search = functools.partial(search_index, embedded, self.score)
         if self.score.search == "exact":
             return search()
-        name = "graph-scaled" if self.score.local_scaling else "graph"
-        name += f"-edges-{self.score.edges_weight:g}" if edges else ""
+        name += "-scaled" if self.score.local_scaling else ""
         return self.gallery.kept(
             self.gallery.head_folder(self.encoder, self.head) / name,
             load=lambda folder: search(graph=folder / "graph.faiss"),

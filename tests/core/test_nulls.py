@@ -9,8 +9,8 @@ from core.config import NullConfig, ScoreConfig
 from core.correspond import quantize
 from core.gallery import Embedded
 from core.index import hubness
-from core.nulls import Null, background, conformal, first_of_groups, fit_null, fit_tail
-from core.scoring import Ranking, Scorer
+from core.nulls import Null, conformal, fit_null, fit_tail
+from core.scoring import Ranking, Scorer, background, first_of_groups
 from core.values import Cancelled
 
 D = 24
