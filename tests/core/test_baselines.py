@@ -5,9 +5,16 @@ from __future__ import annotations
 import imagehash
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from core.baselines import BASELINES, Baseline, hash_features, thumbnail_features
+from core.baselines import (
+    BASELINES,
+    EDGE_GRID,
+    Baseline,
+    edge_features,
+    hash_features,
+    thumbnail_features,
+)
 from core.values import Encoder
 
 
@@ -87,3 +94,27 @@ def test_the_cosine_of_hashes_is_one_less_twice_the_share_of_differing_bits():
     distances = [[imagehash.phash(a) - imagehash.phash(b) for b in images] for a in images]
     np.testing.assert_allclose(unit @ unit.T, 1 - 2 * np.array(distances) / 64, atol=1e-6)
     assert np.max(distances) > 10  # or the comparison would hold for anything
+
+
+def test_an_edge_counts_alike_whatever_is_its_lighter_side_and_however_dark():
+    image = _image(3, (96, 96)).convert("L")
+    found = edge_features(image.convert("RGB"))
+    apart = np.linalg.norm(edge_features(_image(4, (96, 96))) - found)
+    for changed in (ImageOps.invert(image), image.point(lambda value: value // 2)):
+        assert np.linalg.norm(edge_features(changed.convert("RGB")) - found) < apart / 10
+
+
+@pytest.mark.parametrize(("upright", "orientation"), [(True, 0), (False, 3)])
+def test_a_stripe_falls_into_its_cells_and_its_orientation(upright, orientation):
+    values = np.zeros((96, 96), np.uint8)
+    values[:, 48:] = 200
+    image = Image.fromarray(values if upright else values.T).convert("RGB")
+    cells = edge_features(image).reshape(EDGE_GRID.rows, EDGE_GRID.columns, -1)
+    assert set(np.flatnonzero(cells.sum(axis=(0, 1)) > 1e-6)) == {orientation}
+    across = cells.sum(axis=(0, 2) if upright else (1, 2))
+    assert across.argmax() == EDGE_GRID.rows // 2
+    assert not across[[0, -1]].any()
+
+
+def test_an_image_without_edges_has_none():
+    assert not edge_features(Image.new("RGB", (40, 30), (9, 200, 90))).any()

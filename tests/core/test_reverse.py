@@ -10,6 +10,7 @@ from PIL import Image
 
 from core.build import Source, update
 from core.config import HeadConfig
+from core.edges import with_edges
 from core.gallery import Gallery
 from core.reverse import adjust, reverse_lookup
 from core.values import Encoder, GalleryError
@@ -29,7 +30,7 @@ def workspace(tmp_path: Path, encoder: Encoder) -> Workspace:
     folder.mkdir()
     for seed in range(COUNT):
         picture(seed).save(folder / f"{seed:02d}.png")
-    update(folder / "g", Source(folder), [encoder])
+    update(folder / "g", Source(folder), with_edges([encoder]))
     gallery = Gallery.open(folder / "g")
     return Workspace(gallery, encoder, gallery.fit(encoder, config=HeadConfig(kind="center")))
 

@@ -67,6 +67,72 @@ def test_ranking_is_the_literal_two_stages(seed, local_scaling, rerank, candidat
     _check(found, wanted, k=k)
 
 
+def _edged(seed=0, *, n=N):
+    rng = np.random.default_rng(seed + 1000)
+    edges = _unit(rng.standard_normal((n, 6)))
+    return Embedded(edges, hubness(edges, k=5), np.arange(n)), _unit(rng.standard_normal(6))
+
+
+def _literal_with_edges(world, edged, *, config):
+    """Rows and scores of the candidates, by the formulas, where every group is one image."""
+    (embedded, patches, query, local), (edges, asked) = world, edged
+
+    def scaled(known, vector):
+        cosines = known.embeddings.astype(np.float64) @ vector
+        return 2 * cosines - known.hubness if config.local_scaling else cosines
+
+    by_embedding, by_edges = scaled(embedded, query), scaled(edges, asked)
+    half = config.candidates // 2
+    rows = sorted({*np.argsort(-by_embedding)[:half], *np.argsort(-by_edges)[:half]})
+    plain = by_embedding[rows] + config.rerank_weight * local_scores(local, patches[rows])
+    sums = plain + config.edges_weight * by_edges[rows]
+    fourth, fourth_edged = (np.sort(scores)[-4] for scores in (plain, sums))
+    scores = np.maximum(plain, fourth + config.edges_trust * (sums - fourth_edged))
+    order = np.argsort(-scores)
+    return np.array(rows)[order], scores[order]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), local_scaling=st.booleans())
+def test_a_source_may_stand_out_with_edges_or_without(seed, local_scaling):
+    world, edged = _world(seed), _edged(seed)
+    embedded, patches, query, local = world
+    config = ScoreConfig(local_scaling=local_scaling, candidates=40)
+    scorer = Scorer(embedded, patches, config=config, edges=edged[0])
+    found = scorer.rank(query, local, edged[1], k=N)
+    rows, scores = _literal_with_edges(world, edged, config=config)
+    wanted = dict(zip(rows.tolist(), scores.tolist(), strict=True))
+    names = found.rows[: len(rows)].tolist()
+    assert dict(zip(names, found.scores.tolist(), strict=False)) == pytest.approx(wanted, abs=1e-5)
+    assert (np.diff(found.scores[: len(rows)]) <= 0).all()
+    assert sorted(found.rows) == list(range(N))
+    again = scorer.rank(query, local, edged[1], k=5, against=found.against)
+    np.testing.assert_array_equal(again.rows, found.rows[:5])
+
+
+def test_edges_find_what_the_embedding_does_not():
+    embedded, patches, query, local = _world(7)
+    edges, _ = _edged(7)
+    scorer = Scorer(embedded, patches, config=ScoreConfig(candidates=40), edges=edges)
+    row = int(np.argsort(-embedded.embeddings @ query)[35])
+    asked = edges.embeddings[row]
+    assert row not in scorer.rank(query, local, k=20).rows
+    assert row in scorer.rank(query, local, asked, k=3).rows
+    off = Scorer(embedded, patches, config=ScoreConfig(edges=False), edges=edges)
+    np.testing.assert_array_equal(
+        off.rank(query, local, asked, k=9).rows, off.rank(query, local, k=9).rows
+    )
+
+
+def test_rows_left_out_are_not_found_by_their_edges():
+    embedded, patches, query, local = _world(8)
+    edges, _ = _edged(8)
+    scorer = Scorer(embedded, patches, config=ScoreConfig(candidates=20), edges=edges)
+    out = np.array([3, 4])
+    found = scorer.rank(query, local, edges.embeddings[3], k=N, without=out)
+    assert not np.isin(found.rows, out).any()
+
+
 def test_copies_do_not_crowd_out_the_rivals():
     """250 copies of the best image took all places, so that it had nothing to stand out against."""
     embedded, patches, query, local = _world(2)

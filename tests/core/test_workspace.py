@@ -11,6 +11,7 @@ from core.baselines import BASELINES
 from core.build import Source, update
 from core.config import HeadConfig, NullConfig, ProjectionConfig, ScoreConfig
 from core.disentangle import sample, stage
+from core.edges import with_edges
 from core.encoder import NetworkEncoder
 from core.gallery import Gallery
 from core.projection import Map
@@ -42,7 +43,7 @@ def gallery(tmp_path_factory, encoders):
         _image(i).save(folder / f"set{i % 2}" / f"{i:02d}.png")
     rows = [f"set{i % 2}/{i:02d}.png,{'red' if i % 3 else 'blue'},{i % 2}" for i in range(COUNT)]
     (folder / "metadata.csv").write_text("\n".join(["file_name,colour,shape", *rows]))
-    update(folder / "gallery", Source(folder), list(encoders.values()))
+    update(folder / "gallery", Source(folder), with_edges(list(encoders.values())))
     return Gallery.open(folder / "gallery")
 
 
