@@ -122,9 +122,9 @@ class NullConfig:
     """Prior probability that a query has a source in the gallery."""
     level: float = 0.05
     """Largest p-value of a candidate source, and of the margin by which an answer names one."""
-    turning: float = 3.9
+    turning: float = 3.2
     """Standing, in medians of the null, at which source and no source are equally likely."""
-    steepness: float = 1.6
+    steepness: float = 2.2
     """Log-odds of a source per median of the null."""
 
     def __post_init__(self) -> None:
