@@ -129,7 +129,7 @@ class Match:
     cosine: float
     """Cosine of the two embeddings, in [-1, 1]."""
     score: float
-    """Score that ranks: the cosine, adjusted by local scaling and re-ranking where they are on."""
+    """Score that ranks: see :mod:`core.scoring`."""
     group: int
     """Group of near-duplicates that the image belongs to."""
 

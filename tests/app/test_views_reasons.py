@@ -50,13 +50,15 @@ def test_readings_follow_what_the_explanation_has():
     assert views_reasons.readings(explanation()) == [
         views_reasons.MATCHING,
         views_reasons.PARTS,
+        views_reasons.EDGES,
         views_reasons.PLAIN,
     ]
     assert views_reasons.readings(explanation(space=False)) == [views_reasons.PLAIN]
 
 
 @pytest.mark.parametrize(
-    "reading", [views_reasons.MATCHING, views_reasons.PARTS, views_reasons.PLAIN]
+    "reading",
+    [views_reasons.MATCHING, views_reasons.PARTS, views_reasons.EDGES, views_reasons.PLAIN],
 )
 def test_pair_shows_two_images_with_alternative_texts(reading: str):
     html = views_reasons.pair_html(explanation(), (grey(), grey(900)), reading=reading)

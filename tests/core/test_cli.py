@@ -151,6 +151,16 @@ def test_index_attribute_add_remove_verify(photos, tmp_path, write_image) -> Non
     assert "all files are whole" in result.stderr
 
 
+def test_a_gallery_of_a_network_has_edges_too(photos, tmp_path) -> None:
+    call("index", photos, "--out", tmp_path / "g", "--encoder", "random")
+    assert Gallery.open(tmp_path / "g").encoder_names == ("random", "edges")
+    asked = ("attribute", photos / "01.png", "--gallery", tmp_path / "g", "--top", 3, "--json")
+    with_edges, without = (said(call(*asked, *flag), ANSWER) for flag in ((), ("--no-edges",)))
+    assert with_edges["encoder"] == without["encoder"]
+    assert with_edges["encoder"].startswith("random@")
+    assert with_edges["null"] != without["null"]
+
+
 @pytest.mark.parametrize("head", ["default", "whiten"])
 def test_attribute_for_machines(folder, photos, head: str) -> None:
     options = ("--gallery", folder, "--encoder", "thumbnail", "--head", head, "--top", 4, "--json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from core.backbones import BackboneConfig, build
 from core.baselines import BASELINES
@@ -99,6 +99,26 @@ def test_every_split_of_the_cosine_sums_to_it(workspace, seed):
         # The gallery keeps features in float16, so its side is exact to their digits only.
         assert found.source_parts.sum() == pytest.approx(found.cosine, abs=2e-3)
         assert sum(c.value for c in found.contributions) == pytest.approx(found.cosine, abs=1e-5)
+        cosine = workspace.edges.embedded.embeddings[row] @ query.edges
+        assert found.edge_parts.sum() == pytest.approx(cosine, abs=1e-5)
+
+
+def test_an_inverted_image_is_found_by_its_edges(gallery, encoders):
+    """A whole inversion leaves an embedding of colours nothing to go by."""
+    encoder, places = encoders["resnet"], {}
+    for edges in (True, False):
+        workspace = _workspace(gallery, encoder, score=ScoreConfig(edges=edges))
+        assert (workspace.edges is not None) == edges
+        ranks = []
+        for row, record in enumerate(gallery.records):
+            inverted = ImageOps.invert(_pixels(workspace, row))
+            query = workspace.query(inverted)
+            matches = workspace.attribute(query, top=COUNT).matches
+            ranks.append([match.image for match in matches].index(record))
+        found = workspace.explain(query, record.id, images=(inverted, inverted))
+        assert (found.edge_parts is not None) == edges
+        places[edges] = ranks
+    assert places[True].count(0) > places[False].count(0), places
 
 
 def test_an_image_of_the_gallery_is_known_by_its_bytes(gallery, encoders):
