@@ -37,7 +37,7 @@ def test_a_seed_gives_one_image_and_another_seed_another():
 def test_the_result_holds_patches_of_its_source_and_of_no_other():
     source, other = picture(0), picture(1)
     made = synthesise([source], source[::-1], recipe=SMALL, seed=0)
-    assert strangeness(made, source) < 0.5 * strangeness(made, other)
+    assert strangeness(made, source) < 0.65 * strangeness(made, other)
     assert np.abs(made.astype(int) - source).mean() > 2  # it is not the source itself
 
 
