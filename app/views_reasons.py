@@ -60,7 +60,7 @@ def pair_html(
         )
         for image, name, places in zip(shown, names, _linked(explanation, reading), strict=True)
     ]
-    return fill("pair", query=figures[0], source=figures[1], note=_NOTES[reading])
+    return fill("pair", query=figures[0], source=figures[1], note=_note(explanation, reading))
 
 
 def _linked(explanation: Explanation, reading: str) -> tuple[Sequence[Place], Sequence[Place]]:
@@ -92,6 +92,12 @@ _NOTES = {
     "teal speaks for the match, brown against it.",
     PLAIN: "Without a heatmap.",
 }
+
+
+def _note(explanation: Explanation, reading: str) -> str:
+    if reading == EDGES and explanation.edge_parts is not None:
+        return f"{_NOTES[EDGES]} Cosine of the edges {explanation.edge_parts.sum():.2f}."
+    return _NOTES[reading]
 
 
 def readings(explanation: Explanation) -> list[str]:

@@ -65,6 +65,7 @@ def test_pair_shows_two_images_with_alternative_texts(reading: str):
     alts = re.findall(r'alt="([^"]+)"', html)
     assert [alt.split(",")[0] for alt in alts] == ["Your image", "Hills"]
     assert html.count("data:image/webp;base64,") == 2
+    assert ("Cosine of the edges 1.00." in html) == (reading == views_reasons.EDGES)
 
 
 def test_links_are_numbered_on_both_images_and_under_that_reading_alone():
