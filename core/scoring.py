@@ -108,6 +108,14 @@ def search_index(embedded: Embedded, config: ScoreConfig, *, graph: Path | None 
     return Index.build(embedded.embeddings, rows, hubness=hubness, kind=config.search)
 
 
+@dataclass(frozen=True)
+class _Side:
+    """One description of the gallery, and what searches it."""
+
+    known: Embedded
+    index: Index
+
+
 class Scorer:
     """Ranks a gallery's images for queries; safe to use from several threads."""
 
@@ -124,11 +132,10 @@ class Scorer:
         self.config = config
         self.patches = patches if config.rerank else None
         self.edges = edges if config.edges else None
-        self.index = indexes[0] or search_index(embedded, config)
-        self._embedded = embedded
-        self._edges_index = None
+        self._whole = _Side(embedded, indexes[0] or search_index(embedded, config))
+        self._beside = None
         if self.edges is not None:
-            self._edges_index = indexes[1] or search_index(self.edges, config)
+            self._beside = _Side(self.edges, indexes[1] or search_index(self.edges, config))
         self.groups = embedded.groups
         self._needed = min(_FEWEST_GROUPS, config.candidates, _distinct(self.groups))
 
@@ -154,28 +161,31 @@ class Scorer:
             against: the backgrounds of the query in another ranking, to score by these.
         """
         left_out = np.empty(0, np.int64) if without is None else without
-        depth = min(max(k, self.config.candidates) + len(left_out), len(self.index))
+        depth = min(max(k, self.config.candidates) + len(left_out), len(self._whole.index))
         if depth == 0:
             empty = np.empty(0, np.float32)
             return Ranking(np.empty(0, np.int64), empty, empty)
-        edges = None if self.edges is None else edges
-        rows, scores, cosines = self._search(self.index, query, depth=depth, left_out=left_out)
-        most = self.config.candidates if edges is None else max(self.config.candidates // 2, 1)
+        rows, scores, cosines = self._search(self._whole, query, depth=depth, left_out=left_out)
+        beside = None if edges is None or self._beside is None else (self._beside, edges)
+        most = self.config.candidates if beside is None else max(self.config.candidates // 2, 1)
         count = self._candidates(rows, most=most)
-        if edges is not None and len(rows):
-            (rows, scores, cosines), count = self._joined(
-                query, edges, (rows, scores, cosines), count=count, most=most, left_out=left_out
+        if beside is not None:
+            more = self._others(*beside, rows[:count], most=most, left_out=left_out)
+            own = (more, *self._scored(self._whole, query, more))
+            rest = count + np.flatnonzero(~np.isin(rows[count:], more))
+            rows, scores, cosines = (
+                np.concatenate([found[:count], new, found[rest]])
+                for found, new in zip((rows, scores, cosines), own, strict=True)
             )
+            count += len(more)
         first, scores = rows[:count], scores.astype(np.float64)
         if patches is not None and self.patches is not None and count:
             local = local_scores(patches, np.ascontiguousarray(self.patches[first]))
             scores[:count] += self.config.rerank_weight * local
-        if edges is not None and self.edges is not None and count:
+        if beside is not None and count:
             plain = scores[:count].copy()
-            found = self.edges.embeddings[first] @ edges
-            edged = plain + self.config.edges_weight * self._scaled(found, self.edges, first)
-            if against is None:
-                against = Backgrounds(self._fourth(first, plain), self._fourth(first, edged))
+            edged = plain + self.config.edges_weight * self._scored(*beside, first)[0]
+            against = against or Backgrounds(self._fourth(first, plain), self._fourth(first, edged))
             scores[:count] = either(plain, edged, against, trust=self.config.edges_trust)
         order = np.argsort(-scores[:count], kind="stable")
         for array in (rows, scores, cosines):
@@ -184,37 +194,28 @@ class Scorer:
             k = max(k, count)
         return Ranking(rows[:k], scores[:k].astype(np.float32), cosines[:k], against)
 
-    def _joined(
+    def _others(
         self,
+        side: _Side,
         query: Float[np.ndarray, " d"],
-        edges: Float[np.ndarray, " e"],
-        found: tuple[np.ndarray, np.ndarray, np.ndarray],
+        known: Integer[np.ndarray, " c"],
         *,
-        count: int,
         most: int,
         left_out: Integer[np.ndarray, " m"],
-    ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]:
-        """Rows, scores and cosines with the candidates by edges behind those by embedding."""
-        assert self._edges_index is not None
-        depth = min(most + len(left_out), len(self._edges_index))
-        beside = self._search(self._edges_index, edges, depth=depth, left_out=left_out)[0]
-        beside = beside[: self._candidates(beside, most=most)]
-        rows = found[0]
-        more = beside[~np.isin(beside, rows[:count])]
-        cosines = self._embedded.embeddings[more] @ query
-        added = (more, self._scaled(cosines, self._embedded, more), cosines)
-        rest = count + np.flatnonzero(~np.isin(rows[count:], more))
-        parts = [
-            np.concatenate([old[:count], new, old[rest]])
-            for old, new in zip(found, added, strict=True)
-        ]
-        return (parts[0], parts[1], parts[2]), count + len(more)
+    ) -> Integer[np.ndarray, " o"]:
+        """Candidates by one side that are not known yet."""
+        depth = min(most + len(left_out), len(side.index))
+        rows = self._search(side, query, depth=depth, left_out=left_out)[0]
+        rows = rows[: self._candidates(rows, most=most)]
+        return rows[~np.isin(rows, known)]
 
-    def _scaled(
-        self, cosines: Float[np.ndarray, " m"], known: Embedded, rows: Integer[np.ndarray, " m"]
-    ) -> Float[np.ndarray, " m"]:
-        """S of cosines with rows."""
-        return 2 * cosines - known.hubness[rows] if self.config.local_scaling else cosines
+    def _scored(
+        self, side: _Side, query: Float[np.ndarray, " d"], rows: Integer[np.ndarray, " m"]
+    ) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+        """Scores s of rows, and their cosines, by one side."""
+        cosines = side.known.embeddings[rows] @ query
+        scaled = 2 * cosines - side.known.hubness[rows] if self.config.local_scaling else cosines
+        return scaled, cosines
 
     def _fourth(self, rows: Integer[np.ndarray, " m"], scores: Float[np.ndarray, " m"]) -> float:
         """The background among rows that are not sorted."""
@@ -224,7 +225,7 @@ class Scorer:
 
     def _search(
         self,
-        index: Index,
+        side: _Side,
         query: Float[np.ndarray, " d"],
         *,
         depth: int,
@@ -237,12 +238,12 @@ class Scorer:
         """
         gone = len(np.unique(self.groups[left_out]))
         while True:
-            hits = index.search(query[None], k=depth)
+            hits = side.index.search(query[None], k=depth)
             stay = (hits.ids[0] >= 0) & ~np.isin(hits.ids[0], left_out)
             rows = hits.ids[0][stay]
-            if depth == len(index) or _distinct(self.groups[rows]) >= self._needed - gone:
+            if depth == len(side.index) or _distinct(self.groups[rows]) >= self._needed - gone:
                 return rows, hits.scores[0][stay], hits.cosines[0][stay]
-            depth = min(2 * depth, len(index))
+            depth = min(2 * depth, len(side.index))
 
     def _candidates(self, rows: Integer[np.ndarray, " m"], *, most: int) -> int:
         """How many of the first rows are candidates: more where copies fill the first places."""
