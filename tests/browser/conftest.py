@@ -18,6 +18,7 @@ from tests.app import tiny
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _ARGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 _WAIT = 60_000  # milliseconds; a busy machine is slow, not broken
+_TRANSLATED = "() => !document.querySelector('[aria-label^=\"common.\"]')"
 _LOST = re.compile(r"net::ERR_|Failed to fetch|Connection errored out")
 expect.set_options(timeout=_WAIT)
 
@@ -79,6 +80,7 @@ def visit(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
         page.on("request", lambda r: None if _ours(r.url, url) else troubles.append(r.url))
         page.goto(f"{url}?__theme={theme}&{query}")
         page.wait_for_selector("[role=tabpanel]:visible")
+        page.wait_for_function(_TRANSLATED)  # before its words are there a page may lose a click
         pages.append(page)
         return page
 
