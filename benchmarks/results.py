@@ -29,6 +29,7 @@ from benchmarks import (
     robustness,
     scoring,
     tables,
+    transfers,
 )
 from benchmarks.chart import Point
 from benchmarks.study import HALVES, RESULTS, Study, stored
@@ -51,6 +52,7 @@ _MEASURED_ON: Mapping[str, Sequence[str]] = {
     "axes": _NETWORKS,
     "gallery_size": _FAST,
     "robustness": _FAST,
+    "transfers": _NETWORKS,
 }
 """Encoders of every part."""
 
@@ -87,6 +89,7 @@ def _measure(part: str, study: Study, *, per_exemplar: int) -> None:
         "axes": lambda: axes.measure(study),
         "gallery_size": lambda: gallery_size.measure(study),
         "robustness": lambda: robustness.measure(study, per_exemplar=per_exemplar),
+        "transfers": lambda: transfers.measure(study),
     }
     ways[part]()
 
@@ -102,6 +105,7 @@ def write(folder: Path) -> None:
         "axes": _axes,
         "gallery_size": _gallery_size,
         "robustness": _robustness,
+        "transfers": _transfers,
     }
     parts = [_HEADER]
     for name, section in sections.items():
@@ -349,6 +353,24 @@ def _robustness(found: Mapping[str, Any], plots: Path) -> list[str]:
         if len(ways) > 1 and all(key in cells for key in wanted):
             parts.append(_curve(cells, names, kind, plots))
     return parts
+
+
+def _transfers(found: Mapping[str, Any], _plots: Path) -> list[str]:
+    cells = {(c["source"], c["column"], c["measure"]): c for c in found["cells"]}
+    shared = tables.ordered(key[0] for key in cells)
+    heads = [f"{what}, {m}" for what in shared for m in ("R@1", "R@10")]
+    rows = [["", *heads]]
+    for column in tables.ordered(key[1] for key in cells):
+        texts = [tables.interval(cells[w, column, m]) for w in shared for m in ("R@1", "R@10")]
+        rows.append([column, *texts])
+    return [
+        "## Style transfers",
+        f"{found['queries']} style transfers of photographs that are not here, each asked for up "
+        "to three others that share its content or its texture and nothing else, in the gallery: "
+        "share of the queries that find one. As it ships, and without edges. Brackets resample "
+        "contents.",
+        tables.markdown(rows),
+    ]
 
 
 def _curve(cells: Mapping[Key, Cell], names: Sequence[str], kind: str, plots: Path) -> str:
