@@ -17,7 +17,7 @@ from rich.progress import track
 from core.build import Source, update
 from core.config import GroupConfig, ScoreConfig
 from core.copies import crop_links
-from core.edges import EDGES, Edges, with_edges
+from core.edges import EDGES, Edges, embed, with_edges
 from core.edges import HEAD as EDGES_HEAD
 from core.evaluate import Bench
 from core.gallery import Embedded, Gallery
@@ -114,8 +114,7 @@ class World:
         )
         drawn = self.edges[rows]
         edges_head = fit_head(drawn, config=EDGES_HEAD)
-        lines = edges_head(drawn, role="gallery")
-        edges = Embedded(lines, hubness(lines, groups, k=ScoreConfig().neighbours), groups)
+        edges = embed(drawn, edges_head, groups=groups)
         patches = np.ascontiguousarray(self.patches[rows])
         scorer = Scorer(embedded, patches, config=ScoreConfig(), edges=edges)
         return Subset(rows, embedded, scorer, Edges(edges_head, edges))

@@ -18,6 +18,7 @@ from core.build import Source, update
 from core.config import ScoreConfig
 from core.edges import EDGES, with_edges
 from core.gallery import Embedded, Gallery
+from core.index import hubness_of_others
 from core.metrics import Cell, clustered_interval
 from core.scoring import Scorer
 from core.session import choose_head
@@ -126,6 +127,6 @@ def _hits(
 
 def _with(known: Embedded, more: np.ndarray, *, k: int) -> Embedded:
     """A gallery with more rows, each a group of its own."""
-    near = np.sort(more @ known.embeddings.T, axis=1)[:, -k:].mean(axis=1)
+    near = hubness_of_others(more, known.embeddings, k=k)
     rows = np.concatenate([known.embeddings, more])
     return Embedded(rows, np.concatenate([known.hubness, near]), np.arange(len(rows)))

@@ -16,7 +16,14 @@ from core.correspond import pair_strengths
 from core.decompose import contested, decompose, influences
 from core.gallery import Embedded
 from core.nulls import Null
-from core.scoring import Backgrounds, Ranking, background, either, first_of_groups
+from core.scoring import (
+    Backgrounds,
+    Ranking,
+    background,
+    either,
+    first_of_groups,
+    scored,
+)
 from core.values import Answer, Descriptors, Group, ImageRecord, Match
 
 _LIKELY = 0.5  # confidence from which a group may have a share
@@ -161,8 +168,8 @@ def _beyond(
     score: ScoreConfig,
 ) -> Float[np.ndarray, " m"]:
     """Scores of other rows for what a query has beyond the rows that were found."""
-    cosines = gallery.embeddings[others] @ residual(query, gallery.embeddings[found])
-    return 2 * cosines - gallery.hubness[others] if score.local_scaling else cosines
+    rest = residual(query, gallery.embeddings[found])
+    return scored(rest, gallery, others, config=score)[0]
 
 
 def _matches(candidates: Candidates) -> tuple[Match, ...]:

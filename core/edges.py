@@ -48,6 +48,14 @@ def with_edges(encoders: Sequence[Encoder]) -> list[Encoder]:
     return [*encoders, *([EDGES] if networks and EDGES.identity not in known else [])]
 
 
+def embed(
+    features: Float[np.ndarray, "n e"], head: Head, *, groups: Integer[np.ndarray, " n"]
+) -> Embedded:
+    """The edges of images as they are ranked; every group counts once in the hubness."""
+    vectors = head(features, role="gallery")
+    return Embedded(vectors, hubness(vectors, groups, k=ScoreConfig().neighbours), groups)
+
+
 def edges_beside(
     gallery: Gallery, encoder: Encoder, *, groups: Integer[np.ndarray, " n"]
 ) -> Edges | None:
@@ -67,8 +75,7 @@ def edges_beside(
     head = gallery.fit(EDGES, config=HEAD)
 
     def compute() -> Embedded:
-        vectors = head(gallery.features(EDGES), role="gallery")
-        return Embedded(vectors, hubness(vectors, groups, k=ScoreConfig().neighbours), groups)
+        return embed(gallery.features(EDGES), head, groups=groups)
 
     name = f"beside-{hashlib.sha256(np.ascontiguousarray(groups).tobytes()).hexdigest()[:16]}"
     return Edges(head, gallery.derived(EDGES, head, name, Embedded, compute=compute))

@@ -119,7 +119,7 @@ class Bench:
         """Measures of every pair under one encoder and one head."""
         scorer = self.scorer(encoder, head, score=score)
         features, local = self.images.features(encoder), self.images.patches(encoder)
-        edges = self.edges(encoder, head)
+        edges = self.edges(encoder, head) if score.edges else None
         drawn = features if edges is None else self.images.features(EDGES)
         values = np.empty((len(pairs), 4))
         for done, pair in enumerate(pairs):

@@ -108,6 +108,21 @@ def hubness(
     return np.concatenate(parts)
 
 
+def hubness_of_others(
+    vectors: Float[np.ndarray, "m d"], embeddings: Float[np.ndarray, "n d"], *, k: int
+) -> Float[np.ndarray, " m"]:
+    """Mean cosine of unit rows to the k nearest of a gallery that they are not in; 0 in no gallery.
+
+    Args:
+        vectors: the unit rows.
+        embeddings: unit rows of the gallery.
+        k: rows that are looked at.
+    """
+    if not len(embeddings):
+        return np.zeros(len(vectors), np.float32)
+    return np.sort(vectors @ embeddings.T, axis=1)[:, -k:].mean(axis=1)
+
+
 class Index:
     """Embeddings under stable ids, searched by cosine or by its locally scaled score.
 

@@ -18,6 +18,7 @@ from PIL import Image
 from scipy.stats import false_discovery_control
 
 from core.gallery import Embedded
+from core.index import hubness_of_others
 from core.scoring import Scorer
 from core.values import GalleryError
 from core.workspace import Query, Workspace
@@ -168,6 +169,5 @@ def _guest(workspace: Workspace, image: Image.Image) -> Scorer:
 
 def _alone(vector: Float[np.ndarray, "1 d"], gallery: Embedded, *, neighbours: int) -> Embedded:
     """One unit vector with the hubness that it would have in a gallery."""
-    near = np.sort(gallery.embeddings @ vector[0])[-neighbours:]
-    hubness = near.mean(keepdims=True) if len(near) else np.zeros(1, np.float32)
+    hubness = hubness_of_others(vector, gallery.embeddings, k=neighbours)
     return Embedded(vector, hubness, np.zeros(1, np.int64))

@@ -51,7 +51,7 @@ def first_of_groups(
     ranking: Ranking, groups: Integer[np.ndarray, " n"]
 ) -> Integer[np.ndarray, " g"]:
     """Places in the ranking of the best image of every group, best first."""
-    return np.sort(np.unique(groups[ranking.rows], return_index=True)[1])
+    return _firsts(groups[ranking.rows])
 
 
 def background(scores: Float[np.ndarray, " g"]) -> float:
@@ -61,6 +61,18 @@ def background(scores: Float[np.ndarray, " g"]) -> float:
         scores: best score of every group, best first, at least one.
     """
     return float(scores[min(RIVALS, len(scores) - 1)])
+
+
+def scored(
+    query: Float[np.ndarray, " d"],
+    known: Embedded,
+    rows: Integer[np.ndarray, " m"],
+    *,
+    config: ScoreConfig,
+) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+    """Scores s of rows for a query, and their cosines."""
+    cosines = known.embeddings[rows] @ query
+    return 2 * cosines - known.hubness[rows] if config.local_scaling else cosines, cosines
 
 
 def either(
@@ -171,7 +183,7 @@ class Scorer:
         count = self._candidates(rows, most=most)
         if beside is not None:
             more = self._others(*beside, rows[:count], most=most, left_out=left_out)
-            own = (more, *self._scored(self._whole, query, more))
+            own = (more, *scored(query, self._whole.known, more, config=self.config))
             rest = count + np.flatnonzero(~np.isin(rows[count:], more))
             rows, scores, cosines = (
                 np.concatenate([found[:count], new, found[rest]])
@@ -184,7 +196,8 @@ class Scorer:
             scores[:count] += self.config.rerank_weight * local
         if beside is not None and count:
             plain = scores[:count].copy()
-            edged = plain + self.config.edges_weight * self._scored(*beside, first)[0]
+            lines = scored(beside[1], beside[0].known, first, config=self.config)[0]
+            edged = plain + self.config.edges_weight * lines
             against = against or Backgrounds(self._fourth(first, plain), self._fourth(first, edged))
             scores[:count] = either(plain, edged, against, trust=self.config.edges_trust)
         order = np.argsort(-scores[:count], kind="stable")
@@ -209,19 +222,10 @@ class Scorer:
         rows = rows[: self._candidates(rows, most=most)]
         return rows[~np.isin(rows, known)]
 
-    def _scored(
-        self, side: _Side, query: Float[np.ndarray, " d"], rows: Integer[np.ndarray, " m"]
-    ) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
-        """Scores s of rows, and their cosines, by one side."""
-        cosines = side.known.embeddings[rows] @ query
-        scaled = 2 * cosines - side.known.hubness[rows] if self.config.local_scaling else cosines
-        return scaled, cosines
-
     def _fourth(self, rows: Integer[np.ndarray, " m"], scores: Float[np.ndarray, " m"]) -> float:
         """The background among rows that are not sorted."""
         order = np.argsort(-scores, kind="stable")
-        best = np.sort(np.unique(self.groups[rows[order]], return_index=True)[1])
-        return background(scores[order][best])
+        return background(scores[order][_firsts(self.groups[rows[order]])])
 
     def _search(
         self,
@@ -250,8 +254,13 @@ class Scorer:
         count = min(most, len(rows))
         if _distinct(self.groups[rows[:count]]) >= self._needed:
             return count
-        places = np.sort(np.unique(self.groups[rows], return_index=True)[1])
+        places = _firsts(self.groups[rows])
         return max(count, int(places[: self._needed][-1]) + 1) if len(places) else count
+
+
+def _firsts(groups: Integer[np.ndarray, " m"]) -> Integer[np.ndarray, " g"]:
+    """Where every group comes for the first time, in order."""
+    return np.sort(np.unique(groups, return_index=True)[1])
 
 
 def _distinct(groups: Integer[np.ndarray, " m"]) -> int:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.index import Index, hubness, measured_recall, neighbours
+from core.index import Index, hubness, hubness_of_others, measured_recall, neighbours
 from core.values import GalleryError
 
 DIM = 16
@@ -307,3 +307,14 @@ def test_wrong_input_is_named(tmp_path, gallery, queries, ids):
 def test_a_graph_cannot_forget(gallery, ids):
     with pytest.raises(ValueError, match="cannot forget"):
         Index.build(gallery, ids, kind="hnsw").remove(ids[:1])
+
+
+def test_hubness_of_an_image_that_is_not_there_is_that_of_one_that_comes():
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((30, 6)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    found = hubness_of_others(rows[:2], rows[2:], k=4)
+    for i in range(2):
+        among = hubness(np.concatenate([rows[i : i + 1], rows[2:]]), k=4)
+        assert found[i] == pytest.approx(among[0], abs=1e-6)
+    assert hubness_of_others(rows[:2], rows[:0], k=4).tolist() == [0, 0]
