@@ -17,9 +17,14 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder, is_in_or_equal, is_static_file
 
 from app import views
-from core.examples import read_examples
-from core.session import DEFAULT_ENCODER, Session, encoder_infos
-from core.values import GalleryError, ImageRecord, Progress, WellspringError
+from core.gallery.examples import read_examples
+from core.service.session import DEFAULT_ENCODER, Session, encoder_infos
+from core.values import (
+    GalleryError,
+    ImageRecord,
+    Progress,
+    WellspringError,
+)
 
 HEADS = [
     ("Default for the encoder", "default"),

@@ -9,8 +9,8 @@ import gradio as gr
 
 from app.common import HEADS, Page, encoder_choices, require, spoken, taken_as, unopened
 from core.config import NullConfig
-from core.report import answer_object
-from core.session import Choice, Session, encoder_infos
+from core.report.report import answer_object
+from core.service.session import Choice, Session, encoder_infos
 
 _TOP = 24
 

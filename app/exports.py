@@ -8,10 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.views_batch import Row, table_csv
-from core.report import Case, Run, attribute_command, report_csv, report_json, run_of
-from core.report_html import report_html
-from core.session import Choice
-from core.workspace import Workspace
+from core.report.html import report_html
+from core.report.report import (
+    Case,
+    Run,
+    attribute_command,
+    report_csv,
+    report_json,
+    run_of,
+)
+from core.service.session import Choice
+from core.service.workspace import Workspace
 
 
 def run_for(

@@ -11,8 +11,9 @@ from PIL import Image
 
 from app.lender import LEND, Lend
 from core.config import ServerConfig
-from core.encoder import NetworkEncoder, load_encoder
-from core.session import Session, encoder_infos
+from core.encoders.load import load_encoder
+from core.encoders.network import NetworkEncoder
+from core.service.session import Session, encoder_infos
 from core.values import Encoded, Encoder
 
 _RESIDENT: dict[str, NetworkEncoder] = {}

@@ -10,7 +10,7 @@ import gradio as gr
 from app import address, endpoints, theme, views
 from app.common import open_page
 from app.tabs import attribute, compare, disentanglement, gallery, map
-from core.session import Session
+from core.service.session import Session
 
 _SCRIPTS = ("address.js", "stage.js", "words.js")
 _HEAD = views.fill(

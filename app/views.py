@@ -14,9 +14,9 @@ from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
 
-from core.attribution import contenders, fewest, sources
-from core.attribution import share as percent
 from core.config import NullConfig
+from core.evidence.answer import contenders, fewest, sources
+from core.evidence.answer import share as percent
 from core.values import Answer, Group, ImageRecord
 
 _ASSETS = Path(__file__).parents[1] / "assets" / "app"

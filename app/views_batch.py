@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.views import Html, contenders_of, fill, headline, name_of, number_of, percent
-from core.attribution import sources
 from core.config import NullConfig
-from core.reverse import adjust
+from core.evidence.answer import sources
+from core.service.reverse import adjust
 from core.values import Answer
 
 _COLUMNS = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.views import Html, captions, fill
-from core.compare import HITS, ExampleComparison, RankingComparison
-from core.metrics import Interval
+from core.measures.compare import HITS, ExampleComparison, RankingComparison
+from core.measures.retrieval import Interval
 from core.values import Answer
 
 BOTH, ONE, ALL = "Found by both", "Found by one only", "All"

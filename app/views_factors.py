@@ -11,8 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.views import Html, fill, percent
-from core.disentangle import DimensionView, Disentanglement, Stage
-from core.measures import Measure
+from core.measures.disentangle import DimensionView, Disentanglement, Stage
+from core.measures.reports import Measure
 
 WITHIN_REAL, WITHIN_SYNTHETIC, ACROSS = "real", "synthetic", "cross"
 """The correlation matrices of a stage, by the names of its fields."""

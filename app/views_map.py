@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from app.views import name_of, number_of
-from core.examples import Example
-from core.session import Placed
+from core.gallery.examples import Example
+from core.service.session import Placed
 from core.values import ImageRecord, Match
 
 Value = dict[str, object]

@@ -16,9 +16,9 @@ from PIL import Image, ImageColor
 from plotly.colors import diverging, sequential
 
 from app.views import Html, fill, name_of
-from core.baselines import EDGE_GRID
-from core.correspond import strongest_links
-from core.dimensions import Dimensions
+from core.encoders.baselines import EDGE_GRID
+from core.measures.dimensions import Dimensions
+from core.search.patches import strongest_links
 from core.values import Contribution, Explanation, Grid
 
 _POSITIVE, _NEGATIVE = "#2a9d93", "#b9792c"

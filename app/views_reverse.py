@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.views import Html, fill, number_of, percent
 from app.views_batch import breakable, inert
-from core.reverse import Finding
+from core.service.reverse import Finding
 
 _COLUMNS = (
     "generated",

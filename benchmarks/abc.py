@@ -38,10 +38,12 @@ from rich.progress import track
 from rich.table import Table
 
 from core.config import HEAD_KINDS, BuildConfig, HeadConfig
-from core.encoder import load_encoder
-from core.gallery import encoder_key
-from core.head import Head, fit_head
-from core.images import list_images, load_image
+from core.encoders.load import load_encoder
+from core.gallery.gallery import encoder_key
+from core.heads.fit import fit_head
+from core.heads.head import Head
+from core.images.decode import load_image
+from core.images.listing import list_images
 from core.values import Encoder, GalleryError
 
 RECALLS = (5, 10, 100)

@@ -13,12 +13,13 @@ from benchmarks.heads import unpaired, views
 from benchmarks.maps import Maps, shared
 from benchmarks.study import Study, store
 from core.config import HeadConfig, HeadKind
-from core.factor_scores import with_factors
-from core.factors import paired
-from core.gallery import Gallery
-from core.head import Head, fit_head, random_rotation
-from core.measures import PairedReport
-from core.session import EMBEDDED
+from core.gallery.gallery import Gallery
+from core.heads.fit import fit_head
+from core.heads.head import Head, random_rotation
+from core.measures.label_free import paired
+from core.measures.reports import PairedReport
+from core.measures.supervised import with_factors
+from core.service.session import EMBEDDED
 from core.values import Encoder
 
 K = 32

@@ -18,9 +18,9 @@ from PIL import Image, ImageOps
 from benchmarks.robustness import Degradation, crop
 from benchmarks.study import Study, by_source, by_tag, compared, digest, of_scores, store
 from core.config import HeadConfig, ScoreConfig
-from core.encoder import NetworkEncoder
-from core.head import fit_head
-from core.index import hubness
+from core.encoders.network import NetworkEncoder
+from core.heads.fit import fit_head
+from core.search.index import hubness
 
 BASE = "embedding as it ships"
 """The column that the others are compared with."""

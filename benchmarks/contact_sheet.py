@@ -18,10 +18,10 @@ from jaxtyping import Float, Integer
 from PIL import Image, ImageDraw
 
 from benchmarks.axes import FACTORS
-from core.encoder import load_encoder
-from core.explain import excitement
-from core.gallery import Gallery
-from core.session import DEFAULT_ENCODER, EMBEDDED, choose_head
+from core.encoders.load import load_encoder
+from core.explain.contributions import excitement
+from core.gallery.gallery import Gallery
+from core.service.session import DEFAULT_ENCODER, EMBEDDED, choose_head
 
 DOCS = Path(__file__).parents[1] / "docs"
 COUNT, SHOWN = 20, 6

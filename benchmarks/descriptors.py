@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from core.cli.console import print_cells, say
 from core.config import ScoreConfig
-from core.console import print_cells, say
-from core.correspond import quantize
-from core.encoder import load_encoder
-from core.evaluate import Bench
-from core.metrics import table
-from core.session import choose_head
+from core.encoders.descriptors import quantize
+from core.encoders.load import load_encoder
+from core.measures.evaluate import Bench
+from core.measures.retrieval import table
+from core.service.session import choose_head
 
 
 def main() -> None:

@@ -12,17 +12,18 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from core.cli.console import reporting, results
 from core.config import HeadConfig
-from core.console import reporting, results
-from core.dimensions import STABLE, dimensions
-from core.encoder import load_encoder
-from core.explain import factor_codes, factor_shares
-from core.gallery import Gallery
-from core.head import Head
-from core.session import EMBEDDED, choose_head
-from core.store import write_json
+from core.encoders.load import load_encoder
+from core.explain.contributions import factor_codes, factor_shares
+from core.gallery.gallery import Gallery
+from core.heads.head import Head
+from core.images.files import write_json
+from core.measures.dimensions import STABLE
+from core.service.disentanglement import dimensions
+from core.service.session import EMBEDDED, choose_head
+from core.service.workspace import Workspace
 from core.values import Encoder
-from core.workspace import Workspace
 
 
 def main() -> None:

@@ -32,10 +32,10 @@ from benchmarks.evidence_plots import plot
 from benchmarks.evidence_ranked import Ranked, Subset, World, kept, ranked, resaves
 from benchmarks.evidence_several import several, ten_copies
 from core.config import NullConfig
-from core.edges import EDGES
-from core.encoder import load_encoder
-from core.evaluate import Bench
-from core.images import load_image
+from core.encoders.load import load_encoder
+from core.images.decode import load_image
+from core.measures.evaluate import Bench
+from core.search.edges import EDGES
 
 Without = Callable[[int], np.ndarray]
 """Rows that a query is ranked without, by its place."""

@@ -10,11 +10,11 @@ import numpy as np
 from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 
-from core.calibration import confidence
 from core.config import NullConfig
-from core.metrics import Pair, clustered_interval
-from core.nulls import Null
-from core.scoring import background
+from core.evidence.confidence import confidence
+from core.evidence.null import Null
+from core.measures.retrieval import Pair, clustered_interval
+from core.search.ranking import background
 
 Way = Literal["larger", "conformal", "extreme-value"]
 WAYS: tuple[Way, ...] = get_args(Way)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter, zoom
 
-from core.images import load_image
+from core.images.decode import load_image
 
 _SIDE = 224
 

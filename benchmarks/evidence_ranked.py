@@ -14,19 +14,25 @@ import numpy as np
 from PIL import Image, ImageOps
 from rich.progress import track
 
-from core.build import Source, update
 from core.config import GroupConfig, ScoreConfig
-from core.copies import crop_links
-from core.edges import EDGES, Edges, embed, with_edges
-from core.edges import HEAD as EDGES_HEAD
-from core.evaluate import Bench
-from core.gallery import Embedded, Gallery
-from core.groups import near_duplicate_groups
-from core.head import Head, fit_head
-from core.images import load_image
-from core.index import hubness, neighbours
-from core.scoring import Scorer, first_of_groups
-from core.session import choose_head
+from core.gallery.build import Source, update
+from core.gallery.gallery import Embedded, Gallery
+from core.heads.fit import fit_head
+from core.heads.head import Head
+from core.images.decode import load_image
+from core.measures.evaluate import Bench
+from core.search.crops import crop_links
+from core.search.edges import (
+    EDGES,
+    Edges,
+    embed,
+    with_edges,
+)
+from core.search.edges import HEAD as EDGES_HEAD
+from core.search.index import hubness, neighbours
+from core.search.near_duplicates import near_duplicate_groups
+from core.search.ranking import Scorer, first_of_groups
+from core.service.session import choose_head
 from core.values import Encoder
 
 KEPT = 6

@@ -11,13 +11,18 @@ from PIL import Image
 from benchmarks.evidence_bars import Bar
 from benchmarks.evidence_composites import Composite, composites
 from benchmarks.evidence_ranked import Subset, World, resaves
-from core.attribution import Candidates, Described, Identities, answer
 from core.config import NullConfig
-from core.images import load_image
-from core.metrics import clustered_interval
-from core.nulls import Null, fit_null
-from core.scoring import first_of_groups
-from core.shards import describe_patches
+from core.encoders.descriptors import describe_patches
+from core.evidence.answer import (
+    Candidates,
+    Described,
+    Identities,
+    answer,
+)
+from core.evidence.null import Null, fit_null
+from core.images.decode import load_image
+from core.measures.retrieval import clustered_interval
+from core.search.ranking import first_of_groups
 from core.values import Answer, ImageRecord
 
 _EACH = 60  # composites of every kind

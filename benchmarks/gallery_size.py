@@ -12,10 +12,11 @@ from PIL import Image
 
 from benchmarks.study import Study, by_source, cells, from_ranks, store
 from core.config import HeadConfig
-from core.encoder import NetworkEncoder
-from core.head import Head, fit_head
-from core.images import load_image
-from core.pooling import pool
+from core.encoders.network import NetworkEncoder
+from core.encoders.pooling import pool
+from core.heads.fit import fit_head
+from core.heads.head import Head
+from core.images.decode import load_image
 from core.training.data import pack
 from core.values import Encoder
 

@@ -19,9 +19,15 @@ from PIL import Image
 from benchmarks import maps
 from benchmarks.maps import Maps, shared
 from benchmarks.study import Study, by_source, compared, digest, encode, ranked, store, unit
-from core.config import HeadConfig, HeadKind, ScoreConfig, ViewConfig
-from core.head import Head, fit_head, random_rotation
-from core.images import list_images
+from core.config import (
+    HeadConfig,
+    HeadKind,
+    ScoreConfig,
+    ViewConfig,
+)
+from core.heads.fit import fit_head
+from core.heads.head import Head, random_rotation
+from core.images.listing import list_images
 from core.training.augment import random_views
 from core.training.data import pack
 from core.values import Encoder

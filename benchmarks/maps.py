@@ -14,7 +14,8 @@ from jaxtyping import Float
 from scipy import linalg
 
 from core.config import HeadConfig
-from core.head import Head, fit_head, whitening
+from core.heads.fit import fit_head, whitening
+from core.heads.head import Head
 
 _STEPS, _BATCH, _RATE, _TEMPERATURE = 150, 64, 1e-3, 0.07
 

@@ -11,16 +11,24 @@ import numpy as np
 import torch
 from rich.progress import track
 
+from core.cli.console import print_cells
 from core.config import HeadConfig, ScoreConfig
-from core.console import print_cells
-from core.encoder import NetworkEncoder, load_encoder
-from core.gallery import Embedded
-from core.head import fit_head
-from core.images import list_images, load_image
-from core.index import hubness
-from core.metrics import Pair, differences, measures, read_pairs, table
-from core.pooling import pool
-from core.scoring import Scorer
+from core.encoders.load import load_encoder
+from core.encoders.network import NetworkEncoder
+from core.encoders.pooling import pool
+from core.gallery.gallery import Embedded
+from core.heads.fit import fit_head
+from core.images.decode import load_image
+from core.images.listing import list_images
+from core.measures.retrieval import (
+    Pair,
+    differences,
+    measures,
+    read_pairs,
+    table,
+)
+from core.search.index import hubness
+from core.search.ranking import Scorer
 
 _BATCH = 32
 _POOLINGS: dict[str, Callable[[torch.Tensor], list[torch.Tensor]]] = {

@@ -22,7 +22,6 @@ import torch
 from PIL import Image
 
 from benchmarks.study import RESULTS
-from core.backbones import load, weights_hash
 from core.config import (
     GENERATIVE,
     DistortConfig,
@@ -31,11 +30,12 @@ from core.config import (
     TrainConfig,
     ViewConfig,
 )
-from core.encoder import NetworkEncoder
-from core.head import fit_head
-from core.images import list_images
-from core.metrics import clustered_interval, read_pairs
-from core.store import write_json
+from core.encoders.backbones import load, weights_hash
+from core.encoders.network import NetworkEncoder
+from core.heads.fit import fit_head
+from core.images.files import write_json
+from core.images.listing import list_images
+from core.measures.retrieval import clustered_interval, read_pairs
 from core.training.loop import train
 
 _DISTRACTORS, _PER_SET = 1_200, 160

@@ -21,15 +21,22 @@ import numpy as np
 from PIL import Image, ImageFilter
 from rich.progress import track
 
+from core.cli.console import results
 from core.config import HeadConfig, ScoreConfig
-from core.console import results
-from core.correspond import local_scores, region_match
-from core.encoder import GRID, load_encoder, shipped_heads
-from core.head import fit_head
-from core.images import list_images, load_image
-from core.metrics import Interval, Pair, clustered_interval, read_pairs
-from core.shards import PATCH_HEAD, describe_patches
-from core.store import write_json
+from core.encoders.descriptors import PATCH_HEAD, describe_patches
+from core.encoders.load import load_encoder, shipped_heads
+from core.encoders.network import GRID
+from core.heads.fit import fit_head
+from core.images.decode import load_image
+from core.images.files import write_json
+from core.images.listing import list_images
+from core.measures.retrieval import (
+    Interval,
+    Pair,
+    clustered_interval,
+    read_pairs,
+)
+from core.search.patches import local_scores, region_match
 from core.values import Encoder, Role
 
 AREAS = {0.1: (2, 5), 0.2: (4, 5), 0.3: (5, 6), 0.4: (5, 8)}

@@ -34,9 +34,9 @@ from benchmarks import (
 from benchmarks.chart import Point
 from benchmarks.study import HALVES, RESULTS, Study, stored
 from benchmarks.tables import Cell, Key
-from core.backbones.registry import BUNDLED
-from core.console import reporting
-from core.encoder import load_encoder
+from core.cli.console import reporting
+from core.encoders.backbones.registry import BUNDLED
+from core.encoders.load import load_encoder
 
 DOCS = Path(__file__).parents[1] / "docs"
 ENCODERS = ("moco", "dino", "random", "thumbnail", "histogram", "phash", "edges")

@@ -11,10 +11,10 @@ from PIL import Image, ImageFilter, ImageOps
 
 from benchmarks.study import HALVES, Study, by_source, cells, digest, store
 from core.config import BuildConfig, ScoreConfig
-from core.images import load_image
-from core.metrics import Pair
-from core.session import choose_head
-from core.shards import describe_patches
+from core.encoders.descriptors import describe_patches
+from core.images.decode import load_image
+from core.measures.retrieval import Pair
+from core.service.session import choose_head
 from core.values import Encoder
 
 Degradation = Callable[[Image.Image], Image.Image]

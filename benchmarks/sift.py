@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmarks.study import Study, ranked
 from core.config import BuildConfig
-from core.images import load_image
+from core.images.decode import load_image
 from core.values import Encoded
 
 WORDS = 1_024

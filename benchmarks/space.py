@@ -25,9 +25,9 @@ from gradio_client import Client, handle_file
 
 from app.publish import ROOT, listing
 from benchmarks.server import memory, served
-from core.console import say
-from core.examples import read_examples
-from core.session import EMBEDDED
+from core.cli.console import say
+from core.gallery.examples import read_examples
+from core.service.session import EMBEDDED
 
 _ASKED = 4  # examples
 _T = TypeVar("_T")

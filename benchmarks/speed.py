@@ -18,14 +18,17 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from core.build import Source, update
 from core.config import BuildConfig, HeadConfig, ScoreConfig
-from core.encoder import NetworkEncoder, load_encoder, shipped_heads
-from core.gallery import Gallery
-from core.head import fit_head
-from core.images import list_images, load_image, thumbnail
-from core.index import Index, measured_recall
-from core.session import Choice, Session, choose_head
+from core.encoders.load import load_encoder, shipped_heads
+from core.encoders.network import NetworkEncoder
+from core.gallery.build import Source, update
+from core.gallery.gallery import Gallery
+from core.heads.fit import fit_head
+from core.images.decode import load_image
+from core.images.listing import list_images
+from core.images.thumbnails import thumbnail
+from core.search.index import Index, measured_recall
+from core.service.session import Choice, Session, choose_head
 
 console = Console()
 

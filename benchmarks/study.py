@@ -20,13 +20,18 @@ from jaxtyping import Float
 from PIL import Image
 
 from core.config import BuildConfig
-from core.encoder import load_encoder, shipped_heads
-from core.evaluate import Bench
-from core.gallery import encoder_key
-from core.images import load_image
-from core.index import hubness
-from core.metrics import MEASURES, Cell, Pair, clustered_interval
-from core.store import write_bytes
+from core.encoders.load import load_encoder, shipped_heads
+from core.gallery.gallery import encoder_key
+from core.images.decode import load_image
+from core.images.files import write_bytes
+from core.measures.evaluate import Bench
+from core.measures.retrieval import (
+    MEASURES,
+    Cell,
+    Pair,
+    clustered_interval,
+)
+from core.search.index import hubness
 from core.values import Encoder, Progress
 
 RESULTS = Path(__file__).parent / "results"
@@ -148,8 +153,8 @@ def ranked(
 ) -> Float[np.ndarray, "q 4"]:
     """R@1, R@5, R@10 and average precision of every query by its global score.
 
-    Equal to ``core.metrics.measures`` on the full ranking, without sorting it. A tie counts
-    against the right answer.
+    Equal to ``core.measures.retrieval.measures`` on the full ranking, without sorting it. A tie
+    counts against the right answer.
 
     Args:
         gallery: embeddings of all candidates, unit rows.

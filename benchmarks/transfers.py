@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.study import Study, cell_object, digest, store
-from core.build import Source, update
 from core.config import ScoreConfig
-from core.edges import EDGES, with_edges
-from core.gallery import Embedded, Gallery
-from core.index import hubness_of_others
-from core.metrics import Cell, clustered_interval
-from core.scoring import Scorer
-from core.session import choose_head
+from core.gallery.build import Source, update
+from core.gallery.gallery import Embedded, Gallery
+from core.measures.retrieval import Cell, clustered_interval
+from core.search.edges import EDGES, with_edges
+from core.search.index import hubness_of_others
+from core.search.ranking import Scorer
+from core.service.session import choose_head
 from core.values import Encoder
 
 FOLDER = "synthetic/style_transfer"

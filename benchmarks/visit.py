@@ -19,9 +19,9 @@ from gradio_client import Client, handle_file
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.server import memory, served
-from core.console import say
-from core.examples import read_examples
-from core.session import EMBEDDED
+from core.cli.console import say
+from core.gallery.examples import read_examples
+from core.service.session import EMBEDDED
 
 _VISITORS = 8
 _WAIT = 120

@@ -129,7 +129,7 @@ class Match:
     cosine: float
     """Cosine of the two embeddings, in [-1, 1]."""
     score: float
-    """Score that ranks: see :mod:`core.scoring`."""
+    """Score that ranks: see :mod:`core.search.ranking`."""
     group: int
     """Group of near-duplicates that the image belongs to."""
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import typer
 
 from core.config import ScoreConfig
-from core.examples import Example, read_examples
-from core.session import Choice, Session
+from core.gallery.examples import Example, read_examples
+from core.service.session import Choice, Session
 from core.values import Answer
 
 COSINE = ScoreConfig(local_scaling=False, rerank=False)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.backbones import Backbone
+from core.encoders.backbones import Backbone
 
 RATE = 0.02
 """Step of Adam in pixels of [0, 1]."""

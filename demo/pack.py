@@ -13,12 +13,12 @@ from pathlib import Path
 
 import typer
 
-from core.build import narrow
-from core.encoder import load_encoder
-from core.gallery import Gallery
-from core.session import EMBEDDED, choose_head
-from core.store import Store
-from core.workspace import Workspace
+from core.encoders.load import load_encoder
+from core.gallery.build import narrow
+from core.gallery.gallery import Gallery
+from core.gallery.store import Store
+from core.service.session import EMBEDDED, choose_head
+from core.service.workspace import Workspace
 
 ENCODERS = ("moco", "dino")
 """Encoders whose nulls and maps are shipped."""

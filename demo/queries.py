@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.backbones import Backbone, load, weights_hash
-from core.session import EMBEDDED
+from core.encoders.backbones import Backbone, load, weights_hash
+from core.service.session import EMBEDDED
 from demo import generate_patches, generate_pixels
 from demo.generate_patches import Recipe, synthesise
 from demo.generate_pixels import INVERSION, TRANSFER, Aim, optimise

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.ui import build, launch_options
-from core.session import Session
+from core.service.session import Session
 
 READY = {
     "attribute": (None, "#ws-most img"),

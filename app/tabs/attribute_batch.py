@@ -23,8 +23,8 @@ from app.common import (
 from app.stops import stop_button
 from app.tabs.attribute_desk import CANDIDATES, Given, choice_of, prior_of
 from app.tabs.attribute_layout import Controls
-from core.report import Case, query_digest
-from core.session import Choice
+from core.report.report import Case, query_digest
+from core.service.session import Choice
 from core.values import WellspringError
 
 MOST = 200

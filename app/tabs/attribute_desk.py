@@ -22,10 +22,10 @@ from app.common import (
     visitor_of,
 )
 from app.tabs.attribute_layout import EDGES, LOCAL_SCALING, RERANKING, Controls, Downloads, Query
-from core.attribution import sources
 from core.config import ScoreConfig
-from core.report import Case, query_digest
-from core.session import Choice, Session
+from core.evidence.answer import sources
+from core.report.report import Case, query_digest
+from core.service.session import Choice, Session
 from core.values import Answer, Explanation, WellspringError
 
 CANDIDATES = 24

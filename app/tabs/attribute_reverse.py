@@ -16,9 +16,9 @@ from app.tabs.attribute_batch import lay_files, require_files
 from app.tabs.attribute_desk import Given, Search, choice_of
 from app.tabs.attribute_layout import Controls
 from app.views_reverse import Lookup, lookup_csv, lookup_html
-from core.reverse import reverse_lookup
+from core.service.reverse import reverse_lookup
+from core.service.workspace import Query, Workspace
 from core.values import Cancelled, ImageError, Progress
-from core.workspace import Query, Workspace
 
 QUERY = "query"
 """Stands for the image that is asked about, where others are ids."""

@@ -30,9 +30,14 @@ from app.common import (
     visitor_of,
 )
 from app.stops import Stops, stop_button, stoppable
-from core.compare import DEPTHS, RankingComparison, compare_answers, compare_examples
-from core.report import answer_object
-from core.session import Choice
+from core.measures.compare import (
+    DEPTHS,
+    RankingComparison,
+    compare_answers,
+    compare_examples,
+)
+from core.report.report import answer_object
+from core.service.session import Choice
 from core.values import Answer, WellspringError
 
 _DEPTH = DEPTHS[-1]

@@ -23,8 +23,8 @@ from app.common import (
     visitor_of,
 )
 from app.stops import Stops, stop_button, stoppable
-from core.disentangle import Disentanglement, Stage
-from core.session import Choice
+from core.measures.disentangle import Disentanglement, Stage
+from core.service.session import Choice
 
 _EXCITING = 6
 _PROGRESS = gr.Progress()

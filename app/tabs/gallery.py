@@ -19,7 +19,7 @@ from app.common import (
 )
 from app.stops import stop_button
 from app.tabs.gallery_desk import DATASET, FOLDER, ZIP, Desk, Tab
-from core.session import encoder_infos
+from core.service.session import encoder_infos
 
 _PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 _QUIET: dict[str, Any] = {**_PRIVATE, "show_progress": "hidden"}

@@ -24,8 +24,8 @@ from app.common import (
     visitor_of,
 )
 from app.stops import Stops
-from core.library import Change
-from core.session import Choice
+from core.service.library import Change
+from core.service.session import Choice
 from core.values import Cancelled, ImageRecord, Progress
 
 ZIP, FOLDER, DATASET = "Zip", "Folder", "Dataset"

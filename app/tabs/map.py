@@ -24,7 +24,7 @@ from app.common import (
 from app.stops import stop_button
 from app.tabs.map_desk import NONE, Cards, Desk, Tab
 from app.theme import ASSETS
-from core.session import Choice, Session
+from core.service.session import Choice, Session
 
 _PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 _QUIET: dict[str, Any] = {**_PRIVATE, "show_progress": "hidden"}

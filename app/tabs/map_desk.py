@@ -24,8 +24,8 @@ from app.common import (
 )
 from app.stops import Stops
 from app.views_map import Drawing, Groups, Panel, Scene
-from core.projection import place
-from core.session import Choice, Placed, Session
+from core.explain.projection import place
+from core.service.session import Choice, Placed, Session
 from core.values import (
     Cancelled,
     ImageRecord,

@@ -13,7 +13,8 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from core.config import ImageLimits
-from core.images import LoadedImage, decode_ahead, list_images
+from core.images.decode import LoadedImage, decode_ahead
+from core.images.listing import list_images
 from core.values import Progress, TrainingError, no_progress
 
 logger = logging.getLogger(__name__)

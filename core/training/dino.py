@@ -15,8 +15,8 @@ from lightly.loss import DINOLoss
 from lightly.models.modules.heads import DINOProjectionHead
 from torch import Tensor, nn
 
-from core.backbones import Backbone
 from core.config import RegulariseConfig, ViewConfig
+from core.encoders.backbones import Backbone
 from core.training.augment import random_views
 from core.training.regularise import regularised
 from core.training.views import Projected

@@ -18,11 +18,16 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 
-from core.backbones import Backbone, save_backbone
 from core.config import TrainConfig
+from core.encoders.backbones import Backbone, save_backbone
 from core.training.dino import DINO
 from core.training.moco import MoCo
-from core.values import Cancelled, Progress, TrainingError, no_progress
+from core.values import (
+    Cancelled,
+    Progress,
+    TrainingError,
+    no_progress,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +49,8 @@ def train(
     """Train a backbone on uint8 images (n, 3, h, w); continues from ``out`` where a run stopped.
 
     Writes ``checkpoint.pt``, ``log.csv``, TensorBoard events and, at every checkpoint, the current
-    teacher backbone in the layout that ``core.backbones.load`` reads. Every random choice is
-    derived from the seed and the step, so a resumed run repeats the losses of an uninterrupted one.
+    teacher backbone in the layout that ``core.encoders.backbones.load`` reads. Every random choice
+    is derived from the seed and the step, so a resumed run repeats the losses of an unbroken one.
 
     Returns:
         Whether the run is complete; false when the budget or a cancel stopped it.

@@ -9,12 +9,18 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from core.backbones import Backbone, BackboneConfig, build, load
 from core.config import HeadConfig, ImageLimits, TrainConfig
-from core.encoder import NetworkEncoder
-from core.head import fit_head
-from core.images import LoadedImage, decode_ahead, list_images
-from core.metrics import read_pairs
+from core.encoders.backbones import (
+    Backbone,
+    BackboneConfig,
+    build,
+    load,
+)
+from core.encoders.network import NetworkEncoder
+from core.heads.fit import fit_head
+from core.images.decode import LoadedImage, decode_ahead
+from core.images.listing import list_images
+from core.measures.retrieval import read_pairs
 from core.training.data import pack
 from core.training.loop import Monitor, train
 from core.values import Progress, TrainingError, no_progress
@@ -38,7 +44,7 @@ def train_encoder(
     Args:
         config: the run.
         folders: images; no labels, no pairs.
-        out: folder of the run; its ``encoder`` is what ``core.backbones.load`` reads.
+        out: folder of the run; its ``encoder`` is what ``core.encoders.backbones.load`` reads.
         size: side of the packed images, pixels.
         pairs: known pairs whose tune half is watched; nothing is trained or chosen by them.
         progress: called after every step.

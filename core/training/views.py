@@ -8,8 +8,8 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from core.backbones import Backbone
-from core.pooling import pool, pooled_dim
+from core.encoders.backbones import Backbone
+from core.encoders.pooling import pool, pooled_dim
 
 
 class Projected(nn.Module):

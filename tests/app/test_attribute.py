@@ -24,7 +24,7 @@ from app.tabs.attribute_layout import (
     lay_query,
     lay_result,
 )
-from core.session import Session
+from core.service.session import Session
 from core.values import GalleryError
 from tests.app import tiny
 
@@ -170,7 +170,7 @@ def test_a_gallery_that_cannot_be_resampled_is_not_judged(
     def fails(*_: object, **__: object) -> None:
         raise GalleryError("all are the same")
 
-    monkeypatch.setattr("core.session.dimensions", fails)
+    monkeypatch.setattr("core.service.session.dimensions", fails)
     done = search(desk, picture, "random", "center")[0]
     found = desk.explain(done, 0, None, NOBODY)[0]
     assert "not checked" in desk.judge(done, found, NOBODY)[0]

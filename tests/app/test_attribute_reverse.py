@@ -16,7 +16,7 @@ from app.tabs import attribute_reverse
 from app.tabs.attribute_desk import Search
 from app.tabs.attribute_layout import LOCAL_SCALING, RERANKING, lay_controls
 from app.tabs.attribute_reverse import QUERY, Searcher
-from core.session import Choice, Session
+from core.service.session import Choice, Session
 from tests.app import tiny
 
 NOBODY = gr.Request(session_hash="somebody0")

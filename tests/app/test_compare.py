@@ -15,8 +15,8 @@ from app.common import open_page, query_given
 from app.stops import Stops
 from app.tabs import compare
 from app.tabs.compare import Desk, Given, side_names
-from core.compare import compare_answers, compare_examples
-from core.session import Choice, Session
+from core.measures.compare import compare_answers, compare_examples
+from core.service.session import Choice, Session
 from tests.app import tiny
 
 NOBODY = gr.Request(session_hash="somebody0")

@@ -14,10 +14,10 @@ from app.common import open_page
 from app.stops import Stops
 from app.tabs import disentanglement
 from app.tabs.disentanglement import Desk, Given, telling
-from core.build import Source, update
-from core.disentangle import DimensionView, Disentanglement
-from core.encoder import load_encoder
-from core.session import Choice, Session
+from core.encoders.load import load_encoder
+from core.gallery.build import Source, update
+from core.measures.disentangle import DimensionView, Disentanglement
+from core.service.session import Choice, Session
 from core.values import Cancelled, Progress
 from tests.app import tiny
 

@@ -16,7 +16,7 @@ from app.common import open_page
 from app.tabs import gallery as gallery_tab
 from app.tabs.gallery_desk import DATASET, EMBEDDED, FOLDER, ZIP, Desk
 from core.config import ServerConfig
-from core.session import Session
+from core.service.session import Session
 from core.values import Cancelled, ImageRecord
 from tests.app import small, tiny
 
@@ -32,7 +32,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make(tmp_path: Path, embedded: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Desk]:
-    monkeypatch.setattr("core.session.EMBEDDED", embedded)
+    monkeypatch.setattr("core.service.session.EMBEDDED", embedded)
 
     def made(*, hosted: bool = False) -> Desk:
         session = Session(server=ServerConfig(hosted=hosted, max_images=6))
@@ -124,9 +124,8 @@ def test_refusals_say_what_is_wrong(
         packed.writestr("../../out.png", b"x")
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("a.png", bytes(5_000_000))
-    monkeypatch.setattr("core.datasets.ServerConfig.max_unpacked_bytes", 1_000_000, raising=False)
     monkeypatch.setattr(
-        "core.datasets.ServerConfig", lambda: ServerConfig(max_unpacked_bytes=1_000_000)
+        "core.gallery.datasets.ServerConfig", lambda: ServerConfig(max_unpacked_bytes=1_000_000)
     )
     files = {
         "EMPTY": tmp_path / "empty",
@@ -149,7 +148,7 @@ def test_a_stopped_build_is_told_and_goes_on(
         raise Cancelled
 
     with monkeypatch.context() as patched:
-        patched.setattr("core.library.update", stopped)
+        patched.setattr("core.service.library.update", stopped)
         found = build(desk, archive=str(archive))
     assert list(found) == [desk.tab.status]
     assert "build again with the same source" in found[desk.tab.status]

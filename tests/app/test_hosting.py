@@ -16,7 +16,7 @@ from PIL import Image
 from app import lender
 from app.hosting import LentEncoder, LentSession, is_hosted, open_session
 from core.config import ServerConfig
-from core.session import Choice, Session
+from core.service.session import Choice, Session
 from core.values import GalleryError
 
 

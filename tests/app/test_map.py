@@ -22,8 +22,8 @@ from app.stops import Stops
 from app.tabs import map as map_tab
 from app.tabs.map_desk import NONE, Cards, Desk, Drawn, rows_of
 from app.views_map import Drawing, Groups, Panel, Scene
-from core.examples import Example
-from core.session import Session
+from core.gallery.examples import Example
+from core.service.session import Session
 from core.values import Cancelled, ImageRecord
 from tests.app import small, tiny
 

@@ -10,7 +10,7 @@ from app import address
 from app.common import Asked, example_pictures, open_page
 from app.ui import build
 from core.config import ServerConfig
-from core.session import Session
+from core.service.session import Session
 from core.values import GalleryError
 from tests.app import tiny
 
@@ -36,7 +36,7 @@ def test_page_is_built_before_any_model_is_loaded(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("core.session.load_encoder", refuse)
+    monkeypatch.setattr("core.service.session.load_encoder", refuse)
     assert build(Session(), gallery=str(gallery_folder)).get_config_file()["components"]
 
 

@@ -5,7 +5,12 @@ import re
 import pytest
 
 from app import views, views_reasons
-from core.values import Answer, Explanation, ImageRecord, Match
+from core.values import (
+    Answer,
+    Explanation,
+    ImageRecord,
+    Match,
+)
 from tests.app.made import answer, explanation, grey, group, record
 
 

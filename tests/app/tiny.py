@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.build import Source, update
-from core.encoder import load_encoder
+from core.encoders.load import load_encoder
+from core.gallery.build import Source, update
 
 COUNT = 24
 NAMES = tuple(f"picture-{i:02}" for i in range(COUNT))

@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 
 from benchmarks import abc
-from core.baselines import BASELINES
 from core.config import HeadConfig
-from core.head import fit_head
+from core.encoders.baselines import BASELINES
+from core.heads.fit import fit_head
 from core.values import GalleryError
 
 

@@ -6,8 +6,9 @@ from PIL import Image
 
 from benchmarks import gallery_size, heads, maps, robustness, sift, study
 from core.config import HeadConfig
-from core.head import fit_head, random_rotation
-from core.metrics import Pair, measures
+from core.heads.fit import fit_head
+from core.heads.head import random_rotation
+from core.measures.retrieval import Pair, measures
 
 
 def unit(rows):

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.ui import build, launch_options
-from core.build import Change
-from core.session import Session
+from core.gallery.build import Change
+from core.service.session import Session
 from core.values import Progress
 from tests.app import small, tiny
 
@@ -127,7 +127,7 @@ def test_a_stopped_build_says_how_to_go_on(
     page = visit(theme=theme)
     open_tab(page)
     with monkeypatch.context() as patched:
-        patched.setattr("core.library.update", slow)
+        patched.setattr("core.service.library.update", slow)
         give(page, archive)
         assert begun.wait(60)
         stop = page.locator("#ws-gallery-stop")

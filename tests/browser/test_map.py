@@ -16,7 +16,7 @@ from app import views_map
 from app.theme import ASSETS, STYLESHEETS, theme
 from app.ui import build, launch_options
 from app.views_map import Drawing, Panel, Scene
-from core.session import Session
+from core.service.session import Session
 from core.values import ImageRecord, Progress
 from tests.app import small, tiny
 

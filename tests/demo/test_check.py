@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.examples import Example
+from core.gallery.examples import Example
 from demo.check import Outcome, line, totals
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.backbones import BackboneConfig, build
+from core.encoders.backbones import BackboneConfig, build
 from demo.generate_pixels import INVERSION, TRANSFER, gram, optimise, variation
 
 

@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.baselines import BASELINES
-from core.build import Source, narrow, remove, update
 from core.config import HeadConfig
-from core.gallery import Gallery, load_array, narrow_array
-from core.session import choose_head
-from core.store import Store
+from core.encoders.baselines import BASELINES
+from core.gallery.build import (
+    Source,
+    narrow,
+    remove,
+    update,
+)
+from core.gallery.gallery import Gallery, load_array, narrow_array
+from core.gallery.store import Store
+from core.gallery.verify import verify
+from core.service.session import choose_head
+from core.service.workspace import Workspace
 from core.values import GalleryError
-from core.verify import verify
-from core.workspace import Workspace
 from demo.pack import pack
 
 PLAIN = BASELINES["thumbnail"]()
@@ -134,7 +139,7 @@ def test_packing_ships_nulls_and_maps_and_nothing_else(
     kinds = sorted(path.name.partition("-")[0] for path in head.iterdir())
     assert kinds == ["map", "null"]
     with monkeypatch.context() as patched:
-        patched.setattr("core.workspace.fit_map", None)
+        patched.setattr("core.service.workspace.fit_map", None)
         workspace = Workspace(gallery, PLAIN, choose_head(gallery, PLAIN, "default"))
         assert len(workspace.layout().points) == len(gallery)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.gallery import SHIPPED
+from core.gallery.gallery import SHIPPED
 from demo import denoise, shapes, world
 
 SEEDS = range(240)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.backbones import BackboneConfig, build
 from core.config import ViewConfig
+from core.encoders.backbones import BackboneConfig, build
 from core.training.augment import random_views
 from core.training.dino import DINO
 

@@ -16,9 +16,14 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from core.backbones import BackboneConfig, build, load, weights_hash
 from core.config import TrainConfig, ViewConfig
-from core.encoder import load_encoder
+from core.encoders.backbones import (
+    BackboneConfig,
+    build,
+    load,
+    weights_hash,
+)
+from core.encoders.load import load_encoder
 from core.training import loop
 from core.training.loop import train
 from core.values import Cancelled
@@ -33,7 +38,7 @@ import sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from core.backbones import BackboneConfig, build
+from core.encoders.backbones import BackboneConfig, build
 from core.config import TrainConfig, ViewConfig
 from core.training import loop
 from core.values import Cancelled

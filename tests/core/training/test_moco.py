@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from lightly.models.utils import update_momentum
 
-from core.backbones import BackboneConfig, build
 from core.config import ViewConfig
+from core.encoders.backbones import BackboneConfig, build
 from core.training.augment import random_views
 from core.training.moco import MoCo
 

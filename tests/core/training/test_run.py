@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.config import TrainConfig, ViewConfig
-from core.encoder import load_encoder
+from core.encoders.load import load_encoder
 from core.training import run as module
 from core.training.loop import train
 from core.training.run import train_encoder

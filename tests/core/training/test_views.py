@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from core.backbones import BackboneConfig, build
-from core.pooling import pool
+from core.encoders.backbones import BackboneConfig, build
+from core.encoders.pooling import pool
 from core.training.views import Projected
 
 

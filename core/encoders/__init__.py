@@ -1,0 +1,1 @@
+"""Alignment: networks, pooling, descriptors and baselines that map images to features."""

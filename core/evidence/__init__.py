@@ -1,0 +1,1 @@
+"""What a ranking is worth: the null, confidence, influence and the answer."""

@@ -1,0 +1,1 @@
+"""Why an image matched, and where it lies among the others."""

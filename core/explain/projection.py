@@ -1,0 +1,249 @@
+"""The 2-D map of a gallery; the only module that knows UMAP, which opening a map does not load.
+
+UMAP (McInnes, Healy and Melville, arXiv 1802.03426) is fitted on a stratified sample. All other
+images and every query are placed by Shepard's interpolation between their nearest fitted images, so
+that placing one is a matrix-vector product and an image of the sample lands on its own point.
+
+The fit runs in a process of its own, which ends at once when it is cancelled and takes its compiled
+code and its memory with it: ``python -m core.explain.projection``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from jaxtyping import Float, Float32, Integer
+
+from core.config import ProjectionConfig
+from core.values import GalleryError, Progress, no_progress
+
+_BLOCK = 512  # rows placed at once
+_TIE = 1e-6  # cosines closer to 1 than this count as the same image
+_POLL = 0.1  # seconds between two looks at a fit under way
+_MODULE = "core.explain.projection"
+_ROOT = Path(__file__).parents[2]
+_KEPT = ("points", "fitted", "neighbours")
+
+
+@dataclass(frozen=True)
+class Map:
+    """Where every image of a gallery lies on the map."""
+
+    points: Float32[np.ndarray, "n 2"]
+    fitted: Integer[np.ndarray, " m"]
+    """Rows that UMAP was fitted on, ascending."""
+    anchors: Float32[np.ndarray, "m d"]
+    """Unit embeddings of the fitted rows, by which all else is placed."""
+    neighbours: int
+    """Anchors that a point is placed by at most."""
+
+    def save(self, path: Path) -> None:
+        """Write the map as npz, whole or not at all; without its anchors, which the gallery has."""
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".map-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, **{name: vars(self)[name] for name in _KEPT})
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: Path, embeddings: Float[np.ndarray, "n d"]) -> Map:
+        """Open a map that :meth:`save` wrote.
+
+        Args:
+            path: the file.
+            embeddings: what was laid out.
+
+        Raises:
+            GalleryError: if the file cannot be read or is not a map of them.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                points, fitted, neighbours = (file[name] for name in _KEPT)
+                neighbours = int(neighbours)
+        except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
+            raise GalleryError(f"{path.name} is not a readable map; fit it again") from error
+        known = _is_layout(points, fitted) and len(points) == len(embeddings) and neighbours > 0
+        if not known:
+            raise GalleryError(f"{path.name} is not a map of this gallery; fit it again")
+        return cls(points, fitted, _unit(embeddings[fitted]), neighbours)
+
+
+def fit_map(
+    embeddings: Float[np.ndarray, "n d"],
+    *,
+    config: ProjectionConfig,
+    strata: Sequence[str] | None = None,
+    progress: Progress = no_progress,
+) -> Map:
+    """Lay out a gallery by cosine.
+
+    Args:
+        embeddings: one row per image; (n, d).
+        config: size of the sample, neighbours, seed.
+        strata: a label per image, such as its folder, whose proportions the sample keeps.
+        progress: told of rounds of UMAP and of images placed; may cancel between them.
+
+    Raises:
+        ValueError: if a value is not finite or there is not one label per row.
+    """
+    n = len(embeddings)
+    if not np.isfinite(embeddings).all():
+        raise ValueError("embeddings to lay out must be finite")
+    if strata is not None and len(strata) != n:
+        raise ValueError(f"{n} embeddings need as many strata, got {len(strata)}")
+    fitted = _sample(n, config.fit_points, strata=strata, seed=config.seed)
+    points = np.zeros((n, 2), np.float32)
+    anchors = _unit(embeddings[fitted])
+    points[fitted] = _layout(anchors, config, progress)
+    others = np.setdiff1d(np.arange(n), fitted)
+    for start in range(0, len(others), _BLOCK):
+        progress(len(fitted) + start, n, "placing")
+        rows = others[start : start + _BLOCK]
+        points[rows] = _interpolate(
+            _unit(embeddings[rows]), anchors, points=points[fitted], k=config.neighbours
+        )
+    progress(n, n, "placing")
+    return Map(points, fitted, anchors, config.neighbours)
+
+
+def place(layout: Map, queries: Float[np.ndarray, "q d"]) -> Float32[np.ndarray, "q 2"]:
+    """Where queries lie among the images of a map.
+
+    Raises:
+        ValueError: if the map is empty, or the queries have another width or are not finite.
+    """
+    m, d = layout.anchors.shape
+    if m == 0 or queries.shape[1] != d:
+        raise ValueError(f"a map of {m} anchors of width {d} cannot place {queries.shape[1]} wide")
+    if not np.isfinite(queries).all():
+        raise ValueError("embeddings to place must be finite")
+    points = layout.points[layout.fitted]
+    return _interpolate(_unit(queries), layout.anchors, points=points, k=layout.neighbours)
+
+
+def _sample(
+    n: int, size: int, *, strata: Sequence[str] | None, seed: int
+) -> Integer[np.ndarray, " m"]:
+    """Rows drawn at even steps through the shuffled strata, so that each gives its share."""
+    if n <= size:
+        return np.arange(n)
+    shuffled = np.random.default_rng(seed).permutation(n)
+    labels = np.zeros(n) if strata is None else np.unique(strata, return_inverse=True)[1]
+    order = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    return np.sort(order[(np.arange(size) * n + n // 2) // size])
+
+
+def _layout(
+    unit: Float[np.ndarray, "m d"], config: ProjectionConfig, progress: Progress
+) -> Float[np.ndarray, "m 2"]:
+    """UMAP, or principal components where there are too few images for its neighbourhoods."""
+    if len(unit) <= config.neighbours + 1:
+        return _principal_components(unit)
+    with tempfile.TemporaryDirectory(prefix="wellspring-map-") as name:
+        folder = Path(name)
+        np.save(folder / "unit.npy", unit)
+        command = [sys.executable, "-m", _MODULE, name, json.dumps(asdict(config))]
+        with (
+            (folder / "log").open("wb") as log,
+            subprocess.Popen(command, cwd=_ROOT, stdout=log, stderr=log) as process,
+        ):
+            try:
+                _watch(process, folder / "rounds", progress)
+            finally:
+                process.kill()
+        if process.returncode:
+            last = (folder / "log").read_text(errors="replace").strip().rpartition("\n")[2]
+            raise GalleryError(f"the map could not be laid out: {last}")
+        return np.load(folder / "points.npy", allow_pickle=False)
+
+
+def _watch(process: subprocess.Popen[bytes], rounds: Path, progress: Progress) -> None:
+    """Tell of the rounds of a fit under way, until it has ended."""
+    while process.poll() is None:
+        told = rounds.read_text(errors="replace") if rounds.is_file() else ""
+        done, total = (re.findall(r"(\d+)/(\d+);", told) or [("0", "0")])[-1]
+        what = "laying out" if int(total) else "comparing all images to lay them out"
+        progress(int(done), int(total), what)
+        time.sleep(_POLL)
+
+
+def _fit_apart(folder: Path, config: ProjectionConfig) -> None:
+    """Lay out what lies in a folder; the process of its own runs this."""
+    from umap import UMAP  # noqa: PLC0415 - compiles for seconds; opening a map must not wait for it
+
+    unit = np.load(folder / "unit.npy", allow_pickle=False)
+    with (folder / "rounds").open("w") as rounds:
+        bar = {"file": rounds, "disable": False, "bar_format": "{n_fmt}/{total_fmt};"}
+        reducer = UMAP(
+            n_neighbors=config.neighbours,
+            min_dist=config.min_dist,
+            metric="cosine",
+            random_state=config.seed,
+            n_jobs=1,
+            tqdm_kwds=bar,
+        )
+        points = np.asarray(reducer.fit_transform(unit), np.float32)
+    np.save(folder / "points.npy", points)
+
+
+def _principal_components(unit: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m 2"]:
+    """First two principal components, or fewer and zeros; the largest loading is positive."""
+    if not len(unit):
+        return np.zeros((0, 2))
+    left, values, right = np.linalg.svd(unit - unit.mean(axis=0), full_matrices=False)
+    largest = np.argmax(np.abs(right), axis=1)[:, None]
+    scores = left * values * np.sign(np.take_along_axis(right, largest, axis=1)[:, 0])
+    return np.pad(scores, ((0, 0), (0, 2)))[:, :2]
+
+
+def _interpolate(
+    queries: Float[np.ndarray, "q d"],
+    anchors: Float[np.ndarray, "m d"],
+    *,
+    points: Float[np.ndarray, "m 2"],
+    k: int,
+) -> Float32[np.ndarray, "q 2"]:
+    """Mean of the k nearest anchors' points by weight (cos - cos_k) / (1 - cos).
+
+    The weight is Shepard's: it vanishes at the k-th neighbour, so that a point does not jump when
+    its neighbours change, and has a pole at cosine 1, so that an anchor lands on its own point.
+    """
+    cosines = queries @ anchors.T
+    k = min(k, len(anchors))
+    rows = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
+    near = np.take_along_axis(cosines, rows, axis=1)
+    weights = (near - near.min(axis=1, keepdims=True) + _TIE) / (np.maximum(1 - near, 0) + _TIE)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.einsum("qk,qkc->qc", weights, points[rows]).astype(np.float32)
+
+
+def _unit(rows: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
+    wide = rows.astype(np.float32)
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    return wide / np.where(norms > 0, norms, 1)
+
+
+def _is_layout(points: np.ndarray, fitted: np.ndarray) -> bool:
+    """Whether arrays from a file are points and rows among them."""
+    rows = fitted.ndim == 1 and np.issubdtype(fitted.dtype, np.integer)
+    floats = points.ndim == 2 and points.shape[1] == 2 and points.dtype == np.float32
+    if not (rows and floats and np.isfinite(points).all()):
+        return False
+    return not len(fitted) or bool(0 <= fitted.min() <= fitted.max() < len(points))
+
+
+if __name__ == "__main__":
+    _fit_apart(Path(sys.argv[1]), ProjectionConfig(**json.loads(sys.argv[2])))

@@ -1,0 +1,1 @@
+"""Galleries on disk: images, their table, their features; built, changed, checked."""

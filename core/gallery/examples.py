@@ -1,0 +1,47 @@
+"""The example queries that may lie beside a gallery: generated images whose sources are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from core.images.files import read_json
+from core.values import GalleryError
+
+
+@dataclass(frozen=True)
+class Example:
+    """A generated image and where it came from."""
+
+    file: Path
+    sources: tuple[str, ...]
+    """Paths of its sources, as the gallery's manifest has them; none when it has no source."""
+    kind: str
+    """How it was made."""
+
+
+def read_examples(folder: Path) -> tuple[Example, ...]:
+    """The examples of a gallery's folder, listed in ``queries/queries.json``; none without it.
+
+    Raises:
+        GalleryError: when the list is damaged, or names a file that is not beside it.
+    """
+    listing = folder / "queries" / "queries.json"
+    if not listing.is_file():
+        return ()
+    try:
+        rows = read_json(listing)["queries"]
+        return tuple(_example(listing.parent, row) for row in rows)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GalleryError(f"the example list queries.json is damaged: {error}") from error
+
+
+def _example(folder: Path, row: Mapping[str, object]) -> Example:
+    name, sources = row["file"], row["sources"]
+    if not isinstance(name, str) or not isinstance(sources, list):
+        raise TypeError("every example needs a file and a list of sources")
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not (folder / path).is_file():
+        raise ValueError(f"{name!r} is not a file beside the list")
+    return Example(folder / path, tuple(map(str, sources)), str(row.get("kind", "")))

@@ -1,0 +1,54 @@
+"""The table of a gallery's images: Parquet on disk, records in memory."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.images.files import parse_json
+from core.values import GalleryError, ImageRecord
+
+STANDARD = ("source", "creator", "licence", "url", "title")
+_SCHEMA = pa.schema(
+    [
+        ("id", pa.int64()),
+        *((name, pa.string()) for name in ("path", "sha256", "phash")),
+        *((name, pa.int32()) for name in ("width", "height")),
+        *((name, pa.string()) for name in (*STANDARD, "extra")),
+    ]
+)
+
+
+def to_parquet(records: Sequence[ImageRecord]) -> bytes:
+    """The records as the bytes of a Parquet file, in their order."""
+    columns = {
+        name: [
+            json.dumps(dict(r.extra), ensure_ascii=False) if name == "extra" else getattr(r, name)
+            for r in records
+        ]
+        for name in _SCHEMA.names
+    }
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns, schema=_SCHEMA), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def from_parquet(path: Path) -> tuple[ImageRecord, ...]:
+    """The records of a manifest.
+
+    Raises:
+        GalleryError: when the file is missing, damaged, or not a manifest.
+    """
+    try:
+        rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
+        return tuple(ImageRecord(**{**row, "extra": parse_json(row["extra"])}) for row in rows)
+    except (OSError, pa.ArrowException, ValueError, TypeError) as error:
+        raise GalleryError(
+            f"the gallery's table {path.name} is missing or damaged ({type(error).__name__}); "
+            "build the gallery again"
+        ) from error

@@ -1,0 +1,229 @@
+"""A folder that changes in whole generations: writers commit or leave nothing, readers see one.
+
+Layout::
+
+    gallery.json            format, name, current generation; the only file that is ever replaced
+    generations/<number>/   everything of one state; never changed, only added to. The one before
+                            the current stays for its readers until the next change
+    thumbnails/<aa>/<sha>.webp   of every image but the small WebP files of the gallery's own
+    work/                   what an unfinished build has done so far
+    lock                    held by the one writer
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.images.files import file_digest, read_json, sync, sync_file, write_json
+from core.values import GalleryError
+
+LISTING = "files.json"
+"""File that lists the other files of its folder with their SHA-256."""
+_STALE = 3_600  # seconds after which nobody writes on what is half-written
+FORMAT = 1
+"""Version of the layout; raised with every change that older code would misread."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What ``gallery.json`` holds."""
+
+    name: str
+    root: str
+    """Folder that the images' paths are relative to; relative itself when inside the gallery."""
+    generation: int = 0
+    next_id: int = 0
+    """The id that the next new image gets; ids are never used again."""
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        """Refuse values of other types, as a damaged file may hold."""
+        texts, numbers = (self.name, self.root), (self.generation, self.next_id)
+        if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int} or min(numbers) < 0:
+            raise TypeError("not the header of a gallery")
+
+
+class Store:
+    """One gallery's folder: its header, its generations, its lock."""
+
+    def __init__(self, folder: Path, *, small: Mapping[str, Path] | None = None) -> None:
+        """Take a folder, there or not; ``small`` are images that are their own thumbnails."""
+        self.folder = folder.absolute()
+        self._small = small or {}
+
+    def require_free(self, root: str) -> None:
+        """Refuse a folder that holds something else than this store, or than what began as one.
+
+        Args:
+            root: where the images lie; they may already be in the store's own folder.
+
+        Raises:
+            GalleryError: when the folder is a file, or holds something else.
+        """
+        if self.exists or not os.path.lexists(self.folder):
+            return
+        kept = {"generations", "thumbnails", "tombstones.json", "work", "lock"}
+        own = {*kept, *Path(root).parts[:1]}
+        if not self.folder.is_dir() or any(  # hidden is what a killed call left half-written
+            path.name not in own and not path.name.startswith(".") for path in self.folder.iterdir()
+        ):
+            raise GalleryError(
+                f"{self.folder.name} is not empty and not a gallery; name another folder"
+            )
+
+    def create(self, name: str, *, root: str) -> None:
+        """Make an empty store, in the place of one that never had a generation; under the lock."""
+        (self.folder / "generations" / "0").mkdir(parents=True, exist_ok=True)
+        self._write_header(Header(name, root))
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a store."""
+        return (self.folder / "gallery.json").is_file()
+
+    def header(self) -> Header:
+        """The current header.
+
+        Raises:
+            GalleryError: when there is no gallery, or a damaged one, or one of another format.
+        """
+        try:
+            raw = read_json(self.folder / "gallery.json")
+            found = raw["format"]
+            if found == FORMAT:
+                return Header(**raw)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise GalleryError(
+                f"{self.folder.name} is not a gallery: it has no gallery.json"
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise GalleryError(f"gallery.json of {self.folder.name} is damaged") from error
+        raise GalleryError(
+            f"{self.folder.name} has gallery format {found}, this version reads {FORMAT}; "
+            "build the gallery again from its images"
+        )
+
+    def generation(self, number: int) -> Path:
+        """Folder of a generation."""
+        return self.folder / "generations" / str(number)
+
+    @property
+    def work(self) -> Path:
+        """Folder of an unfinished build."""
+        return self.folder / "work"
+
+    def thumbnail(self, sha256: str) -> Path:
+        """The file that shows an image: its thumbnail, or itself where it is small."""
+        return self._small.get(sha256) or self.made_thumbnail(sha256)
+
+    def made_thumbnail(self, sha256: str) -> Path:
+        """Where the thumbnail made of an image lies; no file of the user's is ever there."""
+        return self.folder / "thumbnails" / sha256[:2] / f"{sha256}.webp"
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the lock of the one writer, in a folder made if need be; it falls with the process.
+
+        Raises:
+            GalleryError: when another process or thread is writing.
+        """
+        lock = FileLock(self.folder / "lock", timeout=0, is_singleton=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise GalleryError(f"{self.folder.name} is being changed by another process") from error
+        except OSError as error:
+            raise GalleryError(f"{self.folder.name} cannot be written: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def sweep(self) -> None:
+        """Remove what killed calls left half-written; under the lock.
+
+        What lies among the generations may belong to a reader, so only what is old goes there.
+        """
+        late = time.time() - _STALE
+        places = ("work/*", "work/*/patch_heads", "thumbnails/*")
+        ours = [path for place in places for path in self.folder.glob(f"{place}/.*.part")]
+        ours += self.folder.glob(".*.json.*.part")
+        for path in (*ours, *self.folder.glob("generations/**/.*.part")):
+            with contextlib.suppress(OSError):
+                if path in ours or path.stat().st_mtime < late:
+                    _remove(path)
+
+    @contextlib.contextmanager
+    def next_generation(self, header: Header, *, next_id: int) -> Iterator[Path]:
+        """A folder to fill; when the block ends well it becomes the current generation.
+
+        Whatever goes wrong inside, a full disk included, leaves the current one as it is. Readers
+        that opened it can go on reading it until the change after this one.
+        """
+        number = header.generation + 1
+        target = self.generation(number)
+        shutil.rmtree(
+            target, ignore_errors=True
+        )  # of a writer that was stopped before it committed
+        target.mkdir(parents=True)
+        try:
+            yield target
+            sync(target)
+            self._write_header(replace(header, generation=number, next_id=next_id))
+        except Exception:  # no other: an interrupt may come after the header was written
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+        for old in target.parent.iterdir():
+            if old.name not in (target.name, str(header.generation)):
+                shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def _write_header(self, header: Header) -> None:
+        write_json(self.folder / "gallery.json", asdict(header))
+        sync_file(self.folder)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_listing(folder: Path) -> None:
+    """List every file below a folder with its digest, for :func:`changed_files`."""
+    digests = {
+        path.relative_to(folder).as_posix(): file_digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    write_json(folder / LISTING, digests)
+
+
+def changed_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Files that are not as a folder's listing has them, and what is wrong with each."""
+    listing = folder / LISTING
+    try:
+        digests = dict(read_json(listing))
+    except (OSError, ValueError, TypeError):
+        yield listing, "missing or damaged"
+        return
+    for name, digest in digests.items():
+        path = folder / name
+        if not path.is_file():
+            yield path, "missing"
+        elif file_digest(path) != digest:
+            yield path, "changed since it was written"
+
+
+def is_thumbnail(path: Path) -> bool:
+    """Whether a file is a thumbnail of a store."""
+    return path.parts[-3:-2] == ("thumbnails",) and (path.parents[2] / "gallery.json").is_file()

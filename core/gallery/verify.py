@@ -1,0 +1,96 @@
+"""Is everything of a gallery there, whole, and of one piece?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.config import ImageLimits
+from core.gallery.blocklist import TOMBSTONES, Graveyard
+from core.gallery.gallery import Gallery, load_array
+from core.gallery.store import LISTING, Store, changed_files
+from core.images.decode import open_image
+from core.values import (
+    GalleryError,
+    ImageError,
+    Progress,
+    no_progress,
+)
+
+_BLOCK = 4_096  # rows looked at together
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file of a gallery that is not as it should be."""
+
+    file: str
+    """Path inside the gallery."""
+    what: str
+
+
+def verify(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
+    """Every damaged or missing file of a gallery; an empty list when all is well.
+
+    Raises:
+        GalleryError: when there is no gallery, or none that this version reads.
+    """
+    store = Store(folder)
+    generation = store.generation(store.header().generation)
+    found = list(changed_files(generation)) if generation.name != "0" else []
+    found += [*_bad_derived(generation), *_bad_tombstones(store.folder)]
+    try:
+        gallery = Gallery.open(folder)
+    except GalleryError as error:
+        found = found or [(generation / "manifest.parquet", str(error))]
+    else:
+        found += [*_bad_features(gallery), *_bad_thumbnails(gallery, progress)]
+    return [Damage(path.relative_to(store.folder).as_posix(), what) for path, what in found]
+
+
+def _bad_tombstones(folder: Path) -> Iterator[tuple[Path, str]]:
+    try:
+        Graveyard(folder)
+    except GalleryError:
+        yield folder / TOMBSTONES, "damaged"
+
+
+def _bad_derived(generation: Path) -> Iterator[tuple[Path, str]]:
+    """Files of what follows from the features; earlier versions listed no digests of them."""
+    found = [*generation.glob("*/heads/*/[!.]*"), *generation.glob("*/fitted/[!.]*")]
+    for folder in sorted(found):
+        if (folder / LISTING).exists():
+            yield from changed_files(folder)
+            continue
+        for path in sorted(folder.glob("*.npy")):
+            try:
+                load_array(path)
+            except GalleryError:
+                yield path, "missing or damaged"
+
+
+def _bad_features(gallery: Gallery) -> Iterator[tuple[Path, str]]:
+    for key in gallery.encoder_keys:
+        path = gallery.folder / key / "features.npy"
+        try:
+            features = load_array(path)
+        except GalleryError:
+            continue  # named by its digest already
+        blocks = (features[start : start + _BLOCK] for start in range(0, len(gallery), _BLOCK))
+        if features.shape[:1] != (len(gallery),):
+            yield path, f"an array {features.shape} for {len(gallery)} images"
+        elif not all(np.isfinite(block).all() for block in blocks):
+            yield path, "values that are not finite"
+
+
+def _bad_thumbnails(gallery: Gallery, progress: Progress) -> Iterator[tuple[Path, str]]:
+    for done, record in enumerate(gallery.records, 1):
+        path = gallery.store.thumbnail(record.sha256)
+        try:
+            open_image(path, limits=ImageLimits(min_side=1, max_aspect=float("inf")))
+        except ImageError as error:
+            yield path, str(error)
+        progress(done, len(gallery), "checking thumbnails")

@@ -1,0 +1,1 @@
+"""Disentanglement: linear maps that centre, whiten and rotate features into embeddings."""

@@ -1,0 +1,186 @@
+"""Fit a head on a stream of features: centre, whiten, rotate.
+
+No labels and no pairs. Whitening each side attains the optimum of CCA when both domains already
+share one basis, which is what contrastive learning gives; the other kinds orient the same
+embedding (``infomax``, ``logdet``) or are controls (``identity``, ``center``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from scipy import linalg
+
+from core.config import HeadConfig
+from core.heads.head import CHUNK, Head, check_finite, check_width
+from core.heads.rotation import zca_rotation
+from core.values import (
+    GalleryError,
+    Progress,
+    no_progress,
+)
+
+
+class _Moments:
+    """Running mean and, where asked for, scatter matrix of rows."""
+
+    def __init__(self, dim: int, *, scatter: bool) -> None:
+        self.count = 0
+        self.mean = np.zeros(dim)
+        self.scatter = np.zeros((dim, dim)) if scatter else None
+
+    def add(self, rows: Float[np.ndarray, "n f"]) -> None:
+        """Merge float64 rows (Chan, Golub & LeVeque 1979), their mean's shift as one more row."""
+        delta = rows.mean(axis=0) - self.mean
+        total = self.count + len(rows)
+        if self.scatter is not None:
+            shift = delta * np.sqrt(self.count * len(rows) / total)
+            centred = np.vstack([rows - (self.mean + delta), shift])
+            self.scatter += centred.T @ centred
+        self.mean += delta * (len(rows) / total)
+        self.count = total
+
+
+class _Sample:
+    """Uniform sample of a stream: the rows that drew the smallest keys, however it is batched."""
+
+    def __init__(self, dim: int, *, size: int, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+        self._keys = np.full(size, np.inf)  # inf: a free place
+        self._rows = np.empty((size, dim), np.float32)
+
+    def add(self, rows: Float[np.ndarray, "n f"]) -> None:
+        """Offer rows; one of a small key takes the place of a row of a larger one."""
+        size = len(self._keys)
+        keys = np.concatenate([self._keys, self._random.random(len(rows))])
+        kept = np.argsort(keys, kind="stable")[:size]
+        entering, places = kept[kept >= size], np.setdiff1d(np.arange(size), kept)
+        self._rows[places] = rows[entering - size]
+        self._keys[places] = keys[entering]
+
+    @property
+    def rows(self) -> Float[np.ndarray, "n f"]:
+        """The sample, float32, in an order that does not depend on the batches."""
+        return self._rows[np.argsort(self._keys)[: np.isfinite(self._keys).sum()]]
+
+
+class HeadFitter:
+    """Collects statistics of features batch by batch, then solves for the head."""
+
+    def __init__(self, config: HeadConfig, dim: int) -> None:
+        if config.kind == "identity" and config.per_domain:
+            raise ValueError(
+                "per_domain has no use with the kind 'identity', which centres nothing"
+            )
+        self._config, self._dim = config, dim
+        self._real = _Moments(dim, scatter=config.kind not in ("identity", "center"))
+        self._synthetic = _Moments(dim, scatter=False)
+        self._sample: _Sample | None = None
+        if config.kind == "infomax":
+            self._sample = _Sample(dim, size=config.max_samples, seed=config.seed)
+
+    def update(self, features: Float[np.ndarray, "n f"], *, synthetic: bool = False) -> None:
+        """Take in a batch of gallery features, or of unpaired synthetic ones.
+
+        Of the synthetic features only the mean is used, and only with ``per_domain``.
+
+        Raises:
+            ValueError: for features of another width or a row that is not finite, which is named
+                by its number among all rows of its kind so far.
+        """
+        check_width(features, self._dim)
+        if len(features) == 0:
+            return
+        moments = self._synthetic if synthetic else self._real
+        rows = features.astype(np.float64)
+        check_finite(rows, first=moments.count)
+        moments.add(rows)
+        if self._sample is not None and not synthetic:
+            self._sample.add(rows)
+
+    def finish(self, *, progress: Progress = no_progress) -> Head:
+        """Solve for the head.
+
+        Raises:
+            GalleryError: when there are too few different images to fit the kind.
+            Cancelled: when ``progress`` raises it.
+        """
+        if self._config.kind == "identity":
+            zeros = np.zeros(self._dim, np.float32)
+            return Head(self._config, zeros, zeros)
+        gallery = self._mean(self._real, "gallery")
+        query = self._mean(self._synthetic, "synthetic") if self._config.per_domain else gallery
+        matrix = None if self._config.kind == "center" else self._matrix(progress)
+        return Head(self._config, gallery, query, matrix)
+
+    def _mean(self, moments: _Moments, what: str) -> Float[np.ndarray, " f"]:
+        if moments.count < 2:
+            raise GalleryError(
+                f"A head of kind '{self._config.kind}' needs at least 2 {what} images, "
+                f"got {moments.count}."
+            )
+        return moments.mean.astype(np.float32)
+
+    def _matrix(self, progress: Progress) -> Float[np.ndarray, "f d"]:
+        progress(0, 1, "Whitening")
+        assert self._real.scatter is not None
+        basis, scales = whitening(
+            self._real.scatter / self._real.count,
+            k=min(self._config.k, self._real.count - 1),
+            shrinkage=self._config.shrinkage,
+        )
+        progress(1, 1, "Whitening")
+        matrix = basis * scales
+        if self._config.kind == "logdet":
+            matrix = matrix @ zca_rotation(basis)
+        if self._sample is not None:
+            from core.heads.infomax import infomax_rotation  # noqa: PLC0415 - its imports take seconds
+
+            rows = (self._sample.rows - self._real.mean.astype(np.float32)) @ matrix.astype("f4")
+            matrix = matrix @ infomax_rotation(rows.astype(np.float64), progress=progress)
+        return matrix.astype(np.float32)
+
+
+def whitening(
+    covariance: Float[np.ndarray, "f f"], *, k: int, shrinkage: float
+) -> tuple[Float[np.ndarray, "f d"], Float[np.ndarray, " d"]]:
+    """Orthonormal basis V and scales s, for which x @ (V * s) is white under the shrunk covariance.
+
+    PCA whitening, largest variance first, of (1 - a) C + a tr(C)/f I (Ledoit & Wolf 2004, with a
+    fixed a). Directions in which the data do not vary are dropped, so d <= min(k, f, rank of C).
+
+    Raises:
+        GalleryError: when the covariance is zero.
+    """
+    f = len(covariance)
+    values, vectors = linalg.eigh(covariance, subset_by_index=(max(f - k, 0), f - 1))
+    varying = values > max(values[-1] * f * np.finfo(np.float64).eps, np.finfo(np.float64).tiny)
+    if not varying.any():
+        raise GalleryError("A whitening head needs at least 2 different images; all are the same.")
+    values, vectors = values[varying][::-1], vectors[:, varying][:, ::-1]
+    largest = np.abs(vectors).argmax(axis=0)
+    vectors = vectors * np.sign(vectors[largest, np.arange(len(values))])  # one sign everywhere
+    shrunk = (1 - shrinkage) * values + shrinkage * np.trace(covariance) / f
+    return vectors, 1 / np.sqrt(shrunk)
+
+
+def fit_head(
+    features: Float[np.ndarray, "n f"],
+    *,
+    config: HeadConfig,
+    synthetic: Float[np.ndarray, "m f"] | None = None,
+    progress: Progress = no_progress,
+) -> Head:
+    """Fit a head to arrays, which may be memory-mapped float16; see :class:`HeadFitter`.
+
+    Raises:
+        ValueError, GalleryError, Cancelled: as :class:`HeadFitter`.
+    """
+    fitter = HeadFitter(config, features.shape[1])
+    for start in range(0, len(features), CHUNK):
+        progress(start, len(features), "Reading features")
+        fitter.update(features[start : start + CHUNK])
+    if synthetic is not None:
+        for start in range(0, len(synthetic), CHUNK):
+            fitter.update(synthetic[start : start + CHUNK], synthetic=True)
+    return fitter.finish(progress=progress)

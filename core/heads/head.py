@@ -1,0 +1,158 @@
+"""A fitted head: centre, map linearly, scale to unit length; saved and loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+
+from core.config import HeadConfig
+from core.heads.rotation import haar_rotation
+from core.images.files import read_json
+from core.values import (
+    GalleryError,
+    Role,
+)
+
+CHUNK = 4_096
+"""Rows handled at a time where there may be a million."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A fitted head: unit rows of (x - mean of the role) @ matrix."""
+
+    config: HeadConfig
+    mean_gallery: Float[np.ndarray, " f"]
+    """Subtracted from features of gallery images, float32."""
+    mean_query: Float[np.ndarray, " f"]
+    """Subtracted from features of queries, float32; the gallery's unless ``per_domain``."""
+    matrix: Float[np.ndarray, "f d"] | None = None
+    """Linear map, float32; ``None`` is the identity, without its f x f numbers."""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit together or are not finite float32."""
+        for name, array in self._arrays().items():
+            if array.dtype != np.float32 or not np.isfinite(array).all():
+                raise ValueError(f"{name} of a head must be finite float32, got {array.dtype}")
+            if len(array) != self.mean_gallery.size:
+                raise ValueError(f"{name} has {len(array)} rows, not {self.mean_gallery.size}")
+
+    @property
+    def dim(self) -> int:
+        """Number of embedding dimensions d."""
+        return self.mean_gallery.size if self.matrix is None else self.matrix.shape[1]
+
+    @property
+    def name(self) -> str:
+        """Kind and dimensions, such as ``whiten-512``."""
+        suffix = "-per-domain" if self.config.per_domain else ""
+        return f"{self.config.kind}-{self.dim}{suffix}"
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """Hash of configuration and arrays, 16 hexadecimal digits."""
+        digest = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
+        for name, array in self._arrays().items():
+            digest.update(f"{name}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+    def __call__(
+        self, features: Float[np.ndarray, "b f"], *, role: Role
+    ) -> Float[np.ndarray, "b d"]:
+        """Embed features, unit rows in float32; a row at the mean has no direction and stays zero.
+
+        Raises:
+            ValueError: for features of another width or a row that is not finite.
+        """
+        check_width(features, self.mean_gallery.size)
+        mean = self.mean_gallery if role == "gallery" else self.mean_query
+        embedding = np.empty((len(features), self.dim), np.float32)
+        for start in range(0, len(features), CHUNK):
+            with np.errstate(over="ignore", invalid="ignore"):  # found in the norms
+                rows = features[start : start + CHUNK].astype(np.float32) - mean
+                rows = rows if self.matrix is None else rows @ self.matrix
+                norms = np.linalg.norm(rows, axis=1)
+            check_finite(norms, first=start)
+            embedding[start : start + CHUNK] = rows / np.where(norms > 0, norms, 1)[:, None]
+        return embedding
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.safetensors`` and ``head.json``, each whole or not at all.
+
+        Raises:
+            GalleryError: when the folder cannot be written.
+        """
+        arrays = {name: np.ascontiguousarray(array) for name, array in self._arrays().items()}
+        card = {"config": asdict(self.config), "identity": self.identity}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _replace(folder / "head.safetensors", save_arrays(arrays))
+            _replace(folder / "head.json", json.dumps(card, indent=2).encode())
+        except OSError as error:
+            raise GalleryError(f"The head cannot be written: {error.strerror}.") from error
+
+    @classmethod
+    def load(cls, folder: Path) -> Head:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            GalleryError: when a file is missing or damaged, or the two do not belong together.
+        """
+        try:
+            card = read_json(folder / "head.json")
+            arrays = load_arrays((folder / "head.safetensors").read_bytes())
+            head = cls(config=HeadConfig(**card["config"]), **arrays)
+            intact = head.identity == card["identity"]
+        except OSError as error:
+            raise GalleryError(f"The head cannot be read: {error.strerror}.") from error
+        except (ValueError, TypeError, KeyError, SafetensorError) as error:
+            raise GalleryError(f"The head is damaged ({error}); fit it again.") from error
+        if not intact:
+            raise GalleryError("The head is damaged (its identity differs); fit it again.")
+        return head
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        named = {"mean_gallery": self.mean_gallery, "mean_query": self.mean_query}
+        return named if self.matrix is None else {**named, "matrix": self.matrix}
+
+
+def random_rotation(head: Head, *, seed: int) -> Head:
+    """The same head in random axes: equal cosines, meaningless single dimensions. A control."""
+    matrix = np.eye(head.dim) if head.matrix is None else head.matrix
+    rotated = (matrix @ haar_rotation(head.dim, seed=seed)).astype(np.float32)
+    return dataclasses.replace(head, matrix=rotated)
+
+
+def check_width(features: np.ndarray, width: int) -> None:
+    """Refuse features of another width with a ``ValueError``."""
+    if features.ndim != 2 or features.shape[1] != width:
+        raise ValueError(f"features must have the shape (n, {width}), got {features.shape}")
+
+
+def check_finite(values: np.ndarray, *, first: int) -> None:
+    """Refuse what is not finite with a ``ValueError`` that names the row, counted from first."""
+    finite = np.isfinite(values)
+    if not finite.all():
+        row = first + np.argwhere(~finite)[0, 0]
+        raise ValueError(f"features of row {row} are not finite or too large")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,205 @@
+"""Unpacks the images of an uploaded zip, trusting nothing that the zip says of itself."""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from core.config import ImageLimits
+from core.images.decode import ACCEPTED, quoted
+from core.images.listing import is_image_name, list_images
+from core.values import GalleryError, ImageError, WellspringError
+
+METADATA_NAMES = frozenset({"metadata.csv", "metadata.jsonl"})
+"""Files that are unpacked beside the images."""
+
+_MAX_METADATA_BYTES = 10_000_000
+_MAX_NAME_BYTES = 255  # of one file or folder, as on every common file system
+_MAX_PATH_BYTES = 1_024
+_CHUNK = 65_536
+_ENCRYPTED = 0x1 | 0x40 | 0x2000  # general purpose bits 0, 6 and 13, APPNOTE 4.4.4
+
+_Entries = list[tuple[ZipInfo, PurePosixPath]]
+
+
+def unpack_images(
+    archive: Path,
+    into: Path,
+    *,
+    max_bytes: int,
+    max_images: int,
+    limits: ImageLimits,
+) -> list[Path]:
+    """Unpack the images of a zip, and its metadata files, into an empty or new folder.
+
+    All other files, nested archives among them, are left out, and so is whatever is hidden. The
+    images are not decoded. A refused archive leaves the folder as it was.
+
+    Args:
+        archive: a zip file, stored or deflated.
+        into: folder that is made; it may exist when it is empty.
+        max_bytes: sum of the unpacked sizes, bytes; the bytes are counted, not only declared.
+        max_images: number of images.
+        limits: ``max_bytes`` of it bounds every image.
+
+    Returns:
+        The images, in the order of :func:`core.images.listing.list_images`.
+
+    Raises:
+        GalleryError: when the archive is refused, or the folder cannot be written.
+        ImageError: when an image is larger than accepted.
+    """
+    most = 2 * max_images + 1_000
+    with _refusals(archive), _staged(into) as stage, _opened(archive, most) as zipped:
+        entries = _chosen(zipped.infolist())
+        _check_sizes(entries, limits.max_bytes, max_images)
+        _extract(zipped, entries, stage, max_bytes=max_bytes)
+    return list_images(into)
+
+
+@contextmanager
+def _refusals(archive: Path) -> Iterator[None]:
+    """Turn whatever reading a zip or writing a folder raises into a ``GalleryError``."""
+    name = quoted(archive.name)
+    try:
+        yield
+    except WellspringError:
+        raise
+    except OSError as error:
+        raise GalleryError(f"{name} cannot be unpacked: {error.strerror or 'error'}") from error
+    except Exception as error:  # zipfile, zlib and struct raise many kinds on damaged input
+        raise GalleryError(f"{name} is damaged, cut short or not a zip of images") from error
+
+
+@contextmanager
+def _staged(into: Path) -> Iterator[Path]:
+    """A folder beside ``into`` that takes its place at the end, or goes without trace."""
+    if into.exists() and (not into.is_dir() or any(into.iterdir())):
+        raise GalleryError(f"{quoted(into.name)} must be a new or an empty folder")
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into.parent, prefix=".unpack-") as parent:
+        stage = Path(parent, "images")
+        stage.mkdir()
+        yield stage
+        if into.exists():
+            into.rmdir()
+        stage.rename(into)
+
+
+@contextmanager
+def _opened(archive: Path, max_entries: int) -> Iterator[ZipFile]:
+    if not archive.is_file():
+        raise GalleryError(f"{quoted(archive.name)} is not a file; a zip of images is accepted")
+    with _Reader(archive, max_entries) as file, ZipFile(file) as zipped:
+        if len(zipped.infolist()) > max_entries:
+            raise _too_many(max_entries)
+        yield zipped
+
+
+class _Reader(io.BufferedReader):
+    """Refuses the one large read by which ``zipfile`` takes in its table of contents.
+
+    A table of millions of entries, which fits an upload, would fill the memory before it could
+    be counted.
+    """
+
+    def __init__(self, path: Path, max_entries: int) -> None:
+        super().__init__(io.FileIO(path))
+        self._max_entries = max_entries
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > self._max_entries * _MAX_PATH_BYTES:
+            raise _too_many(self._max_entries)
+        return super().read(size)
+
+
+def _too_many(max_entries: int) -> GalleryError:
+    return GalleryError(f"the zip holds too many files; at most {max_entries:,} are accepted")
+
+
+def _chosen(infos: list[ZipInfo]) -> _Entries:
+    """The images and metadata files of an archive in which no entry is suspect."""
+    entries: _Entries = []
+    seen: set[PurePosixPath] = set()
+    for info in infos:
+        path = _safe_path(info)
+        if info.is_dir():
+            continue
+        if path in seen:
+            raise GalleryError(f"the zip holds {quoted(str(path))} twice")
+        seen.add(path)
+        hidden = any(part.startswith(".") for part in path.parts)
+        if not hidden and (is_image_name(path.name) or path.name in METADATA_NAMES):
+            entries.append((info, path))
+    return entries
+
+
+def _safe_path(info: ZipInfo) -> PurePosixPath:
+    """The relative path of an entry, refused when it could leave the folder or is no plain file."""
+    name = info.orig_filename
+    path = PurePosixPath(name)
+    shown = f"the zip holds {quoted(name)}"
+    if path.is_absolute() or ".." in path.parts or re.search(r"\\|\0|^[A-Za-z]:", name):
+        raise GalleryError(f"{shown}; only relative paths with forward slashes are accepted")
+    too_long = max((len(part.encode()) for part in path.parts), default=0) > _MAX_NAME_BYTES
+    if too_long or len(name.encode()) > _MAX_PATH_BYTES:
+        raise GalleryError(f"{shown}; names of at most {_MAX_NAME_BYTES} bytes are accepted")
+    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise GalleryError(f"{shown}, a link or device; plain files and folders are accepted")
+    if info.flag_bits & _ENCRYPTED:
+        raise GalleryError(f"{shown}, which is encrypted; a zip without password is accepted")
+    return path
+
+
+def _check_sizes(entries: _Entries, max_image_bytes: int, max_images: int) -> None:
+    """Refuse by number, kind of compression and declared size, before anything is unpacked."""
+    images = 0
+    for info, path in entries:
+        shown = quoted(str(path))
+        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            raise GalleryError(f"{shown} is packed unusually; stored or deflated is accepted")
+        if path.name in METADATA_NAMES:
+            if info.file_size > _MAX_METADATA_BYTES:
+                raise GalleryError(f"{shown} exceeds the accepted {_MAX_METADATA_BYTES:,} bytes")
+            continue
+        if info.file_size > max_image_bytes:
+            raise ImageError(f"{shown} exceeds the accepted {max_image_bytes:,} bytes")
+        images += 1
+    if images == 0:
+        raise GalleryError(f"the zip holds no images; {ACCEPTED}")
+    if images > max_images:
+        raise GalleryError(f"the zip holds {images:,} images; at most {max_images:,} are accepted")
+
+
+def _extract(zipped: ZipFile, entries: _Entries, folder: Path, *, max_bytes: int) -> None:
+    """Write the entries, refused once they declare or really hold more than ``max_bytes``."""
+    if sum(info.file_size for info, _ in entries) > max_bytes:
+        raise _too_large(max_bytes)
+    left = max_bytes
+    for info, path in entries:
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        left -= _copy(zipped, info, target, max_bytes=left)
+        if left < 0:
+            raise _too_large(max_bytes)
+
+
+def _copy(zipped: ZipFile, info: ZipInfo, target: Path, *, max_bytes: int) -> int:
+    """Write one entry and count its bytes; stops soon after more than ``max_bytes``."""
+    written = 0
+    with zipped.open(info) as source, target.open("xb") as file:
+        while written <= max_bytes and (chunk := source.read(_CHUNK)):
+            written += file.write(chunk)
+    if written < info.file_size:
+        raise BadZipFile(f"{info.filename!r} is shorter than declared")
+    return written
+
+
+def _too_large(max_bytes: int) -> GalleryError:
+    return GalleryError(f"the zip unpacks to more than the accepted {max_bytes:,} bytes")

@@ -1,0 +1,297 @@
+"""Bytes or files to safe RGB images, and batches of files decoded ahead.
+
+Every input is a stranger's: the size is checked before a pixel is decoded, only regular files and
+the formats of ``FORMATS`` are read, and whatever is refused is an ``ImageError``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import stat
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Num, UInt8
+from PIL import ExifTags, Image, UnidentifiedImageError, features
+
+from core.config import ImageLimits
+from core.values import ImageError
+
+logger = logging.getLogger(__name__)
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "TIFF",
+    *(["AVIF"] if features.check("avif") else []),
+)
+"""Accepted formats; no other decoder of Pillow is ever tried."""
+ACCEPTED = f"accepted are {', '.join(FORMATS[:-1])} and {FORMATS[-1]} files"
+"""The end of the sentence that refuses a file."""
+_LIMITS = ImageLimits()
+_MAX_SCANS = 100  # each scan of a progressive JPEG passes over all pixels; encoders write about 10
+_SCAN = b"\xff\xda\x00"  # the marker that starts a scan, with the high byte of its length
+_Transpose = Image.Transpose
+_TURNS = {
+    2: _Transpose.FLIP_LEFT_RIGHT,
+    3: _Transpose.ROTATE_180,
+    4: _Transpose.FLIP_TOP_BOTTOM,
+    5: _Transpose.TRANSPOSE,
+    6: _Transpose.ROTATE_270,
+    7: _Transpose.TRANSVERSE,
+    8: _Transpose.ROTATE_90,
+}  # EXIF 2.3, tag 0x0112
+_SIDEWAYS = frozenset(_TURNS[orientation] for orientation in (5, 6, 7, 8))
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """A decoded file and what is recorded of it."""
+
+    image: Image.Image
+    """Upright RGB pixels, at reduced scale where ``fit`` allowed it."""
+    sha256: str
+    """Hash of the encoded bytes, 64 hexadecimal digits."""
+    width: int
+    """Width of the upright image at full scale, pixels."""
+    height: int
+    """Height of the upright image at full scale, pixels."""
+
+
+def load_image(
+    source: bytes | str | os.PathLike[str],
+    *,
+    limits: ImageLimits = _LIMITS,
+    fit: int | None = None,
+) -> LoadedImage:
+    """Decode encoded bytes or a file.
+
+    The image is upright by its EXIF orientation; transparency lies on white; of an animation it
+    is the first frame; greyscale of more than 8 bits is scaled, not clipped. Colour profiles are
+    not applied.
+
+    Args:
+        source: encoded bytes, or the path of a regular file.
+        limits: what is accepted, checked before decoding.
+        fit: shrink by a whole factor as long as the shorter side stays at least this many pixels;
+            JPEG files are decoded at a reduced scale, which is several times faster.
+
+    Raises:
+        ImageError: when the source is refused; says what was wrong and what is accepted, and
+            names a file by its name alone, without the folder.
+        ValueError: when ``fit`` is below 1.
+    """
+    _check_fit(fit)
+    name = "The image" if isinstance(source, bytes) else quoted(Path(source).name)
+    with _refusals(name, limits):
+        data = source if isinstance(source, bytes) else _read(source, name, limits.max_bytes)
+        _check_bytes(data, name, limits)
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        size = image.size
+        _check_size(size, name, limits)
+        if fit is not None:
+            image.draft(None, (fit, fit))
+        upright, sideways = _upright(image, fit)
+    width, height = reversed(size) if sideways else size
+    return LoadedImage(upright, hashlib.sha256(data).hexdigest(), width, height)
+
+
+def open_image(
+    source: bytes | str | os.PathLike[str] | Image.Image,
+    *,
+    limits: ImageLimits = _LIMITS,
+    fit: int | None = None,
+) -> Image.Image:
+    """Upright RGB pixels of encoded bytes, a file, or an image that Pillow has opened.
+
+    As :func:`load_image`; a given Pillow image is left as it is, and a new one is returned.
+
+    Raises:
+        ImageError: when the source is refused.
+        ValueError: when ``fit`` is below 1.
+    """
+    if not isinstance(source, Image.Image):
+        return load_image(source, limits=limits, fit=fit).image
+    _check_fit(fit)
+    name = "The image"
+    with _refusals(name, limits):
+        _check_size(source.size, name, limits)
+        return _upright(source, fit)[0]
+
+
+def decode_ahead(
+    paths: Iterable[Path],
+    *,
+    limits: ImageLimits = _LIMITS,
+    workers: int,
+    fit: int | None = None,
+    ahead: int = 64,
+) -> Iterator[tuple[Path, LoadedImage | ImageError]]:
+    """Decode files in worker threads ahead of the consumer; in order, refusals in their places.
+
+    Closing the iterator drops what is queued and waits for the files that are being decoded.
+
+    Args:
+        paths: taken from only as far ahead as files are decoded.
+        limits: what is accepted.
+        workers: number of threads.
+        fit: as in :func:`load_image`; it also bounds the memory, ``ahead`` images of that size.
+        ahead: decoded or queued files at most, beside the one handed out.
+
+    Raises:
+        ValueError: when ``workers``, ``fit`` or ``ahead`` is below 1.
+    """
+    if ahead < 1:
+        raise ValueError(f"ahead must be at least 1, got {ahead}")
+    source = iter(paths)
+    pending: deque[tuple[Path, Future[LoadedImage | ImageError]]] = deque()
+    executor = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+
+    def queue(count: int) -> None:
+        for path in islice(source, count):
+            pending.append((path, executor.submit(_attempt, path, limits, fit)))
+
+    try:
+        queue(ahead)
+        while pending:
+            path, future = pending.popleft()
+            queue(1)
+            yield path, future.result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def quoted(name: str) -> str:
+    """A file name fit for a message: one line, printable, not too long, in quotes."""
+    return repr(name if len(name) <= 80 else f"{name[:79]}…")
+
+
+def _attempt(path: Path, limits: ImageLimits, fit: int | None) -> LoadedImage | ImageError:
+    try:
+        return load_image(path, limits=limits, fit=fit)
+    except ImageError as error:
+        return ImageError(str(error))  # without the traceback, which would hold the file's bytes
+
+
+@contextmanager
+def _refusals(name: str, limits: ImageLimits) -> Iterator[None]:
+    """Turn whatever Pillow raises into an ``ImageError``; its decoders raise nearly anything."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not an image of an accepted kind; {ACCEPTED}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        most = min(limits.max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or limits.max_pixels))
+        raise ImageError(f"{name} has too many pixels; at most {most:,} are accepted") from error
+    except Exception as error:
+        raise ImageError(
+            f"{name} cannot be decoded: it is damaged, cut short or of an unusual kind; {ACCEPTED}"
+        ) from error
+
+
+def _check_fit(fit: int | None) -> None:
+    if fit is not None and fit < 1:
+        raise ValueError(f"fit must be at least 1, got {fit}")
+
+
+def _read(path: str | os.PathLike[str], name: str, max_bytes: int) -> bytes:
+    """At most ``max_bytes + 1`` bytes of a regular file."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ImageError(f"{name} is not a regular file; {ACCEPTED}")
+            return file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a valid path"
+        raise ImageError(f"{name} cannot be read ({reason}); {ACCEPTED}") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for its writer
+
+
+def _check_bytes(data: bytes, name: str, limits: ImageLimits) -> None:
+    if not data:
+        raise ImageError(f"{name} is empty; {ACCEPTED}")
+    if len(data) > limits.max_bytes:
+        raise ImageError(f"{name} is too large; at most {limits.max_bytes:,} bytes are accepted")
+    if data.count(_SCAN) > _MAX_SCANS:
+        raise ImageError(f"{name} has too many scans; at most {_MAX_SCANS} are accepted")
+
+
+def _check_size(size: tuple[int, int], name: str, limits: ImageLimits) -> None:
+    short, long = sorted(size)
+    found = f"{name} is {size[0]} x {size[1]} pixels"
+    if short < limits.min_side or long > limits.max_side:
+        raise ImageError(
+            f"{found}; sides of {limits.min_side:,} to {limits.max_side:,} are accepted"
+        )
+    if short * long > limits.max_pixels:
+        raise ImageError(f"{found}; at most {limits.max_pixels:,} in all are accepted")
+    if long > limits.max_aspect * short:
+        raise ImageError(
+            f"{found}; a side at most {limits.max_aspect:g} times as long as the other is accepted"
+        )
+
+
+def _upright(image: Image.Image, fit: int | None) -> tuple[Image.Image, bool]:
+    """A new RGB image, shrunk and turned upright, and whether that swapped its sides."""
+    image.load()
+    rgb = _rgb(image)
+    factor = 1 if fit is None else min(rgb.size) // fit
+    if factor > 1:
+        rgb = rgb.reduce(factor)
+    turn = _turn(image)
+    upright = rgb if turn is None else rgb.transpose(turn)
+    upright.info.clear()
+    return upright, turn in _SIDEWAYS
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a broken EXIF block may raise anything, and the pixels are sound
+        logger.debug("an EXIF block was ignored", exc_info=True)
+        return None
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(_grey_levels(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGB", rgba.size, "white")
+        white.paste(rgba, mask=rgba)
+        return white
+    return image.convert("RGB")
+
+
+def _grey_levels(values: Num[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+    """Greyscale of more than 8 bits, scaled to 0..255.
+
+    16-bit values are divided by 257. Wider integers and floats state no range: it is taken as the
+    first that holds all finite values of 0..1 (floats), 0..255, 0..65535 (integers) and, if none
+    does, from the smallest to the largest.
+    """
+    if values.dtype.itemsize == 2:
+        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    finite = values[np.isfinite(values)].astype(np.float64)
+    low, high = finite.min(initial=0), finite.max(initial=0)
+    tops = (1, 255) if values.dtype.kind == "f" else (255, 65535)
+    if low >= 0 and high <= tops[-1]:
+        low, high = 0, min(top for top in tops if high <= top)
+    known = np.nan_to_num(values.astype(np.float64), nan=low, posinf=high, neginf=low)
+    return np.rint((known - low) * (255 / (high - low))).astype(np.uint8)

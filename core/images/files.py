@@ -1,0 +1,118 @@
+"""Files written whole or not at all, and read without trust."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+ASSETS = Path(__file__).parents[2] / "assets"
+"""What comes with the program."""
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(folder: Path) -> None:
+    """Have everything below a folder on the disk before what refers to it is written."""
+    for path in (*folder.rglob("*"), folder, folder.parent):
+        sync_file(path)
+
+
+def sync_file(path: Path) -> None:
+    """Have a file's contents or a folder's names on the disk, where the system can say so."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF):  # not for this kind of file
+            raise
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write a mapping as JSON, whole or not at all."""
+    write_bytes(path, json.dumps(value, indent=2, ensure_ascii=False).encode())
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """A temporary folder to fill that becomes ``path`` when the block ends well.
+
+    ``durable`` has its files on the disk by then, so that a power loss leaves no damaged ones.
+
+    Where another writer made the same folder first, theirs stays: what a name holds is fixed by
+    its content's identity.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    partial.mkdir()
+    try:
+        yield partial
+        if durable:
+            sync(partial)
+        try:
+            partial.replace(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: when it is no JSON, is nested too deeply, or holds text that is no Unicode: a
+            lone surrogate, which no file of ours could hold.
+    """
+    try:
+        value = json.loads(text)
+        escape = b"\\ud" if isinstance(text, bytes) else "\\ud"
+        if escape in text.lower():  # pyright: ignore[reportOperatorIssue]
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except UnicodeEncodeError as error:
+        raise ValueError("it holds half a character: a lone surrogate") from error
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file, in UTF-8.
+
+    Raises:
+        OSError: when it cannot be read.
+        ValueError: as :func:`parse_json`.
+    """
+    return parse_json(path.read_text(encoding="utf-8"))

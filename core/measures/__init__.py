@@ -1,0 +1,1 @@
+"""Measures of embeddings and rankings: disentanglement, alignment, retrieval."""

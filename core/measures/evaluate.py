@@ -1,0 +1,271 @@
+"""Rank known pairs under encoders and heads: gallery and all exemplars against generated images."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int8
+
+from core.config import ScoreConfig
+from core.explain.contributions import factor_codes
+from core.gallery.build import Source, remove, update
+from core.gallery.gallery import Embedded, Gallery, is_shipped
+from core.heads.head import Head
+from core.measures.reports import (
+    DomainGapReport,
+    FactorReport,
+    LabelFreeReport,
+    PairedReport,
+    ViewsReport,
+)
+from core.measures.retrieval import (
+    Cell,
+    Pair,
+    differences,
+    measures,
+    read_pairs,
+    table,
+)
+from core.search.edges import (
+    EDGES,
+    Edges,
+    edges_beside,
+    with_edges,
+)
+from core.search.index import hubness
+from core.search.ranking import Scorer
+from core.values import (
+    Descriptors,
+    Encoder,
+    GalleryError,
+    ImageRecord,
+    Progress,
+    no_progress,
+)
+
+logger = logging.getLogger(__name__)
+
+_MEASURED = 5_000  # gallery images that the measures without labels look at
+_BY_FACTOR = 2_000  # of them, those that the measures by factors look at
+_FACTOR_DIMENSIONS = 64  # leading dimensions on which they do; they fail in more
+_PAIRED_DIMENSIONS = 32  # leading dimensions on which pairs are compared
+_FEWEST_EXEMPLARS = 8  # below this, agreement and domain gap mean nothing and are left out
+
+Report = LabelFreeReport | FactorReport | PairedReport | ViewsReport | DomainGapReport
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Results of known pairs."""
+
+    pairs: tuple[Pair, ...]
+    gallery_images: int
+    """Images ranked for every query: the gallery and all exemplars."""
+    results: Mapping[str, Float[np.ndarray, "q 4"]]
+    """R@1, R@5, R@10 and average precision of every query by column."""
+    measures: Mapping[str, tuple[Report, ...]]
+    """Measures of the embeddings by column."""
+
+    def table(self) -> list[Cell]:
+        """Means with clustered intervals, by source and overall."""
+        return table(self.pairs, self.results)
+
+    def differences(self) -> list[Cell]:
+        """Paired differences of every two columns."""
+        return differences(self.pairs, self.results)
+
+
+class Bench:
+    """A gallery and the images of a pairs file, encoded once and kept in a cache folder."""
+
+    def __init__(
+        self,
+        pairs: Path,
+        gallery: Path,
+        encoders: Sequence[Encoder],
+        *,
+        cache: Path,
+        patch_heads: Mapping[str, Head],
+        progress: Progress = no_progress,
+    ) -> None:
+        self.folder = pairs.parent
+        self.all_pairs = read_pairs(pairs)
+        if not self.all_pairs:
+            raise GalleryError(f"{pairs.name} lists no pairs")
+        encoders = with_edges(encoders)
+        target = gallery
+        if not (gallery / "gallery.json").is_file():
+            target = cache / f"gallery-{_digest(str(gallery.resolve()))}"
+            _refresh(target, Source(gallery), encoders, heads=patch_heads, progress=progress)
+        self.gallery = Gallery.open(target, read_only=is_shipped(target))
+        names = {name for p in self.all_pairs for name in (*p.exemplars, p.generated)}
+        # The pairs' images get the gallery's patch heads, so the cache is keyed by the gallery too.
+        images = cache / f"pairs-{_digest(f'{pairs.resolve()} {target.resolve()}')}"
+        stored = {encoder.identity: self.gallery.patch_head(encoder) for encoder in encoders}
+        heads = {identity: head for identity, head in stored.items() if head}
+        source = Source(self.folder, tuple(names))
+        _refresh(images, source, encoders, heads=heads, progress=progress)
+        self.images = Gallery.open(images)
+        self.row = {record.path: row for row, record in enumerate(self.images.records)}
+        if unread := sorted(names - self.row.keys()):
+            raise GalleryError(f"{pairs.name}: {unread[0]} cannot be read as an image")
+        self.exemplars = sorted({name for pair in self.all_pairs for name in pair.exemplars})
+        # A copy of an exemplar in the gallery would compete with the right answer: it is that one.
+        right = {self.images.records[self.row[name]].sha256 for name in self.exemplars}
+        self.others = np.flatnonzero([r.sha256 not in right for r in self.gallery.records])
+
+    def run(
+        self,
+        encoder: Encoder,
+        head: Head,
+        *,
+        pairs: Sequence[Pair],
+        score: ScoreConfig,
+        progress: Progress = no_progress,
+    ) -> Float[np.ndarray, "q 4"]:
+        """Measures of every pair under one encoder and one head."""
+        scorer = self.scorer(encoder, head, score=score)
+        features, local = self.images.features(encoder), self.images.patches(encoder)
+        edges = self.edges(encoder, head) if score.edges else None
+        drawn = features if edges is None else self.images.features(EDGES)
+        values = np.empty((len(pairs), 4))
+        for done, pair in enumerate(pairs):
+            row = self.row[pair.generated]
+            query = head(features[row : row + 1], role="query")[0]
+            patches = None if local is None else np.asarray(local[row])
+            lines = None if edges is None else edges.head(drawn[row : row + 1], role="query")[0]
+            values[done] = self.measured(scorer, pair, query, patches, lines)
+            progress(done + 1, len(pairs), f"ranking with {encoder.name} and {head.name}")
+        return values
+
+    def scorer(self, encoder: Encoder, head: Head, *, score: ScoreConfig) -> Scorer:
+        """Ranks the gallery without copies of exemplars, then the exemplars, in their order."""
+        rows = np.array([self.row[name] for name in self.exemplars])
+        local = self._patches(encoder, self.images.patches(encoder), rows)
+        embedded = self.gallery.embedded(encoder, head)
+        edges = self.edges(encoder, head) if score.edges else None
+        return Scorer(
+            self._with_exemplars(embedded, encoder, head, score),
+            local,
+            config=score,
+            edges=self._with_exemplars(edges.embedded, EDGES, edges.head, score) if edges else None,
+        )
+
+    def edges(self, encoder: Encoder, head: Head) -> Edges | None:
+        """The gallery's edges, where they are scored beside an encoder."""
+        groups = self.gallery.embedded(encoder, head).groups
+        return edges_beside(self.gallery, encoder, groups=groups)
+
+    def _with_exemplars(
+        self, embedded: Embedded, encoder: Encoder, head: Head, score: ScoreConfig
+    ) -> Embedded:
+        """The gallery without copies of exemplars, then the exemplars, without groups."""
+        rows = [self.row[name] for name in self.exemplars]
+        exemplars = head(self.images.features(encoder)[rows], role="gallery")
+        embeddings = np.concatenate([embedded.embeddings[self.others], exemplars])
+        hubs = hubness(embeddings, k=score.neighbours)
+        return Embedded(embeddings, hubs, np.arange(len(embeddings)))
+
+    def measured(
+        self,
+        scorer: Scorer,
+        pair: Pair,
+        query: Float[np.ndarray, " d"],
+        patches: Int8[np.ndarray, "p l"] | None,
+        edges: Float[np.ndarray, " e"] | None = None,
+    ) -> Float[np.ndarray, 4]:
+        """Measures of one query, whose pixels need not be the generated image as it is stored."""
+        ranking = scorer.rank(query, patches, edges, k=self.size)
+        right = [len(self.others) + self.exemplars.index(name) for name in pair.exemplars]
+        return measures(ranking.rows, np.array(right))
+
+    def measures(
+        self, encoder: Encoder, head: Head, *, pairs: Sequence[Pair]
+    ) -> tuple[Report, ...]:
+        """Disentanglement of the gallery, alone and by factors; agreement and gap of the pairs.
+
+        What compares pairs is left out for a handful of exemplars, what looks at the gallery for a
+        single image, and the measures by factors where the metadata has no two factors.
+        Pairs are compared by their first exemplar and the mean of the images made from it, on the
+        leading dimensions only: there are far fewer exemplars than dimensions.
+        """
+        from core.measures.label_free import (  # noqa: PLC0415 - sklearn: seconds
+            between_views,
+            domain_gap,
+            paired,
+        )
+
+        own = self.gallery.embedded(encoder, head).embeddings[:_MEASURED]
+        features = self.images.features(encoder)
+        real: dict[str, np.ndarray] = {}
+        made: dict[str, list[np.ndarray]] = {}
+        for pair in pairs:
+            first, row = self.row[pair.exemplars[0]], self.row[pair.generated]
+            real[pair.cluster] = head(features[first : first + 1], role="gallery")[0]
+            query = head(features[row : row + 1], role="query")[0]
+            made.setdefault(pair.cluster, []).append(query)
+        one = np.stack([real[name] for name in made])
+        two = np.stack([np.mean(queries, axis=0) for queries in made.values()])
+        generated = np.concatenate([np.stack(queries) for queries in made.values()])
+        alone = _alone(np.asarray(own), self.gallery.records)
+        if len(one) < _FEWEST_EXEMPLARS:
+            return alone
+        k = min(_PAIRED_DIMENSIONS, one.shape[1], len(one) // 4)
+        agreement = paired(one[:, :k], two[:, :k], ridge=0.1)
+        views = between_views(one, two)
+        return (*alone, agreement, views, domain_gap(one, generated, seed=0))
+
+    @property
+    def size(self) -> int:
+        """Images ranked for every query."""
+        return len(self.others) + len(self.exemplars)
+
+    def _patches(
+        self, encoder: Encoder, local: Descriptors | None, rows: np.ndarray
+    ) -> Int8[np.ndarray, "m p l"] | None:
+        """Local descriptors in the order of the ranked embeddings."""
+        own = self.gallery.patches(encoder)
+        if own is None or local is None:
+            return None
+        return np.concatenate([own[self.others], local[rows]])
+
+
+def _alone(own: Float[np.ndarray, "n d"], records: Sequence[ImageRecord]) -> tuple[Report, ...]:
+    """Measures of a gallery's embedding: without labels, and by factors where it has them."""
+    from core.measures.label_free import label_free  # noqa: PLC0415 - sklearn: seconds
+    from core.measures.supervised import with_factors  # noqa: PLC0415 - sklearn: seconds
+
+    if len(own) < 2:
+        return ()
+    reports: list[Report] = [label_free(own)]
+    rows = own[:_BY_FACTOR, :_FACTOR_DIMENSIONS]
+    factors = factor_codes(records[: len(rows)])
+    try:
+        reports += [with_factors(rows, factors, seed=0)] if len(factors) > 1 else []
+    except ValueError as error:
+        logger.info("no measures by factors: %s", error)
+    return tuple(reports)
+
+
+def _refresh(
+    folder: Path,
+    source: Source,
+    encoders: Sequence[Encoder],
+    *,
+    heads: Mapping[str, Head],
+    progress: Progress,
+) -> None:
+    """Make a cached gallery hold the images that its source has now, no more and no fewer."""
+    update(folder, source, encoders, patch_heads=heads, progress=progress)
+    names = source.files().keys()
+    if gone := [record.id for record in Gallery.open(folder).records if record.path not in names]:
+        remove(folder, gone)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,183 @@
+"""Known pairs and ranking measures: recall, precision, clustered intervals, paired differences."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from core.images.files import read_json
+from core.values import GalleryError
+
+Split = Literal["tune", "untouched", "all"]
+
+OVERALL = "all"
+"""What all pairs together are called beside their sources."""
+
+MEASURES = ("R@1", "R@5", "R@10", "mAP")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A generated image and the images that it was made from."""
+
+    source: str
+    """Name of the set it belongs to."""
+    generator: str
+    exemplars: tuple[str, ...]
+    """Right answers, as paths relative to the pairs file."""
+    generated: str
+
+    @property
+    def cluster(self) -> str:
+        """What is resampled together: images made from the same exemplars are not independent."""
+        return "|".join(self.exemplars)
+
+    @property
+    def half(self) -> Split:
+        """The half that the pair belongs to, by a hash of its first exemplar's file name."""
+        name = PurePosixPath(self.exemplars[0]).name
+        return "tune" if hashlib.sha256(name.encode()).digest()[0] % 2 == 0 else "untouched"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+    queries: int
+    clusters: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a results table."""
+
+    source: str
+    """Name of the set of pairs, or ``all``."""
+    column: str
+    """What was measured: ``encoder/head``, or the difference of two."""
+    measure: str
+    interval: Interval
+
+
+def read_pairs(path: Path, *, split: Split = "all") -> list[Pair]:
+    """The pairs of a JSON list of ``{source, generator, exemplars, generated}``.
+
+    Raises:
+        GalleryError: when the file is not such a list, or a file that it names is not there.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for its writer
+            raise GalleryError(f"{path.name} is not a regular file; name a JSON list of pairs")
+        pairs = [_pair(row) for row in read_json(path)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GalleryError(f"{path.name} is not a list of pairs ({error!r})") from error
+    for pair in pairs:
+        if pair.source == OVERALL:
+            raise GalleryError(
+                f"{path.name}: no source may be called {OVERALL!r}, the name of all pairs together"
+            )
+        if not pair.exemplars:
+            raise GalleryError(f"{path.name}: {pair.generated} has no exemplars")
+        for name in (*pair.exemplars, pair.generated):
+            if not (path.parent / name).is_file():
+                raise GalleryError(f"{path.name}: {name} is not there")
+    return [pair for pair in pairs if split in ("all", pair.half)]
+
+
+def _pair(row: Mapping[str, Any]) -> Pair:
+    """One checked row of a pairs file; an exemplar named twice is one right answer."""
+    source, generator, generated = row["source"], row["generator"], row["generated"]
+    exemplars = row["exemplars"]
+    if not isinstance(exemplars, list):
+        raise TypeError(f"exemplars must be a list, got {exemplars!r}")
+    if not all(isinstance(text, str) for text in (source, generator, generated, *exemplars)):
+        raise TypeError(f"names must be texts, got {dict(row)}")
+    return Pair(source, generator, tuple(dict.fromkeys(exemplars)), generated)
+
+
+def measures(
+    order: Integer[np.ndarray, " n"], right: Integer[np.ndarray, " m"]
+) -> Float[np.ndarray, 4]:
+    """R@1, R@5, R@10 and average precision of one full ranking.
+
+    Recall at K is the number of right answers among the first K over the number of right answers
+    (Wang et al. 2023); average precision is the mean of the precisions at the right answers.
+
+    Args:
+        order: all gallery rows, best first.
+        right: rows of the right answers.
+    """
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(1, len(order) + 1)
+    ranks = np.sort(place[right])
+    recalls = [float((ranks <= k).mean()) for k in (1, 5, 10)]
+    precision = float((np.arange(1, len(ranks) + 1) / ranks).mean())
+    return np.array([*recalls, precision])
+
+
+def clustered_interval(
+    values: Float[np.ndarray, " q"],
+    clusters: Sequence[str],
+    *,
+    draws: int = 2_000,
+    seed: int = 0,
+) -> Interval:
+    """Mean over queries with a percentile bootstrap that resamples whole clusters.
+
+    Raises:
+        ValueError: when there are no values, or not one cluster for each.
+    """
+    if len(values) == 0 or len(values) != len(clusters):
+        raise ValueError(f"{len(values)} values in {len(clusters)} clusters")
+    _, member = np.unique(np.asarray(clusters), return_inverse=True)
+    sums = np.bincount(member, weights=values)
+    counts = np.bincount(member)
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(sums), size=(draws, len(sums)))
+    means = sums[drawn].sum(1) / counts[drawn].sum(1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(float(values.mean()), float(low), float(high), len(values), len(sums))
+
+
+def table(pairs: Sequence[Pair], results: Mapping[str, Float[np.ndarray, "q 4"]]) -> list[Cell]:
+    """Every measure by source and overall, for every column, with intervals.
+
+    Args:
+        pairs: the queries.
+        results: measures of every query by column name, such as ``moco/default``.
+    """
+    return [
+        Cell(source, name, measure, clustered_interval(values[chosen, m], clusters))
+        for source, chosen, clusters in _sources(pairs)
+        for name, values in results.items()
+        for m, measure in enumerate(MEASURES)
+    ]
+
+
+def differences(
+    pairs: Sequence[Pair], results: Mapping[str, Float[np.ndarray, "q 4"]]
+) -> list[Cell]:
+    """Paired differences of every two columns, the first less the second, as :func:`table`."""
+    gaps = {f"{one} - {two}": results[one] - results[two] for one, two in combinations(results, 2)}
+    return table(pairs, gaps)
+
+
+def _sources(
+    pairs: Sequence[Pair],
+) -> Iterator[tuple[str, Integer[np.ndarray, " q"], list[str]]]:
+    """Name, queries and clusters of every source, then of all of them together."""
+    of = np.array([pair.source for pair in pairs])
+    chosen = {source: np.flatnonzero(of == source) for source in sorted(set(of.tolist()))}
+    for name, rows in {**chosen, OVERALL: np.arange(len(pairs))}.items():
+        yield name, rows, [pairs[i].cluster for i in rows.tolist()]

@@ -1,0 +1,352 @@
+"""What is handed out of an answer: the object for machines, and evidence reports as JSON and CSV.
+
+A report holds everything that is needed to check it and to make it again.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import io
+import json
+import platform
+import re
+import shlex
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from core.images.files import file_digest
+from core.measures.dimensions import Dimensions
+from core.search.patches import strongest_links
+from core.service.session import Choice, Session
+from core.service.workspace import Workspace
+from core.values import (
+    Answer,
+    Contribution,
+    Explanation,
+    Grid,
+    ImageRecord,
+    RegionMatch,
+)
+
+MEANING = (
+    "This report compares an image with one gallery, under one encoder. A candidate source is an "
+    "image of the gallery that the query resembles more than images without a source there usually "
+    "do. The p-value says how often an image whose source is not in the gallery stands out at "
+    "least as far; it rests on the null distribution named here and promises nothing for images of "
+    "other kinds than those it was fitted on. The confidence is the probability of a source at the "
+    "stated prior; the shares of influence split the query over groups of the gallery and none of "
+    "these. None of these numbers shows that a model was trained on an image, that an image was "
+    "used on purpose, or that a right was infringed; and a source outside the gallery cannot be "
+    "found. Creators, licences and links are as the gallery's metadata states them and were not "
+    "checked."
+)
+"""What a report does and does not show."""
+
+_ROOT = Path(__file__).parents[2]
+_LIBRARIES = ("faiss-cpu", "numpy", "pillow", "scipy", "timm", "torch")
+_EXPLAINED = 3  # sources shown with their regions
+_NAMED = 0.005  # share of influence from which a source is explained
+_FORMULA = re.compile(r"^[=+\-@\t\r]")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One query with its answer and the reasons for it."""
+
+    query: str
+    """The query as it was named."""
+    sha256: str
+    """Hash of the query's file; of its RGB pixels, row by row, where there was no file."""
+    answer: Answer
+    explanations: tuple[Explanation, ...] = ()
+    """Of the candidate sources whose regions are shown."""
+    image: Image.Image | None = None
+    """Pixels of the query; without them figures have empty frames."""
+    sources: Mapping[int, Image.Image] = field(default_factory=dict[int, Image.Image])
+    """Pixels of gallery images by their ids."""
+    p_adjusted: float | None = None
+    """The p-value adjusted for the number of queries, where there were several."""
+    shares: Mapping[str, Mapping[str, float]] = field(
+        default_factory=dict[str, Mapping[str, float]]
+    )
+    """Influence summed by the values of columns: column, then value."""
+    dimensions: Dimensions | None = None
+    """Which dimensions come back in refits, and what they follow, where that was found."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How the answers of a report were made."""
+
+    command: str
+    """What makes them again, to six digits."""
+    time: str
+    """When they were made, ISO 8601 with its time zone."""
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Settings that the answers depend on, such as the prior."""
+
+
+def case_of(
+    session: Session,
+    source: Image.Image | bytes | str | Path,
+    *,
+    answer: Answer,
+    choice: Choice,
+    visitor: str = "",
+) -> Case:
+    """An answer with the reasons for its first candidate sources and the images to show.
+
+    Args:
+        session: what answered.
+        source: the query.
+        answer: what it was answered.
+        choice: what it was answered with.
+        visitor: whose galleries are meant.
+
+    Raises:
+        WellspringError: as :meth:`Session.explain`.
+    """
+    gallery = session.gallery(choice.gallery, visitor=visitor)
+    ids = _explained(answer)
+    return Case(
+        query=str(source) if isinstance(source, str | Path) else "image",
+        sha256=query_digest(source),
+        answer=answer,
+        explanations=tuple(session.explain(source, i, choice, visitor=visitor) for i in ids),
+        image=session.image(source),
+        sources={i: session.source_image(gallery, i) for i in ids},
+        shares=session.shares(answer, choice, visitor=visitor),
+        dimensions=session.dimensions(choice, visitor=visitor),
+    )
+
+
+def without_images(case: Case) -> Case:
+    """The case without pixels; its figures have empty frames."""
+    return replace(case, image=None, sources={})
+
+
+def attribute_command(
+    queries: Sequence[str], choice: Choice, *, top: int, prior: float | None = None
+) -> str:
+    """The command that answers the same queries, for a shell."""
+    score = choice.score
+    flags = {"edges": score.edges, "rerank": score.rerank, "local-scaling": score.local_scaling}
+    options = ["--gallery", choice.gallery, "--encoder", choice.encoder, "--head", choice.head]
+    options += [f"--no-{name}" for name, on in flags.items() if not on]
+    options += [] if score.search == "exact" else ["--search", score.search]
+    options += [] if prior is None else ["--prior", str(prior)]
+    command = ["python", "-m", "core", "attribute", *options, "--top", str(top)]
+    ends = ["--"] if any(query.startswith("-") for query in queries) else []
+    return shlex.join([*command, *ends, *queries])
+
+
+def run_of(workspace: Workspace, command: str, *, prior: float | None = None) -> Run:
+    """How answers are made that a workspace gives now, at another prior where one is given."""
+    settings = {**asdict(workspace.score), **asdict(workspace.null_config)}
+    settings |= {} if prior is None else {"prior": prior}
+    return Run(
+        command=command,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        settings={name.replace("_", " "): str(value) for name, value in settings.items()},
+    )
+
+
+def _explained(answer: Answer) -> list[int]:
+    """Ids of the gallery images whose regions are shown: the best of the first groups."""
+    shared = [group for group in answer.groups if group.influence >= _NAMED]
+    return [group.best.image.id for group in (shared or answer.groups[:1])[:_EXPLAINED]]
+
+
+def query_digest(source: Image.Image | bytes | str | Path) -> str:
+    """SHA-256 of a query: of its bytes, or of its RGB pixels where it is an open image."""
+    if isinstance(source, Image.Image):
+        return hashlib.sha256(source.convert("RGB").tobytes()).hexdigest()
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    return file_digest(Path(source))
+
+
+@functools.cache
+def versions() -> Mapping[str, str]:
+    """Versions of the program and of the libraries whose arithmetic an answer depends on."""
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    libraries = {name: version(name) for name in _LIBRARIES}
+    return {
+        project["name"]: project["version"],
+        "python": platform.python_version(),
+        **libraries,
+    }
+
+
+def answer_object(
+    query: str,
+    answer: Answer,
+    *,
+    p_adjusted: float | None = None,
+    shares: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, object]:
+    """An answer as the JSON object of ``attribute --json``; docs/cli.md has its schema."""
+    return {
+        "query": query,
+        "answer": answer.sentence,
+        "matches": [
+            {
+                "id": match.image.id,
+                "path": match.image.path,
+                "score": match.score,
+                "cosine": match.cosine,
+                "group": match.group,
+            }
+            for match in answer.matches
+        ],
+        "groups": [
+            {
+                "id": group.id,
+                "members": list(group.members),
+                "best": group.best.image.id,
+                "p_value": group.p_value,
+                "confidence": group.confidence,
+                "influence": group.influence,
+            }
+            for group in answer.groups
+        ],
+        "none": answer.none,
+        "p_value": answer.p_value,
+        "named": answer.named,
+        "margin_p_value": answer.margin_p_value,
+        "prior": answer.prior,
+        "null": answer.null_id,
+        "encoder": answer.encoder,
+        "head": answer.head,
+        "gallery": answer.gallery,
+        **({} if p_adjusted is None else {"p_adjusted": p_adjusted}),
+        **({} if shares is None else {"shares": {k: dict(v) for k, v in shares.items()}}),
+    }
+
+
+def report_json(cases: Sequence[Case], run: Run) -> str:
+    """A report for machines, in ASCII; docs/cli.md has its schema."""
+    value = {
+        "report": 1,
+        "time": run.time,
+        "command": run.command,
+        "versions": versions(),
+        "settings": dict(run.settings),
+        "meaning": MEANING,
+        "queries": [_case_object(case) for case in cases],
+    }
+    return json.dumps(value, indent=2) + "\n"
+
+
+def _case_object(case: Case) -> dict[str, object]:
+    return {
+        **answer_object(case.query, case.answer, p_adjusted=case.p_adjusted, shares=case.shares),
+        "sha256": case.sha256,
+        "images": [_record_object(match.image) for match in case.answer.matches],
+        "explanations": [
+            _explanation_object(found, case.dimensions) for found in case.explanations
+        ],
+    }
+
+
+def _record_object(record: ImageRecord) -> dict[str, object]:
+    return {**vars(record), "extra": dict(record.extra)}
+
+
+def _explanation_object(explanation: Explanation, judged: Dimensions | None) -> dict[str, object]:
+    return {
+        "image": explanation.match.id,
+        "cosine": explanation.cosine,
+        "dimensions": [_part_object(part, judged) for part in explanation.contributions],
+        "regions": None if explanation.regions is None else _regions_object(explanation.regions),
+    }
+
+
+def _part_object(part: Contribution, judged: Dimensions | None) -> dict[str, object]:
+    if judged is None:
+        return dict(vars(part))
+    followed = judged.followed(part.dimension)
+    return {
+        **vars(part),
+        "stability": float(judged.similarity[part.dimension]),
+        "stable": bool(judged.stable[part.dimension]),
+        "follows": None if followed is None else followed[0],
+    }
+
+
+def _regions_object(regions: RegionMatch) -> dict[str, object]:
+    return {
+        "query_heat": _rows(regions.query_heat, regions.query_grid),
+        "source_heat": _rows(regions.source_heat, regions.source_grid),
+        "links": [vars(link) for link in strongest_links(regions)],
+    }
+
+
+def _rows(heat: np.ndarray, grid: Grid) -> list[list[float]]:
+    return heat.reshape(grid.rows, grid.columns).astype(float).tolist()
+
+
+def report_csv(cases: Sequence[Case], run: Run) -> str:
+    """A report for spreadsheets: one row for every match of every query.
+
+    Texts that a spreadsheet would take for a formula begin with an apostrophe.
+    """
+    file = io.StringIO()
+    rows = [row for case in cases for row in _match_rows(case, run)]
+    writer = csv.DictWriter(file, list(rows[0]) if rows else ["query"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    return file.getvalue()
+
+
+def _match_rows(case: Case, run: Run) -> Iterable[dict[str, object]]:
+    answer = case.answer
+    groups = {group.id: group for group in answer.groups}
+    for rank, match in enumerate(answer.matches, 1):
+        group, image = groups[match.group], match.image
+        yield {
+            "query": case.query,
+            "query_sha256": case.sha256,
+            "rank": rank,
+            "id": image.id,
+            "path": image.path,
+            "title": image.title,
+            "creator": image.creator,
+            "licence": image.licence,
+            "source": image.source,
+            "url": image.url,
+            "sha256": image.sha256,
+            "score": match.score,
+            "cosine": match.cosine,
+            "group": match.group,
+            "group_members": len(group.members),
+            "p_value": group.p_value,
+            "confidence": group.confidence,
+            "influence": group.influence,
+            "none": answer.none,
+            "named": answer.named and group is answer.groups[0],
+            "margin_p_value": answer.margin_p_value,
+            "prior": answer.prior,
+            "best_p_value": answer.p_value,
+            "p_adjusted": "" if case.p_adjusted is None else case.p_adjusted,
+            "encoder": answer.encoder,
+            "head": answer.head,
+            "gallery": answer.gallery,
+            "null": answer.null_id,
+            "time": run.time,
+            "command": run.command,
+        }
+
+
+def _cell(value: object) -> object:
+    """A value as a cell: numbers as they are, texts never formulas."""
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value

@@ -1,0 +1,1 @@
+"""Which gallery images are like a query: views, indexes, near-duplicates, ranking."""

@@ -1,0 +1,1 @@
+"""What the app, the endpoints and the command line call: names in, answers out."""

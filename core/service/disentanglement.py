@@ -1,0 +1,85 @@
+"""What is measured of a gallery under an encoder and head: its dimensions, and its two stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from core.explain.contributions import factor_codes, factor_shares, factors_of
+from core.gallery.examples import Example
+from core.measures.dimensions import Dimensions, stability
+from core.measures.disentangle import MEASURED, Pairs, Rows, unit_rows
+from core.service.workspace import Query, Workspace
+from core.values import Progress, no_progress
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is measured of a workspace."""
+
+    before: Rows
+    """The encoder's features, as unit rows."""
+    after: Rows
+    """Their embeddings under the head."""
+    factors: Mapping[str, Sequence[str]]
+    """Value of each known factor for every real image."""
+
+
+def sample(workspace: Workspace, examples: Sequence[Example], queries: Sequence[Query]) -> Sample:
+    """At most ``MEASURED`` images of a workspace's gallery, and its examples with their sources."""
+    gallery, head = workspace.gallery, workspace.head
+    chosen = np.sort(np.random.default_rng(0).permutation(len(gallery))[:MEASURED])
+    row_of = {record.path: row for row, record in enumerate(gallery.records)}
+    sources = [[row_of[path] for path in one.sources if path in row_of] for one in examples]
+    features = gallery.features(workspace.encoder)
+    embeddings = workspace.embedded.embeddings
+    asked = np.array([query.features for query in queries]).reshape(-1, features.shape[1])
+    answered = np.array([query.embedding for query in queries]).reshape(-1, head.dim)
+
+    def rows(everything: np.ndarray, synthetic: np.ndarray, *, ordered: bool) -> Rows:
+        real = [unit_rows(everything[own]).mean(axis=0) for own in sources if own]
+        known = np.flatnonzero([len(own) > 0 for own in sources])
+        paired = Pairs(np.array(real).reshape(-1, everything.shape[1]), synthetic[known])
+        return Rows(unit_rows(everything[chosen]), synthetic, paired, ordered)
+
+    return Sample(
+        before=rows(features, unit_rows(asked), ordered=False),
+        after=rows(embeddings, answered, ordered=head.matrix is not None),
+        factors=factors_of([gallery.records[row] for row in chosen]),
+    )
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """What is kept of them."""
+
+    similarity: Float[np.ndarray, " d"]
+    shares: Float[np.ndarray, "d m"]
+
+
+def dimensions(
+    workspace: Workspace, *, refits: int = 5, progress: Progress = no_progress
+) -> Dimensions:
+    """Stability and factors of a gallery's dimensions; found once and kept with the gallery.
+
+    Args:
+        workspace: the gallery under an encoder and head.
+        refits: heads fitted on bootstrap resamples of the gallery.
+        progress: called after every refit.
+    """
+    factors = factor_codes(workspace.gallery.records)
+
+    def compute() -> _Arrays:
+        features = np.asarray(workspace.gallery.features(workspace.encoder))
+        return _Arrays(
+            similarity=stability(features, workspace.head, refits=refits, progress=progress),
+            shares=factor_shares(np.asarray(workspace.embedded.embeddings), factors),
+        )
+
+    kept = workspace.gallery.derived(
+        workspace.encoder, workspace.head, f"dimensions-{refits}", _Arrays, compute=compute
+    )
+    return Dimensions(np.asarray(kept.similarity), tuple(factors), np.asarray(kept.shares))

@@ -1,0 +1,300 @@
+"""Building and changing galleries on request: from a folder, a zip or a dataset, within quotas."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.config import ImageLimits, ServerConfig
+from core.encoders.load import shipped_heads
+from core.gallery.build import (
+    Change,
+    Source,
+    remove,
+    update,
+)
+from core.gallery.datasets import fetch_dataset, materialise
+from core.gallery.examples import read_examples
+from core.gallery.gallery import SHIPPED, Gallery, is_shipped
+from core.gallery.verify import Damage, verify
+from core.heads.head import Head
+from core.images.decode import load_image, quoted
+from core.images.files import file_digest
+from core.search.edges import with_edges
+from core.service.visitors import Visitors
+from core.values import (
+    Encoder,
+    GalleryError,
+    Progress,
+    no_progress,
+)
+
+EMBEDDED = "embedded"
+"""Name of the gallery that comes with the program; it is never changed."""
+
+_DATASET = re.compile(r"hf:[\w.-]{1,96}(/[\w.-]{1,96})?(:[\w.-]{1,64})?")
+
+
+def default_home() -> Path:
+    """Where galleries built from uploads are kept: ``WELLSPRING_GALLERIES``, or the user's data."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(os.environ.get("WELLSPRING_GALLERIES") or Path(data, "wellspring", "galleries"))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A gallery's folder."""
+
+    storage: int
+    """Bytes that it takes."""
+    examples: int
+    """Example queries beside the images."""
+    keeps_images: bool
+    """Whether the images lie inside, so that uploads can be added."""
+
+
+class Library:
+    """The galleries that can be changed: a visitor's own on a hosted server, else any folder."""
+
+    def __init__(
+        self,
+        server: ServerConfig,
+        visitors: Visitors,
+        *,
+        encoder: Callable[[str], Encoder],
+        home: Path | None = None,
+    ) -> None:
+        self.server, self.visitors, self.encoder = server, visitors, encoder
+        self.home = home or default_home()
+
+    def build(
+        self,
+        source: str | Path,
+        encoders: Sequence[str],
+        *,
+        visitor: str = "",
+        progress: Progress = no_progress,
+    ) -> tuple[str, Change]:
+        """Build a gallery, or go on with one that was cancelled.
+
+        Args:
+            source: a zip of images; or ``hf:user/name``; or, when not hosted, a folder of images.
+            encoders: names of the encoders to apply.
+            visitor: whose gallery it is on a hosted server.
+            progress: called with images done; may raise ``Cancelled``.
+
+        Returns:
+            The name by which the gallery is opened, and what was built.
+
+        Raises:
+            GalleryError: when the source is refused or over quota, or the disk is full.
+            Cancelled: when ``progress`` asked for it; the same source goes on with what was done.
+        """
+        if not encoders:
+            raise GalleryError("a gallery needs an encoder; choose at least one")
+        loaded = with_edges([self.encoder(name) for name in encoders])
+        with _told_when_full():
+            if self.server.hosted:
+                return self._build_for(visitor, source, loaded, progress=progress)
+            folder = self.home / _slug(source)
+            images = materialise(str(source), into=folder, progress=progress)
+            return str(folder), _update(folder, Source(images), loaded, progress=progress)
+
+    def add(
+        self, name: str, files: Sequence[Path], *, visitor: str = "", progress: Progress
+    ) -> Change:
+        """Add uploaded images to a gallery that keeps its images itself.
+
+        Raises:
+            GalleryError: when it keeps none, is over quota, or cannot be written.
+            ImageError: when a file is no image that is accepted; then none is added.
+        """
+        folder = self.folder(name, visitor=visitor)
+        gallery = Gallery.open(folder)
+        if not keeps_images(gallery):
+            raise GalleryError(
+                "this gallery reads its images from a folder of the server: put new ones there and "
+                "look for them"
+            )
+        self._within_quota(gallery, files)
+        for file in files:
+            load_image(file, limits=ImageLimits(), fit=16)
+        with _told_when_full():
+            names = tuple(_keep(file, gallery.root) for file in files)
+            source = Source(gallery.root, only=names)
+            return _update(folder, source, self._encoders(gallery), progress=progress)
+
+    def refresh(self, name: str, *, visitor: str = "", progress: Progress) -> Change:
+        """Add what is new or has changed in the folder that a gallery's images lie in.
+
+        Raises:
+            GalleryError: when the folder is gone, or the gallery cannot be written.
+        """
+        folder = self.folder(name, visitor=visitor)
+        gallery = Gallery.open(folder)
+        with _told_when_full():
+            return _update(folder, Source(gallery.root), self._encoders(gallery), progress=progress)
+
+    def remove(self, name: str, ids: Sequence[int], *, visitor: str = "") -> Change:
+        """Take images out of a gallery; files go only where the gallery keeps them itself.
+
+        Raises:
+            GalleryError: when an id is not there, or the gallery cannot be written.
+        """
+        folder = self.folder(name, visitor=visitor)
+        gallery = Gallery.open(folder)
+        change = remove(folder, ids)
+        if keeps_images(gallery):
+            for image_id in set(ids):
+                record = gallery.records[gallery.row_of[image_id]]
+                (gallery.root / record.path).unlink(missing_ok=True)
+        return change
+
+    def facts(self, gallery: Gallery) -> Facts:
+        """What only a look at the gallery's folder tells."""
+        examples = len(read_examples(gallery.store.folder))
+        return Facts(storage(gallery), examples, keeps_images(gallery))
+
+    def verify(self, gallery: Gallery, *, progress: Progress = no_progress) -> list[Damage]:
+        """Every damaged or missing file of a gallery."""
+        return verify(gallery.store.folder, progress=progress)
+
+    def folder(self, name: str, *, visitor: str = "") -> Path:
+        """Folder of a gallery that may be changed.
+
+        Raises:
+            GalleryError: when it is the embedded one, or not this visitor's.
+        """
+        folder = Path(name).absolute()
+        refuse_shipped(SHIPPED if name == EMBEDDED else folder)
+        return self.visitors.gallery(visitor, name) if self.server.hosted else folder
+
+    def kept(self) -> list[Path]:
+        """Folders of the galleries built from uploads before; none on a hosted server."""
+        if self.server.hosted or not self.home.is_dir():
+            return []
+        return sorted(path.parent for path in self.home.glob("*/gallery.json"))
+
+    def _build_for(
+        self, visitor: str, source: str | Path, encoders: Sequence[Encoder], *, progress: Progress
+    ) -> tuple[str, Change]:
+        """A visitor's gallery from a zip or, within the same limits, a dataset."""
+        if isinstance(source, Path):
+            return self.visitors.create(
+                visitor, source, encoders, patch_heads=_patch_heads(encoders), progress=progress
+            )
+        if not _DATASET.fullmatch(source):
+            raise GalleryError(f"{quoted(source)} is not a dataset named as hf:user/name")
+        with self.visitors.building(visitor, source) as (name, target):
+            images = target / "images"
+            if not images.is_dir():
+                fetch_dataset(
+                    source.removeprefix("hf:"),
+                    images,
+                    max_images=self.server.max_images,
+                    max_bytes=self.server.max_unpacked_bytes,
+                    progress=progress,
+                )
+            return name, _update(target, Source(images), encoders, progress=progress)
+
+    def _encoders(self, gallery: Gallery) -> list[Encoder]:
+        return [self.encoder(name) for name in gallery.encoder_names]
+
+    def _within_quota(self, gallery: Gallery, files: Sequence[Path]) -> None:
+        if not files:
+            raise GalleryError("no image was given; choose at least one")
+        if not self.server.hosted:
+            return
+        most = self.server.max_images
+        if len(gallery) + len(files) > most:
+            raise GalleryError(f"with these the gallery would exceed {most:,} images; add fewer")
+        size = storage(gallery) + sum(file.stat().st_size for file in files)
+        if size > self.server.max_unpacked_bytes:
+            raise GalleryError(
+                f"with these the gallery would exceed {self.server.max_unpacked_bytes:,} bytes; "
+                "add fewer"
+            )
+
+
+def refuse_shipped(folder: Path) -> None:
+    """Refuse to change the gallery that comes with the program.
+
+    Raises:
+        GalleryError: when the folder is that gallery.
+    """
+    if is_shipped(folder):
+        raise GalleryError(
+            "the gallery that comes with the program is not changed; build one of your own"
+        )
+
+
+def keeps_images(gallery: Gallery) -> bool:
+    """Whether the images lie inside the gallery's own folder."""
+    return not Path(gallery.header.root).is_absolute()
+
+
+def storage(gallery: Gallery) -> int:
+    """Bytes that a gallery's folder takes, its images included where it keeps them."""
+    sizes = []
+    for path in gallery.store.folder.rglob("*"):
+        with contextlib.suppress(OSError):  # removed in the meantime
+            if path.is_file():
+                sizes.append(path.stat().st_size)
+    return sum(sizes)
+
+
+def _update(
+    folder: Path, source: Source, encoders: Sequence[Encoder], *, progress: Progress
+) -> Change:
+    heads = _patch_heads(encoders)
+    return update(folder, source, encoders, patch_heads=heads, progress=progress)
+
+
+def _patch_heads(encoders: Sequence[Encoder]) -> dict[str, Head]:
+    return {e.identity: head for e in encoders if (head := shipped_heads(e.name).patches)}
+
+
+def _slug(source: str | Path) -> str:
+    """A folder's name for a source: its last part in plain letters, and what tells it apart."""
+    path = Path(source)
+    named = hashlib.sha256(str(source).encode()).hexdigest()
+    identity = file_digest(path) if path.is_file() else named
+    last = path.name.partition(":")[0]
+    stem = last[:-4] if last.lower().endswith(".zip") else last
+    plain = re.sub(r"[^\w.-]+", "-", stem).strip("-.")[:80] or "gallery"
+    return f"{plain}-{identity[:8]}"
+
+
+def _keep(file: Path, root: Path) -> str:
+    """Copy an upload beside a gallery's images; its name there, changed where it is taken."""
+    digest = file_digest(file)
+    name = re.sub(r"[^\w.-]+", "-", file.name).lstrip(".-")[-120:] or f"{digest[:16]}{file.suffix}"
+    target = root / name
+    if target.exists() and file_digest(target) != digest:
+        target = root / f"{target.stem}-{digest[:8]}{target.suffix}"
+    if not target.exists():
+        partial = target.with_name(f".{target.name}.part")
+        shutil.copyfile(file, partial)
+        partial.replace(target)
+    return target.name
+
+
+@contextlib.contextmanager
+def _told_when_full() -> Iterator[None]:
+    """Say what to do when the disk is full."""
+    try:
+        yield
+    except (OSError, GalleryError) as error:
+        cause = error.__cause__ if isinstance(error, GalleryError) else error
+        if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+            raise GalleryError(
+                "the disk is full; free some space and try again: the gallery is as it was before"
+            ) from error
+        raise

@@ -1,0 +1,173 @@
+"""Reverse look-up: of which generated images is an image a likely source?
+
+Every pair of a generated image and a source is one test of "this is no source of that". A pair's
+p-value refers to how far a query without a source stands out anywhere in the gallery, so for one
+source it errs towards "no". The expected share of wrong pairs among those that are named is bounded
+by the Benjamini-Hochberg procedure where one source is tested, and by that of Benjamini and
+Yekutieli, which costs more pairs, where the pairs of several sources share their queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+from scipy.stats import false_discovery_control
+
+from core.gallery.gallery import Embedded
+from core.search.index import hubness_of_others
+from core.search.ranking import Scorer
+from core.service.workspace import Query, Workspace
+from core.values import GalleryError
+
+_DEPTH = 200  # matches looked at for every generated image; a source below has the p-value 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One generated image and one possible source of it."""
+
+    generated: str
+    """Name of the generated image."""
+    source: str
+    """Path of the source in the gallery, or the name of the upload."""
+    image_id: int | None
+    """Id of the source in the gallery; ``None`` for an upload."""
+    score: float | None
+    """Score that ranks; ``None`` where the source is not among the first matches."""
+    p_value: float
+    """Share of images without a source here that stand out at least as far."""
+    p_adjusted: float
+    """The smallest false-discovery rate at which the pair would be named."""
+    named: bool
+    """Whether the pair is named at the chosen rate."""
+
+
+def adjust(p_values: Sequence[float], *, share_queries: bool = False) -> Float[np.ndarray, " m"]:
+    """P-values adjusted for their number: those of at most q are named at the rate q.
+
+    Benjamini and Hochberg (1995). Conformal p-values of independent queries that share a null are
+    positively dependent, and the bound holds for them (Bates, Candès, Lei, Romano and Sesia 2023,
+    theorem 2). Tests that share a query may depend in any way: what speaks for one source speaks
+    against another. For those the procedure of Benjamini and Yekutieli (2001) holds.
+
+    Args:
+        p_values: p-values of all tests.
+        share_queries: whether several tests are of one query.
+    """
+    if not len(p_values):
+        return np.zeros(0)
+    method = "by" if share_queries else "bh"
+    return np.asarray(false_discovery_control(np.asarray(p_values, np.float64), method=method))
+
+
+def reverse_lookup(
+    workspace: Workspace,
+    queries: Iterable[tuple[str, Query]],
+    *,
+    ids: Sequence[int] = (),
+    uploads: Mapping[str, Image.Image] | None = None,
+    rate: float = 0.05,
+) -> tuple[Finding, ...]:
+    """All pairs of generated images and possible sources, the smallest p-values first.
+
+    Args:
+        workspace: the gallery that the null is of.
+        queries: generated images by name; they may come from a generator and are read once.
+        ids: gallery images that may be sources.
+        uploads: RGB images by name that may be sources but are not in the gallery; each is scored
+            as if it were.
+        rate: bound of the expected share of wrong pairs among those named, in (0, 1).
+
+    Raises:
+        ValueError: when the rate is not in (0, 1).
+        GalleryError: when an id is not there, or no source is given.
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"the false-discovery rate must be in (0, 1), got {rate}")
+    if unknown := set(ids) - workspace.gallery.row_of.keys():
+        raise GalleryError(f"no image of the gallery has the id {min(unknown)}")
+    if not ids and not uploads:
+        raise GalleryError("name the sources: ids of gallery images, or files")
+    guests = {name: _guest(workspace, image) for name, image in (uploads or {}).items()}
+    pairs = [
+        pair
+        for name, query in queries
+        for pair in (
+            *_of_gallery(workspace, name, query, ids=ids),
+            *_of_guests(workspace, name, query, guests=guests),
+        )
+    ]
+    several = len(set(ids)) + len(guests) > 1
+    adjusted = adjust([pair.p_value for pair in pairs], share_queries=several)
+    found = [pair.finding(float(p), rate=rate) for pair, p in zip(pairs, adjusted, strict=True)]
+    return tuple(sorted(found, key=lambda f: (f.p_value, -(f.score or 0), f.generated, f.source)))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A pair before the adjustment."""
+
+    generated: str
+    source: str
+    image_id: int | None
+    score: float | None
+    p_value: float
+
+    def finding(self, p_adjusted: float, *, rate: float) -> Finding:
+        """The pair with its place among all others."""
+        return Finding(**vars(self), p_adjusted=p_adjusted, named=p_adjusted <= rate)
+
+
+def _of_gallery(
+    workspace: Workspace, name: str, query: Query, *, ids: Sequence[int]
+) -> Iterator[_Pair]:
+    """Pairs with gallery images; near-duplicates of one source share its p-value."""
+    if not ids:
+        return
+    groups = workspace.attribute(query, top=_DEPTH).groups
+    group_of = {member: group for group in groups for member in group.members}
+    for number in dict.fromkeys(ids):
+        path = workspace.gallery.records[workspace.gallery.row_of[number]].path
+        group = group_of.get(number)
+        score, p_value = (group.best.score, group.p_value) if group else (None, 1.0)
+        yield _Pair(name, path, number, score, p_value)
+
+
+def _of_guests(
+    workspace: Workspace, name: str, query: Query, *, guests: Mapping[str, Scorer]
+) -> Iterator[_Pair]:
+    if not guests:
+        return
+    ranking = workspace.rank(query, k=workspace.score.candidates)
+    for source, scorer in guests.items():
+        alone = scorer.rank(
+            query.embedding, query.patches, query.edges, k=1, against=ranking.against
+        )
+        score = float(alone.scores[0])
+        yield _Pair(name, source, None, score, workspace.p_value(ranking, score))
+
+
+def _guest(workspace: Workspace, image: Image.Image) -> Scorer:
+    """Scores an image as if it were in the gallery: in its role, with its own hubness there."""
+    query = workspace.query(image)
+    embedding = workspace.head(query.features[None], role="gallery")
+    neighbours = workspace.score.neighbours
+    edges = None
+    if query.edges is not None and workspace.edges is not None:
+        edges = _alone(query.edges[None], workspace.edges.embedded, neighbours=neighbours)
+    return Scorer(
+        _alone(embedding, workspace.embedded, neighbours=neighbours),
+        None if query.patches is None else query.patches[None],
+        config=workspace.score,
+        edges=edges,
+    )
+
+
+def _alone(vector: Float[np.ndarray, "1 d"], gallery: Embedded, *, neighbours: int) -> Embedded:
+    """One unit vector with the hubness that it would have in a gallery."""
+    hubness = hubness_of_others(vector, gallery.embeddings, k=neighbours)
+    return Embedded(vector, hubness, np.zeros(1, np.int64))

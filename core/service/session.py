@@ -1,0 +1,498 @@
+"""The facade that app, API and command line call: names in, answers out, everything cached."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Integer
+from PIL import Image
+from threadpoolctl import threadpool_limits
+
+from core.config import (
+    HEAD_KINDS,
+    BuildConfig,
+    HeadConfig,
+    ImageLimits,
+    ScoreConfig,
+    ServerConfig,
+)
+from core.encoders.backbones import specs
+from core.encoders.baselines import BASELINES
+from core.encoders.load import load_encoder, shipped_heads
+from core.evidence.shares import COLUMNS, columns_of, shares_by
+from core.explain.clusters import ClusterKind
+from core.explain.contributions import factors_of
+from core.explain.projection import Map, place
+from core.gallery.examples import Example, read_examples
+from core.gallery.gallery import SHIPPED, Gallery, is_shipped
+from core.heads.head import Head
+from core.images.decode import load_image, open_image
+from core.measures.dimensions import Dimensions
+from core.measures.disentangle import (
+    DimensionView,
+    Disentanglement,
+    Rows,
+    Stage,
+    dimension_view,
+    stage,
+)
+from core.service.disentanglement import dimensions, sample
+from core.service.library import Library
+from core.service.memory import give_back, limit_heaps
+from core.service.visitors import Visitors
+from core.service.workspace import Query, Workspace
+from core.values import (
+    Answer,
+    Encoder,
+    EncoderError,
+    Explanation,
+    GalleryError,
+    ImageError,
+    ImageRecord,
+    Match,
+    Progress,
+    no_progress,
+)
+
+EMBEDDED = SHIPPED
+"""The gallery that comes with the program."""
+
+DEFAULT_ENCODER = "moco"
+"""The encoder used where none is named."""
+
+_FIT = BuildConfig().thumbnail
+_REMEMBERED = 64  # galleries and encoders
+_REMEMBERED_OF = {
+    "workspace": 6,
+    "layout": 6,
+    "clusters": 6,
+    "examples": 8,
+    "example answers": 8,
+    "stage": 6,
+}
+"""What follows from galleries and encoders, by kind: it is read again or computed when needed."""
+_EXAMPLE_MATCHES = 24
+_JUDGED = 5_000  # images at most of a gallery whose dimensions are judged while somebody waits
+_CLOSED_FORM = ("whiten", "center", "identity")  # heads whose refit takes a second
+
+_KINDS: dict[str, HeadConfig] = {kind: HeadConfig(kind=kind) for kind in HEAD_KINDS}
+_HEADS = ("default", *_KINDS)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to answer with; the defaults are the program's."""
+
+    encoder: str = DEFAULT_ENCODER
+    """Name of an encoder, or the folder of one of our training."""
+    head: str = "default"
+    """``default`` (the encoder's own, else fitted), a kind to fit on the gallery, or a folder."""
+    gallery: str = "embedded"
+    """``embedded``, the name of a visitor's gallery, or, when not hosted, a folder."""
+    score: ScoreConfig = field(default_factory=ScoreConfig)
+    """How candidates are ranked."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where an image lies on a gallery's map, and what lies nearest to it in the embedding."""
+
+    x: float
+    y: float
+    nearest: tuple[Match, ...]
+    """Best first."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A gallery's example queries and their embeddings, row by row."""
+
+    examples: tuple[Example, ...]
+    embeddings: Float[np.ndarray, "q d"]
+    queries: tuple[Query, ...]
+    """The same as the workspace takes them."""
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """One encoder that can be chosen."""
+
+    name: str
+    title: str
+    method: str
+    kind: Literal["bundled", "hub", "upstream", "baseline"]
+    licence: str
+    needs_network: bool
+
+
+def encoder_infos() -> tuple[EncoderInfo, ...]:
+    """All encoders by name, those that work offline first."""
+    networks = [
+        EncoderInfo(s.name, s.title, s.method, s.kind, s.licence, s.needs_network) for s in specs()
+    ]
+    plain = [
+        EncoderInfo(name, f"Baseline: {name}", "baseline", "baseline", "Apache-2.0", False)
+        for name in BASELINES
+    ]
+    return tuple(sorted([*networks, *plain], key=lambda info: info.needs_network))
+
+
+def choose_head(
+    gallery: Gallery, encoder: Encoder, spec: str, *, progress: Progress = no_progress
+) -> Head:
+    """The head that a specification names: see :class:`Choice`.
+
+    Raises:
+        GalleryError: when it is neither a kind nor a folder with a head that fits the encoder.
+    """
+    if spec == "default":
+        shipped = shipped_heads(encoder.name).embedding
+        if shipped is not None:
+            return shipped
+        spec = "identity" if encoder.name in BASELINES else HeadConfig().kind
+    if spec in _KINDS:
+        return gallery.fit(encoder, config=_KINDS[spec], progress=progress)
+    if not Path(spec).is_dir():
+        raise GalleryError(
+            f"{spec!r} is neither a folder with a head nor any of: {', '.join(_HEADS)}"
+        )
+    head = Head.load(Path(spec))
+    if head.mean_gallery.size != encoder.dim:
+        raise GalleryError(
+            f"the head takes {head.mean_gallery.size} features, {encoder.name} gives {encoder.dim}"
+        )
+    return head
+
+
+class Session:
+    """Opens each encoder, gallery and workspace once and hands it to every thread."""
+
+    def __init__(self, *, server: ServerConfig | None = None, device: str = "cpu") -> None:
+        # Torch, FAISS and numpy's BLAS each keep threads that spin after their work and so slow
+        # each other's next step (docs/decisions/006-threads.md).
+        threadpool_limits(1, user_api="blas")
+        limit_heaps()
+        self.server = server or ServerConfig()
+        self.device = device
+        self.visitors = Visitors(self.server)
+        self.library = Library(self.server, self.visitors, encoder=self.encoder)
+        self._made: dict[Hashable, _Once] = {}
+        self._guard = threading.Lock()
+
+    def encoder(self, name: str) -> Encoder:
+        """An encoder by name; folders only when not hosted.
+
+        Raises:
+            EncoderError: when it cannot be had.
+        """
+        if self.server.hosted and name not in {info.name for info in encoder_infos()}:
+            raise EncoderError(f"no encoder is called {name!r}")
+        return self._once(("encoder", name), lambda: load_encoder(name, device=self.device))
+
+    def gallery(self, name: str = "embedded", *, visitor: str = "") -> Gallery:
+        """A gallery by name, in its current generation.
+
+        Raises:
+            GalleryError: when there is none of that name for this visitor.
+        """
+        if name == "embedded":
+            return self._once("embedded", lambda: Gallery.open(EMBEDDED, read_only=True))
+        hosted = self.server.hosted
+        folder = self.visitors.gallery(visitor, name) if hosted else Path(name).absolute()
+        try:
+            shipped = is_shipped(folder)
+        except (OSError, ValueError) as error:  # no path has such a name
+            raise GalleryError(f"{name[:80]!r} is no gallery") from error
+        make = functools.partial(Gallery.open, folder, read_only=shipped)
+        return self._once((folder, _state(folder)), make)
+
+    def workspace(
+        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
+    ) -> Workspace:
+        """A gallery under an encoder and a head; kept until the gallery changes."""
+        gallery = self.gallery(choice.gallery, visitor=visitor)
+        if self.server.hosted and choice.head not in _HEADS:
+            raise GalleryError(f"no head is called {choice.head!r}")
+        encoder = self.encoder(choice.encoder)
+        self._require(gallery, encoder)
+
+        def make() -> Workspace:
+            head = choose_head(gallery, encoder, choice.head, progress=progress)
+            return Workspace(gallery, encoder, head, score=choice.score, progress=progress)
+
+        return self._once(("workspace", choice, gallery), make)
+
+    def attribute(
+        self,
+        image: Image.Image | bytes | str | Path,
+        choice: Choice | None = None,
+        *,
+        top: int = 24,
+        prior: float | None = None,
+        visitor: str = "",
+        progress: Progress = no_progress,
+    ) -> Answer:
+        """The candidate sources of an image.
+
+        Args:
+            image: the query.
+            choice: what to answer with.
+            top: matches wanted.
+            prior: probability of a source before the image was seen, in (0, 1).
+            visitor: whose galleries are meant.
+            progress: called while what is missing is computed.
+
+        Raises:
+            ImageError: when the image cannot be taken.
+            EncoderError: when the encoder cannot be had.
+            GalleryError: when the gallery cannot be used.
+        """
+        workspace = self.workspace(choice or Choice(), visitor=visitor, progress=progress)
+        return workspace.attribute(self.query(workspace, image)[0], top=top, prior=prior)
+
+    def shares(
+        self, answer: Answer, choice: Choice, *, columns: Sequence[str] = (), visitor: str = ""
+    ) -> dict[str, dict[str, float]]:
+        """Influence summed by the values of columns; by creator, licence and source by default.
+
+        Raises:
+            GalleryError: when the gallery lacks a column.
+        """
+        records = {r.id: r for r in self.gallery(choice.gallery, visitor=visitor).records}
+        chosen = columns or [c for c in columns_of(list(records.values())) if c in COLUMNS]
+        return {column: shares_by(answer, column, records=records) for column in chosen}
+
+    def columns(self, choice: Choice, *, visitor: str = "") -> tuple[str, ...]:
+        """Columns that a gallery's shares can be summed by: those that say anything there."""
+        return columns_of(self.gallery(choice.gallery, visitor=visitor).records)
+
+    def explain(
+        self,
+        image: Image.Image | bytes | str | Path,
+        image_id: int,
+        choice: Choice | None = None,
+        *,
+        visitor: str = "",
+        top: int = 24,
+    ) -> Explanation:
+        """Why a gallery image matches an image; errors as in :meth:`attribute`."""
+        workspace = self.workspace(choice or Choice(), visitor=visitor)
+        query, pixels = self.query(workspace, image)
+        source = self.source_image(workspace.gallery, image_id)
+        return workspace.explain(query, image_id, images=(pixels, source), top=top)
+
+    def project(
+        self,
+        image: Image.Image | bytes | str | Path,
+        choice: Choice | None = None,
+        *,
+        top: int = 8,
+        visitor: str = "",
+        progress: Progress = no_progress,
+    ) -> Placed:
+        """Where an image lies on the gallery's map; errors as in :meth:`attribute`."""
+        workspace = self.workspace(choice or Choice(), visitor=visitor, progress=progress)
+        query = self.query(workspace, image)[0]
+        layout = self.layout(choice or Choice(), visitor=visitor, progress=progress)
+        x, y = place(layout, query.embedding[None])[0].tolist()
+        return Placed(x, y, workspace.attribute(query, top=top).matches)
+
+    def layout(self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress) -> Map:
+        """The gallery's map; fitted once."""
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
+        key = ("layout", choice, workspace.gallery)
+        return self._once(key, lambda: workspace.layout(progress=progress))
+
+    def clusters(
+        self,
+        choice: Choice,
+        *,
+        kind: ClusterKind,
+        visitor: str = "",
+        progress: Progress = no_progress,
+    ) -> Integer[np.ndarray, " n"]:
+        """Clusters of the gallery's images, found once: see :meth:`Workspace.clusters`."""
+        layout = self.layout(choice, visitor=visitor, progress=progress)
+        workspace = self.workspace(choice, visitor=visitor)
+        key = ("clusters", kind, choice, workspace.gallery)
+        return self._once(key, lambda: workspace.clusters(layout, kind=kind, progress=progress))
+
+    def examples(
+        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
+    ) -> Examples:
+        """The gallery's example queries under an encoder and head; encoded once.
+
+        Raises:
+            GalleryError: when the list of examples is damaged.
+            ImageError: when an example cannot be taken.
+        """
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
+
+        def make() -> Examples:
+            found = read_examples(workspace.gallery.store.folder)
+            rows = np.zeros((len(found), workspace.head.dim), np.float32)
+            queries: list[Query] = []
+            for row, example in enumerate(found):
+                progress(row, len(found), "reading the examples")
+                queries.append(self.query(workspace, example.file)[0])
+                rows[row] = queries[-1].embedding
+            return Examples(found, rows, tuple(queries))
+
+        return self._once(("examples", choice, workspace.gallery), make)
+
+    def example_answers(
+        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
+    ) -> tuple[Answer, ...]:
+        """The answer to each of the gallery's examples; found once, errors as :meth:`examples`."""
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
+        queries = self.examples(choice, visitor=visitor, progress=progress).queries
+
+        def make() -> tuple[Answer, ...]:
+            found: list[Answer] = []
+            for query in queries:
+                progress(len(found), len(queries), f"answering the examples with {choice.encoder}")
+                found.append(workspace.attribute(query, top=_EXAMPLE_MATCHES))
+            return tuple(found)
+
+        return self._once(("example answers", choice, workspace.gallery), make)
+
+    def disentanglement(
+        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
+    ) -> Disentanglement:
+        """An embedding before and after its head, each measured once; errors as :meth:`examples`.
+
+        Raises:
+            GalleryError: when the gallery is too small, or its features do not vary.
+        """
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
+        examples = self.examples(choice, visitor=visitor, progress=progress)
+
+        def stage_of(what: str, rows: Rows, *key: str) -> Stage:
+            return self._once(
+                ("stage", workspace.gallery, workspace.encoder.identity, *key),
+                lambda: stage(rows, factors=found.factors, what=what, progress=progress),
+            )
+
+        try:
+            found = sample(workspace, examples.examples, examples.queries)
+            before = stage_of("the features", found.before)
+            after = stage_of("the embedding", found.after, workspace.head.identity)
+        except ValueError as error:
+            raise GalleryError(f"this gallery cannot be measured: {error}") from error
+        counts = (len(found.after.real), len(examples.examples), len(found.after.pairs.real))
+        return Disentanglement(before, after, *counts)
+
+    def dimension(self, choice: Choice, dimension: int, *, visitor: str = "") -> DimensionView:
+        """What one dimension of an embedding does; errors as :meth:`examples`.
+
+        Raises:
+            GalleryError: when there is no such dimension.
+        """
+        workspace = self.workspace(choice, visitor=visitor)
+        synthetic = self.examples(choice, visitor=visitor).embeddings
+        factors = factors_of(workspace.gallery.records)
+        real = workspace.embedded.embeddings
+        try:
+            return dimension_view(real, synthetic, dimension=dimension, factors=factors)
+        except ValueError as error:
+            raise GalleryError(str(error)) from error
+
+    def dimensions(
+        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
+    ) -> Dimensions | None:
+        """Which dimensions come back in refits of the head, and what they follow; found once.
+
+        Nothing for heads that are fitted step by step and for galleries above a few thousand
+        images: five refits take minutes there, and nobody who looks at an answer waits for that.
+        Nothing either for so few or so equal images that a resample of them cannot be fitted.
+        """
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
+        if workspace.head.config.kind not in _CLOSED_FORM or len(workspace.gallery) > _JUDGED:
+            return None
+        key = ("dimensions", workspace.gallery, workspace.encoder.identity, workspace.head.identity)
+        with contextlib.suppress(GalleryError):
+            return self._once(key, lambda: dimensions(workspace, progress=progress))
+        return None
+
+    def source_image(self, gallery: Gallery, image_id: int) -> Image.Image:
+        """Pixels of a gallery image; its thumbnail where the original is gone or has changed."""
+        if image_id not in gallery.row_of:
+            raise GalleryError(f"no image of the gallery has the id {image_id}")
+        record = gallery.records[gallery.row_of[image_id]]
+        original = gallery.root / record.path
+        with contextlib.suppress(ImageError):
+            loaded = load_image(original, limits=ImageLimits(), fit=_FIT)
+            if loaded.sha256 == record.sha256:
+                return loaded.image
+        return self.image(gallery.store.thumbnail(record.sha256))
+
+    def thumbnails(self, gallery: Gallery, records: Sequence[ImageRecord]) -> list[Path]:
+        """Thumbnail files of gallery images."""
+        return [gallery.store.thumbnail(record.sha256) for record in records]
+
+    @staticmethod
+    def query(
+        workspace: Workspace, source: Image.Image | bytes | str | Path
+    ) -> tuple[Query, Image.Image]:
+        """A query and its pixels: checked, upright, RGB, at the scale of a gallery's images.
+
+        Raises:
+            ImageError: when the image cannot be taken.
+        """
+        if isinstance(source, Image.Image):
+            pixels = open_image(source, limits=ImageLimits(), fit=_FIT)
+            return workspace.query(pixels), pixels
+        loaded = load_image(source, limits=ImageLimits(), fit=_FIT)
+        return workspace.query(loaded.image, sha256=loaded.sha256), loaded.image
+
+    @staticmethod
+    def image(source: Image.Image | bytes | str | Path) -> Image.Image:
+        """A query's pixels alone; errors as in :meth:`query`."""
+        return open_image(source, limits=ImageLimits(), fit=_FIT)
+
+    @staticmethod
+    def _require(gallery: Gallery, encoder: Encoder) -> None:
+        if gallery.key_of(encoder) not in gallery.encoder_keys:
+            gallery.features(encoder)  # raises, saying which encoders there are
+
+    def _once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives, made by the first thread that asks; others wait for it."""
+        with self._guard:
+            entry = self._made.pop(key, None) or _Once()
+            self._made[key] = entry  # now the last to be forgotten
+            alike = [other for other in self._made if _kind(other) == _kind(key)]
+            for old in alike[: -_REMEMBERED_OF.get(_kind(key), _REMEMBERED)]:
+                del self._made[old]
+        with entry.lock:
+            if not entry.made:
+                entry.made.append(make())
+                give_back()
+            return entry.made[0]
+
+
+@dataclass(frozen=True)
+class _Once:
+    """A value that is there once it was made, and the lock of its maker."""
+
+    made: list[Any] = field(default_factory=list[Any])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _kind(key: Hashable) -> str:
+    """What a remembered value is, where its number is bounded."""
+    return key[0] if isinstance(key, tuple) and key[0] in _REMEMBERED_OF else ""
+
+
+def _state(folder: Path) -> tuple[int, ...]:
+    """What differs between any two states of a gallery; nothing where there is no gallery."""
+    with contextlib.suppress(OSError, ValueError):
+        found = (folder / "gallery.json").stat()
+        return (found.st_ino, found.st_mtime_ns)
+    return ()

@@ -1,0 +1,527 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from core.cli import console
+from core.cli.commands import app
+from core.gallery.gallery import Gallery
+
+ROOT = Path(__file__).parents[3]
+
+NUMBER = {"type": "number"}
+SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+NAMED = {"type": "string", "pattern": r"^.+@[0-9a-f]{16}$"}
+
+
+def an_object(**properties: object) -> dict[str, object]:
+    """All of these properties and no other."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+MATCH = an_object(
+    id={"type": "integer", "minimum": 0},
+    path={"type": "string", "pattern": "^[^/]"},
+    score=NUMBER,
+    cosine={"type": "number", "minimum": -1, "maximum": 1},
+    group={"type": "integer"},
+)
+GROUP = an_object(
+    id={"type": "integer"},
+    members={"type": "array", "items": {"type": "integer"}, "minItems": 1},
+    best={"type": "integer"},
+    p_value=SHARE,
+    confidence=SHARE,
+    influence=SHARE,
+)
+ANSWER = an_object(
+    query={"type": "string"},
+    answer={"type": "string", "minLength": 10},
+    matches={"type": "array", "items": MATCH, "minItems": 1},
+    groups={"type": "array", "items": GROUP, "minItems": 1},
+    none=SHARE,
+    p_value=SHARE,
+    named={"type": "boolean"},
+    margin_p_value=SHARE,
+    prior=SHARE,
+    null={"type": "string", "pattern": "^[0-9a-f]{16}$"},
+    encoder=NAMED,
+    head=NAMED,
+    gallery=NAMED,
+)
+CHANGE = an_object(
+    images={"type": "integer"},
+    added={"type": "integer"},
+    removed={"type": "integer"},
+    skipped={
+        "type": "array",
+        "items": an_object(path={"type": "string"}, reason={"type": "string", "minLength": 1}),
+    },
+    kept_out={"type": "array", "items": {"type": "string"}},
+)
+FINDING = an_object(
+    generated={"type": "string"},
+    source={"type": "string"},
+    image_id={"type": ["integer", "null"]},
+    score={"type": ["number", "null"]},
+    p_value=SHARE,
+    p_adjusted=SHARE,
+    named={"type": "boolean"},
+)
+REVERSE = an_object(fdr=SHARE, pairs={"type": "array", "items": FINDING})
+
+
+def call(*arguments: object) -> Result:
+    """Run the command line; whatever it raises, but to exit, fails the test."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert "Traceback" not in result.output
+    return result
+
+
+def said(result: Result, schema: dict[str, object] | None = None) -> Any:
+    """The JSON on standard output, which holds nothing else."""
+    assert result.exit_code == 0, result.stderr
+    value = json.loads(result.stdout)
+    if schema:
+        jsonschema.validate(value, schema)
+    return value
+
+
+def failed(result: Result, what: str, *, code: int = 1) -> None:
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    assert re.search(what, " ".join(re.sub("[│╭╮╰╯─]", " ", result.stderr).split())), result.stderr
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("WELLSPRING_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def folder(photos, tmp_path) -> Path:
+    assert call("index", photos, "--out", tmp_path / "g", "--encoder", "thumbnail").exit_code == 0
+    return tmp_path / "g"
+
+
+# What is done
+
+
+def test_index_attribute_add_remove_verify(photos, tmp_path, write_image) -> None:
+    (photos / "broken.png").write_bytes(b"x")
+    folder = tmp_path / "g"
+    arguments = ("index", photos, "--out", folder, "--encoder", "thumbnail", "--encoder", "phash")
+    result = call(*arguments, "--json")
+    change = said(result, CHANGE)
+    assert (change["images"], change["added"], change["removed"]) == (12, 12, 0)
+    assert [s["path"] for s in change["skipped"]] == ["broken.png"]
+    assert "left out 'broken.png'" in result.stderr
+    assert said(call(*arguments, "--json"), CHANGE)["added"] == 0
+
+    write_image(photos / "new.png", 50)
+    change = said(call("add", photos, "--gallery", folder, "--json"), CHANGE)
+    assert (change["images"], change["added"]) == (13, 1)
+    assert Gallery.open(folder).encoder_names == ("phash", "thumbnail")
+
+    change = said(call("remove", 0, 2, "--gallery", folder, "--json"), CHANGE)
+    assert (change["images"], change["removed"]) == (11, 2)
+    assert said(call("verify", folder, "--json")) == []
+    result = call("verify", folder)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "all files are whole" in result.stderr
+
+
+def test_a_gallery_of_a_network_has_edges_too(photos, tmp_path) -> None:
+    call("index", photos, "--out", tmp_path / "g", "--encoder", "random")
+    assert Gallery.open(tmp_path / "g").encoder_names == ("random", "edges")
+    asked = ("attribute", photos / "01.png", "--gallery", tmp_path / "g", "--top", 3, "--json")
+    with_edges, without = (said(call(*asked, *flag), ANSWER) for flag in ((), ("--no-edges",)))
+    assert with_edges["encoder"] == without["encoder"]
+    assert with_edges["encoder"].startswith("random@")
+    assert with_edges["null"] != without["null"]
+
+
+@pytest.mark.parametrize("head", ["default", "whiten"])
+def test_attribute_for_machines(folder, photos, head: str) -> None:
+    options = ("--gallery", folder, "--encoder", "thumbnail", "--head", head, "--top", 4, "--json")
+    for name in ("01.png", "trip/03.png"):
+        found = said(call("attribute", photos / name, *options), ANSWER)
+        assert found["query"] == str(photos / name)
+        assert found["matches"][0]["path"] == name
+        assert len(found["matches"]) == 4
+        scores = [match["score"] for match in found["matches"]]
+        assert scores == sorted(scores, reverse=True)
+        assert sum(g["influence"] for g in found["groups"]) + found["none"] == pytest.approx(1)
+        assert {m["group"] for m in found["matches"]} == {g["id"] for g in found["groups"]}
+        assert found["p_value"] == min(g["p_value"] for g in found["groups"])
+    several = call("attribute", photos / "01.png", photos / "02.png", *options)
+    batch: dict[str, Any] = ANSWER | an_object(**ANSWER["properties"], p_adjusted=SHARE)
+    several = said(several, {"type": "array", "items": batch})
+    assert all(answer["p_adjusted"] >= answer["p_value"] for answer in several)
+    assert [a["matches"][0]["path"] for a in several] == ["01.png", "02.png"]
+
+
+def test_the_schema_can_fail(folder, photos) -> None:
+    result = call(
+        "attribute", photos / "01.png", "--gallery", folder, "--encoder", "thumbnail", "--json"
+    )
+    for key, value in [("none", 1.5), ("encoder", "thumbnail"), ("matches", []), ("more", 1)]:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(json.loads(result.stdout) | {key: value}, ANSWER)
+
+
+def test_attribute_for_people(folder, photos) -> None:
+    result = call("attribute", photos / "01.png", "--gallery", folder, "--encoder", "thumbnail")
+    assert result.exit_code == 0
+    assert str(photos / "01.png") in result.stdout
+    assert "rank" in result.stdout
+
+
+def test_reports_are_written_and_can_be_made_again(folder, photos, tmp_path) -> None:
+    names = [tmp_path / f"report{ending}" for ending in (".html", ".json", ".csv")]
+    options = ("--gallery", folder, "--encoder", "thumbnail", "--top", 3, "--no-rerank")
+    asked = ("attribute", photos / "01.png", photos / "02.png", *options)
+    reports = [word for name in names for word in ("--report", name)]
+    assert call(*asked, *reports).exit_code == 0
+    page, value, table = (name.read_text() for name in names)
+    assert "data:image/" not in page  # a thumbnail's histogram has no regions to show
+    assert "01.png" in page
+    assert len(table.splitlines()) == 7
+    found = json.loads(value)
+    assert found["settings"]["rerank"] == "False"
+    words = shlex.split(found["command"])
+    assert words[:4] == ["python", "-m", "core", "attribute"]
+    again = said(call(*words[3:], "--json"))
+    for query, answer in zip(found["queries"], again, strict=True):
+        assert {key: query[key] for key in answer} == answer
+
+
+def test_reverse_names_the_images_made_from_a_source(photos, tmp_path, write_image) -> None:
+    for seed in range(100, 150):
+        write_image(photos / f"{seed}.png", seed)
+    folder, made = tmp_path / "g", tmp_path / "made"
+    assert call("index", photos, "--out", folder, "--encoder", "thumbnail").exit_code == 0
+    write_image(made / "a.png", 101)
+    write_image(made / "b.png", 900)
+    (made / "c.png").write_bytes(b"x")
+    options = ("--gallery", folder, "--encoder", "thumbnail", "--head", "center", "--fdr", 0.1)
+    (number,) = (r.id for r in Gallery.open(folder).records if r.path == "101.png")
+    result = call("reverse", made, *options, "--source", number, "--json")
+    found = said(result, REVERSE)
+    assert [(p["generated"], p["named"]) for p in found["pairs"]] == [
+        (str(made / "a.png"), True),
+        (str(made / "b.png"), False),
+    ]
+    assert "c.png" in result.stderr
+    mine = write_image(tmp_path / "mine.png", 900)
+    pairs = said(call("reverse", made, *options, "--upload", mine, "--json"), REVERSE)["pairs"]
+    assert [p["generated"] for p in pairs if p["named"]] == [str(made / "b.png")]
+    result = call("reverse", made, *options, "--upload", mine)
+    assert "1 of 2 pairs are named at a false-discovery rate of 0.1" in result.stdout
+
+
+def test_a_tombstone_keeps_an_image_out(folder, photos) -> None:
+    gone = Gallery.open(folder).records[3]
+    change = said(call("remove", gone.id, "--gallery", folder, "--tombstone", "--json"), CHANGE)
+    assert (change["images"], change["removed"]) == (11, 1)
+    shutil.copy(photos / gone.path, photos / "copy.png")
+    result = call("add", photos, "--gallery", folder)
+    assert result.exit_code == 0
+    assert "2 kept out by tombstones" in result.stderr
+    assert "kept out 'copy.png'" in result.stderr
+    change = said(
+        call("index", photos, "--out", folder, "--encoder", "thumbnail", "--json"), CHANGE
+    )
+    assert sorted(change["kept_out"]) == sorted([gone.path, "copy.png"])
+    assert change["images"] == 11
+
+
+def test_names_of_files_are_no_markup_and_need_be_no_text(photos, tmp_path) -> None:
+    """Brackets in a name ended in a traceback of the terminal's library."""
+    (tmp_path / "[").mkdir()
+    (photos / "[").mkdir()
+    for name in (b"[/bold].png", b"[red].png", b"\xff.png"):
+        shutil.copy(photos / "01.png", os.fsencode(tmp_path) + b"/" + name)
+    folder = tmp_path / "[" / "odd]"
+    (photos / "[" / "x].png").write_bytes(b"broken")
+    shutil.copy(photos / "02.png", photos / "[" / "b].png")
+    result = call("index", photos, "--out", folder, "--encoder", "thumbnail")
+    assert "[/x].png" in result.stderr
+    assert str(folder) in result.stderr
+    for name in ("[/bold].png", "[red].png", "\udcff.png"):
+        for flags in ((), ("--json",)):
+            result = call(
+                "attribute",
+                tmp_path / name,
+                *("--gallery", folder, "--encoder", "thumbnail", "--top", 13, *flags),
+            )
+            assert result.exit_code == 0
+            assert "[/b].png" in result.stdout
+    failed(call("verify", tmp_path / "[bold]"), r"\[bold\] is not a gallery")
+
+
+def test_a_zip_is_indexed(photos, tmp_path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for path in photos.glob("*.png"):
+            archive.write(path, path.name)
+    result = call(
+        "index", tmp_path / "a.zip", "--out", tmp_path / "g", "--encoder", "phash", "--json"
+    )
+    assert said(result, CHANGE)["images"] == 8
+    assert call("verify", tmp_path / "g").exit_code == 0
+
+
+def test_encoders_are_listed(tmp_path) -> None:
+    found = said(call("encoders", "--json"))
+    assert {"moco", "dino", "thumbnail"} <= {encoder["name"] for encoder in found}
+    assert all(
+        set(encoder) == {"name", "title", "method", "kind", "licence", "needs_network"}
+        for encoder in found
+    )
+    assert "thumbnail" in call("encoders").stdout
+
+
+def test_a_head_is_fitted_and_used(folder, photos, tmp_path) -> None:
+    options = ("--encoder", "thumbnail", "--kind", "whiten", "--k", 4, "--out", tmp_path / "head")
+    result = call("fit-head", folder, *options)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "whiten-4" in result.stderr
+    found = call(
+        "attribute",
+        photos / "01.png",
+        *("--gallery", folder, "--encoder", "thumbnail", "--head", tmp_path / "head", "--json"),
+    )
+    assert said(found, ANSWER)["head"].startswith("whiten-4@")
+
+
+@pytest.fixture
+def pairs(photos, tmp_path) -> Path:
+    rows = [
+        {"source": "s", "generator": "g", "exemplars": [f"photos/{n}"], "generated": f"photos/{n}"}
+        for n in ("01.png", "02.png")
+    ]
+    (tmp_path / "pairs.json").write_text(json.dumps(rows))
+    return tmp_path / "pairs.json"
+
+
+def test_a_head_is_centred_by_domain_and_told_to_machines(folder, photos, tmp_path) -> None:
+    """Heads for two domains could not be fitted on the command line."""
+    arguments = ("fit-head", folder, "--kind", "center", "--out", tmp_path / "h", "--json")
+    found = said(call(*arguments, "--synthetic", photos / "trip", "--per-domain"))
+    assert found["name"].endswith("-per-domain")
+    assert found["identity"] == json.loads((tmp_path / "h" / "head.json").read_text())["identity"]
+    assert said(call(*arguments))["name"] != found["name"]
+
+
+def test_an_encoder_that_the_gallery_has_is_used_where_none_is_named(folder, photos) -> None:
+    """Without --encoder, a gallery of another encoder than moco was refused."""
+    for search in ("exact", "hnsw"):
+        arguments = ("--gallery", folder, "--search", search, "--json")
+        found = said(call("attribute", photos / "01.png", *arguments), ANSWER)
+        assert found["encoder"].startswith("thumbnail@")
+        assert found["matches"][0]["path"] == "01.png"
+    assert said(call("project", folder, "--json"))["points"]
+
+
+def test_an_empty_gallery_is_said_to_be(folder, photos) -> None:
+    """It was said to lack the encoder, or to be damaged."""
+    assert call("remove", *range(12), "--gallery", folder).exit_code == 0
+    failed(call("attribute", photos / "01.png", "--gallery", folder), "holds no images")
+
+
+def test_pairs_are_evaluated(folder, pairs, tmp_path) -> None:
+    options = ("--pairs", pairs, "--gallery", folder, "--encoder", "thumbnail")
+    result = call("evaluate", *options, "--json", tmp_path / "out.json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert (found["split"], len(found["queries"])) == ("all", 2)
+    assert found["gallery_images"] >= 12
+    (tmp_path / "taken.json").mkdir()
+    result = call("evaluate", *options, "--json", tmp_path / "taken.json")
+    assert result.exit_code == 1
+    assert "Is a directory" in result.stderr
+
+
+# What fails, with status 1
+
+
+def test_failures_say_what_is_wrong(folder, photos, tmp_path) -> None:
+    gallery, plain = ("--gallery", folder), ("--encoder", "thumbnail")
+    text = tmp_path / "text.jpg"
+    text.write_text("text")
+    (tmp_path / "empty").mkdir()
+    good = photos / "01.png"
+    for arguments, what in [
+        (("attribute", tmp_path / "gone.png", *gallery, *plain), "cannot be read"),
+        (("attribute", text, *gallery, *plain), "not an image"),
+        (("attribute", photos, *gallery, *plain), "not a regular file|cannot be read"),
+        (("attribute", good, "--gallery", photos, *plain), "not a gallery"),
+        (("attribute", good, *gallery, "--encoder", "phash"), "no features of encoder 'phash'"),
+        (("attribute", good, *gallery, "--encoder", "bad"), "bad"),
+        (("attribute", good, *gallery, *plain, "--head", "bad"), "neither a folder with a head"),
+        (("index", tmp_path / "nowhere", "--out", tmp_path / "h", *plain), "neither a folder"),
+        (("index", "x" * 5000, "--out", tmp_path / "h", *plain), "File name too long"),
+        (("index", text, "--out", tmp_path / "h", *plain), "not a zip"),
+        (("index", tmp_path / "empty", "--out", tmp_path / "h", *plain), "no image"),
+        (("index", photos, "--out", photos, *plain), "not empty and not a gallery"),
+        (("index", photos, "--out", tmp_path / "h", "--encoder", "bad"), "bad"),
+        (("add", tmp_path / "nowhere", *gallery), "not a folder of images"),
+        (("add", photos, "--gallery", tmp_path / "nowhere"), "not a gallery"),
+        (("remove", 99, *gallery), "id 99"),
+        (("reverse", photos, "--source", 99, *gallery, *plain), "id 99"),
+        (("reverse", tmp_path / "nowhere", "--source", 1, *gallery, *plain), "nowhere"),
+        (("verify", photos), "not a gallery"),
+        (("fit-head", folder, *plain, "--kind", "center", "--out", text), "cannot be written"),
+        (("evaluate", "--pairs", text, *gallery, *plain), "text.jpg"),
+    ]:
+        failed(call(*arguments), what)
+    assert call("verify", folder).exit_code == 0
+    assert len(Gallery.open(folder)) == 12
+
+
+def test_the_shipped_gallery_is_changed_on_request_only(folder, photos, monkeypatch) -> None:
+    """Commands that change a gallery changed the one that comes with the program, unasked."""
+    monkeypatch.setattr("core.gallery.gallery.SHIPPED", folder)
+    plain = ("--encoder", "thumbnail")
+    (photos / "01.png").unlink()
+    for arguments in [
+        ("index", photos, "--out", folder, *plain),
+        ("add", photos, "--gallery", folder),
+        ("remove", 0, "--gallery", folder),
+    ]:
+        failed(call(*arguments), "comes with the program")
+    assert len(Gallery.open(folder)) == 12
+    assert call("remove", 0, "--gallery", folder, "--shipped").exit_code == 0
+    assert len(Gallery.open(folder)) == 11
+
+
+def test_verify_names_what_is_damaged(folder) -> None:
+    gallery = Gallery.open(folder)
+    lost = gallery.store.thumbnail(gallery.records[0].sha256)
+    lost.unlink()
+    (features,) = gallery.folder.glob("*/features.npy")
+    features.write_bytes(b"x")
+    result = call("verify", folder, "--json")
+    assert result.exit_code == 1
+    assert sorted(Path(d["file"]).name for d in json.loads(result.stdout)) == sorted(
+        ["features.npy", lost.name]
+    )
+    assert lost.name in result.stderr
+    failed(call("verify", folder), "features.npy")
+
+
+@pytest.mark.parametrize("name", ["gallery.json", "generations/1/manifest.parquet"])
+def test_a_damaged_gallery_is_said_to_be(folder, photos, name: str) -> None:
+    (folder / name).write_bytes(b"x")
+    for arguments in [
+        ("attribute", photos / "01.png", "--gallery", folder, "--encoder", "thumbnail"),
+        ("add", photos, "--gallery", folder),
+        ("remove", 1, "--gallery", folder),
+        ("verify", folder),
+    ]:
+        failed(call(*arguments), "damaged|changed since")
+
+
+def test_a_full_disk_is_said_to_be(folder, photos, monkeypatch, write_image) -> None:
+    write_image(photos / "new.png", 70)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.gallery.store.os.fsync", full)
+        failed(call("add", photos, "--gallery", folder), "No space left on device")
+    assert call("verify", folder).exit_code == 0
+    assert said(call("add", photos, "--gallery", folder, "--json"))["added"] == 1
+
+
+def test_an_interrupt_says_that_the_work_goes_on(monkeypatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("core.cli.commands.verify", interrupted)
+    failed(call("verify", "g"), "what was finished is kept")
+
+
+# Wrong use, with status 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["bad"], "No such command"),
+        (["attribute"], "Missing argument"),
+        (["attribute", "a.png", "--top", "0"], "greater than or equal to 1"),
+        (["attribute", "a.png", "--top", "many"], "valid integer"),
+        (["attribute", "a.png", "--bad"], "No such option"),
+        (["index", "photos"], "Missing option '--out'"),
+        (["index", "photos", "--out", "g", "--device", "bad"], "not a device"),
+        (["index", "photos", "--out", "g", "--device", "cuda:99"], "not a device"),
+        (["attribute", "a.png", "--report", "r.pdf"], "ends in .html, .json, .csv"),
+        (["reverse", "made"], "name a source"),
+        (["reverse", "made", "--source", "1", "--fdr", "1.5"], "between 0 and 1"),
+        (["remove", "--gallery", "g"], "Missing argument"),
+        (["remove", "one", "--gallery", "g"], "valid integer"),
+        (["evaluate", "--pairs", "p", "--gallery", "g", "--split", "bad"], "tune"),
+        (["train", "moco", "p", "--out", "r", "--steps", "0"], "steps must be positive"),
+        (["train", "moco", "p", "--out", "r", "--batch", "1"], "batch must exceed 1"),
+        (["train", "moco", "p", "--out", "r", "--infomax", "nan"], "infomax must be a number"),
+        (["train", "moco", "p", "--out", "r", "--size", "0"], "greater than or equal to 8"),
+        (["train", "moco", "p", "--out", "r", "--view", "1"], "at least 8 pixels"),
+        (["train", "moco", "p", "--out", "r", "--minutes", "nan"], "minutes must be positive"),
+        (["train", "moco", "p", "--out", "r", "--minutes", "-3"], "minutes must be positive"),
+        (["attribute", "a.png", "--search", "bad"], "exact"),
+        (["fit-head", "g", "--kind", "center", "--out", "h", "--per-domain"], "used together"),
+        (["fit-head", "g", "--kind", "bad", "--out", "h"], "'identity', 'center'"),
+        (["fit-head", "g", "--kind", "whiten", "--k", "0", "--out", "h"], "k must be positive"),
+        (["fit-head", "g", "--kind", "whiten", "--shrinkage", "nan", "--out", "h"], "shrinkage"),
+    ],
+)
+def test_wrong_use_says_what_is_right(arguments: list[str], what: str) -> None:
+    failed(call(*arguments), what, code=2)
+
+
+def test_without_a_command_there_is_help() -> None:
+    result = call()
+    assert result.exit_code == 2
+    assert "attribute" in result.output
+
+
+# The streams of a real process
+
+
+def test_a_process_keeps_results_and_messages_apart(folder, photos) -> None:
+    command = [sys.executable, "-m", "core", "attribute", str(photos / "01.png"), "--json"]
+    command += ["--gallery", str(folder), "--encoder", "thumbnail"]
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=100)
+    assert done.returncode == 0, done.stderr
+    jsonschema.validate(json.loads(done.stdout), ANSWER)
+    assert "Traceback" not in done.stderr
+
+
+def test_results_are_ascii_whatever_the_names(capsys) -> None:
+    console.print_json({"path": "größe 🎨 \udcff"})
+    printed = capsys.readouterr().out
+    assert printed.isascii()
+    assert json.loads(printed) == {"path": "größe 🎨 \udcff"}

@@ -1,0 +1,163 @@
+"""A network as an encoder: shapes, identity, independence of the batch, exact parts of regions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.config import HeadConfig
+from core.encoders import network as module
+from core.encoders.backbones import (
+    Backbone,
+    BackboneConfig,
+    build,
+    save_backbone,
+)
+from core.encoders.baselines import BASELINES
+from core.encoders.load import load_encoder, shipped_heads
+from core.encoders.network import GRID, NetworkEncoder
+from core.heads.fit import fit_head
+from core.values import Encoder, EncoderError, GalleryError
+
+CONFIG = BackboneConfig(input_size=64)
+VIT = BackboneConfig("vit_tiny_patch16_224", input_size=48, stages=(1, 11), patch_stage=1)
+
+
+@pytest.fixture(scope="module", params=[CONFIG, VIT], ids=["resnet", "vit"])
+def encoder(request):
+    return NetworkEncoder("tiny", build(request.param, seed=0))
+
+
+def _image(seed, size=(70, 50)):
+    noise = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8)
+    return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+
+
+def test_shapes_follow_the_images_and_not_their_sizes(encoder):
+    assert isinstance(encoder, Encoder)
+    encoded = encoder.encode([_image(0), _image(1, (33, 200))])
+    assert encoded.features.shape == (2, encoder.dim)
+    assert encoded.features.dtype == np.float32
+    assert encoded.grid == GRID
+    assert encoded.patches is not None
+    assert encoded.patches.shape[:2] == (2, GRID.size)
+    assert np.isfinite(encoded.features).all()
+    assert np.abs(encoded.features[0] - encoded.features[1]).max() > 0.01
+
+
+def test_features_do_not_depend_on_the_batch(encoder):
+    images = [_image(seed, (40 + seed, 60)) for seed in range(4)]
+    together = encoder.encode(images)
+    alone = encoder.encode(images[2:3])
+    backwards = encoder.encode(images[::-1])
+    np.testing.assert_allclose(alone.features[0], together.features[2], atol=1e-4)
+    np.testing.assert_allclose(alone.patches[0], together.patches[2], atol=1e-4)
+    np.testing.assert_allclose(backwards.features[::-1], together.features, atol=1e-4)
+
+
+def test_the_backbone_is_in_evaluation_mode():
+    backbone = build(CONFIG, seed=0).train()
+    encoder = NetworkEncoder("tiny", backbone)
+    before = encoder.encode([_image(0)]).features
+    encoder.encode([_image(1)])
+    np.testing.assert_array_equal(encoder.encode([_image(0)]).features, before)
+
+
+def test_region_parts_sum_to_the_weighted_features(encoder):
+    image = _image(5)
+    features = encoder.encode([image]).features[0]
+    weights = np.random.default_rng(0).standard_normal(encoder.dim).astype(np.float32)
+    weights /= np.linalg.norm(features)
+    parts = encoder.region_parts(image, weights)
+    assert parts.shape == (GRID.size,)
+    assert parts.sum() == pytest.approx(features @ weights, abs=1e-4)
+
+
+def test_region_parts_follow_what_changed():
+    """A patch painted onto a flat image takes the parts that its change of the score makes."""
+    encoder = NetworkEncoder("tiny", build(BackboneConfig(input_size=160, stages=(1,)), seed=0))
+    flat = Image.new("RGB", (160, 160), (120, 120, 120))
+    painted = flat.copy()
+    painted.paste((250, 20, 20), (112, 16, 144, 48))
+    deviations = np.zeros(encoder.dim, np.float32)
+    deviations[encoder.dim // 2 :] = 1
+    heat = encoder.region_parts(painted, deviations).reshape(GRID.rows, GRID.columns)
+    assert heat[1:3, 7:9].mean() > 3 * heat[5:, :5].mean()
+
+
+def test_identity_names_weights_and_pooling_and_not_the_name(monkeypatch):
+    one = NetworkEncoder("a", build(CONFIG, seed=0))
+    assert NetworkEncoder("b", build(CONFIG, seed=0)).identity == one.identity
+    assert NetworkEncoder("a", build(CONFIG, seed=1)).identity != one.identity
+    larger = Backbone(BackboneConfig(input_size=96), one.backbone.network)
+    assert NetworkEncoder("a", larger).identity != one.identity
+    monkeypatch.setattr(module, "_POOLING", "another")
+    assert NetworkEncoder("a", build(CONFIG, seed=0)).identity != one.identity
+
+
+def test_pixels_are_squeezed_and_in_the_unit_interval():
+    image = _image(2, (64, 32))
+    pixels = module._pixels(image, 64)
+    wanted = np.asarray(image.resize((64, 64), Image.Resampling.BICUBIC), np.float32) / 255
+    np.testing.assert_allclose(pixels.numpy(), wanted.transpose(2, 0, 1), atol=0.02)
+    assert 0 <= float(pixels.min()) <= float(pixels.max()) <= 1
+
+
+def test_a_folder_of_our_training_loads(tmp_path):
+    backbone = build(CONFIG, seed=4).eval()
+    save_backbone(backbone, tmp_path / "mine")
+    loaded = load_encoder(str(tmp_path / "mine"))
+    wanted = NetworkEncoder("mine", backbone)
+    assert loaded.identity == wanted.identity
+    features = loaded.encode([_image(0)]).features
+    near = wanted.encode([_image(0)]).features
+    assert np.linalg.norm(features - near) < 0.01 * np.linalg.norm(near)  # float16 on disk
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines_load_by_name(name):
+    assert load_encoder(name).name == name
+
+
+def test_the_random_network_is_always_the_same():
+    assert load_encoder("random").identity == load_encoder("random").identity
+
+
+def test_unknown_encoders_are_refused(tmp_path):
+    with pytest.raises(EncoderError, match="known: "):
+        load_encoder("mocco")
+    with pytest.raises(EncoderError, match="known: "):
+        load_encoder(str(tmp_path))
+
+
+def test_heads_beside_the_weights_are_found(tmp_path, monkeypatch):
+    features = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
+    one, two = (fit_head(features, config=HeadConfig(k=k)) for k in (3, 4))
+    one.save(tmp_path / "bundled" / "moco" / "head")
+    two.save(tmp_path / "bundled" / "moco" / "patch_head")
+    two.save(tmp_path / "mine" / "head")
+    monkeypatch.setattr("core.encoders.load.BUNDLED", tmp_path / "bundled")
+    found = shipped_heads("moco")
+    assert (found.embedding.identity, found.patches.identity) == (one.identity, two.identity)
+    ours = shipped_heads(str(tmp_path / "mine"))
+    assert ours.embedding.identity == two.identity
+    assert ours.patches is None
+    nothing = shipped_heads("thumbnail")
+    assert nothing.embedding is None
+    assert nothing.patches is None
+    (tmp_path / "mine" / "head" / "head.json").write_text("{}")
+    with pytest.raises(GalleryError, match="damaged"):
+        shipped_heads(str(tmp_path / "mine"))
+
+
+def test_what_works_offline_is_told_with_the_baselines(tmp_path, monkeypatch):
+    """The message of a failed download named the networks alone."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(
+        "core.encoders.backbones.hub.HubFile.url", "https://127.0.0.1:9/x.safetensors"
+    )
+    monkeypatch.setattr("core.encoders.backbones.hub.HubFile.cached", lambda _: None)
+    with pytest.raises(EncoderError) as raised:
+        load_encoder("dino-vits16", cache=tmp_path)
+    assert all(name in str(raised.value) for name in ("moco", "dino", "random", *BASELINES))

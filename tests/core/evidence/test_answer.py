@@ -1,0 +1,294 @@
+"""An answer names what is in the query, shares it out whole, and accuses nobody."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.config import NullConfig, ScoreConfig
+from core.encoders.descriptors import quantize
+from core.evidence.answer import (
+    Candidates,
+    Described,
+    Identities,
+    answer,
+    share,
+)
+from core.evidence.null import Null
+from core.gallery.gallery import Embedded
+from core.search.ranking import Ranking, Scorer
+from core.values import ImageRecord
+
+N, D = 50, 64
+IDENTITIES = Identities("moco@1", "whiten-512@2", "photos@3")
+CONFIG = NullConfig()
+
+
+def _unit(rows):
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+EMBEDDINGS = _unit(np.random.default_rng(0).standard_normal((N, D)))
+RECORDS = [ImageRecord(100 + i, f"photos/{i}.jpg", str(i), "0" * 16, 9, 9) for i in range(N)]
+NULL = Null(
+    np.sort(np.random.default_rng(1).uniform(0, 0.15, 500)).astype(np.float32),
+    np.sort(np.random.default_rng(2).uniform(0, 0.12, 500)).astype(np.float32),
+)
+
+
+def _ask(query, *, groups=None, top=N, null=NULL, embeddings=EMBEDDINGS, records=RECORDS):
+    labels = np.arange(len(embeddings)) if groups is None else groups
+    embedded = Embedded(embeddings, np.zeros(len(embeddings), np.float32), labels)
+    scorer = Scorer(embedded, None, config=ScoreConfig(local_scaling=False))
+    ranking = scorer.rank(_unit(query), k=len(embeddings))
+    return answer(
+        Described(_unit(query), embedded, score=scorer.config),
+        Candidates(ranking, records, labels, top),
+        null=null,
+        config=CONFIG,
+        identities=IDENTITIES,
+    )
+
+
+def _unrelated():
+    """A query that is orthogonal to the whole gallery."""
+    rest = np.random.default_rng(2).standard_normal(D)
+    basis = np.linalg.qr(EMBEDDINGS.T.astype(np.float64))[0]
+    return rest - basis @ (basis.T @ rest)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    sources=st.integers(0, 5),
+    noise=st.floats(0.01, 2.0),
+    top=st.sampled_from([1, 3, N]),
+)
+def test_shares_of_all_groups_and_of_none_sum_to_one(seed, sources, noise, top):
+    rng = np.random.default_rng(seed)
+    query = EMBEDDINGS[:sources].sum(0) + noise * rng.standard_normal(D) / np.sqrt(D)
+    groups = rng.integers(0, 2, N).cumsum()
+    first = np.unique(groups, return_index=True)[1]
+    found = _ask(query, groups=first[groups - groups[0]], top=top)
+    shares = [group.influence for group in found.groups]
+    assert sum(shares) + found.none == pytest.approx(1, abs=1e-6)
+    assert min(*shares, found.none) >= 0
+    assert all(group.confidence > 0.5 for group in found.groups if group.influence > 0)
+    shown = {match.group for match in found.matches}
+    assert shown <= {group.id for group in found.groups}
+    unseen = [group for group in found.groups if group.id not in shown]
+    assert sum(group.influence == 0 for group in unseen) <= 1
+    assert len(found.matches) == top
+
+
+def test_a_query_unlike_the_gallery_comes_from_none_of_it():
+    found = _ask(_unrelated())
+    assert found.none == 1
+    assert found.p_value > 0.5
+    assert all(group.influence == 0 for group in found.groups)
+    assert found.sentence.startswith("None of these")
+
+
+def test_a_gallery_image_finds_itself_first_and_takes_almost_all():
+    found = _ask(EMBEDDINGS[17])
+    assert found.matches[0].image.id == 117
+    assert found.matches[0].cosine == pytest.approx(1, abs=1e-5)
+    assert found.groups[0].influence > 0.9
+    assert found.p_value == pytest.approx(1 / 501)
+    assert "photos/17.jpg" in found.sentence
+    assert "1 candidate" not in found.sentence
+
+
+def test_two_planted_sources_are_both_named_and_shared_by_their_weights():
+    query = 2 * EMBEDDINGS[3] + 1.5 * EMBEDDINGS[40] + 0.3 * _unit(_unrelated())
+    found = _ask(query)
+    shares = {group.id: group.influence for group in found.groups if group.influence > 0.02}
+    assert set(shares) == {103, 140}
+    assert shares[103] / shares[140] == pytest.approx(2 / 1.5, rel=0.1)
+    assert found.none < 0.1
+    assert all(group.confidence > 0.95 for group in found.groups[:2])
+
+
+def test_a_weak_second_source_comes_before_what_resembles_the_first():
+    """By score alone a look-alike of the first source hides the second one."""
+    axes = np.eye(D, dtype=np.float32)
+    others = _unit(np.random.default_rng(7).standard_normal((40, D)) * (np.arange(D) > 3))
+    look_alike = 0.6 * axes[0] + 0.8 * axes[2]
+    embeddings = np.stack([axes[0], look_alike, axes[1], *others]).astype(np.float32)
+    null = Null(np.linspace(0, 0.4, 500), np.linspace(0, 0.3, 500))
+    found = _ask(0.95 * axes[0] + 0.25 * axes[1], embeddings=embeddings, null=null, top=40)
+    assert [match.image.id for match in found.matches[:3]] == [100, 101, 102]
+    assert [group.id for group in found.groups[:3]] == [100, 102, 101]
+    assert found.groups[1].influence == 0
+    assert found.groups[1].p_value > found.groups[2].p_value
+    assert len({group.id for group in found.groups}) == len(found.groups)
+
+
+def test_copies_count_once():
+    """Five copies of one source beside another source do not outweigh it."""
+    copies = _unit(EMBEDDINGS[3] + 0.001 * np.random.default_rng(5).standard_normal((5, D)))
+    embeddings = np.concatenate([EMBEDDINGS, copies])
+    records = [*RECORDS, *(ImageRecord(200 + i, f"{i}.png", "", "", 9, 9) for i in range(5))]
+    labels = np.arange(N + 5)
+    labels[N:] = 3
+    query = EMBEDDINGS[3] + EMBEDDINGS[40]
+    found = _ask(query, groups=labels, top=N + 5, embeddings=embeddings, records=records)
+    once = _ask(query)
+    shares, wanted = (
+        {group.id: group.influence for group in a.groups if group.influence > 0.02}
+        for a in (found, once)
+    )
+    assert shares == pytest.approx(wanted, abs=0.02)
+    group = next(group for group in found.groups if group.id == 103)
+    assert group.members == (103, 200, 201, 202, 203, 204)
+    assert len(found.groups) == N
+    assert found.groups[0].best.group == found.groups[0].id
+
+
+def test_members_beyond_the_matches_belong_to_the_group_too():
+    labels = np.arange(N)
+    labels[30] = 17
+    found = _ask(EMBEDDINGS[17], groups=labels, top=1)
+    assert len(found.matches) == 1
+    assert found.groups[0].members == (117, 130)
+
+
+def test_a_group_is_named_by_its_first_image_even_when_another_is_best():
+    labels = np.arange(N)
+    labels[30] = 17
+    found = _ask(EMBEDDINGS[30], groups=labels)
+    assert found.groups[0].id == 117
+    assert found.groups[0].best.image.id == 130
+    assert found.matches[0].group == 117
+
+
+def test_the_sentence_names_a_group_that_has_a_share():
+    """It named the best group even where the decomposition gave all to a better mixture."""
+    spiky = np.zeros((6, D), np.float32)
+    spiky[[3, 4, 5], [10, 11, 12]] = 1
+    spiky[1, 0] = spiky[2, 1] = 1
+    spiky[0, :2] = 1
+    spiky[0, 2] = 0.3
+    embeddings = _unit(spiky)
+    query = np.zeros(D)
+    query[:2] = 1
+    found = _ask(query, embeddings=embeddings, records=RECORDS[:6])
+    shares = [group.influence for group in found.groups]
+    assert found.groups[0].best.image.id == 100
+    assert shares[0] == pytest.approx(0, abs=1e-6)
+    assert sum(shares) > 0.5
+    assert "photos/0.jpg" not in found.sentence
+
+
+def test_matches_and_groups_are_best_first():
+    found = _ask(EMBEDDINGS[:3].sum(0))
+    scores = [match.score for match in found.matches]
+    assert scores == sorted(scores, reverse=True)
+    p_values = [group.p_value for group in found.groups]
+    assert p_values == sorted(p_values)
+    assert found.p_value == p_values[0]
+
+
+def test_confidence_falls_with_the_score():
+    weak, strong = (_ask(EMBEDDINGS[3] + w * _unit(_unrelated())) for w in (3.0, 0.1))
+    assert weak.groups[0].confidence < strong.groups[0].confidence
+    assert weak.none > strong.none
+
+
+def test_an_empty_gallery_answers_that_it_is_empty():
+    nothing = np.zeros(0, np.float32)
+    empty = Embedded(np.zeros((0, D), np.float32), nothing, np.zeros(0, int))
+    found = answer(
+        Described(EMBEDDINGS[0], empty),
+        Candidates(Ranking(np.zeros(0, int), nothing, nothing), [], np.zeros(0, int), 3),
+        null=Null(nothing, nothing),
+        config=CONFIG,
+        identities=IDENTITIES,
+    )
+    assert (found.none, found.p_value, found.matches, found.groups) == (1.0, 1.0, (), ())
+    assert "empty" in found.sentence
+
+
+def test_the_answer_says_what_it_was_computed_with():
+    found = _ask(EMBEDDINGS[0])
+    assert (found.encoder, found.head, found.gallery) == ("moco@1", "whiten-512@2", "photos@3")
+    assert found.null_id == NULL.identity
+    assert found.null_size == 500
+
+
+def test_the_wording_accuses_nobody():
+    mixed = EMBEDDINGS[3] + EMBEDDINGS[40]
+    for query in (_unrelated(), EMBEDDINGS[17], mixed, mixed + _unit(_unrelated())):
+        sentence = _ask(query).sentence
+        assert not re.search(r"cop(y|ied|ies)|st(ole|eal)|theft|plagiar|infring", sentence, re.I)
+        assert "%" in sentence
+        assert sentence.endswith(".")
+
+
+def test_a_title_stands_for_the_path():
+    records = [ImageRecord(1, "x/1.jpg", "", "", 9, 9, title="Water lilies"), *RECORDS[1:]]
+    found = _ask(EMBEDDINGS[0], records=records)
+    assert "Water lilies" in found.sentence
+    assert "x/1.jpg" not in found.sentence
+
+
+def test_a_source_without_a_rival_is_named_and_one_with_a_rival_is_one_of_these():
+    """That something is a source does not make the best match it."""
+    alone = _ask(EMBEDDINGS[3])
+    assert alone.named
+    assert alone.margin_p_value == pytest.approx(1 / 501)
+    assert alone.sentence.startswith("Candidate source: photos/3.jpg")
+    rivals = _ask(EMBEDDINGS[3] + EMBEDDINGS[40])
+    assert not rivals.named
+    assert rivals.margin_p_value > 0.05
+    assert rivals.sentence.startswith("One or more of these: ")
+    assert {"photos/3.jpg", "photos/40.jpg"} <= set(re.findall(r"photos/\d+\.jpg", rivals.sentence))
+
+
+def test_a_copy_is_no_rival():
+    """Two images of one group are as near to the query; ungrouped, neither could be named."""
+    labels = np.arange(N)
+    labels[40] = 3
+    embeddings = EMBEDDINGS.copy()
+    embeddings[40] = embeddings[3]
+    assert _ask(EMBEDDINGS[3], embeddings=embeddings, groups=labels).named
+    assert not _ask(EMBEDDINGS[3], embeddings=embeddings).named
+
+
+def test_what_is_shown_changes_no_number():
+    few, many = (_ask(EMBEDDINGS[3] + EMBEDDINGS[40], top=top) for top in (2, N))
+    assert few.groups == many.groups[: len(few.groups)]
+    assert len(few.groups) == 3
+    assert (few.none, few.margin_p_value) == (many.none, many.margin_p_value)
+
+
+def test_halves_of_two_sources_share_by_their_patches():
+    rng = np.random.default_rng(3)
+    patches = quantize(rng.standard_normal((N, 16, 12)))
+    query = patches[3].copy()
+    query[12:] = patches[40][12:]  # three quarters and one quarter
+    mixed = _unit(EMBEDDINGS[3] + EMBEDDINGS[40])
+    embedded = Embedded(EMBEDDINGS, np.zeros(N, np.float32), np.arange(N))
+    ranking = Scorer(embedded, patches, config=ScoreConfig()).rank(mixed, query, k=N)
+    found = answer(
+        Described(mixed, embedded, query, patches),
+        Candidates(ranking, RECORDS, np.arange(N), N),
+        null=NULL,
+        config=CONFIG,
+        identities=IDENTITIES,
+    )
+    shares = {group.id: group.influence for group in found.groups if group.influence}
+    assert shares == pytest.approx({103: 0.75, 140: 0.25}, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0, "0 %"), (0.0099, "under 1 %"), (0.5, "50 %"), (0.99, "99 %"), (0.9997, "over 99 %")],
+)
+def test_no_rounded_share_claims_all_or_nothing(value, words):
+    """Confidence 99.97 % was printed as 100 %."""
+    assert share(value) == words

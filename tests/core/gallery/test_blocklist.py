@@ -1,0 +1,171 @@
+"""A tombstone keeps an image and its resaves out, and nothing else of it is kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter, ImageOps
+
+from core.config import BuildConfig
+from core.gallery.blocklist import MAX_DISTANCE, Graveyard, Tombstone
+from core.gallery.build import Source, remove, update
+from core.gallery.gallery import Gallery
+from core.gallery.verify import verify
+from core.images.thumbnails import hamming, perceptual_hash
+from core.values import GalleryError
+
+SMALL = BuildConfig(batch=4, shard=4, workers=1, thumbnail=64)
+
+
+def scene(seed: int) -> Image.Image:
+    """A picture with structure at every scale, as photographs have."""
+    rng = np.random.default_rng(seed)
+    cells = Image.fromarray(rng.integers(0, 256, (7, 9, 3), dtype=np.uint8))
+    smooth = cells.resize((180, 140), Image.Resampling.BICUBIC)
+    return smooth.filter(ImageFilter.GaussianBlur(2))
+
+
+def resaves(image: Image.Image, folder: Path) -> dict[str, Path]:
+    half = image.resize((image.width // 2, image.height // 2))
+    made = {
+        "copy.png": (image, {}),
+        "recompressed.jpg": (image, {"quality": 40}),
+        "half.webp": (half, {"quality": 60}),
+        "mirrored.jpg": (ImageOps.mirror(half), {"quality": 60}),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (pixels, options) in made.items():
+        pixels.save(folder / name, **options)
+    return {name: folder / name for name in made}
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for seed in range(6):
+        scene(seed).save(folder / f"{seed}.png")
+    return folder
+
+
+def paths(folder: Path) -> list[str]:
+    return [record.path for record in Gallery.open(folder).records]
+
+
+def test_resaves_are_barred_and_other_images_are_not(tmp_path):
+    graveyard = Graveyard(tmp_path)
+    graveyard.add([Tombstone.of(scene(0))])
+    files = resaves(scene(0), tmp_path / "a")
+    for seed in range(1, 30):
+        files[f"{seed}.png"] = tmp_path / "a" / f"{seed}.png"
+        scene(seed).save(files[f"{seed}.png"])
+    (tmp_path / "a" / "broken.png").write_bytes(b"x")
+    files["broken.png"] = tmp_path / "a" / "broken.png"
+    wanted = {"copy.png", "recompressed.jpg", "half.webp", "mirrored.jpg"}
+    assert graveyard.barred(files, workers=1) == wanted
+
+
+def test_the_distance_decides():
+    stone = Tombstone("0" * 16, "f" * 16)
+    graveyard = Graveyard(Path("nowhere"))
+    graveyard.tombstones = (stone,)
+    near, far = (1 << MAX_DISTANCE) - 1, (1 << (MAX_DISTANCE + 1)) - 1
+    hashes = [f"{bits:016x}" for bits in (0, near, far, 2**64 - 1 - near, 2**64 - 1 - far)]
+    assert graveyard.bars(hashes).tolist() == [True, True, False, True, False]
+    assert graveyard.bars([]).tolist() == []
+
+
+def test_without_tombstones_nothing_is_read(tmp_path):
+    graveyard = Graveyard(tmp_path)
+    assert graveyard.barred({"gone.png": tmp_path / "gone.png"}, workers=1) == set()
+    assert not graveyard.bars(["0" * 16]).any()
+
+
+def test_a_mirror_image_has_another_hash():
+    """The negative control of keeping two hashes: one alone would miss mirrored resaves."""
+    stone = Tombstone.of(scene(3))
+    assert hamming(stone.phash, stone.mirrored) > MAX_DISTANCE
+    assert stone.mirrored == perceptual_hash(ImageOps.mirror(scene(3)))
+
+
+def test_only_hashes_are_kept(tmp_path):
+    Graveyard(tmp_path).add([Tombstone.of(scene(1))])
+    (file,) = tmp_path.iterdir()
+    stones = json.loads(file.read_text())["tombstones"]
+    assert stones == [vars(Tombstone.of(scene(1)))]
+    again = Graveyard(tmp_path)
+    again.add([Tombstone.of(scene(1)), Tombstone.of(scene(2))])
+    assert len(Graveyard(tmp_path).tombstones) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"tombstones": [{"phash": "0"}]}', '{"tombstones": [{"phash": "' + "0" * 16
+     + '", "mirrored": "zzzzzzzzzzzzzzzz"}]}', '{"tombstones": 3}'],
+)  # fmt: skip
+def test_a_damaged_file_is_said_to_be(tmp_path, text):
+    (tmp_path / "tombstones.json").write_text(text)
+    with pytest.raises(GalleryError, match="damaged"):
+        Graveyard(tmp_path)
+
+
+def test_removed_for_good_stays_out_of_every_update(images, tmp_path, encoder):
+    folder = tmp_path / "g"
+    update(folder, Source(images), [encoder], config=SMALL)
+    gone = Gallery.open(folder).records[2]
+    change = remove(folder, [gone.id], tombstone=True)
+    assert (change.images, change.removed) == (5, 1)
+    assert not Gallery.open(folder).store.thumbnail(gone.sha256).exists()
+
+    resaves(scene(2), images)
+    seen = encoder.seen
+    for _ in range(2):
+        change = update(folder, Source(images), [encoder], config=SMALL)
+        assert change.kept_out == ("2.png", "copy.png", "half.webp", "mirrored.jpg",
+                                   "recompressed.jpg")  # fmt: skip
+        assert (change.images, change.added, change.skipped) == (5, 0, ())
+    assert encoder.seen == seen
+    assert paths(folder) == ["0.png", "1.png", "3.png", "4.png", "5.png"]
+    assert verify(folder) == []
+    kept = {path.stem for path in (folder / "thumbnails").rglob("*.webp")}
+    assert kept == {record.sha256 for record in Gallery.open(folder).records}
+
+
+def test_without_a_tombstone_it_comes_back(images, tmp_path, encoder):
+    folder = tmp_path / "g"
+    update(folder, Source(images), [encoder], config=SMALL)
+    remove(folder, [2])
+    change = update(folder, Source(images), [encoder], config=SMALL)
+    assert (change.images, change.added, change.kept_out) == (6, 1, ())
+
+
+def test_resaves_that_are_in_the_gallery_go_with_it(images, tmp_path, encoder):
+    folder = tmp_path / "g"
+    resaves(scene(2), images)
+    update(folder, Source(images), [encoder], config=SMALL)
+    (number,) = (r.id for r in Gallery.open(folder).records if r.path == "half.webp")
+    assert remove(folder, [number], tombstone=True).removed == 5
+    assert paths(folder) == ["0.png", "1.png", "3.png", "4.png", "5.png"]
+
+
+def test_a_file_that_becomes_a_barred_image_leaves(images, tmp_path, encoder):
+    folder = tmp_path / "g"
+    update(folder, Source(images), [encoder], config=SMALL)
+    remove(folder, [2], tombstone=True)
+    (images / "2.png").unlink()
+    scene(2).save(images / "4.png")
+    change = update(folder, Source(images), [encoder], config=SMALL)
+    assert (change.images, change.added, change.removed) == (4, 0, 1)
+    assert change.kept_out == ("4.png",)
+    assert paths(folder) == ["0.png", "1.png", "3.png", "5.png"]
+
+
+def test_a_gallery_may_be_left_with_nothing(images, tmp_path, encoder):
+    folder = tmp_path / "g"
+    update(folder, Source(images), [encoder], config=SMALL)
+    remove(folder, range(6), tombstone=True)
+    change = update(folder, Source(images), [encoder], config=SMALL)
+    assert (change.images, len(change.kept_out)) == (0, 6)

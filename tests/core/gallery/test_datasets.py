@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.gallery import datasets as module
+from core.gallery.build import Source, update
+from core.gallery.datasets import materialise
+from core.gallery.gallery import Gallery
+from core.gallery.metadata import read_metadata
+from core.values import GalleryError
+
+
+def zipped(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.fixture
+def archive(photos, tmp_path) -> Path:
+    files = {p.relative_to(photos).as_posix(): p.read_bytes() for p in photos.rglob("*.png")}
+    csv = b"file_name,title\n01.png,One\n"
+    return zipped(tmp_path / "a.zip", files | {"metadata.csv": csv, "notes.txt": b"x"})
+
+
+def test_a_folder_is_itself(photos, tmp_path) -> None:
+    assert materialise(str(photos), into=tmp_path / "g") == photos
+    assert not (tmp_path / "g").exists()
+
+
+def test_a_zip_is_unpacked_once_and_can_be_indexed(archive, tmp_path, encoder, monkeypatch) -> None:
+    folder = materialise(str(archive), into=tmp_path / "g")
+    assert folder == tmp_path / "g" / "images"
+    assert read_metadata(folder) == {"01.png": {"title": "One"}}
+    assert len(list(folder.rglob("*.png"))) == 12
+    assert not (folder / "notes.txt").exists()
+    update(tmp_path / "g", Source(folder), [encoder])
+    monkeypatch.setattr(module, "unpack_images", None)
+    assert materialise(str(archive), into=tmp_path / "g") == folder
+    gallery = Gallery.open(tmp_path / "g")
+    assert len(gallery) == 12
+    assert gallery.header.root == "images"
+
+
+def test_the_images_of_another_source_are_not_taken_for_its_own(archive, tmp_path, photos) -> None:
+    """A second zip was ignored, and the images of the first indexed in its place."""
+    materialise(str(archive), into=tmp_path / "g")
+    other = zipped(tmp_path / "b.zip", {"x.png": (photos / "01.png").read_bytes()})
+    for source in (str(other), "hf:someone/something"):
+        with pytest.raises(GalleryError, match="images of another source"):
+            materialise(source, into=tmp_path / "g")
+    (tmp_path / "own" / "images").mkdir(parents=True)
+    with pytest.raises(GalleryError, match="images of another source"):
+        materialise(str(archive), into=tmp_path / "own")
+    shutil.copy(archive, tmp_path / "same.zip")
+    assert materialise(str(tmp_path / "same.zip"), into=tmp_path / "g").is_dir()
+
+
+def test_a_folder_with_something_else_is_left_alone(archive, photos) -> None:
+    before = sorted(photos.rglob("*"))
+    with pytest.raises(GalleryError, match="not empty and not a gallery"):
+        materialise(str(archive), into=photos)
+    assert sorted(photos.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("files", "what"),
+    [
+        ({"notes.txt": b"x"}, "no images"),
+        ({"../out.png": b"x"}, "relative paths"),
+        ({"inner.zip": b"PK"}, "no images"),
+    ],
+)
+def test_a_refused_zip_leaves_nothing(tmp_path, files: dict[str, bytes], what: str) -> None:
+    archive = zipped(tmp_path / "a.zip", files)
+    with pytest.raises(GalleryError, match=what):
+        materialise(str(archive), into=tmp_path / "g")
+    assert not list((tmp_path / "g").iterdir())
+
+
+@pytest.mark.parametrize(
+    "source", ["nowhere", "a.txt", "a\0b", "x" * 5000, "hf:", "hf:/nowhere/at/all"]
+)
+def test_what_is_no_source_is_refused(tmp_path, source: str, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(GalleryError):
+        materialise(source, into=tmp_path / "g")
+    assert not (tmp_path / "g" / "images").exists()
+
+
+def test_an_interrupted_zip_is_unpacked_again(archive, tmp_path, monkeypatch, encoder) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "unpack_images", killed)
+    with pytest.raises(KeyboardInterrupt):
+        materialise(str(archive), into=tmp_path / "g")
+    monkeypatch.undo()
+    (tmp_path / "g" / ".images.0.part").mkdir()  # as a killed process leaves it
+    folder = materialise(str(archive), into=tmp_path / "g")
+    assert update(tmp_path / "g", Source(folder), [encoder]).images == 12
+
+
+# Hugging Face datasets, from disk
+
+
+@pytest.fixture
+def offline(monkeypatch) -> object:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return pytest.importorskip("datasets")
+
+
+def rows(photos: Path, datasets) -> object:
+    paths = sorted(photos.rglob("*.png"))[:3]
+    inline = io.BytesIO()
+    Image.open(paths[2]).save(inline, "WEBP", lossless=True)
+    images = [str(paths[0]), str(paths[1]), {"bytes": inline.getvalue(), "path": None}, None]
+    features = datasets.Features(
+        {
+            "photo": datasets.Image(),
+            "title": datasets.Value("string"),
+            "year": datasets.Value("int64"),
+            "tags": datasets.Value("string"),
+        }
+    )
+    return datasets.Dataset.from_dict(
+        {
+            "photo": images,
+            "title": ["é", "a\u2028b", None, "none"],
+            "year": [1999, 2000, 2001, 2002],
+            "tags": ["x", "y", "z", "w"],
+        },
+        features=features,
+    )
+
+
+def test_a_dataset_on_disk_becomes_images_and_metadata(offline, photos, tmp_path, encoder) -> None:
+    rows(photos, offline).save_to_disk(str(tmp_path / "saved"))
+    folder = materialise(f"hf:{tmp_path / 'saved'}", into=tmp_path / "g")
+    found = read_metadata(folder)
+    assert sorted(found) == ["0000000.png", "0000001.png", "0000002.webp"]
+    assert found["0000001.png"] == {"title": "a\u2028b", "year": "2000", "tags": "y"}
+    assert found["0000002.webp"] == {"year": "2001", "tags": "z"}
+    original = sorted(photos.rglob("*.png"))[0]
+    assert (folder / "0000000.png").read_bytes() == original.read_bytes()
+    update(tmp_path / "g", Source(folder), [encoder])
+    records = Gallery.open(tmp_path / "g").records
+    assert [(r.title, r.extra["year"]) for r in records] == [
+        ("é", "1999"),
+        ("a\u2028b", "2000"),
+        ("", "2001"),
+    ]
+
+
+def test_splits_are_named_after_a_colon(offline, photos, tmp_path) -> None:
+    """A saved dictionary of splits could not be opened."""
+    whole = rows(photos, offline)
+    splits = offline.DatasetDict({"train": whole.select([0]), "test": whole.select([0, 1])})
+    splits.save_to_disk(str(tmp_path / "saved"))
+    name = f"hf:{tmp_path / 'saved'}"
+    assert len(list(materialise(name, into=tmp_path / "a").glob("*.png"))) == 1
+    assert len(list(materialise(f"{name}:test", into=tmp_path / "b").glob("*.png"))) == 2
+    with pytest.raises(GalleryError, match="cannot be opened"):
+        materialise(f"{name}:elsewhere", into=tmp_path / "c")
+
+
+def test_a_dataset_without_images_is_refused(offline, tmp_path) -> None:
+    offline.Dataset.from_dict({"a": [1]}).save_to_disk(str(tmp_path / "saved"))
+    with pytest.raises(GalleryError, match="no column of images"):
+        materialise(f"hf:{tmp_path / 'saved'}", into=tmp_path / "g")
+    assert not (tmp_path / "g" / "images").exists()
+
+
+def test_a_broken_dataset_is_refused(offline, photos, tmp_path) -> None:
+    saved = tmp_path / "saved"
+    rows(photos, offline).save_to_disk(str(saved))
+    (saved / "dataset_info.json").write_text(json.dumps({"features": 3}))
+    with pytest.raises(GalleryError, match="cannot be opened"):
+        materialise(f"hf:{saved}", into=tmp_path / "g")
+
+
+def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(GalleryError, match="pip install datasets"):
+        materialise("hf:user/name", into=tmp_path / "g")

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.config import BuildConfig, HeadConfig
+from core.gallery.build import Source, remove, update
+from core.gallery.gallery import Gallery, encoder_key
+from core.gallery.store import Store
+from core.gallery.verify import verify
+from core.images.files import file_digest
+from core.values import Cancelled, GalleryError
+
+
+@pytest.fixture
+def folder(photos, tmp_path, encoder) -> Path:
+    update(tmp_path / "g", Source(photos), [encoder], config=BuildConfig(thumbnail=32))
+    return tmp_path / "g"
+
+
+@pytest.fixture
+def inside(folder, encoder) -> Callable[[str], Path]:
+    """A file of the current generation, ``*`` for the encoder's folder."""
+    gallery = Gallery.open(folder)
+    return lambda name: gallery.folder / name.replace("*", encoder_key(encoder))
+
+
+FILES = [
+    "manifest.parquet",
+    "*/features.npy",
+    "*/patches.npy",
+    "*/patch_head/head.json",
+    "*/patch_head/head.safetensors",
+]
+
+
+def test_a_whole_gallery_has_no_damage(folder, encoder) -> None:
+    assert verify(folder) == []
+    gallery = Gallery.open(folder)
+    assert gallery.patch_head(encoder)
+    remove(folder, [0])
+    assert verify(folder) == []
+    remove(folder, range(1, 12))
+    assert verify(folder) == []
+
+
+def test_a_gallery_that_was_only_begun_has_no_damage(tmp_path) -> None:
+    store = Store(tmp_path / "g")
+    store.create("g", root="")
+    assert verify(store.folder) == []
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["missing", "truncated", "flipped"])
+def test_every_damaged_file_is_named(folder, inside, name: str, damage: str) -> None:
+    path = inside(name)
+    data = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "truncated":
+        path.write_bytes(data[: len(data) // 2])
+    else:
+        path.write_bytes(data[:-3] + bytes([data[-3] ^ 1]) + data[-2:])
+    assert [d.file for d in verify(folder)] == [path.relative_to(folder).as_posix()]
+
+
+def test_all_damages_are_named_together(folder, inside) -> None:
+    gallery = Gallery.open(folder)
+    lost, broken = (gallery.store.thumbnail(r.sha256) for r in gallery.records[:2])
+    lost.unlink()
+    broken.write_bytes(b"RIFF")
+    inside("*/patches.npy").write_bytes(b"")
+    found = {Path(d.file).name: d.what for d in verify(folder)}
+    assert set(found) == {"patches.npy", lost.name, broken.name}
+    assert "changed" in found["patches.npy"]
+    assert all(found.values())
+    inside("manifest.parquet").write_bytes(b"")
+    assert [Path(d.file).name for d in verify(folder)] == ["patches.npy", "manifest.parquet"]
+
+
+def relist(path: Path, listing: Path) -> None:
+    """Have the listing of a generation agree with a changed file."""
+    digests = json.loads(listing.read_text())
+    name = path.relative_to(listing.parent).as_posix()
+    listing.write_text(json.dumps(digests | {name: file_digest(path)}))
+
+
+@pytest.mark.parametrize("damage", ["nan", "rows", "scalar"])
+def test_features_are_looked_at_beyond_their_digest(folder, inside, damage: str) -> None:
+    path = inside("*/features.npy")
+    features = np.load(path)
+    features[3, 1] = np.nan if damage == "nan" else 0
+    np.save(path, {"nan": features, "rows": features[:4], "scalar": np.float16(1)}[damage])
+    relist(path, inside("files.json"))
+    (found,) = verify(folder)
+    assert found.file.endswith("features.npy")
+    assert (
+        found.what
+        == {
+            "nan": "values that are not finite",
+            "rows": "an array (4, 12) for 12 images",
+            "scalar": "an array () for 12 images",
+        }[damage]
+    )
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3", "null", None])
+def test_a_damaged_listing_is_named(folder, inside, text: str | None) -> None:
+    listing = inside("files.json")
+    listing.unlink() if text is None else listing.write_text(text)
+    assert [d.file for d in verify(folder)] == [listing.relative_to(folder).as_posix()]
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"format": 99}'])
+def test_what_is_no_gallery_of_ours_is_an_error(folder, text: str | None) -> None:
+    header = folder / "gallery.json"
+    header.unlink() if text is None else header.write_text(text)
+    with pytest.raises(GalleryError):
+        verify(folder)
+
+
+def test_names_of_formats_mislead_nobody(photos, tmp_path, encoder) -> None:
+    """A gallery with "format" in its name and a damaged table ended in an error."""
+    folder = tmp_path / "large format"
+    update(folder, Source(photos), [encoder])
+    (Gallery.open(folder).folder / "manifest.parquet").write_bytes(b"")
+    assert [Path(d.file).name for d in verify(folder)] == ["manifest.parquet"]
+
+
+def test_it_reports_and_can_be_stopped(folder) -> None:
+    calls: list[tuple[int, int]] = []
+    verify(folder, progress=lambda done, total, _: calls.append((done, total)))
+    assert calls == [(n, 12) for n in range(1, 13)]
+
+    def stop(*_: object) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        verify(folder, progress=stop)
+
+
+def test_damage_in_what_follows_from_the_features_is_named(folder, encoder) -> None:
+    """Changed embeddings, groups and fitted heads were called whole: nothing listed them."""
+    gallery = Gallery.open(folder)
+    head = gallery.fit(encoder, config=HeadConfig(k=4))
+    gallery.embedded(encoder, head)
+    assert verify(folder) == []
+    kept = gallery.head_folder(encoder, head) / "embedded-3"
+    changed = [
+        kept / "embeddings.npy",
+        kept / "groups.npy",
+        next(gallery.folder.glob("*/fitted/*/head.json")),
+    ]
+    for path in changed:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    (kept / "hubness.npy").unlink()
+    found = {folder / damage.file for damage in verify(folder)}
+    assert found == {*changed, kept / "hubness.npy"}
+
+
+def test_what_was_kept_without_digests_is_read_at_least(folder, encoder) -> None:
+    gallery = Gallery.open(folder)
+    head = gallery.fit(encoder, config=HeadConfig(k=4))
+    gallery.embedded(encoder, head)
+    kept = gallery.head_folder(encoder, head) / "embedded-3"
+    (kept / "files.json").unlink()
+    assert verify(folder) == []
+    (kept / "groups.npy").write_bytes(b"")
+    assert [Path(d.file).name for d in verify(folder)] == ["groups.npy"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"tombstones": [{"phash": "x", "mirrored": "y"}]}'])
+def test_damaged_tombstones_are_named(folder, text: str) -> None:
+    """Tombstones that no later build could read were called whole."""
+    (folder / "tombstones.json").write_text(text)
+    assert [d.file for d in verify(folder)] == ["tombstones.json"]

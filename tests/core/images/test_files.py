@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.encoders.backbones.storage import load_backbone
+from core.gallery.blocklist import Graveyard
+from core.gallery.build import Source, update
+from core.gallery.examples import read_examples
+from core.gallery.metadata import read_metadata
+from core.gallery.store import Store
+from core.gallery.verify import verify
+from core.heads.head import Head
+from core.images.files import parse_json, read_json
+from core.measures.retrieval import read_pairs
+from core.values import EncoderError, GalleryError
+
+DEEP = "[" * 200_000
+BAD = [DEEP, DEEP + "]" * 200_000, '{"a":' * 100_000, '["\\ud800"]', '{"\\uDC00": 1}']
+
+
+@pytest.mark.parametrize("text", BAD, ids=["open", "closed", "objects", "value", "key"])
+def test_what_cannot_be_taken_is_one_kind_of_error(text: str, tmp_path: Path) -> None:
+    for given in (text, text.encode()):
+        with pytest.raises(ValueError, match=r"nested too deeply|half a character"):
+            parse_json(given)
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=r"nested too deeply|half a character"):
+        read_json(tmp_path / "a.json")
+
+
+def test_whole_characters_and_escapes_are_taken() -> None:
+    assert parse_json('["\\ud83c\\udfa8", "\\\\ud800"]') == ["🎨", "\\ud800"]
+    assert parse_json(b"[[1], {}]") == [[1], {}]
+
+
+@pytest.mark.parametrize("text", BAD, ids=["open", "closed", "objects", "value", "key"])
+def test_every_file_of_ours_is_refused_with_an_error_of_ours(
+    text: str, photos: Path, tmp_path: Path, encoder: object
+) -> None:
+    """Deeply nested files ended in a RecursionError, half characters when they were written."""
+    for name in ("gallery.json", "head.json", "cfg.json", "tombstones.json", "pairs.json"):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "queries").mkdir()
+    readers = [
+        lambda: Store(tmp_path).header(),
+        lambda: Head.load(tmp_path),
+        lambda: load_backbone(tmp_path),
+        lambda: Graveyard(tmp_path),
+        lambda: read_pairs(tmp_path / "pairs.json"),
+    ]
+    for read in readers:
+        with pytest.raises((GalleryError, EncoderError)):
+            read()
+    (tmp_path / "metadata.jsonl").write_text(text)
+    with pytest.raises(GalleryError, match=r"metadata\.jsonl cannot be read"):
+        read_metadata(tmp_path)
+
+
+def test_a_listing_that_is_nested_too_deeply_is_named(photos, tmp_path, encoder) -> None:
+    update(tmp_path / "g", Source(photos), [encoder])
+    (tmp_path / "g" / "generations" / "1" / "files.json").write_text(DEEP)
+    assert [damage.file for damage in verify(tmp_path / "g")] == ["generations/1/files.json"]
+
+
+def test_metadata_with_half_a_character_is_refused(photos, tmp_path, encoder) -> None:
+    """Building failed with a UnicodeEncodeError when the table was written."""
+    line = '{"file_name": "01.png", "title": "\\ud800"}'
+    (photos / "metadata.jsonl").write_text(line)
+    with pytest.raises(GalleryError, match="half a character"):
+        update(tmp_path / "g", Source(photos), [encoder])
+
+
+def test_examples_are_read_the_same_way(tmp_path) -> None:
+    (tmp_path / "queries").mkdir()
+    for name in ("queries.json", "queries/queries.json"):
+        (tmp_path / name).write_text(DEEP)
+    try:
+        assert read_examples(tmp_path) == ()
+    except GalleryError as error:
+        assert "damaged" in str(error)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.explain.contributions import factors_of
+from core.measures.disentangle import (
+    SHOWN,
+    Disentanglement,
+    Pairs,
+    Rows,
+    correlations,
+    dimension_view,
+    explained_variance,
+    stage,
+)
+from core.values import Cancelled, ImageRecord
+
+
+def record(number: int, **extra: str) -> ImageRecord:
+    return ImageRecord(number, f"{number}.png", "", "", 1, 1, extra=extra)
+
+
+def rows(real: np.ndarray, *, synthetic: int = 0, pairs: int = 0, ordered: bool = True) -> Rows:
+    made = real[:synthetic] + 0.01
+    return Rows(real, made, Pairs(real[:pairs], made[:pairs]), ordered)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def test_correlations_are_those_of_numpy(rng: np.random.Generator):
+    a, b = rng.normal(size=(50, 4)).astype("f4"), rng.normal(size=(50, 4)).astype("f4")
+    expected = np.corrcoef(a.T, b.T)[:4, 4:]
+    np.testing.assert_allclose(correlations(a, b), expected, atol=1e-6)
+    np.testing.assert_allclose(np.diag(correlations(a, a)), 1, atol=1e-6)
+
+
+def test_constant_column_correlates_with_nothing(rng: np.random.Generator):
+    a = rng.normal(size=(20, 2)).astype("f4")
+    a[:, 1] = 0.3
+    assert not correlations(a, a)[1].any()
+    with pytest.raises(ValueError, match="two rows of one shape"):
+        correlations(a[:1], a[:1])
+
+
+def test_explained_variance_is_all_some_or_none_of_it(rng: np.random.Generator):
+    labels = ["a", "b", "c"] * 200
+    means = np.array([0.0, 1.0, 2.0] * 200)
+    noise = rng.normal(size=600)
+    assert explained_variance(means, labels) == pytest.approx(1)
+    share = means.var() / (means.var() + 1)
+    assert explained_variance(means + noise, labels) == pytest.approx(share, abs=0.05)
+    assert explained_variance(noise, labels) < 0.01
+    assert explained_variance(np.ones(600), labels) == 0
+
+
+def test_many_values_explain_nothing_by_chance(rng: np.random.Generator):
+    labels = [str(i // 2) for i in range(200)]
+    values = [explained_variance(rng.normal(size=200), labels) for _ in range(20)]
+    assert np.mean(values) < 0.1
+
+
+def test_factors_are_columns_whose_values_come_twice():
+    records = [record(i, colour="ab"[i % 2], seed=str(i), all="x") for i in range(6)]
+    assert factors_of(records) == {"colour": ["a", "b"] * 3}
+
+
+def test_dimension_view_names_the_factor_it_follows(rng: np.random.Generator):
+    colour, size = ["red", "blue"] * 50, ["big"] * 50 + ["small"] * 50
+    real = rng.normal(size=(100, 3)).astype("f4")
+    real[::2, 1] += 4
+    view = dimension_view(real, real[:5], dimension=1, factors={"size": size, "colour": colour})
+    assert next(iter(view.explained)) == "colour"
+    assert list(view.groups) == ["red", "blue"]
+    assert len(view.synthetic) == 5
+    assert dimension_view(real, real[:0], dimension=0, factors={}).groups == {}
+    with pytest.raises(ValueError, match=r"0\.\.2, got 3"):
+        dimension_view(real, real, dimension=3, factors={})
+
+
+def test_stage_shows_the_dimensions_that_vary_most_unless_they_are_ordered(
+    rng: np.random.Generator,
+):
+    real = rng.normal(size=(60, 40)).astype("f4")
+    real[:, 39] *= 10
+    loose = stage(rows(real, ordered=False), factors={}, what="")
+    tight = stage(rows(real), factors={}, what="")
+    assert loose.dimensions[0] == 39
+    assert tight.dimensions.tolist() == list(range(SHOWN))
+    assert (tight.synthetic, tight.cross, tight.by_factor, tight.agreement) == (None,) * 4
+
+
+def test_pairs_and_factors_are_measured_where_they_are_known(rng: np.random.Generator):
+    real = rng.normal(size=(80, 6)).astype("f4")
+    factors = {"sign": [str(v > 0) for v in real[:, 2]], "half": ["a", "b"] * 40}
+    found = stage(rows(real, synthetic=30, pairs=20), factors=factors, what="")
+    assert found.cross is not None
+    assert found.by_factor is not None
+    np.testing.assert_allclose(np.diag(found.cross), 1, atol=1e-3)
+    row = found.by_factor.factors.index("sign")
+    assert found.by_factor.importance[row].argmax() == 2
+    assert {"mean_diagonal", "domain_auc", "mig", "rankme"} <= found.values().keys()
+
+
+def test_whitening_shows_in_the_table(rng: np.random.Generator):
+    white = rng.normal(size=(400, 5)).astype("f4")
+    mixed = (white @ rng.normal(size=(5, 5))).astype("f4")
+    before, after = (stage(rows(r), factors={}, what="") for r in (mixed, white))
+    found = Disentanglement(before, after, images=400, examples=0, pairs=0)
+    table = {name: (one, two) for name, _, one, two in found.table()}
+    assert table["mean_abs_correlation"][0] > 2 * table["mean_abs_correlation"][1]
+    assert "mig" not in table
+
+
+def test_stage_can_be_stopped(rng: np.random.Generator):
+    def stop(*_: object) -> None:
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        stage(rows(rng.normal(size=(9, 3)).astype("f4")), factors={}, what="", progress=stop)
+
+
+def test_factors_with_too_few_images_leave_the_rest_measured(rng: np.random.Generator):
+    real = rng.normal(size=(8, 3)).astype("f4")
+    factors = {"a": list("aabbccdd"), "b": list("abcdabcd")}
+    found = stage(rows(real), factors=factors, what="")
+    assert found.by_factor is None
+    assert "rankme" in found.values()

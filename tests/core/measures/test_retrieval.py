@@ -1,0 +1,235 @@
+"""Ranking measures against literal loops, and intervals that respect the clusters."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.measures.retrieval import (
+    MEASURES,
+    Pair,
+    clustered_interval,
+    differences,
+    measures,
+    read_pairs,
+    table,
+)
+from core.values import GalleryError
+
+
+def _literal(order, right):
+    recalls = [len(set(order[:k]) & set(right)) / len(right) for k in (1, 5, 10)]
+    hits, precisions = 0, []
+    for place, row in enumerate(order, 1):
+        if row in right:
+            hits += 1
+            precisions.append(hits / place)
+    return [*recalls, sum(precisions) / len(right)]
+
+
+@given(st.data(), st.integers(1, 40))
+def test_measures_are_the_literal_loops(data, n):
+    order = data.draw(st.permutations(range(n)))
+    right = data.draw(st.sets(st.integers(0, n - 1), min_size=1))
+    found = measures(np.array(order), np.array(sorted(right)))
+    np.testing.assert_allclose(found, _literal(order, right))
+
+
+def test_known_measures():
+    order = np.array([4, 2, 0, 1, 3, 5])
+    np.testing.assert_allclose(measures(order, np.array([4])), [1, 1, 1, 1])
+    np.testing.assert_allclose(measures(order, np.array([2])), [0, 1, 1, 0.5])
+    np.testing.assert_allclose(measures(order, np.array([5])), [0, 0, 1, 1 / 6])
+    np.testing.assert_allclose(measures(order, np.array([0, 4])), [0.5, 1, 1, (1 + 2 / 3) / 2])
+
+
+# Intervals
+
+
+def test_a_constant_has_an_interval_of_no_width():
+    found = clustered_interval(np.full(12, 0.25), ["a"] * 5 + ["b"] * 7)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
+    assert (found.queries, found.clusters) == (12, 2)
+
+
+def test_intervals_follow_their_seed():
+    values, clusters = np.random.default_rng(0).random(30), [str(i // 3) for i in range(30)]
+    one = clustered_interval(values, clusters)
+    assert clustered_interval(values, clusters) == one
+    assert clustered_interval(values, clusters, seed=1) != one
+    assert one.low < one.mean < one.high
+    assert one.mean == pytest.approx(values.mean())
+
+
+def test_the_order_of_the_queries_does_not_matter():
+    values, clusters = np.random.default_rng(0).random(30), [str(i // 3) for i in range(30)]
+    order = np.random.default_rng(1).permutation(30)
+    one = clustered_interval(values, clusters)
+    two = clustered_interval(values[order], [clusters[i] for i in order])
+    assert (two.low, two.high) == pytest.approx((one.low, one.high))
+
+
+def test_repeating_queries_within_a_cluster_does_not_narrow_the_interval():
+    values, clusters = np.random.default_rng(0).random(20), [str(i) for i in range(20)]
+    once = clustered_interval(values, clusters)
+    repeated = clustered_interval(np.repeat(values, 9), [c for c in clusters for _ in range(9)])
+    assert (repeated.low, repeated.high) == pytest.approx((once.low, once.high))
+    apart = clustered_interval(np.repeat(values, 9), [str(i) for i in range(180)])
+    assert apart.high - apart.low < 0.5 * (once.high - once.low)  # the mistake this avoids
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    hits, trials = 0, 200
+    for trial in range(trials):
+        sizes = rng.integers(1, 5, 40)
+        effects = rng.standard_normal(40)
+        values = np.repeat(effects, sizes) + 0.3 * rng.standard_normal(sizes.sum())
+        clusters = np.repeat(np.arange(40), sizes).astype(str).tolist()
+        found = clustered_interval(values, clusters, draws=300, seed=trial)
+        hits += found.low <= 0 <= found.high
+    assert 0.88 <= hits / trials <= 0.99
+
+
+@pytest.mark.parametrize(("values", "clusters"), [([], []), ([0.5, 1.0], ["a"])])
+def test_intervals_need_a_cluster_for_every_value(values, clusters):
+    with pytest.raises(ValueError, match="clusters"):
+        clustered_interval(np.array(values, float), clusters)
+
+
+# Tables
+
+
+def _pair(number, source="s", *, exemplar=None):
+    name = exemplar or f"real/{number}.png"
+    return Pair(source, "g", (name,), f"made/{number}.png")
+
+
+def test_a_table_has_every_source_column_and_measure():
+    pairs = [_pair(i, "one" if i < 4 else "two") for i in range(10)]
+    results = {"a/x": np.random.default_rng(0).random((10, 4)), "b/x": np.zeros((10, 4))}
+    cells = {(c.source, c.column, c.measure): c.interval for c in table(pairs, results)}
+    assert len(cells) == 3 * 2 * 4
+    for m, measure in enumerate(MEASURES):
+        assert cells["one", "a/x", measure].mean == pytest.approx(results["a/x"][:4, m].mean())
+        assert cells["two", "a/x", measure].queries == 6
+        assert cells["all", "a/x", measure].mean == pytest.approx(results["a/x"][:, m].mean())
+
+
+def test_paired_differences_are_narrower_than_their_parts():
+    pairs = [_pair(i) for i in range(40)]
+    hard = np.random.default_rng(0).random((40, 1)) * np.ones((40, 4))
+    results = {"a": hard + 0.1, "b": hard, "c": hard * 0}
+    cells = {(c.column, c.measure): c.interval for c in differences(pairs, results)}
+    assert {name for name, _ in cells} == {"a - b", "a - c", "b - c"}
+    found = cells["a - b", "R@1"]
+    assert (found.mean, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
+    assert cells["b - c", "R@1"].high - cells["b - c", "R@1"].low > 0.1
+
+
+def test_images_of_one_exemplar_are_one_cluster():
+    pairs = [_pair(i, exemplar=f"real/{i % 3}.png") for i in range(9)]
+    cells = table(pairs, {"a": np.zeros((9, 4))})
+    assert {cell.interval.clusters for cell in cells} == {3}
+
+
+# Halves and files
+
+
+def test_halves_are_disjoint_whole_and_of_similar_size():
+    pairs = [_pair(i) for i in range(400)]
+    tune = [pair for pair in pairs if pair.half == "tune"]
+    untouched = [pair for pair in pairs if pair.half == "untouched"]
+    assert len(tune) + len(untouched) == 400
+    assert 140 < len(tune) < 260
+
+
+@given(st.integers(0, 10_000), st.text(), st.text(), st.sampled_from(["", "a/", "a/b/", "c d/"]))
+def test_the_half_depends_on_the_file_name_of_the_exemplar_alone(number, source, made, folder):
+    one = Pair("s", "g", (f"{number}.png",), "x.png")
+    two = Pair(source, made, (f"{folder}{number}.png", "other.png"), made)
+    assert one.half == two.half
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes a pairs file beside four images; a row may be given as changes to a good one."""
+    for name in ("a.png", "b.png", "x.png", "y.png"):
+        (tmp_path / name).write_bytes(b"")
+    good = {"source": "s", "generator": "g", "exemplars": ["a.png"], "generated": "x.png"}
+
+    def write(*changes):
+        path = tmp_path / "pairs.json"
+        rows = [good | change if isinstance(change, dict) else change for change in changes]
+        path.write_text(json.dumps(rows))
+        return path
+
+    return write
+
+
+def test_pairs_are_read(written):
+    path = written({}, {"generated": "y.png", "exemplars": ["b.png", "a.png"]})
+    assert read_pairs(path) == [
+        Pair("s", "g", ("a.png",), "x.png"),
+        Pair("s", "g", ("b.png", "a.png"), "y.png"),
+    ]
+
+
+def test_an_exemplar_named_twice_is_one_right_answer(written):
+    assert read_pairs(written({"exemplars": ["a.png", "a.png"]}))[0].exemplars == ("a.png",)
+
+
+def test_splits_share_the_pairs_out(written):
+    path = written({}, {"exemplars": ["b.png"]}, {"exemplars": ["y.png"]})
+    tune, untouched = (read_pairs(path, split=split) for split in ("tune", "untouched"))
+    assert sorted(map(repr, tune + untouched)) == sorted(map(repr, read_pairs(path)))
+    assert all(pair.half == "tune" for pair in tune)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"exemplars": ["lost.png"]}, r"lost\.png is not there"),
+        ({"generated": "lost.png"}, r"lost\.png is not there"),
+        ({"generated": ""}, "is not there"),
+        ({"exemplars": []}, "no exemplars"),
+        ({"exemplars": "a.png"}, "must be a list"),
+        ({"exemplars": None}, "must be a list"),
+        ({"exemplars": [5]}, "texts"),
+        ({"exemplars": [["a.png"]]}, "texts"),
+        ({"generated": 5}, "texts"),
+        ({"source": None}, "texts"),
+        (5, "not a list of pairs"),
+        (None, "not a list of pairs"),
+        ([], "not a list of pairs"),
+    ],
+)
+def test_bad_rows_are_refused(written, change, message):
+    with pytest.raises(GalleryError, match=message):
+        read_pairs(written({}, change))
+
+
+def test_a_row_without_a_field_is_refused(written):
+    path = written({})
+    path.write_text('[{"source": "s", "exemplars": ["a.png"], "generated": "x.png"}]')
+    with pytest.raises(GalleryError, match="generator"):
+        read_pairs(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"5", b"null", b'{"source": 1}'])
+def test_files_that_are_no_list_of_pairs_are_refused(tmp_path, content):
+    path = tmp_path / "pairs.json"
+    path.write_bytes(content)
+    with pytest.raises(GalleryError, match=r"pairs\.json"):
+        read_pairs(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(GalleryError, match=r"pairs\.json"):
+        read_pairs(tmp_path / "pairs.json")
+    with pytest.raises(GalleryError, match="is not a regular file; name a JSON list of pairs"):
+        read_pairs(tmp_path)

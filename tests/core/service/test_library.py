@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import errno
+import itertools
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.config import ServerConfig
+from core.gallery.gallery import Gallery
+from core.service import library as module
+from core.service.library import Library, storage
+from core.service.visitors import Visitors
+from core.values import (
+    Cancelled,
+    GalleryError,
+    ImageError,
+    no_progress,
+)
+
+ANN = "ann-visits"
+QUOTA = ServerConfig(hosted=True, max_images=5, max_unpacked_bytes=200_000)
+
+
+@pytest.fixture
+def make(tmp_path, encoder) -> Callable[..., Library]:
+    def made(server: ServerConfig | None = None) -> Library:
+        server = server or ServerConfig()
+        visitors = Visitors(server)
+        return Library(server, visitors, encoder=lambda _: encoder, home=tmp_path / "home")
+
+    return made
+
+
+@pytest.fixture
+def photos(tmp_path, write_image) -> Path:
+    for seed in range(4):
+        write_image(tmp_path / "photos" / f"{seed}.png", seed)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def archive(photos, tmp_path) -> Path:
+    with zipfile.ZipFile(tmp_path / "my trip.zip", "w") as packed:
+        for path in sorted(photos.iterdir()):
+            packed.write(path, path.name)
+    return tmp_path / "my trip.zip"
+
+
+def stop(*_: object) -> None:
+    raise Cancelled
+
+
+def test_a_zip_becomes_a_gallery_that_is_kept_by_its_name(make, archive) -> None:
+    library = make()
+    name, change = library.build(archive, ["fake"])
+    assert change.images == 4
+    assert Path(name).name.startswith("my-trip-")
+    assert library.kept() == [Path(name)]
+    assert library.build(archive, ["fake"])[1].added == 0
+
+
+def test_other_zips_of_the_same_name_do_not_meet(make, archive, photos) -> None:
+    library = make()
+    first, _ = library.build(archive, ["fake"])
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.write(photos / "0.png", "0.png")
+    second, change = library.build(archive, ["fake"])
+    assert first != second
+    assert change.images == 1
+
+
+def test_a_folder_is_indexed_where_it_lies_and_looked_at_again(make, photos, write_image) -> None:
+    library = make()
+    name, _ = library.build(str(photos), ["fake"])
+    facts = library.facts(Gallery.open(Path(name)))
+    assert not facts.keeps_images
+    assert facts.storage == storage(Gallery.open(Path(name))) > 0
+    new = write_image(photos / "new.png", 9)
+    assert library.refresh(name, progress=no_progress).added == 1
+    with pytest.raises(GalleryError, match="put new ones there"):
+        library.add(name, [new], progress=no_progress)
+    library.remove(name, [0])
+    assert (photos / "0.png").exists()
+
+
+def test_a_cancelled_build_goes_on_with_what_was_done(make, archive, encoder, monkeypatch) -> None:
+    library = make()
+    calls = itertools.count()
+
+    def stop_late(_done: int, _total: int, what: str) -> None:
+        if what.startswith("reading") and next(calls) > 0:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        library.build(archive, ["fake"], progress=stop)
+    name, change = library.build(archive, ["fake"])
+    assert change.images == 4
+    assert len(Gallery.open(Path(name))) == 4
+
+
+def test_uploads_are_added_and_removed_with_their_files(make, archive, tmp_path, write_image):
+    library = make()
+    name, _ = library.build(archive, ["fake"])
+    same_name = write_image(tmp_path / "more" / "0.png", 7)
+    odd_name = write_image(tmp_path / "more" / "a b;c.png", 8)
+    assert library.add(name, [same_name, odd_name], progress=no_progress).images == 6
+    gallery = Gallery.open(Path(name))
+    added = gallery.records[4:]
+    assert added[0].path.startswith("0-")
+    assert added[1].path == "a-b-c.png"
+    library.remove(name, [added[1].id])
+    assert not (gallery.root / "a-b-c.png").exists()
+    assert library.refresh(name, progress=no_progress).images == 5
+
+
+def test_a_bad_upload_adds_nothing(make, archive, tmp_path, write_image) -> None:
+    library = make()
+    name, _ = library.build(archive, ["fake"])
+    (tmp_path / "bad.png").write_text("no image")
+    good = write_image(tmp_path / "good.png", 8)
+    with pytest.raises(ImageError, match="not an image"):
+        library.add(name, [good, tmp_path / "bad.png"], progress=no_progress)
+    assert len(Gallery.open(Path(name))) == 4
+    assert not (Gallery.open(Path(name)).root / "good.png").exists()
+
+
+def test_the_embedded_gallery_is_never_changed(make) -> None:
+    for server in (None, QUOTA):
+        with pytest.raises(GalleryError, match="build one of your own"):
+            make(server).remove("embedded", [0], visitor=ANN)
+
+
+def test_the_embedded_gallery_is_not_changed_by_its_folder_either(make, archive, monkeypatch):
+    """Named by its folder it could be."""
+    library = make()
+    name, _ = library.build(archive, ["fake"])
+    monkeypatch.setattr("core.gallery.gallery.SHIPPED", Path(name))
+    for change in (library.refresh, lambda name, **_: library.remove(name, [0])):
+        with pytest.raises(GalleryError, match="build one of your own"):
+            change(name, progress=no_progress)
+
+
+def test_no_encoder_is_refused(make, archive) -> None:
+    with pytest.raises(GalleryError, match="choose at least one"):
+        make().build(archive, [])
+
+
+def test_a_full_disk_is_told_with_what_to_do(make, archive, monkeypatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "materialise", full)
+    with pytest.raises(GalleryError, match="free some space and try again"):
+        make().build(archive, ["fake"])
+
+
+# Hosted
+
+
+def test_a_visitor_builds_from_a_zip_and_stays_within_the_quota(
+    make, archive, tmp_path, write_image
+) -> None:
+    library = make(QUOTA)
+    name, change = library.build(archive, ["fake"], visitor=ANN)
+    assert (len(name), change.images) == (32, 4)
+    more = [write_image(tmp_path / f"n{seed}.png", seed) for seed in (7, 8)]
+    with pytest.raises(GalleryError, match="exceed 5 images"):
+        library.add(name, more, visitor=ANN, progress=no_progress)
+    assert library.add(name, more[:1], visitor=ANN, progress=no_progress).images == 5
+    with pytest.raises(GalleryError, match="not here"):
+        library.remove(name, [0], visitor="somebody-else")
+    assert library.kept() == []
+
+
+@pytest.mark.parametrize(
+    "source", ["/etc", "hf:/etc", "hf:../../etc", "hf:a/b/c", "photos", "hf:a/b:../c", "hf:"]
+)
+def test_a_hosted_server_takes_no_folders(make, source: str) -> None:
+    with pytest.raises(GalleryError, match="not a dataset named as hf:user/name"):
+        make(QUOTA).build(source, ["fake"], visitor=ANN)
+
+
+def test_a_hosted_dataset_is_never_a_folder_of_the_server(make, tmp_path, monkeypatch) -> None:
+    pytest.importorskip("datasets")
+    (tmp_path / "user" / "name").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GalleryError, match="cannot be opened"):
+        make(QUOTA).build("hf:user/name", ["fake"], visitor=ANN)
+
+
+def test_a_hosted_dataset_is_cut_at_the_quota(make, photos, monkeypatch) -> None:
+    rows = [{"image": {"bytes": path.read_bytes()}, "n": 1} for path in sorted(photos.iterdir())]
+    monkeypatch.setattr(
+        "core.gallery.datasets._open_dataset", lambda *_, **__: (itertools.cycle(rows), "image")
+    )
+    library = make(QUOTA)
+    name, change = library.build("hf:user/name", ["fake"], visitor=ANN)
+    assert change.images == QUOTA.max_images
+    assert Gallery.open(library.folder(name, visitor=ANN)).records[0].extra == {"n": "1"}
+    small = ServerConfig(hosted=True, max_unpacked_bytes=100)
+    with pytest.raises(GalleryError, match="exceed the accepted 100 bytes"):
+        make(small).build("hf:user/name", ["fake"], visitor=ANN)
+
+
+def test_a_hosted_dataset_reads_no_file_of_the_server(make, monkeypatch) -> None:
+    rows = [{"image": {"bytes": None, "path": "/etc/hostname"}}]
+    monkeypatch.setattr("core.gallery.datasets._open_dataset", lambda *_, **__: (rows, "image"))
+    with pytest.raises(GalleryError, match="not its own"):
+        make(QUOTA).build("hf:user/name", ["fake"], visitor=ANN)

@@ -1,0 +1,131 @@
+"""Reverse look-up names the images that were made from a source, at a controlled rate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.config import HeadConfig
+from core.gallery.build import Source, update
+from core.gallery.gallery import Gallery
+from core.search.edges import with_edges
+from core.service.reverse import adjust, reverse_lookup
+from core.service.workspace import Workspace
+from core.values import Encoder, GalleryError
+
+COUNT = 60
+
+
+def picture(seed: int) -> Image.Image:
+    cells = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    return Image.fromarray(cells).resize((48, 40), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, encoder: Encoder) -> Workspace:
+    folder = tmp_path / "world"
+    folder.mkdir()
+    for seed in range(COUNT):
+        picture(seed).save(folder / f"{seed:02d}.png")
+    update(folder / "g", Source(folder), with_edges([encoder]))
+    gallery = Gallery.open(folder / "g")
+    return Workspace(gallery, encoder, gallery.fit(encoder, config=HeadConfig(kind="center")))
+
+
+def reference(p_values: np.ndarray) -> np.ndarray:
+    """Benjamini and Hochberg's step-up, from the largest p-value down."""
+    order = np.argsort(-p_values)
+    least, found = 1.0, np.empty(len(p_values))
+    for passed, i in enumerate(order):
+        rank = len(p_values) - passed
+        least = min(least, p_values[i] * len(p_values) / rank)
+        found[i] = least
+    return found
+
+
+def test_adjusted_values_are_those_of_the_step_up_procedure():
+    p_values = np.random.default_rng(0).uniform(0.001, 1, 50)
+    np.testing.assert_allclose(adjust(p_values.tolist()), reference(p_values))
+    assert adjust([0.03]).tolist() == [0.03]
+    assert adjust([]).shape == (0,)
+
+
+def test_tests_that_share_a_query_pay_the_harmonic_number():
+    """Pairs of one generated image with several sources are not independent tests."""
+    p_values = np.random.default_rng(0).uniform(0.001, 1, 50)
+    harmonic = (1 / np.arange(1, 51)).sum()
+    found = adjust(p_values.tolist(), share_queries=True)
+    np.testing.assert_allclose(found, np.minimum(reference(p_values) * harmonic, 1))
+
+
+def test_the_rate_is_kept_under_the_null():
+    """And without the adjustment it is not: the negative control."""
+    rng = np.random.default_rng(1)
+    draws = rng.uniform(0, 1, (400, 30))
+    assert np.mean([(adjust(row.tolist()) <= 0.1).any() for row in draws]) < 0.14
+    assert np.mean((draws <= 0.1).any(axis=1)) > 0.9
+
+
+def queries(workspace: Workspace, *seeds: int):
+    return ((f"made {seed}", workspace.query(picture(seed))) for seed in seeds)
+
+
+def test_copies_are_named_and_others_are_not(workspace):
+    found = reverse_lookup(workspace, queries(workspace, 3, 7, 1001, 1002), ids=[3, 7], rate=0.2)
+    assert len(found) == 8
+    assert {(f.generated, f.source) for f in found if f.named} == {
+        ("made 3", "03.png"),
+        ("made 7", "07.png"),
+    }
+    assert [f.p_value for f in found] == sorted(f.p_value for f in found)
+    assert all(f.p_adjusted >= f.p_value for f in found)
+    assert all(f.named == (f.p_adjusted <= 0.2) for f in found)
+
+
+def test_pairs_are_adjusted_by_how_many_sources_share_a_query(workspace):
+    one = reverse_lookup(workspace, queries(workspace, 3, 1001), ids=[3, 3])
+    np.testing.assert_allclose(
+        [f.p_adjusted for f in one], adjust([f.p_value for f in one]), rtol=1e-12
+    )
+    two = reverse_lookup(workspace, queries(workspace, 3, 1001), ids=[3], uploads={"u": picture(8)})
+    np.testing.assert_allclose(
+        [f.p_adjusted for f in two], adjust([f.p_value for f in two], share_queries=True)
+    )
+
+
+def test_the_p_value_of_a_pair_is_that_of_the_answer(workspace):
+    query = workspace.query(picture(5))
+    (group,) = (g for g in workspace.attribute(query, top=COUNT).groups if 9 in g.members)
+    (found,) = reverse_lookup(workspace, [("q", query)], ids=[9])
+    assert found.p_value == group.p_value
+    assert found.score == group.best.score
+    assert (found.image_id, found.source) == (9, "09.png")
+
+
+def test_an_upload_is_scored_as_if_it_were_in_the_gallery(workspace):
+    uploads = {"mine": picture(2000), "other": picture(2001)}
+    found = reverse_lookup(workspace, queries(workspace, 2000, 4), uploads=uploads, rate=0.2)
+    assert [(f.generated, f.source) for f in found if f.named] == [("made 2000", "mine")]
+    assert all(f.image_id is None for f in found)
+    # A gallery image as an upload scores as in its own right, but for itself among its neighbours.
+    (own,) = reverse_lookup(workspace, queries(workspace, 6), uploads={"six": picture(6)})
+    (inside,) = reverse_lookup(workspace, queries(workspace, 6), ids=[6])
+    assert own.score is not None
+    assert inside.score is not None
+    assert own.score == pytest.approx(inside.score, abs=0.2)
+
+
+def test_nothing_generated_has_no_pairs(workspace):
+    assert reverse_lookup(workspace, [], ids=[1]) == ()
+
+
+def test_wrong_use_is_named(workspace):
+    with pytest.raises(ValueError, match=r"in \(0, 1\), got 1\.0"):
+        reverse_lookup(workspace, [], ids=[1], rate=1.0)
+    with pytest.raises(GalleryError, match="id 99"):
+        reverse_lookup(workspace, [], ids=[1, 99])
+    with pytest.raises(GalleryError, match="name the sources"):
+        reverse_lookup(workspace, [])

@@ -1,0 +1,342 @@
+"""A gallery with a real network and head: queries find themselves, parts sum to the cosine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from core.config import (
+    HeadConfig,
+    NullConfig,
+    ProjectionConfig,
+    ScoreConfig,
+)
+from core.encoders.backbones import BackboneConfig, build
+from core.encoders.baselines import BASELINES
+from core.encoders.network import NetworkEncoder
+from core.explain.projection import Map
+from core.gallery.build import Source, update
+from core.gallery.gallery import Gallery
+from core.measures.disentangle import stage
+from core.search.edges import with_edges
+from core.service.disentanglement import sample
+from core.service.workspace import Workspace
+from core.values import Encoded, GalleryError, Grid
+
+COUNT = 12
+RESNET = BackboneConfig(input_size=64)
+VIT = BackboneConfig("vit_tiny_patch16_224", input_size=48, stages=(1, 11), patch_stage=1)
+
+
+def _image(seed):
+    noise = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), np.uint8)
+    return Image.fromarray(noise).resize((70, 60), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def encoders():
+    networks = {"resnet": build(RESNET, seed=0), "vit": build(VIT, seed=0)}
+    made = {name: NetworkEncoder(name, network) for name, network in networks.items()}
+    return made | {"histogram": BASELINES["histogram"]()}
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory, encoders):
+    folder = tmp_path_factory.mktemp("world")
+    for i in range(COUNT):
+        (folder / f"set{i % 2}").mkdir(exist_ok=True)
+        _image(i).save(folder / f"set{i % 2}" / f"{i:02d}.png")
+    rows = [f"set{i % 2}/{i:02d}.png,{'red' if i % 3 else 'blue'},{i % 2}" for i in range(COUNT)]
+    (folder / "metadata.csv").write_text("\n".join(["file_name,colour,shape", *rows]))
+    update(folder / "gallery", Source(folder), with_edges(list(encoders.values())))
+    return Gallery.open(folder / "gallery")
+
+
+def _workspace(gallery, encoder, **settings):
+    head = gallery.fit(encoder, config=HeadConfig(k=8, shrinkage=0.1))
+    return Workspace(gallery, encoder, head, **settings)
+
+
+@pytest.fixture(scope="module", params=["resnet", "vit"])
+def workspace(request, gallery, encoders):
+    return _workspace(gallery, encoders[request.param])
+
+
+def _record(gallery, number):
+    return next(r for r in gallery.records if r.path.endswith(f"/{number:02d}.png"))
+
+
+def _pixels(workspace, row):
+    return Image.open(workspace.gallery.root / workspace.gallery.records[row].path).convert("RGB")
+
+
+def test_a_gallery_image_finds_itself_first(workspace):
+    for row in (0, 5, COUNT - 1):
+        found = workspace.attribute(workspace.query(_pixels(workspace, row)), top=4)
+        assert found.matches[0].image == workspace.gallery.records[row]
+        assert found.matches[0].cosine > 0.999
+        assert len(found.matches) == 4
+        assert sum(g.influence for g in found.groups) + found.none == pytest.approx(1)
+
+
+def test_the_answer_names_encoder_head_and_gallery(workspace):
+    found = workspace.attribute(workspace.query(_image(99)), top=3)
+    assert found.encoder == f"{workspace.encoder.name}@{workspace.encoder.identity}"
+    assert found.head == f"{workspace.head.name}@{workspace.head.identity}"
+    assert found.gallery == f"gallery@{workspace.gallery.identity}"
+    assert found.null_id == workspace.null.identity
+
+
+@pytest.mark.parametrize("seed", [3, 50])
+def test_every_split_of_the_cosine_sums_to_it(workspace, seed):
+    """The queries: an image of the gallery, and one unlike all."""
+    image = _image(seed)
+    query = workspace.query(image)
+    for match in workspace.attribute(query, top=3).matches:
+        row = workspace.gallery.row_of[match.image.id]
+        found = workspace.explain(
+            query, match.image.id, images=(image, _pixels(workspace, row)), top=8
+        )
+        assert found.cosine == pytest.approx(match.cosine, abs=1e-5)
+        assert found.grid == Grid(10, 10)
+        assert found.query_parts.shape == found.source_parts.shape == (100,)
+        assert found.query_parts.sum() == pytest.approx(found.cosine, abs=1e-4)
+        # The gallery keeps features in float16, so its side is exact to their digits only.
+        assert found.source_parts.sum() == pytest.approx(found.cosine, abs=2e-3)
+        assert sum(c.value for c in found.contributions) == pytest.approx(found.cosine, abs=1e-5)
+        cosine = workspace.edges.embedded.embeddings[row] @ query.edges
+        assert found.edge_parts.sum() == pytest.approx(cosine, abs=1e-5)
+
+
+def test_an_inverted_image_is_found_by_its_edges(gallery, encoders):
+    """A whole inversion leaves an embedding of colours nothing to go by."""
+    encoder, places = encoders["resnet"], {}
+    for edges in (True, False):
+        workspace = _workspace(gallery, encoder, score=ScoreConfig(edges=edges))
+        assert (workspace.edges is not None) == edges
+        ranks = []
+        for row, record in enumerate(gallery.records):
+            inverted = ImageOps.invert(_pixels(workspace, row))
+            query = workspace.query(inverted)
+            matches = workspace.attribute(query, top=COUNT).matches
+            ranks.append([match.image for match in matches].index(record))
+        found = workspace.explain(query, record.id, images=(inverted, inverted))
+        assert (found.edge_parts is not None) == edges
+        places[edges] = ranks
+    assert places[True].count(0) > places[False].count(0), places
+
+
+def test_an_image_of_the_gallery_is_known_by_its_bytes(gallery, encoders):
+    """With the domains centred apart it found others first, and its parts summed to no cosine."""
+    encoder = encoders["resnet"]
+    features = np.asarray(gallery.features(encoder), np.float32)
+    shifted = features + 3 * features.std(0) * np.sign(features[3] - features[4])
+    config = HeadConfig(k=8, shrinkage=0.1, per_domain=True)
+    head = gallery.fit(encoder, config=config, synthetic=shifted)
+    workspace = Workspace(gallery, encoder, head, null=NullConfig(queries=2))
+    image, record = _image(3), _record(gallery, 3)
+    known = workspace.query(image, sha256=record.sha256)
+    assert workspace.attribute(known, top=1).matches[0].image == record
+    unknown = workspace.query(image)
+    assert np.abs(unknown.embedding - known.embedding).max() > 0.1
+    for query in (known, unknown):
+        found = workspace.explain(query, record.id, images=(image, image))
+        assert found.query_parts.sum() == pytest.approx(found.cosine, abs=1e-4)
+
+
+class Angles:
+    """An encoder that reads the number of an image in its first pixel, and looks up its angle."""
+
+    name, dim, identity = "angles", 2, "0" * 16
+
+    def __init__(self, angles):
+        self.angles = np.array(angles)
+
+    def encode(self, images):
+        angles = self.angles[[image.getpixel((0, 0))[0] for image in images]]
+        return Encoded(np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32))
+
+
+@pytest.mark.parametrize("search", ["exact", "hnsw"])
+def test_an_image_of_the_gallery_leads_though_another_scores_higher(tmp_path, search):
+    """Local scaling put another image before a hub's own: it has a dozen near neighbours."""
+    angles = [0.0, *[0.3] * 12, -0.2]
+    encoder = Angles(angles)
+    for number in range(len(angles)):
+        image = _image(number)
+        image.putpixel((0, 0), (number, 0, 0))
+        image.save(tmp_path / f"{number:02d}.png")
+    update(tmp_path / "gallery", Source(tmp_path), [encoder])
+    gallery = Gallery.open(tmp_path / "gallery")
+    head = gallery.fit(encoder, config=HeadConfig(kind="identity"))
+    workspace = Workspace(gallery, encoder, head, score=ScoreConfig(search=search))
+    with Image.open(tmp_path / "00.png") as opened:
+        image = opened.convert("RGB")
+    unknown = workspace.query(image)
+    assert workspace.rank(unknown, k=14).rows[0] == 13  # the control
+    known = workspace.query(image, sha256=gallery.records[0].sha256)
+    for k in (1, 3, 14):
+        ranking = workspace.rank(known, k=k)
+        assert ranking.rows[0] == 0
+        assert len(ranking.rows) == len(set(ranking.rows.tolist())) == k
+        assert (np.diff(ranking.scores) <= 0).all()
+    found = workspace.attribute(known, top=3)
+    assert found.matches[0].image == gallery.records[0]
+    assert found.groups[0].best.image == gallery.records[0]
+    assert found.matches[0].cosine == pytest.approx(1, abs=1e-3)
+
+
+def test_regions_are_those_of_the_local_score(workspace):
+    image = _pixels(workspace, 4)
+    query = workspace.query(image)
+    record = workspace.gallery.records[4]
+    found = workspace.explain(query, record.id, images=(image, image)).regions
+    assert found.query_heat.sum() == pytest.approx(found.source_heat.sum())
+    assert found.query_heat.sum() > 0.9  # it is the image itself
+
+
+def test_an_image_that_is_not_there_cannot_be_explained(workspace):
+    query = workspace.query(_image(0))
+    with pytest.raises(GalleryError, match="12345"):
+        workspace.explain(query, 12345, images=(_image(0), _image(0)))
+
+
+def test_an_encoder_without_space_has_no_regions(gallery, encoders):
+    workspace = _workspace(gallery, encoders["histogram"])
+    query = workspace.query(_image(2))
+    found = workspace.explain(query, gallery.records[2].id, images=(_image(2), _image(2)))
+    assert (found.grid, found.query_parts, found.source_parts, found.regions) == (None,) * 4
+    assert query.patches is None
+    assert sum(c.value for c in found.contributions) == pytest.approx(found.cosine, abs=1e-5)
+
+
+def test_exciting_images_are_the_ends_of_a_dimension(workspace):
+    most, least = workspace.exciting(2, count=3)
+    values = {
+        record.id: workspace.embedded.embeddings[row, 2]
+        for row, record in enumerate(workspace.gallery.records)
+    }
+    ordered = sorted(values, key=lambda i: -values[i])
+    assert [record.id for record in most] == ordered[:3]
+    assert [record.id for record in least] == ordered[::-1][:3]
+
+
+def test_the_null_is_kept_and_keyed_by_the_scoring(gallery, encoders):
+    encoder = encoders["resnet"]
+    calls = []
+
+    def progress(done, total, what):
+        calls.append(what)
+
+    fresh = NullConfig(queries=7)
+    first = _workspace(gallery, encoder, null=fresh, progress=progress)
+    assert len(first.null.standings) == 7
+    assert calls
+    calls.clear()
+    again = _workspace(gallery, encoder, null=fresh, progress=progress)
+    assert again.null.identity == first.null.identity
+    assert not calls
+    prior = _workspace(gallery, encoder, null=NullConfig(queries=7, prior=0.1), progress=progress)
+    assert prior.null.identity == first.null.identity
+    assert not calls
+    others = [
+        _workspace(gallery, encoder, null=NullConfig(queries=7, seed=1), progress=progress),
+        _workspace(gallery, encoder, null=fresh, score=ScoreConfig(rerank=False)),
+    ]
+    assert calls
+    assert len({first.null.identity, *(other.null.identity for other in others)}) == 3
+
+
+def test_damaged_nulls_and_clusters_are_found_again(gallery, encoders):
+    """A null out of order or of NaN gave p-values without meaning, clusters rows beyond the end."""
+    encoder, few = encoders["histogram"], NullConfig(queries=6)
+    whole = _workspace(gallery, encoder, null=few)
+    layout = Map(np.zeros((COUNT, 2), np.float32), np.arange(1), np.zeros((1, 8), np.float32), 1)
+    labels = whole.clusters(layout, kind="density").tolist()
+    kept = gallery.head_folder(encoder, whole.head)
+    for values in (whole.null.standings[::-1], whole.null.standings[:3], [np.nan] * 6):
+        for path in kept.glob("null-*/standings.npy"):
+            np.save(path, np.array(values))
+        assert _workspace(gallery, encoder, null=few).null.identity == whole.null.identity
+    np.save(kept / "clusters-density" / "labels.npy", np.full(COUNT, 10**6))
+    assert whole.clusters(layout, kind="density").tolist() == labels
+
+
+def test_the_map_is_fitted_once_per_settings(gallery, encoders, monkeypatch):
+    calls = []
+
+    def fit(embeddings, *, config, strata, progress):
+        calls.append(list(strata))
+        points = np.zeros((len(embeddings), 2), np.float32)
+        return Map(points, np.arange(3), np.asarray(embeddings[:3]), config.neighbours)
+
+    monkeypatch.setattr("core.service.workspace.fit_map", fit)
+    workspace = _workspace(gallery, encoders["histogram"])
+    config = ProjectionConfig(neighbours=4)
+    first, again = workspace.layout(config=config), workspace.layout(config=config)
+    assert calls == [[record.path[:4] for record in gallery.records]]
+    np.testing.assert_allclose(again.anchors, first.anchors, atol=1e-6)
+    workspace.layout(config=ProjectionConfig(neighbours=5))
+    assert len(calls) == 2
+
+
+@pytest.mark.filterwarnings("ignore:Using the fractional value")  # a dozen images are few
+def test_measures_use_the_factors_of_the_metadata(workspace):
+    rows = sample(workspace, [], [])
+    found = stage(rows.after, factors=rows.factors, what="after the head")
+    assert found.label_free.images == COUNT
+    assert found.by_factor is not None
+
+
+def test_a_graph_is_kept_and_ranks_like_the_exact_search(gallery, encoders):
+    encoder = encoders["histogram"]
+    exact = _workspace(gallery, encoder)
+    walked = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
+    folder = gallery.head_folder(encoder, walked.head) / "graph-scaled"
+    assert (folder / "graph.faiss").is_file()
+    again = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
+    query = exact.query(_pixels(exact, 3))
+    for found in (walked, again):
+        assert found.rank(query, k=5).rows.tolist() == exact.rank(query, k=5).rows.tolist()
+    (folder / "graph.faiss").write_bytes(b"damaged")
+    mended = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
+    assert mended.rank(query, k=5).rows.tolist() == exact.rank(query, k=5).rows.tolist()
+
+
+def _pasted(one, two):
+    """The left half of one image and the right half of another."""
+    made = one.resize((70, 60))
+    made.paste(two.resize((70, 60)).crop((35, 0, 70, 60)), (35, 0))
+    return made
+
+
+def test_ten_copies_of_a_source_move_its_share_by_two_points_at_most(tmp_path, encoders):
+    """Copies were queries of the null and neighbours in hubness, and filled the first places."""
+    encoder, count = encoders["resnet"], 40
+    (tmp_path / "images").mkdir()
+    for i in range(count):
+        _image(500 + i).save(tmp_path / "images" / f"{i:02d}.png")
+    update(tmp_path / "plain", Source(tmp_path / "images"), [encoder])
+    plain = Gallery.open(tmp_path / "plain")
+    for k in range(10):
+        size = (70 - 2 * k, 60 - 2 * k)
+        _image(500).resize(size).save(tmp_path / "images" / f"copy{k}.jpg", quality=95 - 3 * k)
+    heads = {encoder.identity: plain.patch_head(encoder)}
+    update(tmp_path / "more", Source(tmp_path / "images"), [encoder], patch_heads=heads)  # pyright: ignore[reportArgumentType]
+    head = plain.fit(encoder, config=HeadConfig(k=16, shrinkage=0.1))
+    spaces = [Workspace(g, encoder, head) for g in (plain, Gallery.open(tmp_path / "more"))]
+    assert len(spaces[0].null.standings) == len(spaces[1].null.standings) == count
+    np.testing.assert_allclose(spaces[0].null.standings, spaces[1].null.standings, atol=0.02)
+    shares = []
+    for other in range(1, 12):
+        image = _pasted(_image(500), _image(500 + other))
+        answers = [space.attribute(space.query(image), top=3) for space in spaces]
+        found = [
+            sum(g.influence for g in a.groups if g.best.image.path.startswith(("00.", "copy")))
+            for a in answers
+        ]
+        shares.append(found)
+    moved = np.abs(np.subtract(*np.transpose(shares)))
+    assert moved.max() <= 0.02
+    assert np.mean(shares) > 0.2
