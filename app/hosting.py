@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from jaxtyping import Float
 from PIL import Image
 
 from app.lender import LEND, Lend
 from core.config import ServerConfig
 from core.encoders.load import load_encoder
-from core.encoders.network import NetworkEncoder
+from core.encoders.network import NetworkEncoder, Reading
 from core.service.session import Session, encoder_infos
 from core.values import Encoded, Encoder
 
@@ -55,24 +53,20 @@ class LentEncoder(NetworkEncoder):
             raise TypeError(f"{name} is no network")
         vars(self).update(vars(resident))
         _RESIDENT[name] = resident
-        self._encode, self._region_parts = lend(_encode), lend(_region_parts)
+        self._encode, self._read = lend(_encode), lend(_read)
 
     def encode(self, images: Sequence[Image.Image]) -> Encoded:
         """Features, as :meth:`NetworkEncoder.encode` gives them."""
         return self._encode(self.name, list(images))
 
-    def region_parts(
-        self, image: Image.Image, weights: Float[np.ndarray, " f"]
-    ) -> Float[np.ndarray, " p"]:
-        """Parts of the weighted features, as :meth:`NetworkEncoder.region_parts` gives them."""
-        return self._region_parts(self.name, image, weights)
+    def read(self, image: Image.Image) -> Reading:
+        """One pass over one image, as :meth:`NetworkEncoder.read` gives it."""
+        return self._read(self.name, image)
 
 
 def _encode(name: str, images: Sequence[Image.Image]) -> Encoded:
     return _RESIDENT[name].encode(images)
 
 
-def _region_parts(
-    name: str, image: Image.Image, weights: Float[np.ndarray, " f"]
-) -> Float[np.ndarray, " p"]:
-    return _RESIDENT[name].region_parts(image, weights)
+def _read(name: str, image: Image.Image) -> Reading:
+    return _RESIDENT[name].read(image)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,7 +18,7 @@ from core.encoders.backbones import (
 )
 from core.encoders.baselines import BASELINES
 from core.encoders.load import load_encoder, shipped_heads
-from core.encoders.network import GRID, NetworkEncoder
+from core.encoders.network import GRID, NetworkEncoder, read
 from core.heads.fit import fit_head
 from core.values import Encoder, EncoderError, GalleryError
 
@@ -72,6 +74,54 @@ def test_region_parts_sum_to_the_weighted_features(encoder):
     parts = encoder.region_parts(image, weights)
     assert parts.shape == (GRID.size,)
     assert parts.sum() == pytest.approx(features @ weights, abs=1e-4)
+
+
+def test_one_pass_gives_features_patches_and_the_parts_of_any_weights(encoder):
+    """Every heatmap of an answer passed the network again."""
+    image, passes = _image(6), []
+    wanted = encoder.encode([image])
+    hook = encoder.backbone.register_forward_hook(lambda *_: passes.append(1))
+    reading = read(encoder, image)
+    for seed in range(3):
+        weights = np.random.default_rng(seed).standard_normal(encoder.dim).astype(np.float32)
+        parts = reading.region_parts(weights)
+        assert parts.sum() == pytest.approx(reading.features @ weights, abs=1e-3)
+        repeated = encoder.region_parts(image, weights)
+        np.testing.assert_allclose(parts, repeated, atol=1e-5)
+    hook.remove()
+    assert len(passes) == 1 + 3
+    np.testing.assert_array_equal(reading.features, wanted.features[0])
+    np.testing.assert_array_equal(reading.patches, wanted.patches[0])
+    assert reading.grid == wanted.grid
+
+
+def test_parts_are_those_of_each_position_where_the_map_has_the_grid():
+    """Against the formula in double precision: x w / p on means, (x - mu)^2 w / (p sigma)."""
+    encoder = NetworkEncoder("tiny", build(BackboneConfig(input_size=160, stages=(3,)), seed=0))
+    reading = encoder.read(_image(7))
+    weights = np.random.default_rng(1).standard_normal(encoder.dim)
+    positions = reading.maps[0].astype(np.float64).reshape(-1, GRID.size)
+    mean, deviation = np.split(weights, 2)
+    squared = (positions - positions.mean(1, keepdims=True)) ** 2 + 1e-6
+    sigma = np.sqrt(squared.mean(1, keepdims=True))
+    wanted = (mean @ positions + deviation @ (squared / sigma)) / GRID.size
+    found = reading.region_parts(weights.astype(np.float32))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_a_reading_crosses_processes(encoder):
+    reading = encoder.read(_image(8))
+    again = pickle.loads(pickle.dumps(reading))
+    weights = np.ones(encoder.dim, np.float32)
+    parts = reading.region_parts(weights)
+    np.testing.assert_allclose(again.region_parts(weights), parts, rtol=1e-5)
+
+
+def test_baselines_are_read_without_space():
+    reading = read(BASELINES["histogram"](), _image(0))
+    assert reading.features.shape == (512,)
+    assert reading.patches is None
+    assert reading.region_parts(np.ones(512, np.float32)) is None
 
 
 def test_region_parts_follow_what_changed():
