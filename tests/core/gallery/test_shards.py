@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from core.config import BuildConfig
-from core.encoders.descriptors import PATCH_HEAD, describe_patches, quantize
+from core.encoders.descriptors import PATCH_HEAD, describe_patches
 from core.gallery.gallery import encoder_key
 from core.gallery.shards import (
     Item,
@@ -68,17 +68,6 @@ def test_rows_are_what_the_encoder_says_of_each_image(items, store, make_encoder
             with Image.open(store.thumbnail(record.sha256)) as small:
                 assert max(small.size) == 32
             assert (record.width, record.height) == (48, 40)
-
-
-def test_descriptors_are_unit_vectors_in_int8() -> None:
-    patches = np.random.default_rng(0).normal(size=(3, 16, 6)).astype(np.float32)
-    head = fit_head(patches.reshape(-1, 6), config=PATCH_HEAD)
-    found = describe_patches(patches, head)
-    assert (found.shape, found.dtype) == ((3, 16, 6), np.int8)
-    norms = np.linalg.norm(found.astype(float) / 127, axis=-1)
-    np.testing.assert_allclose(norms, 1, atol=0.02)
-    one = head(patches[1], role="gallery")
-    np.testing.assert_array_equal(found[1:2], quantize(one[None]))
 
 
 def test_an_encoder_without_space_has_no_descriptors(items, store, make_encoder) -> None:

@@ -27,9 +27,8 @@ from core.images.decode import (
     load_image,
     open_image,
 )
-from core.images.listing import list_images
-from core.images.thumbnails import hamming, perceptual_hash, thumbnail
 from core.values import ImageError
+from tests.core.images.made import encoded, picture
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 property_test = settings(
@@ -38,18 +37,6 @@ property_test = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-
-
-def picture(width: int = 40, height: int = 24) -> Image.Image:
-    """A smooth picture without symmetry: red grows to the right, green downwards."""
-    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
-    return Image.fromarray(np.stack([x, y, 255 - x * y / 255], axis=-1).astype(np.uint8))
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def png_claiming(width: int, height: int) -> bytes:
@@ -456,41 +443,6 @@ def test_a_fit_below_one_is_a_wrong_argument(fit):
             open_image(source, fit=fit)
 
 
-def test_images_are_listed_in_order_without_hidden_files_or_loops(tmp_path):
-    names = ["b/2.JPG", "a.png", "b.png", "b/c/é\n写.webp", "B.tiff", "a/z.gif"]
-    others = [".hidden.png", ".git/x.png", "b/notes.txt", "png", "b/._a.jpg"]
-    for name in names + others:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "b" / "loop").symlink_to(tmp_path, target_is_directory=True)
-    (tmp_path / "b" / "other.png").symlink_to(tmp_path / "a", target_is_directory=True)
-    (tmp_path / "d.png").mkdir()
-    found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
-    assert found == sorted(names)
-
-
-def test_what_is_no_folder_cannot_be_listed(tmp_path):
-    (tmp_path / "file").touch()
-    for name in ("missing", "file"):
-        with pytest.raises(ImageError, match=f"'{name}' is not a readable folder"):
-            list_images(tmp_path / name)
-
-
-def test_thumbnails_fit_and_are_not_enlarged():
-    image = picture(400, 100)
-    image.info["exif"] = b"Exif\0\0secret"
-    image.info["icc_profile"] = b"secret"
-    small = Image.open(io.BytesIO(thumbnail(image, side=64)))
-    assert (small.format, small.size) == ("WEBP", (64, 16))
-    assert b"secret" not in thumbnail(image, side=64)
-    assert Image.open(io.BytesIO(thumbnail(image, side=1000))).size == (400, 100)
-    assert Image.open(io.BytesIO(thumbnail(picture(200, 10), side=8))).size == (8, 1)
-    expected = np.asarray(image.resize((64, 16), Image.Resampling.BOX), float)
-    assert np.abs(np.asarray(small, float) - expected).mean() < 6
-    with pytest.raises(ValueError, match="side must be at least 1, got 0"):
-        thumbnail(image, side=0)
-
-
 def files(folder: Path, count: int) -> list[Path]:
     """Images of widths 10, 11, ...; every fifth is text."""
     paths = [folder / f"{i:03}.png" for i in range(count)]
@@ -578,27 +530,3 @@ def test_closing_drops_what_is_queued(tmp_path, monkeypatch):
 def test_decoding_ahead_refuses_wrong_arguments(tmp_path, wrong):
     with pytest.raises(ValueError, match=r"must be"):
         list(decode_ahead(files(tmp_path, 1), **{"workers": 1, **wrong}))
-
-
-def test_perceptual_hashes_are_near_for_near_copies_and_far_for_others():
-    rng = np.random.default_rng(0)
-    one, other = (
-        Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize((96, 96))
-        for _ in range(2)
-    )
-    copy = open_image(encoded(one.resize((80, 80)), "JPEG", quality=60))
-    assert len(perceptual_hash(one)) == 16
-    assert hamming(perceptual_hash(one), perceptual_hash(copy)) <= 6
-    assert hamming(perceptual_hash(one), perceptual_hash(other)) > 16
-
-
-@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
-def test_hamming_counts_bits(a, b):
-    expected = sum((a >> i & 1) != (b >> i & 1) for i in range(64))
-    assert hamming(f"{a:016x}", f"{b:016x}") == expected
-
-
-@pytest.mark.parametrize(("a", "b"), [("00", "0"), ("zz", "00")])
-def test_hamming_refuses_what_is_no_pair_of_hashes(a, b):
-    with pytest.raises(ValueError, match=r"one length|invalid literal"):
-        hamming(a, b)

@@ -1,0 +1,56 @@
+"""Thumbnails and perceptual hashes."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from core.images.decode import (
+    open_image,
+)
+from core.images.thumbnails import hamming, perceptual_hash, thumbnail
+from tests.core.images.made import encoded, picture
+
+
+def test_thumbnails_fit_and_are_not_enlarged():
+    image = picture(400, 100)
+    image.info["exif"] = b"Exif\0\0secret"
+    image.info["icc_profile"] = b"secret"
+    small = Image.open(io.BytesIO(thumbnail(image, side=64)))
+    assert (small.format, small.size) == ("WEBP", (64, 16))
+    assert b"secret" not in thumbnail(image, side=64)
+    assert Image.open(io.BytesIO(thumbnail(image, side=1000))).size == (400, 100)
+    assert Image.open(io.BytesIO(thumbnail(picture(200, 10), side=8))).size == (8, 1)
+    expected = np.asarray(image.resize((64, 16), Image.Resampling.BOX), float)
+    assert np.abs(np.asarray(small, float) - expected).mean() < 6
+    with pytest.raises(ValueError, match="side must be at least 1, got 0"):
+        thumbnail(image, side=0)
+
+
+def test_perceptual_hashes_are_near_for_near_copies_and_far_for_others():
+    rng = np.random.default_rng(0)
+    one, other = (
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize((96, 96))
+        for _ in range(2)
+    )
+    copy = open_image(encoded(one.resize((80, 80)), "JPEG", quality=60))
+    assert len(perceptual_hash(one)) == 16
+    assert hamming(perceptual_hash(one), perceptual_hash(copy)) <= 6
+    assert hamming(perceptual_hash(one), perceptual_hash(other)) > 16
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+def test_hamming_counts_bits(a, b):
+    expected = sum((a >> i & 1) != (b >> i & 1) for i in range(64))
+    assert hamming(f"{a:016x}", f"{b:016x}") == expected
+
+
+@pytest.mark.parametrize(("a", "b"), [("00", "0"), ("zz", "00")])
+def test_hamming_refuses_what_is_no_pair_of_hashes(a, b):
+    with pytest.raises(ValueError, match=r"one length|invalid literal"):
+        hamming(a, b)
