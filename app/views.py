@@ -7,21 +7,19 @@ HTML comes from the templates in ``assets/app``; every value put into one is esc
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from string import Template
 from urllib.parse import urlsplit
 
-from core.config import NullConfig
-from core.evidence.answer import contenders, fewest, sources
-from core.evidence.answer import share as percent
-from core.values import Answer, Group, ImageRecord
+from core.report import words
+from core.values import Answer, ImageRecord
 
 _ASSETS = Path(__file__).parents[1] / "assets" / "app"
 _SHADES = 5  # shades of the accent in the bar of shares; later sources share the last
-_FEWEST = fewest(NullConfig().level)  # images that a null needs
+
+percent, odds = words.share, words.odds
 
 
 class Html(str):
@@ -47,27 +45,8 @@ def name_of(record: ImageRecord) -> str:
 
 
 def headline(answer: Answer, *, size: int) -> str:
-    """The answer in one sentence, with its confidence.
-
-    Args:
-        answer: the answer.
-        size: number of images in the gallery.
-    """
-    if not answer.groups:
-        return "The gallery is empty, so it holds no candidate source."
-    if answer.null_size < _FEWEST:
-        return "This gallery has too few different images to tell a source from chance."
-    found = sources(answer.groups)
-    sure = sure_of((found or answer.groups)[0], answer)
-    if not found:
-        return f"None of the {size} images stands out as a source: the likeliest has {sure}."
-    first = name_of(found[0].best.image)
-    if not answer.named:
-        lead = "One of these:" if len(found) == 1 else "One or more of these:"
-        return f"{lead} {contenders_of(answer)}, with {sure}."
-    if len(found) == 1:
-        return f"Candidate source: {first}, with {sure}."
-    return f"{len(found)} candidate sources, first {first} with {sure}."
+    """The answer in one sentence, with its confidence."""
+    return words.sentence(answer, name=name_of)
 
 
 def number_of(count: int, noun: str) -> str:
@@ -77,38 +56,7 @@ def number_of(count: int, noun: str) -> str:
 
 def contenders_of(answer: Answer) -> str:
     """Names of the candidates among which an answer cannot choose."""
-    return "; ".join(name_of(group.best.image) for group in contenders(answer.groups))
-
-
-def sure_of(group: Group, answer: Answer) -> str:
-    """A group's confidence, with the prior where it is not the usual one."""
-    usual = answer.prior == NullConfig().prior
-    at = "" if usual else f" at a prior of {percent(answer.prior)}"
-    return f"{percent(group.confidence)} confidence{at}"
-
-
-def odds(answer: Answer) -> str:
-    """How rare it is to stand out as far as the best candidate, in plain words.
-
-    Raises:
-        ValueError: when the p-value is not in (0, 1].
-    """
-    p_value, count = answer.p_value, answer.null_size
-    if not 0 < p_value <= 1:
-        raise ValueError(f"p_value must be in (0, 1], got {p_value}")
-    if count < _FEWEST:
-        return f"That takes {_FEWEST} images, near-duplicates counted once; there are {count}."
-    whose = "images without a source here stand out as far"
-    if p_value * (count + 1) <= 1 + 1e-9:
-        return f"Fewer than 1 in {count} {whose} (p ≤ {_rounded_up(1 / (count + 1))})."
-    often = f"About 1 in {round(1 / p_value)}" if p_value < 0.1 else f"About {percent(p_value)} of"
-    return f"{often} {whose} (p = {p_value:.2g})."
-
-
-def _rounded_up(value: float) -> str:
-    """A bound with two digits that is not below the value."""
-    step = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return f"{math.ceil(value / step - 1e-9) * step:.2g}"
+    return words.contender_names(answer, name=name_of)
 
 
 def empty_html(*, size: int) -> Html:

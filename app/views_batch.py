@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from app.views import Html, contenders_of, fill, headline, name_of, number_of, percent
 from core.config import NullConfig
-from core.evidence.answer import sources
+from core.report import words
 from core.service.reverse import adjust
 from core.values import Answer
 
@@ -51,7 +51,7 @@ class Judged:
     @property
     def holds(self) -> bool:
         """Whether there are sources, and still are among as many images."""
-        return bool(sources(self.answer.groups)) and self.p_adjusted <= _LEVEL
+        return bool(words.sources(self.answer.groups)) and self.p_adjusted <= _LEVEL
 
     @property
     def named(self) -> bool:
@@ -69,7 +69,7 @@ class Judged:
 
     def words(self, *, size: int, total: int) -> str:
         """The answer in one sentence; see :func:`headline`."""
-        if sources(self.answer.groups) and not self.holds:
+        if words.sources(self.answer.groups) and not self.holds:
             return f"Stands out by itself, but not among {number_of(total, 'image')}."
         return headline(self.answer, size=size)
 
@@ -140,7 +140,7 @@ def _cells(row: Row, judged: Judged | None) -> tuple[str, ...]:
         return (row.name, "", "", "", "", "", "", row.problem)
     return (
         row.name,
-        judged.answer.sentence,
+        words.sentence(judged.answer),
         "yes" if judged.named else "no",
         judged.source,
         _confidence(judged.answer, "{:.6f}".format),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.views import Html, captions, fill
+from app.views import Html, captions, fill, name_of
 from core.measures.compare import HITS, ExampleComparison, RankingComparison
 from core.measures.retrieval import Interval
+from core.report import words
 from core.values import Answer
 
 BOTH, ONE, ALL = "Found by both", "Found by one only", "All"
@@ -40,7 +41,7 @@ def shown_rows(answer: Answer, comparison: RankingComparison, which: str) -> lis
 
 def verdict_html(answer: Answer) -> Html:
     """One side's answer in one sentence."""
-    return fill("compare_verdict", sentence=answer.sentence)
+    return fill("compare_verdict", sentence=words.sentence(answer, name=name_of))
 
 
 def agreement_html(comparison: RankingComparison) -> Html:

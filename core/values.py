@@ -155,7 +155,6 @@ class Group:
 class Answer:
     """What the gallery says of one query."""
 
-    sentence: str
     matches: tuple[Match, ...]
     """Best first."""
     groups: tuple[Group, ...]
@@ -180,6 +179,8 @@ class Answer:
     """Prior probability of a source that the confidences are stated at."""
     null_size: int = 0
     """Images of the null m: no p-value is below 1 / (m + 1)."""
+    level: float = 0.05
+    """Largest p-value at which a group stands out."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from app.common import (
 )
 from app.tabs.attribute_layout import EDGES, LOCAL_SCALING, RERANKING, Controls, Downloads, Query
 from core.config import ScoreConfig
-from core.evidence.answer import sources
+from core.report import words
 from core.report.report import Case, query_digest
 from core.service.session import Choice, Session
 from core.values import Answer, Explanation, WellspringError
@@ -148,7 +148,7 @@ class Desk:
 
     def sum_up(self, search: Search | None, by: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Shares of influence by a column: whether there are any, the columns, and the table."""
-        if search is None or not sources(search.answer.groups):
+        if search is None or not words.sources(search.answer.groups):
             return gr.Column(visible=False), gr.skip(), ""
         choice, visitor = search.choice, visitor_of(request)
         with spoken():

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from core.evidence.answer import share
+from core.evidence.words import odds, sentence, share
 from core.images.files import write_json
 from core.measures.evaluate import Evaluation
 from core.measures.reports import MEASURES
@@ -72,7 +72,8 @@ def print_answer(
 ) -> None:
     """An answer for people."""
     results.print(_plain(query), style="bold", highlight=False, markup=False)
-    results.print(answer.sentence, highlight=False, markup=False)
+    results.print(sentence(answer), highlight=False, markup=False)
+    results.print(odds(answer), highlight=False, markup=False)
     if p_adjusted is not None:
         results.print(f"p adjusted for the number of images: {p_adjusted:.3g}", highlight=False)
     table = Table("rank", "path", "cosine", "score", "p", "confidence", "influence")

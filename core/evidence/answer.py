@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -33,8 +32,6 @@ from core.values import (
 )
 
 _LIKELY = 0.5  # confidence from which a group may have a share
-_NAMED = 0.005  # share from which the sentence counts a group; less would be printed as 0 %
-_LISTED = 3  # groups that "one of these" lists
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,6 @@ def answer(
     margin = null.margin_p_value(float(scores[0] - scores[1])) if len(scores) > 1 else 1.0
     named = bool(likely) and margin <= config.level
     return Answer(
-        sentence=_sentence(groups, none, named=named, null=null, config=config),
         matches=_matches(candidates),
         groups=groups,
         none=float(none),
@@ -131,6 +127,7 @@ def answer(
         named=named,
         prior=config.prior,
         null_size=len(null.standings),
+        level=config.level,
     )
 
 
@@ -232,64 +229,3 @@ def _group(
         ),
         influence=0.0,
     )
-
-
-def _sentence(
-    groups: Sequence[Group], none: float, *, named: bool, null: Null, config: NullConfig
-) -> str:
-    if not groups:
-        return "The gallery is empty, so it holds no candidate source."
-    shared = sources(groups)
-    first = (shared or groups)[0]
-    if len(null.standings) < (least := fewest(config.level)):
-        return (
-            "This gallery has too few different images to tell a source from chance: it takes "
-            f"{least}, near-duplicates counted once."
-        )
-    odds = f"{percent(first.p_value)} of images without a source here stand out as far"
-    if not shared:
-        if first.p_value <= config.level:
-            at = f"{share(first.confidence)} at a prior of {percent(config.prior)}"
-            return f"None of these is likely to be a source: confidence {at}, though only {odds}."
-        return f"None of these stands out as a source: {odds}."
-    rest = f"{share(none)} of the influence stays with none of these"
-    at = "" if config.prior == NullConfig().prior else f" at a prior of {percent(config.prior)}"
-    sure = f"Confidence {share(first.confidence)}{at}; only {odds}; {rest}."
-    if named:
-        lead = (
-            "Candidate source:" if len(shared) == 1 else f"{len(shared)} candidate sources, first"
-        )
-        return f"{lead} {_name(first)}. {sure}"
-    lead = "One of these:" if len(shared) == 1 else "One or more of these:"
-    return f"{lead} {'; '.join(map(_name, contenders(groups)))}. {sure}"
-
-
-def sources(groups: Sequence[Group]) -> list[Group]:
-    """The groups that a sentence counts as sources."""
-    return [group for group in groups if group.influence >= _NAMED]
-
-
-def contenders(groups: Sequence[Group]) -> Sequence[Group]:
-    """The groups that an answer lists where it cannot name one: what has a share, and a rival."""
-    return groups[: min(max(len(sources(groups)), 2), _LISTED)]
-
-
-def fewest(level: float) -> int:
-    """Images that a null needs for p-values as small as a level."""
-    return math.ceil(1 / level - 1e-9) - 1
-
-
-def percent(value: float) -> str:
-    """A probability in percent, with digits enough that it is never rounded to nothing."""
-    return f"{100 * value:.1f} %" if value >= 0.001 else f"{100 * value:.2g} %"
-
-
-def share(value: float) -> str:
-    """A share in whole percent; what is rounded claims neither all nor nothing."""
-    if 0 < value < 0.01:
-        return "under 1 %"
-    return "over 99 %" if 0.99 < value < 1 else f"{100 * value:.0f} %"
-
-
-def _name(group: Group) -> str:
-    return group.best.image.title or group.best.image.path

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image
 
+from core.evidence import words
 from core.images.files import ASSETS, write_bytes
 from core.measures.dimensions import Dimensions
 from core.report.report import (
@@ -91,8 +92,8 @@ def _case_html(case: Case) -> _Html:
     return _fill(
         "case",
         query=case.query,
-        answer=answer.sentence,
-        odds=_odds(answer.p_value),
+        answer=words.sentence(answer),
+        odds=words.odds(answer),
         numbers=_facts(numbers),
         shares=_joined(_shares_html(column, case) for column in case.shares),
         groups=_joined(_group_html(group) for group in answer.groups if _shown(group, answer)),
@@ -244,11 +245,6 @@ def _link(url: str) -> _Html:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return _escaped(url)
     return _fill("anchor", url=url)
-
-
-def _odds(p_value: float) -> str:
-    often = f"about 1 in {round(1 / p_value)}" if p_value < 0.1 else f"about {p_value:.0%}"
-    return f"Of images whose source is not in this gallery, {often} stand out as far."
 
 
 def _number(value: float) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from core.evidence import words
 from core.images.files import file_digest
 from core.measures.dimensions import Dimensions
 from core.search.patches import strongest_links
@@ -54,7 +55,6 @@ MEANING = (
 _ROOT = Path(__file__).parents[2]
 _LIBRARIES = ("faiss-cpu", "numpy", "pillow", "scipy", "timm", "torch")
 _EXPLAINED = 3  # sources shown with their regions
-_NAMED = 0.005  # share of influence from which a source is explained
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
 
 
@@ -162,7 +162,7 @@ def run_of(workspace: Workspace, command: str, *, prior: float | None = None) ->
 
 def _explained(answer: Answer) -> list[int]:
     """Ids of the gallery images whose regions are shown: the best of the first groups."""
-    shared = [group for group in answer.groups if group.influence >= _NAMED]
+    shared = words.sources(answer.groups)
     return [group.best.image.id for group in (shared or answer.groups[:1])[:_EXPLAINED]]
 
 
@@ -197,7 +197,7 @@ def answer_object(
     """An answer as the JSON object of ``attribute --json``; docs/cli.md has its schema."""
     return {
         "query": query,
-        "answer": answer.sentence,
+        "answer": words.sentence(answer),
         "matches": [
             {
                 "id": match.image.id,

@@ -34,7 +34,7 @@ def answer(*groups: Group, none: float, named: bool = True, **values: float) -> 
     matches = tuple(group.best for group in groups)
     names = {"encoder": "e@1", "head": "h@1", "gallery": "g@1", "null_id": "n"}
     numbers = {"p_value": 0.004, "null_size": 800, **values}
-    return Answer("a sentence", matches, groups, none, named=named, **names, **numbers)
+    return Answer(matches, groups, none, named=named, **names, **numbers)
 
 
 def explanation(*, space: bool = True) -> Explanation:

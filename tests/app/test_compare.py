@@ -10,12 +10,13 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from app import views_compare
+from app import views, views_compare
 from app.common import open_page, query_given
 from app.stops import Stops
 from app.tabs import compare
 from app.tabs.compare import Desk, Given, side_names
 from core.measures.compare import compare_answers, compare_examples
+from core.report import words
 from core.service.session import Choice, Session
 from tests.app import tiny
 
@@ -75,7 +76,7 @@ def desk(session: Session, with_examples: Path) -> Desk:
 def test_both_sides_find_the_picture_and_say_so(desk: Desk, picture: Path):
     found, agreement, left, _, matches, others, column = desk.search(given(desk, picture), NOBODY)
     assert "Both rank the same image first" in agreement
-    assert html.escape(found.answers[0].sentence) in left
+    assert html.escape(words.sentence(found.answers[0], name=views.name_of)) in left
     assert matches[0][1].startswith("1 · cos 1.00\n")
     assert "\nboth · right 1\n" in matches[0][1]
     assert "\nboth · left 1\n" in others[0][1]

@@ -36,9 +36,10 @@ def test_headline_of_an_answer_that_names_nobody_lists_the_runner_up():
 
 
 def test_headline_says_none_with_the_best_confidence():
-    found = answer(group(1, influence=0.0, confidence=0.3), none=1.0, named=False, prior=0.1)
+    weak = group(1, influence=0.0, confidence=0.3)
+    found = answer(weak, none=1.0, named=False, prior=0.1, p_value=0.3)
     assert views.headline(found, size=5) == (
-        "None of the 5 images stands out as a source: "
+        "None of these images stands out as a source: "
         "the likeliest has 30 % confidence at a prior of 10 %."
     )
 

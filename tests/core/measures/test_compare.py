@@ -31,9 +31,7 @@ def answer(ids: list[int], *, named: bool = True, gallery: str = "g@1") -> Answe
     matches = tuple(Match(record, 0.5, 0.5, record.id) for record in records)
     influence = 0.7 if named else 0.0
     first = Group(ids[0], (ids[0],), matches[0], 0.01, 0.9, influence)
-    return Answer(
-        "a sentence", matches, (first,), 1 - influence, 0.01, "null", "e@1", "h@1", gallery
-    )
+    return Answer(matches, (first,), 1 - influence, 0.01, "null", "e@1", "h@1", gallery)
 
 
 def test_overlap_counts_what_both_have_at_each_depth():

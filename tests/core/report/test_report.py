@@ -64,8 +64,8 @@ def case(**fields: str) -> Case:
         Group(1, (9,), matches[1], 0.5, 0.2, 0.0),
     )
     answer = Answer(
-        "Candidate source.", matches, groups, 0.25, 0.0123456789, "null0",
-        "moco@1", "whiten@2", "mine@3",
+        matches, groups, 0.25, 0.0123456789, "null0",
+        "moco@1", "whiten@2", "mine@3", named=True, null_size=800,
     )  # fmt: skip
     parts = (Contribution(4, 0.3, 0.6, 0.5, 0.6), Contribution(2, -0.1, -0.2))
     found = Explanation(images[0], 0.5, parts, Grid(2, 2), None, None, regions())
@@ -97,8 +97,9 @@ class Page(html.parser.HTMLParser):
 def test_a_page_says_what_the_answer_says():
     page = Page(report_html([case(creator="Ada", licence="CC0")], RUN))
     text = " ".join(" ".join(page.words).split())
-    for word in ("q.png", "ab" * 32, "Candidate source.", "7.png", "Ada", "CC0", "0.0123457",
-                 "91.0000 %", "75.0000 %", "25.0000 %", "about 1 in 81", "moco@1", "whiten@2",
+    for word in ("q.png", "ab" * 32, "Candidate source: 7.png, with 91 % confidence.",
+                 "Ada", "CC0", "0.0123457",
+                 "91.0000 %", "75.0000 %", "25.0000 %", "About 1 in 81", "moco@1", "whiten@2",
                  "mine@3", "null0", RUN.command, RUN.time, MEANING, "prior", "numpy",
                  "4: +0.300000", "2: -0.100000"):  # fmt: skip
         assert word in text, word

@@ -1,0 +1,128 @@
+"""The words of an answer: its outcome, its sentence, its odds, and numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from core.config import NullConfig
+from core.values import Answer, Group, ImageRecord
+
+Outcome = Literal["empty", "too few", "none", "one of", "named"]
+"""What an answer comes to: the gallery is empty; it has too few different images to tell a source
+from chance; no image is a likely source; there is a source but several images may be it; the source
+is named."""
+
+Name = Callable[[ImageRecord], str]
+"""What an image is called."""
+
+_COUNTED = 0.005  # share from which a group counts as a source; less would be printed as 0 %
+_LISTED = 3  # groups that "one of these" lists
+
+
+def outcome(answer: Answer) -> Outcome:
+    """What the answer comes to; everything that is said of an answer follows from this."""
+    if not answer.groups:
+        return "empty"
+    if answer.null_size < fewest(answer.level):
+        return "too few"
+    if not sources(answer.groups):
+        return "none"
+    return "named" if answer.named else "one of"
+
+
+def title_or_path(record: ImageRecord) -> str:
+    """The title of an image, or its path in the gallery where it has none."""
+    return record.title or record.path
+
+
+def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
+    """The answer in one sentence, with its confidence.
+
+    Args:
+        answer: the answer.
+        name: what an image is called.
+    """
+    found = outcome(answer)
+    if found == "empty":
+        return "The gallery is empty, so it holds no candidate source."
+    if found == "too few":
+        return "This gallery has too few different images to tell a source from chance."
+    if found == "none":
+        rare = answer.p_value <= answer.level
+        verb = "is likely to be" if rare else "stands out as"
+        sure = confidence_of(answer.groups[0], answer)
+        return f"None of these images {verb} a source: the likeliest has {sure}."
+    shared = sources(answer.groups)
+    sure = confidence_of(shared[0], answer)
+    if found == "one of":
+        lead = "One of these:" if len(shared) == 1 else "One or more of these:"
+        return f"{lead} {contender_names(answer, name=name)}, with {sure}."
+    first = name(shared[0].best.image)
+    if len(shared) == 1:
+        return f"Candidate source: {first}, with {sure}."
+    return f"{len(shared)} candidate sources, first {first} with {sure}."
+
+
+def odds(answer: Answer) -> str:
+    """How rare it is to stand out as far as the best candidate, in plain words.
+
+    Raises:
+        ValueError: when the p-value is not in (0, 1].
+    """
+    p_value, count, least = answer.p_value, answer.null_size, fewest(answer.level)
+    if not 0 < p_value <= 1:
+        raise ValueError(f"p_value must be in (0, 1], got {p_value}")
+    if count < least:
+        return f"That takes {least} images, near-duplicates counted once; there are {count}."
+    whose = "images without a source here stand out as far"
+    if p_value * (count + 1) <= 1 + 1e-9:
+        return f"Fewer than 1 in {count} {whose} (p ≤ {_rounded_up(1 / (count + 1))})."
+    often = f"About 1 in {round(1 / p_value)}" if p_value < 0.1 else f"About {share(p_value)} of"
+    return f"{often} {whose} (p = {p_value:.2g})."
+
+
+def confidence_of(group: Group, answer: Answer) -> str:
+    """A group's confidence, with the prior where it is not the usual one."""
+    usual = answer.prior == NullConfig().prior
+    at = "" if usual else f" at a prior of {percent(answer.prior)}"
+    return f"{share(group.confidence)} confidence{at}"
+
+
+def sources(groups: Sequence[Group]) -> list[Group]:
+    """The groups that count as sources: those with a share of influence that can be printed."""
+    return [group for group in groups if group.influence >= _COUNTED]
+
+
+def contenders(groups: Sequence[Group]) -> Sequence[Group]:
+    """The groups that an answer lists where it cannot name one: the sources and a rival."""
+    return groups[: min(max(len(sources(groups)), 2), _LISTED)]
+
+
+def contender_names(answer: Answer, *, name: Name = title_or_path) -> str:
+    """Names of the images among which an answer cannot choose."""
+    return "; ".join(name(group.best.image) for group in contenders(answer.groups))
+
+
+def fewest(level: float) -> int:
+    """Images that a null needs for p-values as small as a level."""
+    return math.ceil(1 / level - 1e-9) - 1
+
+
+def percent(value: float) -> str:
+    """A probability in percent with three digits, so that it is never rounded to nothing."""
+    return f"{100 * value:.3g} %"
+
+
+def share(value: float) -> str:
+    """A share in whole percent; what is rounded claims neither all nor nothing."""
+    if 0 < value < 0.01:
+        return "under 1 %"
+    return "over 99 %" if 0.99 < value < 1 else f"{100 * value:.0f} %"
+
+
+def _rounded_up(value: float) -> str:
+    """A bound with two digits that is not below the value."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(value / step - 1e-9) * step:.2g}"

@@ -1,0 +1,136 @@
+"""Every outcome has one sentence; no rounding claims all or nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.evidence.words import (
+    fewest,
+    odds,
+    outcome,
+    percent,
+    sentence,
+    share,
+    title_or_path,
+)
+from core.values import Answer, Group, ImageRecord, Match
+
+
+def group(i: int, *, influence: float, confidence: float = 0.9, title: str = "") -> Group:
+    record = ImageRecord(i, f"folder/{i}.png", "0" * 64, "0" * 16, 40, 30, title=title)
+    return Group(i, (i,), Match(record, 0.8, 1.0, i), 0.004, confidence, influence)
+
+
+def answer(*groups: Group, **values: object) -> Answer:
+    matches = tuple(one.best for one in groups)
+    none = 1.0 - sum(one.influence for one in groups)
+    numbers: dict[str, object] = {"p_value": 0.004, "null_size": 800, "named": True, **values}
+    return Answer(
+        matches=matches,
+        groups=groups,
+        none=none,
+        null_id="null",
+        encoder="e@1",
+        head="h@1",
+        gallery="g@1",
+        **numbers,
+    )
+
+
+HILLS = group(1, influence=0.9, title="Hills")
+LAKE = group(2, influence=0.05, title="Lake")
+RIVAL = group(3, influence=0.0, title="Moor")
+WEAK = group(4, influence=0.0, confidence=0.3)
+
+
+@pytest.mark.parametrize(
+    ("found", "what", "words"),
+    [
+        (answer(), "empty", "The gallery is empty, so it holds no candidate source."),
+        (
+            answer(WEAK, null_size=18),
+            "too few",
+            "This gallery has too few different images to tell a source from chance.",
+        ),
+        (
+            answer(WEAK, named=False, prior=0.005),
+            "none",
+            "None of these images is likely to be a source: the likeliest has 30 % confidence at a "
+            "prior of 0.5 %.",
+        ),
+        (
+            answer(HILLS, RIVAL, named=False),
+            "one of",
+            "One of these: Hills; Moor, with 90 % confidence.",
+        ),
+        (
+            answer(HILLS, LAKE, RIVAL, named=False),
+            "one of",
+            "One or more of these: Hills; Lake, with 90 % confidence.",
+        ),
+        (answer(HILLS, RIVAL), "named", "Candidate source: Hills, with 90 % confidence."),
+        (
+            answer(HILLS, LAKE),
+            "named",
+            "2 candidate sources, first Hills with 90 % confidence.",
+        ),
+    ],
+)
+def test_every_outcome_has_one_sentence(found: Answer, what: str, words: str):
+    assert outcome(found) == what
+    assert sentence(found) == words
+
+
+def test_what_does_not_stand_out_is_told_from_what_is_unlikely():
+    """A rare score with a low confidence was said not to stand out."""
+    assert "None of these images stands out as a source" in sentence(answer(WEAK, p_value=0.3))
+    assert "is likely to be a source" in sentence(answer(WEAK))
+
+
+def test_an_image_without_a_title_is_called_by_its_path():
+    assert title_or_path(WEAK.best.image) == "folder/4.png"
+    assert title_or_path(HILLS.best.image) == "Hills"
+    found = answer(group(5, influence=0.9))
+    assert sentence(found, name=lambda image: f"#{image.id}").startswith("Candidate source: #5,")
+
+
+@pytest.mark.parametrize(("level", "images"), [(0.05, 19), (0.01, 99), (0.5, 1), (0.049, 20)])
+def test_the_fewest_images_just_reach_the_level(level: float, images: int):
+    assert fewest(level) == images
+    assert 1 / (images + 1) <= level < 1 / images
+
+
+@pytest.mark.parametrize(
+    ("p_value", "words"),
+    [
+        (0.002, "About 1 in 500 images without a source here stand out as far (p = 0.002)."),
+        (0.29, "About 29 % of images without a source here stand out as far (p = 0.29)."),
+        (
+            1 / 801,
+            "Fewer than 1 in 800 images without a source here stand out as far (p ≤ 0.0013).",
+        ),
+    ],
+)
+def test_odds_are_the_p_value_in_words(p_value: float, words: str):
+    assert odds(answer(HILLS, p_value=p_value)) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.0, "0 %"),
+        (0.0099, "under 1 %"),
+        (0.5, "50 %"),
+        (0.99, "99 %"),
+        (0.9997, "over 99 %"),
+        (1.0, "100 %"),
+    ],
+)
+def test_no_rounded_share_claims_all_or_nothing(value: float, words: str):
+    """Confidence 99.97 % was printed as 100 %."""
+    assert share(value) == words
+
+
+@pytest.mark.parametrize(("value", "words"), [(0.1, "10 %"), (0.00012, "0.012 %"), (0.5, "50 %")])
+def test_a_small_probability_is_never_nothing(value: float, words: str):
+    assert percent(value) == words
