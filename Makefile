@@ -24,7 +24,7 @@ fix: $(VENV)/.dev ## mend what the linter can mend
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 bench: $(VENV)/.dev ## print speed as ratios (WELLSPRING_DATA names the images)
-	@$(BIN)/python -m benchmarks.visit
+	@$(BIN)/python -m benchmarks.speed.visit
 	@$(BIN)/python -m benchmarks.speed
 
 # One command for a CPU and for a GPU; with PROCESSES above 1, torchrun starts that many.
@@ -44,11 +44,11 @@ train-moco train-dino: train-%: $(VENV)/.dev ## train an encoder on WELLSPRING_D
 	    --pairs $(WELLSPRING_DATA)/pairs.json $(ARGS)
 
 results: $(VENV)/.dev ## write docs/results.md and its plots from the stored measurements
-	@$(BIN)/python -m benchmarks.results
-	@$(BIN)/python -m benchmarks.contact_sheet
+	@$(BIN)/python -m benchmarks.quality
+	@$(BIN)/python -m benchmarks.quality.strongest
 
 measure: $(VENV)/.dev ## measure the results anew (hours; WELLSPRING_DATA, GALLERY, ARGS="heads")
-	@$(BIN)/python -m benchmarks.results --gallery $(GALLERY) --measure $(ARGS)
+	@$(BIN)/python -m benchmarks.quality --gallery $(GALLERY) --measure $(ARGS)
 
 evidence: $(VENV)/.dev ## print what p-values, names and confidences are worth (WELLSPRING_DATA, GALLERY)
 	@$(BIN)/python -m benchmarks.evidence --gallery $(GALLERY) $(ARGS)
@@ -66,7 +66,7 @@ space: $(VENV)/.app ## list what a Space would get; CONFIRM=1 uploads it (SPACE=
 	@$(BIN)/python -m app.publish $(SPACE) $(if $(CONFIRM),--confirm)
 
 try-space: $(VENV)/.dev ## start what a Space would get, hosted, in a fresh environment, and ask it
-	@$(BIN)/python -m benchmarks.space
+	@$(BIN)/python -m benchmarks.speed.space
 
 screenshots: $(VENV)/.dev ## take the pictures in docs/screenshots again (needs Chromium)
 	@$(BIN)/python -m tests.screenshots

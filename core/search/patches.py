@@ -71,8 +71,8 @@ def region_match(
 
     The heat is softer than the pairs: patches i and j share w_ij = p(j | i) p(i | j) clip(cos)^2,
     the dual softmax of LoFTR (Sun et al. 2021, eq. 1) at the temperature 0.05 times the strength
-    of a pair, so that a patch with several near-equal partners counts too. Deleting what it marks
-    costs more of the score than deleting what the pairs alone mark (``benchmarks.regions``).
+    of a pair, so that a patch with several near-equal partners counts too. Decision 003 says what
+    blurring away the heat costs of the score.
 
     Raises:
         ValueError: if a grid has another number of patches than its image.

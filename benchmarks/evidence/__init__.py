@@ -1,0 +1,1 @@
+"""What p-values, names and confidences are worth: the tables of docs/evidence.md."""

@@ -1,0 +1,73 @@
+"""Measure and store the results of quality, or write docs/results.md from what is stored.
+
+    python -m benchmarks.quality                    # write the page from stored measurements
+    python -m benchmarks.quality --measure          # measure everything anew, then write it
+    python -m benchmarks.quality --measure heads    # only this part
+
+What an encoder's identity has been measured for is read from the cache, so a call that was stopped
+goes on, and another encoder's weights are measured anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks.quality import (
+    axes,
+    defaults,
+    gallery_size,
+    heads,
+    robustness,
+    scoring,
+    transfers,
+)
+from benchmarks.quality.page import DOCS, write
+from benchmarks.quality.study import Study
+from core.cli.console import reporting
+
+ENCODERS = ("moco", "dino", "random", "thumbnail", "histogram", "phash", "edges")
+
+_NETWORKS, _FAST = ("moco", "dino", "random"), ("moco", "dino", "thumbnail", "histogram")
+_PARTS: Mapping[str, tuple[Callable[..., None], Sequence[str]]] = {
+    "defaults": (defaults.measure, ENCODERS),
+    "scoring": (scoring.measure, _NETWORKS),
+    "heads": (heads.measure, _NETWORKS),
+    "axes": (axes.measure, _NETWORKS),
+    "gallery_size": (gallery_size.measure, _FAST),
+    "robustness": (robustness.measure, _FAST),
+    "transfers": (transfers.measure, _NETWORKS),
+}
+"""What measures every part, and the encoders that it measures."""
+
+
+def main() -> None:
+    """Measure what is asked for, then write the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--measure", nargs="*", choices=tuple(_PARTS), metavar="PART")
+    parser.add_argument("--gallery", type=Path, default=Path("galleries/real"))
+    parser.add_argument("--encoder", action="append", help="only these encoders")
+    parser.add_argument("--cache", type=Path, default=Path("galleries/measured"))
+    parser.add_argument("--per-exemplar", type=int, default=2, help="queries in robustness")
+    options = parser.parse_args()
+    if options.measure is not None:
+        data = Path(os.environ["WELLSPRING_DATA"])
+        for part in options.measure or _PARTS:
+            measure, known = _PARTS[part]
+            if part == "robustness":
+                measure = partial(measure, per_exemplar=options.per_exemplar)
+            names = [name for name in known if name in (options.encoder or ENCODERS)]
+            with reporting() as progress:
+                measure(
+                    Study.open(data, options.gallery, names, cache=options.cache, progress=progress)
+                )
+    write(DOCS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What single axes mean: the paper's assumption, stability over refits, known factors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from benchmarks.quality.heads import unpaired
+from benchmarks.quality.study import Study, store
+from core.config import HeadConfig, HeadKind
+from core.explain.contributions import factor_codes, matched_similarity
+from core.gallery.gallery import Gallery
+from core.heads.fit import fit_head
+from core.heads.head import Head, random_rotation
+from core.measures.label_free import paired
+from core.measures.reports import PairedReport
+from core.measures.supervised import with_factors
+from core.service.session import EMBEDDED
+from core.values import Encoder
+
+K = 32
+"""Dimensions of everything here: pairs have few exemplars, measures by factors fail in more."""
+FACTORS = ("object", "material", "pattern", "colour", "backdrop", "light", "camera", "count")
+
+_PERMUTATIONS, _REFITS, _SPLITS = 999, 4, 3
+_AGREEMENT = ("mean_diagonal", "rms_off_diagonal", "asymmetry", "negative_share")
+_FACTOR_MEASURES = ("disentanglement", "completeness", "informativeness", "mig", "sap")
+_KINDS: tuple[HeadKind, ...] = ("whiten", "logdet", "infomax")
+
+Rows = dict[str, dict[str, float]]
+"""Numbers by their names, by the head that they are of."""
+
+
+def measure(study: Study) -> None:
+    """Store all three for every network."""
+    found: dict[str, list[dict[str, Any]]] = {"assumption": [], "stability": [], "factors": []}
+    for encoder in study.networks:
+        real = study.gallery_features(encoder)[: len(study.bench.others)]
+        tables = {
+            "assumption": assumption(study, encoder, real),
+            "stability": stability(real),
+            "factors": factors(study, encoder, real),
+        }
+        for name, rows in tables.items():
+            named = ({"encoder": encoder.name, "head": head, **row} for head, row in rows.items())
+            found[name] += named
+        store("axes", study, k=K, permutations=_PERMUTATIONS, **found)
+
+
+def assumption(study: Study, encoder: Encoder, real: Float[np.ndarray, "n f"]) -> Rows:
+    """T of exemplars and the means of what was made from them, before and after each head.
+
+    Before: the leading principal axes, neither scaled nor turned. Every number comes with its
+    p-value among shuffled pairings.
+    """
+    whiten = _fitted("whiten", real)
+    assert whiten.matrix is not None
+    axes = whiten.matrix / np.linalg.norm(whiten.matrix, axis=0)
+    mean, made = real.mean(0), unpaired(study, encoder).mean(0)
+    sides = {
+        "none": _linear(mean, mean, axes),
+        "none, centred per domain": _linear(mean, made, axes),
+        **{kind: _fitted(kind, real) for kind in _KINDS},
+    }
+    features = study.gallery_features(encoder), study.query_features(encoder)
+    return {name: _agreement(study, *features, side) for name, side in sides.items()}
+
+
+def stability(real: Float[np.ndarray, "n f"]) -> Rows:
+    """How well dimensions come back when a head is fitted again on a bootstrap sample.
+
+    Dimensions of two fits are matched one to one by their absolute correlation over the gallery,
+    so that order and sign do not matter; 1 is the same dimensions again.
+    """
+    rng = np.random.default_rng(0)
+    drawn = [rng.integers(len(real), size=len(real)) for _ in range(_REFITS)]
+    rows: Rows = {}
+    for kind in _KINDS:
+        first = _fitted(kind, real)(real, role="gallery")
+        again = [_fitted(kind, real[sample])(real, role="gallery") for sample in drawn]
+        matched = np.stack([matched_similarity(first, other) for other in again])
+        means = matched.mean(1)
+        rows[kind] = {
+            "mean": round(float(means.mean()), 4),
+            "low": round(float(means.min()), 4),
+            "high": round(float(means.max()), 4),
+            "above .9": round(float((matched > 0.9).mean()), 4),
+        }
+    return rows
+
+
+def factors(study: Study, encoder: Encoder, real: Float[np.ndarray, "n f"]) -> Rows:
+    """DCI, MIG and SAP of the rendered world, whose factors are known; means over splits."""
+    world = Gallery.open(EMBEDDED, read_only=True)
+    paths = [world.root / record.path for record in world.records]
+    features = study.encoded(encoder, f"rendered-{world.identity}", paths)
+    codes = factor_codes(world.records)
+    labels = {name: codes[name] for name in FACTORS}
+    heads = {kind: _fitted(kind, real) for kind in _KINDS}
+    heads |= {
+        "whiten, random rotation": random_rotation(heads["whiten"], seed=0),
+        "whiten, fitted on the rendered world": _fitted("whiten", features),
+        "infomax, fitted on the rendered world": _fitted("infomax", features),
+    }
+    rows: Rows = {}
+    for name, head in heads.items():
+        rendered = head(features, role="gallery")
+        reports = [with_factors(rendered, labels, seed=seed) for seed in range(_SPLITS)]
+        rows[name] = {
+            key: round(float(np.mean([getattr(report, key) for report in reports])), 4)
+            for key in _FACTOR_MEASURES
+        }
+        rows[name]["chance"] = round(float(reports[0].chances.mean()), 4)
+    return rows
+
+
+def _fitted(kind: HeadKind, features: np.ndarray) -> Head:
+    return fit_head(features, config=HeadConfig(kind=kind, k=K))
+
+
+def _linear(real: np.ndarray, synthetic: np.ndarray, matrix: np.ndarray) -> Head:
+    """Centre each side by its mean, then the matrix, then unit length."""
+    means = real.astype(np.float32), synthetic.astype(np.float32)
+    return Head(HeadConfig(), *means, matrix.astype(np.float32))
+
+
+def _agreement(
+    study: Study,
+    gallery: Float[np.ndarray, "n f"],
+    queries: Float[np.ndarray, "q f"],
+    head: Head,
+) -> dict[str, float]:
+    """T between the first exemplar of every set and the mean of the images made from the set."""
+    clusters: dict[str, list[int]] = {}
+    for row, pair in enumerate(study.pairs):
+        clusters.setdefault(pair.cluster, []).append(row)
+    exemplars = gallery[[study.right[rows[0]][0] for rows in clusters.values()]]
+    made = head(queries, role="query")
+    report: PairedReport = paired(
+        head(exemplars, role="gallery"),
+        np.stack([made[rows].mean(0) for rows in clusters.values()]),
+        ridge=0.1,
+        permutations=_PERMUTATIONS,
+    )
+    assert report.p_values is not None
+    found = {name: round(getattr(report, name), 4) for name in _AGREEMENT}
+    found["mean_canonical_correlation"] = round(report.mean_canonical_correlation, 4)
+    return found | {f"p {name}": getattr(report.p_values, name) for name in _AGREEMENT}

@@ -1,0 +1,50 @@
+"""The weights of edges and of local descriptors in the score, in one grid."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+from benchmarks.quality.defaults import column
+from benchmarks.quality.study import Study, by_source, by_tag, compared, store
+from core.config import ScoreConfig
+
+EDGES, PATCHES = (0.0, 1.0, 2.0, 3.0), (0.0, 6.0)
+"""Weights that are compared; 0 leaves a part out."""
+
+
+def measure(study: Study) -> None:
+    """Rank every pair under every two weights; store means and differences from what ships."""
+    groups = by_source(study.pairs) | by_tag()
+    names = ("consingan_lsun", "nano_banana", "nano_banana: layout", "all")
+    wanted = {name: groups[name] for name in names}
+    means: list[dict[str, Any]] = []
+    gaps: list[dict[str, Any]] = []
+    for encoder in study.networks:
+        results = {
+            f"{encoder.name}/{_label(score)}": column(study, encoder, score) for score in _scores()
+        }
+        base = f"{encoder.name}/{_label(ScoreConfig())}"
+        found = compared(study.pairs, results, base, groups=wanted, measures=("R@1", "R@10"))
+        means += found[0]
+        gaps += found[1]
+        store("scoring", study, base=_label(ScoreConfig()), cells=means, differences=gaps)
+
+
+def _scores() -> list[ScoreConfig]:
+    """What ships, written as its defaults are, among the others."""
+    return [
+        ScoreConfig(
+            edges=edges > 0,
+            edges_weight=edges or ScoreConfig().edges_weight,
+            rerank=patches > 0,
+            rerank_weight=patches or ScoreConfig().rerank_weight,
+        )
+        for edges, patches in product(EDGES, PATCHES)
+    ]
+
+
+def _label(score: ScoreConfig) -> str:
+    edges = score.edges_weight if score.edges else 0
+    patches = score.rerank_weight if score.rerank else 0
+    return f"edges {edges:g}, patches {patches:g}"

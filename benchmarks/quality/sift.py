@@ -1,0 +1,102 @@
+"""SIFT bag of words as a baseline: local key points, a vocabulary of the gallery, tf-idf, cosine.
+
+OpenCV is a tool of development only; without it the baseline is left out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+import faiss
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from benchmarks.quality.study import Study, ranked
+from core.config import BuildConfig
+from core.images.decode import load_image
+from core.values import Encoded
+
+WORDS = 1_024
+_SAMPLE = 1_000  # gallery images whose descriptors make the vocabulary
+_POINTS = 300  # key points an image at most
+_SIDE = 256  # longer side at which images are read
+
+
+class Sift:
+    """Counts of visual words behind the encoder protocol."""
+
+    name = "sift"
+    dim = WORDS
+
+    def __init__(self, words: Float[np.ndarray, "w 128"], *, identity: str) -> None:
+        self.identity = identity
+        self._index = faiss.IndexFlatL2(words.shape[1])
+        self._index.add(words)
+
+    def encode(self, images: Sequence[Image.Image]) -> Encoded:
+        """Counts of every word in RGB images of any size."""
+        detector, counts = _detector(), np.zeros((len(images), WORDS), np.float32)
+        for row, image in enumerate(images):
+            found = descriptors(detector, image)
+            if len(found):
+                nearest = self._index.search(found, 1)[1][:, 0]
+                counts[row] = np.bincount(nearest, minlength=WORDS)
+        return Encoded(counts)
+
+
+def available() -> bool:
+    """Whether OpenCV is installed."""
+    return importlib.util.find_spec("cv2") is not None
+
+
+def column(study: Study) -> Float[np.ndarray, "q 4"]:
+    """Measures of every pair; words and idf come from the gallery alone."""
+    gallery = study.bench.gallery
+    paths = [gallery.root / gallery.records[row].path for row in study.bench.others]
+    everything = [*paths, *(study.data / name for name in study.bench.exemplars)]
+    chosen = np.random.default_rng(0).permutation(len(paths))[:_SAMPLE]
+    blank = Sift(np.empty((0, 128), np.float32), identity=f"{gallery.identity}-{WORDS}")
+    words = study.kept(blank, "words", lambda: vocabulary([paths[i] for i in chosen]))
+    encoder = Sift(words, identity=blank.identity)
+    counts = study.encoded(encoder, "gallery", everything)
+    asked = study.encoded(encoder, "queries", [study.data / p.generated for p in study.pairs])
+    idf = np.log((1 + len(paths)) / (1 + (counts[: len(paths)] > 0).sum(0)))
+    return ranked(weighted(counts, idf), weighted(asked, idf), study.right, scaling=None)
+
+
+def weighted(
+    counts: Float[np.ndarray, "n w"], idf: Float[np.ndarray, " w"]
+) -> Float[np.ndarray, "n w"]:
+    """tf-idf at unit length (Sivic & Zisserman 2003); an image without key points stays zero."""
+    rows = (counts * idf).astype(np.float32)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(norms > 0, norms, 1)
+
+
+def vocabulary(paths: Sequence[Any]) -> Float[np.ndarray, "w 128"]:
+    """k-means centres of the images' descriptors."""
+    detector = _detector()
+    images = (load_image(path, fit=BuildConfig().thumbnail).image for path in paths)
+    rows = np.concatenate([descriptors(detector, image) for image in images])
+    means = faiss.Kmeans(rows.shape[1], WORDS, niter=15, seed=0)
+    means.train(rows)
+    assert means.centroids is not None
+    return means.centroids
+
+
+def descriptors(detector: Any, image: Image.Image) -> Float[np.ndarray, "p 128"]:
+    """RootSIFT of the strongest key points (Arandjelović & Zisserman 2012)."""
+    grey = image.convert("L")
+    grey.thumbnail((_SIDE, _SIDE))
+    found = detector.detectAndCompute(np.asarray(grey), None)[1]
+    if found is None:
+        return np.empty((0, 128), np.float32)
+    return np.sqrt(found / np.maximum(found.sum(1, keepdims=True), 1e-6)).astype(np.float32)
+
+
+def _detector() -> Any:
+    return importlib.import_module("cv2").SIFT_create(nfeatures=_POINTS)

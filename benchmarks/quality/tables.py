@@ -1,0 +1,62 @@
+"""Measurements as Markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Cell = Mapping[str, Any]
+"""A mean with its interval, as :func:`benchmarks.quality.study.cells` makes it."""
+
+Key = tuple[str, str, str, str]
+"""Half, source, column and measure of a cell."""
+
+
+def grid(
+    cells: Sequence[Cell], *, across: Sequence[str], half: str, measure: str, signed: bool = False
+) -> str:
+    """A table of columns down and sources across."""
+    found = by_key(cells)
+    rows = [["", *across]]
+    for column in ordered(key[2] for key in found):
+        keys = [(half, source, column, measure) for source in across]
+        rows.append([column, *(interval(found.get(key), signed=signed) for key in keys)])
+    counts = {c["source"]: f"{c['queries']} ({c['clusters']})" for c in cells if c["half"] == half}
+    rows.append(["queries (exemplar sets)", *(counts.get(source, "") for source in across)])
+    return markdown(rows)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first row is its heading."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def plain(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A table of rows that have the same keys."""
+    texts = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in r.values()] for r in rows]
+    return markdown([list(rows[0]), *texts])
+
+
+def by_key(cells: Iterable[Cell]) -> dict[Key, Cell]:
+    """Cells to be looked up."""
+    return {(c["half"], c["source"], c["column"], c["measure"]): c for c in cells}
+
+
+def interval(cell: Cell | None, *, signed: bool = False) -> str:
+    """Mean and interval; nothing where nothing was measured."""
+    if cell is None:
+        return ""
+    mean, low, high = (short(cell[key], signed=signed) for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def short(value: float, *, signed: bool = False) -> str:
+    """Three digits without the zero before the point."""
+    text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def ordered(values: Iterable[str]) -> list[str]:
+    """Every value once, in the order in which they come."""
+    return list(dict.fromkeys(values))

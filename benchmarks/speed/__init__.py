@@ -1,0 +1,1 @@
+"""How long an answer takes, a first visit, and a start in a fresh environment."""
