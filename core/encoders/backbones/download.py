@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import logging
-import queue
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -24,8 +26,7 @@ MAX_BYTES = 4_000_000_000
 FIRST_BYTE = 4.0
 """Longest wait for a server's first byte, seconds."""
 
-Piece = tuple[int, int, bytes]
-"""Offset of the bytes in the file, size of the file (0 while unknown), the bytes."""
+_Made = TypeVar("_Made")
 
 
 def fetch(
@@ -77,90 +78,79 @@ def fetch(
 
 def _transfer(url: str, part: Path, *, timeout: float, progress: Progress, max_bytes: int) -> None:
     start = part.stat().st_size if part.is_file() else 0
-    pieces = _within(timeout, lambda: _pieces(url, start, timeout=timeout))
-    with contextlib.closing(pieces), part.open("r+b" if start else "wb") as file:
-        for offset, total, data in pieces:
-            done = offset + len(data)
-            if max(done, total) > max_bytes:
-                part.unlink()
-                raise EncoderError(f"{url} is larger than the {max_bytes} bytes that are accepted")
-            file.seek(offset)
+    with _response(url, start, timeout=timeout) as response:
+        if response.status_code == 416 and _span(response) == f"bytes */{start}":
+            return  # the earlier try had it all
+        done = _offset(response, url, start=start)
+        length = int(response.headers.get("Content-Length", 0))
+        total = done + length if length else 0
+        with part.open("r+b" if start else "wb") as file:
+            file.seek(done)
             file.truncate()  # drops what an earlier try left, where the server starts anew
-            file.write(data)
-            progress(done, total, part.stem)
+            for data in itertools.chain([b""], response.iter_raw()):
+                done += len(data)
+                if max(done, total) > max_bytes:
+                    part.unlink()
+                    raise EncoderError(f"{url} is larger than the {max_bytes} bytes accepted")
+                file.write(data)
+                progress(done, total, part.stem)
 
 
-def _pieces(url: str, start: int, *, timeout: float) -> Iterator[Piece]:
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+def _offset(response: httpx.Response, url: str, *, start: int) -> int:
+    """Where in the file the body of an answer begins."""
+    if response.status_code == 200:
+        return 0
+    if response.status_code != 206:
+        status = f"HTTP {response.status_code} {response.reason_phrase}"
+        raise EncoderError(f"cannot fetch {url}: {status}")
+    if not _span(response).startswith(f"bytes {start}-"):
+        raise EncoderError(
+            f"cannot resume {url}: asked for bytes from {start}, got {_span(response)!r}"
+        )
+    return start
+
+
+def _span(response: httpx.Response) -> str:
+    return response.headers.get("Content-Range", "")
+
+
+@contextlib.contextmanager
+def _response(url: str, start: int, *, timeout: float) -> Iterator[httpx.Response]:
+    """The server's answer from byte ``start`` on, its body not yet read."""
     local = urlsplit(url).hostname == "127.0.0.1"
 
-    def admit(request: httpx.Request) -> None:
+    def admit(request: httpx.Request) -> None:  # called for every redirect too
         if request.url.scheme != "https" and not (local and request.url.host == "127.0.0.1"):
             raise EncoderError(f"only https is fetched from, not {request.url}")
 
     hooks = {"request": [admit]}
-    with (
-        httpx.Client(timeout=timeout, follow_redirects=True, event_hooks=hooks) as client,
-        client.stream("GET", url, headers=headers) as response,
-    ):
-        status, span = response.status_code, response.headers.get("Content-Range", "")
-        if status == 416 and span == f"bytes */{start}":
-            return  # the earlier try had it all
-        if status not in (200, 206):
-            raise EncoderError(f"cannot fetch {url}: HTTP {status} {response.reason_phrase}")
-        offset = start if status == 206 else 0
-        if status == 206 and not span.startswith(f"bytes {start}-"):
-            raise EncoderError(f"cannot resume {url}: asked for bytes from {start}, got {span!r}")
-        length = int(response.headers.get("Content-Length", 0))
-        total = offset + length if length else 0
-        yield offset, total, b""
-        for data in response.iter_raw():
-            yield offset, total, data
-            offset += len(data)
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+    with httpx.Client(timeout=timeout, follow_redirects=True, event_hooks=hooks) as client:
+        request = client.build_request("GET", url, headers=headers)
+        response = _within(min(timeout, FIRST_BYTE), lambda: client.send(request, stream=True))
+        with contextlib.closing(response):
+            yield response
 
 
-def _within(timeout: float, make: Callable[[], Iterator[Piece]]) -> Generator[Piece]:
-    """Pieces made in a thread, each within ``timeout`` seconds of the one before, the first sooner.
+def _within(seconds: float, make: Callable[[], _Made]) -> _Made:
+    """What ``make`` gives, waited for no longer than ``seconds``.
 
     The thread bounds what a socket's time-outs do not: name look-up, several addresses tried in
     turn, and redirects.
     """
-    arrived: queue.Queue[Piece | BaseException | None] = queue.Queue(maxsize=8)
-    stop = threading.Event()
+    made: Future[_Made] = Future()
 
-    def pump() -> None:
-        end: BaseException | None = None
+    def work() -> None:
         try:
-            for piece in make():
-                arrived.put(piece)
-                if stop.is_set():
-                    return
+            made.set_result(make())
         except Exception as error:
-            end = error
-        arrived.put(end)
+            made.set_exception(error)
 
-    threading.Thread(target=pump, daemon=True).start()
-    wait = min(timeout, FIRST_BYTE)
+    threading.Thread(target=work, daemon=True).start()
     try:
-        while (item := _next(arrived, wait)) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-            wait = timeout
-    finally:
-        stop.set()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                arrived.get_nowait()  # lets a waiting thread see that it is to stop
-
-
-def _next(
-    arrived: queue.Queue[Piece | BaseException | None], timeout: float
-) -> Piece | BaseException | None:
-    try:
-        return arrived.get(timeout=timeout)
-    except queue.Empty:
-        raise TimeoutError(f"nothing came for {timeout:g} s") from None
+        return made.result(seconds)
+    except TimeoutError:
+        raise TimeoutError(f"nothing came for {seconds:g} s") from None
 
 
 def _check(part: Path, checksum: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
@@ -11,6 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
+from huggingface_hub import hf_hub_download
+from tqdm import tqdm
 
 from core.encoders.backbones.download import fetch
 from core.values import Cancelled, EncoderError
@@ -60,10 +64,16 @@ class Handler(BaseHTTPRequestHandler):
         body = do.data[start:]
         status = 206 if start and do.status == 200 else do.status
         self.answer(status, len(body) if do.length else None, headers)
-        self.wfile.write(body[: do.cut])
-        self.wfile.flush()
+        with contextlib.suppress(ConnectionError):  # of a client that left
+            self.wfile.write(body[: do.cut])
+            self.wfile.flush()
         if do.stall:
             do.done.wait(20)
+
+    def do_HEAD(self) -> None:
+        """As the hub answers."""
+        length = len(self.behaviour.data)
+        self.answer(200, length, [("X-Repo-Commit", "a" * 40), ("ETag", '"b"')])
 
     def answer(self, status: int, length: int | None, headers: list[tuple[str, str]]) -> None:
         self.send_response(status)
@@ -240,6 +250,44 @@ def test_cancelling_keeps_what_came(server, tmp_path: Path) -> None:
     assert came >= 50_000
     assert fetch(url, tmp_path, checksum=CHECKSUM).read_bytes() == DATA
     assert behaviour.asked == [None, f"bytes={came}-"]
+
+
+def test_what_torch_hub_lacks(server, tmp_path: Path) -> None:
+    """Why its download is not used: a cut file takes the place of the whole one, without a word.
+
+    It also waits for ever for a silent server, and follows redirects to http.
+    """
+    behaviour, url = server
+    behaviour.cut = 100_000
+    torch.hub.download_url_to_file(url, str(tmp_path / "weights.pth"), progress=False)
+    assert (tmp_path / "weights.pth").stat().st_size == 100_000 < len(DATA)
+
+
+def test_what_the_hubs_client_lacks(server, tmp_path: Path) -> None:
+    """Why its download is not used: when it is stopped, nothing is kept that could be resumed.
+
+    It also tries again for minutes where a server is silent, and follows redirects to http.
+    """
+    behaviour, url = server
+    behaviour.data = DATA * 50  # more than one piece
+
+    class Stopped(tqdm):
+        def update(self, n: float | None = 1) -> None:
+            raise Cancelled(f"after {n} bytes")
+
+    endpoint = url.removesuffix("/folder/weights.pth?v=1")
+    with pytest.raises(Cancelled):
+        hf_hub_download(
+            "timm/some",
+            "model.safetensors",
+            revision="a" * 40,
+            cache_dir=tmp_path,
+            endpoint=endpoint,
+            tqdm_class=Stopped,
+        )
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert {path.name for path in kept} <= {"CACHEDIR.TAG"}
+    assert behaviour.asked == [None]
 
 
 def test_threads_that_want_the_same_file_share_one_transfer(server, tmp_path: Path) -> None:
