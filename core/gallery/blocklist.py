@@ -11,6 +11,7 @@ from jaxtyping import Bool
 from PIL import Image, ImageOps
 
 from core.config import ImageLimits
+from core.gallery.paths import check_phash
 from core.images.decode import LoadedImage, decode_ahead
 from core.images.files import read_json, write_json
 from core.images.thumbnails import perceptual_hash
@@ -41,9 +42,7 @@ class Tombstone:
     def __post_init__(self) -> None:
         """Refuse what is no hash."""
         for value in (self.phash, self.mirrored):
-            if len(value) != 16:
-                raise ValueError(f"a perceptual hash has 16 hexadecimal digits, got {value!r}")
-            int(value, 16)
+            check_phash(value)
 
     @classmethod
     def of(cls, image: Image.Image, *, phash: str | None = None) -> Tombstone:

@@ -21,6 +21,7 @@ from core.gallery.gallery import (
 )
 from core.gallery.manifest import to_parquet
 from core.gallery.metadata import read_metadata, split_fields
+from core.gallery.paths import is_own_root
 from core.gallery.shards import (
     Item,
     Shard,
@@ -338,7 +339,10 @@ def _finish(
 
 def _root(source: Path, folder: Path) -> str:
     """Where the images lie: relative to the gallery when inside it, so that it can be moved."""
-    return source.relative_to(folder).as_posix() if source.is_relative_to(folder) else str(source)
+    if not source.is_relative_to(folder):
+        return str(source)
+    root = source.relative_to(folder).as_posix()
+    return root if is_own_root(root) else str(source)
 
 
 def _missing(

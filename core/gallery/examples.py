@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from core.gallery.paths import check_relative_path, lies_inside
 from core.images.files import read_json
 from core.values import GalleryError
 
@@ -41,7 +42,8 @@ def _example(folder: Path, row: Mapping[str, object]) -> Example:
     name, sources = row["file"], row["sources"]
     if not isinstance(name, str) or not isinstance(sources, list):
         raise TypeError("every example needs a file and a list of sources")
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not (folder / path).is_file():
+    check_relative_path(name)
+    file = folder / name
+    if not (file.is_file() and lies_inside(file, folder)):
         raise ValueError(f"{name!r} is not a file beside the list")
-    return Example(folder / path, tuple(map(str, sources)), str(row.get("kind", "")))
+    return Example(file, tuple(map(str, sources)), str(row.get("kind", "")))

@@ -26,6 +26,7 @@ from core.config import (
 )
 from core.encoders.baselines import BASELINES
 from core.gallery.manifest import from_parquet
+from core.gallery.paths import is_own_root, lies_inside
 from core.gallery.store import Header, Store, write_listing
 from core.heads.fit import fit_head
 from core.heads.head import Head
@@ -97,6 +98,7 @@ class Gallery:
             GalleryError: when there is no gallery, or a damaged one, or one of another format.
         """
         store = Store(folder)
+        store.check_links()
         header = store.header()
         while True:
             try:
@@ -122,6 +124,11 @@ class Gallery:
     def root(self) -> Path:
         """Folder that the images' paths are relative to."""
         return self.store.folder / self.header.root
+
+    @property
+    def keeps_images(self) -> bool:
+        """Whether the images lie inside the gallery's own folder, after all links are followed."""
+        return is_own_root(self.header.root) and lies_inside(self.root, self.store.folder)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -350,7 +357,7 @@ def small_images(folder: Path, root: str, records: Sequence[ImageRecord]) -> dic
         root: where the images lie; only what is inside the gallery is its own.
         records: the images.
     """
-    if Path(root).is_absolute():
+    if not is_own_root(root):
         return {}
     return {
         record.sha256: folder / root / record.path

@@ -6,10 +6,12 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.gallery.paths import check_phash, check_relative_path, check_sha256
 from core.images.files import parse_json
 from core.values import GalleryError, ImageRecord
 
@@ -42,13 +44,32 @@ def from_parquet(path: Path) -> tuple[ImageRecord, ...]:
     """The records of a manifest.
 
     Raises:
-        GalleryError: when the file is missing, damaged, or not a manifest.
+        GalleryError: when the file is missing, damaged, or not a manifest, or when it names an
+            image outside the folder of images.
     """
     try:
         rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
-        return tuple(ImageRecord(**{**row, "extra": parse_json(row["extra"])}) for row in rows)
     except (OSError, pa.ArrowException, ValueError, TypeError) as error:
-        raise GalleryError(
-            f"the gallery's table {path.name} is missing or damaged ({type(error).__name__}); "
-            "build the gallery again"
-        ) from error
+        raise _damaged(path, type(error).__name__) from error
+    try:
+        return tuple(_record(row) for row in rows)
+    except (ValueError, TypeError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, why: str) -> GalleryError:
+    return GalleryError(
+        f"the gallery's table {path.name} is missing or damaged ({why}); build the gallery again"
+    )
+
+
+def _record(row: dict[str, Any]) -> ImageRecord:
+    """One row as a record.
+
+    Raises:
+        ValueError: when its path leads out of the folder of images, or a hash is none.
+    """
+    check_relative_path(row["path"])
+    check_sha256(row["sha256"])
+    check_phash(row["phash"])
+    return ImageRecord(**{**row, "extra": parse_json(row["extra"])})

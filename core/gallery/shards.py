@@ -19,6 +19,7 @@ from core.config import BuildConfig, ImageLimits
 from core.encoders.descriptors import PATCH_HEAD, describe_patches
 from core.gallery.gallery import load_array
 from core.gallery.manifest import from_parquet, to_parquet
+from core.gallery.paths import is_relative_path
 from core.gallery.store import Store
 from core.heads.fit import fit_head
 from core.heads.head import Head
@@ -237,6 +238,11 @@ def hash_files(paths: Mapping[str, Path]) -> tuple[dict[str, str], list[Skipped]
     for name, path in paths.items():
         try:
             name.encode()
+            if not is_relative_path(name):
+                skipped.append(
+                    Skipped(name, "its path would lead out of the folder, here or on other systems")
+                )
+                continue
             if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for its writer
                 skipped.append(Skipped(name, "it is not a regular file"))
                 continue

@@ -22,11 +22,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from core.gallery.paths import check_links, check_relative_path, check_root, lies_inside
 from core.images.files import file_digest, read_json, sync, sync_file, write_json
 from core.values import GalleryError
 
 LISTING = "files.json"
 """File that lists the other files of its folder with their SHA-256."""
+_OWN = ("gallery.json", "generations", "thumbnails", "tombstones.json", "work", "lock")
+# What the store itself writes at the top of its folder.
 _STALE = 3_600  # seconds after which nobody writes on what is half-written
 FORMAT = 1
 """Version of the layout; raised with every change that older code would misread."""
@@ -38,17 +41,21 @@ class Header:
 
     name: str
     root: str
-    """Folder that the images' paths are relative to; relative itself when inside the gallery."""
+    """Folder that the images' paths are relative to; relative itself when inside the gallery.
+
+    Anywhere else it is a place to read images from, never one to write to or to delete from.
+    """
     generation: int = 0
     next_id: int = 0
     """The id that the next new image gets; ids are never used again."""
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        """Refuse values of other types, as a damaged file may hold."""
+        """Refuse values of other types, as a damaged file may hold, and roots that climb."""
         texts, numbers = (self.name, self.root), (self.generation, self.next_id)
         if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int} or min(numbers) < 0:
             raise TypeError("not the header of a gallery")
+        check_root(self.root)
 
 
 class Store:
@@ -70,8 +77,7 @@ class Store:
         """
         if self.exists or not os.path.lexists(self.folder):
             return
-        kept = {"generations", "thumbnails", "tombstones.json", "work", "lock"}
-        own = {*kept, *Path(root).parts[:1]}
+        own = {*_OWN, *Path(root).parts[:1]}
         if not self.folder.is_dir() or any(  # hidden is what a killed call left half-written
             path.name not in own and not path.name.startswith(".") for path in self.folder.iterdir()
         ):
@@ -121,20 +127,43 @@ class Store:
         return self.folder / "work"
 
     def thumbnail(self, sha256: str) -> Path:
-        """The file that shows an image: its thumbnail, or itself where it is small."""
-        return self._small.get(sha256) or self.made_thumbnail(sha256)
+        """The file that shows an image: its thumbnail, or itself where it is small.
+
+        Raises:
+            GalleryError: when it is a link that leads out of the gallery.
+        """
+        small = self._small.get(sha256)
+        if small is not None and lies_inside(small, self.folder):
+            return small
+        made = self.made_thumbnail(sha256)
+        check_links([made], self.folder)
+        return made
 
     def made_thumbnail(self, sha256: str) -> Path:
         """Where the thumbnail made of an image lies; no file of the user's is ever there."""
         return self.folder / "thumbnails" / sha256[:2] / f"{sha256}.webp"
+
+    def check_links(self) -> None:
+        """Refuse a folder where writing or deleting would reach out of it through a link.
+
+        Raises:
+            GalleryError: when a file or folder of the store's own is a link that leads out.
+        """
+        own = [self.folder / name for name in _OWN]
+        own += _entries(self.folder / "thumbnails")
+        for name in ("generations", "work"):
+            for parent, folders, files in os.walk(self.folder / name):
+                own += (Path(parent, each) for each in (*folders, *files))
+        check_links(own, self.folder)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the lock of the one writer, in a folder made if need be; it falls with the process.
 
         Raises:
-            GalleryError: when another process or thread is writing.
+            GalleryError: when another process or thread is writing, or a link leads out.
         """
+        self.check_links()
         lock = FileLock(self.folder / "lock", timeout=0, is_singleton=False)
         try:
             lock.acquire()
@@ -191,6 +220,10 @@ class Store:
         sync_file(self.folder)
 
 
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
@@ -213,6 +246,8 @@ def changed_files(folder: Path) -> Iterator[tuple[Path, str]]:
     listing = folder / LISTING
     try:
         digests = dict(read_json(listing))
+        for name in digests:
+            check_relative_path(name)
     except (OSError, ValueError, TypeError):
         yield listing, "missing or damaged"
         return

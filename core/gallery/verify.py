@@ -88,9 +88,10 @@ def _bad_features(gallery: Gallery) -> Iterator[tuple[Path, str]]:
 
 def _bad_thumbnails(gallery: Gallery, progress: Progress) -> Iterator[tuple[Path, str]]:
     for done, record in enumerate(gallery.records, 1):
-        path = gallery.store.thumbnail(record.sha256)
+        path = gallery.store.made_thumbnail(record.sha256)
         try:
+            path = gallery.store.thumbnail(record.sha256)
             open_image(path, limits=ImageLimits(min_side=1, max_aspect=float("inf")))
-        except ImageError as error:
+        except (ImageError, GalleryError) as error:
             yield path, str(error)
         progress(done, len(gallery), "checking thumbnails")

@@ -7,7 +7,6 @@ import errno
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +22,11 @@ from core.gallery.build import (
 from core.gallery.datasets import fetch_dataset, materialise
 from core.gallery.examples import read_examples
 from core.gallery.gallery import SHIPPED, Gallery, is_shipped
+from core.gallery.paths import delete_inside
 from core.gallery.verify import Damage, verify
 from core.heads.head import Head
 from core.images.decode import load_image, quoted
-from core.images.files import file_digest
+from core.images.files import file_digest, write_bytes
 from core.search.edges import with_edges
 from core.service.visitors import Visitors
 from core.values import (
@@ -118,7 +118,7 @@ class Library:
         """
         folder = self.folder(name, visitor=visitor)
         gallery = Gallery.open(folder)
-        if not keeps_images(gallery):
+        if not gallery.keeps_images:
             raise GalleryError(
                 "this gallery reads its images from a folder of the server: put new ones there and "
                 "look for them"
@@ -143,7 +143,7 @@ class Library:
             return _update(folder, Source(gallery.root), self._encoders(gallery), progress=progress)
 
     def remove(self, name: str, ids: Sequence[int], *, visitor: str = "") -> Change:
-        """Take images out of a gallery; files go only where the gallery keeps them itself.
+        """Take images out of a gallery; files go only where they lie in its own folder.
 
         Raises:
             GalleryError: when an id is not there, or the gallery cannot be written.
@@ -151,16 +151,16 @@ class Library:
         folder = self.folder(name, visitor=visitor)
         gallery = Gallery.open(folder)
         change = remove(folder, ids)
-        if keeps_images(gallery):
+        if gallery.keeps_images:
             for image_id in set(ids):
                 record = gallery.records[gallery.row_of[image_id]]
-                (gallery.root / record.path).unlink(missing_ok=True)
+                delete_inside(gallery.root / record.path, gallery.store.folder)
         return change
 
     def facts(self, gallery: Gallery) -> Facts:
         """What only a look at the gallery's folder tells."""
         examples = len(read_examples(gallery.store.folder))
-        return Facts(storage(gallery), examples, keeps_images(gallery))
+        return Facts(storage(gallery), examples, gallery.keeps_images)
 
     def verify(self, gallery: Gallery, *, progress: Progress = no_progress) -> list[Damage]:
         """Every damaged or missing file of a gallery."""
@@ -235,11 +235,6 @@ def refuse_shipped(folder: Path) -> None:
         )
 
 
-def keeps_images(gallery: Gallery) -> bool:
-    """Whether the images lie inside the gallery's own folder."""
-    return not Path(gallery.header.root).is_absolute()
-
-
 def storage(gallery: Gallery) -> int:
     """Bytes that a gallery's folder takes, its images included where it keeps them."""
     sizes = []
@@ -280,9 +275,7 @@ def _keep(file: Path, root: Path) -> str:
     if target.exists() and file_digest(target) != digest:
         target = root / f"{target.stem}-{digest[:8]}{target.suffix}"
     if not target.exists():
-        partial = target.with_name(f".{target.name}.part")
-        shutil.copyfile(file, partial)
-        partial.replace(target)
+        write_bytes(target, file.read_bytes())
     return target.name
 
 

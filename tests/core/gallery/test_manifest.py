@@ -9,15 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.gallery.manifest import from_parquet, to_parquet
+from core.gallery.paths import is_relative_path
 from core.values import GalleryError, ImageRecord
 
 text = st.text(st.characters(codec="utf-8"), max_size=8)
+SHA, PHASH = "ab" * 32, "cd" * 8
 records = st.builds(
     ImageRecord,
     id=st.integers(0, 2**62),
-    path=text,
-    sha256=text,
-    phash=text,
+    path=text.filter(is_relative_path),
+    sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
+    phash=st.text("0123456789abcdef", min_size=16, max_size=16),
     width=st.integers(0, 2**30),
     height=st.integers(0, 2**30),
     source=text,
@@ -42,7 +44,7 @@ def test_records_come_back_as_they_were(tmp_path: Path, given: list[ImageRecord]
 def test_folders_that_look_like_partitions_are_only_folders(tmp_path: Path) -> None:
     path = tmp_path / "id=7" / "path=x" / "manifest.parquet"
     path.parent.mkdir(parents=True)
-    record = ImageRecord(1, "a\nb.jpg", "c", "d", 1, 2)
+    record = ImageRecord(1, "a\nb.jpg", SHA, PHASH, 1, 2)
     path.write_bytes(to_parquet([record]))
     assert from_parquet(path) == (record,)
 
@@ -51,7 +53,7 @@ def test_a_damaged_table_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "manifest.parquet"
     with pytest.raises(GalleryError, match="missing or damaged"):
         from_parquet(path)
-    whole = to_parquet([ImageRecord(1, "a", "b", "c", 1, 2)])
+    whole = to_parquet([ImageRecord(1, "a", SHA, PHASH, 1, 2)])
     for data in (b"", b"text", whole[: len(whole) // 2], whole[:-4], b"\0" * len(whole)):
         path.write_bytes(data)
         with pytest.raises(GalleryError, match="missing or damaged"):

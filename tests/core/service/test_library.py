@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.config import ServerConfig
 from core.gallery.gallery import Gallery
+from core.gallery.manifest import to_parquet
 from core.service import library as module
 from core.service.library import Library, storage
 from core.service.visitors import Visitors
@@ -114,6 +117,56 @@ def test_uploads_are_added_and_removed_with_their_files(make, archive, tmp_path,
     library.remove(name, [added[1].id])
     assert not (gallery.root / "a-b-c.png").exists()
     assert library.refresh(name, progress=no_progress).images == 5
+
+
+def test_removing_deletes_nothing_outside_the_gallery(make, archive, tmp_path) -> None:
+    """A manifest made elsewhere could name any file, and removing that image deleted it."""
+    library = make()
+    name, _ = library.build(archive, ["fake"])
+    letter = tmp_path / "letter.png"
+    letter.write_text("dear")
+    table = next(Path(name).glob("generations/*/manifest.parquet"))
+    whole = table.read_bytes()
+    climbing = os.path.relpath(letter, Gallery.open(Path(name)).root)
+    for path in (climbing, str(letter)):
+        first, *rest = Gallery.open(Path(name)).records
+        table.write_bytes(to_parquet([replace(first, path=path), *rest]))
+        with pytest.raises(GalleryError, match="not a path inside the gallery"):
+            library.remove(name, [0])
+        assert letter.read_text() == "dear"
+        table.write_bytes(whole)
+
+
+def test_removing_deletes_nothing_where_a_link_leads(make, archive, tmp_path, write_image) -> None:
+    """A folder of the gallery that is a link led to the user's own pictures."""
+    library = make()
+    name, _ = library.build(archive, ["fake"])
+    gallery = Gallery.open(Path(name))
+    own = write_image(tmp_path / "own" / "mine.png", 30)
+    (gallery.root / "more").symlink_to(own.parent)
+    table = next(Path(name).glob("generations/*/manifest.parquet"))
+    first, *rest = gallery.records
+    table.write_bytes(to_parquet([replace(first, path="more/mine.png"), *rest]))
+    assert library.remove(name, [first.id]).images == 3
+    assert own.exists()
+
+
+def test_uploads_are_written_into_the_gallery_alone(make, archive, tmp_path, write_image) -> None:
+    """They went through links: to a folder elsewhere, or over the file that one led to."""
+    library = make()
+    name, _ = library.build(archive, ["fake"])
+    root = Gallery.open(Path(name)).root
+    (tmp_path / "letter").write_text("dear")
+    (root / ".new.png.part").symlink_to(tmp_path / "letter")
+    new = write_image(tmp_path / "new.png", 31)
+    assert library.add(name, [new], progress=no_progress).images == 5
+    assert (tmp_path / "letter").read_text() == "dear"
+    root.rename(tmp_path / "elsewhere")
+    root.symlink_to(tmp_path / "elsewhere")
+    before = sorted((tmp_path / "elsewhere").iterdir())
+    with pytest.raises(GalleryError, match="put new ones there"):
+        library.add(name, [write_image(tmp_path / "other.png", 32)], progress=no_progress)
+    assert sorted((tmp_path / "elsewhere").iterdir()) == before
 
 
 def test_a_bad_upload_adds_nothing(make, archive, tmp_path, write_image) -> None:
