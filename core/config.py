@@ -194,6 +194,8 @@ class DistortConfig:
     """Share of the views that keep a smooth region and get the rest from another image."""
     shuffle: float = 0.0
     """Share of the views whose tiles are put in a random order."""
+    tiles: int = 4
+    """Tiles along a side of the view; its size is a multiple of it."""
     warp: float = 0.0
     """Share of the views bent by smooth displacements."""
     warp_size: float = 0.06
@@ -259,6 +261,8 @@ class RegulariseConfig:
     """Weight of information maximisation over the batch (log det of the correlation matrix)."""
     low_rank: float = 0.0
     """Weight of the low-rank prior on the views of one image (LORAC)."""
+    features: int = 128
+    """Features looked at in one step; a covariance of more of them than images is singular."""
 
     def __post_init__(self) -> None:
         """Refuse negative weights, and what is no number."""
@@ -272,6 +276,74 @@ GENERATIVE = ViewConfig(
     distort=DistortConfig(recompose=0.3, shuffle=0.15, warp=0.3, restyle=0.2, resample=0.3)
 )
 """Views that also change as generators change their sources."""
+
+
+@dataclass(frozen=True)
+class MoCoConfig:
+    """MoCo's own settings; see ``core.training.moco``."""
+
+    queue: int = 4_096
+    """Keys of earlier images that a query is told from."""
+    temperature: float = 0.1
+    """Temperature of the softmax over the keys."""
+    hidden: int = 1_024
+    """Width of the projector's hidden layer."""
+    projection: int = 128
+    """Dimensions of queries and keys."""
+    momentum: tuple[float, float] = (0.99, 0.999)
+    """Momentum of the key encoder at the start and at the end of the run."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty queue and a temperature of nothing."""
+        _require(self.queue > 0, f"queue must be positive, got {self.queue}")
+        _require(self.temperature > 0, f"temperature must be positive, got {self.temperature}")
+
+
+@dataclass(frozen=True)
+class DINOConfig:
+    """DINO's own settings; see ``core.training.dino``."""
+
+    prototypes: int = 4_096
+    """Dimensions of the output."""
+    hidden: int = 1_024
+    """Width of the projector's hidden layers."""
+    bottleneck: int = 256
+    """Width of the layer before the prototypes."""
+    global_scale: tuple[float, float] = (0.4, 1.0)
+    """Area of the two global crops as a share of the image."""
+    local_scale: tuple[float, float] = (0.05, 0.4)
+    """Area of the local crops as a share of the image."""
+    local_views: int = 4
+    """Local views of an image in one step."""
+    local_size: int = 32
+    """Side of the local views, pixels."""
+    temperature: tuple[float, float] = (0.04, 0.07)
+    """Temperature of the teacher's softmax at the start and after the warm-up."""
+    warm_up: float = 0.1
+    """Share of the run over which the teacher's temperature rises."""
+    frozen: float = 0.02
+    """Share of the run in which the prototypes stay as they were drawn."""
+    momentum: tuple[float, float] = (0.99, 1.0)
+    """Momentum of the teacher at the start and at the end; 0.996 is for runs ten times as long."""
+
+    def __post_init__(self) -> None:
+        """Refuse an output of nothing and a warm-up of no length."""
+        _require(self.prototypes > 1, f"prototypes must exceed 1, got {self.prototypes}")
+        _require(self.warm_up > 0, f"warm_up must be positive, got {self.warm_up}")
+
+
+@dataclass(frozen=True)
+class WatchConfig:
+    """What is measured of known pairs at every checkpoint; nothing is trained or chosen by it."""
+
+    queries: int = 200
+    """Generated images of the tune half at most, drawn at random."""
+    gallery: int = 1_000
+    """Training images ranked beside the exemplars at most, drawn at random."""
+    head: HeadConfig = field(default_factory=lambda: HeadConfig(k=256, shrinkage=0.1))
+    """The head that is fitted on all of these."""
+    batch: int = 32
+    """Images per forward pass."""
 
 
 @dataclass(frozen=True)
@@ -306,6 +378,12 @@ class TrainConfig:
     """The random views; DINO sets crop scales and the size of local views by itself."""
     regularise: RegulariseConfig = field(default_factory=RegulariseConfig)
     """Terms beside the objective."""
+    moco: MoCoConfig = field(default_factory=MoCoConfig)
+    """What only MoCo needs."""
+    dino: DINOConfig = field(default_factory=DINOConfig)
+    """What only DINO needs."""
+    watch: WatchConfig = field(default_factory=WatchConfig)
+    """What is watched during the run."""
 
     def __post_init__(self) -> None:
         """Refuse empty runs."""

@@ -28,14 +28,16 @@ def pack(
     Args:
         folders: searched in their order; images that cannot be read are left out and logged.
         size: side of the squares, pixels.
-        cache: folder for the packed file, named by the list of files and the size.
+        cache: folder for the packed file, named by the size and by the path, length and time of
+            change of every file, so that a changed image is packed anew.
         progress: called after every image.
 
     Raises:
         TrainingError: when no image is found.
     """
     paths = [path for folder in folders for path in list_images(folder.absolute())]
-    key = hashlib.sha256("\n".join([str(size), *map(str, paths)]).encode()).hexdigest()[:16]
+    named_by = "\n".join([str(size), *map(_stamp, paths)])
+    key = hashlib.sha256(named_by.encode(errors="surrogateescape")).hexdigest()[:16]
     packed = cache / f"images-{key}.npy"
     if not packed.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -48,6 +50,15 @@ def pack(
             np.save(file, np.stack(squares))
         partial.replace(packed)
     return np.load(packed, mmap_mode="r", allow_pickle=False)
+
+
+def _stamp(path: Path) -> str:
+    """What tells a file from another and from what it was before."""
+    try:
+        state = path.stat()
+    except OSError:  # it is gone, and will be left out
+        return str(path)
+    return f"{path} {state.st_size} {state.st_mtime_ns}"
 
 
 def _squares(paths: Sequence[Path], size: int, progress: Progress):  # noqa: ANN202 - a generator

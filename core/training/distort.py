@@ -13,8 +13,6 @@ from torch import Tensor
 
 from core.config import DistortConfig
 
-_TILES = 4  # tiles along a side that are shuffled; a view's size is a multiple of it
-
 
 def distort(
     views: Float[Tensor, "b 3 s s"], config: DistortConfig, *, generator: torch.Generator
@@ -22,7 +20,7 @@ def distort(
     """Views in [0, 1], each changed in the chosen ways; images of the batch lend their content."""
     steps = (
         (config.recompose, lambda v: _recompose(v, generator)),
-        (config.shuffle, lambda v: _shuffle(v, generator)),
+        (config.shuffle, lambda v: _shuffle(v, config.tiles, generator)),
         (config.warp, lambda v: _warp(v, config.warp_size, generator)),
         (config.restyle, lambda v: _restyle(v, config.restyle_share, generator)),
         (config.resample, lambda v: _resample(v, config.noise, generator)),
@@ -61,12 +59,12 @@ def _recompose(views: Tensor, generator: torch.Generator) -> Tensor:
     return keep * views + (1 - keep) * _others(views, generator)
 
 
-def _shuffle(views: Tensor, generator: torch.Generator) -> Tensor:
+def _shuffle(views: Tensor, along: int, generator: torch.Generator) -> Tensor:
     """Tiles in a random order: single-image generators rearrange the patches of their source."""
     count, _, size, _ = views.shape
-    side = size // _TILES
+    side = size // along
     tiles = F.unfold(views, side, stride=side)  # (b, 3 side^2, tiles)
-    draws = torch.rand(count, 1, _TILES**2, generator=generator, device=views.device)
+    draws = torch.rand(count, 1, along**2, generator=generator, device=views.device)
     order = draws.argsort(2).expand(-1, tiles.shape[1], -1)
     return F.fold(tiles.gather(2, order), size, side, stride=side)
 

@@ -20,8 +20,10 @@ from torch.utils.tensorboard import SummaryWriter
 
 from core.config import TrainConfig
 from core.encoders.backbones import Backbone, save_backbone
+from core.training.checkpoint import held_settings, read_checkpoint, restore, write_checkpoint
 from core.training.dino import DINO
 from core.training.moco import MoCo
+from core.training.schedule import batch_rows, rate_factor
 from core.values import (
     Cancelled,
     Progress,
@@ -33,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 Monitor = Callable[[Backbone], Mapping[str, float]]
 """Measures the backbone during training, such as recall on pairs; seen by the logs only."""
-
-_METHODS = {"moco": MoCo, "dino": DINO}
 
 
 def train(
@@ -56,15 +56,15 @@ def train(
         Whether the run is complete; false when the budget or a cancel stopped it.
 
     Raises:
-        TrainingError: when there are too few images, ``out`` holds another or a damaged run, or the
-            loss is not finite.
+        TrainingError: when there are too few images, ``out`` holds a damaged run or one that was
+            begun with other settings or images, or the loss is not finite.
     """
     if len(images) < 2 * _world():
         raise TrainingError(
             f"{len(images)} images are too few: each process needs two to tell apart"
         )
     torch.manual_seed(config.seed)
-    run = _Run(backbone, images, config=config, out=out)
+    run = Run(backbone, images, config=config, out=out)
     bare = run.bare_speed()
     started = saved = time.monotonic()
     stopped = False
@@ -86,7 +86,7 @@ def train(
     return run.step >= config.steps
 
 
-class _Run:
+class Run:
     """State of a run: what a checkpoint holds."""
 
     def __init__(
@@ -98,9 +98,10 @@ class _Run:
         if self.world > 1 and not torch.distributed.is_initialized():
             torch.distributed.init_process_group("nccl" if "cuda" in config.device else "gloo")
         device = _own_device(config.device)
+        self.settings = held_settings(config, images, processes=self.world)
         self.images = images.to(device)
-        model = _METHODS[config.method](backbone, view=config.view, weights=config.regularise)
-        self.model = model.to(device, memory_format=torch.channels_last).train()
+        self.model = _model(backbone, config).train().to(device)
+        self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch
         self.parallel: nn.Module = self.model
         if self.world > 1:
             self.parallel = DistributedDataParallel(self.model, broadcast_buffers=False)
@@ -122,7 +123,8 @@ class _Run:
         """One optimiser step: the loss, and images per second."""
         config, began = self.config, time.perf_counter()
         share = self.step / config.steps
-        rate = config.learning_rate * self.images_per_step / 256 * self._schedule(share)
+        rate = config.learning_rate * self.images_per_step / 256
+        rate *= rate_factor(share, warm_up=config.warm_up, steps=config.steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         generator = torch.Generator(self.images.device)
@@ -182,14 +184,11 @@ class _Run:
         if self.rank:
             return
         state = {
-            "method": self.config.method,
             "step": self.step,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
-        partial = self.out / "checkpoint.part"
-        torch.save(state, partial)
-        partial.replace(self.out / "checkpoint.pt")
+        write_checkpoint(self.out / "checkpoint.pt", state, settings=self.settings)
         backbone = self.model.teacher.backbone
         save_backbone(backbone, self.out / "encoder")
         measured = {}
@@ -222,39 +221,30 @@ class _Run:
         self.losses.clear()
 
     def _restore(self) -> None:
-        path, device = self.out / "checkpoint.pt", self.images.device
-        advice = "name another folder for this run, or remove it"
-        try:
-            state = torch.load(path, map_location=device, weights_only=True)
-            method, self.step = state.get("method", self.config.method), int(state["step"])
-        except Exception as error:  # a damaged pickle can raise anything; none of its code runs
-            raise TrainingError(f"{path} is damaged; {advice}") from error
-        if method != self.config.method:
-            raise TrainingError(
-                f"{path} is of a run of {method}, not {self.config.method}; {advice}"
-            )
-        try:
-            self.model.load_state_dict(state["model"])
-            self.optimiser.load_state_dict(state["optimiser"])
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise TrainingError(f"{path} is of a run of another kind; {advice}") from error
+        path = self.out / "checkpoint.pt"
+        state = read_checkpoint(path, settings=self.settings, device=self.images.device)
+        restore(path, state, model=self.model, optimiser=self.optimiser)
+        self.step = int(state["step"])
         logger.info("resumed at step %d", self.step)
 
     def _batch(self) -> Tensor:
-        """Images of the current step: epochs of seeded permutations, dealt over the processes."""
-        count, size = len(self.images), self.config.batch * self.world
-        per_epoch = max(1, count // size)
-        epoch, place = divmod(self.step, per_epoch)
-        order = torch.Generator().manual_seed(self.config.seed * 7_919 + epoch)
-        chosen = torch.randperm(count, generator=order)[place * size : (place + 1) * size]
-        mine = chosen[self.rank :: self.world]
-        return self.images[mine.to(self.images.device)]
+        """This process's images of the current step."""
+        rows = batch_rows(
+            len(self.images),
+            batch=self.config.batch,
+            step=self.step,
+            seed=self.config.seed,
+            rank=self.rank,
+            world=self.world,
+        )
+        return self.images[rows.to(self.images.device)]
 
-    def _schedule(self, share: float) -> float:
-        if share < self.config.warm_up:
-            return (share * self.config.steps + 1) / (self.config.warm_up * self.config.steps + 1)
-        past = (share - self.config.warm_up) / (1 - self.config.warm_up)
-        return 0.5 * (1 + math.cos(math.pi * past))
+
+def _model(backbone: Backbone, config: TrainConfig) -> MoCo | DINO:
+    view, weights = config.view, config.regularise
+    if config.method == "moco":
+        return MoCo(backbone, view=view, weights=weights, config=config.moco)
+    return DINO(backbone, view=view, weights=weights, config=config.dino)
 
 
 def _world() -> int:

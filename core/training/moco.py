@@ -1,8 +1,8 @@
 """MoCo: an encoder learns to find the other view of an image among a queue of keys (1911.05722).
 
-The recipe is v2's (2003.04297) with the usual setting for small data: a queue of 4,096 keys and
-temperature 0.1. One deviation: the projector reads the pooled stage statistics that attribution
-compares, not the mean of the last stage alone, so that what is aligned is what is compared.
+The recipe is v2's (2003.04297); ``MoCoConfig`` has the usual settings for small data. One
+deviation: the projector reads the pooled stage statistics that attribution compares, not the mean
+of the last stage alone, so that what is aligned is what is compared.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from lightly.loss import NTXentLoss
 from lightly.models.modules.heads import MoCoProjectionHead
 from torch import Tensor, nn
 
-from core.config import RegulariseConfig, ViewConfig
+from core.config import MoCoConfig, RegulariseConfig, ViewConfig
 from core.encoders.backbones import Backbone
 from core.training.augment import random_views
 from core.training.regularise import regularised
 from core.training.views import Projected
 
-_PLAIN = RegulariseConfig()
+_DEFAULT, _PLAIN = MoCoConfig(), RegulariseConfig()
 
 
 class MoCo(nn.Module):
@@ -31,18 +31,18 @@ class MoCo(nn.Module):
         *,
         view: ViewConfig,
         weights: RegulariseConfig = _PLAIN,
-        queue: int = 4096,
-        temperature: float = 0.1,
+        config: MoCoConfig = _DEFAULT,
     ) -> None:
         super().__init__()
-        self.view, self.weights = view, weights
+        self.view, self.weights, self.config = view, weights, config
+        hidden, projection = config.hidden, config.projection
         self.student = Projected(
-            backbone, lambda dim: MoCoProjectionHead(dim, 1024, 128, batch_norm=True)
+            backbone, lambda dim: MoCoProjectionHead(dim, hidden, projection, batch_norm=True)
         )
         self.teacher = self.student.follower()
         self.criterion = NTXentLoss(
-            temperature,
-            memory_bank_size=(queue, 128),
+            config.temperature,
+            memory_bank_size=(config.queue, projection),
             gather_distributed=torch.distributed.is_initialized(),
         )
         memory = self.criterion.memory_bank  # lightly leaves the queue out of the state; we resume
@@ -73,10 +73,10 @@ class MoCo(nn.Module):
         """The two views that the student sees."""
         return [random_views(images, self.view, generator=generator) for _ in range(2)]
 
-    @staticmethod
-    def momentum(progress: float) -> float:
-        """EMA of the key encoder: 0.99 to 0.999 over the run."""
-        return 0.99 + 0.009 * progress
+    def momentum(self, progress: float) -> float:
+        """Momentum of the key encoder, which rises evenly over the run."""
+        start, end = self.config.momentum
+        return start + (end - start) * progress
 
     def before_step(self, progress: float) -> None:
         """Nothing is held back."""

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from core.config import RegulariseConfig
 
-_SAMPLED = 128
-"""Features looked at in one step: a covariance of more of them than images has no determinant."""
 _EPSILON = 1e-3
 
 
@@ -21,29 +19,36 @@ def regularised(
     """Weighted sum of the terms over the features of some views of the same images."""
     total = views[0].new_zeros((), dtype=torch.float32)
     if weights.infomax > 0:
-        total = total + weights.infomax * infomax(torch.cat(list(views)), generator=generator)
+        rows = torch.cat(list(views))
+        total = total + weights.infomax * infomax(
+            rows, features=weights.features, generator=generator
+        )
     if weights.low_rank > 0:
         total = total + weights.low_rank * low_rank(torch.stack(list(views)))
     return total
 
 
-def infomax(features: Float[Tensor, "b f"], *, generator: torch.Generator) -> Float[Tensor, ""]:
+def infomax(
+    rows: Float[Tensor, "b f"], *, features: int, generator: torch.Generator
+) -> Float[Tensor, ""]:
     """-(1/m) log det of the correlation matrix of m features drawn at random; 0 when independent.
 
     The log-det form of information maximisation (CorInfoMax, 2209.07999): for Gaussian features it
     is twice the total correlation over m. Features of no variance count as independent ones.
 
     Args:
-        features: one row per image; more rows than ``min(f, 128)`` are needed to have full rank.
+        rows: the features of one image each; more rows than ``features`` are needed to have full
+            rank.
+        features: features that are drawn at most.
         generator: draws the features.
     """
-    width = min(features.shape[1], _SAMPLED)
-    order = torch.randperm(features.shape[1], generator=generator, device=generator.device)
-    chosen = features[:, order[:width].to(features.device)].float()
+    width = min(rows.shape[1], features)
+    order = torch.randperm(rows.shape[1], generator=generator, device=generator.device)
+    chosen = rows[:, order[:width].to(rows.device)].float()
     centred = chosen - chosen.mean(0)
     scaled = centred / (centred.square().mean(0) + _EPSILON).sqrt()
     correlation = scaled.T @ scaled / len(scaled)
-    eye = torch.eye(width, device=features.device)
+    eye = torch.eye(width, device=rows.device)
     return -torch.linalg.slogdet((1 - _EPSILON) * correlation + _EPSILON * eye)[1] / width
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from core.config import HeadConfig, ImageLimits, TrainConfig
+from core.config import ImageLimits, TrainConfig, WatchConfig
 from core.encoders.backbones import (
     Backbone,
     BackboneConfig,
@@ -24,10 +24,6 @@ from core.measures.retrieval import read_pairs
 from core.training.data import pack
 from core.training.loop import Monitor, train
 from core.values import Progress, TrainingError, no_progress
-
-_WATCHED_QUERIES = 200
-_WATCHED_GALLERY = 1_000
-_BATCH = 32
 
 
 def train_encoder(
@@ -56,7 +52,7 @@ def train_encoder(
         TrainingError: when there is no image or no pair to watch, or the run cannot go on.
         EncoderError, GalleryError: when the encoder to begin with or the pairs cannot be read.
     """
-    monitor = None if pairs is None else _watch(pairs, folders)
+    monitor = None if pairs is None else _watch(pairs, folders, config=config.watch)
     images = torch.from_numpy(np.array(pack(folders, size=size, cache=out, progress=progress)))
     if config.start is None:
         backbone = build(BackboneConfig(), seed=config.seed)
@@ -65,7 +61,7 @@ def train_encoder(
     return train(backbone, images, config=config, out=out, monitor=monitor, progress=progress)
 
 
-def _watch(pairs_file: Path, folders: Sequence[Path]) -> Monitor:
+def _watch(pairs_file: Path, folders: Sequence[Path], *, config: WatchConfig) -> Monitor:
     """Whitened R@1 of a sample of the tune half, among their exemplars and some of the images."""
     pairs = read_pairs(pairs_file, split="tune")
     if not pairs:
@@ -73,10 +69,10 @@ def _watch(pairs_file: Path, folders: Sequence[Path]) -> Monitor:
             f"no pair of {pairs_file.name} is in the tune half, the one that may be watched"
         )
     rng = np.random.default_rng(0)
-    pairs = [pairs[i] for i in rng.permutation(len(pairs))[:_WATCHED_QUERIES]]
+    pairs = [pairs[i] for i in rng.permutation(len(pairs))[: config.queries]]
     exemplars = sorted({name for pair in pairs for name in pair.exemplars})
     others = [path for folder in folders for path in list_images(folder)]
-    chosen = [others[i] for i in rng.permutation(len(others))[:_WATCHED_GALLERY]]
+    chosen = [others[i] for i in rng.permutation(len(others))[: config.gallery]]
     root = pairs_file.parent
     gallery = [*(root / name for name in exemplars), *chosen]
     queries = [root / pair.generated for pair in pairs]
@@ -84,10 +80,10 @@ def _watch(pairs_file: Path, folders: Sequence[Path]) -> Monitor:
 
     def measure(backbone: Backbone) -> Mapping[str, float]:
         encoder = NetworkEncoder("watched", backbone, device=str(backbone.mean.device))
-        features = _features(encoder, gallery)
-        head = fit_head(features, config=HeadConfig(k=256, shrinkage=0.1))
+        features = _features(encoder, gallery, batch=config.batch)
+        head = fit_head(features, config=config.head)
         known = head(features, role="gallery")
-        asked = head(_features(encoder, queries), role="query")
+        asked = head(_features(encoder, queries, batch=config.batch), role="query")
         best = (asked @ known.T).argmax(1)
         hits = [
             row in {place[name] for name in pair.exemplars}
@@ -98,10 +94,12 @@ def _watch(pairs_file: Path, folders: Sequence[Path]) -> Monitor:
     return measure
 
 
-def _features(encoder: NetworkEncoder, paths: Sequence[Path]) -> Float[np.ndarray, "n f"]:
+def _features(
+    encoder: NetworkEncoder, paths: Sequence[Path], *, batch: int
+) -> Float[np.ndarray, "n f"]:
     loads = decode_ahead(paths, limits=ImageLimits(), workers=2, fit=256)
     images = [loaded.image for _, loaded in loads if isinstance(loaded, LoadedImage)]
     if len(images) != len(paths):
         raise TrainingError("an image of the watched pairs cannot be read")
-    starts = range(0, len(images), _BATCH)
-    return np.concatenate([encoder.encode(images[s : s + _BATCH]).features for s in starts])
+    starts = range(0, len(images), batch)
+    return np.concatenate([encoder.encode(images[s : s + batch]).features for s in starts])

@@ -57,6 +57,15 @@ def test_the_file_is_keyed_by_the_list_and_the_size(folders, tmp_path):
     assert all(path.suffix == ".npy" for path in cache.iterdir())
 
 
+def test_a_changed_image_is_packed_anew(folders, tmp_path):
+    """The key held the paths alone, so that the old pixels came back."""
+    before = pack(folders, size=16, cache=tmp_path / "cache").copy()
+    _save(folders[0] / "1.png", 77)
+    after = pack(folders, size=16, cache=tmp_path / "cache")
+    changed = [bool((one != two).any()) for one, two in zip(before, after, strict=True)]
+    assert changed == [False, True, False, False]
+
+
 def test_equal_relative_paths_of_two_places_are_two_files(tmp_path, monkeypatch):
     """The key held the paths as given, so that another folder's images came back."""
     for i, place in enumerate(("here", "there")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.config import ViewConfig
+from core.config import DINOConfig, ViewConfig
 from core.encoders.backbones import BackboneConfig, build
 from core.training.augment import random_views
 from core.training.dino import DINO
@@ -20,7 +20,8 @@ def model():
     torch.manual_seed(0)
     backbone = build(BackboneConfig(input_size=32), seed=0)
     view = ViewConfig(size=32)
-    return DINO(backbone, view=view, prototypes=PROTOTYPES, local_views=2).train()
+    config = DINOConfig(prototypes=PROTOTYPES, local_views=2)
+    return DINO(backbone, view=view, config=config).train()
 
 
 def _generator(step):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from lightly.models.utils import update_momentum
 
-from core.config import ViewConfig
+from core.config import MoCoConfig, ViewConfig
 from core.encoders.backbones import BackboneConfig, build
 from core.training.augment import random_views
 from core.training.moco import MoCo
@@ -20,7 +20,8 @@ QUEUE, TEMPERATURE, BATCH = 24, 0.2, 4
 def model():
     torch.manual_seed(0)
     backbone = build(BackboneConfig(input_size=32), seed=0)
-    return MoCo(backbone, view=VIEW, queue=QUEUE, temperature=TEMPERATURE).train()
+    config = MoCoConfig(queue=QUEUE, temperature=TEMPERATURE)
+    return MoCo(backbone, view=VIEW, config=config).train()
 
 
 def _generator(step):
@@ -91,7 +92,8 @@ def test_the_queue_is_part_of_the_state(model, images):
     """It was not saved, so that a resumed run compared with random keys."""
     model(images[:BATCH], generator=_generator(0), progress=0.0)
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    other = MoCo(build(BackboneConfig(input_size=32), seed=1), view=VIEW, queue=QUEUE)
+    backbone = build(BackboneConfig(input_size=32), seed=1)
+    other = MoCo(backbone, view=VIEW, config=MoCoConfig(queue=QUEUE))
     other.load_state_dict(state)
     assert torch.equal(_bank(other), _bank(model))
     assert other.criterion.memory_bank.bank_ptr.tolist() == [2 * BATCH]

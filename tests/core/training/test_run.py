@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.config import TrainConfig, ViewConfig
+from core.config import TrainConfig, ViewConfig, WatchConfig
 from core.encoders.load import load_encoder
 from core.training import run as module
 from core.training.loop import train
 from core.training.run import train_encoder
 from core.values import TrainingError
 
-TINY = TrainConfig("moco", steps=1, batch=4, view=ViewConfig(size=16))
+TINY = TrainConfig("moco", steps=1, batch=4, view=ViewConfig(size=16), watch=WatchConfig(gallery=3))
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")  # lightly's choice
 
@@ -40,14 +40,13 @@ def pairs(photos) -> Path:
     return photos / "pairs.json"
 
 
-@pytest.fixture(autouse=True)
-def never_trained_on_much(monkeypatch) -> None:
-    torch.set_num_threads(1)
-    monkeypatch.setattr(module, "_WATCHED_GALLERY", 3)
+def test_a_run_writes_an_encoder_and_a_log_for_machines(
+    photos, pairs, tmp_path, write_image
+) -> None:
+    """The monitor's column held Python's way to write a dictionary.
 
-
-def test_a_run_writes_an_encoder_and_a_log_for_machines(photos, pairs, tmp_path) -> None:
-    """The monitor's column held Python's way to write a dictionary."""
+    A run whose images had changed under their names went on with the old ones.
+    """
     out = tmp_path / "run"
     assert train_encoder(TINY, [photos], out=out, size=24, pairs=pairs)
     assert load_encoder(str(out / "encoder")).dim > 1000
@@ -56,6 +55,10 @@ def test_a_run_writes_an_encoder_and_a_log_for_machines(photos, pairs, tmp_path)
     assert [row["step"] for row in rows] == ["1", "1"]
     measured = json.loads(rows[1]["monitor"])
     assert 0 <= measured["watched_recall_at_1"] <= 1
+    write_image(photos / "3.png", 99)
+    with pytest.raises(TrainingError, match="is of a run with images 5 of"):
+        train_encoder(TINY, [photos], out=out, size=24)
+    write_image(photos / "3.png", 3)
     other = replace(TINY, method="dino")
     with pytest.raises(TrainingError, match="is of a run of moco, not dino; name another folder"):
         train_encoder(other, [photos], out=out, size=24)
