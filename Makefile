@@ -63,7 +63,7 @@ demo: $(VENV)/.dev ## render the embedded gallery's images, index them, make its
 
 space: $(VENV)/.app ## list what a Space would get; CONFIRM=1 uploads it (SPACE=user/name)
 	@test -n "$(SPACE)" || { echo "name the Space: make space SPACE=user/name"; exit 1; }
-	@$(BIN)/python -m app.publish $(SPACE) $(if $(CONFIRM),--confirm)
+	@$(BIN)/python -m app.page.publish $(SPACE) $(if $(CONFIRM),--confirm)
 
 try-space: $(VENV)/.dev ## start what a Space would get, hosted, in a fresh environment, and ask it
 	@$(BIN)/python -m benchmarks.speed.space

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from app.hosting import is_hosted, open_session
+from app.page.hosting import is_hosted, open_session
 from app.ui import build, launch_options
 from core.values import WellspringError
 

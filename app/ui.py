@@ -7,17 +7,17 @@ from typing import Any
 
 import gradio as gr
 
-from app import address, endpoints, theme, views
-from app.common import open_page
+from app import api
+from app.page import address, theme
+from app.page.state import open_page
 from app.tabs import attribute, compare, disentanglement, gallery, map
+from app.views.templates import Html, fill
 from core.service.session import Session
 
 _SCRIPTS = ("address.js", "stage.js", "words.js")
-_HEAD = views.fill(
+_HEAD = fill(
     "head",
-    scripts=views.Html(
-        "".join((theme.ASSETS / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    ),
+    scripts=Html("".join((theme.ASSETS / name).read_text(encoding="utf-8") for name in _SCRIPTS)),
 )
 
 _TABS = [
@@ -44,14 +44,14 @@ def build(session: Session, *, gallery: str = "embedded", encoder: str | None = 
     with gr.Blocks(
         title="Wellspring", analytics_enabled=False, delete_cache=(3600, 3600)
     ) as blocks:
-        gr.HTML(views.fill("header"))
+        gr.HTML(fill("header"))
         page = open_page(session, gallery=gallery, encoder=encoder)
         items: dict[str, gr.Tab] = {}
         with gr.Tabs(elem_id="ws-tabs") as tabs:
             for label, name, create in _TABS:
                 with gr.Tab(label, id=name) as items[name]:
                     create(page)
-        endpoints.publish(page)
+        api.publish(page)
         address.connect(blocks, page, tabs, items)
     return blocks.queue(max_size=64, default_concurrency_limit=2)
 

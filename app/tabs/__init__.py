@@ -1,1 +1,1 @@
-"""The tabs of the app, one module each."""
+"""The tabs, each with its layout, its handlers, and its events (what leads to what)."""

@@ -23,7 +23,7 @@ from typing import TypeVar
 import httpx
 from gradio_client import Client, handle_file
 
-from app.publish import ROOT, listing
+from app.page.publish import ROOT, listing
 from benchmarks.speed.server import memory, served
 from core.cli.console import say
 from core.gallery.examples import read_examples

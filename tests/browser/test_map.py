@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from app import views_map
-from app.theme import ASSETS, STYLESHEETS, theme
+from app.page.theme import ASSETS, STYLESHEETS, theme
 from app.ui import build, launch_options
-from app.views_map import Drawing, Panel, Scene
+from app.views import map as views_map
+from app.views.map import Drawing, Panel, Scene
 from core.service.session import Session
 from core.values import ImageRecord, Progress
 from tests.app import small, tiny

@@ -1,0 +1,190 @@
+"""The public endpoints, on the gallery that the server was started with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.page.files import taken_as, unopened
+from app.page.state import HEADS, Page, encoder_choices
+from app.page.work import user_errors
+from app.views.objects import comparison_object, for_clients, measures_object, place_object
+from core.config import NullConfig
+from core.measures.compare import DEPTHS
+from core.service.session import Choice, Session, encoder_infos
+
+_TOP, _NEAREST, _MOST = 24, 8, 200  # matches by default, nearest by default, matches at most
+
+
+def publish(page: Page) -> None:
+    """Add every endpoint to the current Blocks; their components are never shown."""
+    api = Endpoints(page.session, page.start)
+    heavy: dict[str, Any] = {"concurrency_id": "encoder"}
+    with gr.Group(visible=False):
+        image = taken_as(gr.Image(type="filepath", label="image"), unopened)
+        first, second = _embedding(page), _embedding(page, prefix="other_")
+        prior, by = gr.Number(NullConfig().prior, label="prior"), gr.Textbox("", label="by")
+        top, nearest = (
+            gr.Number(usual, precision=0, minimum=1, maximum=_MOST, label="top")
+            for usual in (_TOP, _NEAREST)
+        )
+        asked = [image, *first, top, prior, by]
+        gr.Button().click(
+            api.attribute, asked, gr.JSON(label="answer"), api_name="attribute", **heavy
+        )
+        both = [image, *first, *second]
+        gr.Button().click(
+            api.compare, both, gr.JSON(label="comparison"), api_name="compare", **heavy
+        )
+        gr.Button().click(
+            api.factors, first, gr.JSON(label="measures"), api_name="factors", **heavy
+        )
+        near = [image, *first, nearest]
+        gr.Button().click(api.project, near, gr.JSON(label="place"), api_name="project", **heavy)
+        gr.Button().click(api.encoders, None, gr.JSON(label="encoders"), api_name="encoders")
+
+
+def _embedding(page: Page, *, prefix: str = "") -> list[gr.Dropdown]:
+    """Encoder and head."""
+    names = encoder_choices(page.encoders)
+    return [
+        gr.Dropdown(names, value=page.encoder, label=f"{prefix}encoder"),
+        gr.Dropdown(HEADS, value="default", label=f"{prefix}head"),
+    ]
+
+
+class Endpoints:
+    """What the endpoints do."""
+
+    def __init__(self, session: Session, gallery: str) -> None:
+        self.session, self.gallery = session, gallery
+
+    def attribute(
+        self,
+        image: str,
+        encoder: str,
+        head: str,
+        top: int,
+        prior: float = NullConfig().prior,
+        by: str = "",
+    ) -> dict[str, object]:
+        """Candidate sources of an image among the images of the gallery.
+
+        Args:
+            image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
+            encoder: name of an encoder that the gallery has features of.
+            head: default, whiten, infomax, center or identity.
+            top: number of matches, 1 to 200.
+            prior: probability of a source before the image is seen, between 0 and 1.
+            by: creator, licence, source or any column of the gallery's metadata to sum the shares
+                of influence by; none where it is empty.
+
+        Returns:
+            The query's file name, the answer in one sentence, matches (best first: id, file,
+            score, cosine, group), groups (p_value, confidence, influence), none (the share
+            ascribed to no image of the gallery), p_value, named (whether the first group is well
+            ahead of the others), prior, shares (where ``by`` is given: influence by its values),
+            and the identities of what was used.
+            The object is that of ``attribute --json``, but for ``file``, which is ``path`` there.
+        """
+        _require(image, top=top)
+        if not 0 < prior < 1:
+            raise gr.Error(f"prior must lie between 0 and 1, got {prior}", print_exception=False)
+        choice = Choice(encoder, head, self.gallery)
+        with user_errors():
+            answer = self.session.attribute(image, choice, top=top, prior=prior)
+            shares = self.session.shares(answer, choice, columns=[by]) if by else None
+        return for_clients(Path(image).name, answer, shares=shares)
+
+    def encoders(self) -> list[dict[str, object]]:
+        """All encoders, with their licences.
+
+        Returns:
+            A list of objects: name, title, method (how it was trained), kind (bundled, hub,
+            upstream or baseline), licence (of the weights), needs_network (whether the first use
+            fetches them) and ready (whether the gallery has features of it, so that ``attribute``
+            takes it).
+        """
+        ready = self.session.gallery(self.gallery).encoder_names
+        return [{**vars(info), "ready": info.name in ready} for info in encoder_infos()]
+
+    def compare(
+        self, image: str, encoder: str, head: str, other_encoder: str, other_head: str
+    ) -> dict[str, object]:
+        """Compare two ways to search a gallery for the sources of one image.
+
+        Args:
+            image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
+            encoder: name of an encoder that the gallery has features of.
+            head: default, whiten, infomax, center or identity.
+            other_encoder: the encoder of the second way.
+            other_head: the head of the second way.
+
+        Returns:
+            first and second: each the answer in one sentence, its matches (best first: id, file,
+            score, cosine, group), groups (p_value, confidence, influence), none, p_value, and the
+            identities of what was used; overlaps (share of the first k that both have, by k),
+            rank_biased_overlap, spearman (of the common images; null for fewer than three), and
+            common, only_first and only_second, lists of ids.
+        """
+        _require(image)
+        with user_errors():
+            first, second = (
+                self.session.attribute(image, choice, top=DEPTHS[-1])
+                for choice in (
+                    Choice(encoder, head, self.gallery),
+                    Choice(other_encoder, other_head, self.gallery),
+                )
+            )
+        return comparison_object(Path(image).name, first, second)
+
+    def factors(self, encoder: str, head: str) -> dict[str, object]:
+        """Disentanglement of a gallery's embeddings, before and after the head.
+
+        Args:
+            encoder: name of an encoder that the gallery has features of.
+            head: default, whiten, infomax, center or identity.
+
+        Returns:
+            images, examples and pairs that were looked at; measures (a list of name, title,
+            before, after, meaning, and better: higher, lower or neither); and before and after,
+            each with dimensions (numbers of the leading ones), real, synthetic and cross
+            (their correlations; null where there are none), factors, factor_dimensions and
+            importance (a row for each factor, a column for each of these dimensions; null where
+            fewer than two factors are known).
+        """
+        with user_errors():
+            found = self.session.disentanglement(Choice(encoder, head, self.gallery))
+        return measures_object(found)
+
+    def project(self, image: str, encoder: str, head: str, top: int) -> dict[str, object]:
+        """Where an image lies on the gallery's 2-D map, and the gallery images nearest to it.
+
+        Args:
+            image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
+            encoder: name of an encoder that the gallery has features of.
+            head: default, whiten, infomax, center or identity.
+            top: number of nearest gallery images, 1 to 200.
+
+        Returns:
+            The coordinates x and y, as ``project`` of the command line prints them, and nearest
+            (best first: id, file, cosine).
+        """
+        _require(image, top=top)
+        with user_errors():
+            found = self.session.project(image, Choice(encoder, head, self.gallery), top=top)
+        return place_object(found)
+
+
+def _require(image: str | None, *, top: int = 1) -> None:
+    """Refuse a call of an endpoint without an image, or for a number of matches out of range.
+
+    Raises:
+        gr.Error: in words for the caller.
+    """
+    if not image:
+        raise gr.Error("no image was given; send an image file", print_exception=False)
+    if not 1 <= top <= 200:
+        raise gr.Error(f"top must be in 1..200, got {top}", print_exception=False)

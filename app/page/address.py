@@ -1,0 +1,107 @@
+"""The page's address: it names tab, gallery, encoder and example, so that a link reopens them.
+
+It never names an uploaded image.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+from app.page.events import QUIET
+from app.page.pictures import example_pictures, serve_thumbnails
+from app.page.state import FIRST_TAB, Asked, Page, encoder_choices, first_encoder
+from app.page.work import visitor_of
+from core.values import WellspringError
+
+_AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
+_WRITE = "value => window.wellspring.write({key}, value)"
+
+
+def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr.Tab]) -> None:
+    """Read the address when the page opens, and keep it up to date.
+
+    Args:
+        blocks: the app.
+        page: its page.
+        tabs: the tabs.
+        items: every tab by its name.
+    """
+
+    def restore(request: gr.Request) -> list[Any]:
+        return restored(page, request, names=tuple(items))
+
+    lost = gr.Textbox("", visible=False)
+
+    def followed(
+        name: str, example: int, asked: Asked | None, request: gr.Request
+    ) -> tuple[str, int]:
+        return name, kept_example(page, name, example, asked, request=request)
+
+    outputs = [page.gallery, tabs, page.tab, page.example, page.asked, lost, *page.linked]
+    read = blocks.load(restore, None, outputs, **QUIET)  # only so it can warn
+    read.success(None, lost, js="name => name && window.wellspring.forget()", **_AT_ONCE)
+    for name, tab in items.items():
+        tab.select(lambda name=name: name, None, page.tab, **QUIET)
+        tab.select(None, js=f"() => window.wellspring.write('tab', '{name}')", **_AT_ONCE)
+    for chosen in page.linked:
+        chosen.change(None, chosen, js=_WRITE.format(key="'encoder'"), **_AT_ONCE)
+    page.example.change(None, page.example, js=_WRITE.format(key="'example'"), **_AT_ONCE)
+    named = gr.Textbox(page.start, visible=False)
+    changed = page.gallery.change(
+        followed,
+        [page.gallery, page.example, page.asked],
+        [named, page.example],
+        **_AT_ONCE,
+    )
+    changed.success(None, named, js=_WRITE.format(key="'gallery'"), **_AT_ONCE)
+
+
+def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list[Any]:
+    """Gallery, tab, example and encoders that an address names; what is not there stays."""
+    wanted = dict(request.query_params)
+    gallery, encoders, lost = _gallery(page, wanted.get("gallery", page.start), request)
+    usual = page.encoder if gallery == page.start else first_encoder(encoders)
+    encoder = wanted.get("encoder", usual)
+    encoder = encoder if encoder in encoders else usual
+    dropdown = gr.Dropdown(encoder_choices(encoders), value=encoder)
+    tab = wanted.get("tab") if wanted.get("tab") in names else None
+    selected = gr.Tabs(selected=tab) if tab else gr.skip()
+    number = "0" if lost else wanted.get("example", "")
+    example = int(number) if re.fullmatch("[0-9]{1,4}", number) else 0
+    file = _example(page, gallery, example, request)
+    asked = Asked(file, encoder) if file else None
+    shown = [gallery, selected, tab or FIRST_TAB, example if file else 0, asked, lost]
+    return [*shown, *(dropdown for _ in page.linked)]
+
+
+def kept_example(
+    page: Page, gallery: str, example: int, asked: Asked | None, *, request: gr.Request
+) -> int:
+    """The example's number where it is still the same image in the gallery now looked at."""
+    file = _example(page, gallery, example, request)
+    return example if asked is not None and file == asked[0] else 0
+
+
+def _example(page: Page, gallery: str, number: int, request: gr.Request) -> str | None:
+    """File of a gallery's example, counted from 1."""
+    try:
+        shown = example_pictures(page.session, gallery, visitor=visitor_of(request))
+    except WellspringError:
+        return None
+    return shown[number - 1][0] if 0 < number <= len(shown) else None
+
+
+def _gallery(page: Page, name: str, request: gr.Request) -> tuple[str, tuple[str, ...], str]:
+    """A gallery that can be opened and its encoders, the start's where the named one is lost."""
+    try:
+        opened = page.session.gallery(name, visitor=visitor_of(request))
+        if not page.session.server.hosted:
+            serve_thumbnails(page.session, name)
+    except WellspringError as error:
+        gr.Warning(str(error), title="The link's gallery is not here")
+        return page.start, page.encoders, name
+    return name, tuple(opened.encoder_names), ""

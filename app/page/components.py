@@ -1,0 +1,107 @@
+"""Components that several tabs have."""
+
+from __future__ import annotations
+
+import gradio as gr
+from gradio.events import Dependency
+
+from app.page.events import QUIET
+from app.page.files import taken_as, unopened, uploads
+from app.page.pictures import Pictures, example_pictures
+from app.page.state import Page, encoder_choices, first_encoder
+from app.page.work import user_errors, visitor_of
+
+
+def encoder_dropdown(
+    page: Page, *, label: str = "Encoder", value: str | None = None, linked: bool = True
+) -> tuple[gr.Dropdown, Dependency]:
+    """A choice among the encoders of the gallery that is looked at, and the event of its renewal.
+
+    Args:
+        page: the page.
+        label: what it is called.
+        value: the encoder chosen at first; the page's where it is not given.
+        linked: whether the page's address names its value.
+
+    Returns:
+        The component, and the event after which it has the encoders of another gallery:
+        connect what clears or repeats the tab's work to its ``success``.
+    """
+
+    def renew(name: str, encoder: str, request: gr.Request) -> gr.Dropdown:
+        with user_errors():
+            found = page.session.gallery(name, visitor=visitor_of(request)).encoder_names
+        kept = encoder if encoder in found else first_encoder(found)
+        return gr.Dropdown(encoder_choices(found), value=kept)
+
+    chosen = gr.Dropdown(
+        encoder_choices(page.encoders), value=value or page.encoder, label=label, filterable=False
+    )
+    if linked:
+        page.linked.append(chosen)
+    renewed = page.gallery.change(renew, [page.gallery, chosen], chosen, **QUIET)
+    return chosen, renewed
+
+
+def thumbnails(
+    label: str, *, columns: int, elem_id: str, value: Pictures | None = None
+) -> gr.Gallery:
+    """A gallery of thumbnails that are chosen by a click or a key."""
+    return gr.Gallery(
+        value,
+        label=label,
+        columns=columns,
+        height="auto",
+        object_fit="cover",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_id=elem_id,
+        elem_classes="ws-thumbnails",
+    )
+
+
+def image_given(
+    label: str, *, elem_id: str, placeholder: str, height: int, show_label: bool = False
+) -> gr.Image:
+    """An image of the visitor's own: dropped, chosen or pasted."""
+    image = gr.Image(
+        type="filepath",
+        sources=["upload", "clipboard"],
+        label=label,
+        show_label=show_label,
+        placeholder=placeholder,
+        height=height,
+        buttons=[],
+        alt_text="The image that was given",
+        elem_id=elem_id,
+    )
+    return taken_as(image, unopened)
+
+
+def query_given(page: Page, *, image_id: str, examples_id: str) -> tuple[gr.Image, gr.Gallery]:
+    """The image to be asked about, and the examples to start from."""
+    words = "Drop an image here\nor click to choose one"
+    image = image_given("Image", elem_id=image_id, placeholder=words, height=300)
+    examples = thumbnails(
+        "Or start from one of these",
+        columns=6,
+        elem_id=examples_id,
+        value=example_pictures(page.session, page.start),
+    )
+    return image, examples
+
+
+def files_given(label: str, *, elem_id: str, height: int, show_label: bool = True) -> gr.File:
+    """Many images of the visitor's own."""
+    files = gr.File(
+        file_count="multiple", label=label, show_label=show_label, height=height, elem_id=elem_id
+    )
+    return taken_as(files, uploads)
+
+
+def stop_button(elem_id: str, *, beside: bool = False) -> gr.Button:
+    """A button that stops work, shown while it runs: on the result, or beside what started it."""
+    if beside:
+        return gr.Button("Stop", min_width=80, elem_id=elem_id, elem_classes="ws-stop-beside")
+    return gr.Button("Stop", size="sm", min_width=0, elem_id=elem_id, elem_classes="ws-stop")

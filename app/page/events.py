@@ -1,0 +1,69 @@
+"""What the events of all tabs share: their options, and the one image that all tabs ask about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from app.page.state import Asked, Page
+from app.page.work import user_errors, visitor_of
+
+Given = dict[Component, Any]
+"""Values of components, by component."""
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+"""Options of an event that is of the page only."""
+
+QUIET: dict[str, Any] = {**PRIVATE, "show_progress": "hidden"}
+"""The same, for work that is done at once."""
+
+
+def chosen(event: gr.SelectData) -> int:
+    """Place of what was selected."""
+    return int(event.index)
+
+
+def follow_query(
+    page: Page, name: str, image: gr.Image, encoder: gr.Dropdown, *, beside: gr.Dropdown | None
+) -> gr.State:
+    """Ask about one image in every tab: tell the others of this tab's, take theirs when it is open.
+
+    Args:
+        page: the page.
+        name: the tab.
+        image: its query.
+        encoder: what it is asked with.
+        beside: a second encoder; it changes places where it would be the same.
+
+    Returns:
+        A state that changes when an image was taken over: connect the tab's work to its ``change``.
+    """
+
+    def take(given: dict[Any, Any], request: gr.Request) -> list[Any]:
+        asked: Asked | None = given[page.asked]
+        if given[page.tab] != name or asked is None or asked[0] == given[image]:
+            return [gr.skip() for _ in taken]
+        with user_errors():
+            gallery = page.session.gallery(given[page.gallery], visitor=visitor_of(request))
+        old = given[encoder]
+        coder = asked[1] if asked[1] in gallery.encoder_names else old
+        others = [old if given[other] == coder else given[other] for other in taken[3:]]
+        return [asked[0], given[count] + 1, coder, *others]
+
+    count = gr.State(0)
+    taken: list[Any] = [image, count, encoder, *([] if beside is None else [beside])]
+    for told in (image.change, encoder.input):
+        told(Asked, [image, encoder], page.asked, **QUIET)
+    for told in (image.upload, image.clear):
+        told(lambda: 0, None, page.example, **QUIET)
+    gr.on(
+        [page.tab.change, page.asked.change],
+        take,
+        {page.tab, page.asked, page.gallery, *taken},
+        taken,
+        trigger_mode="always_last",
+        **QUIET,
+    )
+    return count

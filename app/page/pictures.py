@@ -1,0 +1,55 @@
+"""Images of a gallery as the page fetches them: thumbnails, and images to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import gradio as gr
+from gradio.utils import is_static_file
+
+from app.views.answer import name_of
+from core.gallery.examples import read_examples
+from core.service.session import Session
+from core.values import ImageRecord
+
+Pictures = list[tuple[str, str]]
+"""Files and captions."""
+
+_EXAMPLES = 12
+_T = TypeVar("_T")
+
+
+def serve_thumbnails(session: Session, gallery: str) -> None:
+    """Let a gallery's thumbnails and examples be fetched as they lie; never a visitor's own."""
+    folder = session.gallery(gallery).store.folder
+    for served in (folder / "thumbnails", folder / "queries"):
+        if served.is_dir() and not is_static_file(served):
+            gr.set_static_paths([served])
+
+
+def example_pictures(session: Session, gallery_name: str, *, visitor: str = "") -> Pictures:
+    """A dozen images to start from: the gallery's examples, or images of its own without them."""
+    gallery = session.gallery(gallery_name, visitor=visitor)
+    examples = read_examples(gallery.store.folder)
+    if examples:
+        shown = _spread(examples)
+        return [
+            (str(example.file), f"Example {i}: {example.kind.replace('-', ' ')}")
+            for i, example in enumerate(shown, 1)
+        ]
+    return pictures(session, gallery_name, _spread(gallery.records), visitor=visitor)
+
+
+def _spread(items: Sequence[_T]) -> Sequence[_T]:
+    """At most a dozen, evenly over all."""
+    return items[:: max(len(items) // _EXAMPLES, 1)][:_EXAMPLES]
+
+
+def pictures(
+    session: Session, gallery_name: str, records: Sequence[ImageRecord], *, visitor: str = ""
+) -> Pictures:
+    """Thumbnail files and names of gallery images."""
+    gallery = session.gallery(gallery_name, visitor=visitor)
+    files = map(str, session.thumbnails(gallery, records))
+    return list(zip(files, map(name_of, records), strict=True))

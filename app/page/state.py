@@ -1,0 +1,101 @@
+"""The page that all tabs stand on: its gallery, its encoders, and the image that is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import gradio as gr
+
+from app.page.pictures import serve_thumbnails
+from core.service.session import DEFAULT_ENCODER, Session, encoder_infos
+from core.values import GalleryError
+
+HEADS = [
+    ("Default for the encoder", "default"),
+    ("Whitened", "whiten"),
+    ("Independent components", "infomax"),
+    ("Centred", "center"),
+    ("None", "identity"),
+]
+"""Heads that can be chosen: label and name."""
+
+FIRST_TAB = "attribute"
+"""The tab that is open where the address names none."""
+
+
+class Asked(NamedTuple):
+    """The image that is asked about, and with what."""
+
+    image: str | None
+    encoder: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the tabs of one page have in common."""
+
+    session: Session
+    gallery: gr.State
+    """Name of the gallery that is looked at; the tabs follow its changes."""
+    start: str
+    """The gallery's name when the page opens."""
+    encoders: tuple[str, ...]
+    """Encoders of that gallery."""
+    encoder: str
+    """The encoder chosen at first."""
+    example: gr.Number
+    """Place of the example that is the query, counted from 1; 0 for none. The address follows."""
+    asked: gr.State
+    """What was asked last in any tab, as :class:`Asked`; ``None`` before."""
+    tab: gr.State
+    """Name of the tab that is open."""
+    linked: list[gr.Dropdown] = field(default_factory=list[gr.Dropdown])
+    """Choices of an encoder that the page's address sets and follows."""
+
+
+def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
+    """The page over a gallery, inside the current Blocks.
+
+    Args:
+        session: opens encoders and galleries.
+        gallery: ``embedded`` or, when not hosted, a folder.
+        encoder: the encoder chosen at first; the program's default where the gallery has it.
+
+    Raises:
+        GalleryError: when the gallery cannot be opened, or has no features of the encoder.
+    """
+    encoders = tuple(session.gallery(gallery).encoder_names)
+    if not session.server.hosted or gallery == "embedded":
+        serve_thumbnails(session, gallery)
+    return Page(
+        session=session,
+        gallery=gr.State(gallery),
+        start=gallery,
+        encoders=encoders,
+        encoder=first_encoder(encoders, encoder),
+        example=gr.Number(0, precision=0, visible=False),
+        asked=gr.State(None),
+        tab=gr.State(FIRST_TAB),
+    )
+
+
+def first_encoder(encoders: Sequence[str], wanted: str | None = None) -> str:
+    """The encoder chosen at first: the wanted one, the program's default, or any.
+
+    Raises:
+        GalleryError: when the wanted one is not among them.
+    """
+    if wanted is None:
+        wanted = DEFAULT_ENCODER if DEFAULT_ENCODER in encoders else next(iter(encoders), "any")
+    if wanted not in encoders:
+        have = ", ".join(encoders) or "none"
+        raise GalleryError(f"the gallery has no features of encoder {wanted!r}; it has: {have}")
+    return wanted
+
+
+def encoder_choices(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Title and name of encoders, for a dropdown."""
+    titles = {info.name: info.title for info in encoder_infos()}
+    return [(titles.get(name, name), name) for name in names]

@@ -1,0 +1,5 @@
+"""Attribute: an image in; the answer, its candidate sources and their reasons out."""
+
+from app.tabs.attribute.events import create
+
+__all__ = ["create"]

@@ -1,0 +1,121 @@
+"""The handlers for several images at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.page.events import Given
+from app.page.files import downloadable
+from app.page.state import Page
+from app.page.work import reported, user_errors, visitor_of
+from app.tabs.attribute.batch_layout import Batch, BatchResult
+from app.tabs.attribute.handlers import CANDIDATES, choice_of, prior_of
+from app.tabs.attribute.layout import Controls
+from app.views import batch, files
+from app.views.templates import fill
+from core.report.report import Case, query_digest
+from core.service.session import Choice
+from core.values import WellspringError
+
+MOST = 200
+"""Images at once."""
+
+_PROGRESS = gr.Progress()
+
+
+@dataclass(frozen=True)
+class Done:
+    """Images that were answered, and with what."""
+
+    rows: tuple[batch.Row, ...]
+    choice: Choice
+    prior: float
+
+
+@dataclass(frozen=True)
+class BatchHandlers:
+    """The handlers for several images."""
+
+    page: Page
+    controls: Controls
+    batch: Batch
+    result: BatchResult
+
+    def run(
+        self, given: Given, request: gr.Request, progress: gr.Progress = _PROGRESS
+    ) -> Iterator[tuple[Any, ...]]:
+        """Answer image by image; the rows so far and their table.
+
+        An image that cannot be taken gets a row that says so, and the others go on.
+        """
+        paths, visitor = require_files(given[self.batch.files]), visitor_of(request)
+        session, report = self.page.session, reported(progress)
+        choice = choice_of(given, self.controls, self.page.gallery)
+        prior = prior_of(given, self.controls)
+        report(0, len(paths), "Opening the encoder and the gallery")
+        with user_errors():
+            session.workspace(choice, visitor=visitor, progress=report)
+            size = len(session.gallery(choice.gallery, visitor=visitor))
+        rows: list[batch.Row] = []
+        for file in paths:
+            name = Path(file).name
+            report(len(rows), len(paths), f"Finding the sources of {name}")
+            try:
+                answer = session.attribute(
+                    file, choice, top=CANDIDATES, prior=prior, visitor=visitor
+                )
+                rows.append(batch.Row(name, query_digest(file), answer))
+            except WellspringError as error:
+                rows.append(batch.Row(name, problem=str(error)))
+            done = Done(tuple(rows), choice, prior)
+            yield done, batch.table_html(rows, total=len(paths), size=size)
+
+    def pack(self, done: Done | None, request: gr.Request) -> Any:
+        """All answers that there are, in one zip."""
+        if done is None:
+            return gr.DownloadButton(visible=False)
+        session, visitor = self.page.session, visitor_of(request)
+        with user_errors():
+            workspace = session.workspace(done.choice, visitor=visitor)
+            cases = [
+                Case(
+                    query=row.name,
+                    sha256=row.sha256,
+                    answer=judged.answer,
+                    p_adjusted=judged.p_adjusted,
+                    shares=session.shares(judged.answer, done.choice, visitor=visitor),
+                )
+                for row, judged in zip(done.rows, batch.judge(done.rows), strict=True)
+                if judged is not None
+            ]
+        names = [case.query for case in cases]
+        run = files.run_for(workspace, names, done.choice, top=CANDIDATES, prior=done.prior)
+        content = files.batch_zip(done.rows, cases, run)
+        path = downloadable(content, self.result.download, name="wellspring.zip")
+        return gr.DownloadButton(value=path, visible=True)
+
+
+def cleared() -> tuple[Any, ...]:
+    """Nothing answered, as for a gallery that was just opened."""
+    return None, fill("batch_empty"), gr.DownloadButton(visible=False)
+
+
+def require_files(files: list[str] | None) -> list[str]:
+    """The files that were given.
+
+    Raises:
+        gr.Error: when there are none, or too many.
+    """
+    if not files:
+        raise gr.Error("add some images first", print_exception=False)
+    if len(files) > MOST:
+        raise gr.Error(
+            f"{len(files)} images are too many at once; give at most {MOST}",
+            print_exception=False,
+        )
+    return files

@@ -1,0 +1,48 @@
+"""Components of the part of Attribute that answers for several images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from app.page.components import files_given, stop_button
+from app.views.templates import fill
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The images that are asked about."""
+
+    files: gr.File
+    run: gr.Button
+    stop: gr.Button
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What was found for them."""
+
+    table: gr.HTML
+    download: gr.DownloadButton
+
+
+def lay() -> Batch:
+    """The images and what is done with them."""
+    files = files_given("Images", elem_id="ws-files", height=300, show_label=False)
+    with gr.Row():
+        run = gr.Button(
+            "Find their sources", variant="primary", elem_id="ws-run", scale=3, min_width=160
+        )
+        stop = stop_button("ws-stop-batch", beside=True)
+    return Batch(files, run, stop)
+
+
+def lay_result() -> BatchResult:
+    """The table and the zip."""
+    table = gr.HTML(fill("batch_empty"), elem_id="ws-batch", min_height=180)
+    with gr.Row(elem_classes="ws-downloads"):
+        download = gr.DownloadButton(
+            "Download all answers", size="sm", min_width=0, visible=False, elem_id="ws-download-zip"
+        )
+    return BatchResult(table, download)

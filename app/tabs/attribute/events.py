@@ -1,0 +1,188 @@
+"""What leads to what in the Attribute tab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from app.page.events import PRIVATE, QUIET, chosen, follow_query
+from app.page.state import Page
+from app.page.work import Stops
+from app.tabs.attribute import batch_layout, reverse_layout
+from app.tabs.attribute.batch_handlers import BatchHandlers
+from app.tabs.attribute.batch_handlers import cleared as batch_cleared
+from app.tabs.attribute.handlers import Handlers
+from app.tabs.attribute.layout import (
+    Controls,
+    Query,
+    Result,
+    lay_controls,
+    lay_query,
+    lay_result,
+)
+from app.tabs.attribute.reverse_handlers import ReverseHandlers
+from app.tabs.attribute.reverse_handlers import cleared as reverse_cleared
+
+
+def create(page: Page) -> None:
+    """Lay out the tab inside the current Blocks and connect its events."""
+    with gr.Row(elem_classes="ws-desk"):
+        with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
+            with gr.Tabs(elem_classes="ws-switch"):
+                with gr.Tab("One image") as one:
+                    query = lay_query(page)
+                with gr.Tab("Several") as several:
+                    batch = batch_layout.lay()
+                with gr.Tab("Reverse") as back:
+                    reverse = reverse_layout.lay()
+            controls = lay_controls(page)
+        with gr.Column(scale=8, min_width=320):
+            with gr.Column(elem_classes="ws-stage") as single:
+                result = lay_result(page)
+            with gr.Column(visible=False, elem_classes="ws-stage") as many:
+                shown = batch_layout.lay_result()
+            with gr.Column(visible=False, elem_classes="ws-stage") as other:
+                found = reverse_layout.lay_result()
+    stages = [single, many, other]
+    for tab, stage in zip((one, several, back), stages, strict=True):
+        columns = [gr.Column(visible=each is stage) for each in stages]
+        tab.select(lambda columns=columns: columns, None, stages, **QUIET)
+    search, searches = _connect(page, query, controls, result)
+    _connect_batch(page, controls, batch, shown)
+    backwards = _connect_reverse(page, controls, reverse, found)
+    for asked in searches:
+        asked.then(backwards.offer, search, reverse.offered, **QUIET)
+    reverse.offered.input(
+        backwards.take, [search, reverse.offered], [reverse.source, reverse.taken], **QUIET
+    )
+
+
+def _connect(
+    page: Page, query: Query, controls: Controls, result: Result
+) -> tuple[gr.State, list[Any]]:
+    """Connect the events of one image; the state of its search, and the events that set it."""
+    handlers = Handlers(page, query, controls, result.downloads)
+    search, index, found = gr.State(None), gr.State(0), gr.State(None)
+    picture = query.image
+    answered = [search, index, result.answer, result.candidates, result.column]
+    ask: dict[str, Any] = {
+        "fn": handlers.search,
+        "inputs": {picture, *controls.inputs, page.gallery},
+        "outputs": answered,
+        "show_progress_on": result.answer,
+        "concurrency_id": "encoder",
+        **PRIVATE,
+    }
+    started = [page.example, picture]
+    taken = query.examples.select(handlers.taken, page.gallery, [*started, query.examples], **QUIET)
+    controls.renewed.success(handlers.examples, page.gallery, query.examples, **QUIET)
+    triggers = [
+        picture.upload,
+        picture.clear,
+        controls.encoder.input,
+        controls.head.input,
+        controls.scoring.input,
+        controls.prior.input,
+    ]
+    searches: list[Any] = [
+        gr.on(triggers, trigger_mode="always_last", **ask),
+        taken.success(**ask),
+        follow_query(page, "attribute", picture, controls.encoder, beside=None).change(**ask),
+        controls.renewed.success(**ask),
+    ]
+    by = result.sums.by
+    summed = [result.sums.column, by, result.sums.table]
+    result.stop.click(None, cancels=searches, **QUIET)
+    for asked in searches:
+        asked.failure(handlers.refused, [picture, page.gallery], [picture, *answered], **QUIET)
+        _explain(handlers, asked, result, states=(search, index, found))
+        asked.success(handlers.sum_up, [search, by], summed, **QUIET)
+        asked.success(None, None, None, js="() => window.wellspring.show('ws-answer')", **QUIET)
+    by.input(handlers.sum_up, [search, by], summed, **QUIET)
+    picked = result.candidates.select(chosen, None, index, **QUIET)
+    _explain(handlers, picked, result, states=(search, index, found))
+    result.reading.input(handlers.look, [search, found, result.reading], result.pair, **QUIET)
+    ends = [result.most, result.least, result.side]
+    result.dimension.input(handlers.excite, [search, found, result.dimension], ends, **QUIET)
+    return search, searches
+
+
+def _explain(
+    handlers: Handlers, after: Any, result: Result, *, states: tuple[gr.State, ...]
+) -> None:
+    """After a search or a choice: the reasons, their images, and the files of both."""
+    search, index, found = states
+    outputs = [
+        found,
+        result.pair,
+        result.reading,
+        result.record,
+        result.words,
+        result.stable,
+        result.bars,
+        result.dimension,
+    ]
+    why = after.success(handlers.explain, [search, index, result.reading], outputs, **QUIET)
+    ends = [result.most, result.least, result.side]
+    why.success(handlers.excite, [search, found, result.dimension], ends, **QUIET)
+    marked = [result.stable, result.bars, result.dimension]
+    judged = why.success(
+        handlers.judge,
+        [search, found],
+        marked,
+        concurrency_id="judge",
+        concurrency_limit=1,
+        **QUIET,
+    )
+    judged.then(handlers.export, [search, found], list(result.downloads.buttons), **QUIET)
+
+
+def _connect_batch(
+    page: Page, controls: Controls, batch: batch_layout.Batch, result: batch_layout.BatchResult
+) -> None:
+    """Connect the events."""
+    handlers, done = BatchHandlers(page, controls, batch, result), gr.State(None)
+    given = {batch.files, *controls.inputs, page.gallery}
+    run = batch.run.click(
+        handlers.run,
+        given,
+        [done, result.table],
+        show_progress_on=result.table,
+        concurrency_id="encoder",
+        **PRIVATE,
+    )
+    batch.run.click(None, None, None, js="() => window.wellspring.show('ws-batch')", **QUIET)
+    stopped = batch.stop.click(None, cancels=run, **QUIET)
+    for ended in (run, stopped):
+        ended.then(handlers.pack, done, result.download, **QUIET)
+    for gone in (page.gallery.change, batch.files.clear):
+        gone(batch_cleared, None, [done, result.table, result.download], **QUIET)
+
+
+def _connect_reverse(
+    page: Page,
+    controls: Controls,
+    reverse: reverse_layout.Reverse,
+    result: reverse_layout.ReverseResult,
+) -> ReverseHandlers:
+    """Connect the events; what is left is where the last answer offers and gives its images."""
+    handlers = ReverseHandlers(page, controls, reverse, result, Stops())
+    asked = {reverse.source, reverse.taken, reverse.files, reverse.rate, page.gallery}
+    shown = [result.table, result.download]
+    run = reverse.run.click(
+        handlers.run,
+        {*asked, *controls.inputs},
+        shown,
+        show_progress_on=result.table,
+        concurrency_id="encoder",
+        **PRIVATE,
+    )
+    run.success(None, None, None, js="() => window.wellspring.show('ws-reverse')", **QUIET)
+    reverse.stop.click(handlers.stops.stop_asked, None, None, queue=False, **QUIET)
+    handlers.stops.stop_when_left()
+    source = [reverse.source, reverse.taken]
+    for own in (reverse.source.upload, reverse.source.clear):
+        own(lambda: (None, None), None, [reverse.offered, reverse.taken], **QUIET)
+    page.gallery.change(reverse_cleared, None, [*source, reverse.offered, *shown], **QUIET)
+    return handlers

@@ -1,0 +1,70 @@
+"""Components of the part of Attribute that looks the other way: what was made from this image?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from app.page.components import files_given, image_given, stop_button
+from app.views.templates import fill
+
+
+@dataclass(frozen=True)
+class Reverse:
+    """The source and the generated images."""
+
+    source: gr.Image
+    offered: gr.Dropdown
+    """Images of the last answer, to take the source from."""
+    taken: gr.State
+    """Id of the source in the gallery; ``None`` for an image of the visitor's own."""
+    files: gr.File
+    rate: gr.Slider
+    run: gr.Button
+    stop: gr.Button
+
+
+@dataclass(frozen=True)
+class ReverseResult:
+    """What was found."""
+
+    table: gr.HTML
+    download: gr.DownloadButton
+
+
+def lay() -> Reverse:
+    """The source, the generated images, and what is done with them."""
+    words = "Drop the source here\nor click to choose it"
+    source = image_given(
+        "Source", elem_id="ws-source", placeholder=words, height=220, show_label=True
+    )
+    offered = gr.Dropdown(
+        [],
+        label="Or take the source from the last answer",
+        filterable=False,
+        visible=False,
+        elem_id="ws-offered",
+    )
+    files = files_given("Generated images", elem_id="ws-made", height=180)
+    rate = gr.Slider(1, 50, value=5, step=1, label="False-discovery rate, %", elem_id="ws-rate")
+    with gr.Row():
+        run = gr.Button(
+            "Find what it is a source of",
+            variant="primary",
+            elem_id="ws-run-reverse",
+            scale=3,
+            min_width=160,
+        )
+        stop = stop_button("ws-stop-reverse", beside=True)
+    return Reverse(source, offered, gr.State(None), files, rate, run, stop)
+
+
+def lay_result() -> ReverseResult:
+    """The table and its file."""
+    table = gr.HTML(fill("reverse_empty"), elem_id="ws-reverse", min_height=180)
+    with gr.Row(elem_classes="ws-downloads"):
+        download = gr.DownloadButton(
+            "CSV", size="sm", min_width=0, visible=False, elem_id="ws-download-reverse"
+        )
+    return ReverseResult(table, download)

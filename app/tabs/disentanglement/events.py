@@ -1,0 +1,58 @@
+"""What leads to what in the Disentanglement tab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from app.page.events import PRIVATE, QUIET
+from app.page.state import Page
+from app.page.work import Stops
+from app.tabs.disentanglement.handlers import Handlers, cleared
+from app.tabs.disentanglement.layout import lay_controls, lay_result
+
+
+def create(page: Page) -> None:
+    """Lay out the tab inside the current Blocks and connect its events."""
+    with gr.Row(elem_classes="ws-desk"):
+        with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
+            controls = lay_controls(page)
+        with gr.Column(scale=8, min_width=320, elem_classes="ws-stage"):
+            result = lay_result()
+    _connect(Handlers(page, controls, result, Stops()))
+
+
+def _connect(handlers: Handlers) -> None:
+    page, controls, result = handlers.page, handlers.controls, handlers.result
+    measured = gr.State(None)
+    given: set[Component] = {controls.encoder, controls.head, page.gallery}
+    factors, dimension = result.factors, result.dimension
+    outputs: list[Any] = [result.overview, result.column, result.table, dimension.chosen]
+    for matrix in result.matrices:
+        outputs += [matrix.row, matrix.before, matrix.after]
+    outputs += [
+        factors.column,
+        factors.before,
+        factors.words_before,
+        factors.after,
+        factors.words_after,
+    ]
+    ran = gr.on(
+        [controls.run.click, controls.encoder.input, controls.head.input],
+        handlers.measure,
+        given,
+        outputs,
+        show_progress_on=result.overview,
+        trigger_mode="always_last",
+        concurrency_id="encoder",
+        **PRIVATE,
+    )
+    ran.failure(cleared, None, [measured, result.overview, result.column], **QUIET)
+    kept = ran.success(handlers.choice, given, measured, **QUIET)
+    kept.success(handlers.look, [measured, dimension.chosen], dimension.shown, **QUIET)
+    dimension.chosen.input(handlers.look, [measured, dimension.chosen], dimension.shown, **QUIET)
+    controls.renewed.success(cleared, None, [measured, result.overview, result.column], **QUIET)
+    result.stop.click(handlers.stops.stop_asked, None, None, queue=False, **QUIET)
+    handlers.stops.stop_when_left()

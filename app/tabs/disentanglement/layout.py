@@ -1,0 +1,176 @@
+"""The components of the Disentanglement tab."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+from gradio.events import Dependency
+
+from app.page.components import encoder_dropdown, stop_button, thumbnails
+from app.page.state import HEADS, Page
+from app.views import disentanglement as views
+from app.views.templates import fill
+
+_MATRICES = (
+    (
+        views.WITHIN_REAL,
+        "### Within real",
+        "Dimensions of the gallery's images that rise and fall together. Off the diagonal, "
+        "pale is good: each dimension then says something of its own.",
+    ),
+    (
+        views.WITHIN_SYNTHETIC,
+        "### Within synthetic",
+        "The same for the example queries. They are few, so chance alone colours many cells.",
+    ),
+    (
+        views.ACROSS,
+        "### Real with synthetic",
+        "Each source's dimensions against those of the image made from it. A teal diagonal is "
+        "good: the two domains then share their dimensions.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What is measured."""
+
+    encoder: gr.Dropdown
+    renewed: Dependency
+    """The event after which the encoders are those of another gallery."""
+    head: gr.Dropdown
+    run: gr.Button
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One kind of correlation, before and after the head."""
+
+    which: str
+    row: gr.Row
+    before: gr.Plot
+    after: gr.Plot
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Importance of dimensions for factors, before and after the head."""
+
+    column: gr.Column
+    before: gr.Plot
+    words_before: gr.Markdown
+    after: gr.Plot
+    words_after: gr.Markdown
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One dimension of the embedding."""
+
+    chosen: gr.Dropdown
+    words: gr.Markdown
+    spread: gr.Plot
+    values: gr.Plot
+    most: gr.Gallery
+    least: gr.Gallery
+
+    @property
+    def shown(self) -> list[Component]:
+        """What :meth:`Handlers.look` sets, in its order."""
+        return [self.words, self.spread, self.values, self.most, self.least]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured."""
+
+    overview: gr.HTML
+    stop: gr.Button
+    column: gr.Column
+    matrices: tuple[Matrix, ...]
+    factors: Factors
+    dimension: Dimension
+    table: gr.HTML
+
+
+def lay_controls(page: Page) -> Controls:
+    """Encoder, head, and the button that measures."""
+    with gr.Group():
+        encoder, renewed = encoder_dropdown(page)
+        head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
+    run = gr.Button("Measure", variant="primary", elem_id="ws-measure")
+    gr.HTML(fill("factors_heads"))
+    return Controls(encoder, renewed, head, run)
+
+
+def lay_result() -> Result:
+    """What was measured: overview, correlations, factors, one dimension, all measures."""
+    overview = gr.HTML(fill("factors_empty"), elem_id="ws-overview", min_height=180)
+    stop = stop_button("ws-stop-measure")
+    with gr.Column(visible=False, elem_classes="ws-results") as column:
+        gr.Markdown("### Which dimensions move together", elem_classes="ws-chapter")
+        gr.Markdown(
+            "Correlations of the leading 32 dimensions: teal for +1, brown for -1, pale for "
+            "none. Before the head these are the features that vary most.",
+            elem_classes="ws-note",
+        )
+        matrices = tuple(_lay_matrix(*matrix) for matrix in _MATRICES)
+        factors = _lay_factors()
+        dimension = _lay_dimension()
+        gr.Markdown("### All measures", elem_classes="ws-chapter")
+        table = gr.HTML(elem_id="ws-measures")
+    return Result(overview, stop, column, matrices, factors, dimension, table)
+
+
+def _lay_matrix(which: str, title: str, words: str) -> Matrix:
+    with gr.Row(elem_classes="ws-matrix") as row:
+        with gr.Column(scale=3, min_width=180):
+            gr.Markdown(title)
+            gr.Markdown(words, elem_classes="ws-note")
+        plots: list[gr.Plot] = []
+        for when in ("before", "after"):
+            with gr.Column(scale=5, min_width=260):
+                gr.Markdown(f"{when.capitalize()} the head", elem_classes="ws-when")
+                plots.append(_plot(f"ws-{which}-{when}", f"{which}, {when} the head"))
+    return Matrix(which, row, *plots)
+
+
+def _lay_factors() -> Factors:
+    with gr.Column() as column:
+        gr.Markdown("### Which dimension tells which factor", elem_classes="ws-chapter")
+        gr.Markdown(
+            "Importance of each leading dimension for telling a factor; a row sums to 100 %. "
+            "Few strong cells in a row and in a column are good: one dimension, one factor.",
+            elem_classes="ws-note",
+        )
+        shown: list[Any] = []
+        for when in ("before", "after"):
+            gr.Markdown(f"{when.capitalize()} the head", elem_classes="ws-when")
+            shown.append(_plot(f"ws-importance-{when}", f"importance, {when} the head"))
+            shown.append(gr.Markdown(elem_classes="ws-note"))
+    return Factors(column, *shown)
+
+
+def _lay_dimension() -> Dimension:
+    gr.Markdown("### What one dimension does", elem_classes="ws-chapter")
+    chosen = gr.Dropdown([], label="Dimension after the head", elem_id="ws-factor-dimension")
+    words = gr.Markdown(elem_classes="ws-note", elem_id="ws-factor-words")
+    with gr.Row(elem_classes="ws-plots"):
+        with gr.Column(min_width=280):
+            spread = _plot("ws-spread", "how its values are spread")
+        with gr.Column(min_width=280):
+            values = _plot("ws-values", "its values by the factor that it follows most")
+    with gr.Row():
+        most = thumbnails("Excite it most", columns=3, elem_id="ws-factor-most")
+        least = thumbnails("Excite it least", columns=3, elem_id="ws-factor-least")
+    return Dimension(chosen, words, spread, values, most, least)
+
+
+def _plot(elem_id: str, label: str) -> gr.Plot:
+    return gr.Plot(
+        label=label, show_label=False, container=False, elem_id=elem_id, elem_classes="ws-plot"
+    )

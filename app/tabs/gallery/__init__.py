@@ -1,0 +1,5 @@
+"""Gallery: open, build and change galleries; their numbers, duplicates and health."""
+
+from app.tabs.gallery.events import create
+
+__all__ = ["create"]

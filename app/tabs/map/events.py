@@ -1,0 +1,62 @@
+"""What leads to what in the Map tab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from gradio.context import get_render_context
+
+from app.page.events import PRIVATE, QUIET, follow_query
+from app.page.state import Page
+from app.tabs.map.handlers import Cards, Handlers
+from app.tabs.map.layout import lay
+
+
+def create(page: Page) -> None:
+    """Lay out the tab inside the current Blocks and connect its events."""
+    here, cards = get_render_context(), Cards(page.session)
+    _connect(page, Handlers(page, lay(page, cards.peek), cards), here)
+
+
+def _connect(page: Page, handlers: Handlers, here: Any) -> None:
+    tab = handlers.tab
+    everything = [tab.state, tab.map, tab.results, tab.empty, tab.colour, tab.group]
+    everything += [tab.nearby, tab.near, tab.neighbours]
+    selection = [tab.words, tab.chosen, tab.table]
+    asked = {tab.encoder, tab.head, tab.beside, tab.colour, tab.image, tab.state, page.gallery}
+    draw: dict[str, Any] = {
+        "fn": handlers.draw,
+        "inputs": asked,
+        "outputs": [*everything, *selection],
+        "show_progress_on": [tab.empty, tab.map],
+        "concurrency_id": "encoder",
+        **PRIVATE,
+    }
+    triggers = [
+        tab.draw.click,
+        tab.encoder.input,
+        tab.head.input,
+        tab.beside.input,
+        tab.image.upload,
+        tab.image.clear,
+    ]
+    opened = [tab.state, tab.wanted, page.asked, tab.image]
+    here.select(handlers.wanted, opened, tab.wanted, **QUIET)
+    draws = [
+        gr.on(triggers, trigger_mode="always_last", **draw),
+        tab.wanted.change(**draw),
+        follow_query(page, "map", tab.image, tab.encoder, beside=tab.beside).change(**draw),
+    ]
+    for drawn in draws:
+        drawn.failure(handlers.refused, tab.image, tab.image, **QUIET)
+    tab.stop.click(handlers.stops.stop_asked, None, None, queue=False, **QUIET)
+    cleared = tab.renewed.success(handlers.cleared, None, [*everything, *selection], **QUIET)
+    cleared.success(handlers.seconds, page.gallery, tab.beside, **QUIET)
+    known = [*everything, *selection]
+    tab.colour.input(handlers.recolour, [tab.state, tab.colour], known, **PRIVATE)
+    tab.map.select(
+        handlers.select, tab.state, [tab.state, tab.group, tab.near, *selection], **QUIET
+    )
+    tab.group.input(handlers.choose, [tab.state, tab.group], known, **QUIET)
+    handlers.stops.stop_when_left()

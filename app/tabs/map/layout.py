@@ -1,0 +1,137 @@
+"""The components of the Map tab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app.page.components import encoder_dropdown, image_given, stop_button, thumbnails
+from app.page.state import HEADS, Page, encoder_choices
+from app.page.theme import ASSETS
+from app.views import map as views
+from app.views.templates import fill
+
+NONE = ""
+"""No second map."""
+
+Peek = Callable[[object], dict[str, str] | None]
+"""Picture and words of one point, as the map's script asks for them."""
+
+
+@dataclass(frozen=True)
+class Tab:
+    """The tab's components, and what its page shows."""
+
+    state: gr.State
+    wanted: gr.State
+    """Counts the times that the tab was opened with nothing drawn."""
+    encoder: gr.Dropdown
+    renewed: Any
+    head: gr.Dropdown
+    beside: gr.Dropdown
+    colour: gr.Dropdown
+    group: gr.Dropdown
+    image: gr.Image
+    draw: gr.Button
+    stop: gr.Button
+    map: gr.HTML
+    nearby: gr.Column
+    near: gr.Markdown
+    neighbours: gr.Gallery
+    words: gr.Markdown
+    chosen: gr.Gallery
+    table: gr.DownloadButton
+    results: gr.Column
+    empty: gr.HTML
+
+
+def lay(page: Page, peek_at: Peek) -> Tab:
+    """The tab's components, in their places."""
+    with gr.Row(elem_classes="ws-desk"):
+        with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
+            side = _lay_side(page)
+        with gr.Column(scale=8, min_width=320, elem_classes="ws-stage"):
+            stage = _lay_stage(peek_at)
+    return Tab(state=gr.State(None), wanted=gr.State(0), **side, **stage)
+
+
+def _lay_side(page: Page) -> dict[str, Any]:
+    with gr.Group():
+        encoder, renewed = encoder_dropdown(page)
+        head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
+        others = [("None", NONE), *encoder_choices(page.encoders)]
+        beside = gr.Dropdown(
+            others, value=NONE, label="Beside it", filterable=False, elem_id="ws-map-beside"
+        )
+    with gr.Group():
+        colour = gr.Dropdown(
+            views.FIRST_COLOURS,
+            value=views.DOMAIN,
+            label="Colour by",
+            filterable=False,
+            elem_id="ws-map-colour",
+        )
+        group = gr.Dropdown([], label="Select a group", elem_id="ws-map-group")
+    image = image_given(
+        "Your image",
+        elem_id="ws-map-you",
+        placeholder="Drop an image here\nto see where it lies",
+        height=180,
+        show_label=True,
+    )
+    with gr.Row():
+        draw = gr.Button(
+            "Draw the map", variant="primary", min_width=120, scale=2, elem_id="ws-map-draw"
+        )
+        stop = stop_button("ws-map-stop", beside=True)
+    return {
+        "encoder": encoder,
+        "renewed": renewed,
+        "head": head,
+        "beside": beside,
+        "colour": colour,
+        "group": group,
+        "image": image,
+        "draw": draw,
+        "stop": stop,
+    }
+
+
+def _lay_stage(peek_at: Peek) -> dict[str, Any]:
+    def peek(payload: Any) -> dict[str, str] | None:  # Gradio marks functions, and not methods
+        return peek_at(payload)
+
+    empty = gr.HTML(fill("map_empty"), elem_id="ws-map-empty", min_height=180)
+    with gr.Column(visible=False, elem_classes="ws-results") as results:
+        drawing = gr.HTML(
+            html_template=(ASSETS / "map.html").read_text(encoding="utf-8"),
+            js_on_load=(ASSETS / "map.js").read_text(encoding="utf-8"),
+            server_functions=[peek],
+            apply_default_css=False,
+            elem_id="ws-map",
+        )
+        with gr.Column(visible=False) as nearby:
+            gr.Markdown("### Nearest to your image")
+            near = gr.Markdown(elem_classes="ws-note", elem_id="ws-map-near")
+            neighbours = thumbnails("Nearest images", columns=8, elem_id="ws-map-neighbours")
+        gr.Markdown("### Selection")
+        words = gr.Markdown(elem_classes="ws-note", elem_id="ws-map-words")
+        with gr.Row(elem_classes="ws-downloads"):
+            table = gr.DownloadButton(
+                "Selection as CSV", size="sm", visible=False, elem_id="ws-map-table"
+            )
+        chosen = thumbnails("Selected images", columns=8, elem_id="ws-map-chosen")
+    return {
+        "empty": empty,
+        "results": results,
+        "nearby": nearby,
+        "near": near,
+        "neighbours": neighbours,
+        "map": drawing,
+        "words": words,
+        "table": table,
+        "chosen": chosen,
+    }

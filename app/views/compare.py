@@ -1,0 +1,161 @@
+"""What the Compare tab shows: captions with marks, how far two rankings agree, which is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.views.answer import captions, name_of
+from app.views.templates import Html, fill
+from core.measures.compare import HITS, ExampleComparison, RankingComparison
+from core.measures.retrieval import Interval
+from core.report import words
+from core.values import Answer
+
+BOTH, ONE, ALL = "Found by both", "Found by one only", "All"
+"""Which of the matches are shown."""
+
+
+def marked_captions(answer: Answer, other: Answer, *, there: str) -> list[str]:
+    """Captions of an answer's matches, each with its place in the other ranking.
+
+    Args:
+        answer: the answer whose matches are shown.
+        other: the answer of the other side.
+        there: where the other side is: ``left`` or ``right``.
+    """
+    places = {match.image.id: rank for rank, match in enumerate(other.matches, 1)}
+    marked: list[str] = []
+    for match, caption in zip(answer.matches, captions(answer), strict=True):
+        found, title = caption.rsplit("\n", 1)
+        place = places.get(match.image.id)
+        mark = f"both · {there} {place}" if place else "only here"
+        marked.append(f"{found.replace('cosine', 'cos', 1)}\n{mark}\n{title}")
+    return marked
+
+
+def shown_rows(answer: Answer, comparison: RankingComparison, which: str) -> list[int]:
+    """Rows of an answer's matches that a choice among ``ALL``, ``BOTH`` and ``ONE`` leaves."""
+    common = {*comparison.common}
+    wanted = {ALL: (True, False), BOTH: (True,), ONE: (False,)}[which]
+    return [i for i, match in enumerate(answer.matches) if (match.image.id in common) in wanted]
+
+
+def verdict_html(answer: Answer) -> Html:
+    """One side's answer in one sentence."""
+    return fill("compare_verdict", sentence=words.sentence(answer, name=name_of))
+
+
+def agreement_html(comparison: RankingComparison) -> Html:
+    """How two rankings agree: a sentence, the overlaps as meters, two correlations."""
+    depth = len(comparison.common) + len(comparison.only_first)
+    meters = [
+        _meter(f"first {k}" if k > 1 else "first", round(share * min(k, depth)), min(k, depth))
+        for k, share in comparison.overlaps.items()
+        if k <= depth or k == min(k for k in comparison.overlaps if k >= depth)
+    ]
+    return fill(
+        "compare_agreement",
+        headline=headline(comparison),
+        meters=Html("".join(meters)),
+        overlap=f"{comparison.rank_biased_overlap:.2f}",
+        spearman="none" if comparison.spearman is None else f"{comparison.spearman:+.2f}",
+        common=str(len(comparison.common)),
+        first=str(len(comparison.only_first)),
+        second=str(len(comparison.only_second)),
+    )
+
+
+def headline(comparison: RankingComparison) -> str:
+    """The comparison in one sentence."""
+    depth = len(comparison.common) + len(comparison.only_first)
+    same = (
+        "Both rank the same image first" if comparison.overlaps[1] else "They differ on the first"
+    )
+    return f"{same}; {len(comparison.common)} of the first {depth} are the same."
+
+
+def _meter(name: str, shared: int, of: int) -> Html:
+    width = f"{100 * shared / of:.1f}"
+    return fill("compare_meter", name=name, count=f"{shared} of {of}", width=width)
+
+
+def examples_html(found: ExampleComparison, names: tuple[str, str]) -> Html:
+    """The two sides over the examples: who is right how often, and how far they agree.
+
+    Args:
+        found: the comparison.
+        names: what the sides are called.
+    """
+    return fill(
+        "compare_examples",
+        headline=examples_headline(found, names),
+        left=names[0],
+        right=names[1],
+        rows=Html("".join(_rows(found))),
+        examples=str(found.examples),
+        same=_counted(found.same_first),
+        overlap=_interval(found.overlap),
+        biased=_interval(found.rank_biased_overlap),
+    )
+
+
+def examples_headline(found: ExampleComparison, names: tuple[str, str]) -> str:
+    """Which side is right more often, where that is known and beyond chance."""
+    gap = found.difference
+    if gap is None:
+        return f"The first image is the same on {_counted(found.same_first)} examples."
+    counts = f"right on {_many(found, 'first')} and {_many(found, 'second')} of {gap.queries}"
+    if gap.low > 0 or gap.high < 0:
+        better = names[0] if gap.low > 0 else names[1]
+        return f"{better} ranks a true source first more often: {counts}."
+    return f"Neither is better beyond chance: {counts} examples."
+
+
+def _many(found: ExampleComparison, side: str) -> int:
+    return len(found.right["both"]) + len(found.right[side])
+
+
+def _rows(found: ExampleComparison) -> list[Html]:
+    rows: list[Html] = []
+    if found.sides is not None:
+        for k in HITS:
+            where = "ranked first" if k == 1 else f"among the first {k}"
+            values = [_hits(side.hits[k]) for side in found.sides]
+            rows.append(_row(f"A true source {where}", values))
+        recalls = [_interval(side.recall) for side in found.sides]
+        rows.append(_row("Share of all true sources among the first 10", recalls))
+        known = found.examples - len(found.unrelated)
+        missed = [f"{count} of {known}" for count in found.missed]
+        rows.append(_row("Images of a known source answered with none", missed))
+    if total := len(found.unrelated):
+        declined = [f"{count} of {total}" for count in found.declined]
+        rows.append(_row("Unrelated images answered with none", declined))
+    return rows
+
+
+def _row(name: str, values: Sequence[str]) -> Html:
+    return fill("compare_row", name=name, left=values[0], right=values[1])
+
+
+def _hits(share: Interval) -> str:
+    if share.low == share.high:  # all or none of them: resampling says nothing
+        return _counted(share)
+    return f"{_counted(share)} ({share.low:.2f} to {share.high:.2f})"
+
+
+def _counted(share: Interval) -> str:
+    return f"{round(share.mean * share.queries)} of {share.queries}"
+
+
+def _interval(share: Interval) -> str:
+    return f"{share.mean:.2f} ({share.low:.2f} to {share.high:.2f})"
+
+
+def differing(found: ExampleComparison) -> list[tuple[int, str]]:
+    """The examples that one side or both get wrong, and who is right about each."""
+    words = {
+        "first": "only the left is right",
+        "second": "only the right is right",
+        "neither": "neither is right",
+    }
+    return [(i, word) for key, word in words.items() for i in found.right[key]]

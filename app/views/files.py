@@ -1,0 +1,63 @@
+"""Answers as files to download: the evidence report in its three kinds, alone or for a batch."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.views.batch import Row, table_csv
+from core.report.html import report_html
+from core.report.report import (
+    Case,
+    Run,
+    attribute_command,
+    report_csv,
+    report_json,
+    run_of,
+)
+from core.service.session import Choice
+from core.service.workspace import Workspace
+
+
+def run_for(
+    workspace: Workspace, queries: Sequence[str], choice: Choice, *, top: int, prior: float
+) -> Run:
+    """How answers were made: the command that makes them again, and all settings.
+
+    Args:
+        workspace: what answered.
+        queries: the images as they are named.
+        choice: what was answered with.
+        top: matches of every answer.
+        prior: probability of a source before the images were seen.
+    """
+    command = attribute_command(queries, choice, top=top, prior=prior)
+    return run_of(workspace, command, prior=prior)
+
+
+def answer_files(case: Case, run: Run) -> dict[str, bytes]:
+    """One answer as files: contents by file name.
+
+    Args:
+        case: the answer and what explains it.
+        run: how it was made.
+    """
+    name = f"wellspring-{Path(case.query).stem}"
+    return {
+        f"{name}.html": report_html([case], run).encode(),
+        f"{name}.csv": report_csv([case], run).encode(),
+        f"{name}.json": report_json([case], run).encode(),
+    }
+
+
+def batch_zip(rows: Sequence[Row], cases: Sequence[Case], run: Run) -> bytes:
+    """The answers of a batch: the table that the page shows, and the report in its three kinds."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("answers.csv", table_csv(rows))
+        packed.writestr("report.html", report_html(cases, run))
+        packed.writestr("report.csv", report_csv(cases, run))
+        packed.writestr("report.json", report_json(cases, run))
+    return file.getvalue()

@@ -1,0 +1,157 @@
+"""A gallery in words and numbers: what it holds, what was done to it, what is wrong with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.views.answer import name_of, number_of
+from app.views.templates import Html, fill
+from core.values import ImageRecord
+
+_SHOWN = 6  # values of a count that are named
+_SKIPPED = 5  # files left out that are named
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is told of a gallery."""
+
+    name: str
+    records: tuple[ImageRecord, ...]
+    encoders: tuple[str, ...]
+    """Titles."""
+    storage: int
+    """Bytes on the disk."""
+    examples: int
+    """Example queries beside it."""
+
+
+def facts_html(facts: Facts) -> Html:
+    """A gallery's numbers."""
+    records = facts.records
+    rows = {
+        "Images": f"{len(records):,}",
+        "Sources": counted([record.source for record in records]),
+        "Creators": counted([record.creator for record in records]),
+        "Licences": counted([record.licence for record in records]),
+        "Sizes": sizes(records),
+        "Encoders": ", ".join(facts.encoders) or "none",
+        "Examples": number_of(facts.examples, "generated image") if facts.examples else "",
+        "Storage": size(facts.storage),
+    }
+    shown = [fill("fact", name=name, value=value) for name, value in rows.items() if value]
+    return fill("facts", rows=Html("".join(shown)))
+
+
+def counted(values: Sequence[str]) -> str:
+    """The commonest values with their counts; nothing where none is given."""
+    given = Counter(value for value in values if value)
+    if not given:
+        return ""
+    named = [f"{value} ({count:,})" for value, count in given.most_common(_SHOWN)]
+    more = len(given) - len(named)
+    missing = len(values) - sum(given.values())
+    named += [f"{more:,} more"] if more else []
+    named += [f"not given ({missing:,})"] if missing else []
+    return ", ".join(named)
+
+
+def sizes(records: Sequence[ImageRecord]) -> str:
+    """The range of the images' sizes, in pixels."""
+    if not records:
+        return ""
+    ordered = sorted(records, key=lambda record: record.width * record.height)
+    small, large = (f"{r.width} x {r.height}" for r in (ordered[0], ordered[-1]))
+    return f"{small} pixels" if small == large else f"{small} to {large} pixels"
+
+
+def size(count: int) -> str:
+    """Bytes for reading."""
+    value = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def title(name: str) -> str:
+    """Which gallery is open, as a heading."""
+    return f"## {_escaped(name)}"
+
+
+def leaf_words(count: int, *, first: int, shown: int) -> str:
+    """Which of the images are on the page."""
+    if not count:
+        return "No image has that in its name."
+    if not shown:
+        return f"There are only {number_of(count, 'image')}; go back some pages."
+    place = f"{first + 1:,} to {first + shown:,} of {number_of(count, 'image')}"
+    return f"{place}. Click one to choose it."
+
+
+def change_words(
+    images: int, *, added: int, removed: int, skipped: Sequence[tuple[str, str]]
+) -> str:
+    """What a change did, with the files that were left out and why."""
+    held = number_of(images, "image")
+    lines = [f"The gallery holds {held}: {added:,} added, {removed:,} removed."]
+    if skipped:
+        lines.append(f"{number_of(len(skipped), 'file')} left out:")
+        lines += [f"- {_escaped(name)}: {_escaped(why)}" for name, why in skipped[:_SKIPPED]]
+    if len(skipped) > _SKIPPED:
+        lines.append(f"- and {len(skipped) - _SKIPPED:,} more")
+    return "\n".join(lines)
+
+
+def damage_words(damages: Sequence[tuple[str, str]]) -> str:
+    """What verifying found, and what to do about it."""
+    if not damages:
+        return "Every file is there and whole."
+    lines = [f"- {_escaped(name)}: {_escaped(what)}" for name, what in damages[:_SHOWN]]
+    if len(damages) > _SHOWN:
+        lines.append(f"- and {len(damages) - _SHOWN:,} more")
+    damaged = f"Damaged: {number_of(len(damages), 'file')}."
+    return "\n".join([f"{damaged} Build the gallery again from its images.", *lines])
+
+
+def head_words(kind: str, *, title: str, dimensions: int, seconds: float) -> str:
+    """What fitting a head gave."""
+    return (
+        f"{kind}, fitted to {title}: {dimensions} dimensions in {seconds:.1f} seconds. "
+        "Choose it as the head in any tab."
+    )
+
+
+def duplicate_words(groups: Sequence[Sequence[ImageRecord]], *, shown: int) -> str:
+    """How many near-duplicates there are."""
+    if not groups:
+        return "No two images are near-duplicates: each is a source of its own."
+    extra = sum(len(group) - 1 for group in groups)
+    found = f"{number_of(len(groups), 'group')} of near-duplicates"
+    first = f" The first {shown} groups are shown." if len(groups) > shown else ""
+    repeats = f"Images that repeat another: {extra:,}. A group counts as one source."
+    return f"{found}. {repeats}{first}"
+
+
+def duplicate_captions(groups: Sequence[Sequence[ImageRecord]]) -> list[str]:
+    """Group and name of every image of the groups, in their order."""
+    return [
+        f"Group {number}\n{name_of(record)}"
+        for number, group in enumerate(groups, 1)
+        for record in group
+    ]
+
+
+def choices(records: Sequence[ImageRecord]) -> list[tuple[str, int]]:
+    """Images to choose from: name and id."""
+    return [(f"{name_of(record)} · {record.path}", record.id) for record in records]
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    marks = "\\`*_{}[]()<>#+-!|~&"
+    flat = " ".join(text.split())
+    return "".join(f"\\{mark}" if mark in marks else mark for mark in flat)

@@ -1,0 +1,411 @@
+"""From a gallery's map to what the page draws: groups with colours, the drawing's data, a table."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from app.views.answer import name_of, number_of
+from core.gallery.examples import Example
+from core.service.session import Placed
+from core.values import ImageRecord, Match
+
+Value = dict[str, object]
+"""What the drawing takes; plain JSON."""
+
+DOMAIN, SOURCE, FOLDER = "domain", "source", "folder"
+DENSITY, MEANS = "cluster:density", "cluster:means"
+
+FIRST_COLOURS = [
+    ("Real or generated", DOMAIN),
+    ("Cluster: dense regions", DENSITY),
+    ("Cluster: k means", MEANS),
+]
+"""Colourings that every gallery has: label and key."""
+
+_NAMED = 10  # groups that get a colour of their own
+_EXAMPLES_SHADE, _OTHERS_SHADE = 10, 11
+_LEVELS = 12  # groups of a selection that are named
+_CARD_SIDE = 320  # longer side of a card's picture, pixels
+_TAIL = 0.005  # share of the points at each end of an axis that may lie in the rim
+_RIM = 0.05  # of the map's side, around the middle of its points
+_MOST_VALUES = 200  # a column of more different values names images, not groups
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is on a map, whatever its colours: gallery images, then example queries."""
+
+    records: tuple[ImageRecord, ...]
+    examples: tuple[Example, ...]
+
+    def __len__(self) -> int:
+        return len(self.records) + len(self.examples)
+
+    def name(self, row: int) -> str:
+        """What a point is called."""
+        n = len(self.records)
+        return name_of(self.records[row]) if row < n else self.examples[row - n].file.stem
+
+    def links(self) -> list[tuple[int, int]]:
+        """Every example with each of its sources: number of the example, row of the source."""
+        row_of = {record.path: row for row, record in enumerate(self.records)}
+        return [
+            (number, row_of[path])
+            for number, example in enumerate(self.examples)
+            for path in example.sources
+            if path in row_of
+        ]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Points by what they share."""
+
+    names: tuple[str, ...]
+    of: tuple[int, ...]
+    """Group of every point."""
+
+    def rows(self, name: str) -> list[int]:
+        """Points of a group; none when no group has the name."""
+        return [row for row, group in enumerate(self.of) if self.names[group] == name]
+
+    def sizes(self) -> list[int]:
+        """Number of points of every group."""
+        counts = Counter(self.of)
+        return [counts[group] for group in range(len(self.names))]
+
+
+@dataclass(frozen=True)
+class You:
+    """The visitor's own image on one map."""
+
+    at: tuple[float, float]
+    near: tuple[int, ...]
+    """Ids of the gallery images nearest to it."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map: its title, its points in the scene's order, the visitor's image."""
+
+    title: str
+    points: np.ndarray
+    you: You | None = None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Everything drawn at once."""
+
+    ticket: str
+    scene: Scene
+    panels: tuple[Panel, ...]
+    groups: Groups
+    chosen: Sequence[int] = field(default_factory=tuple[int, ...])
+
+
+def kept_rows(before: Drawing, scene: Scene) -> list[int]:
+    """Rows of another scene for what is selected of a drawing; what is gone is left out."""
+    old = before.scene
+    row_of = {(r.id, r.sha256): row for row, r in enumerate(scene.records)}
+    example_of = {e.file: row for row, e in enumerate(scene.examples, len(scene.records))}
+    n = len(old.records)
+    rows = [
+        row_of.get((old.records[row].id, old.records[row].sha256))
+        if row < n
+        else example_of.get(old.examples[row - n].file)
+        for row in before.chosen
+    ]
+    return sorted(row for row in rows if row is not None)
+
+
+def colourings(scene: Scene) -> list[tuple[str, str]]:
+    """By what points can be coloured: label and key."""
+    found = list(FIRST_COLOURS)
+    records = scene.records
+    if _several({record.source for record in records}):
+        found.append(("Source", SOURCE))
+    if _several({_folder(record) for record in records}):
+        found.append(("Folder", FOLDER))
+    columns = sorted({name for record in records for name in record.extra})
+    for name in columns:
+        values = Counter(record.extra.get(name, "") for record in records)
+        if _several(values) and max(values.values()) > 1:
+            found.append((name.replace("_", " ").capitalize(), f"factor:{name}"))
+    return found
+
+
+def group(scene: Scene, key: str, labels: Sequence[int] | None = None) -> Groups:
+    """Points by a colouring.
+
+    Args:
+        scene: what is on the map.
+        key: one of the keys of :func:`colourings`.
+        labels: clusters of the gallery images, for the colourings by cluster.
+
+    Raises:
+        ValueError: when the scene has no such colouring.
+    """
+    if key not in {known for _, known in colourings(scene)}:
+        raise ValueError(f"the map cannot be coloured by {key!r}")
+    values = _values(scene.records, key, labels)
+    counted = Counter(values)
+    order = sorted(counted, key=lambda name: (name in ("", "No cluster"), -counted[name], name))
+    names = [name or "Not given" for name in order]
+    place = {name: number for number, name in enumerate(order)}
+    of = [place[value] for value in values]
+    if scene.examples:
+        names.append("Generated examples")
+        of += [len(order)] * len(scene.examples)
+    return Groups(tuple(names), tuple(of))
+
+
+def _values(records: Sequence[ImageRecord], key: str, labels: Sequence[int] | None) -> list[str]:
+    if labels is not None:
+        return [f"Cluster {label + 1}" if label >= 0 else "No cluster" for label in labels]
+    if key == DOMAIN:
+        return ["Gallery images"] * len(records)
+    if key == SOURCE:
+        return [record.source for record in records]
+    if key == FOLDER:
+        return [_folder(record) for record in records]
+    name = key.removeprefix("factor:")
+    return [record.extra.get(name, "") for record in records]
+
+
+def _folder(record: ImageRecord) -> str:
+    return record.path.rpartition("/")[0]
+
+
+def _several(values: set[str] | Mapping[str, int]) -> bool:
+    return 1 < len(values) <= _MOST_VALUES
+
+
+def within_square(points: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two sets of points (n, 2) on the unit square, by the spread of the first set on each axis.
+
+    A place is half its length along the axis and half its rank on it, so that neither a few far
+    points nor far islands make all others small: a map keeps neighbours, not lengths. What lies
+    beyond the middle 99 % goes into a rim, in its order.
+    """
+    if not len(points):
+        return points, others
+    low, high = np.quantile(points, [_TAIL, 1 - _TAIL], axis=0)
+    middle, span = (low + high) / 2, np.maximum(high - low, 1e-9)
+    first, second = (
+        _into_rim((each - middle) / span + 0.5, _ranks(each, points)) for each in (points, others)
+    )
+    return first, second
+
+
+def _ranks(places: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Share of points below each place, axis by axis, straight between two points."""
+    shares = (np.arange(len(among)) + 0.5) / len(among)
+    columns = [
+        np.interp(places[:, axis], *_distinct(among[:, axis], shares))
+        for axis in range(among.shape[1])
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _distinct(values: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct values, ascending, each with the mean share of its points."""
+    found, counts = np.unique(values, return_counts=True)
+    last = np.cumsum(counts)
+    return found, (shares[last - counts] + shares[last - 1]) / 2
+
+
+def _into_rim(lengths: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Places on the square, from 0 to 1 for the middle: straight inside, bent in the rim."""
+    inside = np.clip(lengths, 0, 1)
+    beyond = lengths - inside
+    rim = _RIM * np.sign(beyond) * (1 - 1 / (1 + np.abs(beyond) / _RIM))
+    return (_RIM + (1 - 2 * _RIM) * (inside + ranks) / 2 + rim).astype(np.float32)
+
+
+def panel(title: str, points: np.ndarray, others: np.ndarray, placed: Placed | None) -> Panel:
+    """One map on the unit square.
+
+    Args:
+        title: its title.
+        points: where the gallery images lie (n, 2).
+        others: where the examples lie (q, 2).
+        placed: the visitor's own image, if there is one.
+    """
+    own = np.array([[placed.x, placed.y]] if placed else np.zeros((0, 2)), np.float32)
+    points, rest = within_square(points, np.vstack([others, own]))
+    if placed is None:
+        return Panel(title, np.vstack([points, rest]))
+    x, y = rest[-1].tolist()
+    near = tuple(match.image.id for match in placed.nearest)
+    return Panel(title, np.vstack([points, rest[:-1]]), You((x, y), near))
+
+
+def picture(image: Image.Image) -> str:
+    """An image as it stands on the card of a point."""
+    shown = image.convert("RGB")
+    shown.thumbnail((_CARD_SIDE, _CARD_SIDE))
+    file = io.BytesIO()
+    shown.save(file, "WEBP", quality=85)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def value(drawing: Drawing) -> Value:
+    """The drawing as data: coordinates and groups as base64 of float32 and uint16."""
+    scene, groups = drawing.scene, drawing.groups
+    row_of = {record.id: row for row, record in enumerate(scene.records)}
+    legend, shown = _legend(groups, examples=len(scene.examples))
+    return {
+        "ticket": drawing.ticket,
+        "n": len(scene.records),
+        "panels": [_panel(panel, row_of) for panel in drawing.panels],
+        "groups": _packed(np.asarray(shown, np.uint16)),
+        "legend": legend,
+        "links": scene.links(),
+        "chosen": [int(row) for row in drawing.chosen],
+        "words": words(scene, groups),
+    }
+
+
+def _panel(panel: Panel, row_of: Mapping[int, int]) -> Value:
+    points = panel.points.astype(np.float32)
+    you = None
+    if panel.you is not None:
+        you = {"at": list(panel.you.at), "near": [row_of[near] for near in panel.you.near]}
+    x, y = (_packed(np.ascontiguousarray(points[:, axis])) for axis in (0, 1))
+    return {"title": panel.title, "x": x, "y": y, "you": you}
+
+
+def _legend(groups: Groups, *, examples: int) -> tuple[list[Value], list[int]]:
+    """Entries of the legend, small groups as one, and the entry of every point."""
+    last = len(groups.names) - 1 if examples else len(groups.names)
+    several = last > _NAMED + 1
+    named = _NAMED if several else last
+    entries: list[Value] = []
+    sizes = groups.sizes()
+    for number in range(named):
+        grey = groups.names[number] in ("Not given", "No cluster") or number >= _NAMED
+        shade = _OTHERS_SHADE if grey else number
+        entries.append({"name": groups.names[number], "count": sizes[number], "shade": shade})
+    if several:
+        rest = sum(sizes[named:last])
+        name = f"{last - named} more"
+        entries.append({"name": name, "count": rest, "shade": _OTHERS_SHADE})
+    if examples:
+        generated: Value = {"name": groups.names[-1], "count": examples, "shade": _EXAMPLES_SHADE}
+        generated["mark"] = "diamond"
+        entries.append(generated)
+    places = [min(number, named) for number in range(last)]
+    places += [len(entries) - 1] if examples else []
+    return entries, [places[number] for number in groups.of]
+
+
+def _packed(array: np.ndarray) -> str:
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return base64.b64encode(little.tobytes()).decode()
+
+
+def words(scene: Scene, groups: Groups) -> str:
+    """The map in one sentence."""
+    said = number_of(len(scene.records), "gallery image")
+    if scene.examples:
+        said += f" and {number_of(len(scene.examples), 'generated example')}"
+    return f"{said}, in {number_of(len(groups.names), 'group')}."
+
+
+def group_choices(groups: Groups) -> list[tuple[str, str]]:
+    """Every group with its size, for a list to choose from."""
+    sizes = groups.sizes()
+    return [(f"{name} ({size:,})", name) for name, size in zip(groups.names, sizes, strict=True)]
+
+
+def selection_words(scene: Scene, rows: Sequence[int], groups: Groups, *, shown: int) -> str:
+    """What is selected, in a sentence."""
+    if not rows:
+        return "Nothing is selected: draw around points, choose a group, or click a point."
+    n = len(scene.records)
+    generated = sum(row >= n for row in rows)
+    what = number_of(len(rows) - generated, "gallery image")
+    if generated:
+        what += f" and {number_of(generated, 'generated example')}"
+    counted = Counter(groups.names[groups.of[row]] for row in rows if row < n)
+    of = _levels(counted) if len({*groups.of[:n]}) > 1 else ""
+    first = f". The first {shown} are shown; the table has all" if len(rows) > shown else ""
+    return f"{what} selected{of}{first}."
+
+
+def _levels(counted: Mapping[str, int]) -> str:
+    """The groups of a selection's gallery images, the largest first."""
+    if len(counted) < 2:
+        return "".join(f"; all {name}" for name in counted)
+    order = sorted(counted, key=lambda name: (-counted[name], name))
+    named = [f"{name} ({counted[name]:,})" for name in order[:_LEVELS]]
+    more = len(order) - len(named)
+    return f": {', '.join([*named, f'{more:,} more groups'] if more else named)}"
+
+
+def near_words(nearest: Mapping[str, Sequence[Match]]) -> str:
+    """What lies nearest to the visitor's image, under every encoder shown."""
+    return " ".join(
+        f"{title}: nearest is {name_of(matches[0].image)}, cosine {matches[0].cosine:.2f}."
+        for title, matches in nearest.items()
+        if matches
+    )
+
+
+def near_captions(nearest: Mapping[str, Sequence[Match]]) -> list[str]:
+    """Name and cosine of every nearest image, with its encoder where there are two."""
+    several = len(nearest) > 1
+    return [
+        f"cosine {match.cosine:.2f}\n{f'{title}: ' if several else ''}{name_of(match.image)}"
+        for title, matches in nearest.items()
+        for match in matches
+    ]
+
+
+def note(scene: Scene, row: int, groups: Groups) -> str:
+    """What stands below a point's name."""
+    n = len(scene.records)
+    if row < n:
+        return groups.names[groups.of[row]]
+    example = scene.examples[row - n]
+    kind = example.kind.replace("-", " ")
+    known = number_of(len(example.sources), "known source") if example.sources else "no source here"
+    return f"Generated, {kind}: {known}" if kind else f"Generated: {known}"
+
+
+def table(scene: Scene, rows: Sequence[int], panels: Sequence[Panel], groups: Groups) -> str:
+    """Selected points as CSV; no cell can be taken for a formula."""
+    extra = sorted({name for record in scene.records for name in record.extra})
+    standard = ["source", "creator", "licence", "url", "title"]
+    places = [f"{axis} ({panel.title})" for panel in panels for axis in ("x", "y")]
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(["id", "file", "domain", "group", *places, *standard, *extra])
+    for row in rows:
+        points = [f"{value:.5f}" for panel in panels for value in panel.points[row]]
+        group_name = groups.names[groups.of[row]]
+        if row < len(scene.records):
+            record = scene.records[row]
+            about = [getattr(record, name) for name in standard]
+            about += [record.extra.get(name, "") for name in extra]
+            start = [str(record.id), record.path, "gallery"]
+        else:
+            example = scene.examples[row - len(scene.records)]
+            about, start = [""] * (len(standard) + len(extra)), ["", example.file.name, "generated"]
+        cells = [*start, group_name]
+        writer.writerow([*map(_plain, cells), *points, *map(_plain, about)])
+    return file.getvalue()
+
+
+def _plain(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

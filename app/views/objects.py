@@ -1,0 +1,77 @@
+"""Answers of the public endpoints, as JSON objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import numpy as np
+
+from core.measures.compare import compare_answers
+from core.measures.disentangle import Disentanglement, Stage
+from core.report.report import answer_object
+from core.service.session import Placed
+from core.values import Answer
+
+
+def for_clients(
+    query: str, answer: Answer, *, shares: Mapping[str, Mapping[str, float]] | None = None
+) -> dict[str, object]:
+    """An answer without keys called ``path``: Gradio's clients take those for files to fetch."""
+    found = answer_object(query, answer, shares=shares)
+    matches = cast("list[dict[str, object]]", found["matches"])
+    renamed = [{"file" if k == "path" else k: v for k, v in match.items()} for match in matches]
+    return {**found, "matches": renamed}
+
+
+def comparison_object(query: str, first: Answer, second: Answer) -> dict[str, object]:
+    """A comparison as the JSON object of ``/compare``."""
+    found = compare_answers(first, second)
+    overlaps = {str(depth): share for depth, share in found.overlaps.items()}
+    return {
+        "first": for_clients(query, first),
+        "second": for_clients(query, second),
+        **vars(found),
+        "overlaps": overlaps,
+    }
+
+
+def measures_object(found: Disentanglement) -> dict[str, object]:
+    """What was measured as the JSON object of ``/factors``."""
+    return {
+        "images": found.images,
+        "examples": found.examples,
+        "pairs": found.pairs,
+        "measures": [
+            {"name": name, "before": before, "after": after, **vars(measure)}
+            for name, measure, before, after in found.table()
+        ],
+        "before": _stage_object(found.before),
+        "after": _stage_object(found.after),
+    }
+
+
+def _stage_object(stage: Stage) -> dict[str, object]:
+    report = stage.by_factor
+    return {
+        "dimensions": stage.dimensions.tolist(),
+        "real": _rounded(stage.real),
+        "synthetic": _rounded(stage.synthetic),
+        "cross": _rounded(stage.cross),
+        "factors": None if report is None else list(report.factors),
+        "factor_dimensions": stage.factor_dimensions.tolist(),
+        "importance": _rounded(None if report is None else report.importance),
+    }
+
+
+def _rounded(matrix: np.ndarray | None) -> list[list[float]] | None:
+    return None if matrix is None else np.round(matrix, 4).tolist()
+
+
+def place_object(found: Placed) -> dict[str, object]:
+    """A place on the map as the JSON object of ``/project``."""
+    nearest = [
+        {"id": match.image.id, "file": match.image.path, "cosine": match.cosine}
+        for match in found.nearest
+    ]
+    return {"x": found.x, "y": found.y, "nearest": nearest}

@@ -1,0 +1,272 @@
+"""Why a source matched, as it is shown: two images with their heat and links, and the bars."""
+
+# pyright: reportMissingTypeStubs=false
+# plotly brings no stubs
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image, ImageColor
+from plotly.colors import diverging, sequential
+
+from app.views.answer import name_of
+from app.views.templates import Html, fill
+from core.encoders.baselines import EDGE_GRID
+from core.measures.dimensions import Dimensions
+from core.search.patches import strongest_links
+from core.values import Contribution, Explanation, Grid
+
+_POSITIVE, _NEGATIVE = "#2a9d93", "#b9792c"
+_GREY, _LINE = "#7b8a86", "rgba(128,140,137,0.25)"
+_VEIL = 0.65  # of the image is covered where the heat is greatest
+_SHOWN_SIDE = 640  # longer side of an image as it is sent, pixels
+_LINKS = 8  # links that are drawn
+_STABLE, _UNSTABLE = "", "/"  # patterns of bars
+
+Place = tuple[float, float]
+"""A point of an image as shares of its width and height."""
+
+
+def pair_html(
+    explanation: Explanation, images: tuple[Image.Image, Image.Image], *, reading: str
+) -> Html:
+    """Query and source side by side, under one reading of where they agree.
+
+    Args:
+        explanation: the explanation.
+        images: the query's and the source's pixels.
+        reading: one of :func:`readings`.
+    """
+    heats = _heats(explanation, reading)
+    limit = max((float(np.abs(heat).max()) for heat, _ in heats), default=0.0)
+    shown = [
+        overlay(image, heat, grid=grid, limit=limit, signed=reading != MATCHING)
+        for image, (heat, grid) in zip(images, heats, strict=False)
+    ] or [fitted(image) for image in images]
+    names = ("Your image", name_of(explanation.match))
+    about = "" if reading == PLAIN else f", {reading.lower()} highlighted"
+    figures = [
+        fill(
+            "figure",
+            source=_data_uri(image),
+            alt=f"{name}{about}",
+            caption=name,
+            links=_dots_html(places, image.size) if places else "",
+        )
+        for image, name, places in zip(shown, names, _linked(explanation, reading), strict=True)
+    ]
+    return fill("pair", query=figures[0], source=figures[1], note=_note(explanation, reading))
+
+
+def _linked(explanation: Explanation, reading: str) -> tuple[Sequence[Place], Sequence[Place]]:
+    """Places of the query and of the source that are linked, the strongest first."""
+    if reading != MATCHING or explanation.regions is None:
+        return (), ()
+    links = strongest_links(explanation.regions, count=_LINKS)
+    return [link.query for link in links], [link.source for link in links]
+
+
+def _dots_html(places: Sequence[Place], size: tuple[int, int]) -> Html:
+    """Numbered dots in a drawing that lies over an image; its longer side is 100 units."""
+    width, height = (100 * side / max(size) for side in size)
+    dots = (
+        fill("dot", x=f"{x * width:.2f}", y=f"{y * height:.2f}", number=str(number))
+        for number, (x, y) in enumerate(places, 1)
+    )
+    return fill("dots", width=f"{width:.2f}", height=f"{height:.2f}", dots=Html("".join(dots)))
+
+
+MATCHING, PARTS, EDGES = "Matching patches", "Parts of the cosine", "Matching edges"
+PLAIN = "Images only"
+
+_NOTES = {
+    MATCHING: "Bright where patches of the two images are each other's best match; equal numbers "
+    "mark linked patches, 1 the strongest.",
+    PARTS: "The cosine split over regions: teal speaks for the match, brown against it.",
+    EDGES: "How alike edges lie and run in the same place of both images, whatever the colours: "
+    "teal speaks for the match, brown against it.",
+    PLAIN: "Without a heatmap.",
+}
+
+
+def _note(explanation: Explanation, reading: str) -> str:
+    if reading == EDGES and explanation.edge_parts is not None:
+        return f"{_NOTES[EDGES]} Cosine of the edges {explanation.edge_parts.sum():.2f}."
+    return _NOTES[reading]
+
+
+def readings(explanation: Explanation) -> list[str]:
+    """The readings that an explanation allows, best first."""
+    found = [MATCHING] if explanation.regions is not None else []
+    if explanation.query_parts is not None and explanation.source_parts is not None:
+        found.append(PARTS)
+    if explanation.edge_parts is not None:
+        found.append(EDGES)
+    return [*found, PLAIN]
+
+
+def _heats(explanation: Explanation, reading: str) -> list[tuple[np.ndarray, Grid]]:
+    """Heat and grid of query and source; none for the plain reading."""
+    regions, grid = explanation.regions, explanation.grid
+    if reading == MATCHING and regions is not None:
+        return [
+            (regions.query_heat, regions.query_grid),
+            (regions.source_heat, regions.source_grid),
+        ]
+    query, source = explanation.query_parts, explanation.source_parts
+    if reading == PARTS and grid is not None and query is not None and source is not None:
+        return [(query, grid), (source, grid)]
+    if reading == EDGES and explanation.edge_parts is not None:
+        return [(explanation.edge_parts, EDGE_GRID)] * 2
+    return []
+
+
+def fitted(image: Image.Image) -> Image.Image:
+    """The image, no larger than it is shown."""
+    shown = image.convert("RGB")
+    shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
+    return shown
+
+
+def overlay(
+    image: Image.Image, heat: np.ndarray, *, grid: Grid, limit: float, signed: bool
+) -> Image.Image:
+    """An image, greyed, with heat blended over it in a perceptual colour map.
+
+    Args:
+        image: RGB image.
+        heat: value of every patch (p,).
+        grid: the grid that the patches stand on; it covers the whole image.
+        limit: magnitude that gets the full colour.
+        signed: whether negative values count, on a diverging map.
+    """
+    pixels = np.asarray(fitted(image), np.float32)
+    height, width = pixels.shape[:2]
+    cells = Image.fromarray(heat.reshape(grid.rows, grid.columns).astype(np.float32))
+    field = np.asarray(cells.resize((width, height), Image.Resampling.BICUBIC))
+    level = np.clip(field / max(limit, 1e-12), -1 if signed else 0, 1)
+    stops = _colours(tuple(diverging.BrBG) if signed else tuple(sequential.Inferno[3:-2]))
+    at = (level + 1) / 2 if signed else level
+    places = np.linspace(0, 1, len(stops))
+    colour = np.stack([np.interp(at, places, stops[:, i]) for i in range(3)], axis=-1)
+    grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    base = 0.25 * pixels + 0.6 * grey[..., None]
+    alpha = _VEIL * (np.abs(level) ** 0.75)[..., None]
+    return Image.fromarray((base * (1 - alpha) + colour * alpha).clip(0, 255).astype(np.uint8))
+
+
+@cache
+def _colours(stops: tuple[str, ...]) -> np.ndarray:
+    """Colours (s, 3) of a colour map's stops."""
+    return np.array([ImageColor.getrgb(stop)[:3] for stop in stops], np.float32)
+
+
+def _data_uri(image: Image.Image) -> str:
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=90)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def contribution_bars(
+    explanation: Explanation, *, judged: Dimensions | None = None, count: int = 16
+) -> go.Figure:
+    """Bars of the largest parts of the cosine, signed; those of unstable dimensions are hatched.
+
+    Args:
+        explanation: the explanation.
+        judged: what the dimensions are worth, where that is known.
+        count: bars at most.
+    """
+    parts = explanation.contributions[:count]
+    bars = go.Bar(
+        x=[part.value for part in parts],
+        y=[f"dim {part.dimension}" for part in parts],
+        orientation="h",
+        marker_color=[_POSITIVE if part.value >= 0 else _NEGATIVE for part in parts],
+        marker_line_width=0,
+        marker_pattern={
+            "shape": [_UNSTABLE if _unstable(part, judged) else _STABLE for part in parts],
+            "fillmode": "replace",
+            "size": 6,
+            "solidity": 0.45,
+        },
+        customdata=[_noted(part, judged) for part in parts],
+        hovertemplate="%{y}: %{x:+.4f}%{customdata}<extra></extra>",
+    )
+    layout = go.Layout(
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": _GREY, "size": 12, "family": "system-ui, sans-serif"},
+        margin={"l": 64, "r": 12, "t": 4, "b": 44},
+        height=56 + 22 * max(len(parts), 4),
+        bargap=0.35,
+        dragmode=False,
+        xaxis={"title": {"text": "part of the cosine"}, "gridcolor": _LINE, "zerolinecolor": _GREY},
+        yaxis={"autorange": "reversed", "fixedrange": True, "ticksuffix": "  "},
+    )
+    return go.Figure(bars, layout)
+
+
+def _unstable(part: Contribution, judged: Dimensions | None) -> bool:
+    return judged is not None and not judged.stable[part.dimension]
+
+
+def _noted(part: Contribution, judged: Dimensions | None) -> str:
+    """What to know of a dimension, to stand behind other words of it."""
+    note = "" if judged is None else judged.note(part.dimension)
+    return f", {note}" if note else ""
+
+
+def stability_words(explanation: Explanation, judged: Dimensions | None, *, count: int = 16) -> str:
+    """How many of the bars' dimensions come back in refits, or that nobody looked."""
+    parts = explanation.contributions[:count]
+    if judged is None:
+        return "Whether these dimensions come back in refits is not checked for this head or size."
+    unstable = sum(_unstable(part, judged) for part in parts)
+    if not unstable:
+        return "All of them come back when the head is fitted again on resamples of the gallery."
+    return (
+        f"Unstable and hatched: {unstable} of {len(parts)}. These do not come back when the head "
+        "is fitted again on resamples of the gallery, so by itself none stands for anything."
+    )
+
+
+def ends_words(explanation: Explanation, dimension: int) -> str:
+    """On which end of a dimension the query and the source lie."""
+    part = next((p for p in explanation.contributions if p.dimension == dimension), None)
+    if part is None:
+        return ""
+    query, source = ("highest" if value >= 0 else "lowest" for value in (part.query, part.source))
+    if query == source:
+        return f"Your image and the source both lie on the side of the {query} end."
+    return f"Your image lies on the side of the {query} end, the source on that of the {source}."
+
+
+def contribution_words(explanation: Explanation, *, count: int = 16) -> str:
+    """What the bars add up to."""
+    parts = explanation.contributions[:count]
+    cosine = round(explanation.cosine, 3)
+    total = round(sum(part.value for part in parts), 3)
+    return (
+        f"Cosine {cosine:.3f} in all: these {len(parts)} dimensions add {total:+.3f}, "
+        f"all others {cosine - total:+.3f}."
+    )
+
+
+def dimension_choices(
+    explanation: Explanation, *, judged: Dimensions | None = None, count: int = 16
+) -> list[tuple[str, int]]:
+    """Label and number of the dimensions that the bars show."""
+    return [
+        (
+            f"Dimension {part.dimension} ({part.value:+.3f}){_noted(part, judged)}",
+            part.dimension,
+        )
+        for part in explanation.contributions[:count]
+    ]

@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shlex
+import zipfile
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from gradio.data_classes import FileData, ListFiles
+from PIL import Image
+
+from app.page.events import Given
+from app.page.state import open_page
+from app.tabs.attribute import batch_layout
+from app.tabs.attribute.batch_handlers import MOST, BatchHandlers
+from app.tabs.attribute.handlers import Handlers
+from app.tabs.attribute.layout import (
+    LOCAL_SCALING,
+    RERANKING,
+    lay_controls,
+    lay_query,
+    lay_result,
+)
+from app.views import reasons
+from core.service.session import Session
+from core.values import GalleryError
+from tests.app import tiny
+
+BOTH = [LOCAL_SCALING, RERANKING]
+NOBODY = gr.Request(session_hash="somebody0")
+
+
+@pytest.fixture
+def handlers(session: Session, gallery_folder: Path) -> Handlers:
+    with gr.Blocks():
+        page = open_page(session, gallery=str(gallery_folder), encoder="random")
+        query, controls, result = lay_query(page), lay_controls(page), lay_result(page)
+    return Handlers(page, query, controls, result.downloads)
+
+
+@pytest.fixture
+def batch(handlers: Handlers) -> BatchHandlers:
+    with gr.Blocks():
+        return BatchHandlers(
+            handlers.page, handlers.controls, batch_layout.lay(), batch_layout.lay_result()
+        )
+
+
+def given(
+    handlers: Handlers | BatchHandlers,
+    encoder: str = "random",
+    head: str = "default",
+    scoring: list[str] = BOTH,
+    prior: float = 50,
+) -> Given:
+    controls = handlers.controls
+    return {
+        controls.encoder: encoder,
+        controls.head: head,
+        controls.scoring: scoring,
+        controls.prior: prior,
+        handlers.page.gallery: handlers.page.start,
+    }
+
+
+def search(handlers: Handlers, image: Path | None, *args: object):
+    values = {**given(handlers, *args), handlers.query.image: image and str(image)}
+    return handlers.search(values, NOBODY)
+
+
+def run(batch: BatchHandlers, files: list[Path]):
+    values = {**given(batch), batch.batch.files: [str(file) for file in files]}
+    return list(batch.run(values, NOBODY))
+
+
+def bad(folder: Path) -> Path:
+    (folder / "bad.jpg").write_text("no image")
+    return folder / "bad.jpg"
+
+
+def test_search_finds_the_picture_itself(handlers: Handlers, picture: Path):
+    found, index, html, candidates, column = search(handlers, picture)
+    assert found.answer.matches[0].image.path == picture.name
+    assert (index, column.visible) == (0, True)
+    assert "Candidate source: Blue &lt;b&gt;hills&lt;/b&gt;" in html
+    assert candidates.value[0]["caption"].endswith("\nBlue <b>hills</b>")
+
+
+def test_scoring_reaches_the_choice(handlers: Handlers, picture: Path):
+    choice = search(handlers, picture, "histogram", "identity", [LOCAL_SCALING])[0].choice
+    assert (choice.score.local_scaling, choice.score.rerank) == (True, False)
+    assert (choice.encoder, choice.head) == ("histogram", "identity")
+
+
+def test_prior_reaches_the_confidence_and_the_sentence(handlers: Handlers, picture: Path):
+    even, _, usual, *_ = search(handlers, picture)
+    rare, _, html, *_ = search(handlers, picture, "random", "default", BOTH, 1)
+    assert rare.answer.prior == 0.01
+    assert rare.answer.groups[0].confidence < even.answer.groups[0].confidence
+    assert "at a prior of 1 %" in html.partition("<details")[0]
+    assert "at a prior" not in usual.partition("<details")[0]
+
+
+def test_shares_are_summed_by_a_column_that_there_is(handlers: Handlers, picture: Path):
+    done = search(handlers, picture)[0]
+    column, by, table = handlers.sum_up(done, None, NOBODY)
+    assert column.visible
+    assert (by.value, by.choices) == ("creator", [("Creator", "creator"), ("Licence", "licence")])
+    assert "A. Painter" in table
+    assert "None of these" in table
+    assert "CC BY 4.0" in handlers.sum_up(done, "licence", NOBODY)[2]
+    assert handlers.sum_up(done, "gone", NOBODY)[1].value == "creator"
+    assert not handlers.sum_up(None, "creator", NOBODY)[0].visible
+
+
+def test_an_answer_without_sources_has_no_sums(handlers: Handlers, tmp_path: Path):
+    done = search(handlers, tiny.draw(tmp_path / "other.png", 99))[0]
+    assert not handlers.sum_up(done, None, NOBODY)[0].visible
+
+
+def test_no_image_shows_the_empty_state(handlers: Handlers):
+    found, _, html, _, column = search(handlers, None)
+    assert found is None
+    assert str(tiny.COUNT) in html
+    assert not column.visible
+
+
+def test_explanation_and_dimension_of_the_chosen_match(handlers: Handlers, picture: Path):
+    done = search(handlers, picture)[0]
+    found, pair, reading, record, words, _, bars, dimension = handlers.explain(
+        done, 1, None, NOBODY
+    )
+    assert found.match.id == done.answer.matches[1].image.id
+    assert reading.value == reasons.MATCHING
+    assert pair.count("<img") == 2
+    assert found.match.path in record
+    assert f"{found.cosine:.3f}" in words
+    assert len(bars.data[0].x) == 16
+    most, least, where = handlers.excite(done, found, dimension.value, NOBODY)
+    assert "end" in where
+    assert len(most) == len(least) == 6
+    assert {path for path, _ in most}.isdisjoint(path for path, _ in least)
+    assert handlers.look(done, found, reasons.PARTS, NOBODY) != pair
+
+
+def test_unstable_dimensions_are_marked_after_the_answer(handlers: Handlers, picture: Path):
+    done = search(handlers, picture, "random", "whiten")[0]
+    found = handlers.explain(done, 0, None, NOBODY)[0]
+    words, bars, dimension = handlers.judge(done, found, NOBODY)
+    judged = handlers.session.dimensions(done.choice)
+    assert judged is not None
+    unstable = [not judged.stable[part.dimension] for part in found.contributions[:16]]
+    assert [shape == "/" for shape in bars.data[0].marker.pattern.shape] == unstable
+    assert ["unstable" in name for name, _ in dimension.choices] == unstable
+    assert any(unstable)
+    assert f"Unstable and hatched: {sum(unstable)} of 16" in words
+
+
+def test_heads_that_take_long_to_fit_are_not_judged(handlers: Handlers, picture: Path):
+    done = search(handlers, picture, "histogram", "infomax")[0]
+    found = handlers.explain(done, 0, None, NOBODY)[0]
+    words, bars, dimension = handlers.judge(done, found, NOBODY)
+    assert "not checked" in words
+    assert bars == dimension == gr.skip()
+
+
+def test_a_gallery_that_cannot_be_resampled_is_not_judged(
+    handlers: Handlers, picture: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A resample of three images may hold one of them alone, which no head can be fitted on."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise GalleryError("all are the same")
+
+    monkeypatch.setattr("core.service.session.dimensions", fails)
+    done = search(handlers, picture, "random", "center")[0]
+    found = handlers.explain(done, 0, None, NOBODY)[0]
+    assert "not checked" in handlers.judge(done, found, NOBODY)[0]
+    assert all(handlers.export(done, found, NOBODY))
+
+
+def test_encoder_without_space_has_no_heatmap(handlers: Handlers, picture: Path):
+    done = search(handlers, picture, "histogram")[0]
+    _, pair, reading, *_ = handlers.explain(done, 0, reasons.MATCHING, NOBODY)
+    assert not reading.visible
+    assert "highlighted" not in pair
+
+
+def test_refused_file_is_taken_off_the_page_and_a_good_one_stays(
+    handlers: Handlers, picture: Path, tmp_path: Path
+):
+    assert handlers.refused(str(bad(tmp_path)), handlers.page.start, NOBODY)[0] is None
+    assert handlers.refused(str(picture), handlers.page.start, NOBODY)[0] is not None
+
+
+def test_error_tells_what_to_do(handlers: Handlers, tmp_path: Path):
+    with pytest.raises(gr.Error, match="accepted are JPEG"):
+        search(handlers, bad(tmp_path))
+
+
+def test_phone_photo_is_turned_upright(handlers: Handlers, picture: Path, tmp_path: Path):
+    turned = Image.open(picture).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by 90 degrees clockwise
+    turned.save(tmp_path / "phone.png", exif=exif)
+    assert search(handlers, tmp_path / "phone.png")[0].answer.matches[0].image.path == picture.name
+
+
+def test_examples_are_chosen_by_number(handlers: Handlers):
+    shown = handlers.examples(handlers.page.start, NOBODY).value
+    number, second = handlers.example(handlers.page.start, 2, NOBODY)
+    assert number == 2
+    assert Path(second).name == Path(shown[1]["image"]["path"]).name
+    for number in (0, -1, len(shown) + 1):
+        assert handlers.example(handlers.page.start, number, NOBODY) == (gr.skip(), gr.skip())
+
+
+def test_files_hold_the_answer_and_no_server_path(handlers: Handlers, picture: Path):
+    done = search(handlers, picture, "random", "default", [LOCAL_SCALING], 20)[0]
+    found = handlers.explain(done, 0, None, NOBODY)[0]
+    files = {Path(path).suffix: Path(path) for path in handlers.export(done, found, NOBODY)}
+    assert {path.stem for path in files.values()} == {f"wellspring-{picture.stem}"}
+    report = json.loads(files[".json"].read_text())
+    assert report["queries"][0]["matches"][0]["path"] == picture.name
+    assert next(csv.DictReader(io.StringIO(files[".csv"].read_text())))["cosine"]
+    words = shlex.split(report["command"])
+    assert words[:4] == ["python", "-m", "core", "attribute"]
+    options = ["--no-rerank", "--prior", "0.2", "--top", "24", picture.name]
+    assert [word for word in words if word in options] == options
+    assert (report["settings"]["prior"], report["settings"]["rerank"]) == ("0.2", "False")
+    assert report["queries"][0]["shares"]["creator"] == pytest.approx(
+        {"A. Painter": report["queries"][0]["groups"][0]["influence"]}
+    )
+    html = files[".html"].read_text()
+    assert "<b>hills</b>" not in html
+    assert "Blue &lt;b&gt;hills&lt;/b&gt;" in html
+    for path in files.values():
+        assert str(picture.parent) not in path.read_text()
+
+
+def test_batch_answers_in_order_and_goes_on_after_a_bad_file(
+    batch: BatchHandlers, gallery_folder: Path, tmp_path: Path
+):
+    images = gallery_folder.parent / "images"
+    pictures = [images / f"{name}.png" for name in tiny.NAMES[:2]]
+    steps = run(batch, [pictures[0], bad(tmp_path), pictures[1]])
+    assert len(steps) == 3
+    done, html = steps[-1]
+    rows = done.rows
+    assert [row.name for row in rows] == [pictures[0].name, "bad.jpg", pictures[1].name]
+    assert "is not an image of an accepted kind" in rows[1].problem
+    assert "1 of 3 images" in steps[0][1]
+    assert "Blue &lt;b&gt;hills&lt;/b&gt;" in html
+
+
+def test_batch_is_packed_with_adjusted_levels(batch: BatchHandlers, picture: Path, tmp_path: Path):
+    done, _ = run(batch, [picture, bad(tmp_path)])[-1]
+    with zipfile.ZipFile(batch.pack(done, NOBODY).value["path"]) as packed:
+        assert set(packed.namelist()) == {
+            "answers.csv",
+            "report.html",
+            "report.csv",
+            "report.json",
+        }
+        rows = list(csv.DictReader(io.StringIO(packed.read("answers.csv").decode())))
+        queries = json.loads(packed.read("report.json"))["queries"]
+    assert [row["file"] for row in rows] == [picture.name, "bad.jpg"]
+    assert rows[1]["problem"]
+    assert len(queries) == 1
+    assert queries[0]["p_adjusted"] == pytest.approx(queries[0]["p_value"])
+
+
+def test_stopped_batch_packs_what_was_done(batch: BatchHandlers, picture: Path):
+    values = {**given(batch), batch.batch.files: [str(picture)] * 5}
+    work = batch.run(values, NOBODY)
+    done, _ = next(work)
+    work.close()
+    assert batch.pack(done, NOBODY).visible
+    assert not batch.pack(None, NOBODY).visible
+
+
+@pytest.mark.parametrize(("count", "message"), [(0, "add some images"), (MOST + 1, "too many")])
+def test_batch_refuses_nothing_and_too_much(
+    batch: BatchHandlers, picture: Path, count: int, message: str
+):
+    with pytest.raises(gr.Error, match=message):
+        run(batch, [picture] * count)
+
+
+def test_batch_takes_uploads_only(batch: BatchHandlers, picture: Path):
+    with pytest.raises(gr.Error, match="was not uploaded"):
+        batch.batch.files.preprocess(ListFiles([FileData(path=str(picture))]))

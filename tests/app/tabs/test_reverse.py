@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.data_classes import FileData, ListFiles
+
+from app.page.state import open_page
+from app.page.work import Stops
+from app.tabs.attribute import reverse_layout
+from app.tabs.attribute.handlers import Search
+from app.tabs.attribute.layout import LOCAL_SCALING, RERANKING, lay_controls
+from app.tabs.attribute.reverse_handlers import QUERY, ReverseHandlers
+from core.service.session import Choice, Session
+from tests.app import tiny
+
+NOBODY = gr.Request(session_hash="somebody0")
+
+
+@pytest.fixture
+def handlers(session: Session, gallery_folder: Path) -> ReverseHandlers:
+    with gr.Blocks():
+        page = open_page(session, gallery=str(gallery_folder), encoder="random")
+        reverse, result = reverse_layout.lay(), reverse_layout.lay_result()
+        return ReverseHandlers(page, lay_controls(page), reverse, result, Stops())
+
+
+@pytest.fixture
+def search(session: Session, gallery_folder: Path, picture: Path) -> Search:
+    choice = Choice(encoder="random", gallery=str(gallery_folder))
+    return Search(str(picture), choice, 0.5, session.attribute(picture, choice, top=24))
+
+
+def run(
+    handlers: ReverseHandlers, source: Path | None, files: list[Path], image_id: int | None = None
+) -> Any:
+    reverse, controls = handlers.reverse, handlers.controls
+    given = {
+        reverse.source: source and str(source),
+        reverse.taken: image_id,
+        reverse.files: [str(file) for file in files],
+        reverse.rate: 50,
+        controls.encoder: "random",
+        controls.head: "default",
+        controls.scoring: [LOCAL_SCALING, RERANKING],
+        controls.prior: 50,
+        handlers.page.gallery: handlers.page.start,
+    }
+    return handlers.run(given, NOBODY)
+
+
+def rows(button: Any) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(Path(button.value["path"]).read_text())))
+
+
+def test_what_shows_a_gallery_image_is_named_and_other_images_are_not(
+    handlers: ReverseHandlers, search: Search, picture: Path, tmp_path: Path
+):
+    (tmp_path / "bad.jpg").write_text("no image")
+    other = tiny.draw(tmp_path / "other.png", 99)
+    image_id = search.answer.matches[0].image.id
+    html, button = run(handlers, picture, [other, tmp_path / "bad.jpg", picture], image_id)
+    assert "Candidate source of 1 of 3 images" in html
+    found = rows(button)
+    assert [row["generated"] for row in found] == [picture.name, other.name, "bad.jpg"]
+    assert [row["named"] for row in found] == ["yes", "no", ""]
+    assert found[0]["image_id"] == str(image_id)
+    assert "not an image of an accepted kind" in found[2]["problem"]
+
+
+def test_an_image_of_ones_own_is_looked_for_too(handlers: ReverseHandlers, tmp_path: Path):
+    own = tiny.draw(tmp_path / "own.png", 77)
+    other = tiny.draw(tmp_path / "other.png", 99)
+    html, button = run(handlers, own, [other, own])
+    assert "Candidate source of 1 of 2 images" in html
+    first = rows(button)[0]
+    assert (first["generated"], first["source"], first["image_id"]) == ("own.png", "own.png", "")
+
+
+def test_a_stop_keeps_what_was_looked_at(
+    handlers: ReverseHandlers, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    query, asked = Session.query, []
+
+    def stopping(workspace: Any, source: Any) -> Any:
+        asked.append(source)
+        if len(asked) == 2:
+            handlers.stops.stop_asked(NOBODY)
+        return query(workspace, source)
+
+    monkeypatch.setattr(Session, "query", staticmethod(stopping))
+    html, _ = run(handlers, picture, [picture] * 5)
+    assert "2 of 5 images" in html
+
+
+def test_the_last_answer_offers_its_images(
+    handlers: ReverseHandlers, search: Search, picture: Path
+):
+    offered = handlers.offer(search)
+    assert offered.visible
+    first = search.answer.matches[0].image
+    assert offered.choices[:2] == [
+        ("Your image", QUERY),
+        ("Candidate 1: Blue <b>hills</b>", str(first.id)),
+    ]
+    assert handlers.take(search, QUERY, NOBODY) == (str(picture), None)
+    shown, taken = handlers.take(search, str(first.id), NOBODY)
+    assert Path(shown).is_file()
+    assert taken == first.id
+    assert not handlers.offer(None).visible
+
+
+def test_a_gallery_that_went_is_told_in_words(handlers: ReverseHandlers, search: Search):
+    gone = replace(search, choice=replace(search.choice, gallery="/nowhere"))
+    with pytest.raises(gr.Error):
+        handlers.take(gone, str(search.answer.matches[0].image.id), NOBODY)
+
+
+def test_wrong_use_is_told(handlers: ReverseHandlers, picture: Path, tmp_path: Path):
+    with pytest.raises(gr.Error, match="choose the source"):
+        run(handlers, None, [picture])
+    with pytest.raises(gr.Error, match="add some images"):
+        run(handlers, picture, [])
+    with pytest.raises(gr.Error, match="too many"):
+        run(handlers, picture, [picture] * 201)
+    (tmp_path / "bad.jpg").write_text("no image")
+    with pytest.raises(gr.Error, match="accepted are JPEG"):
+        run(handlers, tmp_path / "bad.jpg", [picture])
+
+
+def test_uploads_only_are_taken(handlers: ReverseHandlers, picture: Path):
+    with pytest.raises(gr.Error, match="was not uploaded"):
+        handlers.reverse.files.preprocess(ListFiles([FileData(path=str(picture))]))

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from app.views import answer as views
+from app.views import reasons
+from core.values import (
+    Answer,
+    Explanation,
+    ImageRecord,
+    Match,
+)
+from tests.app.made import answer, explanation, grey, group, record
+
+
+def test_headline_names_the_only_source_with_its_confidence():
+    found = answer(group(1, influence=0.9, title="Hills"), none=0.1)
+    assert views.headline(found, size=5) == "Candidate source: Hills, with 90 % confidence."
+
+
+def test_headline_counts_several_sources():
+    found = answer(group(1, influence=0.5), group(2, influence=0.3), none=0.2)
+    assert (
+        views.headline(found, size=5) == "2 candidate sources, first image-1 with 90 % confidence."
+    )
+
+
+def test_headline_of_an_answer_that_names_nobody_lists_the_runner_up():
+    """The best of near-equal candidates was put forward as the source."""
+    one, other = group(1, influence=0.9, title="Hills"), group(2, influence=0.0, title="Lake")
+    found = answer(one, other, group(3, influence=0.0), none=0.1, named=False)
+    assert views.headline(found, size=5) == "One of these: Hills; Lake, with 90 % confidence."
+    both = answer(one, group(2, influence=0.05, title="Lake"), none=0.05, named=False)
+    assert views.headline(both, size=5).startswith("One or more of these: Hills; Lake, with")
+
+
+def test_headline_says_none_with_the_best_confidence():
+    weak = group(1, influence=0.0, confidence=0.3)
+    found = answer(weak, none=1.0, named=False, prior=0.1, p_value=0.3)
+    assert views.headline(found, size=5) == (
+        "None of these images stands out as a source: "
+        "the likeliest has 30 % confidence at a prior of 10 %."
+    )
+
+
+def test_a_gallery_too_small_for_any_p_value_claims_nothing():
+    found = answer(group(1, influence=0.0), none=1.0, null_size=12, p_value=1 / 13)
+    assert "too few different images" in views.headline(found, size=5)
+    assert views.odds(found) == (
+        "That takes 19 images, near-duplicates counted once; there are 12."
+    )
+    assert "holds no candidate" in views.headline(answer(none=1.0), size=0)
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.0, "0 %"), (0.004, "under 1 %"), (0.41, "41 %"), (0.996, "over 99 %"), (1.0, "100 %")],
+)
+def test_percent_never_rounds_to_certainty(share: float, words: str):
+    assert views.percent(share) == words
+
+
+@pytest.mark.parametrize(
+    ("p_value", "words"),
+    [
+        (0.002, "About 1 in 500 images without a source here stand out as far (p = 0.002)."),
+        (0.29, "About 29 % of images without a source here stand out as far (p = 0.29)."),
+        (
+            1 / 801,
+            "Fewer than 1 in 800 images without a source here stand out as far (p ≤ 0.0013).",
+        ),
+    ],
+)
+def test_odds_say_the_p_value_in_words(p_value: float, words: str):
+    assert views.odds(answer(none=1.0, p_value=p_value)) == words
+
+
+@pytest.mark.parametrize("p_value", [0.0, -0.1, 1.1])
+def test_odds_refuse_what_is_no_p_value(p_value: float):
+    with pytest.raises(ValueError, match="p_value"):
+        views.odds(answer(none=1.0, p_value=p_value))
+
+
+def test_reading_tells_of_the_prior_and_of_shift():
+    html = views.answer_html(answer(group(1, influence=0.9), none=0.1, prior=0.2), size=5)
+    assert "at a prior of 20 %" in html
+    assert "another generator" in html
+
+
+def test_bar_of_shares_is_full_and_ends_with_none():
+    groups = [group(i, influence=0.12) for i in range(7)]
+    html = views.answer_html(answer(*groups, none=0.16), size=9)
+    widths = [float(width) for width in re.findall(r"width:([\d.]+)%", html)]
+    assert len(widths) == 6  # four sources, the others together, none
+    assert sum(widths) == pytest.approx(100, abs=0.05)
+    assert "3 more candidates" in html
+    assert html.index("tone-5") < html.index("tone-none")
+
+
+def test_captions_carry_rank_cosine_share_and_title():
+    found = answer(group(1, influence=0.41, title="Hills"), group(2, influence=0.0), none=0.59)
+    first, second = views.captions(found)
+    assert first == "1 · cosine 0.83\ninfluence 41 %\nHills"
+    assert second == "2 · cosine 0.83\nimage-2"
+
+
+def test_captions_point_out_near_duplicates():
+    one = group(1, influence=0.41)
+    twin = Match(record(5), cosine=0.8, score=0.9, group=1)
+    both = Answer(**{**vars(answer(one, none=0.59)), "matches": (one.best, twin)})
+    assert "\nnear-duplicate of one above\n" in views.captions(both)[1]
+
+
+EVIL = '<img src=x onerror="alert(1)">'
+
+
+def test_no_value_reaches_the_page_as_html():
+    texts = {
+        "title": EVIL,
+        "creator": EVIL,
+        "licence": EVIL,
+        "source": EVIL,
+        "url": f'https://x.org/{EVIL}"',
+    }
+    shown = [
+        views.record_html(ImageRecord(**{**vars(record(**texts)), "extra": {EVIL: EVIL}})),
+        views.answer_html(answer(group(1, influence=0.9, title=EVIL), none=0.1), size=1),
+        reasons.pair_html(
+            Explanation(**{**vars(explanation()), "match": record(title=EVIL)}),
+            (grey(), grey()),
+            reading=reasons.MATCHING,
+        ),
+    ]
+    for html in shown:
+        assert "<img src=x" not in html
+        assert "&lt;img src=x" in html
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd"])
+def test_only_web_addresses_become_links(url: str):
+    assert "<a " not in views.record_html(record(url=url))
+
+
+def test_web_address_becomes_a_link():
+    html = views.record_html(record(url="https://example.org/a"))
+    assert '<a href="https://example.org/a"' in html
+    assert "noopener" in html
+
+
+def test_record_shows_known_facts_only():
+    html = views.record_html(record(licence="CC0"))
+    assert "CC0" in html
+    assert "Creator" not in html

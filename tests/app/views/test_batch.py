@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import csv
+import io
+
+from app.views.batch import Row, breakable, judge, table_csv, table_html
+from core.values import Answer
+from tests.app.made import answer, group
+
+
+def found(p_value: float, *, named: bool = True) -> Answer:
+    one, other = group(1, influence=0.9, title="Hills"), group(2, influence=0.0, title="Lake")
+    return answer(one, other, none=0.1, named=named, p_value=p_value)
+
+
+def cells(rows: list[Row]) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table_csv(rows).decode())))
+
+
+def test_a_source_that_does_not_stand_out_among_many_is_not_named():
+    """A batch named whatever an image alone would name: one in twenty without any source."""
+    alone = [Row("a.png", answer=found(0.04))]
+    among = [*alone, *(Row(f"{i}.png", answer=found(0.9)) for i in range(9))]
+    assert (cells(alone)[0]["named"], cells(alone)[0]["best_source"]) == ("yes", "Hills")
+    first = cells(among)[0]
+    assert (first["named"], first["best_source"], first["p_adjusted"]) == ("no", "", "0.4")
+    assert "not among 10 images" in table_html(among, total=10, size=5)
+
+
+def test_an_answer_that_cannot_choose_lists_its_candidates():
+    rows = [Row("a.png", answer=found(0.004, named=False))]
+    assert "one of: Hills; Lake" in table_html(rows, total=1, size=5)
+    assert (cells(rows)[0]["named"], cells(rows)[0]["best_source"]) == ("no", "Hills; Lake")
+
+
+def test_none_has_its_best_confidence():
+    none = answer(group(1, influence=0.0, confidence=0.3), none=1.0, named=False, p_value=0.5)
+    rows = [Row("a.png", answer=none), Row("b.png", problem="broken")]
+    html = table_html(rows, total=2, size=5)
+    assert "30 %" in html
+    assert "none" in html
+    assert cells(rows)[0]["confidence"] == "0.300000"
+    assert [judged is None for judged in judge(rows)] == [False, True]
+
+
+def test_file_names_are_broken_between_words_and_escaped():
+    assert breakable("a-b_<c>.png") == "a-<wbr>b_<wbr>&lt;c&gt;.<wbr>png"

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.views import reasons
+from core.values import Contribution, Grid
+from tests.app.made import GRID, explanation, grey
+
+
+def test_overlay_colours_the_hot_patch_and_spares_the_cold():
+    heat = np.array([0, 0, 0, 1.0], np.float32)
+    pixels = np.asarray(reasons.overlay(grey(), heat, grid=GRID, limit=1.0, signed=False), np.int64)
+    spread = np.ptp(pixels, axis=-1)
+    assert spread[-1, -1] > 60  # a colour
+    assert spread[0, 0] < 8  # grey stays grey
+
+
+def test_signed_overlay_tells_for_from_against():
+    heat = np.array([1.0, 0, 0, -1.0], np.float32)
+    pixels = np.asarray(reasons.overlay(grey(), heat, grid=GRID, limit=1.0, signed=True), np.int64)
+    assert pixels[0, 0, 2] > pixels[0, 0, 0]  # teal: more blue than red
+    assert pixels[-1, -1, 0] > pixels[-1, -1, 2]  # brown: more red than blue
+
+
+def test_overlay_follows_the_grid_row_by_row():
+    heat = np.array([0, 0, 1.0, 0, 0, 0], np.float32)  # first row, third column
+    shown = reasons.overlay(grey(96), heat, grid=Grid(2, 3), limit=1.0, signed=False)
+    spread = np.ptp(np.asarray(shown, np.int64), axis=-1)
+    assert np.unravel_index(spread.argmax(), spread.shape)[0] < 48
+    assert np.unravel_index(spread.argmax(), spread.shape)[1] >= 64
+
+
+def test_overlay_without_any_evidence_shows_the_image():
+    shown = reasons.overlay(grey(), np.zeros(4, np.float32), grid=GRID, limit=0.0, signed=False)
+    assert np.ptp(np.asarray(shown)) == 0
+
+
+def test_readings_follow_what_the_explanation_has():
+    assert reasons.readings(explanation()) == [
+        reasons.MATCHING,
+        reasons.PARTS,
+        reasons.EDGES,
+        reasons.PLAIN,
+    ]
+    assert reasons.readings(explanation(space=False)) == [reasons.PLAIN]
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [reasons.MATCHING, reasons.PARTS, reasons.EDGES, reasons.PLAIN],
+)
+def test_pair_shows_two_images_with_alternative_texts(reading: str):
+    html = reasons.pair_html(explanation(), (grey(), grey(900)), reading=reading)
+    alts = re.findall(r'alt="([^"]+)"', html)
+    assert [alt.split(",")[0] for alt in alts] == ["Your image", "Hills"]
+    assert html.count("data:image/webp;base64,") == 2
+    assert ("Cosine of the edges 1.00." in html) == (reading == reasons.EDGES)
+
+
+def test_links_are_numbered_on_both_images_and_under_that_reading_alone():
+    html = reasons.pair_html(
+        explanation(), (grey(), Image.new("RGB", (80, 40))), reading=reasons.MATCHING
+    )
+    assert html.count(">1</text>") == 2
+    places = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)".*?cx="([\d.]+)" cy="([\d.]+)"', html)
+    assert places == [("100.00", "100.00", "75.00", "75.00"), ("100.00", "50.00", "75.00", "37.50")]
+    plain = reasons.pair_html(explanation(), (grey(), grey()), reading=reasons.PARTS)
+    assert "<circle" not in plain
+
+
+@pytest.mark.parametrize(
+    ("query", "source", "words"),
+    [
+        (0.3, 0.2, "both lie on the side of the highest end"),
+        (-0.3, -0.2, "both lie on the side of the lowest end"),
+        (-0.3, 0.2, "Your image lies on the side of the lowest end, the source on that of the hi"),
+    ],
+)
+def test_words_tell_on_which_end_the_images_lie(query: float, source: float, words: str):
+    """Images at the lowest end were shown as what excites the dimension least."""
+    part = Contribution(7, query * source, 1.0, query, source)
+    found = replace(explanation(), contributions=(part,))
+    assert words in reasons.ends_words(found, 7)
+    assert reasons.ends_words(found, 8) == ""
+
+
+def test_bars_are_signed_and_in_order():
+    figure = reasons.contribution_bars(explanation(), count=2)
+    assert list(figure.data[0].x) == [0.5, -0.2]
+    assert list(figure.data[0].y) == ["dim 7", "dim 3"]
+    first, second = figure.data[0].marker.color
+    assert first != second
+    assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
+
+
+def test_contribution_words_add_up_to_the_cosine():
+    words = reasons.contribution_words(explanation(), count=2)
+    cosine, total, rest = (float(x) for x in re.findall(r"[+-]?\d\.\d+", words))
+    assert (cosine, total) == (0.8, 0.3)
+    assert total + rest == pytest.approx(cosine)
+
+
+def test_dimension_choices_carry_numbers():
+    assert reasons.dimension_choices(explanation(), count=1) == [("Dimension 7 (+0.500)", 7)]

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from app.views.reverse import Lookup, lookup_csv, lookup_html
+from core.service.reverse import Finding
+
+
+def finding(name: str, *, named: bool, p_value: float = 0.01) -> Finding:
+    return Finding(name, "source.png", 7, 1.5, p_value, 2 * p_value, named)
+
+
+def lookup(*findings: Finding, given: int | None = None, null_size: int = 800) -> Lookup:
+    problems = (("=bad.jpg", "no image"),)
+    return Lookup(findings, problems, given or len(findings) + 1, 0.05, null_size)
+
+
+def test_table_counts_the_named_and_escapes():
+    html = lookup_html(lookup(finding("<b>.png", named=True), finding("b.png", named=False)))
+    assert "Candidate source of 1 of 3 images" in html
+    assert "&lt;b&gt;.<wbr>png" in html
+    assert "<b>" not in html
+    assert "no image" in html
+    assert "5 % are expected to be wrong at most" in html
+    assert "copied" not in html
+
+
+def test_a_stopped_look_up_says_how_far_it_came():
+    html = lookup_html(lookup(finding("b.png", named=False), given=40))
+    assert "Candidate source of none of 2 of 40 images" in html
+
+
+@pytest.mark.parametrize(("null_size", "warned"), [(800, False), (38, True)])
+def test_too_many_images_for_the_null_are_told(null_size: int, warned: bool):
+    found = [finding(f"{i}.png", named=False) for i in range(2)]
+    html = lookup_html(lookup(*found, null_size=null_size))
+    assert ("can be named among 1 at most; here are 2" in html) == warned
+
+
+def test_csv_has_every_pair_and_no_formula():
+    text = lookup_csv(lookup(finding("a.png", named=True))).decode()
+    first, second = csv.DictReader(io.StringIO(text))
+    assert (first["generated"], first["image_id"], first["named"]) == ("a.png", "7", "yes")
+    assert (first["p_value"], first["p_adjusted"]) == ("0.01", "0.02")
+    assert (second["generated"], second["problem"]) == ("'=bad.jpg", "no image")
