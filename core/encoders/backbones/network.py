@@ -36,7 +36,8 @@ class BackboneConfig:
     """Everything that rebuilds a network; what ``cfg.json`` holds."""
 
     architecture: str = "resnet-mid"
-    """``resnet-mid`` (ours), ``moco_v3_vit_small``, ``moco_v3_vit_base``, or a name of timm's."""
+    """``resnet-mid`` (ours), ``moco_v3_vit_small``, ``moco_v3_vit_base``, or a name of timm's, such
+    as ``resnet50`` or ``tf_efficientnet_lite0``."""
     input_size: int = 160
     """Side of the square that images are resized to, pixels."""
     mean: tuple[float, float, float] = IMAGENET_MEAN
@@ -44,7 +45,8 @@ class BackboneConfig:
     std: tuple[float, float, float] = IMAGENET_STD
     """Divides each channel after that."""
     stages: tuple[int, ...] = (2, 3, 4)
-    """Stages that are returned: layers 1 to 4 of a ResNet, blocks of a transformer from 0."""
+    """Stages that are returned, as timm counts them: in convolutional networks 0 is the stem and
+    the last reduces by 32 (layers 1 to 4 of a ResNet); in transformers blocks count from 0."""
     patch_stage: int = 0
     """Which of the returned maps gives local descriptors: an index into ``stages``."""
 
@@ -75,7 +77,7 @@ class Backbone(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: BackboneConfig, network: ResNet | VisionTransformer) -> None:
+    def __init__(self, config: BackboneConfig, network: nn.Module) -> None:
         super().__init__()
         self.config = config
         self.network = network
@@ -91,9 +93,12 @@ class Backbone(nn.Module):
         """
         read: Any = self.network.forward_intermediates
         normalised = (pixels - self.mean) / self.std
-        last, maps = read(normalised, indices=list(self.config.stages), norm=True)
-        token = last[:, 0] if getattr(self.network, "has_class_token", False) else None
-        return StageMaps(tuple(maps), token)
+        stages = list(self.config.stages)
+        if getattr(self.network, "has_class_token", False):
+            last, maps = read(normalised, indices=stages, norm=True)
+            return StageMaps(tuple(maps), last[:, 0])
+        maps = read(normalised, indices=stages, norm=True, stop_early=True, intermediates_only=True)
+        return StageMaps(tuple(maps), None)
 
 
 def build(config: BackboneConfig, *, seed: int | None = None) -> Backbone:
@@ -108,7 +113,7 @@ def build(config: BackboneConfig, *, seed: int | None = None) -> Backbone:
         return Backbone(config, _network(config))
 
 
-def skeleton(config: BackboneConfig) -> ResNet | VisionTransformer:
+def skeleton(config: BackboneConfig) -> nn.Module:
     """The network without memory for its weights, so that no time goes into random ones.
 
     Raises:
@@ -143,28 +148,31 @@ def assemble(config: BackboneConfig, state: Mapping[str, Tensor], *, source: str
     return Backbone(config, network).eval()
 
 
-def _network(config: BackboneConfig) -> ResNet | VisionTransformer:
-    network = _ARCHITECTURES.get(config.architecture, _of_timm(config.architecture))(
-        config.input_size
-    )
-    depth = len(network.feature_info)
-    if config.stages[-1] >= depth:
-        raise EncoderError(f"{config.architecture} has stages up to {depth - 1}: {config.stages}")
+def _network(config: BackboneConfig) -> nn.Module:
+    if config.architecture in _OURS:
+        network = _OURS[config.architecture](config.input_size)
+    else:
+        network = _of_timm(config.architecture, config.input_size)
+    described: Any = network.feature_info
+    if config.stages[-1] >= len(described):
+        raise EncoderError(
+            f"{config.architecture} has stages up to {len(described) - 1}: {config.stages}"
+        )
     return network
 
 
-def _of_timm(architecture: str) -> Callable[[int], ResNet | VisionTransformer]:
-    def network(input_size: int) -> ResNet | VisionTransformer:
-        if not timm.is_model(architecture):  # also refuses names that would reach the internet
-            raise EncoderError(f"no architecture is called {architecture!r}")
-        sized: dict[str, Any] = {}
-        if is_model_in_modules(architecture, ["vision_transformer"]):
-            sized = {"img_size": input_size, "dynamic_img_size": True}
-        made = timm.create_model(architecture, num_classes=0, **sized)
-        if not isinstance(made, ResNet | VisionTransformer):
-            raise EncoderError(f"{architecture} is neither a ResNet nor a vision transformer")
-        return made
-
+def _of_timm(architecture: str, input_size: int) -> nn.Module:
+    if not timm.is_model(architecture):  # also refuses names that would reach the internet
+        raise EncoderError(f"no architecture is called {architecture!r}")
+    described, sized = timm.get_pretrained_cfg(architecture), {}
+    if described is not None and described.fixed_input_size:
+        sized["img_size"] = input_size
+    if is_model_in_modules(architecture, ["vision_transformer"]):
+        sized = {"img_size": input_size, "dynamic_img_size": True}
+    network: Any = timm.create_model(architecture, num_classes=0, **sized)
+    if hasattr(network, "conv_head"):  # EfficientNet's and MobileNet's layers of the classifier
+        every = list(range(len(network.feature_info)))
+        network.prune_intermediate_layers(every, prune_norm=True, prune_head=True)
     return network
 
 
@@ -195,7 +203,7 @@ def _moco_v3(width: int) -> Callable[[int], VisionTransformer]:
     return network
 
 
-_ARCHITECTURES: dict[str, Callable[[int], ResNet | VisionTransformer]] = {
+_OURS: dict[str, Callable[[int], nn.Module]] = {
     "resnet-mid": _resnet_mid,
     "moco_v3_vit_small": _moco_v3(384),
     "moco_v3_vit_base": _moco_v3(768),

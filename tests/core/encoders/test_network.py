@@ -20,9 +20,12 @@ from core.values import Encoder
 
 CONFIG = BackboneConfig(input_size=64)
 VIT = BackboneConfig("vit_tiny_patch16_224", input_size=48, stages=(1, 11), patch_stage=1)
+EFFICIENT = BackboneConfig("tf_efficientnet_lite0", input_size=64, patch_stage=1)
 
 
-@pytest.fixture(scope="module", params=[CONFIG, VIT], ids=["resnet", "vit"])
+@pytest.fixture(
+    scope="module", params=[CONFIG, VIT, EFFICIENT], ids=["resnet", "vit", "efficientnet"]
+)
 def encoder(request):
     return NetworkEncoder("tiny", build(request.param, seed=0))
 

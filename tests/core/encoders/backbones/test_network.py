@@ -95,6 +95,48 @@ def test_moco_v3_has_twelve_heads() -> None:
         assert {block.attn.num_heads for block in network.blocks} == {12}
 
 
+def test_efficientnets_are_read_at_their_stages() -> None:
+    """Only ResNets and plain vision transformers were taken."""
+    config = BackboneConfig("tf_efficientnet_lite0", input_size=64, patch_stage=1)
+    backbone = build(config, seed=0).train()
+    stages = backbone(rand(2, 3, 64, 64))
+    assert [tuple(stage.shape) for stage in stages.maps] == [
+        (2, 40, 8, 8),
+        (2, 112, 4, 4),
+        (2, 320, 2, 2),
+    ]
+    assert stages.token is None
+    torch.stack([stage.square().mean() for stage in stages.maps]).sum().backward()
+    unread = [name for name, value in backbone.named_parameters() if value.grad is None]
+    assert not unread  # nothing of the classifier is left, which a training would never reach
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "tf_efficientnet_lite0",
+        "mobilenetv3_small_100",
+        "convnext_atto",
+        "regnetx_002",
+        "swin_tiny_patch4_window7_224",
+        "beit_base_patch16_224",
+        "eva02_tiny_patch14_224",
+        "vit_base_patch16_siglip_224",
+        "densenet121",
+        "mobilevit_xxs",
+    ],
+)
+def test_other_networks_of_timm_are_read_at_the_configured_size(architecture: str) -> None:
+    config = BackboneConfig(architecture, input_size=128, stages=(1, 2, 3))
+    network = skeleton(config)
+    pixels = torch.zeros(1, 3, 128, 128, device="meta")
+    stages = Backbone(config, network).to("meta").eval()(pixels)
+    for stage, index in zip(stages.maps, config.stages, strict=True):
+        described = network.feature_info[index]
+        assert stage.shape[1] == described["num_chs"]
+        assert stage.shape[2:] == (128 // described["reduction"],) * 2
+
+
 def test_assembled_weights_can_be_trained() -> None:
     state = build(OURS, seed=0).network.state_dict()
     backbone = assemble(OURS, {k: v.clone() for k, v in state.items()}, source="test")
@@ -108,7 +150,7 @@ def test_assembled_weights_can_be_trained() -> None:
     [
         ({"architecture": "resnet-huge"}, "resnet-huge"),
         ({"architecture": "hf-hub:someone/something"}, "hf-hub"),
-        ({"architecture": "efficientnet_b0"}, "neither"),
+        ({"architecture": "tf_efficientnet_lite0", "stages": (3, 4, 5)}, "stages up to 4"),
         ({"stages": (2, 3, 5)}, "stages up to 4"),
     ],
 )

@@ -50,6 +50,22 @@ def test_round_trip_is_equal_after_float16(backbone: Backbone, folder: Path) -> 
     assert weights_hash(loaded) == weights_hash(backbone)
 
 
+def test_an_efficientnet_comes_back(tmp_path: Path) -> None:
+    config = BackboneConfig(
+        "tf_efficientnet_lite0", input_size=64, mean=(0.5,) * 3, std=(0.5,) * 3, patch_stage=1
+    )
+    backbone = build(config, seed=5).eval()
+    save_backbone(backbone, tmp_path)
+    loaded = load_backbone(tmp_path)
+    assert loaded.config == config
+    assert weights_hash(loaded) == weights_hash(backbone)
+    assert weights_hash(build(config, seed=6)) != weights_hash(backbone)
+    pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for found, wanted in zip(loaded(pixels).maps, backbone(pixels).maps, strict=True):
+            assert (found - wanted).norm() < 0.01 * wanted.norm()  # float16 on disk
+
+
 def test_files_are_small_whole_and_alone(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["backbone.safetensors", "cfg.json"]
     assert (folder / "backbone.safetensors").stat().st_size < 8.2e6

@@ -8,14 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
 from core.encoders import backbones
-from core.encoders.backbones import Backbone, StageMaps
-from core.encoders.backbones.upstream import load_checkpoint
+from core.encoders.backbones import Backbone, BackboneConfig, StageMaps
+from core.encoders.backbones.upstream import Layout, load_checkpoint
 from core.values import EncoderError
 from tests.core.encoders.backbones import reference
 
@@ -227,6 +228,27 @@ def test_a_missing_or_extra_or_broken_tensor_is_refused(
     torch.save(flat | {"backbone.conv1.weight": torch.full((64, 3, 7, 7), torch.nan)}, path)
     with pytest.raises(EncoderError, match="finite"):
         backbones.load(f"sscd-r50={path}")
+
+
+def test_timms_efficientnet_checkpoints_load_without_their_classifier(tmp_path: Path) -> None:
+    """Its features are those of timm's own extractor."""
+    torch.manual_seed(0)
+    whole = timm.create_model("tf_efficientnet_lite0").eval()
+    save_file(whole.state_dict(), tmp_path / "w.safetensors")
+    config = BackboneConfig("tf_efficientnet_lite0", input_size=64)
+    layout = Layout(drop=("conv_head.", "bn2.", "classifier."))
+    backbone = load_checkpoint(tmp_path / "w.safetensors", config=config, layout=layout)
+    extractor = timm.create_model(
+        "tf_efficientnet_lite0", features_only=True, out_indices=(2, 3, 4)
+    )
+    missing = extractor.load_state_dict(whole.state_dict(), strict=False).missing_keys
+    assert not missing
+    with torch.no_grad():
+        maps = extractor.eval()(normalised(pixels(64)).float())
+        for found, wanted in zip(backbone(pixels(64)).maps, maps, strict=True):
+            torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+    with pytest.raises(EncoderError, match="conv_head"):
+        load_checkpoint(tmp_path / "w.safetensors", config=config, layout=Layout())
 
 
 @pytest.mark.parametrize(
