@@ -106,6 +106,8 @@ class GroupConfig:
     """Largest Hamming distance of the 64-bit perceptual hashes."""
     min_cosine: float = 0.5
     """Smallest cosine of the embeddings."""
+    neighbours: int = 10
+    """Nearest gallery images of every image that are looked at as its copies."""
     crop_neighbours: int = 5
     """Nearest gallery images of every image that are looked at as its crops."""
 
@@ -116,23 +118,26 @@ class NullConfig:
 
     queries: int = 2_000
     """Gallery images, each ranked against the gallery without its own group."""
+    folds: int = 10
+    """Parts in which the asked images are taken out of the gallery, for cross-fitting."""
     seed: int = 0
     """Seed of the draw."""
     prior: float = 0.5
     """Prior probability that a query has a source in the gallery."""
     level: float = 0.05
     """Largest p-value of a candidate source, and of the margin by which an answer names one."""
-    turning: float = 3.2
-    """Standing, in medians of the null, at which source and no source are equally likely."""
-    steepness: float = 2.2
+    midpoint: float = 3.2
+    """Margin, in medians of the null, at which source and no source are equally likely."""
+    slope: float = 2.2
     """Log-odds of a source per median of the null."""
 
     def __post_init__(self) -> None:
         """Refuse priors that decide everything."""
         _require(self.queries > 0, f"queries must be positive, got {self.queries}")
+        _require(self.folds > 1, f"folds must exceed 1, got {self.folds}")
         _require(0 < self.prior < 1, f"prior must be in (0, 1), got {self.prior}")
         _require(0 < self.level < 1, f"level must be in (0, 1), got {self.level}")
-        _require(self.steepness > 0, f"steepness must be positive, got {self.steepness}")
+        _require(self.slope > 0, f"slope must be positive, got {self.slope}")
 
 
 @dataclass(frozen=True)

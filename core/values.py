@@ -165,18 +165,20 @@ class Answer:
     """p-value of the best group."""
     null_id: str
     """Identity of the null distribution that the p-values refer to."""
-    encoder: str
+    encoder: str = ""
     """``name@identity`` of the encoder."""
-    head: str
+    head: str = ""
     """``name@identity`` of the head."""
-    gallery: str
+    gallery: str = ""
     """``name@identity`` of the gallery."""
-    margin_p_value: float = 1.0
+    lead_p_value: float = 1.0
     """Share of null queries whose best group is as far ahead of its runner-up."""
     named: bool = False
     """Whether the best group is a likely source and significantly ahead of its runner-up."""
     prior: float = 0.5
     """Prior probability of a source that the confidences are stated at."""
+    identical: int | None = None
+    """Id of the gallery image that has the very bytes of the query: a fact, not a score."""
     null_size: int = 0
     """Images of the null m: no p-value is below 1 / (m + 1)."""
     level: float = 0.05

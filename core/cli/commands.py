@@ -56,6 +56,7 @@ from core.report.report import (
     without_images,
 )
 from core.search.edges import with_edges
+from core.search.prepare import fitted_head
 from core.service.library import refuse_shipped
 from core.service.reverse import adjust, reverse_lookup
 from core.service.session import (
@@ -384,7 +385,7 @@ def fit_head(
         opened = session.gallery(str(gallery))
         chosen = load_encoder(encoder or _encoder_of(session, str(gallery)))
         made = None if synthetic is None else _features(chosen, synthetic, progress)
-        fitted = opened.fit(chosen, config=config, synthetic=made, progress=progress)
+        fitted = fitted_head(opened, chosen, config=config, synthetic=made, progress=progress)
         fitted.save(out)
     if json:
         print_json({"name": fitted.name, "identity": fitted.identity, "out": str(out)})
@@ -407,7 +408,7 @@ def project(
         name = encoder or _encoder_of(session, str(gallery))
         workspace = session.workspace(Choice(name, head, str(gallery)), progress=progress)
         layout = workspace.layout(progress=progress)
-        queries = [session.query(workspace, path)[0].embedding for path in image or []]
+        queries = [session.query(workspace, path).embedding for path in image or []]
         placed = place(layout, np.stack(queries)).tolist() if queries else []
     points = zip(workspace.gallery.records, layout.points.tolist(), strict=True)
     print_json(
@@ -525,7 +526,7 @@ def _queries(
     """Queries of the images that can be read; the others are named and left out."""
     for done, path in enumerate(paths, 1):
         try:
-            yield str(path), session.query(workspace, path)[0]
+            yield str(path), session.query(workspace, path)
         except ImageError as error:
             say(f"left out {str(path)!r}: {error}")
         progress(done, len(paths), "looking at generated images")

@@ -1,58 +1,35 @@
-"""One state of a gallery, read-only: its records, its stored features, what heads make of them."""
+"""One state of a gallery: its records and its stored features, never changed once opened."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import hashlib
-import json
-import logging
 import re
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float, Integer, Shaped
+from jaxtyping import Float
 from PIL import Image
 
-from core.config import (
-    BuildConfig,
-    GroupConfig,
-    HeadConfig,
-    ScoreConfig,
-)
+from core.config import BuildConfig
 from core.encoders.baselines import BASELINES
+from core.gallery.artefacts import Artefacts, digest_of, load_array, range_file
 from core.gallery.manifest import from_parquet
 from core.gallery.paths import is_own_root, lies_inside
-from core.gallery.store import Header, Store, write_listing
-from core.heads.fit import fit_head
+from core.gallery.store import LISTING, Header, Store
 from core.heads.head import Head
-from core.images.files import ASSETS, new_folder
-from core.search.crops import crop_links
-from core.search.index import hubness, neighbours
-from core.search.near_duplicates import near_duplicate_groups
+from core.images.files import ASSETS, file_digest, read_json
 from core.values import (
     Descriptors,
     Encoder,
     GalleryError,
     ImageRecord,
-    Progress,
-    no_progress,
 )
-
-logger = logging.getLogger(__name__)
 
 SHIPPED = ASSETS / "gallery"
 """Folder of the gallery that comes with the program."""
-
-_LOOKED_AT = 64_000_000  # bytes of an array whose values are looked at when it is opened
-_ROUNDING = 1e-3  # by which the norm of a unit row may exceed 1
-
-_Arrays = TypeVar("_Arrays")
-_Kept = TypeVar("_Kept")
 
 
 def is_shipped(folder: Path) -> bool:
@@ -63,18 +40,6 @@ def is_shipped(folder: Path) -> bool:
 def encoder_key(encoder: Encoder) -> str:
     """Folder name of everything that an encoder computes: its name and its identity."""
     return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', encoder.name)[-40:]}@{encoder.identity}"
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """A gallery under one encoder and one head: everything that ranking needs."""
-
-    embeddings: Float[np.ndarray, "n d"]
-    """Unit rows, float32, memory-mapped."""
-    hubness: Float[np.ndarray, " n"]
-    """Mean cosine of every image to the nearest other groups, for local scaling."""
-    groups: Integer[np.ndarray, " n"]
-    """Near-duplicate group of every image: the row of its first member."""
 
 
 class Gallery:
@@ -190,129 +155,38 @@ class Gallery:
         has = any((folder / name).exists() for name in ("patch_head", "patches.npy"))
         return Head.load(folder / "patch_head") if has else None
 
-    def fit(
-        self,
-        encoder: Encoder,
-        *,
-        config: HeadConfig,
-        synthetic: Float[np.ndarray, "m f"] | None = None,
-        progress: Progress = no_progress,
-    ) -> Head:
-        """A head fitted on this gallery's features; kept, so that the next call only reads it.
+    def digest(self, encoder: Encoder) -> str:
+        """Hash of all that is stored of an encoder here, 16 hexadecimal digits.
 
         Raises:
-            GalleryError: when the gallery lacks the encoder, is damaged, or too small for the kind.
+            GalleryError: when the gallery lacks the encoder.
         """
-        settings = json.dumps(asdict(config), sort_keys=True).encode()
-        extra = b"" if synthetic is None else np.ascontiguousarray(synthetic).tobytes()
-        name = hashlib.sha256(settings + extra).hexdigest()[:16]
-        folder = self._encoder_folder(encoder) / "fitted" / f"{config.kind}-{name}"
+        folder = self._encoder_folder(encoder)
+        prefix = f"{folder.name}/"
+        listed = {name: sha for name, sha in self._listing.items() if name.startswith(prefix)}
+        if not listed:
+            self.features(encoder)  # raises where there are none
+            listed = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
+        return digest_of(listed)
 
-        def compute() -> Head:
-            features = self.features(encoder)
-            with _finite(encoder):
-                return fit_head(features, config=config, synthetic=synthetic, progress=progress)
+    @functools.cached_property
+    def _listing(self) -> dict[str, str]:
+        """Digests of the generation's files, as its writer listed them."""
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            return dict(read_json(self.folder / LISTING))
+        return {}
 
-        return self.kept(folder, load=Head.load, compute=compute, save=Head.save)
+    @functools.cached_property
+    def artefacts(self) -> Artefacts:
+        """What follows from this generation, kept where that is allowed."""
+        return Artefacts(self.folder / "artefacts", writable=not self.read_only)
 
-    def embedded(self, encoder: Encoder, head: Head) -> Embedded:
-        """Embeddings under a head, with hubness and groups; computed once, then read."""
-
-        def compute() -> Embedded:
-            features = self.features(encoder)
-            with _finite(encoder):
-                embeddings = head(features, role="gallery")
-            k = ScoreConfig().neighbours
-            near = neighbours(embeddings, k=k)
-            limits = GroupConfig()
-            local = self.patches(encoder)
-            nearest = near.rows[:, : limits.crop_neighbours]
-            groups = near_duplicate_groups(
-                embeddings,
-                [record.phash for record in self.records],
-                neighbours=near.rows,
-                max_hash_distance=limits.max_hash_distance,
-                min_cosine=limits.min_cosine,
-                links=None if local is None else crop_links(nearest, local, load=self._small),
-            )
-            return Embedded(embeddings, hubness(embeddings, groups, k=k), groups)
-
-        def whole(found: Mapping[str, np.ndarray]) -> bool:
-            return _are_embedded(found, n=len(self), d=head.dim)
-
-        name = "embedded-3"
-        return self.derived(encoder, head, name, Embedded, compute=compute, whole=whole)
-
-    def _small(self, row: int) -> Image.Image:
+    def thumbnail(self, row: int) -> Image.Image:
         """An image's thumbnail; nothing to see where it is gone."""
         try:
             return Image.open(self.store.thumbnail(self.records[row].sha256))
         except OSError:
             return Image.new("L", (1, 1))
-
-    def derived(
-        self,
-        encoder: Encoder,
-        head: Head,
-        name: str,
-        kind: type[_Arrays],
-        *,
-        compute: Callable[[], _Arrays],
-        whole: Callable[[Mapping[str, np.ndarray]], bool] = lambda _: True,
-    ) -> _Arrays:
-        """Arrays that follow from this generation, encoder and head; kept where that is allowed.
-
-        Args:
-            encoder: the encoder.
-            head: the head.
-            name: names the result and, where it depends on more, what it depends on.
-            kind: a dataclass whose fields are all arrays; each is kept as one file.
-            compute: makes the result when it is not there yet.
-            whole: whether kept arrays, by field, are such a result; else it is computed again.
-        """
-        names = list(kind.__annotations__)
-
-        def load(folder: Path) -> _Arrays:
-            arrays = {field: load_array(folder / f"{field}.npy") for field in names}
-            if not (all(map(_is_finite, arrays.values())) and whole(arrays)):
-                raise GalleryError("its values are damaged")
-            return kind(**arrays)
-
-        def save(value: _Arrays, folder: Path) -> None:
-            for field in names:
-                np.save(folder / f"{field}.npy", getattr(value, field))
-
-        folder = self.head_folder(encoder, head) / name
-        return self.kept(folder, load=load, compute=compute, save=save)
-
-    def kept(
-        self,
-        folder: Path,
-        *,
-        load: Callable[[Path], _Kept],
-        compute: Callable[[], _Kept],
-        save: Callable[[_Kept, Path], None],
-    ) -> _Kept:
-        """What a folder of this generation holds; computed where it holds nothing or damage."""
-        if folder.is_dir():
-            try:
-                return load(folder)
-            except GalleryError as error:
-                logger.warning("%s is computed again: %s", folder.name, error)
-        value = compute()
-        if not self.read_only and self.folder.is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
-            try:
-                with new_folder(folder) as partial:
-                    save(value, partial)
-                    write_listing(partial)
-            except (OSError, GalleryError) as error:  # a full disk; it is only slower next time
-                logger.warning("%s could not be kept: %s", folder.name, error)
-        return value
-
-    def head_folder(self, encoder: Encoder, head: Head) -> Path:
-        """Folder of what follows from this generation, encoder and head."""
-        return self._encoder_folder(encoder) / "heads" / f"{head.name}@{head.identity}"
 
     def _encoder_folder(self, encoder: Encoder) -> Path:
         return self.folder / self.key_of(encoder)
@@ -330,17 +204,6 @@ class Gallery:
                 f"{have}); `python -m core index` with --encoder {encoder.name} adds them"
             )
         return load_array(path)
-
-
-@contextlib.contextmanager
-def _finite(encoder: Encoder) -> Iterator[None]:
-    """Turn a head's refusal of stored features into a ``GalleryError``."""
-    try:
-        yield
-    except ValueError as error:
-        raise GalleryError(
-            f"features of {encoder.name} are damaged ({error}); build the gallery again"
-        ) from error
 
 
 def _records(store: Store, header: Header) -> tuple[ImageRecord, ...]:
@@ -367,49 +230,11 @@ def small_images(folder: Path, root: str, records: Sequence[ImageRecord]) -> dic
     }
 
 
-def load_array(path: Path) -> Shaped[np.ndarray, "*_"]:
-    """A stored array, memory-mapped; one narrowed to 8 bits is widened to float16.
-
-    Raises:
-        GalleryError: when the file is missing or damaged.
-    """
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if array.dtype != np.uint8:
-            return array
-        low, step = np.load(_range_file(path), allow_pickle=False)
-        return (low + step * array).astype(np.float16)
-    except (OSError, ValueError, EOFError) as error:
-        raise GalleryError(f"{path.name} is missing or damaged; build the gallery again") from error
-
-
-def _are_embedded(found: Mapping[str, np.ndarray], *, n: int, d: int) -> bool:
-    """Whether arrays are those of :class:`Embedded`; of large embeddings the shape is looked at."""
-    rows, hubs, groups = (found[name] for name in ("embeddings", "hubness", "groups"))
-    if (rows.shape, hubs.shape, groups.shape) != ((n, d), (n,), (n,)):
-        return False
-    if (rows.dtype, hubs.dtype.kind) != (np.float32, "f") or groups.dtype.kind not in "iu":
-        return False
-    norms = np.linalg.norm(rows, axis=1) if rows.nbytes <= _LOOKED_AT else np.zeros(0)
-    return bool((norms < 1 + _ROUNDING).all() and ((groups >= 0) & (groups < n)).all())
-
-
-def _is_finite(array: np.ndarray) -> bool:
-    """Whether all values are finite; large arrays are taken as they are."""
-    if array.dtype.kind != "f" or array.nbytes > _LOOKED_AT:
-        return True
-    return bool(np.isfinite(array).all())
-
-
 def narrow_array(path: Path) -> None:
     """Replace a stored array (n, f) by 8 bits per value: 255 steps over each column's own range."""
     array = np.asarray(load_array(path), np.float32)
     low = array.min(axis=0)
     step = (array.max(axis=0) - low) / 255
     codes = np.rint((array - low) / np.where(step > 0, step, 1)).astype(np.uint8)
-    np.save(_range_file(path), np.stack([low, step]))
+    np.save(range_file(path), np.stack([low, step]))
     np.save(path, codes)
-
-
-def _range_file(path: Path) -> Path:
-    return path.with_name(f"{path.stem}-range.npy")

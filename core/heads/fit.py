@@ -7,6 +7,8 @@ embedding (``infomax``, ``logdet``) or are controls (``identity``, ``center``).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
 from scipy import linalg
@@ -162,6 +164,22 @@ def whitening(
     vectors = vectors * np.sign(vectors[largest, np.arange(len(values))])  # one sign everywhere
     shrunk = (1 - shrinkage) * values + shrinkage * np.trace(covariance) / f
     return vectors, 1 / np.sqrt(shrunk)
+
+
+def refit_head(head: Head, features: Float[np.ndarray, "n f"]) -> Head:
+    """A head of the same settings fitted on other features, up to a rotation.
+
+    The iterative kinds are refitted as their whitening: they rotate it, which changes no cosine.
+    A head that centres queries by synthetic features keeps their mean.
+
+    Raises:
+        GalleryError: when there are too few different images.
+    """
+    config = head.config
+    if config.kind in ("infomax", "logdet"):
+        config = replace(config, kind="whiten")
+    fitted = fit_head(features, config=replace(config, per_domain=False))
+    return replace(fitted, mean_query=head.mean_query) if head.config.per_domain else fitted
 
 
 def fit_head(

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
@@ -27,6 +27,9 @@ from core.values import (
 CHUNK = 4_096
 """Rows handled at a time where there may be a million."""
 
+SKETCH = 4_096
+"""Hashes of images that a head remembers at most."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -39,6 +42,9 @@ class Head:
     """Subtracted from features of queries, float32; the gallery's unless ``per_domain``."""
     matrix: Float[np.ndarray, "f d"] | None = None
     """Linear map, float32; ``None`` is the identity, without its f x f numbers."""
+    seen: Integer[np.ndarray, " m"] | None = None
+    """The smallest hashes of the images that it was fitted on, at most ``SKETCH``; see
+    :meth:`fitted_on`. Not part of the identity."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit together or are not finite float32."""
@@ -88,6 +94,20 @@ class Head:
             embedding[start : start + CHUNK] = rows / np.where(norms > 0, norms, 1)[:, None]
         return embedding
 
+    def with_images(self, hashes: Integer[np.ndarray, " n"]) -> Head:
+        """The same head, which remembers that it was fitted on images of these 64-bit hashes."""
+        return dataclasses.replace(self, seen=np.sort(hashes)[:SKETCH])
+
+    def fitted_on(self, hashes: Integer[np.ndarray, " n"]) -> bool:
+        """Whether at least half of the images that the head was fitted on are among these.
+
+        Only a sketch of the images is kept, the smallest of their hashes (bottom-k sampling, Cohen
+        and Kaplan 2007): a random sample of them that is the same wherever an image is met again.
+        """
+        if self.seen is None or not len(self.seen):
+            return False
+        return bool(np.isin(self.seen, hashes).mean() >= 0.5)
+
     def save(self, folder: Path) -> None:
         """Write ``head.safetensors`` and ``head.json``, each whole or not at all.
 
@@ -95,6 +115,8 @@ class Head:
             GalleryError: when the folder cannot be written.
         """
         arrays = {name: np.ascontiguousarray(array) for name, array in self._arrays().items()}
+        if self.seen is not None:
+            arrays["seen"] = np.ascontiguousarray(self.seen)
         card = {"config": asdict(self.config), "identity": self.identity}
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int8
+from jaxtyping import Float
 
 from core.config import ScoreConfig
 from core.explain.contributions import factor_codes
 from core.gallery.build import Source, remove, update
-from core.gallery.gallery import Embedded, Gallery, is_shipped
+from core.gallery.gallery import Gallery, is_shipped
 from core.heads.head import Head
 from core.measures.reports import (
     DomainGapReport,
@@ -31,16 +31,13 @@ from core.measures.retrieval import (
     read_pairs,
     table,
 )
-from core.search.edges import (
-    EDGES,
-    Edges,
-    edges_beside,
-    with_edges,
-)
-from core.search.index import hubness
-from core.search.ranking import Scorer
+from core.search.edges import with_edges
+from core.search.index import csls_means
+from core.search.prepare import prepare
+from core.search.query import Query
+from core.search.ranking import Collection
+from core.search.views import View
 from core.values import (
-    Descriptors,
     Encoder,
     GalleryError,
     ImageRecord,
@@ -129,58 +126,48 @@ class Bench:
         progress: Progress = no_progress,
     ) -> Float[np.ndarray, "q 4"]:
         """Measures of every pair under one encoder and one head."""
-        scorer = self.scorer(encoder, head, score=score)
-        features, local = self.images.features(encoder), self.images.patches(encoder)
-        edges = self.edges(encoder, head) if score.edges else None
-        drawn = features if edges is None else self.images.features(EDGES)
+        collection = self.collection(encoder, head, score=score)
         values = np.empty((len(pairs), 4))
         for done, pair in enumerate(pairs):
-            row = self.row[pair.generated]
-            query = head(features[row : row + 1], role="query")[0]
-            patches = None if local is None else np.asarray(local[row])
-            lines = None if edges is None else edges.head(drawn[row : row + 1], role="query")[0]
-            values[done] = self.measured(scorer, pair, query, patches, lines)
+            values[done] = self.measured(collection, pair, self.query(collection, pair))
             progress(done + 1, len(pairs), f"ranking with {encoder.name} and {head.name}")
         return values
 
-    def scorer(self, encoder: Encoder, head: Head, *, score: ScoreConfig) -> Scorer:
-        """Ranks the gallery without copies of exemplars, then the exemplars, in their order."""
-        rows = np.array([self.row[name] for name in self.exemplars])
-        local = self._patches(encoder, self.images.patches(encoder), rows)
-        embedded = self.gallery.embedded(encoder, head)
-        edges = self.edges(encoder, head) if score.edges else None
-        return Scorer(
-            self._with_exemplars(embedded, encoder, head, score),
-            local,
-            config=score,
-            edges=self._with_exemplars(edges.embedded, EDGES, edges.head, score) if edges else None,
-        )
+    def query(self, collection: Collection, pair: Pair) -> Query:
+        """The generated image of a pair, as it was encoded."""
+        row = self.row[pair.generated]
+        vectors = [
+            view.head(self.images.features(view.encoder)[row : row + 1], role="query")[0]
+            for view in collection.views
+        ]
+        local = self.images.patches(collection.views[0].encoder)
+        return Query(tuple(vectors), None if local is None else np.asarray(local[row]))
 
-    def edges(self, encoder: Encoder, head: Head) -> Edges | None:
-        """The gallery's edges, where they are scored beside an encoder."""
-        groups = self.gallery.embedded(encoder, head).groups
-        return edges_beside(self.gallery, encoder, groups=groups)
+    def collection(self, encoder: Encoder, head: Head, *, score: ScoreConfig) -> Collection:
+        """The gallery without copies of exemplars, then the exemplars, in their order; no groups.
 
-    def _with_exemplars(
-        self, embedded: Embedded, encoder: Encoder, head: Head, score: ScoreConfig
-    ) -> Embedded:
-        """The gallery without copies of exemplars, then the exemplars, without groups."""
+        Edges are centred by the gallery's own mean, as they are when it is asked.
+        """
+        known = prepare(self.gallery, encoder, head, config=score)
         rows = [self.row[name] for name in self.exemplars]
-        exemplars = head(self.images.features(encoder)[rows], role="gallery")
-        embeddings = np.concatenate([embedded.embeddings[self.others], exemplars])
-        hubs = hubness(embeddings, k=score.neighbours)
-        return Embedded(embeddings, hubs, np.arange(len(embeddings)))
+        views: list[View] = []
+        for view in known.views:
+            own = self.images.features(view.encoder)[rows]
+            vectors = np.concatenate([view.vectors[self.others], view.head(own, role="gallery")])
+            means = csls_means(vectors, k=score.neighbours) if score.local_scaling else None
+            features = np.concatenate([view.features[self.others], own])
+            made = {"features": features, "vectors": vectors, "csls_means": means}
+            views.append(replace(view, **made, graph=None))
+        local = self.images.patches(encoder)
+        patches = None
+        if known.patches is not None and local is not None:
+            patches = np.concatenate([known.patches[self.others], local[rows]])
+        groups = np.arange(self.size)
+        return replace(known, views=tuple(views), groups=groups, patches=patches, records=())
 
-    def measured(
-        self,
-        scorer: Scorer,
-        pair: Pair,
-        query: Float[np.ndarray, " d"],
-        patches: Int8[np.ndarray, "p l"] | None,
-        edges: Float[np.ndarray, " e"] | None = None,
-    ) -> Float[np.ndarray, 4]:
+    def measured(self, collection: Collection, pair: Pair, query: Query) -> Float[np.ndarray, 4]:
         """Measures of one query, whose pixels need not be the generated image as it is stored."""
-        ranking = scorer.rank(query, patches, edges, k=self.size)
+        ranking = collection.rank(query, k=self.size)
         right = [len(self.others) + self.exemplars.index(name) for name in pair.exemplars]
         return measures(ranking.rows, np.array(right))
 
@@ -200,7 +187,7 @@ class Bench:
             paired,
         )
 
-        own = self.gallery.embedded(encoder, head).embeddings[:_MEASURED]
+        own = head(self.gallery.features(encoder)[:_MEASURED], role="gallery")
         features = self.images.features(encoder)
         real: dict[str, np.ndarray] = {}
         made: dict[str, list[np.ndarray]] = {}
@@ -224,15 +211,6 @@ class Bench:
     def size(self) -> int:
         """Images ranked for every query."""
         return len(self.others) + len(self.exemplars)
-
-    def _patches(
-        self, encoder: Encoder, local: Descriptors | None, rows: np.ndarray
-    ) -> Int8[np.ndarray, "m p l"] | None:
-        """Local descriptors in the order of the ranked embeddings."""
-        own = self.gallery.patches(encoder)
-        if own is None or local is None:
-            return None
-        return np.concatenate([own[self.others], local[rows]])
 
 
 def _alone(own: Float[np.ndarray, "n d"], records: Sequence[ImageRecord]) -> tuple[Report, ...]:

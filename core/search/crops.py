@@ -18,7 +18,7 @@ from PIL import Image, ImageFilter
 from scipy.ndimage import gaussian_filter
 
 from core.search.patches import mutual_pairs
-from core.values import Descriptors, Grid
+from core.values import Descriptors, Grid, Progress, no_progress
 
 SIDE = 48
 """Side of the grey images that are registered, pixels."""
@@ -62,6 +62,7 @@ def crop_links(
     patches: Descriptors,
     *,
     load: Callable[[int], Image.Image],
+    progress: Progress = no_progress,
 ) -> Integer[np.ndarray, "m 2"]:
     """Pairs of rows of which one is a crop of the other.
 
@@ -69,6 +70,7 @@ def crop_links(
         neighbours: rows of the nearest other images of every row, -1 for none; (n, k).
         patches: local descriptors of all rows, on square grids; crops are not found on others.
         load: pixels of a row.
+        progress: told of every row; may raise ``Cancelled``.
     """
     side = math.isqrt(patches.shape[1])
     if side**2 != patches.shape[1]:
@@ -77,6 +79,7 @@ def crop_links(
     image = functools.lru_cache(2_000)(lambda row: grey(load(row)))
     links: list[tuple[int, int]] = []
     for row, others in enumerate(_each_pair_once(neighbours)):
+        progress(row, len(neighbours), "looking for crops among near-duplicates")
         if len(others):
             found = placements(np.asarray(patches[row]), np.asarray(patches[others]), grid=grid)
             links += [

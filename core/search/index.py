@@ -1,7 +1,7 @@
 """Nearest neighbours by cosine, with or without local scaling; the only module that knows FAISS.
 
 Local scaling is CSLS (Conneau et al., Word translation without parallel data, ICLR 2018) with the
-gallery's side alone: score = 2 cos(q, g) - r(g), where r(g), the *hubness*, is the mean cosine of
+gallery's side alone: score = 2 cos(q, g) - r(g), where r(g), the *CSLS mean*, is the mean cosine of
 the gallery image to the nearest other groups of near-duplicates. The query's own term is left out
 because it moves all scores of a query alike. One more column makes the score an inner product, so
 that a search by inner product ranks exactly by it: [q, 1] . [g, -r(g)/2] = score / 2.
@@ -10,7 +10,6 @@ that a search by inner product ranks exactly by it: [q, 1] . [g, -r(g)/2] = scor
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +40,9 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Hits:
-    """What a search found, best first; padded by id -1 and minus infinity where fewer than k."""
+    """What a search found, best first; padded by row -1 and minus infinity where fewer than k."""
 
-    ids: Integer[np.ndarray, "q k"]
+    rows: Integer[np.ndarray, "q k"]
     scores: Float[np.ndarray, "q k"]
     """Values that rank: 2 cos - r with local scaling, the cosine without."""
     cosines: Float[np.ndarray, "q k"]
@@ -71,7 +70,7 @@ def neighbours(embeddings: Float[np.ndarray, "n d"], *, k: int = 10) -> Neighbou
     )
 
 
-def hubness(
+def csls_means(
     embeddings: Float[np.ndarray, "n d"],
     groups: Integer[np.ndarray, " n"] | None = None,
     *,
@@ -108,7 +107,7 @@ def hubness(
     return np.concatenate(parts)
 
 
-def hubness_of_others(
+def csls_means_of_others(
     vectors: Float[np.ndarray, "m d"], embeddings: Float[np.ndarray, "n d"], *, k: int
 ) -> Float[np.ndarray, " m"]:
     """Mean cosine of unit rows to the k nearest of a gallery that they are not in; 0 in no gallery.
@@ -124,69 +123,53 @@ def hubness_of_others(
 
 
 class Index:
-    """Embeddings under stable ids, searched by cosine or by its locally scaled score.
+    """The rows of a gallery, searched by cosine or by its locally scaled score; never changed."""
 
-    Holds the vectors once. A change is made on a copy that then takes the old one's place, so that
-    a search in another thread sees the index before or after it, never between. Changing a gallery
-    also changes the hubness of images that stay; where that matters, build anew.
-    """
-
-    def __init__(self, state: _State, *, kind: Kind, scaled: bool) -> None:
-        self.kind: Kind = kind
-        self.scaled = scaled
-        self._state = state
-        self._change = threading.Lock()
+    def __init__(self, engine: faiss.Index, csls_means: Float[np.ndarray, " n"] | None) -> None:
+        """Take an engine over rows with one more column; see :meth:`build`."""
+        self._engine = engine
+        self._means = csls_means
 
     @classmethod
     def build(
         cls,
-        embeddings: Float[np.ndarray, "n d"],
-        ids: Integer[np.ndarray, " n"],
+        vectors: Float[np.ndarray, "n d"],
         *,
-        hubness: Float[np.ndarray, " n"] | None = None,
+        csls_means: Float[np.ndarray, " n"] | None = None,
         kind: Kind = "exact",
     ) -> Index:
-        """Index rows, not necessarily of unit length, under their ids.
+        """Index rows, not necessarily of unit length.
 
         Args:
-            embeddings: one row per image; (n, d).
-            ids: one non-negative id per row, each once; (n,).
-            hubness: r of every row, see :func:`hubness`; ``None`` scores by the bare cosine.
+            vectors: one row per image; (n, d).
+            csls_means: r of every row, see :func:`csls_means`; ``None`` scores by the bare cosine.
             kind: ``exact`` compares with every row, ``hnsw`` walks a graph and may miss some.
 
         Raises:
-            ValueError: if the arrays disagree, an id comes twice, or a value is not finite.
+            ValueError: if the arrays disagree or a value is not finite.
         """
-        empty = _State(
-            _empty_engine(kind, embeddings.shape[1] + 1),
-            np.empty(0, np.int64),
-            np.empty(0, np.float32),
-        )
-        state = empty.extended(embeddings, ids, hubness=hubness)
-        return cls(state, kind=kind, scaled=hubness is not None)
+        means = _checked_means(csls_means, len(vectors))
+        engine = _empty_engine(kind, vectors.shape[1] + 1)
+        engine.add(_augmented(vectors, _column(means), dim=vectors.shape[1]))
+        return cls(engine, means)
 
     @classmethod
     def load(
-        cls,
-        path: Path,
-        ids: Integer[np.ndarray, " n"],
-        *,
-        dim: int,
-        hubness: Float[np.ndarray, " n"] | None = None,
+        cls, path: Path, *, shape: tuple[int, int], csls_means: Float[np.ndarray, " n"] | None
     ) -> Index:
-        """Open an HNSW index that :meth:`save` wrote for these ids and this hubness.
+        """Open an HNSW index that :meth:`save` wrote for vectors of this shape and these means.
 
         Raises:
-            GalleryError: if the file cannot be read or was written for other embeddings.
+            GalleryError: if the file cannot be read or was written for others.
         """
         try:
             engine = faiss.read_index(str(path))
         except RuntimeError as error:
             raise GalleryError(f"{path.name} is not a readable search index") from error
-        state = _State(engine, _checked_ids(ids, len(ids)), _checked_hubness(hubness, len(ids)))
-        if not state.agrees(dim + 1):
+        means = _checked_means(csls_means, shape[0])
+        if not _is_graph_of(engine, shape, np.broadcast_to(_column(means), shape[:1])):
             raise GalleryError(f"{path.name} is a search index of other embeddings; build it again")
-        return cls(state, kind="hnsw", scaled=hubness is not None)
+        return cls(engine, means)
 
     def save(self, path: Path) -> None:
         """Write the graph of an HNSW index, whole or not at all; exact ones are rebuilt in no time.
@@ -194,25 +177,20 @@ class Index:
         Raises:
             ValueError: if the index is exact.
         """
-        if self.kind == "exact":
+        if isinstance(self._engine, faiss.IndexFlat):
             raise ValueError("an exact index has no file of its own; build it from its embeddings")
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".index-") as folder:
             written = Path(folder) / path.name
-            faiss.write_index(self._state.engine, str(written))
+            faiss.write_index(self._engine, str(written))
             written.replace(path)
 
     def __len__(self) -> int:
-        return len(self._state.ids)
+        return self._engine.ntotal
 
     @property
     def dim(self) -> int:
         """Number of embedding dimensions d."""
-        return self._state.engine.d - 1
-
-    @property
-    def ids(self) -> Integer[np.ndarray, " n"]:
-        """Ids in the order of the rows."""
-        return self._state.ids.copy()
+        return self._engine.d - 1
 
     def search(self, queries: Float[np.ndarray, "q d"], *, k: int) -> Hits:
         """The k best rows of every query.
@@ -221,100 +199,38 @@ class Index:
             ValueError: if ``k`` is not positive, the width is not d, or a value is not finite.
         """
         _check_k(k)
-        asked = _augmented(queries, 1.0, dim=self.dim)
-        state = self._state
-        products, rows = state.engine.search(asked, k)
-        found = rows >= 0
-        products = np.where(found, products, -np.inf)
-        cosines = products + _take(state.hubness, rows) / 2
-        scores = 2 * products if self.scaled else products
-        return Hits(np.where(found, _take(state.ids, rows), -1), scores, cosines)
-
-    def add(
-        self,
-        embeddings: Float[np.ndarray, "n d"],
-        ids: Integer[np.ndarray, " n"],
-        *,
-        hubness: Float[np.ndarray, " n"] | None = None,
-    ) -> None:
-        """Add rows; ``hubness`` is required with local scaling and refused without.
-
-        Raises:
-            ValueError: as :meth:`build`, or if an id is in the index already.
-        """
-        if (hubness is not None) != self.scaled:
-            raise ValueError("hubness goes with an index that was built with it, and only with one")
-        with self._change:
-            self._state = self._state.extended(embeddings, ids, hubness=hubness)
-
-    def remove(self, ids: Integer[np.ndarray, " n"]) -> None:
-        """Remove rows by id; the others keep theirs.
-
-        Raises:
-            ValueError: if an id is not in the index or comes twice, or the index is an HNSW graph,
-                which cannot forget.
-        """
-        if self.kind == "hnsw":
-            raise ValueError("an HNSW index cannot forget images; build it anew without them")
-        with self._change:
-            self._state = self._state.without(_checked_ids(ids, len(ids)))
+        products, rows = self._engine.search(_augmented(queries, 1.0, dim=self.dim), k)
+        products = np.where(rows >= 0, products, -np.inf)
+        if self._means is None or not len(self._means):
+            return Hits(rows, products, products)
+        return Hits(rows, 2 * products, products + self._means[rows] / 2)
 
 
-@dataclass(frozen=True)
-class _State:
-    """One version of an index: its vectors, and the id and hubness of each row."""
+def _column(means: Float[np.ndarray, " n"] | None) -> np.ndarray | float:
+    """What stands beside the vectors, so that an inner product ranks by the score."""
+    return 0.0 if means is None else -means / 2
 
-    engine: faiss.Index
-    ids: Integer[np.ndarray, " n"]
-    hubness: Float[np.ndarray, " n"]
 
-    def agrees(self, width: int) -> bool:
-        """Whether a graph that was read holds these rows, so far as their last column tells."""
-        engine = self.engine
-        if not isinstance(engine, faiss.IndexHNSWFlat):
-            return False
-        kept = (engine.d, engine.ntotal, engine.metric_type)
-        storage = faiss.downcast_index(engine.storage)
-        if kept != (width, len(self.ids), _METRIC) or not isinstance(storage, faiss.IndexFlat):
-            return False
-        vectors = faiss.rev_swig_ptr(storage.get_xb(), engine.ntotal * width)
-        return np.array_equal(vectors.reshape(-1, width)[:, -1], -self.hubness / 2)
-
-    def extended(
-        self,
-        embeddings: Float[np.ndarray, "m d"],
-        ids: Integer[np.ndarray, " m"],
-        *,
-        hubness: Float[np.ndarray, " m"] | None,
-    ) -> _State:
-        """The same rows and then some more."""
-        new_ids = _checked_ids(ids, len(embeddings))
-        known = np.isin(new_ids, self.ids)
-        if known.any():
-            raise ValueError(f"id {new_ids[known][0]} is in the index already")
-        r = _checked_hubness(hubness, len(embeddings))
-        rows = _augmented(embeddings, -r / 2, dim=self.engine.d - 1)
-        engine = faiss.clone_index(self.engine)
-        engine.add(rows)
-        return _State(engine, np.append(self.ids, new_ids), np.append(self.hubness, r))
-
-    def without(self, ids: Integer[np.ndarray, " m"]) -> _State:
-        """The same rows in the same order without some."""
-        missing = ids[~np.isin(ids, self.ids)]
-        if len(missing):
-            raise ValueError(f"id {missing[0]} is not in the index")
-        gone = np.isin(self.ids, ids)
-        engine = faiss.clone_index(self.engine)
-        engine.remove_ids(faiss.IDSelectorBatch(np.flatnonzero(gone)))
-        return _State(engine, self.ids[~gone], self.hubness[~gone])
+def _is_graph_of(engine: faiss.Index, shape: tuple[int, int], column: np.ndarray) -> bool:
+    """Whether a graph that was read has this shape and was built with this column."""
+    if not isinstance(engine, faiss.IndexHNSWFlat):
+        return False
+    storage = faiss.downcast_index(engine.storage)
+    width = shape[1] + 1
+    if (engine.ntotal, engine.d, engine.metric_type) != (shape[0], width, _METRIC):
+        return False
+    if not isinstance(storage, faiss.IndexFlat):
+        return False
+    stored = faiss.rev_swig_ptr(storage.get_xb(), engine.ntotal * width)
+    return np.array_equal(stored.reshape(-1, width)[:, -1], column)
 
 
 def measured_recall(
     index: Index, exact: Index, *, queries: Float[np.ndarray, "q d"], k: int
 ) -> float:
     """Mean share of the k best rows of an exact index that another index finds too."""
-    truth = exact.search(queries, k=k).ids
-    found = index.search(queries, k=k).ids
+    truth = exact.search(queries, k=k).rows
+    found = index.search(queries, k=k).rows
     hits = [np.isin(t[t >= 0], f).sum() for t, f in zip(truth, found, strict=True)]
     return float(np.sum(hits) / max((truth >= 0).sum(), 1))
 
@@ -342,11 +258,6 @@ def _blocks(n: int) -> Iterator[slice]:
     return (slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK))
 
 
-def _take(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Values of rows; anything where a row is -1, which stands for none."""
-    return values[rows] if len(values) else np.zeros(rows.shape, values.dtype)
-
-
 def _augmented(array: np.ndarray, column: np.ndarray | float, *, dim: int) -> np.ndarray:
     """Rows of unit length, rows of zeros kept, and one more column; float32, (n, d + 1)."""
     if array.shape[1] != dim:
@@ -361,24 +272,16 @@ def _augmented(array: np.ndarray, column: np.ndarray | float, *, dim: int) -> np
     return rows
 
 
-def _checked_ids(ids: np.ndarray, n: int) -> np.ndarray:
-    values = np.asarray(ids, dtype=np.int64)
+def _checked_means(means: np.ndarray | None, n: int) -> np.ndarray | None:
+    if means is None:
+        return None
+    values = np.asarray(means, dtype=np.float32)
     if values.shape != (n,):
-        raise ValueError(f"{n} embeddings need as many ids, got shape {values.shape}")
-    unique, counts = np.unique(values, return_counts=True)
-    if (counts > 1).any():
-        raise ValueError(f"id {unique[counts > 1][0]} comes more than once")
-    if n and unique[0] < 0:
-        raise ValueError(f"ids must not be negative, got {unique[0]}")
-    return values
-
-
-def _checked_hubness(hubness: np.ndarray | None, n: int) -> np.ndarray:
-    values = np.zeros(n, np.float32) if hubness is None else np.asarray(hubness, dtype=np.float32)
-    if values.shape != (n,):
-        raise ValueError(f"{n} embeddings need as many values of hubness, got {values.shape}")
+        raise ValueError(f"{n} embeddings need as many CSLS means, got {values.shape}")
     if not np.isfinite(values).all():
-        raise ValueError(f"hubness of row {np.flatnonzero(~np.isfinite(values))[0]} is not finite")
+        raise ValueError(
+            f"the CSLS mean of row {np.flatnonzero(~np.isfinite(values))[0]} is not finite"
+        )
     return values
 
 

@@ -1,14 +1,53 @@
-"""What an image explains of a query beyond the sources that were found: the second look.
+"""A second source: what an image explains of a query beyond the sources that were found.
 
 A second source that shares a query with a first one is hidden behind whatever resembles the first.
-So the first one's directions are taken out of the query's embedding, and patches count only by how
-much better they match than the first one's do (docs/evidence.md measures what that is worth).
+So the first one's directions are taken out of the query's vector in every view, and patches count
+only by how much better they match than the first one's do (docs/evidence.md measures what that is
+worth).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
+
+from core.search.patches import pair_strengths
+from core.search.query import Query
+from core.search.ranking import Collection
+
+
+def scores_beyond(
+    query: Query,
+    collection: Collection,
+    *,
+    sources: Integer[np.ndarray, " s"],
+    others: Integer[np.ndarray, " m"],
+) -> Float[np.ndarray, " m"]:
+    """Scores of other rows, one of each group, for what a query has beyond its sources.
+
+    Args:
+        query: the query.
+        collection: where its sources were found.
+        sources: rows of the sources.
+        others: rows that are scored, as they are ranked; the first candidates by patches too.
+    """
+    rest = [
+        residual(vector, np.asarray(view.vectors[sources]))
+        for view, vector in zip(collection.views, query.vectors, strict=True)
+    ]
+    plain = np.zeros(len(others))
+    for view, vector in zip(collection.views, rest, strict=True):
+        if view.trust is None:
+            plain += view.weight * view.scores(vector, others)[0]
+    patches, config = collection.patches, collection.config
+    if query.patches is not None and patches is not None:
+        known, asked = (
+            pair_strengths(query.patches, np.ascontiguousarray(patches[rows]))
+            for rows in (sources, others[: config.candidates])
+        )
+        plain[: config.candidates] += config.rerank_weight * excess(asked, known)
+    added = collection.trusted_scores(rest, others)
+    return collection.combined(plain, added, collection.rival_scores_of(others, plain, added))
 
 
 def residual(

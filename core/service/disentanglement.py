@@ -9,10 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 from core.explain.contributions import factor_codes, factor_shares, factors_of
+from core.gallery.artefacts import Key, arrays
 from core.gallery.examples import Example
 from core.measures.dimensions import Dimensions, stability
 from core.measures.disentangle import MEASURED, Pairs, Rows, unit_rows
-from core.service.workspace import Query, Workspace
+from core.search.query import Query
+from core.service.workspace import Workspace
 from core.values import Progress, no_progress
 
 
@@ -35,8 +37,10 @@ def sample(workspace: Workspace, examples: Sequence[Example], queries: Sequence[
     row_of = {record.path: row for row, record in enumerate(gallery.records)}
     sources = [[row_of[path] for path in one.sources if path in row_of] for one in examples]
     features = gallery.features(workspace.encoder)
-    embeddings = workspace.embedded.embeddings
-    asked = np.array([query.features for query in queries]).reshape(-1, features.shape[1])
+    embeddings = workspace.vectors
+    asked = np.array([query.reading.features for query in queries if query.reading]).reshape(
+        -1, features.shape[1]
+    )
     answered = np.array([query.embedding for query in queries]).reshape(-1, head.dim)
 
     def rows(everything: np.ndarray, synthetic: np.ndarray, *, ordered: bool) -> Rows:
@@ -76,10 +80,11 @@ def dimensions(
         features = np.asarray(workspace.gallery.features(workspace.encoder))
         return _Arrays(
             similarity=stability(features, workspace.head, refits=refits, progress=progress),
-            shares=factor_shares(np.asarray(workspace.embedded.embeddings), factors),
+            shares=factor_shares(np.asarray(workspace.vectors), factors),
         )
 
-    kept = workspace.gallery.derived(
-        workspace.encoder, workspace.head, f"dimensions-{refits}", _Arrays, compute=compute
-    )
+    gallery = workspace.gallery
+    given = {"features": gallery.digest(workspace.encoder), "head": workspace.head.identity}
+    key = Key.of("dimensions", stability, **given, refits=refits, factors=factors)
+    kept = gallery.artefacts.get(key, compute, codec=arrays(_Arrays))
     return Dimensions(np.asarray(kept.similarity), tuple(factors), np.asarray(kept.shares))

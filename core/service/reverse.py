@@ -10,17 +10,18 @@ Yekutieli, which costs more pairs, where the pairs of several sources share thei
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
 from scipy.stats import false_discovery_control
 
-from core.gallery.gallery import Embedded
-from core.search.index import hubness_of_others
-from core.search.ranking import Scorer
-from core.service.workspace import Query, Workspace
+from core.search.index import csls_means_of_others
+from core.search.query import Query
+from core.search.ranking import Collection
+from core.search.views import View
+from core.service.workspace import Workspace
 from core.values import GalleryError
 
 _DEPTH = 200  # matches looked at for every generated image; a source below has the p-value 1
@@ -138,36 +139,36 @@ def _of_gallery(
 
 
 def _of_guests(
-    workspace: Workspace, name: str, query: Query, *, guests: Mapping[str, Scorer]
+    workspace: Workspace, name: str, query: Query, *, guests: Mapping[str, Collection]
 ) -> Iterator[_Pair]:
     if not guests:
         return
     ranking = workspace.rank(query, k=workspace.score.candidates)
-    for source, scorer in guests.items():
-        alone = scorer.rank(
-            query.embedding, query.patches, query.edges, k=1, against=ranking.against
-        )
+    for source, guest in guests.items():
+        alone = guest.rank(query, k=1, rival_scores=ranking.rival_scores)
         score = float(alone.scores[0])
         yield _Pair(name, source, None, score, workspace.p_value(ranking, score))
 
 
-def _guest(workspace: Workspace, image: Image.Image) -> Scorer:
-    """Scores an image as if it were in the gallery: in its role, with its own hubness there."""
+def _guest(workspace: Workspace, image: Image.Image) -> Collection:
+    """An image as if it were in the gallery: in its role, with its own CSLS means there."""
     query = workspace.query(image)
-    embedding = workspace.head(query.features[None], role="gallery")
-    neighbours = workspace.score.neighbours
-    edges = None
-    if query.edges is not None and workspace.edges is not None:
-        edges = _alone(query.edges[None], workspace.edges.embedded, neighbours=neighbours)
-    return Scorer(
-        _alone(embedding, workspace.embedded, neighbours=neighbours),
-        None if query.patches is None else query.patches[None],
-        config=workspace.score,
-        edges=edges,
+    assert query.image is not None and query.reading is not None
+    vectors = workspace.described(query.image, query.reading, role="gallery")
+    collection, k = workspace.collection, workspace.score.neighbours
+    views: list[View] = []
+    for view, vector in zip(collection.views, vectors, strict=True):
+        means = None
+        if view.csls_means is not None:
+            means = csls_means_of_others(vector[None], view.vectors, k=k)
+        views.append(replace(view, vectors=vector[None], csls_means=means, graph=None))
+    patches = None
+    if collection.patches is not None and query.patches is not None:
+        patches = query.patches[None]
+    return replace(
+        collection,
+        views=tuple(views),
+        groups=np.zeros(1, np.int64),
+        patches=patches,
+        records=(),
     )
-
-
-def _alone(vector: Float[np.ndarray, "1 d"], gallery: Embedded, *, neighbours: int) -> Embedded:
-    """One unit vector with the hubness that it would have in a gallery."""
-    hubness = hubness_of_others(vector, gallery.embeddings, k=neighbours)
-    return Embedded(vector, hubness, np.zeros(1, np.int64))

@@ -43,11 +43,13 @@ from core.measures.disentangle import (
     dimension_view,
     stage,
 )
+from core.search.prepare import fitted_head
+from core.search.query import Query
 from core.service.disentanglement import dimensions, sample
 from core.service.library import Library
 from core.service.memory import give_back, limit_heaps
 from core.service.visitors import Visitors
-from core.service.workspace import Query, Workspace
+from core.service.workspace import Workspace
 from core.values import (
     Answer,
     Encoder,
@@ -71,6 +73,7 @@ _FIT = BuildConfig().thumbnail
 _REMEMBERED = 64  # galleries and encoders
 _REMEMBERED_OF = {
     "workspace": 6,
+    "query": 12,
     "layout": 6,
     "clusters": 6,
     "examples": 8,
@@ -158,7 +161,7 @@ def choose_head(
             return shipped
         spec = "identity" if encoder.name in BASELINES else HeadConfig().kind
     if spec in _KINDS:
-        return gallery.fit(encoder, config=_KINDS[spec], progress=progress)
+        return fitted_head(gallery, encoder, config=_KINDS[spec], progress=progress)
     if not Path(spec).is_dir():
         raise GalleryError(
             f"{spec!r} is neither a folder with a head nor any of: {', '.join(_HEADS)}"
@@ -194,7 +197,9 @@ class Session:
         """
         if self.server.hosted and name not in {info.name for info in encoder_infos()}:
             raise EncoderError(f"no encoder is called {name!r}")
-        return self._once(("encoder", name), lambda: load_encoder(name, device=self.device))
+        stamps = [_stamp(Path(name) / file) for file in ("cfg.json", "backbone.safetensors")]
+        make = functools.partial(load_encoder, name, device=self.device)
+        return self._once(("encoder", name, *stamps), make)
 
     def gallery(self, name: str = "embedded", *, visitor: str = "") -> Gallery:
         """A gallery by name, in its current generation.
@@ -211,7 +216,7 @@ class Session:
         except (OSError, ValueError) as error:  # no path has such a name
             raise GalleryError(f"{name[:80]!r} is no gallery") from error
         make = functools.partial(Gallery.open, folder, read_only=shipped)
-        return self._once((folder, _state(folder)), make)
+        return self._once((folder, _stamp(folder / "gallery.json")), make)
 
     def workspace(
         self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
@@ -227,7 +232,8 @@ class Session:
             head = choose_head(gallery, encoder, choice.head, progress=progress)
             return Workspace(gallery, encoder, head, score=choice.score, progress=progress)
 
-        return self._once(("workspace", choice, gallery), make)
+        stamps = [_stamp(Path(choice.head) / file) for file in ("head.json", "head.safetensors")]
+        return self._once(("workspace", choice, gallery, encoder.identity, *stamps), make)
 
     def attribute(
         self,
@@ -255,7 +261,7 @@ class Session:
             GalleryError: when the gallery cannot be used.
         """
         workspace = self.workspace(choice or Choice(), visitor=visitor, progress=progress)
-        return workspace.attribute(self.query(workspace, image)[0], top=top, prior=prior)
+        return workspace.attribute(self.query(workspace, image), top=top, prior=prior)
 
     def shares(
         self, answer: Answer, choice: Choice, *, columns: Sequence[str] = (), visitor: str = ""
@@ -284,9 +290,8 @@ class Session:
     ) -> Explanation:
         """Why a gallery image matches an image; errors as in :meth:`attribute`."""
         workspace = self.workspace(choice or Choice(), visitor=visitor)
-        query, pixels = self.query(workspace, image)
         source = self.source_image(workspace.gallery, image_id)
-        return workspace.explain(query, image_id, images=(pixels, source), top=top)
+        return workspace.explain(self.query(workspace, image), image_id, source=source, top=top)
 
     def project(
         self,
@@ -299,7 +304,7 @@ class Session:
     ) -> Placed:
         """Where an image lies on the gallery's map; errors as in :meth:`attribute`."""
         workspace = self.workspace(choice or Choice(), visitor=visitor, progress=progress)
-        query = self.query(workspace, image)[0]
+        query = self.query(workspace, image)
         layout = self.layout(choice or Choice(), visitor=visitor, progress=progress)
         x, y = place(layout, query.embedding[None])[0].tolist()
         return Placed(x, y, workspace.attribute(query, top=top).matches)
@@ -307,7 +312,7 @@ class Session:
     def layout(self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress) -> Map:
         """The gallery's map; fitted once."""
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
-        key = ("layout", choice, workspace.gallery)
+        key = ("layout", *workspace.inputs)
         return self._once(key, lambda: workspace.layout(progress=progress))
 
     def clusters(
@@ -321,7 +326,7 @@ class Session:
         """Clusters of the gallery's images, found once: see :meth:`Workspace.clusters`."""
         layout = self.layout(choice, visitor=visitor, progress=progress)
         workspace = self.workspace(choice, visitor=visitor)
-        key = ("clusters", kind, choice, workspace.gallery)
+        key = ("clusters", kind, *workspace.inputs)
         return self._once(key, lambda: workspace.clusters(layout, kind=kind, progress=progress))
 
     def examples(
@@ -341,11 +346,11 @@ class Session:
             queries: list[Query] = []
             for row, example in enumerate(found):
                 progress(row, len(found), "reading the examples")
-                queries.append(self.query(workspace, example.file)[0])
+                queries.append(self.query(workspace, example.file))
                 rows[row] = queries[-1].embedding
             return Examples(found, rows, tuple(queries))
 
-        return self._once(("examples", choice, workspace.gallery), make)
+        return self._once(("examples", *workspace.inputs), make)
 
     def example_answers(
         self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
@@ -361,7 +366,7 @@ class Session:
                 found.append(workspace.attribute(query, top=_EXAMPLE_MATCHES))
             return tuple(found)
 
-        return self._once(("example answers", choice, workspace.gallery), make)
+        return self._once(("example answers", *workspace.inputs), make)
 
     def disentanglement(
         self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
@@ -398,7 +403,7 @@ class Session:
         workspace = self.workspace(choice, visitor=visitor)
         synthetic = self.examples(choice, visitor=visitor).embeddings
         factors = factors_of(workspace.gallery.records)
-        real = workspace.embedded.embeddings
+        real = workspace.vectors
         try:
             return dimension_view(real, synthetic, dimension=dimension, factors=factors)
         except ValueError as error:
@@ -416,7 +421,7 @@ class Session:
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
         if workspace.head.config.kind not in _CLOSED_FORM or len(workspace.gallery) > _JUDGED:
             return None
-        key = ("dimensions", workspace.gallery, workspace.encoder.identity, workspace.head.identity)
+        key = ("dimensions", *workspace.inputs)
         with contextlib.suppress(GalleryError):
             return self._once(key, lambda: dimensions(workspace, progress=progress))
         return None
@@ -437,20 +442,18 @@ class Session:
         """Thumbnail files of gallery images."""
         return [gallery.store.thumbnail(record.sha256) for record in records]
 
-    @staticmethod
-    def query(
-        workspace: Workspace, source: Image.Image | bytes | str | Path
-    ) -> tuple[Query, Image.Image]:
-        """A query and its pixels: checked, upright, RGB, at the scale of a gallery's images.
+    def query(self, workspace: Workspace, source: Image.Image | bytes | str | Path) -> Query:
+        """An image as a query of a workspace; a file that was asked just before is not read again.
 
         Raises:
             ImageError: when the image cannot be taken.
         """
-        if isinstance(source, Image.Image):
-            pixels = open_image(source, limits=ImageLimits(), fit=_FIT)
-            return workspace.query(pixels), pixels
-        loaded = load_image(source, limits=ImageLimits(), fit=_FIT)
-        return workspace.query(loaded.image, sha256=loaded.sha256), loaded.image
+        if isinstance(source, Image.Image | bytes):
+            return workspace.query(source)
+        return self._once(
+            ("query", *workspace.inputs, str(source), _stamp(Path(source))),
+            lambda: workspace.query(source),
+        )
 
     @staticmethod
     def image(source: Image.Image | bytes | str | Path) -> Image.Image:
@@ -490,9 +493,9 @@ def _kind(key: Hashable) -> str:
     return key[0] if isinstance(key, tuple) and key[0] in _REMEMBERED_OF else ""
 
 
-def _state(folder: Path) -> tuple[int, ...]:
-    """What differs between any two states of a gallery; nothing where there is no gallery."""
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What differs between any two states of a file; nothing where there is none."""
     with contextlib.suppress(OSError, ValueError):
-        found = (folder / "gallery.json").stat()
-        return (found.st_ino, found.st_mtime_ns)
+        found = path.stat()
+        return (found.st_ino, found.st_mtime_ns, found.st_size)
     return ()

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int8, Integer
+from jaxtyping import Float, Integer
 from PIL import Image
 
-from core.config import NullConfig, ProjectionConfig, ScoreConfig
+from core.config import BuildConfig, ImageLimits, NullConfig, ProjectionConfig, ScoreConfig
 from core.encoders.descriptors import describe_patches
-from core.encoders.network import NetworkEncoder
-from core.evidence.answer import (
-    Candidates,
-    Described,
-    Identities,
-    answer,
-)
+from core.encoders.network import Reading, read
+from core.evidence.answer import answer
 from core.evidence.null import Null, fit_null
 from core.explain.clusters import ClusterKind, cluster
 from core.explain.contributions import contributions, cosine_weights, excitement
 from core.explain.projection import Map, fit_map
-from core.gallery.gallery import Embedded, Gallery
+from core.gallery.artefacts import Codec, Key, arrays
+from core.gallery.gallery import Gallery
 from core.heads.head import Head
-from core.search.edges import edge_parts, edges_beside
-from core.search.index import Index
+from core.images.decode import load_image, open_image
+from core.search.edges import EDGES, edge_parts
 from core.search.patches import region_match
-from core.search.ranking import (
-    Ranking,
-    Scorer,
-    background,
-    first_of_groups,
-    led_by,
-    search_index,
-)
+from core.search.prepare import prepare
+from core.search.query import Query
+from core.search.ranking import Ranking, first_of_groups, led_by, rival_score
 from core.values import (
     Answer,
-    Encoded,
     Encoder,
     EncoderError,
     Explanation,
@@ -50,20 +39,7 @@ from core.values import (
     no_progress,
 )
 
-
-@dataclass(frozen=True)
-class Query:
-    """A query under one encoder and head."""
-
-    features: Float[np.ndarray, " f"]
-    embedding: Float[np.ndarray, " d"]
-    patches: Int8[np.ndarray, "p l"] | None
-    edges: Float[np.ndarray, " e"] | None = None
-    """Unit vector of the edges, where the gallery's are known."""
-    role: Role = "query"
-    """The side of the head that made the embedding."""
-    own: int | None = None
-    """Row of the gallery image that has the same bytes."""
+_FIT = BuildConfig().thumbnail
 
 
 @dataclass(frozen=True)
@@ -88,50 +64,80 @@ class Workspace:
     ) -> None:
         self.gallery, self.encoder, self.head = gallery, encoder, head
         self.score, self.null_config = score or ScoreConfig(), null or NullConfig()
-        self.embedded = gallery.embedded(encoder, head)
-        self.patches = gallery.patches(encoder)
+        self.collection = prepare(gallery, encoder, head, config=self.score, progress=progress)
         self.patch_head = gallery.patch_head(encoder)
-        self.edges = None
-        if self.score.edges:
-            self.edges = edges_beside(gallery, encoder, groups=self.embedded.groups)
-        lines = self.edges.embedded if self.edges else None
-        indexes = (
-            self._search_index(self.embedded, "graph"),
-            self._search_index(lines, "graph-edges") if lines else None,
-        )
-        self.scorer = Scorer(
-            self.embedded, self.patches, config=self.score, edges=lines, indexes=indexes
-        )
         self.null = self._null(progress)
         self._row_of = {r.sha256: row for row, r in reversed(list(enumerate(gallery.records)))}
 
-    def query(self, image: Image.Image, *, sha256: str | None = None) -> Query:
-        """Encode an RGB image as a query.
+    @property
+    def inputs(self) -> tuple[Hashable, ...]:
+        """What tells this workspace from any other that gives other answers."""
+        return (self.gallery, self.encoder.identity, self.head.identity, self.score)
+
+    @property
+    def vectors(self) -> Float[np.ndarray, "n d"]:
+        """Unit vectors of the gallery's images in the first view."""
+        return self.collection.views[0].vectors
+
+    def query(self, source: Image.Image | bytes | str | Path) -> Query:
+        """An image as a query: read once, and passed through the encoder once.
 
         An image whose bytes are in the gallery (by their hash) is no synthetic one: it takes the
         gallery's role in the head, so that it finds itself however the domains are centred.
+
+        Args:
+            source: encoded bytes, a file, or an image that Pillow has opened.
+
+        Raises:
+            ImageError: when the image cannot be taken.
+            EncoderError: when the encoder gives values that are not finite.
         """
-        own = None if sha256 is None else self._row_of.get(sha256)
-        encoded = self.encoder.encode([image])
-        if not np.isfinite(encoded.features).all():
+        sha256 = ""
+        if isinstance(source, Image.Image):
+            image = open_image(source, limits=ImageLimits(), fit=_FIT)
+        else:
+            loaded = load_image(source, limits=ImageLimits(), fit=_FIT)
+            image, sha256 = loaded.image, loaded.sha256
+        reading = read(self.encoder, image)
+        if not np.isfinite(reading.features).all():
             raise EncoderError(f"encoder {self.encoder.name} gave values that are not finite")
-        role: Role = "query" if own is None else "gallery"
-        query = self._query(encoded, role=role)
-        return replace(query, own=own, edges=self.edges.of(image) if self.edges else None)
+        identical = self._row_of.get(sha256)
+        role: Role = "query" if identical is None else "gallery"
+        return Query(
+            vectors=self.described(image, reading, role=role),
+            patches=self._descriptors(reading),
+            role=role,
+            image=image,
+            sha256=sha256,
+            reading=reading,
+            identical=identical,
+        )
+
+    def described(
+        self, image: Image.Image, reading: Reading, *, role: Role
+    ) -> tuple[Float[np.ndarray, " _d"], ...]:
+        """The unit vector of an image in every view; ``reading`` is what the encoder saw."""
+        vectors: list[np.ndarray] = []
+        for view in self.collection.views:
+            features = reading.features[None]
+            if view.encoder is not self.encoder:
+                features = view.encoder.encode([image]).features
+            vectors.append(view.head(features, role=role)[0])
+        return tuple(vectors)
 
     def rank(self, query: Query, *, k: int) -> Ranking:
         """The k best rows of the gallery for a query; an image of the gallery comes first."""
-        ranking = self.scorer.rank(query.embedding, query.patches, query.edges, k=k)
-        if query.own is None or not len(ranking.rows):
+        ranking = self.collection.rank(query, k=k)
+        if query.identical is None or not len(ranking.rows):
             return ranking
-        cosine = float(query.embedding @ self.embedded.embeddings[query.own])
-        return led_by(ranking, query.own, cosine=cosine)
+        cosine = float(query.embedding @ self.vectors[query.identical])
+        return led_by(ranking, query.identical, cosine=cosine)
 
     def attribute(self, query: Query, *, top: int, prior: float | None = None) -> Answer:
         """The answer to a query, with at most ``top`` matches.
 
         Args:
-            query: the encoded query.
+            query: the query.
             top: matches wanted; no number depends on it.
             prior: probability of a source before the image was seen; the configured one by default.
 
@@ -140,24 +146,12 @@ class Workspace:
         """
         config = self.null_config if prior is None else replace(self.null_config, prior=prior)
         ranking = self.rank(query, k=max(top, self.score.candidates))
-        return answer(
-            Described(
-                query.embedding,
-                self.embedded,
-                query.patches,
-                self.scorer.patches,
-                query.edges,
-                self.scorer.edges,
-                score=self.score,
-            ),
-            Candidates(ranking, self.gallery.records, self.embedded.groups, top),
-            null=self.null,
-            config=config,
-            identities=Identities(
-                encoder=f"{self.encoder.name}@{self.encoder.identity}",
-                head=f"{self.head.name}@{self.head.identity}",
-                gallery=f"{self.gallery.name}@{self.gallery.identity}",
-            ),
+        found = answer(query, ranking, self.collection, null=self.null, config=config, top=top)
+        return replace(
+            found,
+            encoder=f"{self.encoder.name}@{self.encoder.identity}",
+            head=f"{self.head.name}@{self.head.identity}",
+            gallery=f"{self.gallery.name}@{self.gallery.identity}",
         )
 
     def p_value(self, ranking: Ranking, score: float) -> float:
@@ -165,59 +159,57 @@ class Workspace:
 
         Args:
             ranking: the candidates for the query.
-            score: the image's score against the same backgrounds.
+            score: the image's score against the same rivals.
         """
-        scores = ranking.scores[first_of_groups(ranking, self.embedded.groups)]
+        scores = ranking.scores[first_of_groups(ranking, self.collection.groups)]
         rivals = np.sort(np.append(scores, score))[::-1]
-        return self.null.p_value(score - background(rivals))
+        return self.null.p_value(score - rival_score(rivals))
 
     def explain(
-        self, query: Query, image_id: int, *, images: tuple[Image.Image, Image.Image], top: int = 24
+        self, query: Query, image_id: int, *, source: Image.Image, top: int = 24
     ) -> Explanation:
-        """Why a gallery image matches a query.
+        """Why a gallery image matches a query; the gallery image passes the encoder once.
 
         Args:
-            query: the encoded query.
+            query: the query.
             image_id: the gallery image.
-            images: the query's and the gallery image's pixels.
+            source: its pixels.
             top: contributions wanted.
 
         Raises:
             GalleryError: when no image has that id.
         """
         row = self._row(image_id)
-        source = np.asarray(self.embedded.embeddings[row])
-        parts: tuple[np.ndarray | None, ...] = (None, None)
-        grid = None
-        encoder = self.encoder
-        if isinstance(encoder, NetworkEncoder):
-            grid = encoder.grid
-            features = self.gallery.features(encoder)[row].astype(np.float32)
+        own = np.asarray(self.vectors[row])
+        seen = query.reading
+        parts: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+        if seen is not None and seen.maps:
+            # The parts sum to the cosine of what is stored, not of what the pixels would give now.
+            stored = np.asarray(self.collection.views[0].features[row], np.float32)
+            there = replace(read(self.encoder, source), features=stored)
             parts = (
-                self._parts(encoder, images[0], query.features, other=source, role=query.role),
-                self._parts(encoder, images[1], features, other=query.embedding, role="gallery"),
+                self._parts(seen, other=own, role=query.role),
+                self._parts(there, other=query.embedding, role="gallery"),
             )
-        regions = None
-        if query.patches is not None and self.patches is not None and grid is not None:
-            local = np.asarray(self.patches[row])
+        grid = None if seen is None else seen.grid
+        patches, regions = self.gallery.patches(self.encoder), None
+        if query.patches is not None and patches is not None and grid is not None:
+            local = np.asarray(patches[row])
             regions = region_match(query.patches, local, query_grid=grid, source_grid=grid)
-        edges = None
-        if query.edges is not None and self.edges is not None:
-            edges = edge_parts(query.edges, np.asarray(self.edges.embedded.embeddings[row]))
         return Explanation(
             match=self.gallery.records[row],
-            cosine=float(query.embedding @ source),
-            contributions=contributions(query.embedding, source, top=top),
+            cosine=float(query.embedding @ own),
+            contributions=contributions(query.embedding, own, top=top),
             grid=grid,
             query_parts=parts[0],
             source_parts=parts[1],
             regions=regions,
-            edge_parts=edges,
+            edge_parts=self._edge_parts(query, row),
         )
 
     def exciting(self, dimension: int, *, count: int = 6) -> tuple[list[ImageRecord], ...]:
         """The gallery images at the upper and at the lower end of a dimension."""
-        found = excitement(self.embedded.embeddings, dimension, count=count)
+        found = excitement(self.vectors, dimension, count=count)
         return tuple(
             [self.gallery.records[row] for row in rows] for rows in (found.most, found.least)
         )
@@ -227,16 +219,15 @@ class Workspace:
     ) -> Map:
         """The gallery's 2-D map; fitted once and kept with the gallery."""
         config = config or ProjectionConfig()
-        digest = hashlib.sha256(repr(config).encode()).hexdigest()[:16]
-        records = self.gallery.records
-        strata = [record.source or record.path.rpartition("/")[0] for record in records]
-        return self.gallery.kept(
-            self.gallery.head_folder(self.encoder, self.head) / f"map-{digest}",
-            load=lambda folder: Map.load(folder / "map.npz", self.embedded.embeddings),
-            compute=lambda: fit_map(
-                self.embedded.embeddings, config=config, strata=strata, progress=progress
+        strata = [r.source or r.path.rpartition("/")[0] for r in self.gallery.records]
+        key = Key.of("map", fit_map, **self._inputs, config=config, strata=strata)
+        return self.gallery.artefacts.get(
+            key,
+            lambda: fit_map(self.vectors, config=config, strata=strata, progress=progress),
+            codec=Codec(
+                save=lambda found, folder: found.save(folder / "map.npz"),
+                load=lambda folder: Map.load(folder / "map.npz", self.vectors),
             ),
-            save=lambda found, folder: found.save(folder / "map.npz"),
         )
 
     def clusters(
@@ -246,7 +237,7 @@ class Workspace:
 
         def compute() -> _Clusters:
             progress(0, 1, "finding clusters")
-            rows = layout.points if kind == "density" else np.asarray(self.embedded.embeddings)
+            rows = layout.points if kind == "density" else np.asarray(self.vectors)
             return _Clusters(cluster(rows, kind=kind))
 
         def whole(kept: Mapping[str, np.ndarray]) -> bool:
@@ -254,52 +245,44 @@ class Workspace:
             integers = labels.dtype.kind in "iu" and labels.shape == (n,)
             return integers and bool(((labels >= -1) & (labels < n)).all())
 
-        found = self.gallery.derived(
-            self.encoder, self.head, f"clusters-{kind}", _Clusters, compute=compute, whole=whole
-        )
+        given = {"points": layout.points} if kind == "density" else self._inputs
+        key = Key.of("clusters", cluster, **given, clusters=kind)
+        found = self.gallery.artefacts.get(key, compute, codec=arrays(_Clusters, whole=whole))
         return np.asarray(found.labels)
 
     def duplicates(self) -> list[list[ImageRecord]]:
         """Groups of near-duplicates with more than one image, the largest first."""
-        groups = np.asarray(self.embedded.groups)
+        groups = np.asarray(self.collection.groups)
         order = np.argsort(groups, kind="stable")
         found = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
         several = sorted((rows for rows in found if len(rows) > 1), key=len, reverse=True)
         return [[self.gallery.records[row] for row in rows] for rows in several]
 
-    def _search_index(self, embedded: Embedded, name: str) -> Index:
-        """An index; a graph, which takes long to build, is kept with the gallery."""
-        search = functools.partial(search_index, embedded, self.score)
-        if self.score.search == "exact":
-            return search()
-        name += "-scaled" if self.score.local_scaling else ""
-        return self.gallery.kept(
-            self.gallery.head_folder(self.encoder, self.head) / name,
-            load=lambda folder: search(graph=folder / "graph.faiss"),
-            compute=search,
-            save=lambda index, folder: index.save(folder / "graph.faiss"),
-        )
+    @property
+    def _inputs(self) -> dict[str, object]:
+        """What everything that follows from the first view's vectors depends on."""
+        return {"features": self.gallery.digest(self.encoder), "head": self.head.identity}
 
     def _parts(
-        self,
-        encoder: NetworkEncoder,
-        image: Image.Image,
-        features: Float[np.ndarray, " f"],
-        *,
-        other: Float[np.ndarray, " d"],
-        role: Role,
+        self, seen: Reading, *, other: Float[np.ndarray, " d"], role: Role
     ) -> Float[np.ndarray, " p"]:
-        """The cosine with the other image, split over this image's regions."""
-        weights, constant = cosine_weights(features, other, self.head, role=role)
-        parts = encoder.region_parts(image, weights)
+        """The cosine with the other image, split over the regions of the image that was read."""
+        weights, constant = cosine_weights(seen.features, other, self.head, role=role)
+        parts = seen.region_parts(weights)
+        assert parts is not None
         return parts + np.float32(constant / len(parts))
 
-    def _query(self, encoded: Encoded, *, role: Role) -> Query:
-        patches = None
-        if encoded.patches is not None and self.patch_head is not None:
-            patches = describe_patches(encoded.patches, self.patch_head)[0]
-        embedding = self.head(encoded.features, role=role)[0]
-        return Query(encoded.features[0], embedding, patches, role=role)
+    def _edge_parts(self, query: Query, row: int) -> Float[np.ndarray, " e"] | None:
+        """The cosine of the edges by their cells, where edges are a view."""
+        for view, vector in zip(self.collection.views, query.vectors, strict=True):
+            if view.encoder is EDGES and self.encoder is not EDGES:
+                return edge_parts(vector, np.asarray(view.vectors[row]))
+        return None
+
+    def _descriptors(self, reading: Reading) -> np.ndarray | None:
+        if reading.patches is None or self.patch_head is None:
+            return None
+        return describe_patches(reading.patches[None], self.patch_head)[0]
 
     def _row(self, image_id: int) -> int:
         if image_id not in self.gallery.row_of:
@@ -308,26 +291,25 @@ class Workspace:
 
     def _null(self, progress: Progress) -> Null:
         """The null of this scoring; kept with the gallery."""
-        asked = (self.null_config.queries, self.null_config.seed, self.edges is not None)
-        settings = repr((asdict(self.score), *asked))
-        name = f"null-2-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
-
-        def compute() -> Null:
-            queries = self.head(self.gallery.features(self.encoder), role="query")
-            return fit_null(
-                self.scorer,
-                queries,
-                self.embedded,
-                self.patches,
-                config=self.null_config,
-                progress=progress,
-            )
+        config, views = self.null_config, self.collection.views
+        key = Key.of(
+            "null",
+            fit_null,
+            views=[
+                (self.gallery.digest(v.encoder), v.head.identity, v.fitted, v.weight, v.trust)
+                for v in views
+            ],
+            groups=np.asarray(self.collection.groups),
+            score=self.score,
+            drawn=(config.queries, config.folds, config.seed),
+        )
 
         def whole(kept: Mapping[str, np.ndarray]) -> bool:
             values = list(kept.values())
             lines = {array.ndim for array in values} == {1} and len({*map(len, values)}) == 1
             return lines and all(a.dtype.kind == "f" and (np.diff(a) >= 0).all() for a in values)
 
-        return self.gallery.derived(
-            self.encoder, self.head, name, Null, compute=compute, whole=whole
-        )
+        def compute() -> Null:
+            return fit_null(self.collection, config=config, progress=progress)
+
+        return self.gallery.artefacts.get(key, compute, codec=arrays(Null, whole=whole))

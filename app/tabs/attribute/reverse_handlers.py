@@ -63,7 +63,7 @@ class ReverseHandlers:
                 uploads=own,
                 rate=rate,
             )
-        size = len(workspace.null.standings)
+        size = len(workspace.null.margins)
         found = Lookup(findings, tuple(problems), len(files), rate, size)
         button = self.result.download
         file = downloadable(lookup_csv(found), button, name="wellspring-reverse.csv")
@@ -81,7 +81,7 @@ class ReverseHandlers:
             name = Path(file).name
             try:
                 report(done, len(files), f"Looking at {name}")
-                query = self.page.session.query(workspace, file)[0]
+                query = self.page.session.query(workspace, file)
             except Cancelled:
                 return
             except ImageError as error:

@@ -1,0 +1,226 @@
+"""What follows from a gallery's data, computed once and kept under the hash of all its inputs.
+
+A key names a value by everything that it depends on: the data and the settings that are given, and
+the source text of the code that computes it. Whatever of these changes, the key changes with it, so
+that nothing stale is ever read.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from jaxtyping import Shaped
+
+from core.gallery.store import write_listing
+from core.images.files import new_folder
+from core.values import GalleryError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_DATA = ("core.values", "core.config", "core.images", "core.gallery", "core.encoders")
+# What these give comes into a key by its contents, not by their code.
+_LOOKED_AT = 64_000_000  # bytes of an array whose values are looked at when it is opened
+
+
+@dataclass(frozen=True)
+class Codec(Generic[T]):
+    """How a value lies in a folder of its own."""
+
+    save: Callable[[T, Path], object]
+    load: Callable[[Path], T]
+    """Raises ``GalleryError`` for what is missing or damaged."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """The name of a value: its kind, the version of its code, and the hash of its inputs."""
+
+    kind: str
+    code: str
+    inputs: str
+
+    @classmethod
+    def of(cls, kind: str, compute: Callable[..., object], **inputs: object) -> Key:
+        """The key of what a function computes from these inputs.
+
+        Args:
+            kind: what the value is, such as ``null``.
+            compute: the function; its module and what that imports are the code.
+            inputs: everything else that the value depends on: identities, numbers, settings.
+        """
+        return cls(kind, code_version(compute.__module__), digest_of(inputs))
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.code}-{self.inputs}"
+
+
+class Artefacts:
+    """The values kept for one generation of a gallery."""
+
+    def __init__(self, folder: Path, *, writable: bool) -> None:
+        """Take a folder, there or not; without ``writable`` nothing that is computed is kept."""
+        self.folder, self.writable = folder, writable
+
+    def get(self, key: Key, compute: Callable[[], T], *, codec: Codec[T]) -> T:
+        """The value of a key; computed where it is not kept, or what is kept is damaged."""
+        folder = self.folder / str(key)
+        if folder.is_dir():
+            try:
+                return codec.load(folder)
+            except GalleryError as error:
+                logger.warning("%s is computed again: %s", folder.name, error)
+        value = compute()
+        if self.writable and self.folder.parent.is_dir():
+            self._keep(value, folder, key, codec)
+        return value
+
+    def keep_only(self, *kinds: str) -> None:
+        """Remove the values of all other kinds."""
+        for path in self.folder.glob("[!.]*"):
+            if not path.name.startswith(tuple(f"{kind}-" for kind in kinds)):
+                shutil.rmtree(path)
+
+    def _keep(self, value: T, folder: Path, key: Key, codec: Codec[T]) -> None:
+        """Write a value, in the place of those of its kind that older code computed."""
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            with new_folder(folder) as partial:
+                codec.save(value, partial)
+                write_listing(partial)
+        except (OSError, GalleryError) as error:  # a full disk; it is only slower next time
+            logger.warning("%s could not be kept: %s", folder.name, error)
+        for old in self.folder.glob(f"{key.kind}-*-*"):
+            if not old.name.startswith(f"{key.kind}-{key.code}-"):
+                shutil.rmtree(old, ignore_errors=True)
+
+
+def arrays(
+    kind: type[T], *, whole: Callable[[Mapping[str, np.ndarray]], bool] = lambda _: True
+) -> Codec[T]:
+    """The codec of a dataclass whose fields are all arrays: one file each, memory-mapped.
+
+    Args:
+        kind: the dataclass.
+        whole: whether arrays, by field, are such a value; finite numbers are seen to here.
+    """
+    names = list(kind.__annotations__)
+
+    def load(folder: Path) -> T:
+        found = {name: load_array(folder / f"{name}.npy") for name in names}
+        if not (all(map(_is_finite, found.values())) and whole(found)):
+            raise GalleryError("its values are damaged")
+        return kind(**found)
+
+    def save(value: T, folder: Path) -> None:
+        for name in names:
+            np.save(folder / f"{name}.npy", getattr(value, name))
+
+    return Codec(save, load)
+
+
+def digest_of(value: object) -> str:
+    """Hash of plain values, settings and arrays, 16 hexadecimal digits."""
+    text = json.dumps(value, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.cache
+def code_version(module: str) -> str:
+    """Hash of the source of a module and of what it imports of ours, 8 hexadecimal digits.
+
+    Comments, docstrings and blank lines do not count, nor do the packages that only hold data,
+    whose contents are inputs by themselves.
+    """
+    digest = hashlib.sha256()
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or (name.startswith(_DATA) and name != module):
+            continue
+        seen.add(name)
+        waiting += _imports(_source(name))
+    for name in sorted(seen):
+        digest.update(f"{name}\n{_code(_source(name))}\n".encode())
+    return digest.hexdigest()[:8]
+
+
+def load_array(path: Path) -> Shaped[np.ndarray, "*_"]:
+    """A stored array, memory-mapped; one narrowed to 8 bits is widened to float16.
+
+    Raises:
+        GalleryError: when the file is missing or damaged.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.dtype != np.uint8:
+            return array
+        low, step = np.load(range_file(path), allow_pickle=False)
+        return (low + step * array).astype(np.float16)
+    except (OSError, ValueError, EOFError) as error:
+        raise GalleryError(f"{path.name} is missing or damaged; build the gallery again") from error
+
+
+def range_file(path: Path) -> Path:
+    """Where the range of every column of an array lies that is narrowed to 8 bits."""
+    return path.with_name(f"{path.stem}-range.npy")
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, np.ndarray):
+        data = np.ascontiguousarray(value)
+        return f"{data.dtype}{data.shape}{hashlib.sha256(data.tobytes()).hexdigest()}"
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} is no input of a key")
+
+
+@functools.cache
+def _source(module: str) -> str:
+    found = importlib.util.find_spec(module)
+    assert found is not None and found.origin is not None, module
+    return Path(found.origin).read_text(encoding="utf-8")
+
+
+def _imports(source: str) -> Iterator[str]:
+    """Names of the modules of ours that a source imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("core."):
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("core."))
+
+
+def _code(source: str) -> str:
+    """A source without its docstrings, comments and blank lines; the same for every Python."""
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            for number in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[number] = ""
+    kept = (line.rstrip() for line in lines)
+    return "\n".join(line for line in kept if line and not line.lstrip().startswith("#"))
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """Whether all values are finite; large arrays are taken as they are."""
+    if array.dtype.kind != "f" or array.nbytes > _LOOKED_AT:
+        return True
+    return bool(np.isfinite(array).all())

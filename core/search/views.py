@@ -1,0 +1,77 @@
+"""Views: each describes all images of a gallery in one way, whatever that way is.
+
+A view is an encoder's features under a head, as unit vectors, with what ranking needs of them. An
+embedding is one, a stage of a network could be one, the edges of the images are one. Ranking takes
+any number of them.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from core.heads.fit import refit_head
+from core.heads.head import Head
+from core.search.index import Index, csls_means
+from core.values import Encoder
+
+
+@dataclass(frozen=True)
+class View:
+    """One description of all images of a gallery."""
+
+    name: str
+    """What it sees, for people: ``embedding``, ``edges``."""
+    encoder: Encoder
+    head: Head
+    features: Float[np.ndarray, "n f"]
+    """What the encoder gave, before the head."""
+    vectors: Float[np.ndarray, "n d"]
+    """Unit rows, float32."""
+    csls_means: Float[np.ndarray, " n"] | None = None
+    """Mean cosine of every image to the nearest other groups; ``None`` without local scaling."""
+    weight: float = 1.0
+    """Weight of its scores in the sum over views."""
+    trust: float | None = None
+    """``None`` for a view that every score holds. Else a source may stand out with this view or
+    without it, and this is what standing out with it counts."""
+    fitted: bool = False
+    """Whether the head was fitted on these images, so that they fit it better than others do."""
+    graph: Index | None = field(default=None, repr=False)
+    """An index that was built before; without it an exact one is built when it is needed."""
+
+    @functools.cached_property
+    def index(self) -> Index:
+        """What finds the rows of the highest scores."""
+        return self.graph or Index.build(self.vectors, csls_means=self.csls_means)
+
+    def scores(
+        self, vector: Float[np.ndarray, " d"], rows: Integer[np.ndarray, " m"]
+    ) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+        """Scores of rows for a unit vector, 2 cos - CSLS mean or the cosine, and their cosines."""
+        cosines = self.vectors[rows] @ vector.astype(np.float32)
+        if self.csls_means is None:
+            return cosines, cosines
+        return 2 * cosines - self.csls_means[rows], cosines
+
+    def of(
+        self, rows: Integer[np.ndarray, " m"], groups: Integer[np.ndarray, " n"], *, k: int
+    ) -> View:
+        """The view of some images, as if the others had never been there.
+
+        Args:
+            rows: the images that stay.
+            groups: near-duplicate group of every image.
+            k: neighbours in local scaling.
+        """
+        features = self.features[rows]
+        head = refit_head(self.head, features) if self.fitted else self.head
+        vectors = head(features, role="gallery") if self.fitted else self.vectors[rows]
+        means = None
+        if self.csls_means is not None:
+            means = csls_means(vectors, np.asarray(groups[rows]), k=k)
+        changed = {"head": head, "features": features, "vectors": vectors, "csls_means": means}
+        return replace(self, **changed, graph=None)
