@@ -23,7 +23,7 @@ from core.service.workspace import Workspace
 ENCODERS = ("moco", "dino")
 """Encoders whose nulls and maps are shipped."""
 
-_SHIPPED = ("null-", "map-")
+_SHIPPED = ("null", "map")
 
 
 def pack(folder: Path) -> dict[str, int]:
@@ -42,9 +42,7 @@ def pack(folder: Path) -> dict[str, int]:
     for name in sorted({*ENCODERS} & {*gallery.encoder_names}):
         encoder = load_encoder(name)
         Workspace(gallery, encoder, choose_head(gallery, encoder, "default")).layout()
-    for derived in current.glob("*/heads/*/*"):
-        if not derived.name.startswith(_SHIPPED):
-            shutil.rmtree(derived)
+    gallery.artefacts.keep_only(*_SHIPPED)
     return {part.name: _size(part) for part in sorted(folder.iterdir())}
 
 
