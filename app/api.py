@@ -12,8 +12,7 @@ from app.page.state import HEADS, Page, encoder_choices
 from app.page.work import user_errors
 from app.views.objects import comparison_object, for_clients, measures_object, place_object
 from core.config import NullConfig
-from core.measures.compare import DEPTHS
-from core.service.session import Choice, Session, encoder_infos
+from core.service import DEPTHS, Choice, Session, encoder_infos
 
 _TOP, _NEAREST, _MOST = 24, 8, 200  # matches by default, nearest by default, matches at most
 

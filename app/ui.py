@@ -12,7 +12,7 @@ from app.page import address, theme
 from app.page.state import open_page
 from app.tabs import attribute, compare, disentanglement, gallery, map
 from app.views.templates import Html, fill
-from core.service.session import Session
+from core.service import Session
 
 _SCRIPTS = ("address.js", "stage.js", "words.js")
 _HEAD = fill(

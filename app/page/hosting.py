@@ -9,9 +9,7 @@ from PIL import Image
 
 from app.page.zerogpu import LEND, Lend
 from core.config import ServerConfig
-from core.encoders.load import load_encoder
-from core.encoders.network import NetworkEncoder, Reading
-from core.service.session import Session, encoder_infos
+from core.service import NetworkEncoder, Reading, Session, encoder_infos, load_encoder
 from core.values import Encoded, Encoder
 
 _RESIDENT: dict[str, NetworkEncoder] = {}

@@ -9,8 +9,7 @@ import gradio as gr
 from gradio.utils import is_static_file
 
 from app.views.answer import name_of
-from core.gallery.examples import read_examples
-from core.service.session import Session
+from core.service import Session, read_examples
 from core.values import ImageRecord
 
 Pictures = list[tuple[str, str]]

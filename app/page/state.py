@@ -9,7 +9,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from app.page.pictures import serve_thumbnails
-from core.service.session import DEFAULT_ENCODER, Session, encoder_infos
+from core.service import DEFAULT_ENCODER, Session, encoder_infos
 from core.values import GalleryError
 
 HEADS = [

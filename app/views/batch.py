@@ -13,7 +13,7 @@ from app.views.answer import contenders_of, headline, name_of, number_of, percen
 from app.views.templates import Html, fill
 from core.config import NullConfig
 from core.report import words
-from core.service.reverse import adjust
+from core.service import adjust
 from core.values import Answer
 
 _COLUMNS = (

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from app.views.answer import captions, name_of
 from app.views.templates import Html, fill
-from core.measures.compare import HITS, ExampleComparison, RankingComparison
-from core.measures.retrieval import Interval
 from core.report import words
+from core.service import HITS, ExampleComparison, Interval, RankingComparison
 from core.values import Answer
 
 BOTH, ONE, ALL = "Found by both", "Found by one only", "All"

@@ -12,8 +12,7 @@ import plotly.graph_objects as go
 
 from app.views.answer import percent
 from app.views.templates import Html, fill
-from core.measures.disentangle import DimensionView, Disentanglement, Stage
-from core.measures.reports import Measure
+from core.service import DimensionView, Disentanglement, Measure, Stage
 
 WITHIN_REAL, WITHIN_SYNTHETIC, ACROSS = "real", "synthetic", "cross"
 """The correlation matrices of a stage, by the names of its fields."""

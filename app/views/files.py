@@ -17,8 +17,7 @@ from core.report.report import (
     report_json,
     run_of,
 )
-from core.service.session import Choice
-from core.service.workspace import Workspace
+from core.service import Choice, Workspace
 
 
 def run_for(

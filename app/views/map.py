@@ -13,8 +13,7 @@ import numpy as np
 from PIL import Image
 
 from app.views.answer import name_of, number_of
-from core.gallery.examples import Example
-from core.service.session import Placed
+from core.service import Example, Placed
 from core.values import ImageRecord, Match
 
 Value = dict[str, object]

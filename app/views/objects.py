@@ -7,10 +7,8 @@ from typing import cast
 
 import numpy as np
 
-from core.measures.compare import compare_answers
-from core.measures.disentangle import Disentanglement, Stage
 from core.report.report import answer_object
-from core.service.session import Placed
+from core.service import Disentanglement, Placed, Stage, compare_answers
 from core.values import Answer
 
 

@@ -17,9 +17,7 @@ from plotly.colors import diverging, sequential
 
 from app.views.answer import name_of
 from app.views.templates import Html, fill
-from core.encoders.baselines import EDGE_GRID
-from core.measures.dimensions import Dimensions
-from core.search.patches import strongest_links
+from core.service import EDGE_GRID, Dimensions, strongest_links
 from core.values import Contribution, Explanation, Grid
 
 _POSITIVE, _NEGATIVE = "#2a9d93", "#b9792c"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.views.answer import number_of, percent
 from app.views.batch import breakable, inert
 from app.views.templates import Html, fill
-from core.service.reverse import Finding
+from core.service import Finding
 
 _COLUMNS = (
     "generated",

@@ -1,1 +1,76 @@
-"""What the app, the endpoints and the command line call: names in, answers out."""
+"""What the app, the endpoints and the command line call: names in, answers out.
+
+The app knows the core by these names alone, besides its values, settings and reports.
+"""
+
+from core.encoders.baselines import EDGE_GRID
+from core.encoders.load import load_encoder
+from core.encoders.network import NetworkEncoder, Reading
+from core.explain.projection import place
+from core.gallery.examples import Example, read_examples
+from core.gallery.gallery import Gallery
+from core.measures.compare import (
+    DEPTHS,
+    HITS,
+    ExampleComparison,
+    RankingComparison,
+    compare_answers,
+    compare_examples,
+)
+from core.measures.dimensions import Dimensions
+from core.measures.disentangle import DimensionView, Disentanglement, Stage
+from core.measures.reports import Measure
+from core.measures.retrieval import Interval
+from core.search.patches import strongest_links
+from core.service.library import EMBEDDED, Change, Facts, Library
+from core.service.reverse import Finding, adjust, reverse_lookup
+from core.service.session import (
+    DEFAULT_ENCODER,
+    Choice,
+    EncoderInfo,
+    Examples,
+    Placed,
+    Session,
+    encoder_infos,
+)
+from core.service.workspace import Query, Workspace
+
+__all__ = [
+    "DEFAULT_ENCODER",
+    "DEPTHS",
+    "EDGE_GRID",
+    "EMBEDDED",
+    "HITS",
+    "Change",
+    "Choice",
+    "DimensionView",
+    "Dimensions",
+    "Disentanglement",
+    "EncoderInfo",
+    "Example",
+    "ExampleComparison",
+    "Examples",
+    "Facts",
+    "Finding",
+    "Gallery",
+    "Interval",
+    "Library",
+    "Measure",
+    "NetworkEncoder",
+    "Placed",
+    "Query",
+    "RankingComparison",
+    "Reading",
+    "Session",
+    "Stage",
+    "Workspace",
+    "adjust",
+    "compare_answers",
+    "compare_examples",
+    "encoder_infos",
+    "load_encoder",
+    "place",
+    "read_examples",
+    "reverse_lookup",
+    "strongest_links",
+]

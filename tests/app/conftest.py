@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.ui import build, launch_options
-from core.service.session import Session
+from core.service import Session
 from tests.app import tiny
 
 

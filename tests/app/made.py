@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from core.encoders.baselines import EDGE_GRID
+from core.service import EDGE_GRID
 from core.values import (
     Answer,
     Contribution,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from core.encoders.load import load_encoder
 from core.gallery.build import Source, update
+from core.service import load_encoder
 from tests.app import tiny
 
 COUNT = 12

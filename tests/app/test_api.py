@@ -13,7 +13,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from app.ui import build, launch_options
-from core.service.session import Session
+from core.service import Session
 from tests.app import small, tiny
 
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from app.ui import build
-from core.service.session import Session
+from core.service import Session
 from core.values import GalleryError
 
 

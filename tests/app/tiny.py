@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.encoders.load import load_encoder
 from core.gallery.build import Source, update
+from core.service import load_encoder
 
 COUNT = 24
 NAMES = tuple(f"picture-{i:02}" for i in range(COUNT))

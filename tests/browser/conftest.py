@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from app.ui import build, launch_options
-from core.service.session import Session
+from core.service import Session
 from tests.app import tiny
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

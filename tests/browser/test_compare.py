@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.service.session import Session
+from core.service import Session
 from core.values import Progress
 from tests.app import tiny
 

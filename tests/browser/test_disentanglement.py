@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.service.session import Session
+from core.service import Session
 from core.values import GalleryError, Progress
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]

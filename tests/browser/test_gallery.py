@@ -10,8 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.ui import build, launch_options
-from core.gallery.build import Change
-from core.service.session import Session
+from core.service import Change, Session
 from core.values import Progress
 from tests.app import small, tiny
 

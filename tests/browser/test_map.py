@@ -16,7 +16,7 @@ from app.page.theme import ASSETS, STYLESHEETS, theme
 from app.ui import build, launch_options
 from app.views import map as views_map
 from app.views.map import Drawing, Panel, Scene
-from core.service.session import Session
+from core.service import Session
 from core.values import ImageRecord, Progress
 from tests.app import small, tiny
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.ui import build, launch_options
 from core.config import ServerConfig
-from core.service.session import Session
+from core.service import Session
 from tests.app import tiny
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]

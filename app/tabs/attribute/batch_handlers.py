@@ -19,7 +19,7 @@ from app.tabs.attribute.layout import Controls
 from app.views import batch, files
 from app.views.templates import fill
 from core.report.report import Case, query_digest
-from core.service.session import Choice
+from core.service import Choice
 from core.values import WellspringError
 
 MOST = 200

@@ -20,7 +20,7 @@ from app.views import files, reasons
 from core.config import ScoreConfig
 from core.report import words
 from core.report.report import Case, query_digest
-from core.service.session import Choice, Session
+from core.service import Choice, Session
 from core.values import Answer, Explanation, WellspringError
 
 CANDIDATES = 24

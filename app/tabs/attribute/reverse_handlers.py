@@ -21,8 +21,7 @@ from app.tabs.attribute.reverse_layout import Reverse, ReverseResult
 from app.views.answer import name_of
 from app.views.reverse import Lookup, lookup_csv, lookup_html
 from app.views.templates import fill
-from core.service.reverse import reverse_lookup
-from core.service.workspace import Query, Workspace
+from core.service import Query, Workspace, reverse_lookup
 from core.values import Cancelled, ImageError, Progress
 
 QUERY = "query"

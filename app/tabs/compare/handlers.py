@@ -15,13 +15,7 @@ from app.page.work import Stops, stoppable, user_errors, visitor_of
 from app.tabs.compare.layout import Side, Table
 from app.views import compare as views
 from app.views.templates import fill
-from core.measures.compare import (
-    DEPTHS,
-    RankingComparison,
-    compare_answers,
-    compare_examples,
-)
-from core.service.session import Choice
+from core.service import DEPTHS, Choice, RankingComparison, compare_answers, compare_examples
 from core.values import Answer, WellspringError
 
 _DEPTH = DEPTHS[-1]

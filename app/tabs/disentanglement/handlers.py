@@ -16,8 +16,7 @@ from app.page.work import Stops, stoppable, user_errors, visitor_of
 from app.tabs.disentanglement.layout import Controls, Result
 from app.views import disentanglement as views
 from app.views.templates import fill
-from core.measures.disentangle import Disentanglement, Stage
-from core.service.session import Choice
+from core.service import Choice, Disentanglement, Stage
 
 _EXCITING = 6
 _PROGRESS = gr.Progress()

@@ -15,8 +15,7 @@ from app.page.state import HEADS, Page, encoder_choices
 from app.page.work import Stops, reported, user_errors, visitor_of
 from app.tabs.gallery.layout import DATASET, FOLDER, ZIP, Tab
 from app.views import gallery as views
-from core.service.library import Change
-from core.service.session import Choice
+from core.service import Change, Choice
 from core.values import Cancelled, ImageRecord, Progress
 
 EMBEDDED = "embedded"

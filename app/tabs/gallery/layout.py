@@ -10,7 +10,7 @@ import gradio as gr
 from app.page.components import encoder_dropdown, stop_button, thumbnails
 from app.page.files import one_upload, taken_as, uploads
 from app.page.state import HEADS, Page, encoder_choices
-from core.service.session import encoder_infos
+from core.service import encoder_infos
 
 ZIP, FOLDER, DATASET = "Zip", "Folder", "Dataset"
 """What a gallery can be built from."""

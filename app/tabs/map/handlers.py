@@ -18,8 +18,7 @@ from app.page.work import Stops, reported, user_errors, visitor_of
 from app.tabs.map.layout import NONE, Tab
 from app.views import map as views
 from app.views.map import Drawing, Groups, Panel, Scene
-from core.explain.projection import place
-from core.service.session import Choice, Placed, Session
+from core.service import Choice, Placed, Session, place
 from core.values import (
     Cancelled,
     ImageRecord,

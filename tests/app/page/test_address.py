@@ -9,7 +9,7 @@ from app.page import address
 from app.page.pictures import example_pictures
 from app.page.state import Asked, open_page
 from core.config import ServerConfig
-from core.service.session import Session
+from core.service import Session
 from tests.app import tiny
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from app.page import zerogpu
 from app.page.hosting import LentEncoder, LentSession, is_hosted, open_session
 from core.config import ServerConfig
-from core.service.session import Choice, Session
+from core.service import Choice, Session
 from core.values import GalleryError
 
 

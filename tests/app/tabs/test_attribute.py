@@ -25,7 +25,7 @@ from app.tabs.attribute.layout import (
     lay_result,
 )
 from app.views import reasons
-from core.service.session import Session
+from core.service import Session
 from core.values import GalleryError
 from tests.app import tiny
 

@@ -16,9 +16,8 @@ from app.tabs.compare import layout
 from app.tabs.compare.handlers import Handlers, side_names
 from app.views import compare as views
 from app.views.answer import name_of
-from core.measures.compare import compare_answers, compare_examples
 from core.report import words
-from core.service.session import Choice, Session
+from core.service import Choice, Session, compare_answers, compare_examples
 from tests.app import tiny
 
 NOBODY = gr.Request(session_hash="somebody0")

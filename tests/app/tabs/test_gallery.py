@@ -16,7 +16,7 @@ from app.tabs import gallery as gallery_tab
 from app.tabs.gallery.handlers import EMBEDDED, Handlers
 from app.tabs.gallery.layout import DATASET, FOLDER, ZIP, lay
 from core.config import ServerConfig
-from core.service.session import Session
+from core.service import Session
 from core.values import Cancelled
 from tests.app import small, tiny
 

@@ -17,7 +17,7 @@ from app.page.state import Asked, open_page
 from app.tabs.map.handlers import Cards, Drawn, Handlers, rows_of
 from app.tabs.map.layout import NONE, lay
 from app.views import map as views_map
-from core.service.session import Session
+from core.service import Session
 from core.values import Cancelled
 from tests.app import small, tiny
 

@@ -16,7 +16,7 @@ from app.tabs.attribute import reverse_layout
 from app.tabs.attribute.handlers import Search
 from app.tabs.attribute.layout import LOCAL_SCALING, RERANKING, lay_controls
 from app.tabs.attribute.reverse_handlers import QUERY, ReverseHandlers
-from core.service.session import Choice, Session
+from core.service import Choice, Session
 from tests.app import tiny
 
 NOBODY = gr.Request(session_hash="somebody0")

@@ -12,7 +12,7 @@ import pytest
 
 from app.views import map as views_map
 from app.views.map import Drawing, Groups, Panel, Scene
-from core.gallery.examples import Example
+from core.service import Example
 from core.values import ImageRecord
 
 PAGE: Any = SimpleNamespace(session_hash="page-0001")

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from app.views.reverse import Lookup, lookup_csv, lookup_html
-from core.service.reverse import Finding
+from core.service import Finding
 
 
 def finding(name: str, *, named: bool, p_value: float = 0.01) -> Finding:
