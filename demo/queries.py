@@ -15,11 +15,12 @@ import numpy as np
 from PIL import Image
 
 from core.encoders.backbones import Backbone, load, weights_hash
+from core.images.files import write_bytes
 from core.service.session import EMBEDDED
 from demo import generate_patches, generate_pixels
 from demo.generate_patches import Recipe, synthesise
 from demo.generate_pixels import INVERSION, TRANSFER, Aim, optimise
-from demo.render import image, webp, write
+from demo.render import image, webp
 from demo.textures import noise
 from demo.world import file_name, stream
 
@@ -156,10 +157,10 @@ def build(gallery: Path) -> None:
         if not path.exists() or listed.get(path.name, row) != row:
             read = plan.origin or (lambda number: _read(gallery / "images" / file_name(number)))
             made = plan.make([read(number) for number in seeds], seed)
-            write(path, webp(Image.fromarray(made)))
+            write_bytes(path, webp(Image.fromarray(made)))
             log.info("%s %s", path.name, plan.kind)
         rows.append(row)
-    write(folder / "queries.json", json.dumps({"queries": rows}, indent=1).encode())
+    write_bytes(folder / "queries.json", json.dumps({"queries": rows}, indent=1).encode())
 
 
 def _listed(path: Path) -> dict[str, dict[str, object]]:

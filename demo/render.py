@@ -17,6 +17,7 @@ from PIL import Image
 
 mi.set_variant("scalar_rgb")
 
+from core.images.files import write_bytes  # noqa: E402 - the variant must be set before
 from demo.denoise import denoise  # noqa: E402 - the variant must be set before
 from demo.scene import scene  # noqa: E402 - the variant must be set before
 from demo.world import factors, file_name, record  # noqa: E402
@@ -71,13 +72,6 @@ def image(seed: int, *, size: int, samples: int) -> Image.Image:
     return Image.fromarray(develop(radiance(seed, size=size, samples=samples), key=key))
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees all of it or nothing."""
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_bytes(data)
-    draft.replace(path)
-
-
 def webp(picture: Image.Image, quality: int = 72) -> bytes:
     """The picture as WebP."""
     out = io.BytesIO()
@@ -108,9 +102,9 @@ def build(folder: Path, seeds: Sequence[int], *, size: int, samples: int) -> Non
     for seed in seeds:
         path = folder / file_name(seed)
         if not path.exists():
-            write(path, webp(image(seed, size=size, samples=samples)))
+            write_bytes(path, webp(image(seed, size=size, samples=samples)))
             log.info("%s", path.name)
-    write(folder / "metadata.csv", metadata(rendered(folder)))
+    write_bytes(folder / "metadata.csv", metadata(rendered(folder)))
 
 
 def rendered(folder: Path) -> list[int]:

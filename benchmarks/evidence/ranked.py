@@ -20,6 +20,7 @@ from core.gallery.gallery import Embedded, Gallery
 from core.heads.fit import fit_head
 from core.heads.head import Head
 from core.images.decode import load_image
+from core.images.files import new_file
 from core.measures.evaluate import Bench
 from core.search.crops import crop_links
 from core.search.edges import (
@@ -205,9 +206,7 @@ def kept(folder: Path, name: str, parts: Sequence[object], compute: Callable[[],
     path = folder / f"{name}-{digest.hexdigest()[:16]}.npz"
     if not path.exists():
         found = compute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.npz")
-        np.savez(draft, **vars(found))
-        draft.replace(path)
+        with new_file(path) as partial, partial.open("wb") as file:
+            np.savez(file, **vars(found))
     with np.load(path, allow_pickle=False) as arrays:
         return Ranked(**arrays)

@@ -43,6 +43,7 @@ from core.gallery.gallery import encoder_key
 from core.heads.fit import fit_head
 from core.heads.head import Head
 from core.images.decode import load_image
+from core.images.files import new_file
 from core.images.listing import list_images
 from core.values import Encoder, GalleryError
 
@@ -132,17 +133,14 @@ def encode_features(clone: Path, case: Case, encoder: Encoder, *, cache: Path) -
     def encoded(what: str, names: Sequence[str]) -> np.ndarray:
         path = cache / encoder_key(encoder) / f"{what}.npy"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(".part")
-            rows = np.lib.format.open_memmap(
-                draft, mode="w+", dtype=np.float16, shape=(len(names), encoder.dim)
-            )
-            for start in track(range(0, len(names), _BATCH), description=what):
-                files = [clone / name for name in names[start : start + _BATCH]]
-                images = [load_image(file, fit=BuildConfig().thumbnail).image for file in files]
-                rows[start : start + _BATCH] = encoder.encode(images).features
-            rows.flush()
-            draft.replace(path)
+            shape = (len(names), encoder.dim)
+            with new_file(path) as partial:
+                rows = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
+                for start in track(range(0, len(names), _BATCH), description=what):
+                    files = [clone / name for name in names[start : start + _BATCH]]
+                    images = [load_image(file, fit=BuildConfig().thumbnail).image for file in files]
+                    rows[start : start + _BATCH] = encoder.encode(images).features
+                rows.flush()
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
     return Features(

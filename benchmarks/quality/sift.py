@@ -17,6 +17,7 @@ from PIL import Image
 
 from benchmarks.quality.study import Study, ranked
 from core.config import BuildConfig
+from core.heads.rows import unit_rows
 from core.images.decode import load_image
 from core.values import Encoded
 
@@ -72,9 +73,7 @@ def weighted(
     counts: Float[np.ndarray, "n w"], idf: Float[np.ndarray, " w"]
 ) -> Float[np.ndarray, "n w"]:
     """tf-idf at unit length (Sivic & Zisserman 2003); an image without key points stays zero."""
-    rows = (counts * idf).astype(np.float32)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(norms > 0, norms, 1)
+    return unit_rows((counts * idf).astype(np.float32))
 
 
 def vocabulary(paths: Sequence[Any]) -> Float[np.ndarray, "w 128"]:

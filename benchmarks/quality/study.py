@@ -23,7 +23,7 @@ from core.config import BuildConfig
 from core.encoders.load import load_encoder, shipped_heads
 from core.gallery.gallery import encoder_key
 from core.images.decode import load_image
-from core.images.files import write_bytes
+from core.images.files import new_file, write_bytes
 from core.measures.evaluate import Bench
 from core.measures.retrieval import (
     MEASURES,
@@ -109,11 +109,8 @@ class Study:
         path = self.cache / encoder_key(encoder) / f"{name}.npy"
         if not path.exists():
             array = compute()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(".part")
-            with draft.open("wb") as file:
+            with new_file(path) as partial, partial.open("wb") as file:
                 np.save(file, array)
-            draft.replace(path)
         return np.load(path, allow_pickle=False)
 
     def encoded(
@@ -179,11 +176,6 @@ def of_scores(scores: Float[np.ndarray, " n"], right: np.ndarray) -> Float[np.nd
     A tie counts against the right answer.
     """
     return from_ranks(np.sort([(scores >= scores[answer]).sum() for answer in right]))
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows at unit length; a row of zeros stays."""
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def from_ranks(ranks: np.ndarray) -> Float[np.ndarray, 4]:

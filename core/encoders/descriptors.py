@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from core.config import HeadConfig
 from core.heads.head import Head
+from core.heads.rows import unit_rows
 from core.values import (
     Descriptors,
 )
@@ -22,8 +23,7 @@ def quantize(patches: Float[np.ndarray, "n p l"]) -> Descriptors:
     """
     if not np.isfinite(patches).all():
         raise ValueError("patches must be finite")
-    norms = np.linalg.norm(patches, axis=-1, keepdims=True)
-    return np.rint(patches * (SCALE / np.where(norms > 0, norms, 1))).astype(np.int8)
+    return np.rint(SCALE * unit_rows(patches)).astype(np.int8)
 
 
 PATCH_HEAD = HeadConfig(kind="whiten", k=24, shrinkage=0.03)

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import nnls
 
+from core.heads.rows import unit_rows
+
 
 @dataclass(frozen=True)
 class Influences:
@@ -40,7 +42,7 @@ def decompose(
         raise ValueError("embeddings to decompose must be finite")
     if not len(sources):
         return np.zeros(0)
-    return nnls(_unit(sources).T, _unit(query[None])[0])[0]
+    return nnls(unit_rows(sources, dtype=np.float64).T, unit_rows(query, dtype=np.float64))[0]
 
 
 def influences(weights: Float[np.ndarray, " n"], *, none: float) -> Influences:
@@ -72,9 +74,3 @@ def contested(strengths: Float[np.ndarray, "n p"]) -> Float[np.ndarray, " n"]:
     best = strengths == strengths.max(axis=0, initial=0)
     shared = strengths * best / np.maximum(best.sum(axis=0), 1)
     return shared.sum(axis=1)
-
-
-def _unit(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-    wide = rows.astype(np.float64)
-    norms = np.linalg.norm(wide, axis=1, keepdims=True)
-    return wide / np.where(norms > 0, norms, 1)

@@ -11,7 +11,6 @@ code and its memory with it: ``python -m core.explain.projection``.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -26,6 +25,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Integer
 
 from core.config import ProjectionConfig
+from core.heads.rows import unit_rows
+from core.images.files import new_file
 from core.values import GalleryError, Progress, no_progress
 
 _BLOCK = 512  # rows placed at once
@@ -50,13 +51,8 @@ class Map:
 
     def save(self, path: Path) -> None:
         """Write the map as npz, whole or not at all; without its anchors, which the gallery has."""
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".map-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, **{name: vars(self)[name] for name in _KEPT})
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with new_file(path) as partial, partial.open("wb") as file:
+            np.savez(file, **{name: vars(self)[name] for name in _KEPT})
 
     @classmethod
     def load(cls, path: Path, embeddings: Float[np.ndarray, "n d"]) -> Map:
@@ -78,7 +74,7 @@ class Map:
         known = _is_layout(points, fitted) and len(points) == len(embeddings) and neighbours > 0
         if not known:
             raise GalleryError(f"{path.name} is not a map of this gallery; fit it again")
-        return cls(points, fitted, _unit(embeddings[fitted]), neighbours)
+        return cls(points, fitted, unit_rows(embeddings[fitted], dtype=np.float32), neighbours)
 
 
 def fit_map(
@@ -106,15 +102,14 @@ def fit_map(
         raise ValueError(f"{n} embeddings need as many strata, got {len(strata)}")
     fitted = _sample(n, config.fit_points, strata=strata, seed=config.seed)
     points = np.zeros((n, 2), np.float32)
-    anchors = _unit(embeddings[fitted])
+    anchors = unit_rows(embeddings[fitted], dtype=np.float32)
     points[fitted] = _layout(anchors, config, progress)
     others = np.setdiff1d(np.arange(n), fitted)
     for start in range(0, len(others), _BLOCK):
         progress(len(fitted) + start, n, "placing")
         rows = others[start : start + _BLOCK]
-        points[rows] = _interpolate(
-            _unit(embeddings[rows]), anchors, points=points[fitted], k=config.neighbours
-        )
+        unit = unit_rows(embeddings[rows], dtype=np.float32)
+        points[rows] = _interpolate(unit, anchors, points=points[fitted], k=config.neighbours)
     progress(n, n, "placing")
     return Map(points, fitted, anchors, config.neighbours)
 
@@ -131,7 +126,8 @@ def place(layout: Map, queries: Float[np.ndarray, "q d"]) -> Float32[np.ndarray,
     if not np.isfinite(queries).all():
         raise ValueError("embeddings to place must be finite")
     points = layout.points[layout.fitted]
-    return _interpolate(_unit(queries), layout.anchors, points=points, k=layout.neighbours)
+    unit = unit_rows(queries, dtype=np.float32)
+    return _interpolate(unit, layout.anchors, points=points, k=layout.neighbours)
 
 
 def _sample(
@@ -228,12 +224,6 @@ def _interpolate(
     weights = (near - near.min(axis=1, keepdims=True) + _TIE) / (np.maximum(1 - near, 0) + _TIE)
     weights /= weights.sum(axis=1, keepdims=True)
     return np.einsum("qk,qkc->qc", weights, points[rows]).astype(np.float32)
-
-
-def _unit(rows: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
-    wide = rows.astype(np.float32)
-    norms = np.linalg.norm(wide, axis=1, keepdims=True)
-    return wide / np.where(norms > 0, norms, 1)
 
 
 def _is_layout(points: np.ndarray, fitted: np.ndarray) -> bool:

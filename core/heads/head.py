@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from safetensors.numpy import save as save_arrays
 
 from core.config import HeadConfig
 from core.heads.rotation import haar_rotation
-from core.images.files import read_json
+from core.heads.rows import unit_rows
+from core.images.files import read_json, write_bytes
 from core.values import (
     GalleryError,
     Role,
@@ -89,9 +89,8 @@ class Head:
             with np.errstate(over="ignore", invalid="ignore"):  # found in the norms
                 rows = features[start : start + CHUNK].astype(np.float32) - mean
                 rows = rows if self.matrix is None else rows @ self.matrix
-                norms = np.linalg.norm(rows, axis=1)
-            check_finite(norms, first=start)
-            embedding[start : start + CHUNK] = rows / np.where(norms > 0, norms, 1)[:, None]
+                check_finite(np.linalg.norm(rows, axis=1), first=start)
+            embedding[start : start + CHUNK] = unit_rows(rows)
         return embedding
 
     def with_images(self, hashes: Integer[np.ndarray, " n"]) -> Head:
@@ -119,9 +118,8 @@ class Head:
             arrays["seen"] = np.ascontiguousarray(self.seen)
         card = {"config": asdict(self.config), "identity": self.identity}
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _replace(folder / "head.safetensors", save_arrays(arrays))
-            _replace(folder / "head.json", json.dumps(card, indent=2).encode())
+            write_bytes(folder / "head.safetensors", save_arrays(arrays))
+            write_bytes(folder / "head.json", json.dumps(card, indent=2).encode())
         except OSError as error:
             raise GalleryError(f"The head cannot be written: {error.strerror}.") from error
 
@@ -169,12 +167,3 @@ def check_finite(values: np.ndarray, *, first: int) -> None:
     if not finite.all():
         row = first + np.argwhere(~finite)[0, 0]
         raise ValueError(f"features of row {row} are not finite or too large")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_bytes(data)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -17,19 +17,32 @@ ASSETS = Path(__file__).parents[2] / "assets"
 """What comes with the program."""
 
 
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A temporary file to write that becomes ``path`` when the block ends well.
+
+    Readers see the whole file or none, even after a loss of power. When the block fails, the
+    temporary file is removed and ``path`` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _beside(path)
+    try:
+        yield partial
+        sync_file(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with new_file(path) as partial:
+        partial.write_bytes(data)
+
+
+def _beside(path: Path) -> Path:
+    """A temporary name in the same folder."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
 
 
 def file_digest(path: Path) -> str:
@@ -74,7 +87,7 @@ def new_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
     its content's identity.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    partial = _beside(path)
     partial.mkdir()
     try:
         yield partial

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.stats import spearmanr
 
 from core.gallery.examples import Example
 from core.measures.retrieval import Interval, clustered_interval
@@ -117,11 +118,11 @@ def spearman(first: Sequence[int], second: Sequence[int]) -> float | None:
     Both rankings are reduced to the common items first: Spearman's rho of their new ranks.
     """
     place = {item: rank for rank, item in enumerate(second)}
-    there = np.array([place[item] for item in first if item in place])
+    there = [place[item] for item in first if item in place]
     if len(there) < _FEWEST:
         return None
-    ranks = there.argsort().argsort()  # no ties: a ranking names an item once
-    return float(np.corrcoef(np.arange(len(there)), ranks)[0, 1])
+    found = spearmanr(range(len(there)), there)
+    return float(found.statistic)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def compare_rankings(first: Sequence[int], second: Sequence[int]) -> RankingComparison:

@@ -269,13 +269,6 @@ def _by_factor(
         return None
 
 
-def unit_rows(rows: np.ndarray) -> np.ndarray:
-    """Unit rows in float32; a zero row stays zero."""
-    rows = rows.astype(np.float32)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, 1)
-
-
 def _standardised(rows: np.ndarray) -> np.ndarray:
     """Columns of mean 0 and variance 1, in float64; a constant column becomes zero."""
     centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)

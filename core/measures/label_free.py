@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from core.heads.rows import unit_rows
 from core.measures.reports import (
     MEASURES,
     Agreement,
@@ -182,12 +183,12 @@ def participation_ratio(covariance: Float[np.ndarray, "d d"]) -> float:
 
 def alignment(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "n d"]) -> float:
     """E |u - v|^2 over pairs of unit vectors (Wang & Isola 2020, 2005.10242, alpha = 2)."""
-    return float(((_unit(a) - _unit(b)) ** 2).sum(axis=1).mean())
+    return float(((unit_rows(a) - unit_rows(b)) ** 2).sum(axis=1).mean())
 
 
 def uniformity(embeddings: Float[np.ndarray, "n d"]) -> float:
     """Log-mean of exp(-2 |u - v|^2) of different images (Wang & Isola 2020, 2005.10242, t = 2)."""
-    rows = _unit(embeddings)
+    rows = unit_rows(embeddings)
     squares = (rows**2).sum(axis=1)  # 1, or 0 for a row without direction
     total = 0.0
     for start in range(0, len(rows), _BLOCK):
@@ -240,12 +241,6 @@ def _correlation(covariance: np.ndarray) -> np.ndarray:
 
 def _off_diagonal(square: np.ndarray) -> np.ndarray:
     return square[~np.eye(len(square), dtype=bool)]
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    """Unit rows; a zero row has no direction and stays zero."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, 1)
 
 
 def _standardised(rows: np.ndarray) -> np.ndarray:

@@ -11,8 +11,9 @@ from jaxtyping import Float
 from core.explain.contributions import factor_codes, factor_shares, factors_of
 from core.gallery.artefacts import Key, arrays
 from core.gallery.examples import Example
+from core.heads.rows import unit_rows
 from core.measures.dimensions import Dimensions, stability
-from core.measures.disentangle import MEASURED, Pairs, Rows, unit_rows
+from core.measures.disentangle import MEASURED, Pairs, Rows
 from core.search.query import Query
 from core.service.workspace import Workspace
 from core.values import Progress, no_progress
@@ -44,13 +45,13 @@ def sample(workspace: Workspace, examples: Sequence[Example], queries: Sequence[
     answered = np.array([query.embedding for query in queries]).reshape(-1, head.dim)
 
     def rows(everything: np.ndarray, synthetic: np.ndarray, *, ordered: bool) -> Rows:
-        real = [unit_rows(everything[own]).mean(axis=0) for own in sources if own]
+        real = [unit_rows(everything[own], dtype=np.float32).mean(0) for own in sources if own]
         known = np.flatnonzero([len(own) > 0 for own in sources])
         paired = Pairs(np.array(real).reshape(-1, everything.shape[1]), synthetic[known])
-        return Rows(unit_rows(everything[chosen]), synthetic, paired, ordered)
+        return Rows(unit_rows(everything[chosen], dtype=np.float32), synthetic, paired, ordered)
 
     return Sample(
-        before=rows(features, unit_rows(asked), ordered=False),
+        before=rows(features, unit_rows(asked, dtype=np.float32), ordered=False),
         after=rows(embeddings, answered, ordered=head.matrix is not None),
         factors=factors_of([gallery.records[row] for row in chosen]),
     )

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from core.gallery.paths import delete_inside
 from core.gallery.verify import Damage, verify
 from core.heads.head import Head
 from core.images.decode import load_image, quoted
-from core.images.files import file_digest, write_bytes
+from core.images.files import file_digest, new_file
 from core.search.edges import with_edges
 from core.service.visitors import Visitors
 from core.values import (
@@ -275,7 +276,8 @@ def _keep(file: Path, root: Path) -> str:
     if target.exists() and file_digest(target) != digest:
         target = root / f"{target.stem}-{digest[:8]}{target.suffix}"
     if not target.exists():
-        write_bytes(target, file.read_bytes())
+        with new_file(target) as partial:
+            shutil.copyfile(file, partial)
     return target.name
 
 

@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from core.config import TrainConfig
+from core.images.files import new_file
 from core.values import TrainingError
 
 FREE = frozenset({"minutes", "checkpoint_minutes", "device", "watch"})
@@ -37,9 +38,8 @@ def held_settings(
 
 def write_checkpoint(path: Path, state: Mapping[str, Any], *, settings: Settings) -> None:
     """Write a run's state with its settings; a reader finds the old file or the new one."""
-    partial = path.with_suffix(".part")
-    torch.save({**state, "settings": dict(settings)}, partial)
-    partial.replace(path)
+    with new_file(path) as partial:
+        torch.save({**state, "settings": dict(settings)}, partial)
 
 
 def read_checkpoint(path: Path, *, settings: Settings, device: torch.device) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from PIL import Image
 
 from core.config import ImageLimits
 from core.images.decode import LoadedImage, decode_ahead
+from core.images.files import new_file
 from core.images.listing import list_images
 from core.values import Progress, TrainingError, no_progress
 
@@ -40,15 +40,12 @@ def pack(
     key = hashlib.sha256(named_by.encode(errors="surrogateescape")).hexdigest()[:16]
     packed = cache / f"images-{key}.npy"
     if not packed.exists():
-        cache.mkdir(parents=True, exist_ok=True)
         squares = list(_squares(paths, size, progress))
         if not squares:
             named = ", ".join(map(str, folders))
             raise TrainingError(f"no image below {named} can be read")
-        partial = packed.with_suffix(f".{os.getpid()}.part")
-        with partial.open("wb") as file:
+        with new_file(packed) as partial, partial.open("wb") as file:
             np.save(file, np.stack(squares))
-        partial.replace(packed)
     return np.load(packed, mmap_mode="r", allow_pickle=False)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,11 @@ from typing import Any
 import torch
 from jaxtyping import Shaped
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from core.encoders.backbones.network import Backbone, BackboneConfig, assemble
-from core.images.files import read_json
+from core.images.files import read_json, write_bytes
 from core.values import EncoderError
 
 CONFIG_FILE = "cfg.json"
@@ -34,9 +32,8 @@ def save_backbone(backbone: Backbone, folder: Path) -> None:
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
             raise EncoderError(f"{name} holds values that float16 cannot")
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / WEIGHTS_FILE, lambda path: save_file(weights, path))
-    _replace(folder / CONFIG_FILE, lambda path: path.write_text(config, encoding="utf-8"))
+    write_bytes(folder / WEIGHTS_FILE, save(weights))
+    write_bytes(folder / CONFIG_FILE, config.encode())
 
 
 def load_backbone(folder: Path) -> Backbone:
@@ -94,12 +91,3 @@ def _read_config(path: Path) -> BackboneConfig:
         raise EncoderError(f"cannot read {path.name} of encoder {path.parent.name}") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise EncoderError(f"{path.parent.name}/{path.name} is not valid: {error}") from error
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

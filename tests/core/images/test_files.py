@@ -12,7 +12,7 @@ from core.gallery.metadata import read_metadata
 from core.gallery.store import Store
 from core.gallery.verify import verify
 from core.heads.head import Head
-from core.images.files import parse_json, read_json
+from core.images.files import new_file, parse_json, read_json, write_bytes
 from core.measures.retrieval import read_pairs
 from core.values import EncoderError, GalleryError
 
@@ -80,3 +80,18 @@ def test_examples_are_read_the_same_way(tmp_path) -> None:
         assert read_examples(tmp_path) == ()
     except GalleryError as error:
         assert "damaged" in str(error)
+
+
+def test_a_file_appears_whole_or_stays_as_it_was(tmp_path) -> None:
+    path = tmp_path / "new" / "a.bin"
+    write_bytes(path, b"first")
+    with pytest.raises(RuntimeError), new_file(path) as partial:
+        partial.write_bytes(b"sec")
+        assert path.read_bytes() == b"first"
+        raise RuntimeError("stopped")
+    assert path.read_bytes() == b"first"
+    assert [file.name for file in path.parent.iterdir()] == ["a.bin"]
+    with new_file(path) as partial:
+        partial.write_bytes(b"second")
+    assert path.read_bytes() == b"second"
+    assert [file.name for file in path.parent.iterdir()] == ["a.bin"]

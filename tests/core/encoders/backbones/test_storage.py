@@ -16,7 +16,6 @@ from core.encoders.backbones import (
     build,
     load_backbone,
     save_backbone,
-    storage,
     weights_hash,
 )
 from core.values import EncoderError
@@ -175,11 +174,12 @@ def test_what_float16_cannot_hold_is_not_written(backbone: Backbone, folder: Pat
 def test_a_failed_write_leaves_the_old_files(
     backbone: Backbone, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fill_the_disk(_state: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def fill_the_disk(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(storage, "save_file", fill_the_disk)
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
     with pytest.raises(OSError, match="No space"):
         save_backbone(build(BackboneConfig(), seed=4), folder)
     assert weights_hash(load_backbone(folder)) == weights_hash(backbone)
