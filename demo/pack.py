@@ -14,8 +14,8 @@ from pathlib import Path
 import typer
 
 from core.encoders.load import load_encoder
-from core.gallery.build import narrow
 from core.gallery.gallery import Gallery
+from core.gallery.remove import narrow
 from core.gallery.store import Store
 from core.service.session import EMBEDDED, choose_head
 from core.service.workspace import Workspace

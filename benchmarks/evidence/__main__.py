@@ -57,7 +57,7 @@ def main() -> None:
     data = Path(os.environ["WELLSPRING_DATA"])
     cache = Path(os.environ.get("WELLSPRING_CACHE", Path.home() / ".cache" / "wellspring"))
     encoder = load_encoder(options.encoder)
-    bench = Bench(data / "pairs.json", options.gallery, [encoder], cache=cache, patch_heads={})
+    bench = Bench(data / "pairs.json", options.gallery, [encoder], cache=cache)
     world = World(bench, encoder, data=data, cache=cache / "evidence" / encoder.identity)
     settings: dict[str, Setting] = {}
     whole = world.subset(np.arange(len(world.features)))

@@ -15,8 +15,9 @@ from PIL import Image, ImageOps
 from rich.progress import track
 
 from core.config import GroupConfig, ScoreConfig
-from core.gallery.build import Source, update
+from core.gallery.build import update
 from core.gallery.gallery import Embedded, Gallery
+from core.gallery.source import Source
 from core.heads.fit import fit_head
 from core.heads.head import Head
 from core.images.decode import load_image

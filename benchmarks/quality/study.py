@@ -20,7 +20,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from core.config import BuildConfig
-from core.encoders.load import load_encoder, shipped_heads
+from core.encoders.load import load_encoder
 from core.gallery.gallery import encoder_key
 from core.images.decode import load_image
 from core.images.files import new_file, write_bytes
@@ -65,11 +65,7 @@ class Study:
     ) -> Study:
         """Load the encoders and see that the gallery and the pairs are encoded with them."""
         encoders = tuple(load_encoder(name) for name in names)
-        heads = {e.identity: h for e in encoders if (h := shipped_heads(e.name).patches)}
-        bench = Bench(
-            data / "pairs.json", gallery, encoders, cache=cache, patch_heads=heads,
-            progress=progress,
-        )  # fmt: skip
+        bench = Bench(data / "pairs.json", gallery, encoders, cache=cache, progress=progress)
         return cls(data, bench, encoders, cache / "measured", progress)
 
     @property

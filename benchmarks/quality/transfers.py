@@ -15,8 +15,9 @@ import numpy as np
 
 from benchmarks.quality.study import Study, cell_object, digest, store
 from core.config import ScoreConfig
-from core.gallery.build import Source, update
+from core.gallery.build import update
 from core.gallery.gallery import Embedded, Gallery
+from core.gallery.source import Source
 from core.measures.retrieval import Cell, clustered_interval
 from core.search.edges import EDGES, with_edges
 from core.search.index import hubness_of_others

@@ -21,8 +21,9 @@ from rich.table import Table
 from core.config import BuildConfig, HeadConfig, ScoreConfig
 from core.encoders.load import load_encoder, shipped_heads
 from core.encoders.network import NetworkEncoder
-from core.gallery.build import Source, update
+from core.gallery.build import update
 from core.gallery.gallery import Gallery
+from core.gallery.source import Source
 from core.heads.fit import fit_head
 from core.images.decode import load_image
 from core.images.listing import list_images

@@ -33,16 +33,14 @@ from core.config import (
     TrainConfig,
     ViewConfig,
 )
-from core.encoders.load import load_encoder, shipped_heads
+from core.encoders.load import load_encoder
 from core.explain.projection import place
-from core.gallery.build import (
-    Change,
-    Source,
-    remove,
-    update,
-)
+from core.gallery.build import update
+from core.gallery.commit import Change
 from core.gallery.datasets import materialise
 from core.gallery.gallery import Gallery
+from core.gallery.remove import remove
+from core.gallery.source import Source
 from core.gallery.verify import verify
 from core.images.decode import LoadedImage, decode_ahead
 from core.images.listing import list_images
@@ -152,11 +150,8 @@ def index(
     with reporting() as progress:
         _changeable(out, shipped=shipped)
         loaded = [load_encoder(name, device=device) for name in encoder or BUNDLED]
-        heads = {e.identity: h for e in loaded if (h := shipped_heads(e.name).patches)}
         folder = materialise(source, into=out, progress=progress)
-        change = update(
-            out, Source(folder), with_edges(loaded), patch_heads=heads, progress=progress
-        )
+        change = update(out, Source(folder), with_edges(loaded), progress=progress)
     _report(change, out, json=json)
 
 
@@ -187,16 +182,17 @@ def remove_images(
     ids: Annotated[list[int], typer.Argument(help="Ids of images, as `attribute` prints them.")],
     *,
     gallery: Annotated[Path, typer.Option(help="Folder of the gallery.")],
-    tombstone: Annotated[
-        bool, typer.Option("--tombstone", help="Keep them and their resaves out for good.")
+    block: Annotated[
+        bool,
+        typer.Option("--tombstone", "--block", help="Keep them and their resaves out for good."),
     ] = False,
     shipped: ShippedFlag = False,
     json: JsonFlag = False,
 ) -> None:
-    """Take images out of a gallery; with a tombstone, their resaves too, and for good."""
+    """Take images out of a gallery; with ``--tombstone``, their resaves too, for good."""
     with reporting():
         _changeable(gallery, shipped=shipped)
-        change = remove(gallery, ids, tombstone=tombstone)
+        change = remove(gallery, ids, block=block)
     _report(change, gallery, json=json)
 
 
@@ -333,8 +329,7 @@ def evaluate(
     score = ScoreConfig(edges=edges, rerank=rerank, local_scaling=local_scaling)
     with reporting() as progress:
         loaded = [load_encoder(name) for name in encoder or BUNDLED]
-        heads = {e.identity: h for e in loaded if (h := shipped_heads(e.name).patches)}
-        bench = Bench(pairs, gallery, loaded, cache=_cache(), patch_heads=heads, progress=progress)
+        bench = Bench(pairs, gallery, loaded, cache=_cache(), progress=progress)
         chosen = tuple(p for p in bench.all_pairs if split in ("all", p.half))
         if not chosen:
             raise GalleryError(f"no pair of {pairs.name} is in the half {split!r}")
@@ -509,11 +504,11 @@ def _report(change: Change, out: Path, *, json: bool) -> None:
     for skipped in change.skipped:
         say(f"left out {skipped.path!r}: {skipped.reason}")
     for path in change.kept_out:
-        say(f"kept out {path!r}: an image like it was removed with a tombstone")
+        say(f"kept out {path!r}: an image like it was removed for good")
     if json:
         print_json({**vars(change), "skipped": [vars(skipped) for skipped in change.skipped]})
         return
-    kept_out = f", {len(change.kept_out)} kept out by tombstones" if change.kept_out else ""
+    kept_out = f", {len(change.kept_out)} kept out by the blocklist" if change.kept_out else ""
     say(
         f"{out} holds {change.images} images: {change.added} added, {change.removed} removed, "
         f"{len(change.skipped)} left out{kept_out}"

@@ -1,4 +1,4 @@
-"""Tombstones: images that were taken out for good, known by their perceptual hashes alone."""
+"""The blocklist: images that were taken out for good, known by their perceptual hashes alone."""
 
 from __future__ import annotations
 
@@ -24,77 +24,91 @@ Of 400 photographs every resave down to half size and JPEG quality 20 lies withi
 too; so do three quarters of those that lost a border of 2.5 % on each side.
 """
 
-TOMBSTONES = "tombstones.json"
-"""Their file in the folder of a gallery."""
+BLOCKLIST = "blocklist.json"
+"""The file of a blocklist in the folder of a gallery."""
+
+OLD_BLOCKLIST = "tombstones.json"
+"""Its file in galleries of earlier versions, which is still read."""
 
 _FIT = 256
 
 
 @dataclass(frozen=True)
-class Tombstone:
-    """What is kept of an image that must not come back."""
+class BlockedImage:
+    """All that is kept of an image that must not come back."""
 
     phash: str
     """64-bit perceptual hash, 16 hexadecimal digits."""
     mirrored: str
-    """The same of its mirror image."""
+    """The perceptual hash of its mirror image."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no hash."""
+        """Refuse texts that are not hashes."""
         for value in (self.phash, self.mirrored):
             check_phash(value)
 
     @classmethod
-    def of(cls, image: Image.Image, *, phash: str | None = None) -> Tombstone:
-        """The tombstone of an RGB image; ``phash`` is its hash where that is known."""
+    def of(cls, image: Image.Image, *, phash: str | None = None) -> BlockedImage:
+        """The hashes of an RGB image; ``phash`` is its own where that is known already."""
         return cls(phash or perceptual_hash(image), perceptual_hash(ImageOps.mirror(image)))
 
 
-class Graveyard:
-    """The tombstones of one gallery's folder; they outlive its generations."""
+class Blocklist:
+    """The blocked images of one gallery's folder; the list outlives the gallery's generations."""
 
     def __init__(self, folder: Path) -> None:
-        """Read them.
+        """Read the list of a gallery's folder; it is empty where there is no file.
 
         Raises:
-            GalleryError: when their file is damaged.
+            GalleryError: when the file is damaged.
         """
-        self.path = folder / TOMBSTONES
-        try:
-            rows = read_json(self.path)["tombstones"]
-            self.tombstones = tuple(Tombstone(**row) for row in rows)
-        except FileNotFoundError:
-            self.tombstones = ()
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise GalleryError(f"{TOMBSTONES} of {folder.name} is damaged") from error
+        self.folder = folder
+        old, new = _read(folder / OLD_BLOCKLIST), _read(folder / BLOCKLIST)
+        self.images = tuple(dict.fromkeys((*old, *new)))
 
-    def add(self, stones: Iterable[Tombstone]) -> None:
-        """Set tombstones; written whole or not at all."""
-        self.tombstones = tuple(dict.fromkeys((*self.tombstones, *stones)))
-        write_json(self.path, {"tombstones": [asdict(stone) for stone in self.tombstones]})
+    def add(self, images: Iterable[BlockedImage]) -> None:
+        """Block more images. The file is written whole or not at all."""
+        self.images = tuple(dict.fromkeys((*self.images, *images)))
+        write_json(self.folder / BLOCKLIST, {"blocked": [asdict(image) for image in self.images]})
+        (self.folder / OLD_BLOCKLIST).unlink(missing_ok=True)
 
-    def bars(self, hashes: Iterable[str]) -> Bool[np.ndarray, " b"]:
-        """Which perceptual hashes are those of an image with a tombstone, or of its mirror image.
+    def matches(self, hashes: Iterable[str]) -> Bool[np.ndarray, " b"]:
+        """Which perceptual hashes are those of a blocked image or of its mirror image.
 
         Args:
             hashes: 64-bit perceptual hashes, 16 hexadecimal digits each.
         """
-        known = [bits for stone in self.tombstones for bits in (stone.phash, stone.mirrored)]
-        here, there = _bits(hashes), _bits(known)
-        near = np.bitwise_count(here[:, None] ^ there[None]) <= MAX_DISTANCE
+        blocked = [bits for image in self.images for bits in (image.phash, image.mirrored)]
+        near = np.bitwise_count(_bits(hashes)[:, None] ^ _bits(blocked)[None]) <= MAX_DISTANCE
         return np.asarray(near.any(axis=1))
 
-    def barred(self, files: Mapping[str, Path], *, workers: int) -> set[str]:
-        """Names of the files that show an image with a tombstone; nothing is read without any."""
-        if not self.tombstones:
+    def matching_files(self, files: Mapping[str, Path], *, workers: int) -> set[str]:
+        """Names of the files that show a blocked image. An empty list reads no file."""
+        if not self.images:
             return set()
         loads = decode_ahead(files.values(), limits=ImageLimits(), workers=workers, fit=_FIT)
         hashes = {
-            name: perceptual_hash(found.image)
-            for name, (_, found) in zip(files, loads, strict=True)
-            if isinstance(found, LoadedImage)
+            name: perceptual_hash(loaded.image)
+            for name, (_, loaded) in zip(files, loads, strict=True)
+            if isinstance(loaded, LoadedImage)
         }
-        return {name for name, no in zip(hashes, self.bars(hashes.values()), strict=True) if no}
+        blocked = self.matches(hashes.values())
+        return {name for name, matched in zip(hashes, blocked, strict=True) if matched}
+
+
+def _read(path: Path) -> tuple[BlockedImage, ...]:
+    """The images of a blocklist file; none where there is no file.
+
+    Raises:
+        GalleryError: when the file is damaged.
+    """
+    try:
+        rows = read_json(path)["tombstones" if path.name == OLD_BLOCKLIST else "blocked"]
+        return tuple(BlockedImage(**row) for row in rows)
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GalleryError(f"{path.name} of {path.parent.name} is damaged") from error
 
 
 def _bits(hashes: Iterable[str]) -> np.ndarray:

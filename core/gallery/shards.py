@@ -32,6 +32,7 @@ from core.values import (
     GalleryError,
     ImageRecord,
     Progress,
+    no_progress,
 )
 
 logger = logging.getLogger(__name__)
@@ -231,11 +232,14 @@ class ShardWriter:
             write_bytes(path, thumbnail(loaded.image, side=self.config.thumbnail))
 
 
-def hash_files(paths: Mapping[str, Path]) -> tuple[dict[str, str], list[Skipped]]:
+def hash_files(
+    paths: Mapping[str, Path], *, progress: Progress = no_progress
+) -> tuple[dict[str, str], list[Skipped]]:
     """SHA-256 of every file by name, and the files that cannot be read or named in a table."""
     hashes: dict[str, str] = {}
     skipped: list[Skipped] = []
-    for name, path in paths.items():
+    for done, (name, path) in enumerate(paths.items()):
+        progress(done, len(paths), "comparing files")
         try:
             name.encode()
             if not is_relative_path(name):

@@ -28,8 +28,9 @@ from core.values import GalleryError
 
 LISTING = "files.json"
 """File that lists the other files of its folder with their SHA-256."""
-_OWN = ("gallery.json", "generations", "thumbnails", "tombstones.json", "work", "lock")
+_OWN = ("gallery.json", "generations", "thumbnails", "work", "lock", "blocklist.json")
 # What the store itself writes at the top of its folder.
+_OLD = ("tombstones.json",)  # what earlier versions wrote there
 _STALE = 3_600  # seconds after which nobody writes on what is half-written
 FORMAT = 1
 """Version of the layout; raised with every change that older code would misread."""
@@ -77,7 +78,7 @@ class Store:
         """
         if self.exists or not os.path.lexists(self.folder):
             return
-        own = {*_OWN, *Path(root).parts[:1]}
+        own = {*_OWN, *_OLD, *Path(root).parts[:1]}
         if not self.folder.is_dir() or any(  # hidden is what a killed call left half-written
             path.name not in own and not path.name.startswith(".") for path in self.folder.iterdir()
         ):
@@ -149,7 +150,7 @@ class Store:
         Raises:
             GalleryError: when a file or folder of the store's own is a link that leads out.
         """
-        own = [self.folder / name for name in _OWN]
+        own = [self.folder / name for name in (*_OWN, *_OLD)]
         own += _entries(self.folder / "thumbnails")
         for name in ("generations", "work"):
             for parent, folders, files in os.walk(self.folder / name):

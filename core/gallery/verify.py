@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from core.config import ImageLimits
-from core.gallery.blocklist import TOMBSTONES, Graveyard
+from core.gallery.blocklist import BLOCKLIST, OLD_BLOCKLIST, Blocklist
 from core.gallery.gallery import Gallery, load_array
 from core.gallery.store import LISTING, Store, changed_files
 from core.images.decode import open_image
@@ -41,7 +41,7 @@ def verify(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
     store = Store(folder)
     generation = store.generation(store.header().generation)
     found = list(changed_files(generation)) if generation.name != "0" else []
-    found += [*_bad_derived(generation), *_bad_tombstones(store.folder)]
+    found += [*_bad_derived(generation), *_bad_blocklist(store.folder)]
     try:
         gallery = Gallery.open(folder)
     except GalleryError as error:
@@ -51,11 +51,12 @@ def verify(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
     return [Damage(path.relative_to(store.folder).as_posix(), what) for path, what in found]
 
 
-def _bad_tombstones(folder: Path) -> Iterator[tuple[Path, str]]:
+def _bad_blocklist(folder: Path) -> Iterator[tuple[Path, str]]:
     try:
-        Graveyard(folder)
+        Blocklist(folder)
     except GalleryError:
-        yield folder / TOMBSTONES, "damaged"
+        old = folder / OLD_BLOCKLIST
+        yield old if old.exists() else folder / BLOCKLIST, "damaged"
 
 
 def _bad_derived(generation: Path) -> Iterator[tuple[Path, str]]:

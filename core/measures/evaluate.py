@@ -13,8 +13,9 @@ from jaxtyping import Float
 
 from core.config import ScoreConfig
 from core.explain.contributions import factor_codes
-from core.gallery.build import Source, remove, update
+from core.gallery.build import mirror
 from core.gallery.gallery import Gallery, is_shipped
+from core.gallery.source import Source
 from core.heads.head import Head
 from core.measures.reports import (
     DomainGapReport,
@@ -87,7 +88,6 @@ class Bench:
         encoders: Sequence[Encoder],
         *,
         cache: Path,
-        patch_heads: Mapping[str, Head],
         progress: Progress = no_progress,
     ) -> None:
         self.folder = pairs.parent
@@ -98,7 +98,7 @@ class Bench:
         target = gallery
         if not (gallery / "gallery.json").is_file():
             target = cache / f"gallery-{_digest(str(gallery.resolve()))}"
-            _refresh(target, Source(gallery), encoders, heads=patch_heads, progress=progress)
+            mirror(target, Source(gallery), encoders, progress=progress)
         self.gallery = Gallery.open(target, read_only=is_shipped(target))
         names = {name for p in self.all_pairs for name in (*p.exemplars, p.generated)}
         # The pairs' images get the gallery's patch heads, so the cache is keyed by the gallery too.
@@ -106,7 +106,7 @@ class Bench:
         stored = {encoder.identity: self.gallery.patch_head(encoder) for encoder in encoders}
         heads = {identity: head for identity, head in stored.items() if head}
         source = Source(self.folder, tuple(names))
-        _refresh(images, source, encoders, heads=heads, progress=progress)
+        mirror(images, source, encoders, patch_heads=heads, progress=progress)
         self.images = Gallery.open(images)
         self.row = {record.path: row for row, record in enumerate(self.images.records)}
         if unread := sorted(names - self.row.keys()):
@@ -228,21 +228,6 @@ def _alone(own: Float[np.ndarray, "n d"], records: Sequence[ImageRecord]) -> tup
     except ValueError as error:
         logger.info("no measures by factors: %s", error)
     return tuple(reports)
-
-
-def _refresh(
-    folder: Path,
-    source: Source,
-    encoders: Sequence[Encoder],
-    *,
-    heads: Mapping[str, Head],
-    progress: Progress,
-) -> None:
-    """Make a cached gallery hold the images that its source has now, no more and no fewer."""
-    update(folder, source, encoders, patch_heads=heads, progress=progress)
-    names = source.files().keys()
-    if gone := [record.id for record in Gallery.open(folder).records if record.path not in names]:
-        remove(folder, gone)
 
 
 def _digest(text: str) -> str:

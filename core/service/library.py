@@ -14,16 +14,14 @@ from pathlib import Path
 
 from core.config import ImageLimits, ServerConfig
 from core.encoders.load import shipped_heads
-from core.gallery.build import (
-    Change,
-    Source,
-    remove,
-    update,
-)
+from core.gallery.build import update
+from core.gallery.commit import Change
 from core.gallery.datasets import fetch_dataset, materialise
 from core.gallery.examples import read_examples
 from core.gallery.gallery import SHIPPED, Gallery, is_shipped
 from core.gallery.paths import delete_inside
+from core.gallery.remove import remove
+from core.gallery.source import Source
 from core.gallery.verify import Damage, verify
 from core.heads.head import Head
 from core.images.decode import load_image, quoted

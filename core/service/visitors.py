@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from core.config import ImageLimits, ServerConfig
-from core.gallery.build import Change, Source, update
+from core.gallery.build import update
+from core.gallery.commit import Change
+from core.gallery.source import Source
 from core.heads.head import Head
 from core.images.archives import unpack_images
 from core.images.files import file_digest

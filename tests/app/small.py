@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from core.gallery.build import Source, update
+from core.gallery.build import update
+from core.gallery.source import Source
 from core.service import load_encoder
 from tests.app import tiny
 

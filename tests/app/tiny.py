@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.gallery.build import Source, update
+from core.gallery.build import update
+from core.gallery.source import Source
 from core.service import load_encoder
 
 COUNT = 24

@@ -10,13 +10,10 @@ from PIL import Image
 
 from core.config import HeadConfig
 from core.encoders.baselines import BASELINES
-from core.gallery.build import (
-    Source,
-    narrow,
-    remove,
-    update,
-)
+from core.gallery.build import update
 from core.gallery.gallery import Gallery, load_array, narrow_array
+from core.gallery.remove import narrow, remove
+from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import verify
 from core.service.session import choose_head

@@ -14,7 +14,8 @@ from app.page.work import Stops
 from app.tabs.disentanglement.handlers import Handlers, telling
 from app.tabs.disentanglement.layout import lay_controls, lay_result
 from app.views import disentanglement as views
-from core.gallery.build import Source, update
+from core.gallery.build import update
+from core.gallery.source import Source
 from core.service import Choice, DimensionView, Disentanglement, Session, load_encoder
 from core.values import Cancelled, Progress
 from tests.app import tiny

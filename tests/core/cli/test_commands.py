@@ -240,14 +240,14 @@ def test_reverse_names_the_images_made_from_a_source(photos, tmp_path, write_ima
     assert "1 of 2 pairs are named at a false-discovery rate of 0.1" in result.stdout
 
 
-def test_a_tombstone_keeps_an_image_out(folder, photos) -> None:
+def test_a_blocked_image_is_kept_out(folder, photos) -> None:
     gone = Gallery.open(folder).records[3]
     change = said(call("remove", gone.id, "--gallery", folder, "--tombstone", "--json"), CHANGE)
     assert (change["images"], change["removed"]) == (11, 1)
     shutil.copy(photos / gone.path, photos / "copy.png")
     result = call("add", photos, "--gallery", folder)
     assert result.exit_code == 0
-    assert "2 kept out by tombstones" in result.stderr
+    assert "2 kept out by the blocklist" in result.stderr
     assert "kept out 'copy.png'" in result.stderr
     change = said(
         call("index", photos, "--out", folder, "--encoder", "thumbnail", "--json"), CHANGE

@@ -1,4 +1,4 @@
-"""A tombstone keeps an image and its resaves out, and nothing else of it is kept."""
+"""The blocklist keeps an image and its resaves out, and nothing else of it is kept."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import pytest
 from PIL import Image, ImageFilter, ImageOps
 
 from core.config import BuildConfig
-from core.gallery.blocklist import MAX_DISTANCE, Graveyard, Tombstone
-from core.gallery.build import Source, remove, update
+from core.gallery.blocklist import MAX_DISTANCE, BlockedImage, Blocklist
+from core.gallery.build import update
 from core.gallery.gallery import Gallery
+from core.gallery.remove import remove
+from core.gallery.source import Source
 from core.gallery.verify import verify
 from core.images.thumbnails import hamming, perceptual_hash
 from core.values import GalleryError
@@ -55,9 +57,9 @@ def paths(folder: Path) -> list[str]:
     return [record.path for record in Gallery.open(folder).records]
 
 
-def test_resaves_are_barred_and_other_images_are_not(tmp_path):
-    graveyard = Graveyard(tmp_path)
-    graveyard.add([Tombstone.of(scene(0))])
+def test_resaves_are_blocked_and_other_images_are_not(tmp_path):
+    blocklist = Blocklist(tmp_path)
+    blocklist.add([BlockedImage.of(scene(0))])
     files = resaves(scene(0), tmp_path / "a")
     for seed in range(1, 30):
         files[f"{seed}.png"] = tmp_path / "a" / f"{seed}.png"
@@ -65,40 +67,40 @@ def test_resaves_are_barred_and_other_images_are_not(tmp_path):
     (tmp_path / "a" / "broken.png").write_bytes(b"x")
     files["broken.png"] = tmp_path / "a" / "broken.png"
     wanted = {"copy.png", "recompressed.jpg", "half.webp", "mirrored.jpg"}
-    assert graveyard.barred(files, workers=1) == wanted
+    assert blocklist.matching_files(files, workers=1) == wanted
 
 
 def test_the_distance_decides():
-    stone = Tombstone("0" * 16, "f" * 16)
-    graveyard = Graveyard(Path("nowhere"))
-    graveyard.tombstones = (stone,)
+    image = BlockedImage("0" * 16, "f" * 16)
+    blocklist = Blocklist(Path("nowhere"))
+    blocklist.images = (image,)
     near, far = (1 << MAX_DISTANCE) - 1, (1 << (MAX_DISTANCE + 1)) - 1
     hashes = [f"{bits:016x}" for bits in (0, near, far, 2**64 - 1 - near, 2**64 - 1 - far)]
-    assert graveyard.bars(hashes).tolist() == [True, True, False, True, False]
-    assert graveyard.bars([]).tolist() == []
+    assert blocklist.matches(hashes).tolist() == [True, True, False, True, False]
+    assert blocklist.matches([]).tolist() == []
 
 
-def test_without_tombstones_nothing_is_read(tmp_path):
-    graveyard = Graveyard(tmp_path)
-    assert graveyard.barred({"gone.png": tmp_path / "gone.png"}, workers=1) == set()
-    assert not graveyard.bars(["0" * 16]).any()
+def test_an_empty_blocklist_reads_nothing(tmp_path):
+    blocklist = Blocklist(tmp_path)
+    assert blocklist.matching_files({"gone.png": tmp_path / "gone.png"}, workers=1) == set()
+    assert not blocklist.matches(["0" * 16]).any()
 
 
 def test_a_mirror_image_has_another_hash():
     """The negative control of keeping two hashes: one alone would miss mirrored resaves."""
-    stone = Tombstone.of(scene(3))
-    assert hamming(stone.phash, stone.mirrored) > MAX_DISTANCE
-    assert stone.mirrored == perceptual_hash(ImageOps.mirror(scene(3)))
+    image = BlockedImage.of(scene(3))
+    assert hamming(image.phash, image.mirrored) > MAX_DISTANCE
+    assert image.mirrored == perceptual_hash(ImageOps.mirror(scene(3)))
 
 
 def test_only_hashes_are_kept(tmp_path):
-    Graveyard(tmp_path).add([Tombstone.of(scene(1))])
+    Blocklist(tmp_path).add([BlockedImage.of(scene(1))])
     (file,) = tmp_path.iterdir()
-    stones = json.loads(file.read_text())["tombstones"]
-    assert stones == [vars(Tombstone.of(scene(1)))]
-    again = Graveyard(tmp_path)
-    again.add([Tombstone.of(scene(1)), Tombstone.of(scene(2))])
-    assert len(Graveyard(tmp_path).tombstones) == 2
+    blocked = json.loads(file.read_text())["blocked"]
+    assert blocked == [vars(BlockedImage.of(scene(1)))]
+    again = Blocklist(tmp_path)
+    again.add([BlockedImage.of(scene(1)), BlockedImage.of(scene(2))])
+    assert len(Blocklist(tmp_path).images) == 2
 
 
 @pytest.mark.parametrize(
@@ -107,16 +109,28 @@ def test_only_hashes_are_kept(tmp_path):
      + '", "mirrored": "zzzzzzzzzzzzzzzz"}]}', '{"tombstones": 3}'],
 )  # fmt: skip
 def test_a_damaged_file_is_said_to_be(tmp_path, text):
-    (tmp_path / "tombstones.json").write_text(text)
-    with pytest.raises(GalleryError, match="damaged"):
-        Graveyard(tmp_path)
+    for name, key in (("tombstones.json", "tombstones"), ("blocklist.json", "blocked")):
+        (tmp_path / name).write_text(text.replace("tombstones", key))
+        with pytest.raises(GalleryError, match="damaged"):
+            Blocklist(tmp_path)
+        (tmp_path / name).unlink()
+
+
+def test_the_file_of_an_earlier_version_is_read_and_replaced(tmp_path):
+    old, new = BlockedImage.of(scene(1)), BlockedImage.of(scene(2))
+    (tmp_path / "tombstones.json").write_text(json.dumps({"tombstones": [vars(old)]}))
+    blocklist = Blocklist(tmp_path)
+    assert blocklist.images == (old,)
+    blocklist.add([new])
+    assert [path.name for path in tmp_path.iterdir()] == ["blocklist.json"]
+    assert Blocklist(tmp_path).images == (old, new)
 
 
 def test_removed_for_good_stays_out_of_every_update(images, tmp_path, encoder):
     folder = tmp_path / "g"
     update(folder, Source(images), [encoder], config=SMALL)
     gone = Gallery.open(folder).records[2]
-    change = remove(folder, [gone.id], tombstone=True)
+    change = remove(folder, [gone.id], block=True)
     assert (change.images, change.removed) == (5, 1)
     assert not Gallery.open(folder).store.thumbnail(gone.sha256).exists()
 
@@ -134,7 +148,7 @@ def test_removed_for_good_stays_out_of_every_update(images, tmp_path, encoder):
     assert kept == {record.sha256 for record in Gallery.open(folder).records}
 
 
-def test_without_a_tombstone_it_comes_back(images, tmp_path, encoder):
+def test_an_image_that_is_only_removed_comes_back(images, tmp_path, encoder):
     folder = tmp_path / "g"
     update(folder, Source(images), [encoder], config=SMALL)
     remove(folder, [2])
@@ -147,14 +161,14 @@ def test_resaves_that_are_in_the_gallery_go_with_it(images, tmp_path, encoder):
     resaves(scene(2), images)
     update(folder, Source(images), [encoder], config=SMALL)
     (number,) = (r.id for r in Gallery.open(folder).records if r.path == "half.webp")
-    assert remove(folder, [number], tombstone=True).removed == 5
+    assert remove(folder, [number], block=True).removed == 5
     assert paths(folder) == ["0.png", "1.png", "3.png", "4.png", "5.png"]
 
 
-def test_a_file_that_becomes_a_barred_image_leaves(images, tmp_path, encoder):
+def test_a_file_that_becomes_a_blocked_image_leaves(images, tmp_path, encoder):
     folder = tmp_path / "g"
     update(folder, Source(images), [encoder], config=SMALL)
-    remove(folder, [2], tombstone=True)
+    remove(folder, [2], block=True)
     (images / "2.png").unlink()
     scene(2).save(images / "4.png")
     change = update(folder, Source(images), [encoder], config=SMALL)
@@ -166,6 +180,6 @@ def test_a_file_that_becomes_a_barred_image_leaves(images, tmp_path, encoder):
 def test_a_gallery_may_be_left_with_nothing(images, tmp_path, encoder):
     folder = tmp_path / "g"
     update(folder, Source(images), [encoder], config=SMALL)
-    remove(folder, range(6), tombstone=True)
+    remove(folder, range(6), block=True)
     change = update(folder, Source(images), [encoder], config=SMALL)
     assert (change.images, len(change.kept_out)) == (0, 6)

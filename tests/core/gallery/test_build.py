@@ -21,8 +21,10 @@ import pytest
 from PIL import Image
 
 from core.config import BuildConfig
-from core.gallery.build import Source, remove, update
+from core.gallery.build import update
 from core.gallery.gallery import Gallery, encoder_key
+from core.gallery.remove import remove
+from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import verify
 from core.values import Cancelled, GalleryError
@@ -342,13 +344,25 @@ def test_a_damaged_array_is_not_carried_into_the_next_generation(
 # Cancelling, several at once
 
 
+def test_comparing_the_files_can_be_stopped_too(photos, tmp_path, encoder) -> None:
+    """Nothing was said, and nothing could be stopped, until the first image was encoded."""
+
+    def stop(_done: int, total: int, what: str) -> None:
+        assert (total, what) == (12, "comparing files")
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        update(tmp_path / "g", Source(photos), [encoder], config=SMALL, progress=stop)
+    assert encoder.seen == 0
+
+
 def test_cancel_keeps_finished_shards_and_the_same_call_goes_on(
     photos, tmp_path, make_encoder
 ) -> None:
     folder, plain = tmp_path / "g", make_encoder(space=False)
 
     def stop(done: int, total: int, what: str) -> None:
-        if done >= 7:
+        if what.startswith("reading") and done >= 7:
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
@@ -436,7 +450,8 @@ def test_readers_during_changes_see_one_state_whole(photos, tmp_path, encoder) -
 SERVER = '''
 import errno, json, os, resource, runpy, sys, time
 from pathlib import Path
-from core.gallery.build import Source, update
+from core.gallery.build import update
+from core.gallery.source import Source
 from core.config import BuildConfig
 FakeEncoder = runpy.run_path(sys.argv[1])["FakeEncoder"]
 CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate"}

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from core.gallery import datasets as module
-from core.gallery.build import Source, update
+from core.gallery.build import update
 from core.gallery.datasets import materialise
 from core.gallery.gallery import Gallery
 from core.gallery.metadata import read_metadata
+from core.gallery.source import Source
 from core.values import GalleryError
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from core.config import BuildConfig, HeadConfig
 from core.gallery import gallery as module
-from core.gallery.build import Source, update
+from core.gallery.build import update
 from core.gallery.gallery import Gallery, encoder_key, load_array
+from core.gallery.source import Source
 from core.values import GalleryError
 
 WHITEN = HeadConfig(kind="whiten", k=5)

@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config import BuildConfig
-from core.gallery.blocklist import Graveyard
-from core.gallery.build import Source, narrow, remove, update
+from core.gallery.blocklist import Blocklist
+from core.gallery.build import update
 from core.gallery.examples import read_examples
 from core.gallery.gallery import Gallery
 from core.gallery.manifest import from_parquet, to_parquet
 from core.gallery.paths import check_links, delete_inside, is_relative_path, lies_inside
+from core.gallery.remove import narrow, remove
+from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import verify
 from core.values import GalleryError, ImageRecord
@@ -164,7 +166,15 @@ def test_a_root_that_is_a_link_is_a_place_to_read_from_alone(folder, tmp_path) -
 
 @pytest.mark.parametrize(
     "name",
-    ["generations", "thumbnails", "work", "lock", "tombstones.json", "gallery.json"],
+    [
+        "generations",
+        "thumbnails",
+        "work",
+        "lock",
+        "blocklist.json",
+        "tombstones.json",
+        "gallery.json",
+    ],
 )
 def test_a_link_that_leads_out_is_refused_and_what_it_leads_to_is_left_alone(
     folder, victim, encoder, name: str
@@ -267,7 +277,7 @@ def test_a_blocklist_holds_hashes_alone(tmp_path, phash: str) -> None:
     row = {"phash": phash, "mirrored": "0" * 16}
     (tmp_path / "tombstones.json").write_text(json.dumps({"tombstones": [row]}))
     with pytest.raises(GalleryError, match="damaged"):
-        Graveyard(tmp_path)
+        Blocklist(tmp_path)
 
 
 def test_a_listing_that_names_files_elsewhere_is_damaged(folder, victim) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from core.config import BuildConfig, HeadConfig
-from core.gallery.build import Source, remove, update
+from core.gallery.build import update
 from core.gallery.gallery import Gallery, encoder_key
+from core.gallery.remove import remove
+from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import verify
 from core.images.files import file_digest
@@ -173,8 +175,9 @@ def test_what_was_kept_without_digests_is_read_at_least(folder, encoder) -> None
     assert [Path(d.file).name for d in verify(folder)] == ["groups.npy"]
 
 
+@pytest.mark.parametrize("name", ["blocklist.json", "tombstones.json"])
 @pytest.mark.parametrize("text", ["", "[]", '{"tombstones": [{"phash": "x", "mirrored": "y"}]}'])
-def test_damaged_tombstones_are_named(folder, text: str) -> None:
-    """Tombstones that no later build could read were called whole."""
-    (folder / "tombstones.json").write_text(text)
-    assert [d.file for d in verify(folder)] == ["tombstones.json"]
+def test_a_damaged_blocklist_is_named(folder, name: str, text: str) -> None:
+    """One that no later build could read was called whole."""
+    (folder / name).write_text(text)
+    assert [d.file for d in verify(folder)] == [name]

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from core.encoders.backbones.storage import load_backbone
-from core.gallery.blocklist import Graveyard
-from core.gallery.build import Source, update
+from core.gallery.blocklist import Blocklist
+from core.gallery.build import update
 from core.gallery.examples import read_examples
 from core.gallery.metadata import read_metadata
+from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import verify
 from core.heads.head import Head
@@ -40,14 +41,14 @@ def test_every_file_of_ours_is_refused_with_an_error_of_ours(
     text: str, photos: Path, tmp_path: Path, encoder: object
 ) -> None:
     """Deeply nested files ended in a RecursionError, half characters when they were written."""
-    for name in ("gallery.json", "head.json", "cfg.json", "tombstones.json", "pairs.json"):
+    for name in ("gallery.json", "head.json", "cfg.json", "blocklist.json", "pairs.json"):
         (tmp_path / name).write_text(text)
     (tmp_path / "queries").mkdir()
     readers = [
         lambda: Store(tmp_path).header(),
         lambda: Head.load(tmp_path),
         lambda: load_backbone(tmp_path),
-        lambda: Graveyard(tmp_path),
+        lambda: Blocklist(tmp_path),
         lambda: read_pairs(tmp_path / "pairs.json"),
     ]
     for read in readers:

@@ -15,7 +15,8 @@ from core.config import HeadConfig, ScoreConfig
 from core.encoders.backbones import BackboneConfig, build
 from core.encoders.baselines import BASELINES, Baseline
 from core.encoders.network import NetworkEncoder
-from core.gallery.build import Source, update
+from core.gallery.build import update
+from core.gallery.source import Source
 from core.heads.fit import fit_head
 from core.measures.evaluate import Bench, Evaluation
 from core.measures.retrieval import MEASURES
@@ -65,7 +66,6 @@ def _bench(world, encoders, *, gallery=None, cache="cache"):
         gallery or world / "real",
         encoders,
         cache=world.parent / cache,
-        patch_heads={},
     )
 
 

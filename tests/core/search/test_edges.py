@@ -11,8 +11,10 @@ from PIL import Image
 from core.encoders.backbones import BackboneConfig, build
 from core.encoders.baselines import BASELINES, EDGE_GRID
 from core.encoders.network import NetworkEncoder
-from core.gallery.build import Source, remove, update
+from core.gallery.build import update
 from core.gallery.gallery import Gallery
+from core.gallery.remove import remove
+from core.gallery.source import Source
 from core.search.edges import (
     EDGES,
     edge_parts,

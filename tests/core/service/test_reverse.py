@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from core.config import HeadConfig
-from core.gallery.build import Source, update
+from core.gallery.build import update
 from core.gallery.gallery import Gallery
+from core.gallery.source import Source
 from core.search.edges import with_edges
 from core.service.reverse import adjust, reverse_lookup
 from core.service.workspace import Workspace

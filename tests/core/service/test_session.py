@@ -14,8 +14,10 @@ from PIL import Image
 
 from core.config import HeadConfig, ScoreConfig, ServerConfig
 from core.encoders.baselines import BASELINES
-from core.gallery.build import Source, remove, update
+from core.gallery.build import update
 from core.gallery.gallery import Gallery
+from core.gallery.remove import remove
+from core.gallery.source import Source
 from core.heads.head import Head
 from core.service import session as module
 from core.service.session import (

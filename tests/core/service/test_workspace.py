@@ -16,8 +16,9 @@ from core.encoders.backbones import BackboneConfig, build
 from core.encoders.baselines import BASELINES
 from core.encoders.network import NetworkEncoder
 from core.explain.projection import Map
-from core.gallery.build import Source, update
+from core.gallery.build import update
 from core.gallery.gallery import Gallery
+from core.gallery.source import Source
 from core.measures.disentangle import stage
 from core.search.edges import with_edges
 from core.service.disentanglement import sample

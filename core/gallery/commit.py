@@ -1,0 +1,142 @@
+"""The next generation of a gallery, written from the one before and from finished shards."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.gallery.gallery import Gallery, load_array, narrow_array, small_images
+from core.gallery.manifest import to_parquet
+from core.gallery.shards import Shard, Skipped
+from core.gallery.store import write_listing
+from core.heads.head import Head
+from core.values import GalleryError, ImageRecord
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change of a gallery did."""
+
+    images: int
+    """Images in the gallery now."""
+    added: int
+    """Images that were not there before, or whose file had changed."""
+    removed: int
+    """Images that are no longer there, those whose file had changed included."""
+    skipped: tuple[Skipped, ...] = ()
+    kept_out: tuple[str, ...] = ()
+    """Files that show a blocked image, by their paths."""
+
+
+def commit(
+    gallery: Gallery,
+    records: Sequence[ImageRecord],
+    shards: Sequence[Shard],
+    *,
+    patch_heads: Mapping[str, Head],
+    narrowed: bool = False,
+) -> None:
+    """Write the next generation of a gallery; the writer's lock is held.
+
+    Thumbnails that it does not need are deleted: those of contents that are no longer in it, and
+    those of small images, which are their own thumbnails.
+
+    Args:
+        gallery: the generation before.
+        records: the images of the next one; each is in the one before or in a shard.
+        shards: newly encoded images.
+        patch_heads: heads of local descriptors of the encoders that are new.
+        narrowed: whether features are stored in 8 bits.
+
+    Raises:
+        GalleryError: when an image lacks features; the generation before stays.
+        OSError: when the disk is full or refuses; the generation before stays.
+    """
+    store, header = gallery.store, gallery.header
+    next_id = max([header.next_id, *(record.id + 1 for record in records)])
+    keys = {*gallery.encoder_keys, *(key for shard in shards for key in shard.keys)}
+    shas = [record.sha256 for record in records]
+    with store.next_generation(header, next_id=next_id) as target:
+        for key in sorted(keys):
+            (target / key).mkdir()
+            for array in ("features.npy", "patches.npy"):
+                _gather(_sources(gallery, shards, f"{key}/{array}"), shas, target / key / array)
+            head = patch_heads.get(key) or _patch_head(gallery, key)
+            if head:
+                head.save(target / key / "patch_head")
+            if narrowed:
+                narrow_array(target / key / "features.npy")
+        (target / "manifest.parquet").write_bytes(to_parquet(records))
+        write_listing(target)
+    gone = {record.sha256 for record in gallery.records}.difference(shas)
+    for sha in gone.union(small_images(store.folder, header.root, records)):
+        made = store.made_thumbnail(sha)
+        with contextlib.suppress(OSError):
+            made.unlink()
+            made.parent.rmdir()
+
+
+def _patch_head(gallery: Gallery, key: str) -> Head | None:
+    folder = gallery.folder / key / "patch_head"
+    return Head.load(folder) if folder.exists() else None
+
+
+def _sources(
+    gallery: Gallery, shards: Sequence[Shard], name: str
+) -> list[tuple[list[str], np.ndarray]]:
+    """Every array of that name with the contents that its rows are of.
+
+    Raises:
+        GalleryError: when one is damaged.
+    """
+    places = [(gallery.folder, gallery.records), *((s.folder, s.records) for s in shards)]
+    found = [
+        ([record.sha256 for record in records], load_array(folder / name))
+        for folder, records in places
+        if (folder / name).exists()
+    ]
+    if any(array.shape[:1] != (len(shas),) for shas, array in found):
+        raise GalleryError(f"{name} is damaged; build the gallery again")
+    return found
+
+
+def _gather(sources: Sequence[tuple[list[str], np.ndarray]], shas: list[str], path: Path) -> None:
+    """Write one array whose rows are the contents' rows, wherever they come from."""
+    if not sources or not shas:
+        return
+    place = {sha: (array, row) for found, array in sources for row, sha in enumerate(found)}
+    if any(sha not in place for sha in shas):
+        raise GalleryError(f"{path.name} lacks rows; build the gallery again")
+    first = sources[0][1]
+    header = {
+        "descr": np.lib.format.dtype_to_descr(first.dtype),
+        "fortran_order": False,
+        "shape": (len(shas), *first.shape[1:]),
+    }
+    with path.open("wb") as file:  # written, not mapped: a full disk must not kill the process
+        np.lib.format.write_array_header_1_0(file, header)
+        for sha in shas:
+            array, row = place[sha]
+            file.write(np.ascontiguousarray(array[row], first.dtype).tobytes())
+
+
+@contextlib.contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turn what the file system refuses into a ``GalleryError``."""
+    try:
+        yield
+    except OSError as error:
+        raise GalleryError(
+            f"the gallery could not be written ({_refusal(error)}); it is as it was before"
+        ) from error
+
+
+def _refusal(error: OSError) -> str:
+    """What the file system said; NumPy tells of a full disk in counts of what it wrote."""
+    if error.errno is None and "requested and" in str(error):
+        return "No space left on device"
+    return error.strerror or str(error)

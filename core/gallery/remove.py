@@ -1,0 +1,67 @@
+"""Images taken out of a gallery, for now or for good; features kept in less space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from core.gallery.blocklist import BlockedImage, Blocklist
+from core.gallery.commit import Change, commit, disk_errors
+from core.gallery.gallery import Gallery
+from core.gallery.store import Store
+from core.images.decode import open_image
+from core.values import GalleryError
+
+
+def remove(folder: Path, ids: Iterable[int], *, block: bool = False) -> Change:
+    """Take images out of a gallery.
+
+    Args:
+        folder: the gallery.
+        ids: ids of the images.
+        block: also take out their resaves, by perceptual hash, and keep all of them out of every
+            later update of this folder. Nothing but the hashes is kept.
+
+    Raises:
+        GalleryError: when an id is not there, or the gallery is in use or cannot be written.
+        ImageError: when an image to block can no longer be read.
+    """
+    store = Store(folder)
+    store.header()
+    with disk_errors(), store.writing():
+        gallery = Gallery.open(folder)
+        gone = set(ids)
+        if unknown := gone - gallery.row_of.keys():
+            raise GalleryError(f"no image of the gallery has the id {min(unknown)}")
+        if block:
+            gone |= _block(gallery, sorted(gone))
+        kept = [record for record in gallery.records if record.id not in gone]
+        commit(gallery, kept, (), patch_heads={})
+    return Change(len(kept), added=0, removed=len(gone))
+
+
+def _block(gallery: Gallery, ids: Iterable[int]) -> set[int]:
+    """Block images; returns the ids of all images of the gallery that match the blocklist then."""
+    records = [gallery.records[gallery.row_of[number]] for number in ids]
+    blocklist = Blocklist(gallery.store.folder)
+    blocklist.add(
+        BlockedImage.of(open_image(gallery.store.thumbnail(record.sha256)), phash=record.phash)
+        for record in records
+    )
+    matched = blocklist.matches(record.phash for record in gallery.records)
+    return {record.id for record, match in zip(gallery.records, matched, strict=True) if match}
+
+
+def narrow(folder: Path) -> None:
+    """Keep a gallery's features in half the space, 8 bits each; later additions are kept in full.
+
+    Raises:
+        GalleryError: when the gallery is damaged, in use, empty, or cannot be written.
+    """
+    store = Store(folder)
+    store.header()
+    with disk_errors(), store.writing():
+        gallery = Gallery.open(folder)
+        if not len(gallery):
+            raise GalleryError(f"{gallery.name} holds no image whose features could be narrowed")
+        commit(gallery, gallery.records, (), patch_heads={}, narrowed=True)
