@@ -103,8 +103,8 @@ class Endpoints:
         Returns:
             A list of objects: name, title, method (how it was trained), kind (bundled, hub,
             upstream or baseline), licence (of the weights), needs_network (whether the first use
-            fetches them) and ready (whether the gallery has features of it, so that ``attribute``
-            takes it).
+            on a new machine fetches them), here (whether they are on this one) and ready (whether
+            the gallery has features of it, so that ``attribute`` takes it).
         """
         ready = self.session.gallery(self.gallery).encoder_names
         return [{**vars(info), "ready": info.name in ready} for info in encoder_infos()]

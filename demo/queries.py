@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.encoders.backbones import Backbone, load, weights_hash
+from core.encoders.backbones import Backbone, weights_hash
+from core.encoders.load import load_network
 from core.images.files import write_bytes
 from core.service.session import EMBEDDED
 from demo import generate_patches, generate_pixels
@@ -193,7 +194,7 @@ def _row(name: str, plan: Plan, seed: int, seeds: Sequence[int]) -> dict[str, ob
 
 @cache
 def _network() -> Backbone:
-    return load(NETWORK)
+    return load_network(NETWORK)
 
 
 def _read(path: Path) -> Pixels:

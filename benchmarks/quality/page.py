@@ -13,8 +13,8 @@ from benchmarks.quality import plots, robustness, tables
 from benchmarks.quality.plots import Point
 from benchmarks.quality.study import HALVES, RESULTS, stored
 from benchmarks.quality.tables import Cell, Key
-from core.encoders.backbones.registry import BUNDLED
 from core.encoders.load import load_encoder
+from core.encoders.registry import BUNDLED
 
 DOCS = Path(__file__).parents[2] / "docs"
 

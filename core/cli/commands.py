@@ -34,6 +34,7 @@ from core.config import (
     ViewConfig,
 )
 from core.encoders.load import load_encoder
+from core.encoders.registry import encoder_infos
 from core.explain.projection import place
 from core.gallery.build import update
 from core.gallery.commit import Change
@@ -61,7 +62,6 @@ from core.service.session import (
     Choice,
     Session,
     choose_head,
-    encoder_infos,
 )
 from core.service.workspace import Query, Workspace
 from core.values import (
@@ -131,7 +131,7 @@ def encoders(*, json: JsonFlag = False) -> None:
         return
     table = Table("name", "what", "method", "licence", "weights")
     for info in infos:
-        where = "fetched at first use" if info.needs_network else "here"
+        where = "here" if info.here else "fetched at first use"
         table.add_row(info.name, info.title, info.method, info.licence, where)
     results.print(table)
 

@@ -100,4 +100,4 @@ BASELINES: Mapping[str, Callable[[], Encoder]] = {
     "phash": lambda: Baseline("phash", 64, hash_features),
     "edges": lambda: Baseline("edges", EDGE_GRID.size * _ORIENTATIONS, edge_features),
 }
-"""Baselines by name; the random-weights network is in the registry of backbones."""
+"""Baselines by name; the network of random weights is in the registry."""

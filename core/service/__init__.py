@@ -6,6 +6,7 @@ The app knows the core by these names alone, besides its values, settings and re
 from core.encoders.baselines import EDGE_GRID
 from core.encoders.load import load_encoder
 from core.encoders.network import NetworkEncoder, Reading
+from core.encoders.registry import EncoderInfo, encoder_infos
 from core.explain.projection import place
 from core.gallery.examples import Example, read_examples
 from core.gallery.gallery import Gallery
@@ -27,11 +28,9 @@ from core.service.reverse import Finding, adjust, reverse_lookup
 from core.service.session import (
     DEFAULT_ENCODER,
     Choice,
-    EncoderInfo,
     Examples,
     Placed,
     Session,
-    encoder_infos,
 )
 from core.service.workspace import Query, Workspace
 

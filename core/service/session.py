@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -23,9 +23,9 @@ from core.config import (
     ScoreConfig,
     ServerConfig,
 )
-from core.encoders.backbones import specs
 from core.encoders.baselines import BASELINES
 from core.encoders.load import load_encoder, shipped_heads
+from core.encoders.registry import encoder_infos
 from core.evidence.shares import COLUMNS, columns_of, shares_by
 from core.explain.clusters import ClusterKind
 from core.explain.contributions import factors_of
@@ -121,30 +121,6 @@ class Examples:
     embeddings: Float[np.ndarray, "q d"]
     queries: tuple[Query, ...]
     """The same as the workspace takes them."""
-
-
-@dataclass(frozen=True)
-class EncoderInfo:
-    """One encoder that can be chosen."""
-
-    name: str
-    title: str
-    method: str
-    kind: Literal["bundled", "hub", "upstream", "baseline"]
-    licence: str
-    needs_network: bool
-
-
-def encoder_infos() -> tuple[EncoderInfo, ...]:
-    """All encoders by name, those that work offline first."""
-    networks = [
-        EncoderInfo(s.name, s.title, s.method, s.kind, s.licence, s.needs_network) for s in specs()
-    ]
-    plain = [
-        EncoderInfo(name, f"Baseline: {name}", "baseline", "baseline", "Apache-2.0", False)
-        for name in BASELINES
-    ]
-    return tuple(sorted([*networks, *plain], key=lambda info: info.needs_network))
 
 
 def choose_head(

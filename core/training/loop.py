@@ -49,7 +49,7 @@ def train(
     """Train a backbone on uint8 images (n, 3, h, w); continues from ``out`` where a run stopped.
 
     Writes ``checkpoint.pt``, ``log.csv``, TensorBoard events and, at every checkpoint, the current
-    teacher backbone in the layout that ``core.encoders.backbones.load`` reads. Every random choice
+    teacher backbone in the layout that ``load_network`` reads. Every random choice
     is derived from the seed and the step, so a resumed run repeats the losses of an unbroken one.
 
     Returns:

@@ -14,8 +14,8 @@ from core.encoders.backbones import (
     Backbone,
     BackboneConfig,
     build,
-    load,
 )
+from core.encoders.load import load_network
 from core.encoders.network import NetworkEncoder
 from core.heads.fit import fit_head
 from core.images.decode import LoadedImage, decode_ahead
@@ -40,7 +40,7 @@ def train_encoder(
     Args:
         config: the run.
         folders: images; no labels, no pairs.
-        out: folder of the run; its ``encoder`` is what ``core.encoders.backbones.load`` reads.
+        out: folder of the run; its ``encoder`` is what ``load_network`` reads.
         size: side of the packed images, pixels.
         pairs: known pairs whose tune half is watched; nothing is trained or chosen by them.
         progress: called after every step.
@@ -57,7 +57,7 @@ def train_encoder(
     if config.start is None:
         backbone = build(BackboneConfig(), seed=config.seed)
     else:
-        backbone = load(Path(config.start))
+        backbone = load_network(Path(config.start))
     return train(backbone, images, config=config, out=out, monitor=monitor, progress=progress)
 
 

@@ -1,4 +1,4 @@
-"""Registry and loading of MoCo and DINO networks: bundled, of the hub, of upstream, our own."""
+"""Networks read at several stages: architectures, their files, published checkpoints."""
 
 from core.encoders.backbones.network import (
     Backbone,
@@ -6,24 +6,14 @@ from core.encoders.backbones.network import (
     StageMaps,
     build,
 )
-from core.encoders.backbones.registry import (
-    BackboneSpec,
-    load,
-    spec,
-    specs,
-)
 from core.encoders.backbones.storage import load_backbone, save_backbone, weights_hash
 
 __all__ = [
     "Backbone",
     "BackboneConfig",
-    "BackboneSpec",
     "StageMaps",
     "build",
-    "load",
     "load_backbone",
     "save_backbone",
-    "spec",
-    "specs",
     "weights_hash",
 ]

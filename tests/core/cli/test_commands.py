@@ -295,7 +295,7 @@ def test_encoders_are_listed(tmp_path) -> None:
     found = said(call("encoders", "--json"))
     assert {"moco", "dino", "thumbnail"} <= {encoder["name"] for encoder in found}
     assert all(
-        set(encoder) == {"name", "title", "method", "kind", "licence", "needs_network"}
+        set(encoder) == {"name", "title", "method", "kind", "licence", "needs_network", "here"}
         for encoder in found
     )
     assert "thumbnail" in call("encoders").stdout

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from core.cli.commands import app
-from core.encoders import backbones
+from core.encoders.registry import spec
 from core.heads.head import Head
 from tests.core.encoders.backbones import reference
 
@@ -50,7 +50,7 @@ def test_a_head_is_fitted_and_used(name, save, features, photos, tmp_path, monke
     """In the authors' layout, in the cache where a first use would put it; nothing is fetched."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("core.encoders.backbones.download.fetch", None)
-    target = tmp_path / "cache" / "wellspring" / name / Path(backbones.spec(name).url or "").name
+    target = tmp_path / "cache" / "wellspring" / name / Path(spec(name).url or "").name
     target.parent.mkdir(parents=True)
     save(target)
     folder, head = tmp_path / "gallery", tmp_path / "head"

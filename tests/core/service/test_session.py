@@ -24,7 +24,6 @@ from core.service.session import (
     Choice,
     Session,
     choose_head,
-    encoder_infos,
 )
 from core.values import (
     EncoderError,
@@ -253,16 +252,6 @@ def test_wrong_heads_are_refused(folder, photos, tmp_path) -> None:
 def test_an_encoder_that_the_gallery_lacks_is_refused_with_what_it_has(session, choice) -> None:
     with pytest.raises(GalleryError, match=r"no features of encoder 'phash' .*thumbnail@"):
         session.workspace(dataclasses.replace(choice, encoder="phash"))
-
-
-def test_all_encoders_are_listed_once_those_without_network_first() -> None:
-    infos = encoder_infos()
-    names = [info.name for info in infos]
-    assert len(set(names)) == len(names)
-    assert {"moco", "dino", "thumbnail", "histogram", "phash"} <= set(names)
-    network = [info.needs_network for info in infos]
-    assert network == sorted(network)
-    assert all(info.licence and info.title for info in infos)
 
 
 def test_the_embedded_gallery_is_not_written_to(session, embedded, photos) -> None:

@@ -11,9 +11,9 @@ from core.encoders.backbones import (
     Backbone,
     BackboneConfig,
     build,
-    specs,
 )
 from core.encoders.backbones.network import assemble, skeleton
+from core.encoders.registry import specs
 from core.values import EncoderError
 
 OURS = BackboneConfig()

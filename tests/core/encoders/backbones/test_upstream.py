@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.encoders import backbones
 from core.encoders.backbones import Backbone, BackboneConfig, StageMaps
 from core.encoders.backbones.upstream import Layout, load_checkpoint
+from core.encoders.load import load_network
+from core.encoders.registry import spec
 from core.values import EncoderError
 from tests.core.encoders.backbones import reference
 
@@ -100,13 +101,13 @@ def mocov3(vits: reference.State, sincos: Tensor, tmp_path_factory: pytest.TempP
 
 @pytest.fixture(scope="module")
 def twelve(mocov3: Path) -> Backbone:
-    return backbones.load(f"mocov3-vits={mocov3}")
+    return load_network(f"mocov3-vits={mocov3}")
 
 
 def test_dino(vits: reference.State, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_file(vits, path)
-    assert_vit(backbones.load(f"dino-vits16={path}"), vits, heads=6)
+    assert_vit(load_network(f"dino-vits16={path}"), vits, heads=6)
 
 
 def test_dinov2_at_another_input_size(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_dinov2_at_another_input_size(tmp_path: Path) -> None:
     state = reference.vit_state(width=384, patch=14, tokens=1 + 37**2, seed=4, scale=True)
     path = tmp_path / "model.safetensors"
     save_file(state, path)
-    backbone = backbones.load(f"dinov2-vits14={path}")
+    backbone = load_network(f"dinov2-vits14={path}")
     grid = state["pos_embed"][:, 1:].reshape(1, 37, 37, 384).permute(0, 3, 1, 2)
     grid = F.interpolate(grid, (16, 16), mode="bicubic", antialias=True)
     resized = torch.cat([state["pos_embed"][:, :1], grid.flatten(2).transpose(1, 2)], 1)
@@ -127,9 +128,9 @@ def test_mocov3(vits: reference.State, sincos: Tensor, twelve: Backbone) -> None
 
 def test_mocov3_with_six_heads_loads_and_is_wrong(mocov3: Path, twelve: Backbone) -> None:
     """Negative control: every tensor fits timm's ViT-S, whose 6 heads give other features."""
-    spec = backbones.spec("mocov3-vits")
-    six = replace(spec.config, architecture="vit_small_patch16_224")
-    wrong = load_checkpoint(mocov3, config=six, layout=spec.layout)
+    known = spec("mocov3-vits")
+    six = replace(known.config, architecture="vit_small_patch16_224")
+    wrong = load_checkpoint(mocov3, config=six, layout=known.layout)
     for name, tensor in twelve.network.state_dict().items():
         assert torch.equal(tensor.float(), wrong.network.state_dict()[name])
     found, expected = read(wrong, pixels(224)).token, read(twelve, pixels(224)).token
@@ -183,7 +184,7 @@ def test_clip(tmp_path: Path) -> None:
     std = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
     images = (pixels(224) - mean) / std
     expected = reference.vit(state, images, heads=12, blocks=BLOCKS, clip=True)
-    found = backbones.load(f"clip-vitb32={tmp_path / 'clip.pt'}")(pixels(224))
+    found = load_network(f"clip-vitb32={tmp_path / 'clip.pt'}")(pixels(224))
     assert found.token is not None
     torch.testing.assert_close(found.token, expected[-1][:, 0], atol=2e-3, rtol=1e-3)
     for stage, tokens in zip(found.maps, expected, strict=True):
@@ -198,7 +199,7 @@ def test_mocov2(resnet: reference.State, tmp_path: Path) -> None:
     whole["module.encoder_q.fc.0.weight"] = torch.ones(2048, 128)
     whole["module.queue"] = torch.ones(128, 16)
     torch.save({"epoch": 800, "arch": "resnet50", "state_dict": whole}, path)
-    assert_resnet(backbones.load(f"mocov2-r50={path}"), resnet)
+    assert_resnet(load_network(f"mocov2-r50={path}"), resnet)
 
 
 def test_sscd(resnet: reference.State, tmp_path: Path) -> None:
@@ -206,7 +207,7 @@ def test_sscd(resnet: reference.State, tmp_path: Path) -> None:
     whole = {f"backbone.{name}": tensor for name, tensor in resnet.items()}
     whole |= {"backbone.fc.weight": torch.ones(512, 2048), "backbone.fc.bias": torch.ones(512)}
     torch.save(whole, path)
-    assert_resnet(backbones.load(f"sscd-r50={path}"), resnet)
+    assert_resnet(load_network(f"sscd-r50={path}"), resnet)
 
 
 def test_a_missing_or_extra_or_broken_tensor_is_refused(
@@ -218,16 +219,16 @@ def test_a_missing_or_extra_or_broken_tensor_is_refused(
         for name, tensor in resnet.items()
     }
     torch.save(flat, path)
-    backbones.load(f"sscd-r50={path}")
+    load_network(f"sscd-r50={path}")
     torch.save({k: v for k, v in flat.items() if k != "backbone.layer3.5.conv2.weight"}, path)
     with pytest.raises(EncoderError, match=r"layer3\.5\.conv2"):
-        backbones.load(f"sscd-r50={path}")
+        load_network(f"sscd-r50={path}")
     torch.save(flat | {"backbone.layer5.weight": torch.ones(1)}, path)
     with pytest.raises(EncoderError, match="layer5"):
-        backbones.load(f"sscd-r50={path}")
+        load_network(f"sscd-r50={path}")
     torch.save(flat | {"backbone.conv1.weight": torch.full((64, 3, 7, 7), torch.nan)}, path)
     with pytest.raises(EncoderError, match="finite"):
-        backbones.load(f"sscd-r50={path}")
+        load_network(f"sscd-r50={path}")
 
 
 def test_timms_efficientnet_checkpoints_load_without_their_classifier(tmp_path: Path) -> None:
@@ -260,7 +261,7 @@ def test_another_layout_is_refused(content: object, message: str, tmp_path: Path
     path = tmp_path / "w.pth"
     torch.save(content, path)
     with pytest.raises(EncoderError, match=message):
-        backbones.load(f"mocov2-r50={path}")
+        load_network(f"mocov2-r50={path}")
 
 
 class _Bomb:
@@ -276,7 +277,7 @@ def test_code_in_a_checkpoint_does_not_run(zipped: bool, tmp_path: Path) -> None
     path, target = tmp_path / "w.pth.tar", tmp_path / "owned"
     torch.save({"state_dict": _Bomb(target)}, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(EncoderError, match="not loaded"):
-        backbones.load(f"mocov2-r50={path}")
+        load_network(f"mocov2-r50={path}")
     assert not target.exists()
 
 
@@ -287,9 +288,9 @@ def test_junk_is_refused(content: bytes, tmp_path: Path) -> None:
     for name in ("w.pth", "w.safetensors"):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(EncoderError):
-            backbones.load(f"mocov2-r50={tmp_path / name}")
+            load_network(f"mocov2-r50={tmp_path / name}")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=r"there is no file gone\.pth"):
-        backbones.load(f"mocov2-r50={tmp_path / 'gone.pth'}")
+        load_network(f"mocov2-r50={tmp_path / 'gone.pth'}")

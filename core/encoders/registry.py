@@ -1,22 +1,19 @@
-"""Every network that can be named: what it is, its licence, where its weights come from."""
+"""Every encoder that can be named: what it is, its licence, where its weights come from."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from core.encoders.backbones import BackboneConfig
 from core.encoders.backbones.hub import HubFile
-from core.encoders.backbones.network import Backbone, BackboneConfig, build
-from core.encoders.backbones.storage import CONFIG_FILE, load_backbone
-from core.encoders.backbones.upstream import PLAIN, Layout, load_checkpoint
+from core.encoders.backbones.storage import CONFIG_FILE
+from core.encoders.backbones.upstream import PLAIN, Layout
+from core.encoders.baselines import BASELINES
 from core.images.files import ASSETS
-from core.values import EncoderError, Progress, no_progress
-
-_log = logging.getLogger(__name__)
+from core.values import EncoderError
 
 BUNDLED = ASSETS / "encoders"
 """Folder of the networks that come with the program."""
@@ -50,9 +47,25 @@ class BackboneSpec:
         return self.source.url if isinstance(self.source, HubFile) else self.source
 
 
+@dataclass(frozen=True)
+class EncoderInfo:
+    """One encoder as it is listed: a network or a baseline."""
+
+    name: str
+    title: str
+    method: str
+    kind: Literal["bundled", "hub", "upstream", "baseline"]
+    licence: str
+    """Licence of the weights."""
+    needs_network: bool
+    """Whether the first use on a new machine fetches a file."""
+    here: bool
+    """Whether it can be used at once: its weights are on this machine."""
+
+
 def specs() -> tuple[BackboneSpec, ...]:
     """All networks, those that need no network access first."""
-    return tuple(_SPECS.values())
+    return tuple(NETWORKS.values())
 
 
 def spec(name: str) -> BackboneSpec:
@@ -61,100 +74,55 @@ def spec(name: str) -> BackboneSpec:
     Raises:
         EncoderError: when there is none; the message names the known ones.
     """
-    if name not in _SPECS:
-        raise EncoderError(f"no encoder is called {name!r}; known: {', '.join(_SPECS)}")
-    return _SPECS[name]
+    if name not in NETWORKS:
+        raise EncoderError(f"no encoder is called {name!r}; known: {', '.join(NETWORKS)}")
+    return NETWORKS[name]
 
 
-def load(
-    name_or_path: str | os.PathLike[str],
-    *,
-    cache: str | os.PathLike[str] | None = None,
-    allow_download: bool = True,
-    progress: Progress = no_progress,
-    others: Sequence[str] = (),
-) -> Backbone:
-    """A network in evaluation mode.
+def weights_file(
+    network: BackboneSpec, *, cache: str | os.PathLike[str] | None = None
+) -> Path | None:
+    """The local copy of a network's weights; ``None`` where they would have to be fetched.
 
     Args:
-        name_or_path: a name of the registry; ``NAME=FILE``, a name with a local copy of its
-            checkpoint; or a folder that our training wrote.
+        network: a network that does not come with the program.
         cache: folder of fetched files; the user's cache folder by default.
-        allow_download: whether a file that is not there yet may be fetched.
-        progress: told of the bytes fetched.
-        others: encoders that are no networks, for the message that says what works offline.
-
-    Raises:
-        EncoderError: when the name is unknown, or the weights cannot be had or do not fit.
     """
-    text = os.fspath(name_or_path)
-    name, _, file = text.partition("=")
-    if name in _SPECS and file:
-        return _from_file(_SPECS[name], Path(file))
-    if text not in _SPECS and (Path(text) / CONFIG_FILE).is_file():
-        return load_backbone(Path(text))
-    found = spec(text)
-    if found.source is None:
-        return _bundled(found)
-    folder = Path(cache or _user_cache()) / found.name
-    path = _present(found, folder)
-    try:
-        if path is None:
-            path = _fetched(found, folder, allow_download=allow_download, progress=progress)
-    except EncoderError as error:
-        raise EncoderError(
-            f"the weights of {found.name} are not here: {error}. Without them these encoders work:"
-            f" {', '.join([*_offline(), *others])}. A copy of the file can be named as"
-            f" {found.name}=FILE."
-        ) from error
-    return _from_file(found, path)
-
-
-def _bundled(found: BackboneSpec) -> Backbone:
-    if found.method == "random":
-        return build(found.config, seed=0).eval()
-    folder = BUNDLED / found.name
-    if not (folder / CONFIG_FILE).is_file():
-        raise EncoderError(
-            f"the encoder {found.name} is missing from assets/encoders; `python -m core train"
-            f" {found.name}` makes one, whose folder `encoder` goes to assets/encoders/{found.name}"
-        )
-    return load_backbone(folder)
-
-
-def _from_file(found: BackboneSpec, path: Path) -> Backbone:
-    try:
-        return load_checkpoint(path, config=found.config, layout=found.layout)
-    except EncoderError:
-        _log.warning("%s does not load as %s", path, found.name)
-        raise
-
-
-def _present(found: BackboneSpec, folder: Path) -> Path | None:
-    ours = folder / Path(found.url or "").name
+    ours = fetched_folder(network.name, cache=cache) / Path(network.url or "").name
     if ours.is_file():
         return ours
-    return found.source.cached() if isinstance(found.source, HubFile) else None
+    return network.source.cached() if isinstance(network.source, HubFile) else None
 
 
-def _fetched(
-    found: BackboneSpec, folder: Path, *, allow_download: bool, progress: Progress
-) -> Path:
-    url = found.url or ""
-    if not allow_download:
-        raise EncoderError(f"fetching {url} is not allowed")
-    from core.encoders.backbones.download import fetch  # noqa: PLC0415 - nothing else needs a client
-
-    return fetch(url, folder, checksum=found.checksum, progress=progress)
+def fetched_folder(name: str, *, cache: str | os.PathLike[str] | None = None) -> Path:
+    """Folder that the weights of a network are fetched into."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wellspring"
+    return Path(cache or default) / name
 
 
-def _offline() -> list[str]:
-    there = {path.parent.name for path in BUNDLED.glob(f"*/{CONFIG_FILE}")} | {"random"}
-    return [name for name in _SPECS if name in there]
+def bundled_folder(name: str) -> Path:
+    """Folder of a network that comes with the program, and of the heads beside it."""
+    return BUNDLED / name
 
 
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wellspring"
+def is_here(network: BackboneSpec, *, cache: str | os.PathLike[str] | None = None) -> bool:
+    """Whether a network can be loaded without fetching anything."""
+    if network.needs_network:
+        return weights_file(network, cache=cache) is not None
+    return network.method == "random" or (bundled_folder(network.name) / CONFIG_FILE).is_file()
+
+
+def encoder_infos() -> tuple[EncoderInfo, ...]:
+    """All encoders, networks and baselines, those that never need the internet first."""
+    networks = [
+        EncoderInfo(s.name, s.title, s.method, s.kind, s.licence, s.needs_network, is_here(s))
+        for s in specs()
+    ]
+    plain = [
+        EncoderInfo(name, f"Baseline: {name}", "baseline", "baseline", "Apache-2.0", False, True)
+        for name in BASELINES
+    ]
+    return tuple(sorted([*networks, *plain], key=lambda info: info.needs_network))
 
 
 def _vit(architecture: str) -> BackboneConfig:
@@ -178,7 +146,7 @@ _MOCO_V2 = Layout(key="state_dict", prefix="module.encoder_q.", drop=("fc.",))
 _SSCD = Layout(prefix="backbone.", drop=("fc.",))
 _META = "https://dl.fbaipublicfiles.com"
 
-_SPECS = {
+NETWORKS = {
     found.name: found
     for found in (
         BackboneSpec("moco", "Wellspring MoCo, ResNet", "MoCo", "bundled", "Apache-2.0", _OURS),
