@@ -192,6 +192,64 @@ class ServerConfig:
 
 
 @dataclass(frozen=True)
+class FactorConfig:
+    """Measures of disentanglement against known factors; see ``core.measures.supervised``."""
+
+    dimensions: int = 64
+    """Leading dimensions that are looked at; in more, some dimension fits anything."""
+    fit: int = 5_000
+    """Images that fit forests and thresholds at most; they decide the time it takes."""
+    trees: int = 30
+    """Trees of a forest."""
+    bins: int = 20
+    """Bins of equal width of a dimension in MIG."""
+    votes: int = 1_000
+    """Groups that FactorVAE draws to learn the vote, and again to score it."""
+    group: int = 64
+    """Images drawn for a group."""
+
+    def __post_init__(self) -> None:
+        """Refuse what measures nothing."""
+        for name in ("fit", "trees", "bins", "votes", "group"):
+            _require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
+        _require(self.dimensions > 1, f"dimensions must exceed 1, got {self.dimensions}")
+
+
+@dataclass(frozen=True)
+class MeasureConfig:
+    """What is measured of an embedding: which images and dimensions, and how often."""
+
+    images: int = 5_000
+    """Gallery images that are measured at most, drawn at random."""
+    seed: int = 0
+    """Seed of images, halves, forests, groups, folds, shuffles and resamples."""
+    shown: int = 32
+    """Leading dimensions of a correlation matrix, and of pairs that are compared, at most."""
+    fewest_pairs: int = 8
+    """Pairs below which agreement and domain gap mean nothing and are left out."""
+    pairs_per_dimension: int = 4
+    """Pairs for each dimension in which they are compared."""
+    ridge: float = 0.1
+    """Ridge of the pairs' covariances, in mean variances."""
+    permutations: int = 200
+    """Shuffled pairings that the agreement of pairs is held against."""
+    refits: int = 5
+    """Heads fitted on resamples, in which a dimension has to come back."""
+    stable: float = 0.8
+    """Mean |correlation| with its partners in refits from which a dimension counts as stable."""
+    follows: float = 0.1
+    """Least share of its variance by which a dimension follows a factor."""
+    factors: FactorConfig = field(default_factory=FactorConfig)
+    """The measures by factors."""
+
+    def __post_init__(self) -> None:
+        """Refuse samples of nothing."""
+        for name in ("images", "shown", "fewest_pairs", "pairs_per_dimension", "refits"):
+            _require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
+        _require(self.ridge >= 0, f"ridge must not be negative, got {self.ridge}")
+
+
+@dataclass(frozen=True)
 class DistortConfig:
     """Changes that imitate generators, as probabilities per view; see ``core.training.distort``."""
 

@@ -10,10 +10,11 @@ from jaxtyping import Float
 from benchmarks.quality.heads import unpaired
 from benchmarks.quality.study import Study, store
 from core.config import HeadConfig, HeadKind
-from core.explain.contributions import factor_codes, matched_similarity
 from core.gallery.gallery import Gallery
 from core.heads.fit import fit_head
 from core.heads.head import Head, random_rotation
+from core.measures.dimensions import matched_similarity
+from core.measures.factors import factor_codes, factors_of
 from core.measures.label_free import paired
 from core.measures.reports import PairedReport
 from core.measures.supervised import with_factors
@@ -96,7 +97,7 @@ def factors(study: Study, encoder: Encoder, real: Float[np.ndarray, "n f"]) -> R
     world = Gallery.open(EMBEDDED, read_only=True)
     paths = [world.root / record.path for record in world.records]
     features = study.encoded(encoder, f"rendered-{world.identity}", paths)
-    codes = factor_codes(world.records)
+    codes = factor_codes(factors_of(world.records))
     labels = {name: codes[name] for name in FACTORS}
     heads = {kind: _fitted(kind, real) for kind in _KINDS}
     heads |= {

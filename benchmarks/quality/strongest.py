@@ -19,8 +19,9 @@ from PIL import Image, ImageDraw
 
 from benchmarks.quality.axes import FACTORS
 from core.encoders.load import load_encoder
-from core.explain.contributions import excitement, factor_shares
+from core.explain.contributions import excitement
 from core.gallery.gallery import Gallery
+from core.measures.factors import explained_variance, factor_codes
 from core.service.session import DEFAULT_ENCODER, EMBEDDED, choose_head
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -53,8 +54,7 @@ def strongest(
     energy = (embeddings**2).mean(0)
     energy = energy / energy.sum()
     chosen = np.argsort(-energy)[:COUNT].tolist()
-    codes = {name: np.unique(labels, return_inverse=True)[1] for name, labels in factors.items()}
-    shares = factor_shares(embeddings[:, chosen], codes)
+    shares = explained_variance(embeddings[:, chosen], factor_codes(factors))
     rows: list[Dimension] = []
     for number, explained in zip(chosen, shares, strict=True):
         factor, share = list(factors)[explained.argmax()], float(explained.max())

@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.optimize import linear_sum_assignment
 
-from core.explain.contributions import matched_similarity
+from core.config import MeasureConfig
 from core.heads.fit import fit_head
 from core.heads.head import Head
+from core.measures.rows import sampled, standardised
 from core.values import Progress, no_progress
 
-STABLE = 0.8
-"""Mean |correlation| with its partners in refits from which a dimension counts as stable."""
-
-_FOLLOWS = 0.1  # least share of its variance by which a dimension follows a factor
-_COMPARED = 5_000  # images on which the dimensions of two heads are compared
+_DEFAULT = MeasureConfig()
 
 
 @dataclass(frozen=True)
@@ -29,11 +27,13 @@ class Dimensions:
     """Names of the factors in the metadata; empty where there are none."""
     shares: Float[np.ndarray, "d m"]
     """Share of every dimension's variance that each factor explains."""
+    config: MeasureConfig = _DEFAULT
+    """From where a dimension is called stable and follows a factor."""
 
     @property
     def stable(self) -> Bool[np.ndarray, " d"]:
         """Whether each dimension comes back; one that does not should not be read as a concept."""
-        return self.similarity >= STABLE
+        return self.similarity >= self.config.stable
 
     def note(self, dimension: int) -> str:
         """What to know of a dimension before it is read: unstable, or the factor it follows."""
@@ -51,7 +51,7 @@ class Dimensions:
             last = len(self.similarity) - 1
             raise ValueError(f"dimension must be in 0..{last}, got {dimension}")
         shares = self.shares[dimension]
-        if not shares.size or shares.max() < _FOLLOWS:
+        if not shares.size or shares.max() < self.config.follows:
             return None
         return self.factors[int(shares.argmax())], float(shares.max())
 
@@ -60,8 +60,7 @@ def stability(
     features: Float[np.ndarray, "n f"],
     head: Head,
     *,
-    refits: int,
-    seed: int = 0,
+    config: MeasureConfig = _DEFAULT,
     progress: Progress = no_progress,
 ) -> Float[np.ndarray, " d"]:
     """Mean |correlation| of every dimension with its partner in heads fitted on resamples.
@@ -69,20 +68,37 @@ def stability(
     The refits have the head's own configuration. A head that was not fitted on these features is
     held to the same measure: would its dimensions be found here?
 
-    Raises:
-        ValueError: when there are no refits.
+    Args:
+        features: the features of a gallery, which are resampled.
+        head: the head whose dimensions are judged.
+        config: number of refits, images on which dimensions are compared, and the seed.
+        progress: called after every refit.
     """
-    if refits < 1:
-        raise ValueError(f"refits must be positive, got {refits}")
-    rng = np.random.default_rng(seed)
-    n = len(features)
-    compared = features[np.sort(rng.permutation(n)[:_COMPARED])]
+    rng = np.random.default_rng(config.seed)
+    n, refits = len(features), config.refits
+    compared = features[sampled(n, config=config)]
     own = head(compared, role="gallery")
-    config = replace(head.config, per_domain=False)
+    fitted = replace(head.config, per_domain=False)
     total = np.zeros(own.shape[1])
     for done in range(refits):
         drawn = np.sort(rng.integers(n, size=n))
-        refit = fit_head(features[drawn], config=replace(config, seed=head.config.seed + done))
+        refit = fit_head(features[drawn], config=replace(fitted, seed=head.config.seed + done))
         total += matched_similarity(own, refit(compared, role="gallery"))
         progress(done + 1, refits, "refitting the head on resamples")
     return total / refits
+
+
+def matched_similarity(
+    one: Float[np.ndarray, "n d"], two: Float[np.ndarray, "n d2"]
+) -> Float[np.ndarray, " d"]:
+    """|correlation| of every dimension of one embedding with its partner in another.
+
+    Partners are matched one to one so that the sum is largest (Hungarian assignment, as for the
+    mean correlation coefficient of Hyvärinen and Morioka 2016); 0 for a dimension left over.
+    """
+    width = one.shape[1]
+    products = np.abs(standardised(one).T @ standardised(two)) / len(one)
+    found = np.zeros(width)
+    rows, columns = linear_sum_assignment(products, maximize=True)
+    found[rows] = np.minimum(products[rows, columns], 1)
+    return found

@@ -1,8 +1,6 @@
 """An embedding before and after its head: which dimensions move together, which follow a factor.
 
-Real images are those of a gallery; synthetic ones are its example queries, paired with their
-sources where those are known. Axes beside those of ``core.values``: ``k`` shown dimensions, ``p``
-pairs.
+Axes beside those of ``core.values``: ``k`` shown dimensions, ``m`` leading dimensions.
 """
 
 from __future__ import annotations
@@ -14,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Integer
 
+from core.config import MeasureConfig
+from core.measures.factors import explained_variance, factor_codes
 from core.measures.reports import (
     MEASURES,
     DomainGapReport,
@@ -22,37 +22,12 @@ from core.measures.reports import (
     Measure,
     PairedReport,
 )
+from core.measures.rows import Pairs, Rows, leading, standardised
 from core.values import Progress, no_progress
 
 logger = logging.getLogger(__name__)
 
-SHOWN = 32
-"""Leading dimensions of a correlation matrix."""
-MEASURED = 5_000
-"""Images of a gallery that the measures look at."""
-_FACTOR_DIMENSIONS = 64  # leading dimensions; measures by factors fail in more
-_FEWEST_PAIRS = 8  # below this, agreement and domain gap mean nothing and are left out
-_PERMUTATIONS = 200
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Real and synthetic embeddings that belong together, row by row."""
-
-    real: Float[np.ndarray, "p d"]
-    """Mean embedding of the sources of each synthetic image."""
-    synthetic: Float[np.ndarray, "p d"]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The embeddings of one stage."""
-
-    real: Float[np.ndarray, "n d"]
-    synthetic: Float[np.ndarray, "q d"]
-    pairs: Pairs
-    ordered: bool
-    """Whether the leading dimensions are the first; else they are those that vary most."""
+_DEFAULT = MeasureConfig()
 
 
 @dataclass(frozen=True)
@@ -93,7 +68,7 @@ class Disentanglement:
     """Gallery images that were looked at."""
     examples: int
     pairs: int
-    """Examples whose sources are known."""
+    """Sets of sources that are known, each with the examples made from it."""
 
     def table(self) -> list[tuple[str, Measure, float, float]]:
         """Every measure: its name, what it means, its value before and after the head."""
@@ -132,31 +107,8 @@ def correlations(
     """
     if a.shape != b.shape or len(a) < 2:
         raise ValueError(f"correlations need two rows of one shape, got {a.shape} and {b.shape}")
-    left, right = _standardised(a), _standardised(b)
+    left, right = standardised(a), standardised(b)
     return left.T @ right / len(a)
-
-
-def explained_variance(values: Float[np.ndarray, " n"], labels: Sequence[str]) -> float:
-    """Share of the variance that the labels explain, corrected for chance: omega squared, 0 to 1.
-
-    (SS_between - (g - 1) MS_within) / (SS_total + MS_within) for g groups (Hays 1963), not below 0.
-
-    Raises:
-        ValueError: when there is not one label for each value.
-    """
-    if len(values) != len(labels):
-        raise ValueError(f"{len(values)} values, {len(labels)} labels")
-    rows = values.astype(np.float64)
-    _, member = np.unique(np.asarray(labels), return_inverse=True)
-    counts = np.bincount(member)
-    means = np.bincount(member, weights=rows) / counts
-    total = float(((rows - rows.mean()) ** 2).sum())
-    within = float(((rows - means[member]) ** 2).sum())
-    free = len(rows) - len(counts)
-    if total == 0 or free <= 0:
-        return 0.0
-    noise = within / free
-    return max((total - within - (len(counts) - 1) * noise) / (total + noise), 0.0)
 
 
 def dimension_view(
@@ -168,14 +120,20 @@ def dimension_view(
 ) -> DimensionView:
     """What one dimension does over the gallery and the examples, and which factor it follows.
 
+    Args:
+        real: embeddings of the measured images.
+        synthetic: embeddings of the examples.
+        dimension: number of the dimension.
+        factors: value of each factor for every measured image.
+
     Raises:
         ValueError: when there is no such dimension.
     """
     if not 0 <= dimension < real.shape[1]:
         raise ValueError(f"dimension must be in 0..{real.shape[1] - 1}, got {dimension}")
     values = np.asarray(real[:, dimension])
-    shares = {name: explained_variance(values, labels) for name, labels in factors.items()}
-    explained = dict(sorted(shares.items(), key=lambda item: -item[1]))
+    shares = explained_variance(values[:, None], factor_codes(factors))[0]
+    explained = dict(sorted(zip(factors, shares.tolist(), strict=True), key=lambda item: -item[1]))
     groups: dict[str, np.ndarray] = {}
     for name in list(explained)[:1]:
         labels = np.asarray(factors[name])
@@ -189,6 +147,7 @@ def stage(
     *,
     factors: Mapping[str, Sequence[str]],
     what: str,
+    config: MeasureConfig = _DEFAULT,
     progress: Progress = no_progress,
 ) -> Stage:
     """Measure an embedding at one stage.
@@ -197,43 +156,75 @@ def stage(
         rows: the embeddings, unit rows.
         factors: value of each factor for every real image.
         what: what the rows are, for the progress.
+        config: which dimensions are looked at, and how often.
         progress: told every step.
 
     Raises:
         Cancelled: when ``progress`` raises it.
         ValueError: for fewer than two real images, or rows that do not vary.
     """
-    from core.measures.label_free import domain_gap, label_free  # noqa: PLC0415 - sklearn takes seconds
+    from core.measures.label_free import label_free  # noqa: PLC0415 - sklearn takes seconds
 
     progress(0, 3, f"Measuring {what}: correlations")
-    leading = _leading(rows)
-    shown, synthetic, pairs = leading[:SHOWN], rows.synthetic, rows.pairs
+    shown, synthetic = leading(rows, count=config.shown), rows.synthetic
     spread = label_free(rows.real)
     progress(1, 3, f"Measuring {what}: pairs")
-    many = len(pairs.real) >= _FEWEST_PAIRS
-    agreement = _agreement(pairs, leading) if many else None
-    gap = domain_gap(pairs.real, synthetic, seed=0) if many else None
+    agreement, gap = agreement_and_gap(rows, config=config)
     progress(2, 3, f"Measuring {what}: factors")
-    by_factor = _by_factor(rows.real[:, leading], factors)
+    by_factor = measured_by_factor(rows, factors, config=config)
     progress(3, 3, f"Measuring {what}: done")
     return Stage(
         dimensions=shown,
         real=correlations(rows.real[:, shown], rows.real[:, shown]),
         synthetic=_within(synthetic[:, shown]),
-        cross=_across(pairs, shown),
+        cross=_across(rows.pairs, shown),
         label_free=spread,
         by_factor=by_factor,
-        factor_dimensions=leading,
+        factor_dimensions=leading(rows, count=config.factors.dimensions),
         agreement=agreement,
         gap=gap,
     )
 
 
-def _leading(rows: Rows) -> Integer[np.ndarray, " m"]:
-    order = np.arange(rows.real.shape[1])
-    if not rows.ordered:
-        order = np.argsort(-rows.real.var(axis=0), kind="stable")
-    return order[:_FACTOR_DIMENSIONS]
+def agreement_and_gap(
+    rows: Rows, *, config: MeasureConfig = _DEFAULT
+) -> tuple[PairedReport, DomainGapReport] | tuple[None, None]:
+    """Agreement of the pairs and gap between the domains; nothing for a handful of pairs.
+
+    Agreement is measured in the few leading dimensions that so many pairs allow, the gap in all of
+    them: between the sources of the pairs and all synthetic images.
+    """
+    from core.measures.label_free import domain_gap, paired  # noqa: PLC0415 - sklearn takes seconds
+
+    pairs, many = rows.pairs, len(rows.pairs.real)
+    if many < config.fewest_pairs:
+        return None, None
+    few = leading(rows, count=max(min(config.shown, many // config.pairs_per_dimension), 2))
+    agreement = paired(
+        pairs.real[:, few],
+        pairs.synthetic[:, few],
+        ridge=config.ridge,
+        permutations=config.permutations,
+        seed=config.seed,
+    )
+    return agreement, domain_gap(pairs.real, rows.synthetic, seed=config.seed)
+
+
+def measured_by_factor(
+    rows: Rows, factors: Mapping[str, Sequence[str]], *, config: MeasureConfig = _DEFAULT
+) -> FactorReport | None:
+    """Measures by factors on the leading dimensions.
+
+    ``None`` for fewer than two factors, or too few images for their values.
+    """
+    from core.measures.supervised import with_factors  # noqa: PLC0415 - sklearn takes seconds
+
+    codes = rows.real[:, leading(rows, count=config.factors.dimensions)]
+    try:
+        return with_factors(codes, factor_codes(factors), seed=config.seed, config=config.factors)
+    except ValueError as error:
+        logger.info("no measures by factors: %s", error)
+        return None
 
 
 def _within(rows: Float[np.ndarray, "q k"]) -> Float[np.ndarray, "k k"] | None:
@@ -244,33 +235,3 @@ def _across(pairs: Pairs, shown: Integer[np.ndarray, " k"]) -> Float[np.ndarray,
     if len(pairs.real) < 2:
         return None
     return correlations(pairs.real[:, shown], pairs.synthetic[:, shown])
-
-
-def _agreement(pairs: Pairs, leading: Integer[np.ndarray, " m"]) -> PairedReport:
-    """Agreement on the few dimensions that so many pairs allow."""
-    from core.measures.label_free import paired  # noqa: PLC0415 - sklearn takes seconds
-
-    few = leading[: max(min(SHOWN, len(pairs.real) // 4), 2)]
-    real, synthetic = pairs.real[:, few], pairs.synthetic[:, few]
-    return paired(real, synthetic, ridge=0.1, permutations=_PERMUTATIONS)
-
-
-def _by_factor(
-    codes: Float[np.ndarray, "n m"], factors: Mapping[str, Sequence[str]]
-) -> FactorReport | None:
-    """The measures by factors; ``None`` for fewer than two, or too few images for their values."""
-    from core.measures.supervised import with_factors  # noqa: PLC0415 - sklearn takes seconds
-
-    numbers = {name: np.unique(labels, return_inverse=True)[1] for name, labels in factors.items()}
-    try:
-        return with_factors(codes, numbers, seed=0)
-    except ValueError as error:
-        logger.info("no measures by factors: %s", error)
-        return None
-
-
-def _standardised(rows: np.ndarray) -> np.ndarray:
-    """Columns of mean 0 and variance 1, in float64; a constant column becomes zero."""
-    centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
-    spread = centred.std(axis=0)
-    return np.where(spread > 1e-12, centred / np.where(spread > 1e-12, spread, 1), 0)

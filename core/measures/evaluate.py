@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from core.config import ScoreConfig
-from core.explain.contributions import factor_codes
+from core.config import MeasureConfig, ScoreConfig
 from core.gallery.build import mirror
 from core.gallery.gallery import Gallery, is_shipped
 from core.gallery.source import Source
 from core.heads.head import Head
+from core.heads.rows import unit_rows
+from core.measures.disentangle import agreement_and_gap, measured_by_factor
+from core.measures.factors import factors_of
 from core.measures.reports import (
     DomainGapReport,
     FactorReport,
@@ -32,6 +34,7 @@ from core.measures.retrieval import (
     read_pairs,
     table,
 )
+from core.measures.rows import Rows, pair_up, sampled
 from core.search.edges import with_edges
 from core.search.index import csls_means
 from core.search.prepare import prepare
@@ -41,18 +44,13 @@ from core.search.views import View
 from core.values import (
     Encoder,
     GalleryError,
-    ImageRecord,
     Progress,
     no_progress,
 )
 
 logger = logging.getLogger(__name__)
 
-_MEASURED = 5_000  # gallery images that the measures without labels look at
-_BY_FACTOR = 2_000  # of them, those that the measures by factors look at
-_FACTOR_DIMENSIONS = 64  # leading dimensions on which they do; they fail in more
-_PAIRED_DIMENSIONS = 32  # leading dimensions on which pairs are compared
-_FEWEST_EXEMPLARS = 8  # below this, agreement and domain gap mean nothing and are left out
+_DEFAULT = MeasureConfig()
 
 Report = LabelFreeReport | FactorReport | PairedReport | ViewsReport | DomainGapReport
 
@@ -172,62 +170,60 @@ class Bench:
         return measures(ranking.rows, np.array(right))
 
     def measures(
-        self, encoder: Encoder, head: Head, *, pairs: Sequence[Pair]
+        self,
+        encoder: Encoder,
+        head: Head,
+        *,
+        pairs: Sequence[Pair],
+        config: MeasureConfig = _DEFAULT,
     ) -> tuple[Report, ...]:
         """Disentanglement of the gallery, alone and by factors; agreement and gap of the pairs.
 
-        What compares pairs is left out for a handful of exemplars, what looks at the gallery for a
-        single image, and the measures by factors where the metadata has no two factors.
-        Pairs are compared by their first exemplar and the mean of the images made from it, on the
-        leading dimensions only: there are far fewer exemplars than dimensions.
+        The numbers are those of ``core.measures.disentangle.stage`` on the same images. What
+        compares pairs is left out for a handful of them, what looks at the gallery for a single
+        image, and the measures by factors where the metadata has no two factors.
         """
-        from core.measures.label_free import (  # noqa: PLC0415 - sklearn: seconds
-            between_views,
-            domain_gap,
-            paired,
-        )
+        from core.measures.label_free import between_views, label_free  # noqa: PLC0415 - sklearn
 
-        own = head(self.gallery.features(encoder)[:_MEASURED], role="gallery")
+        rows, factors = self.measured_rows(encoder, head, pairs=pairs, config=config)
+        reports: list[Report | None] = []
+        if len(rows.real) > 1:
+            by_factor = measured_by_factor(rows, factors, config=config)
+            reports += [label_free(rows.real), by_factor]
+        agreement, gap = agreement_and_gap(rows, config=config)
+        if agreement is not None:
+            views = between_views(rows.pairs.real, rows.pairs.synthetic)
+            reports += [agreement, views, gap]
+        return tuple(report for report in reports if report is not None)
+
+    def measured_rows(
+        self, encoder: Encoder, head: Head, *, pairs: Sequence[Pair], config: MeasureConfig
+    ) -> tuple[Rows, dict[str, list[str]]]:
+        """A sample of the gallery, all generated images, and both sides of the pairs.
+
+        Returns:
+            The embeddings, and the value of each factor for every sampled image.
+        """
+        chosen = sampled(len(self.gallery), config=config)
+        real = head(self.gallery.features(encoder)[chosen], role="gallery")
         features = self.images.features(encoder)
-        real: dict[str, np.ndarray] = {}
-        made: dict[str, list[np.ndarray]] = {}
-        for pair in pairs:
-            first, row = self.row[pair.exemplars[0]], self.row[pair.generated]
-            real[pair.cluster] = head(features[first : first + 1], role="gallery")[0]
-            query = head(features[row : row + 1], role="query")[0]
-            made.setdefault(pair.cluster, []).append(query)
-        one = np.stack([real[name] for name in made])
-        two = np.stack([np.mean(queries, axis=0) for queries in made.values()])
-        generated = np.concatenate([np.stack(queries) for queries in made.values()])
-        alone = _alone(np.asarray(own), self.gallery.records)
-        if len(one) < _FEWEST_EXEMPLARS:
-            return alone
-        k = min(_PAIRED_DIMENSIONS, one.shape[1], len(one) // 4)
-        agreement = paired(one[:, :k], two[:, :k], ridge=0.1)
-        views = between_views(one, two)
-        return (*alone, agreement, views, domain_gap(one, generated, seed=0))
+        place = {name: row for row, name in enumerate(self.exemplars)}
+        exemplars = features[[self.row[name] for name in self.exemplars]]
+        generated = features[[self.row[pair.generated] for pair in pairs]]
+        synthetic = head(generated, role="query")
+        sources = [[place[name] for name in pair.exemplars] for pair in pairs]
+        rows = Rows(
+            real=unit_rows(real, dtype=np.float32),
+            synthetic=synthetic,
+            pairs=pair_up(sources, head(exemplars, role="gallery"), synthetic),
+            ordered=head.matrix is not None,
+        )
+        return rows, factors_of([self.gallery.records[row] for row in chosen])
 
     @property
     def size(self) -> int:
         """Images ranked for every query."""
         return len(self.others) + len(self.exemplars)
-
-
-def _alone(own: Float[np.ndarray, "n d"], records: Sequence[ImageRecord]) -> tuple[Report, ...]:
-    """Measures of a gallery's embedding: without labels, and by factors where it has them."""
-    from core.measures.label_free import label_free  # noqa: PLC0415 - sklearn: seconds
-    from core.measures.supervised import with_factors  # noqa: PLC0415 - sklearn: seconds
-
-    if len(own) < 2:
-        return ()
-    reports: list[Report] = [label_free(own)]
-    rows = own[:_BY_FACTOR, :_FACTOR_DIMENSIONS]
-    factors = factor_codes(records[: len(rows)])
-    try:
-        reports += [with_factors(rows, factors, seed=0)] if len(factors) > 1 else []
-    except ValueError as error:
-        logger.info("no measures by factors: %s", error)
-    return tuple(reports)
 
 
 def _digest(text: str) -> str:

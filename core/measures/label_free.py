@@ -23,11 +23,10 @@ from core.measures.reports import (
     PairedReport,
     ViewsReport,
 )
+from core.measures.rows import standardised
 
 _FOLDS = 5
 """Folds of the linear probe."""
-_BLOCK = 1_024
-"""Rows whose distances to all others are held at once."""
 _SMALLEST_EIGENVALUE = 1e-6
 """A correlation matrix below this is mixed with the identity until it reaches it."""
 _RANKME_EPSILON = 1e-7
@@ -132,7 +131,7 @@ def paired(
     left, right = _matched(real, synthetic)
     if ridge < 0 or permutations < 0:
         raise ValueError(f"ridge {ridge} and permutations {permutations} must not be negative")
-    scaled = _standardised(left), _standardised(right)
+    scaled = standardised(left), standardised(right)
     white = _whitened(left, ridge), _whitened(right, ridge)
     observed = _agreement(*white, *scaled)
     rng = np.random.default_rng(seed)
@@ -186,14 +185,19 @@ def alignment(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "n d"]) -> float
     return float(((unit_rows(a) - unit_rows(b)) ** 2).sum(axis=1).mean())
 
 
-def uniformity(embeddings: Float[np.ndarray, "n d"]) -> float:
-    """Log-mean of exp(-2 |u - v|^2) of different images (Wang & Isola 2020, 2005.10242, t = 2)."""
+def uniformity(embeddings: Float[np.ndarray, "n d"], *, block: int = 1_024) -> float:
+    """Log-mean of exp(-2 |u - v|^2) of different images (Wang & Isola 2020, 2005.10242, t = 2).
+
+    Args:
+        embeddings: one row per image.
+        block: rows whose distances to all others are held at once.
+    """
     rows = unit_rows(embeddings)
     squares = (rows**2).sum(axis=1)  # 1, or 0 for a row without direction
     total = 0.0
-    for start in range(0, len(rows), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        distances = squares[block, None] + squares[start:] - 2 * rows[block] @ rows[start:].T
+    for start in range(0, len(rows), block):
+        some = slice(start, start + block)
+        distances = squares[some, None] + squares[start:] - 2 * rows[some] @ rows[start:].T
         total += np.triu(np.exp(-2 * distances), 1).sum()
     return float(np.log(2 * total / (len(rows) * (len(rows) - 1))))
 
@@ -241,13 +245,6 @@ def _correlation(covariance: np.ndarray) -> np.ndarray:
 
 def _off_diagonal(square: np.ndarray) -> np.ndarray:
     return square[~np.eye(len(square), dtype=bool)]
-
-
-def _standardised(rows: np.ndarray) -> np.ndarray:
-    """Columns of mean 0 and variance 1; a constant column becomes zero."""
-    varying = np.ptp(rows, axis=0) > 0
-    centred = np.where(varying, rows - rows.mean(axis=0), 0)
-    return centred / np.where(varying, rows.std(axis=0), 1)
 
 
 def _whitened(rows: np.ndarray, ridge: float) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Measures of disentanglement against known factors: DCI, MIG, SAP and FactorVAE.
 
-They fail in high dimensions, where some dimension fits anything: at most 64 are taken. One half of
+They fail in high dimensions, where some dimension fits anything: only a few are taken. One half of
 the images, drawn by the seed, fits the predictors of DCI and SAP and the votes of FactorVAE; the
 other half scores them. MIG has nothing to fit and uses all.
 """
@@ -14,18 +14,10 @@ from jaxtyping import Float, Integer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from core.config import FactorConfig
 from core.measures.reports import FactorReport
 
-_MAX_DIMENSIONS = 64
-_MAX_FIT = 5_000
-"""Images that fit the forests and thresholds at most; they decide the time it takes."""
-_TREES = 30
-_BINS = 20
-"""Bins of equal width per dimension in MIG."""
-_VOTES = 1_000
-"""Groups that FactorVAE draws to learn the vote, and again to score it."""
-_GROUP = 64
-"""Images drawn per group."""
+_DEFAULT = FactorConfig()
 
 
 def with_factors(
@@ -33,27 +25,29 @@ def with_factors(
     factors: Mapping[str, Integer[np.ndarray, " n"]],
     *,
     seed: int,
+    config: FactorConfig = _DEFAULT,
 ) -> FactorReport:
     """Disentanglement of ``codes`` with respect to labelled factors.
 
     Args:
-        codes: Embeddings, reduced to at most 64 dimensions.
+        codes: Embeddings, reduced to at most ``config.dimensions``.
         factors: Value of each factor for every image; the integers are names, not amounts.
         seed: Seed of the split, the forests and the groups.
+        config: Sizes of forests, bins and groups.
 
     Raises:
-        ValueError: for fewer than 2 or more than 64 dimensions, rows that are all the same,
-            numbers that are not finite, fewer than two factors, a factor of another length or of
-            one value only, or one without a value that both halves of the images hold twice.
+        ValueError: for fewer than 2 or too many dimensions, rows that are all the same, numbers
+            that are not finite, fewer than two factors, a factor of another length or of one value
+            only, or one without a value that both halves of the images hold twice.
     """
-    _check_codes(codes)
+    _check_codes(codes, most=config.dimensions)
     rows = codes.astype(np.float64)
     labels = np.stack(_checked_labels(factors, len(rows)))
     rng = np.random.default_rng(seed)
     fit, test = np.array_split(rng.permutation(len(rows)), 2)
-    few = fit[:_MAX_FIT]
+    few = fit[: config.fit]
     _check_halves(labels, tuple(factors), fit=few, test=test)
-    forests = [_forest(rows[few], values[few], seed=seed) for values in labels]
+    forests = [_forest(rows[few], values[few], trees=config.trees, seed=seed) for values in labels]
     importance = np.stack([forest.feature_importances_ for forest in forests])
     hits = [f.predict(rows[test]) == v[test] for f, v in zip(forests, labels, strict=True)]
     accuracies = np.mean(hits, axis=1)
@@ -66,9 +60,9 @@ def with_factors(
         disentanglement=concentration(importance.T),
         completeness=concentration(importance),
         informativeness=float(accuracies.mean()),
-        mig=mutual_information_gap(rows, labels),
-        sap=_gap(_threshold_scores(rows, labels, fit=few, test=test)),
-        factor_vae=_factor_vae(rows, labels, halves=(fit, test), rng=rng),
+        mig=mutual_information_gap(rows, labels, bins=config.bins),
+        sap=mean_gap(threshold_scores(rows, labels, fit=few, test=test)),
+        factor_vae=factor_vae(rows, labels, halves=(fit, test), rng=rng, config=config),
     )
 
 
@@ -88,18 +82,18 @@ def concentration(importance: Float[np.ndarray, "rows columns"]) -> float:
 
 
 def mutual_information_gap(
-    codes: Float[np.ndarray, "n d"], labels: Integer[np.ndarray, "m n"]
+    codes: Float[np.ndarray, "n d"], labels: Integer[np.ndarray, "m n"], *, bins: int
 ) -> float:
     """Mean over factors of (best - second-best I(code; factor)) / H(factor).
 
-    Chen et al. 2018 (1802.04942), with the codes in 20 bins of equal width, as Locatello et al.
+    Chen et al. 2018 (1802.04942), with the codes in bins of equal width, as Locatello et al.
     2019 (1811.12359) do for codes that are points, not distributions. Labels count from 0.
     """
-    binned = [_binned(column) for column in codes.T]
+    binned = [_binned(column, bins) for column in codes.T]
     gaps = []
     for values in labels:
         information = np.array([[_mutual_information(values, column)] for column in binned])
-        gaps.append(_gap(information) / _mutual_information(values, values))
+        gaps.append(mean_gap(information) / _mutual_information(values, values))
     return float(np.mean(gaps))
 
 
@@ -108,9 +102,80 @@ def balanced_accuracy(truth: Integer[np.ndarray, " n"], guess: Integer[np.ndarra
     return float(np.mean([(guess[truth == value] == value).mean() for value in np.unique(truth)]))
 
 
-def _check_codes(codes: np.ndarray) -> None:
-    if codes.ndim != 2 or not 2 <= codes.shape[1] <= _MAX_DIMENSIONS:
-        raise ValueError(f"codes must have 2 to {_MAX_DIMENSIONS} columns, got {codes.shape}")
+def mean_gap(scores: Float[np.ndarray, "d m"]) -> float:
+    """Best minus second-best dimension (rows), averaged over the factors (columns)."""
+    ordered = np.sort(scores, axis=0)
+    return float((ordered[-1] - ordered[-2]).mean())
+
+
+def threshold_scores(
+    codes: Float[np.ndarray, "n d"],
+    labels: Integer[np.ndarray, "m n"],
+    *,
+    fit: Integer[np.ndarray, " a"],
+    test: Integer[np.ndarray, " b"],
+) -> Float[np.ndarray, "d m"]:
+    """SAP's scores (Kumar et al. 2018, section 3, for categorical factors).
+
+    The paper fits thresholds on one dimension that minimise the balanced error on the images it
+    scores; here a balanced tree with a leaf per value finds them, on other images than it is scored
+    on, so that many values with few images each earn nothing by chance.
+    """
+    scores = np.empty((codes.shape[1], len(labels)))
+    for column, values in np.ndindex(scores.shape):
+        truth = labels[values]
+        tree = DecisionTreeClassifier(
+            max_leaf_nodes=int(truth.max()) + 1, class_weight="balanced", random_state=0
+        )
+        tree.fit(codes[fit, column : column + 1], truth[fit])
+        guess = tree.predict(codes[test, column : column + 1])
+        scores[column, values] = balanced_accuracy(truth[test], guess)
+    return scores
+
+
+def factor_vae(
+    codes: Float[np.ndarray, "n d"],
+    labels: Integer[np.ndarray, "m n"],
+    *,
+    halves: tuple[Integer[np.ndarray, " a"], Integer[np.ndarray, " b"]],
+    rng: np.random.Generator,
+    config: FactorConfig = _DEFAULT,
+) -> float:
+    """Accuracy of the majority vote (Kim & Mnih 2018, 1802.05983, section 4).
+
+    The paper renders each group; here it is drawn, with replacement, from the images of a finite
+    set that share the value. Votes are learned on one half of the images and scored on the other.
+    """
+    varying = codes[:, np.ptp(codes, axis=0) > 0]
+    scaled = varying / varying.std(axis=0)
+    learned, scored = (
+        least_varying(scaled[half], labels[:, half], rng=rng, config=config) for half in halves
+    )
+    winner = learned.argmax(axis=0)
+    return float(scored[winner, np.arange(scored.shape[1])].sum() / scored.sum())
+
+
+def least_varying(
+    codes: Float[np.ndarray, "n d"],
+    labels: Integer[np.ndarray, "m n"],
+    *,
+    rng: np.random.Generator,
+    config: FactorConfig = _DEFAULT,
+) -> Integer[np.ndarray, "m d"]:
+    """How often each dimension varied least (columns) when a factor was shared (rows)."""
+    votes = np.zeros((len(labels), codes.shape[1]), dtype=np.int64)
+    shared = [np.flatnonzero(np.bincount(values)[values] >= 2) for values in labels]
+    for _ in range(config.votes):
+        factor = rng.integers(len(labels))
+        value = labels[factor, rng.choice(shared[factor])]
+        group = rng.choice(np.flatnonzero(labels[factor] == value), config.group)
+        votes[factor, codes[group].var(axis=0).argmin()] += 1
+    return votes
+
+
+def _check_codes(codes: np.ndarray, *, most: int) -> None:
+    if codes.ndim != 2 or not 2 <= codes.shape[1] <= most:
+        raise ValueError(f"codes must have 2 to {most} columns, got {codes.shape}")
     if not len(codes) or not np.ptp(codes, axis=0).any():
         raise ValueError(f"all {len(codes)} rows of codes are the same")
     if not np.isfinite(codes).all():
@@ -140,7 +205,9 @@ def _check_halves(
             raise ValueError(f"factor {name!r} has one value only in half of the images")
 
 
-def _forest(codes: np.ndarray, values: np.ndarray, *, seed: int) -> RandomForestClassifier:
+def _forest(
+    codes: np.ndarray, values: np.ndarray, *, trees: int, seed: int
+) -> RandomForestClassifier:
     """Predictor of one factor whose importances DCI uses.
 
     A forest is one of the paper's own regressors and faster than the gradient boosting of later
@@ -148,7 +215,7 @@ def _forest(codes: np.ndarray, values: np.ndarray, *, seed: int) -> RandomForest
     are forbidden, else trees grown to the end split on noise (the paper bounds the depth).
     """
     forest = RandomForestClassifier(
-        _TREES,
+        trees,
         max_features=1.0,  # pyright: ignore[reportArgumentType] - typed by its default, a name
         max_samples=0.5,
         min_samples_leaf=1 + len(codes) // 200,
@@ -157,14 +224,8 @@ def _forest(codes: np.ndarray, values: np.ndarray, *, seed: int) -> RandomForest
     return forest.fit(codes, values)
 
 
-def _gap(scores: np.ndarray) -> float:
-    """Best minus second-best dimension (rows), averaged over the factors (columns)."""
-    ordered = np.sort(scores, axis=0)
-    return float((ordered[-1] - ordered[-2]).mean())
-
-
-def _binned(column: np.ndarray) -> np.ndarray:
-    edges = np.histogram_bin_edges(column, _BINS)
+def _binned(column: np.ndarray, bins: int) -> np.ndarray:
+    edges = np.histogram_bin_edges(column, bins)
     return np.digitize(column, edges[1:-1])
 
 
@@ -176,55 +237,3 @@ def _mutual_information(a: np.ndarray, b: np.ndarray) -> float:
     expected = np.outer(joint.sum(axis=1), joint.sum(axis=0))
     seen = joint > 0
     return float((joint[seen] * np.log(joint[seen] / expected[seen])).sum())
-
-
-def _threshold_scores(
-    codes: np.ndarray, labels: np.ndarray, *, fit: np.ndarray, test: np.ndarray
-) -> np.ndarray:
-    """SAP's score matrix, d x m (Kumar et al. 2018, section 3, for categorical factors).
-
-    The paper fits thresholds on one dimension that minimise the balanced error on the images it
-    scores; here a balanced tree with a leaf per value finds them, on other images than it is scored
-    on, so that many values with few images each earn nothing by chance.
-    """
-    scores = np.empty((codes.shape[1], len(labels)))
-    for column, values in np.ndindex(scores.shape):
-        truth = labels[values]
-        tree = DecisionTreeClassifier(
-            max_leaf_nodes=int(truth.max()) + 1, class_weight="balanced", random_state=0
-        )
-        tree.fit(codes[fit, column : column + 1], truth[fit])
-        guess = tree.predict(codes[test, column : column + 1])
-        scores[column, values] = balanced_accuracy(truth[test], guess)
-    return scores
-
-
-def _factor_vae(
-    codes: np.ndarray,
-    labels: np.ndarray,
-    *,
-    halves: tuple[np.ndarray, np.ndarray],
-    rng: np.random.Generator,
-) -> float:
-    """Accuracy of the majority vote (Kim & Mnih 2018, 1802.05983, section 4).
-
-    The paper renders each group; here it is drawn, with replacement, from the images of a finite
-    set that share the value. Votes are learned on one half of the images and scored on the other.
-    """
-    varying = codes[:, np.ptp(codes, axis=0) > 0]
-    scaled = varying / varying.std(axis=0)
-    learned, scored = (_votes(scaled[half], labels[:, half], rng=rng) for half in halves)
-    winner = learned.argmax(axis=0)
-    return float(scored[winner, np.arange(scored.shape[1])].sum() / scored.sum())
-
-
-def _votes(codes: np.ndarray, labels: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """How often each dimension varied least (columns) when a factor was shared (rows)."""
-    votes = np.zeros((len(labels), codes.shape[1]), dtype=np.int64)
-    shared = [np.flatnonzero(np.bincount(values)[values] >= 2) for values in labels]
-    for _ in range(_VOTES):
-        factor = rng.integers(len(labels))
-        value = labels[factor, rng.choice(shared[factor])]
-        group = rng.choice(np.flatnonzero(labels[factor] == value), _GROUP)
-        votes[factor, codes[group].var(axis=0).argmin()] += 1
-    return votes

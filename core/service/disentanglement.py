@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 
-from core.explain.contributions import factor_codes, factor_shares, factors_of
-from core.gallery.artefacts import Key, arrays
+from core.config import MeasureConfig
+from core.gallery.artefacts import Key, arrays, code_version
 from core.gallery.examples import Example
 from core.heads.rows import unit_rows
 from core.measures.dimensions import Dimensions, stability
-from core.measures.disentangle import MEASURED, Pairs, Rows
+from core.measures.factors import explained_variance, factor_codes, factors_of
+from core.measures.rows import Rows, pair_up, sampled
 from core.search.query import Query
 from core.service.workspace import Workspace
 from core.values import Progress, no_progress
+
+_DEFAULT = MeasureConfig()
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,29 @@ class Sample:
     """Value of each known factor for every real image."""
 
 
-def sample(workspace: Workspace, examples: Sequence[Example], queries: Sequence[Query]) -> Sample:
-    """At most ``MEASURED`` images of a workspace's gallery, and its examples with their sources."""
+def measured_images(
+    workspace: Workspace, *, config: MeasureConfig = _DEFAULT
+) -> tuple[Integer[np.ndarray, " m"], dict[str, list[str]]]:
+    """The sample of a gallery's images that is measured.
+
+    Returns:
+        Their rows, ascending, and the value of each known factor for every one of them.
+    """
+    gallery = workspace.gallery
+    chosen = sampled(len(gallery), config=config)
+    return chosen, factors_of([gallery.records[row] for row in chosen])
+
+
+def sample(
+    workspace: Workspace,
+    examples: Sequence[Example],
+    queries: Sequence[Query],
+    *,
+    config: MeasureConfig = _DEFAULT,
+) -> Sample:
+    """A sample of a workspace's gallery, and its examples with their sources."""
     gallery, head = workspace.gallery, workspace.head
-    chosen = np.sort(np.random.default_rng(0).permutation(len(gallery))[:MEASURED])
+    chosen, factors = measured_images(workspace, config=config)
     row_of = {record.path: row for row, record in enumerate(gallery.records)}
     sources = [[row_of[path] for path in one.sources if path in row_of] for one in examples]
     features = gallery.features(workspace.encoder)
@@ -45,15 +67,13 @@ def sample(workspace: Workspace, examples: Sequence[Example], queries: Sequence[
     answered = np.array([query.embedding for query in queries]).reshape(-1, head.dim)
 
     def rows(everything: np.ndarray, synthetic: np.ndarray, *, ordered: bool) -> Rows:
-        real = [unit_rows(everything[own], dtype=np.float32).mean(0) for own in sources if own]
-        known = np.flatnonzero([len(own) > 0 for own in sources])
-        paired = Pairs(np.array(real).reshape(-1, everything.shape[1]), synthetic[known])
+        paired = pair_up(sources, everything, synthetic)
         return Rows(unit_rows(everything[chosen], dtype=np.float32), synthetic, paired, ordered)
 
     return Sample(
         before=rows(features, unit_rows(asked, dtype=np.float32), ordered=False),
         after=rows(embeddings, answered, ordered=head.matrix is not None),
-        factors=factors_of([gallery.records[row] for row in chosen]),
+        factors=factors,
     )
 
 
@@ -66,26 +86,29 @@ class _Arrays:
 
 
 def dimensions(
-    workspace: Workspace, *, refits: int = 5, progress: Progress = no_progress
+    workspace: Workspace, *, config: MeasureConfig = _DEFAULT, progress: Progress = no_progress
 ) -> Dimensions:
     """Stability and factors of a gallery's dimensions; found once and kept with the gallery.
 
     Args:
         workspace: the gallery under an encoder and head.
-        refits: heads fitted on bootstrap resamples of the gallery.
+        config: which images are looked at, and how many heads are fitted on resamples of them.
         progress: called after every refit.
     """
-    factors = factor_codes(workspace.gallery.records)
+    chosen, factors = measured_images(workspace, config=config)
 
     def compute() -> _Arrays:
         features = np.asarray(workspace.gallery.features(workspace.encoder))
+        embeddings = np.asarray(workspace.vectors[chosen])
         return _Arrays(
-            similarity=stability(features, workspace.head, refits=refits, progress=progress),
-            shares=factor_shares(np.asarray(workspace.vectors), factors),
+            similarity=stability(features, workspace.head, config=config, progress=progress),
+            shares=explained_variance(embeddings, factor_codes(factors)),
         )
 
     gallery = workspace.gallery
     given = {"features": gallery.digest(workspace.encoder), "head": workspace.head.identity}
-    key = Key.of("dimensions", stability, **given, refits=refits, factors=factors)
+    formula = code_version(explained_variance.__module__)
+    key = Key.of("dimensions", stability, **given, config=config, factors=factors, formula=formula)
     kept = gallery.artefacts.get(key, compute, codec=arrays(_Arrays))
-    return Dimensions(np.asarray(kept.similarity), tuple(factors), np.asarray(kept.shares))
+    shares = np.asarray(kept.shares)
+    return Dimensions(np.asarray(kept.similarity), tuple(factors), shares, config)

@@ -28,7 +28,6 @@ from core.encoders.load import load_encoder, shipped_heads
 from core.encoders.registry import encoder_infos
 from core.evidence.shares import COLUMNS, columns_of, shares_by
 from core.explain.clusters import ClusterKind
-from core.explain.contributions import factors_of
 from core.explain.projection import Map, place
 from core.gallery.examples import Example, read_examples
 from core.gallery.gallery import SHIPPED, Gallery, is_shipped
@@ -45,7 +44,7 @@ from core.measures.disentangle import (
 )
 from core.search.prepare import fitted_head
 from core.search.query import Query
-from core.service.disentanglement import dimensions, sample
+from core.service.disentanglement import dimensions, measured_images, sample
 from core.service.library import Library
 from core.service.memory import give_back, limit_heaps
 from core.service.visitors import Visitors
@@ -378,8 +377,8 @@ class Session:
         """
         workspace = self.workspace(choice, visitor=visitor)
         synthetic = self.examples(choice, visitor=visitor).embeddings
-        factors = factors_of(workspace.gallery.records)
-        real = workspace.vectors
+        chosen, factors = measured_images(workspace)
+        real = workspace.vectors[chosen]
         try:
             return dimension_view(real, synthetic, dimension=dimension, factors=factors)
         except ValueError as error:

@@ -12,12 +12,8 @@ from core.explain.contributions import (
     contributions,
     cosine_weights,
     excitement,
-    factor_codes,
-    factor_shares,
-    matched_similarity,
 )
 from core.heads.fit import fit_head
-from core.values import ImageRecord
 
 
 def _unit(seed, d):
@@ -95,65 +91,3 @@ def test_an_image_at_the_mean_has_finite_weights():
     weights, constant = cosine_weights(head.mean_gallery, other, head, role="gallery")
     assert np.isfinite(weights).all()
     assert np.isfinite(constant)
-
-
-# Dimensions
-
-
-def test_a_permutation_and_signs_change_no_similarity():
-    rows = np.random.default_rng(0).standard_normal((500, 6))
-    order = np.array([3, 1, 5, 0, 2, 4])
-    other = rows[:, order] * np.array([1, -2, 3, -1, 1, -5.0]) + 7
-    np.testing.assert_allclose(matched_similarity(rows, other), 1)
-
-
-def test_partners_are_matched_one_to_one():
-    """The second dimension would also choose the first one's partner."""
-    rng = np.random.default_rng(1)
-    one = rng.standard_normal((4000, 2))
-    two = np.stack([one[:, 0] + 0.5 * one[:, 1], rng.standard_normal(4000)], axis=1)
-    found = matched_similarity(one, two)
-    assert found[0] == pytest.approx(1 / np.sqrt(1.25), abs=0.03)
-    assert found[1] < 0.1
-
-
-def test_unrelated_and_missing_dimensions_are_not_similar():
-    rng = np.random.default_rng(2)
-    one, two = rng.standard_normal((2, 4000, 5))
-    assert matched_similarity(one, two).max() < 0.1
-    found = matched_similarity(one, one[:, :2])
-    np.testing.assert_allclose(found, [1, 1, 0, 0, 0])
-    assert matched_similarity(np.ones((9, 2)), np.ones((9, 2))).tolist() == [0, 0]
-
-
-def test_factor_shares_are_the_variance_explained():
-    rng = np.random.default_rng(3)
-    colour, shape = rng.integers(0, 4, 2000), rng.integers(0, 3, 2000)
-    noise = rng.standard_normal(2000)
-    means = np.array([-1.0, 0.0, 2.0, 5.0])[colour]
-    rows = np.stack([means, means + noise * means.std(), noise, np.ones(2000)], axis=1)
-    shares = factor_shares(rows, {"colour": colour, "shape": shape})
-    assert shares[0, 0] == pytest.approx(1)
-    assert shares[1, 0] == pytest.approx(0.5, abs=0.04)
-    assert shares[2:, 0].max() < 0.01
-    assert shares[:, 1].max() < 0.01
-
-
-def test_many_values_explain_no_more_by_chance():
-    """The plain correlation ratio of 50 values over 100 images is a half."""
-    rng = np.random.default_rng(4)
-    codes = np.repeat(np.arange(50), 2)
-    shares = factor_shares(rng.standard_normal((100, 200)), {"a": codes})
-    assert shares.mean() < 0.1
-
-
-def test_factors_are_columns_that_repeat():
-    columns = [("red", "1", "x"), ("blue", "2", "x"), ("red", "3", "x"), ("blue", "4", "x")]
-    records = [
-        ImageRecord(i, f"{i}", "", "", 1, 1, extra=dict(zip(("b", "id", "all"), row, strict=True)))
-        for i, row in enumerate(columns)
-    ]
-    found = factor_codes(records)
-    assert list(found) == ["b"]
-    assert found["b"].tolist() == [1, 0, 1, 0]
-    assert factor_shares(np.eye(4), {}).shape == (4, 0)

@@ -3,22 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.explain.contributions import factors_of
-from core.measures.disentangle import (
-    SHOWN,
-    Disentanglement,
-    Pairs,
-    Rows,
-    correlations,
-    dimension_view,
-    explained_variance,
-    stage,
-)
-from core.values import Cancelled, ImageRecord
-
-
-def record(number: int, **extra: str) -> ImageRecord:
-    return ImageRecord(number, f"{number}.png", "", "", 1, 1, extra=extra)
+from core.config import MeasureConfig
+from core.measures.disentangle import Disentanglement, correlations, dimension_view, stage
+from core.measures.rows import Pairs, Rows
+from core.values import Cancelled
 
 
 def rows(real: np.ndarray, *, synthetic: int = 0, pairs: int = 0, ordered: bool = True) -> Rows:
@@ -46,28 +34,6 @@ def test_constant_column_correlates_with_nothing(rng: np.random.Generator):
         correlations(a[:1], a[:1])
 
 
-def test_explained_variance_is_all_some_or_none_of_it(rng: np.random.Generator):
-    labels = ["a", "b", "c"] * 200
-    means = np.array([0.0, 1.0, 2.0] * 200)
-    noise = rng.normal(size=600)
-    assert explained_variance(means, labels) == pytest.approx(1)
-    share = means.var() / (means.var() + 1)
-    assert explained_variance(means + noise, labels) == pytest.approx(share, abs=0.05)
-    assert explained_variance(noise, labels) < 0.01
-    assert explained_variance(np.ones(600), labels) == 0
-
-
-def test_many_values_explain_nothing_by_chance(rng: np.random.Generator):
-    labels = [str(i // 2) for i in range(200)]
-    values = [explained_variance(rng.normal(size=200), labels) for _ in range(20)]
-    assert np.mean(values) < 0.1
-
-
-def test_factors_are_columns_whose_values_come_twice():
-    records = [record(i, colour="ab"[i % 2], seed=str(i), all="x") for i in range(6)]
-    assert factors_of(records) == {"colour": ["a", "b"] * 3}
-
-
 def test_dimension_view_names_the_factor_it_follows(rng: np.random.Generator):
     colour, size = ["red", "blue"] * 50, ["big"] * 50 + ["small"] * 50
     real = rng.normal(size=(100, 3)).astype("f4")
@@ -89,7 +55,7 @@ def test_stage_shows_the_dimensions_that_vary_most_unless_they_are_ordered(
     loose = stage(rows(real, ordered=False), factors={}, what="")
     tight = stage(rows(real), factors={}, what="")
     assert loose.dimensions[0] == 39
-    assert tight.dimensions.tolist() == list(range(SHOWN))
+    assert tight.dimensions.tolist() == list(range(MeasureConfig().shown))
     assert (tight.synthetic, tight.cross, tight.by_factor, tight.agreement) == (None,) * 4
 
 

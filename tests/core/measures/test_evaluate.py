@@ -20,6 +20,7 @@ from core.gallery.source import Source
 from core.heads.fit import fit_head
 from core.measures.evaluate import Bench, Evaluation
 from core.measures.retrieval import MEASURES
+from core.search.prepare import fitted_head
 from core.values import GalleryError
 
 HISTOGRAM = BASELINES["histogram"]()
@@ -70,7 +71,7 @@ def _bench(world, encoders, *, gallery=None, cache="cache"):
 
 
 def _run(bench, encoder, *, score=SCORE):
-    head = bench.gallery.fit(encoder, config=HeadConfig(kind="center"))
+    head = fitted_head(bench.gallery, encoder, config=HeadConfig(kind="center"))
     return bench.run(encoder, head, pairs=bench.all_pairs, score=score)
 
 
@@ -194,7 +195,7 @@ def test_an_evaluation_tabulates_its_columns(world):
 def test_a_handful_of_exemplars_is_not_compared_by_domain(world):
     """Four exemplars ended the evaluation, after everything had been ranked."""
     bench = _bench(world, [HISTOGRAM])
-    head = bench.gallery.fit(HISTOGRAM, config=HeadConfig(kind="center"))
+    head = fitted_head(bench.gallery, HISTOGRAM, config=HeadConfig(kind="center"))
     assert len(bench.measures(HISTOGRAM, head, pairs=bench.all_pairs)) == 1
     rows = json.loads((world / "pairs.json").read_text())
     for i, row in enumerate(rows):
@@ -218,7 +219,7 @@ def test_a_gallery_with_factors_is_measured_by_them(world):
     rows = [f"{i}.png,{'red' if i % 2 else 'blue'},{i // 2 % 2}" for i in range(40)]
     (world / "real" / "metadata.csv").write_text("\n".join(["file_name,colour,shape", *rows]))
     bench = _bench(world, [HISTOGRAM])
-    head = bench.gallery.fit(HISTOGRAM, config=HeadConfig(kind="center"))
+    head = fitted_head(bench.gallery, HISTOGRAM, config=HeadConfig(kind="center"))
     _, by_factor = bench.measures(HISTOGRAM, head, pairs=bench.all_pairs)
     assert by_factor.factors == ("colour", "shape")
     assert by_factor.importance.shape == (2, 64)
