@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import imagehash
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+from core.images.thumbnails import hash_bits
 from core.values import Encoded, Encoder, Grid
 
 EDGE_GRID = Grid(5, 5)
@@ -90,8 +90,7 @@ def edge_features(image: Image.Image) -> Float[np.ndarray, 150]:
 
 def hash_features(image: Image.Image) -> Float[np.ndarray, 64]:
     """The 64-bit perceptual hash as signs: cosine is 1 - Hamming distance / 32."""
-    bits = imagehash.phash(image).hash.ravel()
-    return np.where(bits, 1.0, -1.0).astype(np.float32)
+    return np.where(hash_bits(image).ravel(), 1.0, -1.0).astype(np.float32)
 
 
 BASELINES: Mapping[str, Callable[[], Encoder]] = {
