@@ -23,13 +23,6 @@ _LOST = re.compile(r"net::ERR_|Failed to fetch|Connection errored out")
 expect.set_options(timeout=_WAIT)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """On a busy machine a page may once not come in time; what fails twice fails."""
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @pytest.fixture(scope="session")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.make(tmp_path_factory.mktemp("browser"))
