@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from app.page.errors import user_error, user_errors
 from app.page.files import taken_as, unopened
 from app.page.state import HEADS, Page, encoder_choices
-from app.page.work import user_errors
 from app.views.objects import comparison_object, for_clients, measures_object, place_object
 from core.config import NullConfig
 from core.service import DEPTHS, Choice, Session, encoder_infos
@@ -90,7 +90,7 @@ class Endpoints:
         """
         _require(image, top=top)
         if not 0 < prior < 1:
-            raise gr.Error(f"prior must lie between 0 and 1, got {prior}", print_exception=False)
+            raise user_error(f"prior must lie between 0 and 1, got {prior}")
         choice = Choice(encoder, head, self.gallery)
         with user_errors():
             answer = self.session.attribute(image, choice, top=top, prior=prior)
@@ -184,6 +184,6 @@ def _require(image: str | None, *, top: int = 1) -> None:
         gr.Error: in words for the caller.
     """
     if not image:
-        raise gr.Error("no image was given; send an image file", print_exception=False)
-    if not 1 <= top <= 200:
-        raise gr.Error(f"top must be in 1..200, got {top}", print_exception=False)
+        raise user_error("no image was given; send an image file")
+    if not 1 <= top <= _MOST:
+        raise user_error(f"top must be in 1..{_MOST}, got {top}")

@@ -12,9 +12,9 @@ from typing import Any
 import gradio as gr
 
 from app.page.events import QUIET
+from app.page.jobs import visitor_of
 from app.page.pictures import example_pictures, serve_thumbnails
 from app.page.state import FIRST_TAB, Asked, Page, encoder_choices, first_encoder
-from app.page.work import visitor_of
 from core.values import WellspringError
 
 _AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gradio as gr
 from gradio.events import Dependency
 
+from app.page.errors import user_errors
 from app.page.events import QUIET
 from app.page.files import taken_as, unopened, uploads
+from app.page.jobs import visitor_of
 from app.page.pictures import Pictures, example_pictures
 from app.page.state import Page, encoder_choices, first_encoder
-from app.page.work import user_errors, visitor_of
 
 
 def encoder_dropdown(
@@ -100,8 +101,22 @@ def files_given(label: str, *, elem_id: str, height: int, show_label: bool = Tru
     return taken_as(files, uploads)
 
 
-def stop_button(elem_id: str, *, beside: bool = False) -> gr.Button:
-    """A button that stops work, shown while it runs: on the result, or beside what started it."""
-    if beside:
-        return gr.Button("Stop", min_width=80, elem_id=elem_id, elem_classes="ws-stop-beside")
-    return gr.Button("Stop", size="sm", min_width=0, elem_id=elem_id, elem_classes="ws-stop")
+def stop_button(page: Page, tab: str, *, elem_id: str, on_result: bool = False) -> gr.Button:
+    """A button that stops the jobs of a tab; the style sheet shows it while one runs.
+
+    Args:
+        page: the page.
+        tab: name of the tab.
+        elem_id: identity of the button.
+        on_result: whether it lies on the result, and not beside the button that starts it.
+    """
+
+    def stop(request: gr.Request) -> None:
+        page.jobs.stop(tab, request)
+
+    if on_result:
+        found = gr.Button("Stop", size="sm", min_width=0, elem_id=elem_id, elem_classes="ws-stop")
+    else:
+        found = gr.Button("Stop", min_width=80, elem_id=elem_id, elem_classes="ws-stop-beside")
+    found.click(stop, None, None, queue=False, **QUIET)
+    return found

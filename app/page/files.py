@@ -13,6 +13,8 @@ from gradio.data_classes import FileData, ImageData, ListFiles
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder, is_in_or_equal, is_static_file
 
+from app.page.errors import user_error
+
 _C = TypeVar("_C", bound=Component)
 
 
@@ -59,7 +61,7 @@ def uploaded(path: str) -> str:
         gr.Error: when it names any other file of the server.
     """
     if not (is_in_or_equal(path, get_upload_folder()) or is_static_file(path)):
-        raise gr.Error("this file was not uploaded; send the image itself", print_exception=False)
+        raise user_error("this file was not uploaded; send the image itself")
     return path
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import gradio as gr
 
+from app.page.jobs import Jobs
 from app.page.pictures import serve_thumbnails
 from core.service import DEFAULT_ENCODER, Session, encoder_infos
 from core.values import GalleryError
@@ -51,6 +52,8 @@ class Page:
     """What was asked last in any tab, as :class:`Asked`; ``None`` before."""
     tab: gr.State
     """Name of the tab that is open."""
+    jobs: Jobs
+    """Long work under way."""
     linked: list[gr.Dropdown] = field(default_factory=list[gr.Dropdown])
     """Choices of an encoder that the page's address sets and follows."""
 
@@ -69,6 +72,8 @@ def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
     encoders = tuple(session.gallery(gallery).encoder_names)
     if not session.server.hosted or gallery == "embedded":
         serve_thumbnails(session, gallery)
+    jobs = Jobs()
+    jobs.stop_when_left()
     return Page(
         session=session,
         gallery=gr.State(gallery),
@@ -78,6 +83,7 @@ def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
         example=gr.Number(0, precision=0, visible=False),
         asked=gr.State(None),
         tab=gr.State(FIRST_TAB),
+        jobs=jobs,
     )
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from app.page.errors import user_error, user_errors
 from app.page.events import Given
 from app.page.files import downloadable
+from app.page.jobs import PROGRESS, visitor_of
 from app.page.state import Page
-from app.page.work import reported, user_errors, visitor_of
 from app.tabs.attribute.batch_layout import Batch, BatchResult
 from app.tabs.attribute.handlers import CANDIDATES, choice_of, prior_of
 from app.tabs.attribute.layout import Controls
@@ -20,12 +21,10 @@ from app.views import batch, files
 from app.views.templates import fill
 from core.report.report import Case, query_digest
 from core.service import Choice
-from core.values import WellspringError
+from core.values import Cancelled, Progress, WellspringError
 
 MOST = 200
 """Images at once."""
-
-_PROGRESS = gr.Progress()
 
 
 @dataclass(frozen=True)
@@ -47,33 +46,46 @@ class BatchHandlers:
     result: BatchResult
 
     def run(
-        self, given: Given, request: gr.Request, progress: gr.Progress = _PROGRESS
+        self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> Iterator[tuple[Any, ...]]:
         """Answer image by image; the rows so far and their table.
 
-        An image that cannot be taken gets a row that says so, and the others go on.
+        An image that cannot be taken gets a row that says so, and the others go on. A stop keeps
+        the rows so far.
         """
         paths, visitor = require_files(given[self.batch.files]), visitor_of(request)
-        session, report = self.page.session, reported(progress)
         choice = choice_of(given, self.controls, self.page.gallery)
-        prior = prior_of(given, self.controls)
-        report(0, len(paths), "Opening the encoder and the gallery")
-        with user_errors():
-            session.workspace(choice, visitor=visitor, progress=report)
-            size = len(session.gallery(choice.gallery, visitor=visitor))
-        rows: list[batch.Row] = []
-        for file in paths:
-            name = Path(file).name
-            report(len(rows), len(paths), f"Finding the sources of {name}")
-            try:
-                answer = session.attribute(
-                    file, choice, top=CANDIDATES, prior=prior, visitor=visitor
-                )
-                rows.append(batch.Row(name, query_digest(file), answer))
-            except WellspringError as error:
-                rows.append(batch.Row(name, problem=str(error)))
-            done = Done(tuple(rows), choice, prior)
-            yield done, batch.table_html(rows, total=len(paths), size=size)
+        done = Done((), choice, prior_of(given, self.controls))
+        with self.page.jobs.run("attribute", request, progress) as report:
+            report(0, len(paths), "Opening the encoder and the gallery")
+            self.page.session.workspace(choice, visitor=visitor, progress=report)
+            size = len(self.page.session.gallery(choice.gallery, visitor=visitor))
+            for path in paths:
+                try:
+                    report(len(done.rows), len(paths), f"Finding the sources of {Path(path).name}")
+                    row = self._row(path, done, visitor=visitor, progress=report)
+                except Cancelled:
+                    return
+                done = replace(done, rows=(*done.rows, row))
+                yield done, batch.table_html(done.rows, total=len(paths), size=size)
+
+    def _row(self, path: str, done: Done, *, visitor: str, progress: Progress) -> batch.Row:
+        """One image with its answer, or with the reason why there is none."""
+        name = Path(path).name
+        try:
+            answer = self.page.session.attribute(
+                path,
+                done.choice,
+                top=CANDIDATES,
+                prior=done.prior,
+                visitor=visitor,
+                progress=progress,
+            )
+        except Cancelled:
+            raise
+        except WellspringError as error:
+            return batch.Row(name, problem=str(error))
+        return batch.Row(name, query_digest(path), answer)
 
     def pack(self, done: Done | None, request: gr.Request) -> Any:
         """All answers that there are, in one zip."""
@@ -112,10 +124,7 @@ def require_files(files: list[str] | None) -> list[str]:
         gr.Error: when there are none, or too many.
     """
     if not files:
-        raise gr.Error("add some images first", print_exception=False)
+        raise user_error("add some images first")
     if len(files) > MOST:
-        raise gr.Error(
-            f"{len(files)} images are too many at once; give at most {MOST}",
-            print_exception=False,
-        )
+        raise user_error(f"{len(files)} images are too many at once; give at most {MOST}")
     return files

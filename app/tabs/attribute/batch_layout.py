@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from app.page.components import files_given, stop_button
+from app.page.state import Page
 from app.views.templates import fill
 
 
@@ -16,7 +17,6 @@ class Batch:
 
     files: gr.File
     run: gr.Button
-    stop: gr.Button
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,15 @@ class BatchResult:
     download: gr.DownloadButton
 
 
-def lay() -> Batch:
+def lay(page: Page) -> Batch:
     """The images and what is done with them."""
     files = files_given("Images", elem_id="ws-files", height=300, show_label=False)
     with gr.Row():
         run = gr.Button(
             "Find their sources", variant="primary", elem_id="ws-run", scale=3, min_width=160
         )
-        stop = stop_button("ws-stop-batch", beside=True)
-    return Batch(files, run, stop)
+        stop_button(page, "attribute", elem_id="ws-stop-batch")
+    return Batch(files, run)
 
 
 def lay_result() -> BatchResult:

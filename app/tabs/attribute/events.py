@@ -8,7 +8,6 @@ import gradio as gr
 
 from app.page.events import PRIVATE, QUIET, chosen, follow_query
 from app.page.state import Page
-from app.page.work import Stops
 from app.tabs.attribute import batch_layout, reverse_layout
 from app.tabs.attribute.batch_handlers import BatchHandlers
 from app.tabs.attribute.batch_handlers import cleared as batch_cleared
@@ -33,9 +32,9 @@ def create(page: Page) -> None:
                 with gr.Tab("One image") as one:
                     query = lay_query(page)
                 with gr.Tab("Several") as several:
-                    batch = batch_layout.lay()
+                    batch = batch_layout.lay(page)
                 with gr.Tab("Reverse") as back:
-                    reverse = reverse_layout.lay()
+                    reverse = reverse_layout.lay(page)
             controls = lay_controls(page)
         with gr.Column(scale=8, min_width=320):
             with gr.Column(elem_classes="ws-stage") as single:
@@ -93,7 +92,6 @@ def _connect(
     ]
     by = result.sums.by
     summed = [result.sums.column, by, result.sums.table]
-    result.stop.click(None, cancels=searches, **QUIET)
     for asked in searches:
         asked.failure(handlers.refused, [picture, page.gallery], [picture, *answered], **QUIET)
         _explain(handlers, asked, result, states=(search, index, found))
@@ -153,9 +151,8 @@ def _connect_batch(
         **PRIVATE,
     )
     batch.run.click(None, None, None, js="() => window.wellspring.show('ws-batch')", **QUIET)
-    stopped = batch.stop.click(None, cancels=run, **QUIET)
-    for ended in (run, stopped):
-        ended.then(handlers.pack, done, result.download, **QUIET)
+    for ended in (run.success, run.failure):
+        ended(handlers.pack, done, result.download, **QUIET)
     for gone in (page.gallery.change, batch.files.clear):
         gone(batch_cleared, None, [done, result.table, result.download], **QUIET)
 
@@ -167,7 +164,7 @@ def _connect_reverse(
     result: reverse_layout.ReverseResult,
 ) -> ReverseHandlers:
     """Connect the events; what is left is where the last answer offers and gives its images."""
-    handlers = ReverseHandlers(page, controls, reverse, result, Stops())
+    handlers = ReverseHandlers(page, controls, reverse, result)
     asked = {reverse.source, reverse.taken, reverse.files, reverse.rate, page.gallery}
     shown = [result.table, result.download]
     run = reverse.run.click(
@@ -179,8 +176,6 @@ def _connect_reverse(
         **PRIVATE,
     )
     run.success(None, None, None, js="() => window.wellspring.show('ws-reverse')", **QUIET)
-    reverse.stop.click(handlers.stops.stop_asked, None, None, queue=False, **QUIET)
-    handlers.stops.stop_when_left()
     source = [reverse.source, reverse.taken]
     for own in (reverse.source.upload, reverse.source.clear):
         own(lambda: (None, None), None, [reverse.offered, reverse.taken], **QUIET)

@@ -9,11 +9,12 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from app.page.errors import user_errors, without_unreadable
 from app.page.events import Given
 from app.page.files import downloadable
+from app.page.jobs import PROGRESS, visitor_of
 from app.page.pictures import Pictures, example_pictures, pictures
 from app.page.state import Page
-from app.page.work import reported, user_errors, visitor_of
 from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, RERANKING, Controls, Downloads, Query
 from app.views import answer as views
 from app.views import files, reasons
@@ -21,13 +22,12 @@ from core.config import ScoreConfig
 from core.report import words
 from core.report.report import Case, query_digest
 from core.service import Choice, Session
-from core.values import Answer, Explanation, WellspringError
+from core.values import Answer, Explanation
 
 CANDIDATES = 24
 """Matches of every answer."""
 
 _EXCITING = 6
-_PROGRESS = gr.Progress()
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Handlers:
         return self.page.session
 
     def search(
-        self, given: Given, request: gr.Request, progress: gr.Progress = _PROGRESS
+        self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, ...]:
         """Answer a query: search, chosen match, answer, candidates, whether there are any."""
         image, name, visitor = (
@@ -81,11 +81,10 @@ class Handlers:
         )
         if image is None:
             return self.cleared(name, request)
-        report = reported(progress)
-        report(0, 1, "Opening the encoder and the gallery")
         choice = choice_of(given, self.controls, self.page.gallery)
         prior = prior_of(given, self.controls)
-        with user_errors():
+        with self.page.jobs.run("attribute", request, progress) as report:
+            report(0, 1, "Opening the encoder and the gallery")
             answer = self.session.attribute(
                 image, choice, top=CANDIDATES, prior=prior, visitor=visitor, progress=report
             )
@@ -102,12 +101,7 @@ class Handlers:
 
     def refused(self, image: str | None, name: str, request: gr.Request) -> tuple[Any, ...]:
         """After a failure: nothing to show, and an image that cannot be opened goes too."""
-        kept = gr.skip()
-        try:
-            self.session.image(image or "")
-        except WellspringError:
-            kept = None
-        return kept, *self.cleared(name, request)
+        return without_unreadable(self.session, image), *self.cleared(name, request)
 
     def explain(
         self, search: Search | None, index: int, reading: str | None, request: gr.Request
@@ -165,12 +159,19 @@ class Handlers:
             images = self._images(search, found, visitor_of(request))
             return reasons.pair_html(found, images, reading=reading)
 
-    def judge(self, search: Search | None, found: Explanation | None, request: gr.Request) -> Any:
+    def judge(
+        self,
+        search: Search | None,
+        found: Explanation | None,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> Any:
         """Which of the bars' dimensions come back in refits: words, bars, and their choices."""
         if search is None or found is None:
             return gr.skip(), gr.skip(), gr.skip()
-        with user_errors():
-            judged = self.session.dimensions(search.choice, visitor=visitor_of(request))
+        visitor = visitor_of(request)
+        with self.page.jobs.run("judge", request, progress) as report:
+            judged = self.session.dimensions(search.choice, visitor=visitor, progress=report)
         words = reasons.stability_words(found, judged)
         if judged is None:
             return words, gr.skip(), gr.skip()

@@ -70,7 +70,6 @@ class Result:
     """The answer and the chosen source."""
 
     answer: gr.HTML
-    stop: gr.Button
     column: gr.Column
     sums: Sums
     downloads: Downloads
@@ -121,7 +120,7 @@ def lay_result(page: Page) -> Result:
     """The answer, its candidates, and why the chosen one is among them."""
     size = len(page.session.gallery(page.start))
     answer = gr.HTML(empty_html(size=size), elem_id="ws-answer", min_height=180)
-    stop = stop_button("ws-stop")
+    stop_button(page, "attribute", elem_id="ws-stop", on_result=True)
     with gr.Column(visible=False, elem_classes="ws-results") as column:
         sums = _lay_sums()
         with gr.Row(elem_classes="ws-title"):
@@ -150,7 +149,6 @@ def lay_result(page: Page) -> Result:
             least = thumbnails("Lowest end", columns=3, elem_id="ws-least")
     return Result(
         answer=answer,
-        stop=stop,
         column=column,
         sums=sums,
         downloads=downloads,

@@ -9,11 +9,12 @@ from typing import Any
 
 import gradio as gr
 
+from app.page.errors import user_error, user_errors
 from app.page.events import Given
 from app.page.files import downloadable
+from app.page.jobs import PROGRESS, visitor_of
 from app.page.pictures import pictures
 from app.page.state import Page
-from app.page.work import Stops, stoppable, user_errors, visitor_of
 from app.tabs.attribute.batch_handlers import require_files
 from app.tabs.attribute.handlers import Search, choice_of
 from app.tabs.attribute.layout import Controls
@@ -27,8 +28,6 @@ from core.values import Cancelled, ImageError, Progress
 QUERY = "query"
 """Stands for the image that is asked about, where others are ids."""
 
-_PROGRESS = gr.Progress()
-
 
 @dataclass(frozen=True)
 class ReverseHandlers:
@@ -38,20 +37,19 @@ class ReverseHandlers:
     controls: Controls
     reverse: Reverse
     result: ReverseResult
-    stops: Stops
 
     def run(
-        self, given: Given, request: gr.Request, progress: gr.Progress = _PROGRESS
+        self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, Any]:
         """Look for the source in every image: the table, and the same as a file."""
         files = require_files(given[self.reverse.files])
         source, image_id = given[self.reverse.source], given[self.reverse.taken]
         if source is None:
-            raise gr.Error("choose the source first", print_exception=False)
+            raise user_error("choose the source first")
         session, visitor = self.page.session, visitor_of(request)
         choice = choice_of(given, self.controls, self.page.gallery)
         rate, problems = given[self.reverse.rate] / 100, list[tuple[str, str]]()
-        with stoppable(self.stops, request, progress) as report:
+        with self.page.jobs.run("attribute", request, progress) as report:
             report(0, len(files), "Opening the encoder and the gallery")
             workspace = session.workspace(choice, visitor=visitor, progress=report)
             own = {} if image_id is not None else {Path(source).name: session.image(source)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from app.page.components import files_given, image_given, stop_button
+from app.page.state import Page
 from app.views.templates import fill
 
 
@@ -22,7 +23,6 @@ class Reverse:
     files: gr.File
     rate: gr.Slider
     run: gr.Button
-    stop: gr.Button
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ReverseResult:
     download: gr.DownloadButton
 
 
-def lay() -> Reverse:
+def lay(page: Page) -> Reverse:
     """The source, the generated images, and what is done with them."""
     words = "Drop the source here\nor click to choose it"
     source = image_given(
@@ -56,8 +56,8 @@ def lay() -> Reverse:
             scale=3,
             min_width=160,
         )
-        stop = stop_button("ws-stop-reverse", beside=True)
-    return Reverse(source, offered, gr.State(None), files, rate, run, stop)
+        stop_button(page, "attribute", elem_id="ws-stop-reverse")
+    return Reverse(source, offered, gr.State(None), files, rate, run)
 
 
 def lay_result() -> ReverseResult:

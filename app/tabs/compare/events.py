@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -11,7 +10,6 @@ from gradio.components import Component
 from app.page.components import query_given, stop_button
 from app.page.events import PRIVATE, QUIET, follow_query
 from app.page.state import Page
-from app.page.work import Stops
 from app.tabs.compare.handlers import Handlers, no_examples
 from app.tabs.compare.layout import Side, Table, lay_choices, lay_examples, lay_matches
 from app.views.templates import fill
@@ -28,17 +26,17 @@ def create(page: Page) -> None:
             choices = lay_choices(page)
             with gr.Column(elem_classes="ws-stage"):
                 agreement = gr.HTML(fill("compare_empty"), elem_id="ws-agreement", min_height=180)
-                stop = stop_button("ws-stop-compare")
+                stop_button(page, "compare", elem_id="ws-stop-compare", on_result=True)
             with gr.Column(visible=False, elem_classes="ws-results") as column:
                 which, found = lay_matches()
-            examples, differing, *buttons = lay_examples()
+            examples, differing, over = lay_examples(page)
     sides = tuple(Side(*choice, *shown) for choice, shown in zip(choices, found, strict=True))
     table = Table(image, starts, agreement, column, which, examples, differing)
-    handlers = Handlers(page, table, (sides[0], sides[1]), Stops())
-    _connect(handlers, over=buttons[0], stops=(stop, buttons[1]))
+    handlers = Handlers(page, table, (sides[0], sides[1]))
+    _connect(handlers, over=over)
 
 
-def _connect(handlers: Handlers, *, over: gr.Button, stops: Sequence[gr.Button]) -> None:
+def _connect(handlers: Handlers, *, over: gr.Button) -> None:
     page, table, (left, right) = handlers.page, handlers.table, handlers.sides
     found = gr.State(None)
     matches: list[Component] = [left.matches, right.matches]
@@ -78,6 +76,3 @@ def _connect(handlers: Handlers, *, over: gr.Button, stops: Sequence[gr.Button])
     ran.failure(no_examples, None, shown, **QUIET)
     gr.on(changes, no_examples, None, shown, **QUIET)
     right.renewed.success(no_examples, None, shown, **QUIET)
-    for stop in stops:
-        stop.click(handlers.stops.stop_asked, None, None, queue=False, **QUIET)
-    handlers.stops.stop_when_left()

@@ -8,18 +8,18 @@ from typing import Any
 
 import gradio as gr
 
+from app.page.errors import user_errors, without_unreadable
 from app.page.events import Given
+from app.page.jobs import PROGRESS, visitor_of
 from app.page.pictures import Pictures, example_pictures, pictures
 from app.page.state import HEADS, Page, encoder_choices
-from app.page.work import Stops, stoppable, user_errors, visitor_of
 from app.tabs.compare.layout import Side, Table
 from app.views import compare as views
 from app.views.templates import fill
 from core.service import DEPTHS, Choice, RankingComparison, compare_answers, compare_examples
-from core.values import Answer, WellspringError
+from core.values import Answer
 
 _DEPTH = DEPTHS[-1]
-_PROGRESS = gr.Progress()
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,15 @@ class Handlers:
     page: Page
     table: Table
     sides: tuple[Side, Side]
-    stops: Stops
 
     def search(
-        self, given: Given, request: gr.Request, progress: gr.Progress = _PROGRESS
+        self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, ...]:
         """Search for the image on both sides: comparison, agreement, verdicts, matches, column."""
         image, visitor = given[self.table.image], visitor_of(request)
         if image is None:
             return self.cleared()
-        with stoppable(self.stops, request, progress) as report:
+        with self.page.jobs.run("compare", request, progress) as report:
             report(0, 1, "Opening the encoders and the gallery")
             left, right = (
                 self.page.session.attribute(
@@ -71,12 +70,7 @@ class Handlers:
 
     def refused(self, image: str | None) -> tuple[Any, ...]:
         """After a failure: nothing to show, and an image that cannot be opened goes too."""
-        kept = gr.skip()
-        try:
-            self.page.session.image(image or "")
-        except WellspringError:
-            kept = None
-        return kept, *self.cleared()
+        return without_unreadable(self.page.session, image), *self.cleared()
 
     def show(
         self, found: Comparison | None, which: str, request: gr.Request
@@ -103,12 +97,12 @@ class Handlers:
             return example_pictures(self.page.session, name, visitor=visitor_of(request))
 
     def over_examples(
-        self, given: Given, request: gr.Request, progress: gr.Progress = _PROGRESS
+        self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, Any]:
         """Both sides over the gallery's examples."""
         visitor, choices = visitor_of(request), self._choices(given)
         session = self.page.session
-        with stoppable(self.stops, request, progress) as report:
+        with self.page.jobs.run("compare", request, progress) as report:
             report(0, 1, "Opening the encoders and the gallery")
             examples = session.examples(choices[0], visitor=visitor, progress=report).examples
             if not examples:

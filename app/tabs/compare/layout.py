@@ -85,13 +85,13 @@ def lay_matches() -> tuple[gr.Radio, list[tuple[gr.HTML, gr.Gallery]]]:
     return which, found
 
 
-def lay_examples() -> tuple[gr.HTML, gr.Gallery, gr.Button, gr.Button]:
-    """The comparison over the examples, and its two buttons."""
+def lay_examples(page: Page) -> tuple[gr.HTML, gr.Gallery, gr.Button]:
+    """The comparison over the examples, and its buttons."""
     gr.Markdown("### Over the gallery's examples", elem_classes="ws-chapter")
     with gr.Row(elem_classes="ws-commands"):
         over = gr.Button("Compare over all examples", variant="primary", elem_id="ws-over")
-        stop = stop_button("ws-stop-over")
+        stop_button(page, "compare", elem_id="ws-stop-over", on_result=True)
     examples = gr.HTML(fill("compare_examples_empty"), elem_id="ws-over-found", min_height=60)
     differing = thumbnails("Examples that a side gets wrong", columns=6, elem_id="ws-differing")
     differing.visible = False
-    return examples, differing, over, stop
+    return examples, differing, over

@@ -9,7 +9,6 @@ from gradio.components import Component
 
 from app.page.events import PRIVATE, QUIET
 from app.page.state import Page
-from app.page.work import Stops
 from app.tabs.disentanglement.handlers import Handlers, cleared
 from app.tabs.disentanglement.layout import lay_controls, lay_result
 
@@ -20,8 +19,8 @@ def create(page: Page) -> None:
         with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
             controls = lay_controls(page)
         with gr.Column(scale=8, min_width=320, elem_classes="ws-stage"):
-            result = lay_result()
-    _connect(Handlers(page, controls, result, Stops()))
+            result = lay_result(page)
+    _connect(Handlers(page, controls, result))
 
 
 def _connect(handlers: Handlers) -> None:
@@ -54,5 +53,3 @@ def _connect(handlers: Handlers) -> None:
     kept.success(handlers.look, [measured, dimension.chosen], dimension.shown, **QUIET)
     dimension.chosen.input(handlers.look, [measured, dimension.chosen], dimension.shown, **QUIET)
     controls.renewed.success(cleared, None, [measured, result.overview, result.column], **QUIET)
-    result.stop.click(handlers.stops.stop_asked, None, None, queue=False, **QUIET)
-    handlers.stops.stop_when_left()

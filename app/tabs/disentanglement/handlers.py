@@ -9,17 +9,17 @@ import gradio as gr
 import numpy as np
 from gradio.blocks import Block
 
+from app.page.errors import user_errors
 from app.page.events import Given
+from app.page.jobs import PROGRESS, visitor_of
 from app.page.pictures import pictures
 from app.page.state import Page
-from app.page.work import Stops, stoppable, user_errors, visitor_of
 from app.tabs.disentanglement.layout import Controls, Result
 from app.views import disentanglement as views
 from app.views.templates import fill
 from core.service import Choice, Disentanglement, Stage
 
 _EXCITING = 6
-_PROGRESS = gr.Progress()
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,13 @@ class Handlers:
     page: Page
     controls: Controls
     result: Result
-    stops: Stops
 
     def measure(
-        self, given: Given, request: gr.Request, progress: gr.Progress = _PROGRESS
+        self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> dict[Block, Any]:
         """Measure the chosen embedding; its views by component."""
         choice, visitor = self.choice(given), visitor_of(request)
-        with stoppable(self.stops, request, progress) as report:
+        with self.page.jobs.run("disentanglement", request, progress) as report:
             report(0, 1, "Opening the encoder and the gallery")
             found = self.page.session.disentanglement(choice, visitor=visitor, progress=report)
         return {

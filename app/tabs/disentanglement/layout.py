@@ -89,7 +89,6 @@ class Result:
     """What was measured."""
 
     overview: gr.HTML
-    stop: gr.Button
     column: gr.Column
     matrices: tuple[Matrix, ...]
     factors: Factors
@@ -107,10 +106,10 @@ def lay_controls(page: Page) -> Controls:
     return Controls(encoder, renewed, head, run)
 
 
-def lay_result() -> Result:
+def lay_result(page: Page) -> Result:
     """What was measured: overview, correlations, factors, one dimension, all measures."""
     overview = gr.HTML(fill("factors_empty"), elem_id="ws-overview", min_height=180)
-    stop = stop_button("ws-stop-measure")
+    stop_button(page, "disentanglement", elem_id="ws-stop-measure", on_result=True)
     with gr.Column(visible=False, elem_classes="ws-results") as column:
         gr.Markdown("### Which dimensions move together", elem_classes="ws-chapter")
         gr.Markdown(
@@ -123,7 +122,7 @@ def lay_result() -> Result:
         dimension = _lay_dimension()
         gr.Markdown("### All measures", elem_classes="ws-chapter")
         table = gr.HTML(elem_id="ws-measures")
-    return Result(overview, stop, column, matrices, factors, dimension, table)
+    return Result(overview, column, matrices, factors, dimension, table)
 
 
 def _lay_matrix(which: str, title: str, words: str) -> Matrix:

@@ -38,7 +38,6 @@ def _connect(page: Page, handlers: Handlers) -> None:
     tab.kind.change(handlers.kinds, tab.kind, inputs, **QUIET)
     given = {tab.kind, *inputs, tab.encoders}
     tab.build.click(handlers.build, given, [name, tab.status], **heavy)
-    tab.stop.click(handlers.stops.stop_asked, None, None, queue=False, **QUIET)
     shelf = [tab.shelf, tab.shelf_words]
     tab.search.input(lambda: 1, None, tab.leaf, **QUIET)
     gr.on(
@@ -65,4 +64,3 @@ def _connect(page: Page, handlers: Handlers) -> None:
     tab.fit.click(handlers.fit, [*choice, tab.head], tab.fitted, **on_fitted)
     on_health = {**heavy, "show_progress_on": tab.health}
     tab.verify.click(handlers.verify, name, tab.health, **on_health)
-    handlers.stops.stop_when_left()

@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from app.page.errors import user_error, user_errors
+from app.page.jobs import PROGRESS, visitor_of
 from app.page.pictures import Pictures, pictures, serve_thumbnails
 from app.page.state import HEADS, Page, encoder_choices
-from app.page.work import Stops, reported, user_errors, visitor_of
 from app.tabs.gallery.layout import DATASET, FOLDER, ZIP, Tab
 from app.views import gallery as views
 from core.service import Change, Choice
-from core.values import Cancelled, ImageRecord, Progress
+from core.values import ImageRecord, Progress
 
 EMBEDDED = "embedded"
 
 _LEAF = 48  # thumbnails on a page of the gallery
 _GROUPS = 30  # groups of near-duplicates shown
-_STOPPED = (
-    "Stopped. What was finished is kept: build again with the same source and encoders to go on."
-)
+_AGAIN = "build again with the same source and encoders to go on"
 _LOCKED = (
     "The gallery that comes with the program is read-only, so that every visitor finds it the "
     "same. To add or remove images, build one of your own."
 )
-_PROGRESS = gr.Progress()
 
 
 class Handlers:
     """What the tab's buttons do."""
 
     def __init__(self, page: Page, tab: Tab) -> None:
-        self.page, self.session, self.tab, self.stops = page, page.session, tab, Stops()
+        self.page, self.session, self.tab = page, page.session, tab
         self.library = page.session.library
 
     def show(self, name: str, request: gr.Request) -> dict[Any, Any]:
@@ -84,7 +81,7 @@ class Handlers:
         return [make(visible=kind == each) for make, each in zip(makers, shown, strict=True)]
 
     def build(
-        self, given: dict[Any, Any], request: gr.Request, progress: gr.Progress = _PROGRESS
+        self, given: dict[Any, Any], request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> dict[Any, Any]:
         """Build a gallery, or open one that a folder holds already; then every tab looks at it."""
         tab, name = self.tab, self.page.gallery
@@ -92,14 +89,11 @@ class Handlers:
         if given[tab.kind] == FOLDER and (Path(source) / "gallery.json").is_file():
             found, said = self.open(str(Path(source).absolute()), request)
             return {name: found, tab.status: said}
-        with self._working(request, progress) as report:
+        with self._job(request, progress, again=_AGAIN) as report:
             report(0, 1, "Opening the encoders")
-            try:
-                built, change = self.library.build(
-                    source, given[tab.encoders], visitor=visitor_of(request), progress=report
-                )
-            except Cancelled:
-                return {tab.status: _STOPPED}
+            built, change = self.library.build(
+                source, given[tab.encoders], visitor=visitor_of(request), progress=report
+            )
         self._serve(built)
         return {name: built, tab.status: _said(change)}
 
@@ -108,7 +102,7 @@ class Handlers:
         name: str,
         files: list[str],
         request: gr.Request,
-        progress: gr.Progress = _PROGRESS,
+        progress: gr.Progress = PROGRESS,
     ) -> tuple[Any, Any]:
         """Add uploaded images to the gallery."""
         paths, visitor = [Path(file) for file in files], visitor_of(request)
@@ -119,7 +113,7 @@ class Handlers:
         )
 
     def refresh(
-        self, name: str, _chosen: object, request: gr.Request, progress: gr.Progress = _PROGRESS
+        self, name: str, _chosen: object, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, Any]:
         """Add what is new in the folder that the gallery was built from."""
         visitor = visitor_of(request)
@@ -134,11 +128,11 @@ class Handlers:
         name: str,
         ids: list[int],
         request: gr.Request,
-        progress: gr.Progress = _PROGRESS,
+        progress: gr.Progress = PROGRESS,
     ) -> tuple[Any, Any]:
         """Take the chosen images out of the gallery."""
         if not ids:
-            raise gr.Error("choose images first: click them above", print_exception=False)
+            raise user_error("choose images first: click them above")
         visitor = visitor_of(request)
         return self._change(
             lambda _: self.library.remove(name, ids, visitor=visitor), request, progress
@@ -171,11 +165,11 @@ class Handlers:
         return gr.Dropdown(options, value=ids), gr.Gallery(selected_index=None)
 
     def duplicates(
-        self, name: str, encoder: str, request: gr.Request, progress: gr.Progress = _PROGRESS
+        self, name: str, encoder: str, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, Any]:
         """Near-duplicates, group by group."""
         visitor = visitor_of(request)
-        with self._working(request, progress) as report:
+        with self._job(request, progress) as report:
             report(0, 1, "Comparing the images")
             workspace = self.session.workspace(
                 Choice(encoder, gallery=name), visitor=visitor, progress=report
@@ -194,18 +188,15 @@ class Handlers:
         encoder: str,
         kind: str,
         request: gr.Request,
-        progress: gr.Progress = _PROGRESS,
+        progress: gr.Progress = PROGRESS,
     ) -> str:
         """Fit a head to the gallery and make everything that follows from it."""
         started = time.perf_counter()
-        with self._working(request, progress) as report:
+        with self._job(request, progress) as report:
             report(0, 1, "Fitting the head")
-            try:
-                workspace = self.session.workspace(
-                    Choice(encoder, kind, name), visitor=visitor_of(request), progress=report
-                )
-            except Cancelled:
-                return "Stopped; nothing was changed."
+            workspace = self.session.workspace(
+                Choice(encoder, kind, name), visitor=visitor_of(request), progress=report
+            )
         titles = {each: label for label, each in HEADS}
         return views.head_words(
             titles[kind],
@@ -214,30 +205,23 @@ class Handlers:
             seconds=time.perf_counter() - started,
         )
 
-    def verify(self, name: str, request: gr.Request, progress: gr.Progress = _PROGRESS) -> str:
+    def verify(self, name: str, request: gr.Request, progress: gr.Progress = PROGRESS) -> str:
         """Look at every file of the gallery."""
-        with self._working(request, progress) as report:
-            try:
-                gallery = self.session.gallery(name, visitor=visitor_of(request))
-                found = self.library.verify(gallery, progress=report)
-            except Cancelled:
-                return "Stopped before every file was looked at."
+        with self._job(request, progress) as report:
+            gallery = self.session.gallery(name, visitor=visitor_of(request))
+            found = self.library.verify(gallery, progress=report)
         return views.damage_words([(damage.file, damage.what) for damage in found])
 
-    @contextlib.contextmanager
-    def _working(self, request: gr.Request, progress: gr.Progress) -> Iterator[Progress]:
-        """Progress that the tab's stop button ends, and errors for people."""
-        page = request.session_hash or ""
-        with self.stops.running(page, reported(progress)) as report, user_errors():
-            yield report
+    def _job(
+        self, request: gr.Request, progress: gr.Progress, **options: str
+    ) -> AbstractContextManager[Progress]:
+        """Long work on a gallery, which the tab's button stops."""
+        return self.page.jobs.run("gallery", request, progress, **options)
 
     def _change(self, work: Any, request: gr.Request, progress: gr.Progress) -> tuple[Any, Any]:
-        with self._working(request, progress) as report:
+        with self._job(request, progress) as report:
             report(0, 1, "Changing the gallery")
-            try:
-                change = work(report)
-            except Cancelled:
-                return _STOPPED, gr.skip()
+            change = work(report)
         return _said(change), gr.File(None)
 
     def _source(self, given: dict[Any, Any]) -> str | Path:
@@ -253,9 +237,7 @@ class Handlers:
             return f"hf:{given[tab.dataset].strip().removeprefix('hf:')}"
         if kind == FOLDER and not self.session.server.hosted and given[tab.folder].strip():
             return given[tab.folder].strip()
-        raise gr.Error(
-            "nothing to build from: give a zip, a folder or a dataset first", print_exception=False
-        )
+        raise user_error("nothing to build from: give a zip, a folder or a dataset first")
 
     def _serve(self, name: str) -> None:
         """Thumbnails as static files, unless they are a visitor's own."""

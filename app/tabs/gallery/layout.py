@@ -30,7 +30,6 @@ class Tab:
     dataset: gr.Textbox
     encoders: gr.CheckboxGroup
     build: gr.Button
-    stop: gr.Button
     status: gr.Markdown
     title: gr.Markdown
     facts: gr.HTML
@@ -100,7 +99,7 @@ def _lay_side(page: Page) -> dict[str, Any]:
         build = gr.Button(
             "Build", variant="primary", min_width=120, scale=2, elem_id="ws-gallery-build"
         )
-        stop = stop_button("ws-gallery-stop", beside=True)
+        stop_button(page, "gallery", elem_id="ws-gallery-stop")
     return {
         "opened": opened,
         "kind": kind,
@@ -109,7 +108,6 @@ def _lay_side(page: Page) -> dict[str, Any]:
         "dataset": dataset,
         "encoders": encoders,
         "build": build,
-        "stop": stop,
     }
 
 

@@ -50,7 +50,6 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
     ]
     for drawn in draws:
         drawn.failure(handlers.refused, tab.image, tab.image, **QUIET)
-    tab.stop.click(handlers.stops.stop_asked, None, None, queue=False, **QUIET)
     cleared = tab.renewed.success(handlers.cleared, None, [*everything, *selection], **QUIET)
     cleared.success(handlers.seconds, page.gallery, tab.beside, **QUIET)
     known = [*everything, *selection]
@@ -59,4 +58,3 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
         handlers.select, tab.state, [tab.state, tab.group, tab.near, *selection], **QUIET
     )
     tab.group.input(handlers.choose, [tab.state, tab.group], known, **QUIET)
-    handlers.stops.stop_when_left()

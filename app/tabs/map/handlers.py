@@ -12,26 +12,25 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from app.page.errors import user_error, user_errors, without_unreadable
 from app.page.files import downloadable
+from app.page.jobs import PROGRESS, visitor_of
 from app.page.state import Asked, Page, encoder_choices
-from app.page.work import Stops, reported, user_errors, visitor_of
 from app.tabs.map.layout import NONE, Tab
 from app.views import map as views
 from app.views.map import Drawing, Groups, Panel, Scene
 from core.service import Choice, Placed, Session, place
 from core.values import (
-    Cancelled,
     ImageRecord,
     Match,
     Progress,
-    WellspringError,
     no_progress,
 )
 
 _SHOWN = 60  # thumbnails of a selection at most
 _NEAREST = 8
+_AGAIN = "draw it again when you like"
 _TICKETS = 32  # maps whose points can be asked about
-_PROGRESS = gr.Progress()
 
 
 @dataclass(frozen=True)
@@ -92,37 +91,23 @@ class Handlers:
 
     def __init__(self, page: Page, tab: Tab, cards: Cards) -> None:
         self.page, self.session, self.tab, self.cards = page, page.session, tab, cards
-        self.stops = Stops()
 
     def draw(
-        self, given: dict[Any, Any], request: gr.Request, progress: gr.Progress = _PROGRESS
+        self, given: dict[Any, Any], request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> dict[Any, Any]:
         """Lay the gallery out under one or two encoders, with the visitor's image if there is one.
 
         A map is laid out once and kept; what was there before is only read.
         """
         visitor = visitor_of(request)
-        with (
-            self.stops.running(request.session_hash or "", reported(progress)) as report,
-            user_errors(),
-        ):
+        with self.page.jobs.run("map", request, progress, again=_AGAIN) as report:
             report(0, 1, "Opening the encoder and the gallery")
-            try:
-                drawn = self._lay_out(given, visitor, report)
-            except Cancelled:
-                gr.Info("The map was not finished; draw it again when you like.")
-                return {self.tab.near: gr.skip()}
+            drawn = self._lay_out(given, visitor, report)
         return {**self._shown(drawn), **self._near(drawn), **self._choices(drawn)}
 
     def refused(self, image: str | None) -> Any:
         """After a failure: an image that cannot be opened goes, so that the next map is drawn."""
-        if image is None:
-            return gr.skip()
-        try:
-            self.session.image(image)
-        except WellspringError:
-            return None
-        return gr.skip()
+        return gr.skip() if image is None else without_unreadable(self.session, image)
 
     def recolour(self, drawn: Drawn | None, colour: str, request: gr.Request) -> dict[Any, Any]:
         """The same map in other colours; what is selected stays so."""
@@ -311,9 +296,9 @@ def rows_of(payload: object, drawing: Drawing) -> list[int]:
     sent = payload if isinstance(payload, Mapping) else {}
     rows = sent.get("rows")
     if sent.get("ticket") != drawing.ticket:
-        raise gr.Error("the map has changed; select again", print_exception=False)
+        raise user_error("the map has changed; select again")
     if not isinstance(rows, list) or len(rows) > len(drawing.scene):
-        raise gr.Error("this is no selection of points", print_exception=False)
+        raise user_error("this is no selection of points")
     if not all(type(row) is int and 0 <= row < len(drawing.scene) for row in rows):
-        raise gr.Error("this is no selection of points", print_exception=False)
+        raise user_error("this is no selection of points")
     return sorted(set(rows))

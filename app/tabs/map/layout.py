@@ -36,7 +36,6 @@ class Tab:
     group: gr.Dropdown
     image: gr.Image
     draw: gr.Button
-    stop: gr.Button
     map: gr.HTML
     nearby: gr.Column
     near: gr.Markdown
@@ -86,7 +85,7 @@ def _lay_side(page: Page) -> dict[str, Any]:
         draw = gr.Button(
             "Draw the map", variant="primary", min_width=120, scale=2, elem_id="ws-map-draw"
         )
-        stop = stop_button("ws-map-stop", beside=True)
+        stop_button(page, "map", elem_id="ws-map-stop")
     return {
         "encoder": encoder,
         "renewed": renewed,
@@ -96,7 +95,6 @@ def _lay_side(page: Page) -> dict[str, Any]:
         "group": group,
         "image": image,
         "draw": draw,
-        "stop": stop,
     }
 
 

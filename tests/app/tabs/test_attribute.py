@@ -44,9 +44,8 @@ def handlers(session: Session, gallery_folder: Path) -> Handlers:
 @pytest.fixture
 def batch(handlers: Handlers) -> BatchHandlers:
     with gr.Blocks():
-        return BatchHandlers(
-            handlers.page, handlers.controls, batch_layout.lay(), batch_layout.lay_result()
-        )
+        batch, result = batch_layout.lay(handlers.page), batch_layout.lay_result()
+        return BatchHandlers(handlers.page, handlers.controls, batch, result)
 
 
 def given(

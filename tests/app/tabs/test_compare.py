@@ -11,7 +11,6 @@ import pytest
 from app.page.components import query_given
 from app.page.events import Given
 from app.page.state import open_page
-from app.page.work import Stops
 from app.tabs.compare import layout
 from app.tabs.compare.handlers import Handlers, side_names
 from app.views import compare as views
@@ -48,11 +47,11 @@ def handlers_of(session: Session, folder: Path) -> Handlers:
         )
         choices = layout.lay_choices(page)
         which, found = layout.lay_matches()
-        examples, differing, *_ = layout.lay_examples()
+        examples, differing, _ = layout.lay_examples(page)
         sides = [layout.Side(*c, *f) for c, f in zip(choices, found, strict=True)]
         column, agreement = gr.Column(), gr.HTML()
     table = layout.Table(image, starts, agreement, column, which, examples, differing)
-    return Handlers(page, table, (sides[0], sides[1]), Stops())
+    return Handlers(page, table, (sides[0], sides[1]))
 
 
 def given(handlers: Handlers, image: Path | None, *, right: str = "histogram") -> Given:

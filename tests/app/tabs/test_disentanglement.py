@@ -10,7 +10,6 @@ import pytest
 
 from app.page.events import Given
 from app.page.state import open_page
-from app.page.work import Stops
 from app.tabs.disentanglement.handlers import Handlers, telling
 from app.tabs.disentanglement.layout import lay_controls, lay_result
 from app.views import disentanglement as views
@@ -49,8 +48,8 @@ def with_factors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def handlers(session: Session, with_factors: Path) -> Handlers:
     with gr.Blocks():
         page = open_page(session, gallery=str(with_factors), encoder="histogram")
-        controls, result = lay_controls(page), lay_result()
-    return Handlers(page, controls, result, Stops())
+        controls, result = lay_controls(page), lay_result(page)
+    return Handlers(page, controls, result)
 
 
 def given(handlers: Handlers, head: str = "whiten") -> Given:
@@ -106,7 +105,7 @@ def test_stopped_work_says_so_and_can_be_repeated(
     handlers: Handlers, monkeypatch: pytest.MonkeyPatch
 ):
     def stopped(*_: object, progress: Progress, **__: object) -> None:
-        handlers.stops.stop_asked(NOBODY)
+        handlers.page.jobs.stop("disentanglement", NOBODY)
         progress(1, 2, "half")
 
     monkeypatch.setattr(handlers.page.session, "disentanglement", stopped)

@@ -11,7 +11,6 @@ import pytest
 from gradio.data_classes import FileData, ListFiles
 
 from app.page.state import open_page
-from app.page.work import Stops
 from app.tabs.attribute import reverse_layout
 from app.tabs.attribute.handlers import Search
 from app.tabs.attribute.layout import LOCAL_SCALING, RERANKING, lay_controls
@@ -26,8 +25,8 @@ NOBODY = gr.Request(session_hash="somebody0")
 def handlers(session: Session, gallery_folder: Path) -> ReverseHandlers:
     with gr.Blocks():
         page = open_page(session, gallery=str(gallery_folder), encoder="random")
-        reverse, result = reverse_layout.lay(), reverse_layout.lay_result()
-        return ReverseHandlers(page, lay_controls(page), reverse, result, Stops())
+        reverse, result = reverse_layout.lay(page), reverse_layout.lay_result()
+        return ReverseHandlers(page, lay_controls(page), reverse, result)
 
 
 @pytest.fixture
@@ -90,7 +89,7 @@ def test_a_stop_keeps_what_was_looked_at(
     def stopping(workspace: Any, source: Any) -> Any:
         asked.append(source)
         if len(asked) == 2:
-            handlers.stops.stop_asked(NOBODY)
+            handlers.page.jobs.stop("attribute", NOBODY)
         return query(workspace, source)
 
     monkeypatch.setattr(Session, "query", staticmethod(stopping))

@@ -1,0 +1,39 @@
+"""Errors that are shown to people: in words that say what to do, never a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from core.service import Session
+from core.values import WellspringError
+
+
+def user_error(words: str, *, title: str = "That did not work") -> gr.Error:
+    """An error to raise, as the page shows it."""
+    return gr.Error(words, title=title, print_exception=False)
+
+
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+    """Show the core's errors, which are written for people.
+
+    Raises:
+        gr.Error: in place of any :class:`WellspringError`.
+    """
+    try:
+        yield
+    except WellspringError as error:
+        raise user_error(str(error)) from error
+
+
+def without_unreadable(session: Session, image: str | None) -> Any:
+    """After a failure, the new value of an image component: empty if it holds no readable image."""
+    try:
+        session.image(image or "")
+    except WellspringError:
+        return None
+    return gr.skip()

@@ -1,0 +1,96 @@
+"""Long work: who it is for, its progress on the page, and how it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+
+import gradio as gr
+from gradio.context import Context
+
+from app.page.errors import user_error, user_errors
+from core.values import Cancelled, Progress
+
+PROGRESS = gr.Progress()
+"""Default of a handler's ``progress``; Gradio passes the event's own in its place."""
+
+
+def visitor_of(request: gr.Request | None) -> str:
+    """Who asks, as the session knows visitors; a server of one's own does not look at it."""
+    return (request.session_hash if request is not None else None) or ""
+
+
+class Jobs:
+    """Long work under way, by visitor and by name.
+
+    Whatever takes long runs inside :meth:`run` and calls the progress that it gets there. That is
+    where the page shows how far it is, and where a stop takes effect.
+    """
+
+    def __init__(self) -> None:
+        self._running: defaultdict[tuple[str, str], set[threading.Event]] = defaultdict(set)
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def run(
+        self,
+        name: str,
+        request: gr.Request | None,
+        progress: gr.Progress = PROGRESS,
+        *,
+        again: str = "start again to go on",
+    ) -> Iterator[Progress]:
+        """Progress for a job, which raises ``Cancelled`` once the job was stopped.
+
+        Args:
+            name: what stops it: the name of its tab.
+            request: whose it is.
+            progress: the page's own.
+            again: what to do to go on after a stop, for the person who stopped it.
+
+        Raises:
+            gr.Error: when the job was stopped or failed, in words.
+        """
+        stopped, key = threading.Event(), (visitor_of(request), name)
+
+        def report(done: int, total: int, what: str) -> None:
+            if stopped.is_set():
+                raise Cancelled("stopped")
+            progress((done, total) if total > 1 else None, desc=what)
+
+        with self._lock:
+            self._running[key].add(stopped)
+        try:
+            with user_errors():
+                yield report
+        except gr.Error as error:
+            if isinstance(error.__cause__, Cancelled):
+                words = f"What was finished is kept; {again}."
+                raise user_error(words, title="Stopped") from error.__cause__
+            raise
+        finally:
+            with self._lock:
+                self._running[key].discard(stopped)
+                if not self._running[key]:
+                    del self._running[key]
+
+    def stop(self, name: str, request: gr.Request | None) -> None:
+        """Stop a visitor's jobs of a name; they end when they next report progress."""
+        with self._lock:
+            for stopped in self._running.get((visitor_of(request), name), ()):
+                stopped.set()
+
+    def stop_all(self, request: gr.Request) -> None:
+        """Stop all jobs of a visitor."""
+        visitor = visitor_of(request)
+        with self._lock:
+            for (whose, _), jobs in self._running.items():
+                for stopped in jobs if whose == visitor else ():
+                    stopped.set()
+
+    def stop_when_left(self) -> None:
+        """Stop a visitor's jobs when the page is closed; called inside its Blocks."""
+        if Context.root_block is not None:
+            Context.root_block.unload(self.stop_all)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from app.page.jobs import Jobs
+from core.values import Cancelled, GalleryError
+
+ANN: Any = SimpleNamespace(session_hash="ann-visits")
+BOB: Any = SimpleNamespace(session_hash="bob-visits")
+QUIET: Any = lambda *_, **__: None  # noqa: E731 - stands for a progress bar
+
+
+def test_a_stop_reaches_its_own_visitor_and_job_only():
+    jobs = Jobs()
+    with (
+        pytest.raises(gr.Error, match="start again") as raised,
+        jobs.run("a", ANN, QUIET) as report,
+    ):
+        jobs.stop("a", BOB)
+        jobs.stop("b", ANN)
+        report(0, 1, "goes on")
+        thread = threading.Thread(target=jobs.stop, args=("a", ANN))
+        thread.start()
+        thread.join()
+        report(1, 1, "ends")
+    assert isinstance(raised.value.__cause__, Cancelled)
+    assert raised.value.title == "Stopped"
+
+
+def test_a_stop_without_a_job_stops_no_later_one():
+    jobs = Jobs()
+    jobs.stop("a", ANN)
+    with jobs.run("a", ANN, QUIET) as report:
+        report(0, 1, "goes on")
+
+
+def test_a_page_that_is_closed_stops_all_its_jobs():
+    jobs = Jobs()
+    with (
+        jobs.run("a", BOB, QUIET) as others,
+        pytest.raises(gr.Error),
+        jobs.run("b", ANN, QUIET) as own,
+    ):
+        jobs.stop_all(ANN)
+        others(0, 1, "goes on")
+        own(0, 1, "ends")
+
+
+def test_errors_of_the_core_are_shown_and_others_pass():
+    jobs = Jobs()
+    with pytest.raises(gr.Error, match="gone"), jobs.run("a", ANN, QUIET):
+        raise GalleryError("the gallery is gone")
+    with pytest.raises(ZeroDivisionError), jobs.run("a", ANN, QUIET):
+        raise ZeroDivisionError
+
+
+def test_progress_is_shown_as_steps_where_there_are_several():
+    said: list[Any] = []
+    progress: Any = lambda steps, desc: said.append((steps, desc))  # noqa: E731
+    with Jobs().run("a", ANN, progress) as report:
+        report(0, 1, "opening")
+        report(3, 8, "reading")
+    assert said == [(None, "opening"), ((3, 8), "reading")]
