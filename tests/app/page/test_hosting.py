@@ -96,7 +96,7 @@ def test_only_encoding_is_lent_and_answers_stay_the_same(lent: LentSession, lend
     image = Session().source_image(lent.gallery(), lent.gallery().records[0].id)
     lend.calls.clear()
     answer = lent.attribute(image, Choice("moco"))
-    assert lend.calls == ["_encode"]
+    assert lend.calls == ["_read"]
     assert answer == Session().attribute(image, Choice("moco"))
 
 

@@ -94,7 +94,12 @@ def test_scoring_reaches_the_choice(handlers: Handlers, picture: Path):
     assert (choice.encoder, choice.head) == ("histogram", "identity")
 
 
-def test_prior_reaches_the_confidence_and_the_sentence(handlers: Handlers, picture: Path):
+def test_prior_reaches_the_confidence_and_the_sentence(
+    handlers: Handlers, picture: Path, tmp_path: Path
+):
+    with Image.open(picture) as whole:  # the very file would be certain at any prior
+        whole.resize((80, 80)).save(tmp_path / "smaller.png")
+    picture = tmp_path / "smaller.png"
     even, _, usual, *_ = search(handlers, picture)
     rare, _, html, *_ = search(handlers, picture, "random", "default", BOTH, 1)
     assert rare.answer.prior == 0.01
