@@ -106,7 +106,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bench(world: Path) -> Bench:
     pairs, cache = world / "pairs.json", world / "cache"
-    return Bench(pairs, world / "gallery", [HISTOGRAM], cache=cache, patch_heads={})
+    return Bench(pairs, world / "gallery", [HISTOGRAM], cache=cache)
 
 
 @pytest.mark.parametrize("head", ["center", "whiten"])
