@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
@@ -97,15 +97,17 @@ class Head:
         """The same head, which remembers that it was fitted on images of these 64-bit hashes."""
         return dataclasses.replace(self, seen=np.sort(hashes)[:SKETCH])
 
-    def fitted_on(self, hashes: Integer[np.ndarray, " n"]) -> bool:
-        """Whether at least half of the images that the head was fitted on are among these.
+    def fitted_on(self, hashes: Integer[np.ndarray, " n"]) -> Bool[np.ndarray, " n"] | None:
+        """Which of these images the head was fitted on; ``None`` where it mostly was on others.
 
         Only a sketch of the images is kept, the smallest of their hashes (bottom-k sampling, Cohen
         and Kaplan 2007): a random sample of them that is the same wherever an image is met again.
+        Of images beyond a full sketch most are taken for those that are missing in it.
         """
-        if self.seen is None or not len(self.seen):
-            return False
-        return bool(np.isin(self.seen, hashes).mean() >= 0.5)
+        if self.seen is None or not len(self.seen) or np.isin(self.seen, hashes).mean() < 0.5:
+            return None
+        known = np.isin(hashes, self.seen)
+        return known if len(self.seen) < SKETCH else known | (hashes > self.seen[-1])
 
     def save(self, folder: Path) -> None:
         """Write ``head.safetensors`` and ``head.json``, each whole or not at all.

@@ -109,8 +109,9 @@ def prepare(
     if config.edges and has_edges and gallery.patch_head(encoder) is not None:
         own = fitted_head(gallery, EDGES, config=HEAD)
         drawn = gallery.features(EDGES)
-        edges = View("edges", EDGES, own, drawn, own(drawn, role="gallery"), fitted=True)
-        views.append(replace(edges, weight=config.edges_weight, trust=config.edges_trust))
+        edges = View("edges", EDGES, own, drawn, own(drawn, role="gallery"))
+        how = {"weight": config.edges_weight, "trust": config.edges_trust}
+        views.append(replace(edges, **how, fitted=np.ones(len(gallery), bool)))
     found = [_searchable(gallery, view, groups, config=config) for view in views]
     kept = patches if config.rerank else None
     return Collection(tuple(found), groups, kept, gallery.records, config)

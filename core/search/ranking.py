@@ -94,7 +94,7 @@ class Collection:
         without: Integer[np.ndarray, " m"] | None = None,
         rival_scores: tuple[float, ...] = (),
     ) -> Ranking:
-        """The k best rows for a query.
+        """The k best rows for a query; an image that is in the gallery byte for byte comes first.
 
         Args:
             query: its vectors in the views, and its patches; without them nothing is re-ranked.
@@ -122,7 +122,11 @@ class Collection:
         order = np.concatenate([best, count + rest])
         order = order[: max(k, count) if k >= self.config.candidates else k]
         found = scores[order].astype(np.float32)
-        return Ranking(rows[order], found, cosines[order], rival_scores)
+        ranking = Ranking(rows[order], found, cosines[order], rival_scores)
+        if query.identical is None or query.identical in left_out or not len(rows):
+            return ranking
+        cosine = float(self.views[0].vectors[query.identical] @ query.embedding)
+        return led_by(ranking, query.identical, cosine=cosine)
 
     def trusted_scores(
         self, vectors: Sequence[Float[np.ndarray, " _d"]], rows: Integer[np.ndarray, " m"]

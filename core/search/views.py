@@ -11,7 +11,7 @@ import functools
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 
 from core.heads.fit import refit_head
 from core.heads.head import Head
@@ -38,8 +38,9 @@ class View:
     trust: float | None = None
     """``None`` for a view that every score holds. Else a source may stand out with this view or
     without it, and this is what standing out with it counts."""
-    fitted: bool = False
-    """Whether the head was fitted on these images, so that they fit it better than others do."""
+    fitted: Bool[np.ndarray, " n"] | None = None
+    """Images that the head was fitted on, so that they fit it better than others do; ``None``
+    where it was fitted elsewhere."""
     graph: Index | None = field(default=None, repr=False)
     """An index that was built before; without it an exact one is built when it is needed."""
 
@@ -67,11 +68,19 @@ class View:
             groups: near-duplicate group of every image.
             k: neighbours in local scaling.
         """
-        features = self.features[rows]
-        head = refit_head(self.head, features) if self.fitted else self.head
-        vectors = head(features, role="gallery") if self.fitted else self.vectors[rows]
+        features, head, vectors = self.features[rows], self.head, self.vectors[rows]
+        if self.fitted is not None:
+            head = refit_head(self.head, features[self.fitted[rows]])
+            vectors = head(features, role="gallery")
         means = None
         if self.csls_means is not None:
             means = csls_means(vectors, np.asarray(groups[rows]), k=k)
-        changed = {"head": head, "features": features, "vectors": vectors, "csls_means": means}
+        fitted = None if self.fitted is None else self.fitted[rows]
+        changed = {
+            "fitted": fitted,
+            "head": head,
+            "features": features,
+            "vectors": vectors,
+            "csls_means": means,
+        }
         return replace(self, **changed, graph=None)

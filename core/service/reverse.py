@@ -143,7 +143,7 @@ def _of_guests(
 ) -> Iterator[_Pair]:
     if not guests:
         return
-    ranking = workspace.rank(query, k=workspace.score.candidates)
+    ranking = workspace.collection.rank(query, k=workspace.score.candidates)
     for source, guest in guests.items():
         alone = guest.rank(query, k=1, rival_scores=ranking.rival_scores)
         score = float(alone.scores[0])

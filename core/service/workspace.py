@@ -26,7 +26,7 @@ from core.search.edges import EDGES, edge_parts
 from core.search.patches import region_match
 from core.search.prepare import prepare
 from core.search.query import Query
-from core.search.ranking import Ranking, first_of_groups, led_by, rival_score
+from core.search.ranking import Ranking, first_of_groups, rival_score
 from core.values import (
     Answer,
     Encoder,
@@ -125,14 +125,6 @@ class Workspace:
             vectors.append(view.head(features, role=role)[0])
         return tuple(vectors)
 
-    def rank(self, query: Query, *, k: int) -> Ranking:
-        """The k best rows of the gallery for a query; an image of the gallery comes first."""
-        ranking = self.collection.rank(query, k=k)
-        if query.identical is None or not len(ranking.rows):
-            return ranking
-        cosine = float(query.embedding @ self.vectors[query.identical])
-        return led_by(ranking, query.identical, cosine=cosine)
-
     def attribute(self, query: Query, *, top: int, prior: float | None = None) -> Answer:
         """The answer to a query, with at most ``top`` matches.
 
@@ -145,7 +137,7 @@ class Workspace:
             ValueError: when the prior is not in (0, 1).
         """
         config = self.null_config if prior is None else replace(self.null_config, prior=prior)
-        ranking = self.rank(query, k=max(top, self.score.candidates))
+        ranking = self.collection.rank(query, k=max(top, self.score.candidates))
         found = answer(query, ranking, self.collection, null=self.null, config=config, top=top)
         return replace(
             found,

@@ -11,20 +11,13 @@ from hypothesis import strategies as st
 
 from core.config import NullConfig, ScoreConfig
 from core.encoders.descriptors import quantize
-from core.evidence.answer import (
-    Candidates,
-    Described,
-    Identities,
-    answer,
-)
+from core.evidence.answer import answer
 from core.evidence.null import Null
 from core.evidence.words import sentence
-from core.gallery.gallery import Embedded
-from core.search.ranking import Ranking, Scorer
 from core.values import ImageRecord
+from tests.core import made
 
 N, D = 50, 64
-IDENTITIES = Identities("moco@1", "whiten-512@2", "photos@3")
 CONFIG = NullConfig()
 
 
@@ -40,18 +33,12 @@ NULL = Null(
 )
 
 
-def _ask(query, *, groups=None, top=N, null=NULL, embeddings=EMBEDDINGS, records=RECORDS):
-    labels = np.arange(len(embeddings)) if groups is None else groups
-    embedded = Embedded(embeddings, np.zeros(len(embeddings), np.float32), labels)
-    scorer = Scorer(embedded, None, config=ScoreConfig(local_scaling=False))
-    ranking = scorer.rank(_unit(query), k=len(embeddings))
-    return answer(
-        Described(_unit(query), embedded, score=scorer.config),
-        Candidates(ranking, records, labels, top),
-        null=null,
-        config=CONFIG,
-        identities=IDENTITIES,
-    )
+def _ask(query, *, groups=None, top=N, null=NULL, embeddings=EMBEDDINGS, records=RECORDS, **more):
+    config = ScoreConfig(local_scaling=False)
+    world = made.collection(embeddings, groups=groups, records=records, config=config)
+    asked = made.query(_unit(query), **more)
+    ranking = world.rank(asked, k=len(embeddings))
+    return answer(asked, ranking, world, null=null, config=CONFIG, top=top)
 
 
 def _unrelated():
@@ -201,21 +188,16 @@ def test_confidence_falls_with_the_score():
 
 def test_an_empty_gallery_answers_that_it_is_empty():
     nothing = np.zeros(0, np.float32)
-    empty = Embedded(np.zeros((0, D), np.float32), nothing, np.zeros(0, int))
-    found = answer(
-        Described(EMBEDDINGS[0], empty),
-        Candidates(Ranking(np.zeros(0, int), nothing, nothing), [], np.zeros(0, int), 3),
-        null=Null(nothing, nothing),
-        config=CONFIG,
-        identities=IDENTITIES,
-    )
+    empty = made.collection(np.zeros((0, D), np.float32))
+    asked = made.query(EMBEDDINGS[0])
+    ranking = empty.rank(asked, k=3)
+    found = answer(asked, ranking, empty, null=Null(nothing, nothing), config=CONFIG, top=3)
     assert (found.none, found.p_value, found.matches, found.groups) == (1.0, 1.0, (), ())
     assert "empty" in sentence(found)
 
 
 def test_the_answer_says_what_it_was_computed_with():
     found = _ask(EMBEDDINGS[0])
-    assert (found.encoder, found.head, found.gallery) == ("moco@1", "whiten-512@2", "photos@3")
     assert found.null_id == NULL.identity
     assert found.null_size == 500
 
@@ -240,11 +222,11 @@ def test_a_source_without_a_rival_is_named_and_one_with_a_rival_is_one_of_these(
     """That something is a source does not make the best match it."""
     alone = _ask(EMBEDDINGS[3])
     assert alone.named
-    assert alone.margin_p_value == pytest.approx(1 / 501)
+    assert alone.lead_p_value == pytest.approx(1 / 501)
     assert sentence(alone).startswith("Candidate source: photos/3.jpg")
     rivals = _ask(EMBEDDINGS[3] + EMBEDDINGS[40])
     assert not rivals.named
-    assert rivals.margin_p_value > 0.05
+    assert rivals.lead_p_value > 0.05
     assert sentence(rivals).startswith("One or more of these: ")
     paths = set(re.findall(r"photos/\d+\.jpg", sentence(rivals)))
     assert {"photos/3.jpg", "photos/40.jpg"} <= paths
@@ -264,7 +246,7 @@ def test_what_is_shown_changes_no_number():
     few, many = (_ask(EMBEDDINGS[3] + EMBEDDINGS[40], top=top) for top in (2, N))
     assert few.groups == many.groups[: len(few.groups)]
     assert len(few.groups) == 3
-    assert (few.none, few.margin_p_value) == (many.none, many.margin_p_value)
+    assert (few.none, few.lead_p_value) == (many.none, many.lead_p_value)
 
 
 def test_halves_of_two_sources_share_by_their_patches():
@@ -273,14 +255,23 @@ def test_halves_of_two_sources_share_by_their_patches():
     query = patches[3].copy()
     query[12:] = patches[40][12:]  # three quarters and one quarter
     mixed = _unit(EMBEDDINGS[3] + EMBEDDINGS[40])
-    embedded = Embedded(EMBEDDINGS, np.zeros(N, np.float32), np.arange(N))
-    ranking = Scorer(embedded, patches, config=ScoreConfig()).rank(mixed, query, k=N)
-    found = answer(
-        Described(mixed, embedded, query, patches),
-        Candidates(ranking, RECORDS, np.arange(N), N),
-        null=NULL,
-        config=CONFIG,
-        identities=IDENTITIES,
-    )
+    world = made.collection(EMBEDDINGS, patches=patches, records=RECORDS, means=np.zeros(N))
+    asked = made.query(mixed, patches=query)
+    ranking = world.rank(asked, k=N)
+    found = answer(asked, ranking, world, null=NULL, config=CONFIG, top=N)
     shares = {group.id: group.influence for group in found.groups if group.influence}
     assert shares == pytest.approx({103: 0.75, 140: 0.25}, abs=0.05)
+
+
+def test_an_image_with_the_same_bytes_is_the_source_whatever_its_score():
+    """It was named by its score alone, which local scaling or near relatives could make too low."""
+    crowded = EMBEDDINGS.copy()
+    crowded[20:30] = _unit(crowded[3] + 0.01 * np.random.default_rng(0).standard_normal((10, D)))
+    scored = _ask(crowded[3], embeddings=crowded)
+    assert not scored.named
+    known = _ask(crowded[3], embeddings=crowded, identical=3)
+    assert known.named
+    assert known.identical == 103
+    assert known.groups[0].id == 103
+    assert (known.groups[0].confidence, known.groups[0].influence, known.none) == (1, 1, 0)
+    assert all(group.influence == 0 for group in known.groups[1:])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from core.config import NullConfig, ScoreConfig
+from core.config import HeadConfig, NullConfig, ScoreConfig
 from core.encoders.descriptors import quantize
 from core.evidence.null import (
     Null,
@@ -13,32 +15,34 @@ from core.evidence.null import (
     fit_null,
     fit_tail,
 )
-from core.gallery.gallery import Embedded
-from core.search.index import hubness
+from core.heads.fit import fit_head
+from core.search.index import csls_means
 from core.search.ranking import (
+    Collection,
     Ranking,
-    Scorer,
-    background,
     first_of_groups,
+    rival_score,
 )
 from core.values import Cancelled
+from tests.core import made
 
 D = 24
 
 
-def _world(*, copies=1, n=80, seed=0):
+def _world(*, copies=1, n=80, seed=0, patches=None, score=None):
     """Independent directions, every one there ``copies`` times in one group."""
     rng = np.random.default_rng(seed)
+    config = score or ScoreConfig(local_scaling=False)
     rows = rng.standard_normal((n, D))
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    embeddings = np.repeat(rows, copies, axis=0)
+    vectors = np.repeat(rows, copies, axis=0)
     groups = np.repeat(np.arange(n) * copies, copies)
-    return Embedded(embeddings, hubness(embeddings, groups).astype(np.float32), groups)
+    means = csls_means(vectors, groups) if config.local_scaling else None
+    return made.collection(vectors, groups=groups, means=means, patches=patches, config=config)
 
 
-def _fit(embedded, *, patches=None, score=None, **config):
-    scorer = Scorer(embedded, patches, config=score or ScoreConfig(local_scaling=False))
-    return fit_null(scorer, embedded.embeddings, embedded, patches, config=NullConfig(**config))
+def _fit(world, **config):
+    return fit_null(world, config=NullConfig(**config))
 
 
 def test_p_values_of_exchangeable_scores_are_valid_and_almost_exact():
@@ -71,41 +75,42 @@ def test_no_p_value_is_below_one_over_m_plus_one():
 def test_copies_change_no_null(local_scaling):
     """Copies were null queries of their own, so a gallery of few groups had tiny p-values."""
     score = ScoreConfig(local_scaling=local_scaling)
-    single, copied = (_fit(_world(copies=c, n=40), score=score) for c in (1, 6))
-    np.testing.assert_allclose(copied.standings, single.standings, atol=1e-5)
-    np.testing.assert_allclose(copied.margins, single.margins, atol=1e-5)
+    single, copied = (_fit(_world(copies=c, n=40, score=score), folds=40) for c in (1, 6))
+    np.testing.assert_allclose(copied.leads, single.leads, atol=1e-5)
+    np.testing.assert_allclose(copied.leads, single.leads, atol=1e-5)
 
 
 def test_too_few_groups_have_no_null():
-    """Nothing stands out among fewer groups than a standing is taken against."""
-    assert len(_fit(_world(copies=10, n=4)).standings) == 0
-    assert len(_fit(_world(copies=10, n=5)).standings) == 5
+    """Nothing stands out among fewer groups than a margin is taken against."""
+    assert len(_fit(_world(copies=10, n=4)).margins) == 0
+    assert len(_fit(_world(copies=10, n=5)).margins) == 5
 
 
 def test_every_null_query_meets_the_gallery_without_its_group():
     """With three copies of every image, a null that met the copies would stand out with all."""
     embedded = _world(copies=3, n=40)
     single = _world(copies=1, n=40)
-    cosines = single.embeddings @ single.embeddings.T
+    cosines = single.views[0].vectors @ single.views[0].vectors.T
     np.fill_diagonal(cosines, -1)
     best = -np.sort(-cosines, axis=1)
-    found = _fit(embedded)
+    found = _fit(embedded, folds=40)
     wanted = np.sort(best[:, 0] - best[:, 3])
-    np.testing.assert_allclose(found.standings, wanted, atol=1e-5)
-    wanted = np.sort(best[:, 0] - best[:, 1])
     np.testing.assert_allclose(found.margins, wanted, atol=1e-5)
-    alone = Embedded(embedded.embeddings, embedded.hubness, np.arange(120))
-    assert np.median(_fit(alone).standings) > 3 * found.unit  # the control: they meet their copies
+    wanted = np.sort(best[:, 0] - best[:, 1])
+    np.testing.assert_allclose(found.leads, wanted, atol=1e-5)
+    alone = replace(embedded, groups=np.arange(120))
+    assert np.median(_fit(alone).margins) > 3 * found.unit  # the control: they meet their copies
 
 
-def test_standings_are_those_of_the_scoring_with_local_descriptors():
-    embedded = _world(n=30)
+def test_margins_are_those_of_the_ranking_with_local_descriptors():
     patches = quantize(np.random.default_rng(1).standard_normal((30, 9, 8)))
-    score = ScoreConfig(candidates=10)
-    found = _fit(embedded, patches=patches, score=score).standings
-    scorer = Scorer(embedded, patches, config=score)
+    score = ScoreConfig(local_scaling=False, candidates=10)
+    world = _world(n=30, patches=patches, score=score)
+    found = _fit(world, folds=30).margins
     ranked = [
-        scorer.rank(embedded.embeddings[i], patches[i], k=10, without=np.array([i])).scores
+        world.rank(
+            made.query(world.views[0].vectors[i], patches=patches[i]), k=10, without=np.array([i])
+        ).scores
         for i in range(30)
     ]
     np.testing.assert_allclose(found, np.sort([s[0] - s[3] for s in ranked]), atol=1e-5)
@@ -118,8 +123,8 @@ def test_a_group_stands_where_its_best_image_does():
 
 
 @pytest.mark.parametrize(("scores", "wanted"), [([5.0, 4, 3, 2, 1], 2), ([5.0, 4], 4), ([5.0], 5)])
-def test_the_background_is_the_third_rival_or_the_last(scores, wanted):
-    assert background(np.array(scores)) == wanted
+def test_the_rival_score_is_the_third_rival_or_the_last(scores, wanted):
+    assert rival_score(np.array(scores)) == wanted
 
 
 @pytest.mark.parametrize("shape", [0.0, 0.3])
@@ -138,7 +143,7 @@ def test_the_fitted_tail_finds_a_pareto_tail_and_goes_beyond_the_sample(shape):
 
 def test_the_tail_goes_on_from_the_counted_share():
     null = Null(np.sort(np.random.default_rng(0).exponential(size=2000)), np.zeros(2000))
-    threshold = float(null.standings[-201])
+    threshold = float(null.margins[-201])
     assert null.tail_p_value(threshold - 0.1) == null.conformal_p_value(threshold - 0.1)
     assert null.tail_p_value(threshold + 1e-6) == pytest.approx(0.1, abs=0.002)
     assert 0 < null.tail_p_value(1e3) < null.conformal_p_value(1e3) == null.p_value(1e3)
@@ -163,16 +168,16 @@ def test_what_has_no_tail_is_counted():
 def test_a_draw_follows_its_seed():
     embedded = _world()
     one, two = _fit(embedded, queries=20), _fit(embedded, queries=20)
-    assert len(one.standings) == 20
+    assert len(one.margins) == 20
     assert one.identity == two.identity
     assert _fit(embedded, queries=20, seed=1).identity != one.identity
-    assert len(_fit(embedded, queries=500).standings) == 80
+    assert len(_fit(embedded, queries=500).margins) == 80
 
 
 def test_a_gallery_of_one_group_has_no_null():
     embedded = _world(copies=4, n=1)
     null = _fit(embedded)
-    assert len(null.standings) == 0
+    assert len(null.margins) == 0
     assert null.unit == 0
     assert null.p_value(1.0) == 1.0
 
@@ -185,14 +190,58 @@ def test_progress_is_told_and_can_stop_the_work():
         if done == 3:
             raise Cancelled
 
-    scorer = Scorer(embedded, None, config=ScoreConfig())
     with pytest.raises(Cancelled):
-        fit_null(
-            scorer,
-            embedded.embeddings,
-            embedded,
-            None,
-            config=NullConfig(queries=5),
-            progress=progress,
-        )
+        fit_null(embedded, config=NullConfig(queries=5), progress=progress)
     assert seen == [(1, 5), (2, 5), (3, 5)]
+
+
+def _photographs(n, f, *, seed):
+    """Rows with a few strong directions, many weak ones and heavy tails, as features have them."""
+    rng = np.random.default_rng(seed)
+    scales = np.arange(1, f + 1) ** -0.7
+    topics = 1.5 * rng.standard_normal((40, f))
+    rows = rng.laplace(size=(n, f)) + topics[rng.integers(40, size=n)]
+    return (rows * scales @ np.linalg.qr(rng.standard_normal((f, f)))[0]).astype(np.float32)
+
+
+def _gallery_of(features, kind):
+    """A gallery under a head that was fitted on it."""
+    head = fit_head(features, config=HeadConfig(kind=kind, k=512, shrinkage=0.001))
+    vectors = head(features, role="gallery")
+    view = replace(made.view(vectors, means=csls_means(vectors)), head=head)
+    view = replace(view, features=features, fitted=np.ones(len(features), bool))
+    return Collection((view,), np.arange(len(features)), None)
+
+
+@pytest.mark.slow
+def test_images_without_a_source_get_valid_p_values_under_heads_fitted_on_the_gallery():
+    """P(p <= .05) was .5 to .7: the null's images were in the fit of the head, the query was not.
+
+    Images of one distribution, some as the gallery and as many others asked; 2,000 in all.
+    """
+    found: list[float] = []
+    for kind in ("identity", "center", "whiten", "logdet", "infomax"):
+        for n, seed in ((60, 1), (60, 2), (60, 3), (220, 4)):
+            features = _photographs(2 * n, 120, seed=seed)
+            world = _gallery_of(features[:n], kind)
+            null = fit_null(world, config=NullConfig(queries=150))
+            for vector in world.views[0].head(features[n:], role="query"):
+                scores = world.rank(made.query(vector), k=200).scores
+                found.append(null.p_value(float(scores[0] - rival_score(scores))))
+    assert len(found) == 2_000
+    assert np.mean(np.array(found) <= 0.05) <= 0.065
+    assert np.mean(np.array(found) <= 0.01) <= 0.02
+
+
+def test_a_null_of_images_that_took_part_in_the_fit_is_too_narrow():
+    """The control: without cross-fitting the same p-values fail by far."""
+    n = 120
+    features = _photographs(2 * n, n, seed=1)
+    world = _gallery_of(features[:n], "whiten")
+    vectors = world.views[0].vectors
+    ranked = [world.rank(made.query(vectors[i]), k=200, without=np.array([i])) for i in range(n)]
+    naive = Null(np.sort([r.scores[0] - r.scores[3] for r in ranked]), np.zeros(n))
+    asked = world.views[0].head(features[n:], role="query")
+    scores = [world.rank(made.query(vector), k=200).scores for vector in asked]
+    p_values = np.array([naive.p_value(float(s[0] - s[3])) for s in scores])
+    assert np.mean(p_values <= 0.05) > 0.2

@@ -32,7 +32,7 @@ def _answer(*groups):
         for m, share in groups
     )
     none = 1 - sum(share for _, share in groups)
-    return Answer("", (), made, none, 0.001, "n", "e@1", "h@1", "g@1")
+    return Answer((), made, none, 0.001, "n", "e@1", "h@1", "g@1")
 
 
 def test_shares_of_one_creator_are_summed_and_copies_share_one():

@@ -1,4 +1,4 @@
-"""Edges stand beside networks in a gallery, and only there."""
+"""Edges are a view beside a network's own, and only there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.config import HeadConfig, ScoreConfig
 from core.encoders.backbones import BackboneConfig, build
 from core.encoders.baselines import BASELINES, EDGE_GRID
 from core.encoders.network import NetworkEncoder
@@ -15,12 +16,15 @@ from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.remove import remove
 from core.gallery.source import Source
+from core.heads.head import Head
 from core.search.edges import (
     EDGES,
     edge_parts,
-    edges_beside,
     with_edges,
 )
+from core.search.prepare import fitted_head, prepare
+from core.search.ranking import Collection
+from core.values import Encoder
 
 COUNT = 7
 
@@ -52,34 +56,38 @@ def test_only_networks_bring_edges_and_only_once(network: NetworkEncoder):
     assert with_edges([EDGES, network]) == [EDGES, network]
 
 
+def prepared(gallery: Gallery, encoder: Encoder) -> Collection:
+    head = fitted_head(gallery, encoder, config=HeadConfig(kind="center"))
+    return prepare(gallery, encoder, head, config=ScoreConfig())
+
+
 def test_a_recoloured_image_is_nearest_to_itself(gallery: Gallery, network: NetworkEncoder):
-    edges = edges_beside(gallery, network, groups=np.arange(COUNT))
-    assert edges is not None
+    edges = prepared(gallery, network).views[1]
     for row, record in enumerate(gallery.records):
         image = picture(int(record.path[0])).convert("L").point(lambda v: 255 - v // 2)
-        cosines = edges.embedded.embeddings @ edges.of(image.convert("RGB"))
+        features = EDGES.encode([image.convert("RGB")]).features
+        cosines = edges.vectors @ edges.head(features, role="query")[0]
         assert cosines.argmax() == row
 
 
 def test_what_is_kept_is_what_is_computed(gallery: Gallery, network: NetworkEncoder):
-    groups = np.array([0, 1, 1, 3, 4, 5, 6])
-    first, again = (edges_beside(gallery, network, groups=groups) for _ in range(2))
-    other = edges_beside(gallery, network, groups=np.arange(COUNT))
-    assert first is not None and again is not None and other is not None
-    np.testing.assert_array_equal(again.embedded.hubness, first.embedded.hubness)
-    assert not np.array_equal(other.embedded.hubness, first.embedded.hubness)
+    first, again = (prepared(gallery, network) for _ in range(2))
+    for one, two in zip(first.views, again.views, strict=True):
+        np.testing.assert_array_equal(one.csls_means, two.csls_means)
+        np.testing.assert_array_equal(one.vectors, two.vectors)
+    assert len(list(gallery.artefacts.folder.glob("csls-*"))) == 2
 
 
 def test_baselines_single_images_and_galleries_without_edges_have_none(
     gallery: Gallery, network: NetworkEncoder, tmp_path: Path
 ):
-    groups = np.arange(COUNT)
-    assert edges_beside(gallery, BASELINES["histogram"](), groups=groups) is None
+    assert len(prepared(gallery, BASELINES["histogram"]()).views) == 1
     update(tmp_path / "bare", Source(gallery.root), [network])
-    assert edges_beside(Gallery.open(tmp_path / "bare"), network, groups=groups) is None
+    assert len(prepared(Gallery.open(tmp_path / "bare"), network).views) == 1
     remove(gallery.store.folder, [record.id for record in gallery.records[1:]])
     single = Gallery.open(gallery.store.folder)
-    assert edges_beside(single, network, groups=np.arange(1)) is None
+    head = Head(HeadConfig(kind="identity"), *(np.zeros(network.dim, np.float32) for _ in "ab"))
+    assert len(prepare(single, network, head, config=ScoreConfig()).views) == 1
 
 
 def test_parts_sum_to_the_cosine():

@@ -175,10 +175,10 @@ def test_an_image_of_the_gallery_leads_though_another_scores_higher(tmp_path, se
     with Image.open(tmp_path / "00.png") as opened:
         image = opened.convert("RGB")
     unknown = workspace.query(image)
-    assert workspace.rank(unknown, k=14).rows[0] == 13  # the control
+    assert workspace.collection.rank(unknown, k=14).rows[0] == 13  # the control
     known = workspace.query(image, sha256=gallery.records[0].sha256)
     for k in (1, 3, 14):
-        ranking = workspace.rank(known, k=k)
+        ranking = workspace.collection.rank(known, k=k)
         assert ranking.rows[0] == 0
         assert len(ranking.rows) == len(set(ranking.rows.tolist())) == k
         assert (np.diff(ranking.scores) <= 0).all()

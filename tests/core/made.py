@@ -1,0 +1,52 @@
+"""Collections made of arrays, for tests of ranking and of what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.config import HeadConfig, ScoreConfig
+from core.heads.head import Head
+from core.search.query import Query
+from core.search.ranking import Collection
+from core.search.views import View
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Stands for the encoder of a view whose features are given."""
+
+    name: str = "arrays"
+    dim: int = 0
+    identity: str = "0" * 16
+
+    def encode(self, images):
+        raise AssertionError("nothing is encoded here")
+
+
+def view(vectors, *, means=None, **more) -> View:
+    """A view of unit rows under a head that changes nothing; ``means`` scale locally."""
+    rows = np.asarray(vectors, np.float32)
+    zeros = np.zeros(rows.shape[1], np.float32)
+    head = Head(HeadConfig(kind="identity"), zeros, zeros)
+    values = None if means is None else np.asarray(means, np.float32)
+    return View("embedding", Arrays(), head, rows, rows, csls_means=values, **more)
+
+
+def edges(vectors, *, means=None, config=None, **more) -> View:
+    """A view by which a source may stand out or not, weighed as edges are."""
+    score = config or ScoreConfig()
+    how = {"weight": score.edges_weight, "trust": score.edges_trust}
+    return view(vectors, means=means, **how, **more)
+
+
+def collection(vectors, *, groups=None, patches=None, means=None, beside=(), **more) -> Collection:
+    """Images described by unit rows and, where given, further views."""
+    labels = np.arange(len(vectors)) if groups is None else np.asarray(groups)
+    return Collection((view(vectors, means=means), *beside), labels, patches, **more)
+
+
+def query(*vectors, patches=None, **more) -> Query:
+    """A query of unit vectors, one in every view."""
+    return Query(tuple(np.asarray(v, np.float32) for v in vectors), patches, **more)
