@@ -154,9 +154,9 @@ def fit_null(
         progress: called after every query; may raise ``Cancelled``.
     """
     groups = np.asarray(collection.groups)
-    order = np.random.default_rng(config.seed).permutation(len(groups))
-    one_each = np.sort(np.unique(groups[order], return_index=True)[1])
-    drawn = order[one_each][: config.queries if len(one_each) >= FEWEST_GROUPS else 0]
+    first = np.unique(groups, return_index=True)[1]
+    enough = len(first) >= FEWEST_GROUPS
+    drawn = np.random.default_rng(config.seed).permutation(first)[: config.queries * enough]
     folds = [fold for fold in np.array_split(drawn, config.folds) if len(fold)]
     found: list[tuple[float, float]] = []
     for fold in folds:

@@ -152,9 +152,9 @@ def code_version(module: str) -> str:
         if name in seen or (name.startswith(_DATA) and name != module):
             continue
         seen.add(name)
-        waiting += _imports(_source(name))
+        waiting += _imports(source_of(name))
     for name in sorted(seen):
-        digest.update(f"{name}\n{_code(_source(name))}\n".encode())
+        digest.update(f"{name}\n{_code(source_of(name))}\n".encode())
     return digest.hexdigest()[:8]
 
 
@@ -189,7 +189,8 @@ def _plain(value: object) -> Any:
 
 
 @functools.cache
-def _source(module: str) -> str:
+def source_of(module: str) -> str:
+    """The text of a module."""
     found = importlib.util.find_spec(module)
     assert found is not None and found.origin is not None, module
     return Path(found.origin).read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import numpy as np
 from core.config import ImageLimits
 from core.gallery.blocklist import BLOCKLIST, OLD_BLOCKLIST, Blocklist
 from core.gallery.gallery import Gallery, load_array
-from core.gallery.store import LISTING, Store, changed_files
+from core.gallery.store import Store, changed_files
 from core.images.decode import open_image
 from core.values import (
     GalleryError,
@@ -60,17 +60,9 @@ def _bad_blocklist(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _bad_derived(generation: Path) -> Iterator[tuple[Path, str]]:
-    """Files of what follows from the features; earlier versions listed no digests of them."""
-    found = [*generation.glob("*/heads/*/[!.]*"), *generation.glob("*/fitted/[!.]*")]
-    for folder in sorted(found):
-        if (folder / LISTING).exists():
-            yield from changed_files(folder)
-            continue
-        for path in sorted(folder.glob("*.npy")):
-            try:
-                load_array(path)
-            except GalleryError:
-                yield path, "missing or damaged"
+    """Files of what follows from the features."""
+    for folder in sorted(generation.glob("artefacts/[!.]*")):
+        yield from changed_files(folder)
 
 
 def _bad_features(gallery: Gallery) -> Iterator[tuple[Path, str]]:

@@ -154,14 +154,15 @@ def _guest(workspace: Workspace, image: Image.Image) -> Collection:
     """An image as if it were in the gallery: in its role, with its own CSLS means there."""
     query = workspace.query(image)
     assert query.image is not None and query.reading is not None
-    vectors = workspace.described(query.image, query.reading, role="gallery")
     collection, k = workspace.collection, workspace.score.neighbours
     views: list[View] = []
-    for view, vector in zip(collection.views, vectors, strict=True):
-        means = None
+    described = workspace.features_of(query.image, query.reading)
+    for view, features in zip(collection.views, described, strict=True):
+        own: dict[str, np.ndarray | None] = {"features": features, "csls_means": None}
+        vectors = view.head(features, role="gallery")
         if view.csls_means is not None:
-            means = csls_means_of_others(vector[None], view.vectors, k=k)
-        views.append(replace(view, vectors=vector[None], csls_means=means, graph=None))
+            own["csls_means"] = csls_means_of_others(vectors, view.vectors, k=k)
+        views.append(replace(view, vectors=vectors, **own, graph=None))
     patches = None
     if collection.patches is not None and query.patches is not None:
         patches = query.patches[None]

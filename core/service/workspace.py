@@ -104,7 +104,12 @@ class Workspace:
         identical = self._row_of.get(sha256)
         role: Role = "query" if identical is None else "gallery"
         return Query(
-            vectors=self.described(image, reading, role=role),
+            vectors=tuple(
+                view.head(features, role=role)[0]
+                for view, features in zip(
+                    self.collection.views, self.features_of(image, reading), strict=True
+                )
+            ),
             patches=self._descriptors(reading),
             role=role,
             image=image,
@@ -113,17 +118,16 @@ class Workspace:
             identical=identical,
         )
 
-    def described(
-        self, image: Image.Image, reading: Reading, *, role: Role
-    ) -> tuple[Float[np.ndarray, " _d"], ...]:
-        """The unit vector of an image in every view; ``reading`` is what the encoder saw."""
-        vectors: list[np.ndarray] = []
-        for view in self.collection.views:
-            features = reading.features[None]
-            if view.encoder is not self.encoder:
-                features = view.encoder.encode([image]).features
-            vectors.append(view.head(features, role=role)[0])
-        return tuple(vectors)
+    def features_of(
+        self, image: Image.Image, reading: Reading
+    ) -> tuple[Float[np.ndarray, "1 _f"], ...]:
+        """What every view's encoder gives of an image; ``reading`` is what the first one saw."""
+        return tuple(
+            reading.features[None]
+            if view.encoder is self.encoder
+            else view.encoder.encode([image]).features
+            for view in self.collection.views
+        )
 
     def attribute(self, query: Query, *, top: int, prior: float | None = None) -> Answer:
         """The answer to a query, with at most ``top`` matches.

@@ -16,6 +16,7 @@ from core.gallery.remove import narrow, remove
 from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import verify
+from core.search.prepare import fitted_head
 from core.service.session import choose_head
 from core.service.workspace import Workspace
 from core.values import GalleryError
@@ -85,7 +86,7 @@ def test_narrowed_features_are_near_and_rank_alike(folder: Path):
     step = np.ptp(before, axis=0) / 255
     assert (np.abs(after.astype(np.float32) - before) <= 0.51 * step + 1e-3).all()
     assert np.load(gallery.folder / f"thumbnail@{PLAIN.identity}" / "features.npy").dtype == "uint8"
-    head = gallery.fit(PLAIN, config=HeadConfig(kind="center"))
+    head = fitted_head(gallery, PLAIN, config=HeadConfig(kind="center"))
     wide, narrowed = (head(rows.astype(np.float32), role="gallery") for rows in (before, after))
     assert (np.argsort(wide @ wide.T) == np.argsort(narrowed @ narrowed.T)).mean() > 0.9
     assert verify(folder) == []

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import dataclasses
-import errno
 import json
-import logging
 import shutil
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import pytest
 from core.config import BuildConfig, HeadConfig
 from core.gallery import gallery as module
 from core.gallery.build import update
-from core.gallery.gallery import Gallery, encoder_key, load_array
+from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.source import Source
 from core.values import GalleryError
 
@@ -62,7 +59,7 @@ def test_another_encoder_is_refused_with_what_there_is(gallery, make_encoder) ->
         with pytest.raises(GalleryError, match=r"has no features of encoder .* fake@0000"):
             gallery.features(other)
         with pytest.raises(GalleryError, match="no features"):
-            gallery.fit(other, config=WHITEN)
+            gallery.digest(other)
 
 
 def test_an_encoder_of_another_width_is_refused(gallery, encoder) -> None:
@@ -142,64 +139,6 @@ def test_a_reader_that_meets_a_commit_opens_the_newer_generation(
     assert len(Gallery.open(folder)) == 13
 
 
-def test_features_that_are_not_numbers_are_an_error_of_ours(gallery, encoder) -> None:
-    """The head's ValueError passed through."""
-    path = stored(gallery, encoder)
-    features = np.load(path)
-    features[4, 2] = np.nan
-    np.save(path, features)
-    with pytest.raises(GalleryError, match=r"features of fake are damaged .*row 4"):
-        gallery.fit(encoder, config=WHITEN)
-    features[4, 2] = 0
-    np.save(path, features)
-    head = gallery.fit(encoder, config=WHITEN)
-    features[4, 2] = np.inf
-    np.save(path, features)
-    with pytest.raises(GalleryError, match="features of fake are damaged"):
-        gallery.embedded(encoder, head)
-
-
-def test_heads_are_fitted_once_per_setting(gallery, encoder, monkeypatch) -> None:
-    synthetic = np.random.default_rng(0).normal(size=(20, 12)).astype(np.float32)
-    domain = dataclasses.replace(WHITEN, per_domain=True)
-    first = gallery.fit(encoder, config=WHITEN)
-    other = gallery.fit(encoder, config=dataclasses.replace(WHITEN, shrinkage=0.2))
-    paired = gallery.fit(encoder, config=domain, synthetic=synthetic)
-    shifted = gallery.fit(encoder, config=domain, synthetic=synthetic + 1)
-    assert len({h.identity for h in (first, other, paired, shifted)}) == 4
-    monkeypatch.setattr(module, "fit_head", None)
-    assert gallery.fit(encoder, config=WHITEN).identity == first.identity
-    assert gallery.fit(encoder, config=domain, synthetic=synthetic).identity == paired.identity
-
-
-def test_embeddings_are_those_of_the_head_and_are_kept(gallery, encoder, monkeypatch) -> None:
-    head = gallery.fit(encoder, config=WHITEN)
-    found = gallery.embedded(encoder, head)
-    meant = head(gallery.features(encoder), role="gallery")
-    np.testing.assert_array_equal(found.embeddings, meant)
-    others = (meant @ meant.T)[~np.eye(12, dtype=bool)].reshape(12, 11)
-    np.testing.assert_allclose(
-        found.hubness, np.sort(others, 1)[:, ::-1][:, :10].mean(1), atol=1e-5
-    )
-    assert found.groups.tolist() == list(range(12))
-    monkeypatch.setattr(module, "neighbours", None)
-    again = gallery.embedded(encoder, head)
-    assert isinstance(again.embeddings, np.memmap)
-    np.testing.assert_array_equal(again.embeddings, meant)
-    with pytest.raises(TypeError):
-        gallery.embedded(encoder, gallery.fit(encoder, config=HeadConfig(kind="center")))
-
-
-def test_copies_form_one_group(photos, tmp_path, encoder) -> None:
-    shutil.copy(photos / "01.png", photos / "99.png")
-    update(tmp_path / "twins", Source(photos), [encoder])
-    gallery = Gallery.open(tmp_path / "twins")
-    groups = gallery.embedded(encoder, gallery.fit(encoder, config=WHITEN)).groups
-    rows = {r.path: row for row, r in enumerate(gallery.records)}
-    assert groups[rows["01.png"]] == groups[rows["99.png"]] == rows["01.png"]
-    assert len(set(groups.tolist())) == 12
-
-
 def test_two_names_of_the_same_weights_are_one_encoder(folder, gallery, make_encoder, photos):
     """Features were looked for by name, so that another name of the same weights found none."""
     other = make_encoder("runs/fake/encoder")
@@ -208,81 +147,3 @@ def test_two_names_of_the_same_weights_are_one_encoder(folder, gallery, make_enc
     assert update(folder, Source(photos), [other]).added == 0
     assert Gallery.open(folder).encoder_keys == ("fake@0000000000000000",)
     assert gallery.key_of(make_encoder(seed=3)) == "fake@0000000000000003"
-
-
-def test_nothing_is_kept_of_a_read_only_gallery(folder, encoder) -> None:
-    before = sorted(folder.rglob("*"))
-    gallery = Gallery.open(folder, read_only=True)
-    gallery.embedded(encoder, gallery.fit(encoder, config=WHITEN))
-    assert sorted(folder.rglob("*")) == before
-
-
-def test_what_was_kept_damaged_is_computed_again(gallery, encoder, caplog) -> None:
-    """The error asked to build the gallery again, which changed nothing."""
-    head = gallery.fit(encoder, config=WHITEN)
-    whole = np.array(gallery.embedded(encoder, head).embeddings)
-    array = gallery.head_folder(encoder, head) / "embedded-3" / "embeddings.npy"
-    array.write_bytes(array.read_bytes()[:-5])
-    (fitted,) = stored(gallery, encoder, "fitted").iterdir()
-    (fitted / "head.safetensors").write_bytes(b"")
-    with caplog.at_level(logging.WARNING):
-        again = gallery.fit(encoder, config=WHITEN)
-        np.testing.assert_array_equal(gallery.embedded(encoder, again).embeddings, whole)
-    assert again.identity == head.identity
-    assert len([r for r in caplog.records if "computed again" in r.message]) == 2
-    np.testing.assert_array_equal(load_array(array), whole)
-    caplog.clear()
-    gallery.embedded(encoder, gallery.fit(encoder, config=WHITEN))
-    assert not caplog.records
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("embeddings", np.ones((12, 5), np.float32)),
-        ("embeddings", np.full((12, 5), np.nan, np.float32)),
-        ("embeddings", np.zeros((11, 5), np.float32)),
-        ("embeddings", np.zeros((12, 5), np.int64)),
-        ("hubness", np.full(12, np.inf, np.float32)),
-        ("hubness", np.zeros(3, np.float32)),
-        ("groups", np.full(12, 99)),
-        ("groups", np.full(12, -1)),
-        ("groups", np.zeros(12)),
-    ],
-)
-def test_kept_values_that_cannot_be_right_are_computed_again(
-    gallery, encoder, name: str, value: np.ndarray
-) -> None:
-    """Readable arrays of other values were served: NaN scores, rows beyond the end."""
-    head = gallery.fit(encoder, config=WHITEN)
-    whole = gallery.embedded(encoder, head)
-    meant = {
-        field: np.array(getattr(whole, field)) for field in ("embeddings", "hubness", "groups")
-    }
-    np.save(gallery.head_folder(encoder, head) / "embedded-3" / f"{name}.npy", value)
-    for _ in range(2):
-        again = gallery.embedded(encoder, head)
-        for field, array in meant.items():
-            np.testing.assert_array_equal(getattr(again, field), array)
-
-
-def test_a_full_disk_costs_only_what_would_be_kept(gallery, encoder, monkeypatch, caplog) -> None:
-    """A reader of a full or read-only disk got the error of the file system."""
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(np, "save", full)
-    monkeypatch.setattr(module.Head, "save", full)
-    head = gallery.fit(encoder, config=WHITEN)
-    assert gallery.embedded(encoder, head).embeddings.shape == (12, 5)
-    assert len([r for r in caplog.records if "could not be kept" in r.message]) == 2
-    monkeypatch.undo()
-    assert not list(gallery.folder.rglob("*.part"))
-    assert isinstance(gallery.fit(encoder, config=WHITEN), module.Head)
-
-
-def test_an_array_is_never_unpickled(tmp_path) -> None:
-    np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
-    with pytest.raises(GalleryError, match=r"a\.npy is missing or damaged"):
-        load_array(tmp_path / "a.npy")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.config import BuildConfig, HeadConfig
+from core.config import BuildConfig, HeadConfig, ScoreConfig
 from core.gallery.build import update
 from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.remove import remove
@@ -15,6 +15,7 @@ from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import verify
 from core.images.files import file_digest
+from core.search.prepare import fitted_head, prepare
 from core.values import Cancelled, GalleryError
 
 
@@ -146,33 +147,19 @@ def test_it_reports_and_can_be_stopped(folder) -> None:
 
 
 def test_damage_in_what_follows_from_the_features_is_named(folder, encoder) -> None:
-    """Changed embeddings, groups and fitted heads were called whole: nothing listed them."""
+    """Changed vectors, groups and fitted heads were called whole: nothing listed them."""
     gallery = Gallery.open(folder)
-    head = gallery.fit(encoder, config=HeadConfig(k=4))
-    gallery.embedded(encoder, head)
+    head = fitted_head(gallery, encoder, config=HeadConfig(k=4))
+    prepare(gallery, encoder, head, config=ScoreConfig())
     assert verify(folder) == []
-    kept = gallery.head_folder(encoder, head) / "embedded-3"
-    changed = [
-        kept / "embeddings.npy",
-        kept / "groups.npy",
-        next(gallery.folder.glob("*/fitted/*/head.json")),
-    ]
+    names = ("vectors-*/vectors.npy", "groups-*/groups.npy", "head-*/head.json")
+    changed = [next(gallery.artefacts.folder.glob(name)) for name in names]
     for path in changed:
         path.write_bytes(path.read_bytes()[:-1] + b"?")
-    (kept / "hubness.npy").unlink()
+    gone = next(gallery.artefacts.folder.glob("csls-*/csls_means.npy"))
+    gone.unlink()
     found = {folder / damage.file for damage in verify(folder)}
-    assert found == {*changed, kept / "hubness.npy"}
-
-
-def test_what_was_kept_without_digests_is_read_at_least(folder, encoder) -> None:
-    gallery = Gallery.open(folder)
-    head = gallery.fit(encoder, config=HeadConfig(k=4))
-    gallery.embedded(encoder, head)
-    kept = gallery.head_folder(encoder, head) / "embedded-3"
-    (kept / "files.json").unlink()
-    assert verify(folder) == []
-    (kept / "groups.npy").write_bytes(b"")
-    assert [Path(d.file).name for d in verify(folder)] == ["groups.npy"]
+    assert found == {*changed, gone}
 
 
 @pytest.mark.parametrize("name", ["blocklist.json", "tombstones.json"])

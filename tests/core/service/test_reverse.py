@@ -13,6 +13,7 @@ from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.search.edges import with_edges
+from core.search.prepare import fitted_head
 from core.service.reverse import adjust, reverse_lookup
 from core.service.workspace import Workspace
 from core.values import Encoder, GalleryError
@@ -33,7 +34,9 @@ def workspace(tmp_path: Path, encoder: Encoder) -> Workspace:
         picture(seed).save(folder / f"{seed:02d}.png")
     update(folder / "g", Source(folder), with_edges([encoder]))
     gallery = Gallery.open(folder / "g")
-    return Workspace(gallery, encoder, gallery.fit(encoder, config=HeadConfig(kind="center")))
+    return Workspace(
+        gallery, encoder, fitted_head(gallery, encoder, config=HeadConfig(kind="center"))
+    )
 
 
 def reference(p_values: np.ndarray) -> np.ndarray:

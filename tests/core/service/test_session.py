@@ -19,6 +19,7 @@ from core.gallery.gallery import Gallery
 from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.heads.head import Head
+from core.search.prepare import fitted_head
 from core.service import session as module
 from core.service.session import (
     Choice,
@@ -173,7 +174,7 @@ def test_a_changed_gallery_gets_a_new_workspace(session, choice, folder, photos)
 
 def test_eight_threads_load_once_and_agree(choice, photos, monkeypatch) -> None:
     session, loads, together = Session(), [], threading.Barrier(8)
-    load, fit = module.load_encoder, Gallery.fit
+    load, fit = module.load_encoder, module.fitted_head
 
     def counted(name: str, **options: object) -> object:
         loads.append(name)
@@ -184,7 +185,7 @@ def test_eight_threads_load_once_and_agree(choice, photos, monkeypatch) -> None:
         return fit(*args, **options)
 
     monkeypatch.setattr(module, "load_encoder", counted)
-    monkeypatch.setattr(Gallery, "fit", counted_fit)
+    monkeypatch.setattr(module, "fitted_head", counted_fit)
 
     def ask(number: int) -> tuple[object, object]:
         together.wait(20)
@@ -233,7 +234,7 @@ def test_heads_are_named_by_kind_or_folder(folder, tmp_path) -> None:
     assert choose_head(gallery, PLAIN, "default").config.kind == "identity"
     for kind in ("identity", "center", "whiten", "logdet"):
         assert choose_head(gallery, PLAIN, kind).config.kind == kind
-    own = gallery.fit(PLAIN, config=HeadConfig(kind="whiten", k=3))
+    own = fitted_head(gallery, PLAIN, config=HeadConfig(kind="whiten", k=3))
     own.save(tmp_path / "head")
     assert choose_head(gallery, PLAIN, str(tmp_path / "head")).identity == own.identity
 
@@ -287,7 +288,7 @@ def test_a_visitor_asks_the_embedded_gallery_and_an_own_one(hosted, uploaded, ph
 def test_a_hosted_server_takes_no_paths_and_tells_none(
     hosted, uploaded, folder, photos, tmp_path
 ) -> None:
-    head = Gallery.open(folder).fit(PLAIN, config=HeadConfig(kind="center"))
+    head = fitted_head(Gallery.open(folder), PLAIN, config=HeadConfig(kind="center"))
     head.save(tmp_path / "head")
     query = (photos / "01.png").read_bytes()
     good = Choice("thumbnail", gallery=uploaded)

@@ -15,12 +15,13 @@ from core.config import (
 from core.encoders.backbones import BackboneConfig, build
 from core.encoders.baselines import BASELINES
 from core.encoders.network import NetworkEncoder
-from core.explain.projection import Map
+from core.explain.projection import Map, fit_map
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.measures.disentangle import stage
 from core.search.edges import with_edges
+from core.search.prepare import fitted_head
 from core.service.disentanglement import sample
 from core.service.workspace import Workspace
 from core.values import Encoded, GalleryError, Grid
@@ -55,7 +56,7 @@ def gallery(tmp_path_factory, encoders):
 
 
 def _workspace(gallery, encoder, **settings):
-    head = gallery.fit(encoder, config=HeadConfig(k=8, shrinkage=0.1))
+    head = fitted_head(gallery, encoder, config=HeadConfig(k=8, shrinkage=0.1))
     return Workspace(gallery, encoder, head, **settings)
 
 
@@ -96,9 +97,8 @@ def test_every_split_of_the_cosine_sums_to_it(workspace, seed):
     query = workspace.query(image)
     for match in workspace.attribute(query, top=3).matches:
         row = workspace.gallery.row_of[match.image.id]
-        found = workspace.explain(
-            query, match.image.id, images=(image, _pixels(workspace, row)), top=8
-        )
+        source = _pixels(workspace, row)
+        found = workspace.explain(query, match.image.id, source=source, top=8)
         assert found.cosine == pytest.approx(match.cosine, abs=1e-5)
         assert found.grid == Grid(10, 10)
         assert found.query_parts.shape == found.source_parts.shape == (100,)
@@ -106,7 +106,7 @@ def test_every_split_of_the_cosine_sums_to_it(workspace, seed):
         # The gallery keeps features in float16, so its side is exact to their digits only.
         assert found.source_parts.sum() == pytest.approx(found.cosine, abs=2e-3)
         assert sum(c.value for c in found.contributions) == pytest.approx(found.cosine, abs=1e-5)
-        cosine = workspace.edges.embedded.embeddings[row] @ query.edges
+        cosine = workspace.collection.views[1].vectors[row] @ query.vectors[1]
         assert found.edge_parts.sum() == pytest.approx(cosine, abs=1e-5)
 
 
@@ -115,14 +115,14 @@ def test_an_inverted_image_is_found_by_its_edges(gallery, encoders):
     encoder, places = encoders["resnet"], {}
     for edges in (True, False):
         workspace = _workspace(gallery, encoder, score=ScoreConfig(edges=edges))
-        assert (workspace.edges is not None) == edges
+        assert (len(workspace.collection.views) == 2) == edges
         ranks = []
         for row, record in enumerate(gallery.records):
             inverted = ImageOps.invert(_pixels(workspace, row))
             query = workspace.query(inverted)
             matches = workspace.attribute(query, top=COUNT).matches
             ranks.append([match.image for match in matches].index(record))
-        found = workspace.explain(query, record.id, images=(inverted, inverted))
+        found = workspace.explain(query, record.id, source=inverted)
         assert (found.edge_parts is not None) == edges
         places[edges] = ranks
     assert places[True].count(0) > places[False].count(0), places
@@ -134,15 +134,15 @@ def test_an_image_of_the_gallery_is_known_by_its_bytes(gallery, encoders):
     features = np.asarray(gallery.features(encoder), np.float32)
     shifted = features + 3 * features.std(0) * np.sign(features[3] - features[4])
     config = HeadConfig(k=8, shrinkage=0.1, per_domain=True)
-    head = gallery.fit(encoder, config=config, synthetic=shifted)
+    head = fitted_head(gallery, encoder, config=config, synthetic=shifted)
     workspace = Workspace(gallery, encoder, head, null=NullConfig(queries=2))
     image, record = _image(3), _record(gallery, 3)
-    known = workspace.query(image, sha256=record.sha256)
+    known = workspace.query(gallery.root / record.path)
     assert workspace.attribute(known, top=1).matches[0].image == record
     unknown = workspace.query(image)
     assert np.abs(unknown.embedding - known.embedding).max() > 0.1
     for query in (known, unknown):
-        found = workspace.explain(query, record.id, images=(image, image))
+        found = workspace.explain(query, record.id, source=image)
         assert found.query_parts.sum() == pytest.approx(found.cosine, abs=1e-4)
 
 
@@ -170,13 +170,13 @@ def test_an_image_of_the_gallery_leads_though_another_scores_higher(tmp_path, se
         image.save(tmp_path / f"{number:02d}.png")
     update(tmp_path / "gallery", Source(tmp_path), [encoder])
     gallery = Gallery.open(tmp_path / "gallery")
-    head = gallery.fit(encoder, config=HeadConfig(kind="identity"))
+    head = fitted_head(gallery, encoder, config=HeadConfig(kind="identity"))
     workspace = Workspace(gallery, encoder, head, score=ScoreConfig(search=search))
     with Image.open(tmp_path / "00.png") as opened:
         image = opened.convert("RGB")
     unknown = workspace.query(image)
     assert workspace.collection.rank(unknown, k=14).rows[0] == 13  # the control
-    known = workspace.query(image, sha256=gallery.records[0].sha256)
+    known = workspace.query(tmp_path / "00.png")
     for k in (1, 3, 14):
         ranking = workspace.collection.rank(known, k=k)
         assert ranking.rows[0] == 0
@@ -192,7 +192,7 @@ def test_regions_are_those_of_the_local_score(workspace):
     image = _pixels(workspace, 4)
     query = workspace.query(image)
     record = workspace.gallery.records[4]
-    found = workspace.explain(query, record.id, images=(image, image)).regions
+    found = workspace.explain(query, record.id, source=image).regions
     assert found.query_heat.sum() == pytest.approx(found.source_heat.sum())
     assert found.query_heat.sum() > 0.9  # it is the image itself
 
@@ -200,13 +200,13 @@ def test_regions_are_those_of_the_local_score(workspace):
 def test_an_image_that_is_not_there_cannot_be_explained(workspace):
     query = workspace.query(_image(0))
     with pytest.raises(GalleryError, match="12345"):
-        workspace.explain(query, 12345, images=(_image(0), _image(0)))
+        workspace.explain(query, 12345, source=_image(0))
 
 
 def test_an_encoder_without_space_has_no_regions(gallery, encoders):
     workspace = _workspace(gallery, encoders["histogram"])
     query = workspace.query(_image(2))
-    found = workspace.explain(query, gallery.records[2].id, images=(_image(2), _image(2)))
+    found = workspace.explain(query, gallery.records[2].id, source=_image(2))
     assert (found.grid, found.query_parts, found.source_parts, found.regions) == (None,) * 4
     assert query.patches is None
     assert sum(c.value for c in found.contributions) == pytest.approx(found.cosine, abs=1e-5)
@@ -215,8 +215,7 @@ def test_an_encoder_without_space_has_no_regions(gallery, encoders):
 def test_exciting_images_are_the_ends_of_a_dimension(workspace):
     most, least = workspace.exciting(2, count=3)
     values = {
-        record.id: workspace.embedded.embeddings[row, 2]
-        for row, record in enumerate(workspace.gallery.records)
+        record.id: workspace.vectors[row, 2] for row, record in enumerate(workspace.gallery.records)
     }
     ordered = sorted(values, key=lambda i: -values[i])
     assert [record.id for record in most] == ordered[:3]
@@ -232,7 +231,7 @@ def test_the_null_is_kept_and_keyed_by_the_scoring(gallery, encoders):
 
     fresh = NullConfig(queries=7)
     first = _workspace(gallery, encoder, null=fresh, progress=progress)
-    assert len(first.null.standings) == 7
+    assert len(first.null.margins) == 7
     assert calls
     calls.clear()
     again = _workspace(gallery, encoder, null=fresh, progress=progress)
@@ -242,11 +241,12 @@ def test_the_null_is_kept_and_keyed_by_the_scoring(gallery, encoders):
     assert prior.null.identity == first.null.identity
     assert not calls
     others = [
+        _workspace(gallery, encoder, null=NullConfig(queries=7, folds=3), progress=progress),
         _workspace(gallery, encoder, null=NullConfig(queries=7, seed=1), progress=progress),
         _workspace(gallery, encoder, null=fresh, score=ScoreConfig(rerank=False)),
     ]
     assert calls
-    assert len({first.null.identity, *(other.null.identity for other in others)}) == 3
+    assert len({first.null.identity, *(other.null.identity for other in others)}) == 4
 
 
 def test_damaged_nulls_and_clusters_are_found_again(gallery, encoders):
@@ -255,12 +255,13 @@ def test_damaged_nulls_and_clusters_are_found_again(gallery, encoders):
     whole = _workspace(gallery, encoder, null=few)
     layout = Map(np.zeros((COUNT, 2), np.float32), np.arange(1), np.zeros((1, 8), np.float32), 1)
     labels = whole.clusters(layout, kind="density").tolist()
-    kept = gallery.head_folder(encoder, whole.head)
-    for values in (whole.null.standings[::-1], whole.null.standings[:3], [np.nan] * 6):
-        for path in kept.glob("null-*/standings.npy"):
+    kept = gallery.artefacts.folder
+    for values in (whole.null.margins[::-1], whole.null.margins[:3], [np.nan] * 6):
+        for path in kept.glob("null-*/margins.npy"):
             np.save(path, np.array(values))
         assert _workspace(gallery, encoder, null=few).null.identity == whole.null.identity
-    np.save(kept / "clusters-density" / "labels.npy", np.full(COUNT, 10**6))
+    for path in kept.glob("clusters-*/labels.npy"):
+        np.save(path, np.full(COUNT, 10**6))
     assert whole.clusters(layout, kind="density").tolist() == labels
 
 
@@ -272,6 +273,7 @@ def test_the_map_is_fitted_once_per_settings(gallery, encoders, monkeypatch):
         points = np.zeros((len(embeddings), 2), np.float32)
         return Map(points, np.arange(3), np.asarray(embeddings[:3]), config.neighbours)
 
+    fit.__module__ = fit_map.__module__
     monkeypatch.setattr("core.service.workspace.fit_map", fit)
     workspace = _workspace(gallery, encoders["histogram"])
     config = ProjectionConfig(neighbours=4)
@@ -294,15 +296,18 @@ def test_a_graph_is_kept_and_ranks_like_the_exact_search(gallery, encoders):
     encoder = encoders["histogram"]
     exact = _workspace(gallery, encoder)
     walked = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
-    folder = gallery.head_folder(encoder, walked.head) / "graph-scaled"
-    assert (folder / "graph.faiss").is_file()
+    (graph,) = gallery.artefacts.folder.glob("graph-*/graph.faiss")
     again = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
     query = exact.query(_pixels(exact, 3))
+    wanted = exact.collection.rank(query, k=5).rows.tolist()
     for found in (walked, again):
-        assert found.rank(query, k=5).rows.tolist() == exact.rank(query, k=5).rows.tolist()
-    (folder / "graph.faiss").write_bytes(b"damaged")
+        assert found.collection.rank(query, k=5).rows.tolist() == wanted
+    graph.write_bytes(b"damaged")
     mended = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
-    assert mended.rank(query, k=5).rows.tolist() == exact.rank(query, k=5).rows.tolist()
+    assert (
+        mended.collection.rank(query, k=5).rows.tolist()
+        == exact.collection.rank(query, k=5).rows.tolist()
+    )
 
 
 def _pasted(one, two):
@@ -313,7 +318,7 @@ def _pasted(one, two):
 
 
 def test_ten_copies_of_a_source_move_its_share_by_two_points_at_most(tmp_path, encoders):
-    """Copies were queries of the null and neighbours in hubness, and filled the first places."""
+    """Copies were queries of the null and each other's neighbours, and filled the first places."""
     encoder, count = encoders["resnet"], 40
     (tmp_path / "images").mkdir()
     for i in range(count):
@@ -325,10 +330,10 @@ def test_ten_copies_of_a_source_move_its_share_by_two_points_at_most(tmp_path, e
         _image(500).resize(size).save(tmp_path / "images" / f"copy{k}.jpg", quality=95 - 3 * k)
     heads = {encoder.identity: plain.patch_head(encoder)}
     update(tmp_path / "more", Source(tmp_path / "images"), [encoder], patch_heads=heads)  # pyright: ignore[reportArgumentType]
-    head = plain.fit(encoder, config=HeadConfig(k=16, shrinkage=0.1))
+    head = fitted_head(plain, encoder, config=HeadConfig(k=16, shrinkage=0.1))
     spaces = [Workspace(g, encoder, head) for g in (plain, Gallery.open(tmp_path / "more"))]
-    assert len(spaces[0].null.standings) == len(spaces[1].null.standings) == count
-    np.testing.assert_allclose(spaces[0].null.standings, spaces[1].null.standings, atol=0.02)
+    assert len(spaces[0].null.margins) == len(spaces[1].null.margins) == count
+    np.testing.assert_allclose(spaces[0].null.margins, spaces[1].null.margins, atol=0.02)
     shares = []
     for other in range(1, 12):
         image = _pasted(_image(500), _image(500 + other))
@@ -341,3 +346,26 @@ def test_ten_copies_of_a_source_move_its_share_by_two_points_at_most(tmp_path, e
     moved = np.abs(np.subtract(*np.transpose(shares)))
     assert moved.max() <= 0.02
     assert np.mean(shares) > 0.2
+
+
+def test_an_answer_with_its_reasons_passes_the_network_twice_and_reads_two_files(
+    gallery, encoders, monkeypatch
+):
+    """The query was decoded and encoded again for its heatmap, the source for each of its own."""
+    workspace = _workspace(gallery, encoders["resnet"])
+    passes, decodes = [], []
+    network = workspace.encoder.backbone
+    hook = network.register_forward_hook(lambda *_: passes.append(1))
+    opened = Image.open
+    monkeypatch.setattr(Image, "open", lambda *a, **k: decodes.append(1) or opened(*a, **k))
+    query = workspace.query(gallery.root / gallery.records[3].path)
+    answer = workspace.attribute(query, top=3)
+    found = answer.matches[1].image
+    source = workspace.query(gallery.root / found.path).image  # reading a file costs one decode
+    passes.clear()
+    explanation = workspace.explain(query, found.id, source=source)
+    hook.remove()
+    assert explanation.query_parts is not None
+    assert explanation.source_parts is not None
+    assert len(passes) == 1  # the source's; the query's was kept
+    assert len(decodes) == 2

@@ -1,0 +1,216 @@
+"""Heads, views and groups of a gallery: computed once, kept, and never served stale."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.config import BuildConfig, GroupConfig, HeadConfig, ScoreConfig
+from core.gallery.artefacts import load_array
+from core.gallery.build import Source, update
+from core.gallery.gallery import Gallery, encoder_key
+from core.heads.head import Head
+from core.search import prepare as module
+from core.search.prepare import fitted_head, prepare
+from core.search.ranking import Collection
+from core.values import GalleryError
+
+WHITEN = HeadConfig(kind="whiten", k=5)
+
+
+@pytest.fixture
+def folder(photos, tmp_path, encoder) -> Path:
+    update(tmp_path / "g", Source(photos), [encoder], config=BuildConfig(thumbnail=32))
+    return tmp_path / "g"
+
+
+@pytest.fixture
+def gallery(folder) -> Gallery:
+    return Gallery.open(folder)
+
+
+def stored(gallery: Gallery, encoder, name: str = "features.npy") -> Path:
+    return gallery.folder / encoder_key(encoder) / name
+
+
+def prepared(gallery: Gallery, encoder, head: Head, **score) -> Collection:
+    return prepare(gallery, encoder, head, config=ScoreConfig(**score))
+
+
+def kept(gallery: Gallery, kind: str) -> Path:
+    """The one folder in which a value of a kind is kept."""
+    (found,) = gallery.artefacts.folder.glob(f"{kind}-*")
+    return found
+
+
+def test_features_that_are_not_numbers_are_an_error_of_ours(gallery, encoder) -> None:
+    """The head's ValueError passed through."""
+    path = stored(gallery, encoder)
+    features = np.load(path)
+    features[4, 2] = np.nan
+    np.save(path, features)
+    with pytest.raises(GalleryError, match=r"features of fake are damaged .*row 4"):
+        fitted_head(gallery, encoder, config=WHITEN)
+    features[4, 2] = 0
+    np.save(path, features)
+    head = fitted_head(gallery, encoder, config=WHITEN)
+    features[4, 2] = np.inf
+    np.save(path, features)
+    with pytest.raises(GalleryError, match="features of fake are damaged"):
+        prepared(gallery, encoder, head)
+
+
+def test_heads_are_fitted_once_per_setting(gallery, encoder, monkeypatch) -> None:
+    synthetic = np.random.default_rng(0).normal(size=(20, 12)).astype(np.float32)
+    domain = dataclasses.replace(WHITEN, per_domain=True)
+    first = fitted_head(gallery, encoder, config=WHITEN)
+    other = fitted_head(gallery, encoder, config=dataclasses.replace(WHITEN, shrinkage=0.2))
+    paired = fitted_head(gallery, encoder, config=domain, synthetic=synthetic)
+    shifted = fitted_head(gallery, encoder, config=domain, synthetic=synthetic + 1)
+    assert len({h.identity for h in (first, other, paired, shifted)}) == 4
+    monkeypatch.setattr(module, "fit_head", None)
+    assert fitted_head(gallery, encoder, config=WHITEN).identity == first.identity
+    assert (
+        fitted_head(gallery, encoder, config=domain, synthetic=synthetic).identity
+        == paired.identity
+    )
+
+
+def test_vectors_are_those_of_the_head_and_are_kept(gallery, encoder, monkeypatch) -> None:
+    head = fitted_head(gallery, encoder, config=WHITEN)
+    found = prepared(gallery, encoder, head)
+    view = found.views[0]
+    meant = head(gallery.features(encoder), role="gallery")
+    np.testing.assert_array_equal(view.vectors, meant)
+    others = (meant @ meant.T)[~np.eye(12, dtype=bool)].reshape(12, 11)
+    nearest = np.sort(others, 1)[:, ::-1][:, :10].mean(1)
+    np.testing.assert_allclose(view.csls_means, nearest, atol=1e-5)
+    assert found.groups.tolist() == list(range(12))
+    assert view.fitted
+    monkeypatch.setattr(module, "neighbours", None)
+    again = prepared(gallery, encoder, head).views[0]
+    assert isinstance(again.vectors, np.memmap)
+    np.testing.assert_array_equal(again.vectors, meant)
+    with pytest.raises(TypeError):
+        prepared(gallery, encoder, fitted_head(gallery, encoder, config=HeadConfig(kind="center")))
+
+
+def test_changed_settings_and_code_are_never_served_stale(gallery, encoder, monkeypatch) -> None:
+    """Kept values were named by hand: a changed default was served what an older one had made."""
+    head = fitted_head(gallery, encoder, config=WHITEN)
+    prepared(gallery, encoder, head)
+    count = len(list(gallery.artefacts.folder.iterdir()))
+    prepared(gallery, encoder, head)
+    assert len(list(gallery.artefacts.folder.iterdir())) == count
+    prepared(gallery, encoder, head, neighbours=3)
+    assert len(list(gallery.artefacts.folder.glob("csls-*"))) == 2
+    loose = GroupConfig(max_hash_distance=9)
+    monkeypatch.setattr(module, "GroupConfig", lambda: loose)
+    prepared(gallery, encoder, head)
+    assert len(list(gallery.artefacts.folder.glob("groups-*"))) == 2
+    monkeypatch.setattr("core.gallery.artefacts.code_version", lambda _: "anothers")
+    prepared(gallery, encoder, head)
+    assert {p.name.split("-")[1] for p in gallery.artefacts.folder.iterdir()} >= {"anothers"}
+    assert len(list(gallery.artefacts.folder.glob("groups-*"))) == 1  # older code's are gone
+
+
+def test_a_head_knows_the_gallery_that_it_was_fitted_on(gallery, photos, tmp_path, encoder):
+    """A saved head carried no word of it, so its p-values were held against a null too narrow."""
+    head = fitted_head(gallery, encoder, config=WHITEN)
+    head.save(tmp_path / "head")
+    assert prepared(gallery, encoder, Head.load(tmp_path / "head")).views[0].fitted
+    update(tmp_path / "few", Source(photos, ("01.png", "02.png", "04.png")), [encoder])
+    few = Gallery.open(tmp_path / "few")
+    assert not prepared(few, encoder, head).views[0].fitted
+    assert not prepared(gallery, encoder, dataclasses.replace(head, seen=None)).views[0].fitted
+
+
+def test_copies_form_one_group(photos, tmp_path, encoder) -> None:
+    shutil.copy(photos / "01.png", photos / "99.png")
+    update(tmp_path / "twins", Source(photos), [encoder])
+    gallery = Gallery.open(tmp_path / "twins")
+    head = fitted_head(gallery, encoder, config=WHITEN)
+    groups = prepared(gallery, encoder, head).groups
+    rows = {r.path: row for row, r in enumerate(gallery.records)}
+    assert groups[rows["01.png"]] == groups[rows["99.png"]] == rows["01.png"]
+    assert len(set(groups.tolist())) == 12
+
+
+def test_nothing_is_kept_of_a_read_only_gallery(folder, encoder) -> None:
+    before = sorted(folder.rglob("*"))
+    gallery = Gallery.open(folder, read_only=True)
+    prepared(gallery, encoder, fitted_head(gallery, encoder, config=WHITEN))
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_what_was_kept_damaged_is_computed_again(gallery, encoder, caplog) -> None:
+    """The error asked to build the gallery again, which changed nothing."""
+    head = fitted_head(gallery, encoder, config=WHITEN)
+    whole = np.array(prepared(gallery, encoder, head).views[0].vectors)
+    array = kept(gallery, "vectors") / "vectors.npy"
+    array.write_bytes(array.read_bytes()[:-5])
+    (kept(gallery, "head") / "head.safetensors").write_bytes(b"")
+    with caplog.at_level(logging.WARNING):
+        again = fitted_head(gallery, encoder, config=WHITEN)
+        np.testing.assert_array_equal(prepared(gallery, encoder, again).views[0].vectors, whole)
+    assert again.identity == head.identity
+    assert len([r for r in caplog.records if "computed again" in r.message]) == 2
+    np.testing.assert_array_equal(load_array(array), whole)
+    caplog.clear()
+    prepared(gallery, encoder, fitted_head(gallery, encoder, config=WHITEN))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        ("vectors", "vectors", np.ones((12, 5), np.float32)),
+        ("vectors", "vectors", np.full((12, 5), np.nan, np.float32)),
+        ("vectors", "vectors", np.zeros((11, 5), np.float32)),
+        ("vectors", "vectors", np.zeros((12, 5), np.int64)),
+        ("csls", "csls_means", np.full(12, np.inf, np.float32)),
+        ("csls", "csls_means", np.zeros(3, np.float32)),
+        ("groups", "groups", np.full(12, 99)),
+        ("groups", "groups", np.full(12, -1)),
+        ("groups", "groups", np.zeros(12)),
+    ],
+)
+def test_kept_values_that_cannot_be_right_are_computed_again(
+    gallery, encoder, kind: str, name: str, value: np.ndarray
+) -> None:
+    """Readable arrays of other values were served: NaN scores, rows beyond the end."""
+    head = fitted_head(gallery, encoder, config=WHITEN)
+
+    def found() -> list[np.ndarray]:
+        world = prepared(gallery, encoder, head)
+        return [
+            np.array(a) for a in (world.views[0].vectors, world.views[0].csls_means, world.groups)
+        ]
+
+    meant = found()
+    np.save(kept(gallery, kind) / f"{name}.npy", value)
+    for _ in range(2):
+        for one, two in zip(found(), meant, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_a_full_disk_costs_only_what_would_be_kept(gallery, encoder, monkeypatch, caplog) -> None:
+    """A reader of a full or read-only disk got the error of the file system."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(module, "_HEAD", dataclasses.replace(module._HEAD, save=full))
+    head = fitted_head(gallery, encoder, config=WHITEN)
+    assert prepared(gallery, encoder, head).views[0].vectors.shape == (12, 5)
+    assert len([r for r in caplog.records if "could not be kept" in r.message]) == 4
+    monkeypatch.undo()
+    assert not list(gallery.folder.rglob("*.part"))
+    assert isinstance(fitted_head(gallery, encoder, config=WHITEN), Head)
