@@ -63,8 +63,8 @@ class Gallery:
             GalleryError: when there is no gallery, or a damaged one, or one of another format.
         """
         store = Store(folder)
-        store.check_links()
         header = store.header()
+        store.check_links()
         while True:
             try:
                 return cls(store, header, _records(store, header), read_only=read_only)

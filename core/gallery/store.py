@@ -222,7 +222,10 @@ class Store:
 
 
 def _entries(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+    try:
+        return list(folder.iterdir())
+    except OSError:  # it is not there, or no folder can have such a name
+        return []
 
 
 def _remove(path: Path) -> None:

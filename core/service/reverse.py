@@ -158,11 +158,15 @@ def _guest(workspace: Workspace, image: Image.Image) -> Collection:
     views: list[View] = []
     described = workspace.features_of(query.image, query.reading)
     for view, features in zip(collection.views, described, strict=True):
-        own: dict[str, np.ndarray | None] = {"features": features, "csls_means": None}
+        own: dict[str, np.ndarray | None] = {
+            "features": features,
+            "csls_means": None,
+            "fitted": None,
+        }
         vectors = view.head(features, role="gallery")
         if view.csls_means is not None:
             own["csls_means"] = csls_means_of_others(vectors, view.vectors, k=k)
-        views.append(replace(view, vectors=vectors, **own, graph=None))
+        views.append(replace(view, vectors=vectors, **own, fitted=None, graph=None))
     patches = None
     if collection.patches is not None and query.patches is not None:
         patches = query.patches[None]

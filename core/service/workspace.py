@@ -27,6 +27,7 @@ from core.search.patches import region_match
 from core.search.prepare import prepare
 from core.search.query import Query
 from core.search.ranking import Ranking, first_of_groups, rival_score
+from core.search.views import View
 from core.values import (
     Answer,
     Encoder,
@@ -47,6 +48,11 @@ class _Clusters:
     """Clusters as they are kept."""
 
     labels: Integer[np.ndarray, " n"]
+
+
+def _seen(view: View) -> list[np.ndarray]:
+    """The images that a view's head was fitted on, where that matters."""
+    return [] if view.fitted is None else [np.asarray(view.fitted)]
 
 
 class Workspace:
@@ -292,7 +298,7 @@ class Workspace:
             "null",
             fit_null,
             views=[
-                (self.gallery.digest(v.encoder), v.head.identity, v.fitted, v.weight, v.trust)
+                (self.gallery.digest(v.encoder), v.head.identity, v.weight, v.trust, *_seen(v))
                 for v in views
             ],
             groups=np.asarray(self.collection.groups),

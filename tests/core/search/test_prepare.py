@@ -13,8 +13,9 @@ import pytest
 
 from core.config import BuildConfig, GroupConfig, HeadConfig, ScoreConfig
 from core.gallery.artefacts import load_array
-from core.gallery.build import Source, update
+from core.gallery.build import update
 from core.gallery.gallery import Gallery, encoder_key
+from core.gallery.source import Source
 from core.heads.head import Head
 from core.search import prepare as module
 from core.search.prepare import fitted_head, prepare
@@ -92,7 +93,7 @@ def test_vectors_are_those_of_the_head_and_are_kept(gallery, encoder, monkeypatc
     nearest = np.sort(others, 1)[:, ::-1][:, :10].mean(1)
     np.testing.assert_allclose(view.csls_means, nearest, atol=1e-5)
     assert found.groups.tolist() == list(range(12))
-    assert view.fitted
+    assert view.fitted.all()
     monkeypatch.setattr(module, "neighbours", None)
     again = prepared(gallery, encoder, head).views[0]
     assert isinstance(again.vectors, np.memmap)
@@ -124,11 +125,12 @@ def test_a_head_knows_the_gallery_that_it_was_fitted_on(gallery, photos, tmp_pat
     """A saved head carried no word of it, so its p-values were held against a null too narrow."""
     head = fitted_head(gallery, encoder, config=WHITEN)
     head.save(tmp_path / "head")
-    assert prepared(gallery, encoder, Head.load(tmp_path / "head")).views[0].fitted
+    assert prepared(gallery, encoder, Head.load(tmp_path / "head")).views[0].fitted.all()
     update(tmp_path / "few", Source(photos, ("01.png", "02.png", "04.png")), [encoder])
     few = Gallery.open(tmp_path / "few")
-    assert not prepared(few, encoder, head).views[0].fitted
-    assert not prepared(gallery, encoder, dataclasses.replace(head, seen=None)).views[0].fitted
+    assert prepared(few, encoder, head).views[0].fitted is None
+    unknown = dataclasses.replace(head, seen=None)
+    assert prepared(gallery, encoder, unknown).views[0].fitted is None
 
 
 def test_copies_form_one_group(photos, tmp_path, encoder) -> None:
