@@ -100,14 +100,6 @@ class NetworkEncoder:
         pixels = torch.stack([_pixels(image, size) for image in images]).to(self.device)
         return self.backbone(pixels.to(memory_format=torch.channels_last))
 
-    def region_parts(
-        self, image: Image.Image, weights: Float[np.ndarray, " f"]
-    ) -> Float[np.ndarray, " p"]:
-        """The parts of :meth:`Reading.region_parts`, at the price of a pass for every call."""
-        parts = self.read(image).region_parts(weights)
-        assert parts is not None
-        return parts
-
     def _encoded(self, stages: StageMaps) -> Encoded:
         features = pool(stages.maps, stages.token)
         patches = patch_features(stages.maps[self.backbone.config.patch_stage], grid=GRID)

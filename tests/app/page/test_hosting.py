@@ -107,7 +107,7 @@ def test_networks_are_loaded_at_start_and_come_back_as_arrays(lent: LentSession)
     found, plain = encoder.encode([image]), Session().encoder("dino").encode([image])
     np.testing.assert_array_equal(found.features, plain.features)
     weights = np.ones(encoder.dim, np.float32)
-    assert encoder.region_parts(image, weights).sum() == pytest.approx(
+    assert encoder.read(image).region_parts(weights).sum() == pytest.approx(
         float(found.features[0] @ weights), rel=1e-4
     )
 

@@ -70,7 +70,7 @@ def test_region_parts_sum_to_the_weighted_features(encoder):
     features = encoder.encode([image]).features[0]
     weights = np.random.default_rng(0).standard_normal(encoder.dim).astype(np.float32)
     weights /= np.linalg.norm(features)
-    parts = encoder.region_parts(image, weights)
+    parts = encoder.read(image).region_parts(weights)
     assert parts.shape == (GRID.size,)
     assert parts.sum() == pytest.approx(features @ weights, abs=1e-4)
 
@@ -85,10 +85,8 @@ def test_one_pass_gives_features_patches_and_the_parts_of_any_weights(encoder):
         weights = np.random.default_rng(seed).standard_normal(encoder.dim).astype(np.float32)
         parts = reading.region_parts(weights)
         assert parts.sum() == pytest.approx(reading.features @ weights, abs=1e-3)
-        repeated = encoder.region_parts(image, weights)
-        np.testing.assert_allclose(parts, repeated, atol=1e-5)
     hook.remove()
-    assert len(passes) == 1 + 3
+    assert len(passes) == 1
     np.testing.assert_array_equal(reading.features, wanted.features[0])
     np.testing.assert_array_equal(reading.patches, wanted.patches[0])
     assert reading.grid == wanted.grid
@@ -131,7 +129,7 @@ def test_region_parts_follow_what_changed():
     painted.paste((250, 20, 20), (112, 16, 144, 48))
     deviations = np.zeros(encoder.dim, np.float32)
     deviations[encoder.dim // 2 :] = 1
-    heat = encoder.region_parts(painted, deviations).reshape(GRID.rows, GRID.columns)
+    heat = encoder.read(painted).region_parts(deviations).reshape(GRID.rows, GRID.columns)
     assert heat[1:3, 7:9].mean() > 3 * heat[5:, :5].mean()
 
 
