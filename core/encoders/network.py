@@ -24,7 +24,7 @@ from core.values import Encoded, Encoder, Grid
 
 GRID = Grid(10, 10)
 """The grid of local descriptors and region heatmaps, the same for every network."""
-_POOLING = "mean+deviation/1"  # changes with any change of what pooling or preprocessing computes
+POOLING = "mean+deviation/1"  # changes with any change of what pooling or preprocessing computes
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class NetworkEncoder:
         self.name = name
         self.device = torch.device(device)
         self.backbone = backbone.eval().to(self.device)
-        parts = (backbones.weights_hash(backbone), _POOLING, f"{GRID.rows}x{GRID.columns}")
+        parts = (backbones.weights_hash(backbone), POOLING, f"{GRID.rows}x{GRID.columns}")
         self.identity = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
         self.dim = pooled_dim(backbone)
         self.grid = GRID
@@ -97,7 +97,7 @@ class NetworkEncoder:
     def stages(self, images: Sequence[Image.Image]) -> StageMaps:
         """The spatial maps and the class token of a batch, as the backbone gives them."""
         size = self.backbone.config.input_size
-        pixels = torch.stack([_pixels(image, size) for image in images]).to(self.device)
+        pixels = torch.stack([squeezed(image, size) for image in images]).to(self.device)
         return self.backbone(pixels.to(memory_format=torch.channels_last))
 
     def _encoded(self, stages: StageMaps) -> Encoded:
@@ -115,6 +115,7 @@ def read(encoder: Encoder, image: Image.Image) -> Reading:
     return Reading(encoded.features[0], patches, encoded.grid)
 
 
-def _pixels(image: Image.Image, size: int) -> Float[Tensor, "3 size size"]:
+def squeezed(image: Image.Image, size: int) -> Float[Tensor, "3 size size"]:
+    """Pixels of an image in [0, 1], squeezed to a square of ``size`` pixels."""
     square = image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
     return torch.from_numpy(np.array(square)).permute(2, 0, 1).float() / 255

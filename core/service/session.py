@@ -70,7 +70,7 @@ DEFAULT_ENCODER = "moco"
 
 _FIT = BuildConfig().thumbnail
 _REMEMBERED = 64  # galleries and encoders
-_REMEMBERED_OF = {
+REMEMBERED = {
     "workspace": 6,
     "query": 12,
     "layout": 6,
@@ -446,7 +446,7 @@ class Session:
             entry = self._made.pop(key, None) or _Once()
             self._made[key] = entry  # now the last to be forgotten
             alike = [other for other in self._made if _kind(other) == _kind(key)]
-            for old in alike[: -_REMEMBERED_OF.get(_kind(key), _REMEMBERED)]:
+            for old in alike[: -REMEMBERED.get(_kind(key), _REMEMBERED)]:
                 del self._made[old]
         with entry.lock:
             if not entry.made:
@@ -465,7 +465,7 @@ class _Once:
 
 def _kind(key: Hashable) -> str:
     """What a remembered value is, where its number is bounded."""
-    return key[0] if isinstance(key, tuple) and key[0] in _REMEMBERED_OF else ""
+    return key[0] if isinstance(key, tuple) and key[0] in REMEMBERED else ""
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

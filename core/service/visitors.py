@@ -132,7 +132,7 @@ class Visitors:
             for visitor in gone:
                 del self._used[visitor]
                 self._unfinished.pop(visitor, None)
-                shutil.rmtree(self._below() / visitor, ignore_errors=True)
+                shutil.rmtree(self.root() / visitor, ignore_errors=True)
         return len(gone)
 
     def _folder(self, visitor: str) -> Path:
@@ -141,11 +141,12 @@ class Visitors:
         self.expire()
         with self._lock:
             self._used[visitor] = self.clock()
-            folder = self._below() / visitor
+            folder = self.root() / visitor
             (folder / "galleries").mkdir(parents=True, exist_ok=True)
         return folder
 
-    def _below(self) -> Path:
+    def root(self) -> Path:
+        """The folder of all visitors' galleries, which is made when it is first asked for."""
         if self._root is None:
             self._root = tempfile.TemporaryDirectory(prefix="wellspring-visitors-")
             pause = self.config.session_seconds / 4

@@ -139,13 +139,13 @@ def test_identity_names_weights_and_pooling_and_not_the_name(monkeypatch):
     assert NetworkEncoder("a", build(CONFIG, seed=1)).identity != one.identity
     larger = Backbone(BackboneConfig(input_size=96), one.backbone.network)
     assert NetworkEncoder("a", larger).identity != one.identity
-    monkeypatch.setattr(module, "_POOLING", "another")
+    monkeypatch.setattr(module, "POOLING", "another")
     assert NetworkEncoder("a", build(CONFIG, seed=0)).identity != one.identity
 
 
 def test_pixels_are_squeezed_and_in_the_unit_interval():
     image = _image(2, (64, 32))
-    pixels = module._pixels(image, 64)
+    pixels = module.squeezed(image, 64)
     wanted = np.asarray(image.resize((64, 64), Image.Resampling.BICUBIC), np.float32) / 255
     np.testing.assert_allclose(pixels.numpy(), wanted.transpose(2, 0, 1), atol=0.02)
     assert 0 <= float(pixels.min()) <= float(pixels.max()) <= 1

@@ -175,8 +175,11 @@ def test_progress_tells_of_the_rounds_and_a_stop_acts_at_once(clusters):
     assert time.perf_counter() - started < 1
 
 
-def test_a_fit_that_fails_is_told(clusters, monkeypatch):
-    monkeypatch.setattr("core.explain.projection._MODULE", "core.nowhere")
+def test_a_fit_that_fails_is_told(clusters, monkeypatch, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho No module named core.nowhere >&2\nexit 1\n")
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
     with pytest.raises(GalleryError, match=r"could not be laid out.*No module named core.nowhere"):
         fit_map(clusters[0], config=CONFIG)
 

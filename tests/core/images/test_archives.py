@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.config import ImageLimits
-from core.images import archives
 from core.images.archives import unpack_images
 from core.images.decode import open_image
 from core.values import GalleryError, ImageError, WellspringError
@@ -245,10 +244,14 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path))
+    whole = Path.open
 
-    monkeypatch.setattr(archives, "_copy", full)
+    def full(path, mode="r", *args, **options):
+        if "x" in mode:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path))
+        return whole(path, mode, *args, **options)
+
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(GalleryError, match=r"'upload\.zip' cannot be unpacked: No space left"):
         unpack(zipped([("a.png", PNG)]), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["upload.zip"]

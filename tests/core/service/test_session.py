@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import shutil
 import threading
+import weakref
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -216,12 +218,14 @@ def test_a_failure_is_not_remembered(session, choice, folder) -> None:
 
 def test_what_is_remembered_is_bounded(session, choice, monkeypatch) -> None:
     """Every gallery that any visitor ever had stayed in memory."""
-    monkeypatch.setitem(module._REMEMBERED_OF, "workspace", 3)
+    monkeypatch.setitem(module.REMEMBERED, "workspace", 3)
     first = session.workspace(choice)
-    for candidates in range(1, 8):
-        score = ScoreConfig(candidates=candidates, rerank=False)
-        session.workspace(dataclasses.replace(choice, score=score))
-    assert sum(module._kind(key) == "workspace" for key in session._made) == 3
+    others = [
+        weakref.ref(session.workspace(dataclasses.replace(choice, score=ScoreConfig(candidates=n))))
+        for n in range(1, 8)
+    ]
+    gc.collect()
+    assert [other() is not None for other in others] == [False] * 4 + [True] * 3
     assert session.workspace(choice) is not first
     assert session.encoder(choice.encoder) is first.encoder  # those few are kept
 
@@ -316,7 +320,7 @@ def test_a_hosted_server_takes_no_paths_and_tells_none(
         hosted.attribute(b"text", good, visitor=VISITOR)
     answer = hosted.attribute(query, good, visitor=VISITOR)
     messages += [str(refused.value), json.dumps(dataclasses.asdict(answer))]
-    server = [str(tmp_path), str(hosted.visitors._below()), str(Path.home()), "/tmp"]
+    server = [str(tmp_path), str(hosted.visitors.root()), str(Path.home()), "/tmp"]
     asked = [str(change.get("encoder", change.get("head", "\0"))) for change in wrong]
     for message in messages:
         for echo in asked:
@@ -331,10 +335,11 @@ def test_damage_of_a_visitor_s_gallery_is_told_without_paths(hosted, uploaded, p
     damaged = [*gallery.folder.glob("*/features.npy"), gallery.folder / "manifest.parquet"]
     for path in (*damaged, folder / "gallery.json"):
         path.write_bytes(b"x")
-        hosted._made.clear()
+        fresh = Session(server=hosted.server)  # remembers nothing
+        fresh.visitors = hosted.visitors
         with pytest.raises(WellspringError) as raised:
-            hosted.attribute((photos / "01.png").read_bytes(), choice, visitor=VISITOR)
-        assert str(hosted.visitors._below()) not in str(raised.value)
+            fresh.attribute((photos / "01.png").read_bytes(), choice, visitor=VISITOR)
+        assert str(hosted.visitors.root()) not in str(raised.value)
         assert "damaged" in str(raised.value)
 
 

@@ -55,7 +55,7 @@ def pack(tmp_path, write_image) -> Callable[..., Path]:
 
 def left(visitors: Visitors) -> list[str]:
     """Everything that visitors keep on the disk, folders of visitors aside."""
-    return sorted(str(p) for p in visitors._below().glob("*/galleries/*"))
+    return sorted(str(p) for p in visitors.root().glob("*/galleries/*"))
 
 
 def test_a_visitor_gets_a_gallery_that_nobody_can_guess(visitors, pack, encoder) -> None:
@@ -119,7 +119,7 @@ def test_a_refused_archive_leaves_nothing_and_spoils_nothing(
     name, _ = visitors.create(ANN, pack("a.zip", range(2)), [encoder])
     with pytest.raises((GalleryError, ImageError), match=what) as raised:
         visitors.create(ANN, pack("bad.zip", seeds, more=more), [encoder])
-    assert str(visitors._below()) not in str(raised.value)
+    assert str(visitors.root()) not in str(raised.value)
     assert [Path(p).name for p in left(visitors)] == [name]
     assert visitors.gallery(ANN, name).is_dir()
 
