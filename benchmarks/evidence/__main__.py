@@ -1,15 +1,17 @@
 """What an answer's p-values, names and confidences are worth: ``python -m benchmarks.evidence``.
 
-Every query of known origin is ranked with its source in the gallery and with it taken out. Medians
-are over draws of one query per cluster: queries made from one image are not independent.
+Galleries are built and asked as the program builds and asks them: with all exemplars of the known
+pairs and without any. Photographs that are asked are in no gallery, nor are near-duplicates of
+them. Medians are over draws of one query per cluster: queries made from one image are not
+independent.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -23,159 +25,180 @@ from benchmarks.evidence.bars import (
     Setting,
     absent_bars,
     calibration_bars,
-    fitted,
     power_bars,
 )
+from benchmarks.evidence.galleries import Builder, ask
 from benchmarks.evidence.law import law_bars
+from benchmarks.evidence.nominal import nominal_bars
 from benchmarks.evidence.plots import curves, plot
-from benchmarks.evidence.ranked import Ranked, Subset, World, kept, ranked, resaves
 from benchmarks.evidence.several import several, ten_copies
 from benchmarks.quality.study import RESULTS, write
-from core.config import NullConfig
 from core.encoders.load import load_encoder
-from core.images.decode import load_image
-from core.measures.evaluate import Bench
-from core.search.edges import EDGES
-
-Without = Callable[[int], np.ndarray]
-"""Rows that a query is ranked without, by its place."""
+from core.gallery.gallery import Gallery
+from core.images.listing import list_images
+from core.measures.retrieval import Pair, read_pairs
+from core.values import Encoder
 
 console = Console()
 
+Files = Mapping[str, Path]
+"""Images by the names that they have in galleries."""
+
 
 def main() -> None:
-    """Rank, judge, print, and write the numbers and the plots."""
+    """Build, ask, judge, print, and write the numbers and the plots."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gallery", type=Path, default=Path("galleries/real"))
     parser.add_argument("--encoder", default="moco")
     parser.add_argument("--held-out", type=int, default=4_000, help="photos asked without source")
     parser.add_argument("--small", type=int, default=1_000, help="images of the small gallery")
     parser.add_argument("--copies", type=int, default=3, help="copies planted of every exemplar")
+    parser.add_argument("--composites", type=int, default=60, help="of every kind")
     parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument(
+        "--nominal", nargs="*", default=["moco", "dino", "random"], help="encoders under all heads"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data = Path(os.environ["WELLSPRING_DATA"])
     cache = Path(os.environ.get("WELLSPRING_CACHE", Path.home() / ".cache" / "wellspring"))
-    encoder = load_encoder(options.encoder)
-    bench = Bench(data / "pairs.json", options.gallery, [encoder], cache=cache)
-    world = World(bench, encoder, data=data, cache=cache / "evidence" / encoder.identity)
+    world = World.of(
+        Path(os.environ["WELLSPRING_DATA"]),
+        options.gallery,
+        Builder(cache / "evidence"),
+        encoder=load_encoder(options.encoder),
+        held_out=options.held_out,
+    )
     settings: dict[str, Setting] = {}
-    whole = world.subset(np.arange(len(world.features)))
-    for name, gallery in _galleries(world, whole, small=options.small, copies=options.copies):
-        held = None if gallery is whole else _outside(world, whole, gallery, options.held_out)
-        settings[name] = judge(world, gallery, data=data, outside=held, held_out=options.held_out)
+    for name, photos, planted in _galleries(world, small=options.small, copies=options.copies):
+        settings[name] = judge(world, photos, planted)
     bars = [
         replace(bar, gallery=name)
         for name, setting in settings.items()
         for bar in report(setting, draws=options.draws)
     ]
     bars += law_bars(settings, draws=options.draws)
-    null = fitted(settings["all"].null)
-    bars += [*several(world, whole, null), *ten_copies(world, whole, small=options.small)]
+    asked = world.builder.workspace({**world.photos, **world.exemplars}, world.encoder)
+    bars += several(asked, world.photos, each=options.composites)
+    bars += ten_copies(world.builder, _some(world.photos, options.small, seed=1), world.encoder)
+    encoders = [load_encoder(name) for name in options.nominal]
+    bars += nominal_bars(world.builder, world.apart, encoders)
     drawn = curves(settings["all"])
     write("evidence", {"bars": [asdict(bar) for bar in bars], **drawn})
     plot(drawn, RESULTS)
     show(bars)
 
 
-def _galleries(
-    world: World, whole: Subset, *, small: int, copies: int
-) -> Iterator[tuple[str, Subset]]:
-    """The whole world, a small one with all exemplars, and that one with copies of these."""
-    yield "all", whole
-    rows = np.sort(np.random.default_rng(0).permutation(world.real)[:small])
-    rows = np.concatenate([rows, whole.rows[world.real :]])
-    yield "small", world.subset(rows)
-    made = {
-        f"{i}-{k}": copy
-        for i, row in enumerate(whole.rows[world.real :])
-        for k, copy in enumerate(resaves(load_image(world.paths[row], fit=256).image, copies))
-    }
-    planted = np.array(list(world.add("planted", made).values()))
-    yield "small, copies planted", world.subset(np.concatenate([rows, planted]))
+@dataclass(frozen=True)
+class World:
+    """Photographs, exemplars and what is made from these."""
 
+    builder: Builder
+    encoder: Encoder
+    pairs: Sequence[Pair]
+    data: Path
+    exemplars: Files
+    photos: Files
+    """Photographs of the galleries: none is a near-duplicate of an exemplar or a held-out one."""
+    held_out: Files
+    """Photographs that are in no gallery, one of every group of near-duplicates."""
+    apart: Files
+    """Photographs of either kind, one of every group."""
 
-def _outside(world: World, whole: Subset, gallery: Subset, count: int) -> np.ndarray:
-    """Photos that are not in a gallery, nor near-duplicates of any there; one of a group."""
-    inside = gallery.rows[gallery.rows < world.real]
-    held = [row for row in _one_per_group(whole.groups[: world.real]) if row not in set(inside)]
-    apart = ~np.isin(whole.groups[held], whole.groups[inside])
-    return np.array(held)[apart][:count]
-
-
-def judge(
-    world: World, gallery: Subset, *, data: Path, outside: np.ndarray | None, held_out: int
-) -> Setting:
-    """All queries ranked in a gallery.
-
-    Args:
-        world: what is asked.
-        gallery: where it is looked for.
-        data: folder of the generated images without a source.
-        outside: photos that are not there; without them, images of the gallery that the null does
-            not use are asked, each without its own group.
-        held_out: most of these.
-    """
-    rows, groups = gallery.rows, gallery.groups
-    exemplar = np.flatnonzero(rows >= world.real)
-    pairs = world.bench.all_pairs
-    asked = np.array([world.bench.row[pair.generated] for pair in pairs])
-    place_of = {name: exemplar[i] for i, name in enumerate(world.bench.exemplars)}
-    right = [groups[[place_of[name] for name in pair.exemplars]] for pair in pairs]
-    images = world.bench.images
-    vectors = world.head(images.features(world.encoder)[asked], role="query")
-    patches = images.patches(world.encoder)[asked]  # pyright: ignore[reportOptionalSubscript]
-    edges = images.features(EDGES)[asked]
-    none = np.empty(0, np.int64)
-
-    def found(
-        name: str, vectors: np.ndarray, local: np.ndarray, edges: np.ndarray, without: Without
-    ) -> Ranked:
-        return kept(
-            world.cache / "ranked",
-            name,
-            (gallery.identity, vectors, [without(i) for i in range(len(vectors))]),
-            lambda: ranked(gallery, vectors, local, edges, without=without, what=name),
+    @classmethod
+    def of(
+        cls, data: Path, gallery: Path, builder: Builder, *, encoder: Encoder, held_out: int
+    ) -> World:
+        """Split photographs by their groups in one gallery of all of them and of the exemplars."""
+        pairs = read_pairs(data / "pairs.json")
+        exemplars = {name: data / name for pair in pairs for name in pair.exemplars}
+        photos = _photos(gallery)
+        everything = builder.workspace({**photos, **exemplars}, encoder)
+        names = np.array([record.path for record in everything.gallery.records])
+        groups = np.asarray(everything.collection.groups)
+        free = ~np.isin(groups, groups[np.isin(names, list(exemplars))])
+        apart = _one_per_group(groups)
+        apart = apart[free[apart]]
+        held = apart[: min(held_out, len(apart) // 2)]
+        rest = names[free & ~np.isin(groups, groups[held])]
+        return cls(
+            builder,
+            encoder,
+            pairs,
+            data,
+            exemplars,
+            photos={name: photos[name] for name in rest},
+            held_out={name: photos[name] for name in names[held]},
+            apart={name: photos[name] for name in names[apart]},
         )
 
-    def photos(name: str, chosen: np.ndarray, without: Without) -> Ranked:
-        asked = world.head(world.features[chosen], role="query")
-        return found(name, asked, world.patches[chosen], world.edges[chosen], without)
 
-    drawn = _one_per_group(groups[rows < world.real])
-    drawn, rest = np.split(drawn, [min(NullConfig().queries, len(drawn))])
-    null = photos("null", rows[drawn], lambda i: np.flatnonzero(groups == groups[drawn[i]]))
-    if outside is None:
-        rest = rest[:held_out]
-        held = photos("held out", rows[rest], lambda i: np.flatnonzero(groups == groups[rest[i]]))
-        outside = rows[rest]
-    else:
-        held = photos("held out", outside, lambda _: none)
-    made = world.synthetic(data / "synthetic")
-    asked_made = world.head(made.features(world.encoder), role="query")
-    local = np.asarray(made.patches(world.encoder))
-    lines = made.features(EDGES)
-    generated = found("synthetic", asked_made, local, lines, lambda _: none)
-    names = [record.path for record in made.records]
-    present = found("present", vectors, patches, edges, lambda _: none)
-    return Setting(
-        null=null.scores,
-        held_out=Judged(held.scores, [str(row) for row in outside]),
-        synthetic={
-            kind: Judged(generated.scores[chosen], [_cluster(names[i]) for i in chosen])
-            for kind in ("stable_diffusion", "style_transfer", "gpt4o")
-            if len(chosen := np.flatnonzero([n.startswith(kind) for n in names]))
-        },
-        pairs=pairs,
-        present=present.scores,
-        right=np.array([g in r for g, r in zip(present.groups[:, 0], right, strict=True)]),
-        absent=found("absent", vectors, patches, edges, lambda _: exemplar).scores,
-    )
+def _photos(gallery: Path) -> Files:
+    """Images of a built gallery, or of a folder."""
+    if (gallery / "gallery.json").is_file():
+        opened = Gallery.open(gallery, read_only=True)
+        return {f"photos/{r.path}": opened.root / r.path for r in opened.records}
+    return {f"photos/{p.relative_to(gallery).as_posix()}": p for p in list_images(gallery)}
 
 
 def _one_per_group(groups: np.ndarray) -> np.ndarray:
     """Rows in random order, one of every group, so that no two share a near-duplicate."""
     return np.random.default_rng(0).permutation(np.unique(groups, return_index=True)[1])
+
+
+def _galleries(world: World, *, small: int, copies: int) -> Iterator[tuple[str, Files, Files]]:
+    """All photographs, some of them, and those with copies of the exemplars."""
+    some = _some(world.photos, small, seed=0)
+    yield "all", world.photos, {}
+    yield "small", some, {}
+    yield "small, copies planted", some, world.builder.resaved(world.exemplars, copies)
+
+
+def _some(photos: Files, count: int, *, seed: int) -> Files:
+    names = list(photos)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(names))[:count])
+    return {names[i]: photos[names[i]] for i in chosen}
+
+
+def judge(world: World, photos: Files, planted: Files) -> Setting:
+    """Everything asked of photographs with the exemplars, and of the photographs alone.
+
+    Args:
+        world: what is asked.
+        photos: the photographs.
+        planted: copies of the exemplars.
+    """
+    builder, encoder, pairs = world.builder, world.encoder, world.pairs
+    asked = builder.workspace({**photos, **world.exemplars, **planted}, encoder)
+    generated = [world.data / pair.generated for pair in pairs]
+    folder = world.data / "synthetic"
+    made = {path.relative_to(folder).as_posix(): path for path in list_images(folder)}
+    kinds = {
+        kind: {name: path for name, path in made.items() if name.startswith(kind)}
+        for kind in ("stable_diffusion", "style_transfer", "gpt4o")
+    }
+    return Setting(
+        held_out=Judged(
+            ask(asked, list(world.held_out.values()), what="held-out photos"),
+            list(world.held_out),
+        ),
+        synthetic={
+            kind: Judged(ask(asked, list(files.values()), what=kind), [*map(_cluster, files)])
+            for kind, files in kinds.items()
+            if files
+        },
+        pairs=pairs,
+        present=ask(
+            asked,
+            generated,
+            what="generated images with their sources",
+            right=[pair.exemplars for pair in pairs],
+        ),
+        absent=ask(
+            builder.workspace(photos, encoder),
+            generated,
+            what="generated images without their sources",
+        ),
+    )
 
 
 def _cluster(path: str) -> str:
@@ -189,12 +212,11 @@ def _cluster(path: str) -> str:
 
 def report(setting: Setting, *, draws: int) -> list[Bar]:
     """Every bar of one gallery."""
-    config = NullConfig()
     return [
         *absent_bars(setting, draws=draws),
         *power_bars(setting),
-        *calibration_bars(setting, config, draws=draws),
-        *calibration_bars(setting.half("untouched"), config, draws=draws, what=", untouched half"),
+        *calibration_bars(setting, draws=draws),
+        *calibration_bars(setting.half("untouched"), draws=draws, what=", untouched half"),
     ]
 
 

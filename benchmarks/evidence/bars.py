@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.evidence.galleries import Asked
 from core.config import NullConfig
 from core.evidence.confidence import confidence
-from core.evidence.null import Null
 from core.measures.retrieval import Pair, clustered_interval
-from core.search.ranking import background
 
-Way = Literal["larger", "conformal", "extreme-value"]
-WAYS: tuple[Way, ...] = get_args(Way)
+WAYS: Mapping[str, Callable[[Asked], np.ndarray]] = {
+    "larger": lambda asked: asked.p_values,
+    "conformal": lambda asked: asked.counted,
+    "extreme-value": lambda asked: asked.fitted,
+}
 """How p-values are computed; the first is the program's."""
 
 _BINS = 5  # of equal mass, for the calibration error
@@ -38,24 +39,23 @@ class Bar:
 
 @dataclass(frozen=True)
 class Judged:
-    """Best scores of groups for queries without a source, and the queries' clusters."""
+    """Answers to queries without a source, and the queries' clusters."""
 
-    scores: np.ndarray
+    asked: Asked
     clusters: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Everything that was ranked in one gallery: best scores of the first groups by query."""
+    """Everything that was asked of one gallery."""
 
-    null: np.ndarray
     held_out: Judged
     synthetic: dict[str, Judged]
     pairs: Sequence[Pair]
-    present: np.ndarray
-    right: np.ndarray
-    """Whether the best group is the right one where the source is present."""
-    absent: np.ndarray
+    present: Asked
+    """Generated images of the pairs, their sources in the gallery."""
+    absent: Asked
+    """The same, asked of the gallery without any source."""
 
     def half(self, name: str) -> Setting:
         """The pairs of one half alone."""
@@ -64,7 +64,6 @@ class Setting:
             self,
             pairs=[self.pairs[int(i)] for i in rows],
             present=self.present[rows],
-            right=self.right[rows],
             absent=self.absent[rows],
         )
 
@@ -77,26 +76,6 @@ class Setting:
     def clusters(self) -> np.ndarray:
         """Exemplars of every pair."""
         return np.array([pair.cluster for pair in self.pairs])
-
-
-def fitted(scores: np.ndarray) -> Null:
-    """The null of rankings without a source."""
-    return Null(np.sort(standings(scores)), np.sort(scores[:, 0] - scores[:, 1]))
-
-
-def standings(scores: np.ndarray) -> np.ndarray:
-    """Standing of the best group of every ranking."""
-    return np.array([row[0] - background(row[np.isfinite(row)]) for row in scores])
-
-
-def p_values(null: Null, scores: np.ndarray, *, way: Way = "larger") -> np.ndarray:
-    """p-value of the best group of every ranking."""
-    ways = {
-        "larger": null.p_value,
-        "conformal": null.conformal_p_value,
-        "extreme-value": null.tail_p_value,
-    }
-    return np.array([ways[way](value) for value in standings(scores)])
 
 
 def largest_count(trials: int, level: float) -> int:
@@ -112,47 +91,48 @@ def one_per_cluster(clusters: Sequence[str] | np.ndarray, rng: np.random.Generat
 
 def absent_bars(setting: Setting, *, draws: int) -> list[Bar]:
     """(a) False attributions where no source is in the gallery, by counting and by the tail."""
-    null = fitted(setting.null)
     sets = {"held-out photos": setting.held_out, **setting.synthetic}
     gemini = setting.generators == "Gemini 2.5 Flash Image"
     for name, chosen in (("single-image generators", ~gemini), ("nano_banana", gemini)):
         rows = np.flatnonzero(chosen)
         sets[name] = Judged(setting.absent[rows], setting.clusters[rows].tolist())
     return [
-        _absent_bar(f"{name} without source, {way}", p, judged, level=level, draws=draws)
-        for way in WAYS
+        _absent_bar(
+            f"{name} without source, {way}", p(judged.asked), judged, level=level, draws=draws
+        )
+        for way, by in WAYS.items()
         for name, judged in sets.items()
-        for p in (p_values(null, judged.scores, way=way),)
+        for p in (by(judged.asked),)
         for level in (0.01, 0.05)
     ]
 
 
 def _absent_bar(what: str, p: np.ndarray, judged: Judged, *, level: float, draws: int) -> Bar:
-    rng = np.random.default_rng(0)
-    picks = [one_per_cluster(judged.clusters, rng) for _ in range(draws)]
-    count, trials = int(np.median([(p[pick] <= level).sum() for pick in picks])), len(picks[0])
+    count, trials = _median_count(p <= level, judged.clusters, draws=draws)
     most = largest_count(trials, level)
     return Bar("a", f"{what} p <= {level:g}", f"{count} of {trials}", f"<= {most}", count <= most)
 
 
-def false_attributions(null: Null, judged: Judged, *, level: float, draws: int) -> tuple[int, int]:
+def false_attributions(judged: Judged, *, level: float, draws: int) -> tuple[int, int]:
     """Median number of attributions over draws of one query per cluster, and of queries."""
-    p = p_values(null, judged.scores)
+    return _median_count(judged.asked.p_values <= level, judged.clusters, draws=draws)
+
+
+def _median_count(hits: np.ndarray, clusters: Sequence[str], *, draws: int) -> tuple[int, int]:
     rng = np.random.default_rng(0)
-    picks = [one_per_cluster(judged.clusters, rng) for _ in range(draws)]
-    return int(np.median([(p[pick] <= level).sum() for pick in picks])), len(picks[0])
+    picks = [one_per_cluster(clusters, rng) for _ in range(draws)]
+    return int(np.median([hits[pick].sum() for pick in picks])), len(picks[0])
 
 
 def power_bars(setting: Setting) -> list[Bar]:
     """(c) Right attributions where the source is in the gallery, and the precision of names."""
-    null = fitted(setting.null)
-    p = p_values(null, setting.present)
+    p, right = setting.present.p_values, setting.present.right
     gemini = setting.generators == "Gemini 2.5 Flash Image"
-    hit = ((p <= 0.01) & setting.right)[~gemini]
+    hit = ((p <= 0.01) & right)[~gemini]
     names, member = np.unique(setting.clusters[~gemini], return_inverse=True)
     by_exemplar = np.bincount(member, hit) / np.bincount(member)
     single = clustered_interval(by_exemplar, names.tolist())
-    found = float(np.mean((p <= 0.05)[gemini & setting.right]))
+    found = float(np.mean((p <= 0.05)[gemini & right]))
     return [
         Bar(
             "c",
@@ -163,21 +143,18 @@ def power_bars(setting: Setting) -> list[Bar]:
         ),
         Bar(
             "c",
-            f"nano_banana with the right match first ({(gemini & setting.right).sum()}), at 5 %",
+            f"nano_banana with the right match first ({(gemini & right).sum()}), at 5 %",
             f"{found:.3f}",
             ">= .60",
             found >= 0.6,
         ),
-        _named_bar(setting, null, p),
+        _named_bar(setting),
     ]
 
 
-def _named_bar(setting: Setting, null: Null, p: np.ndarray) -> Bar:
-    margins = setting.present[:, 0] - setting.present[:, 1]
-    level = NullConfig().level
-    ahead = np.array([null.margin_p_value(float(margin)) <= level for margin in margins])
-    named = ahead & (p <= level)
-    cell = clustered_interval(setting.right[named].astype(float), setting.clusters[named].tolist())
+def _named_bar(setting: Setting) -> Bar:
+    named, right = setting.present.named, setting.present.right
+    cell = clustered_interval(right[named].astype(float), setting.clusters[named].tolist())
     text = f"{cell.mean:.3f} ({cell.low:.3f} to {cell.high:.3f}), {named.mean():.0%} named"
     return Bar("c", "precision of named answers", text, ">= .95", cell.mean >= 0.95)
 
@@ -192,18 +169,24 @@ class Draw:
     generator: np.ndarray
 
 
-def draws_of(setting: Setting, config: NullConfig, *, draws: int) -> list[Draw]:
-    """Draws of pairs, half of every generator's with the source taken out."""
+def draws_of(setting: Setting, *, draws: int, law: NullConfig | None = None) -> list[Draw]:
+    """Draws of pairs, half of every generator's with the source taken out.
+
+    Args:
+        setting: what was asked.
+        draws: how many.
+        law: what confidences are stated by; those of the answers without it.
+    """
     rng = np.random.default_rng(0)
-    null = fitted(setting.null)
-    sure = [_confidences(null, scores, config) for scores in (setting.absent, setting.present)]
+    sure = [_confidences(asked, law) for asked in (setting.absent, setting.present)]
     return [_draw(setting, sure[0], sure[1], rng=rng) for _ in range(draws)]
 
 
-def _confidences(null: Null, scores: np.ndarray, config: NullConfig) -> np.ndarray:
-    law = {"turning": config.turning, "steepness": config.steepness}
-    found = [confidence(v / null.unit, prior=config.prior, **law) for v in standings(scores)]
-    return np.array(found)
+def _confidences(asked: Asked, law: NullConfig | None) -> np.ndarray:
+    if law is None:
+        return asked.confidences
+    numbers = {"prior": law.prior, "midpoint": law.midpoint, "slope": law.slope}
+    return np.array([confidence(float(margin), **numbers) for margin in asked.margins])
 
 
 def _draw(
@@ -217,7 +200,7 @@ def _draw(
         parts.append(
             (
                 np.where(there, present[pick], absent[pick]),
-                there & setting.right[pick],
+                there & setting.present.right[pick],
                 np.full(len(pick), 1 / len(pick)),
                 np.full(len(pick), name),
             )
@@ -225,12 +208,10 @@ def _draw(
     return Draw(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def calibration_bars(
-    setting: Setting, config: NullConfig, *, draws: int, what: str = ""
-) -> list[Bar]:
+def calibration_bars(setting: Setting, *, draws: int, what: str = "") -> list[Bar]:
     """(d) Brier skill by generator, calibration slope, expected calibration error."""
     rng = np.random.default_rng(0)
-    drawn = draws_of(setting, config, draws=draws)
+    drawn = draws_of(setting, draws=draws)
     bars: list[Bar] = []
     for name in np.unique(setting.generators):
         skill = float(np.median([brier_skill(d, str(name)) for d in drawn]))

@@ -15,9 +15,7 @@ from benchmarks.evidence.bars import (
     brier_skill,
     draws_of,
     false_attributions,
-    fitted,
     one_per_cluster,
-    standings,
 )
 from core.config import NullConfig
 
@@ -25,7 +23,7 @@ _DRAWS = 40  # of one query per cluster, over which a law is fitted
 
 
 def fit_law(settings: Sequence[Setting], *, without: str = "") -> NullConfig:
-    """Logistic regression of "is a source" on the standing in medians of the null.
+    """Logistic regression of "is a source" on the margin in medians of the null.
 
     Half of every generator's clusters have their source in the gallery; galleries and generators
     weigh alike.
@@ -39,23 +37,20 @@ def fit_law(settings: Sequence[Setting], *, without: str = "") -> NullConfig:
     y: list[np.ndarray] = []
     w: list[np.ndarray] = []
     for setting in settings:
-        unit = fitted(setting.null).unit
-        there, gone = standings(setting.present) / unit, standings(setting.absent) / unit
+        there, gone = setting.present.margins, setting.absent.margins
         for name in set(setting.generators) - {without}:
             rows = np.flatnonzero(setting.generators == name)
             for _ in range(_DRAWS):
                 pick = rng.permutation(rows[one_per_cluster(setting.clusters[rows], rng)])
                 half = np.arange(len(pick)) < len(pick) // 2
                 x.append(np.where(half, there[pick], gone[pick]))
-                y.append(half & setting.right[pick])
+                y.append(half & setting.present.right[pick])
                 w.append(np.full(len(pick), 1 / len(pick)))
     model = LogisticRegression(C=1e3).fit(
         np.concatenate(x)[:, None], np.concatenate(y), sample_weight=np.concatenate(w)
     )
-    steepness = float(model.coef_[0, 0])
-    return replace(
-        NullConfig(), steepness=steepness, turning=float(-model.intercept_[0] / steepness)
-    )
+    slope = float(model.coef_[0, 0])
+    return replace(NullConfig(), slope=slope, midpoint=float(-model.intercept_[0] / slope))
 
 
 def law_bars(settings: Mapping[str, Setting], *, draws: int) -> list[Bar]:
@@ -66,8 +61,8 @@ def law_bars(settings: Mapping[str, Setting], *, draws: int) -> list[Bar]:
         Bar(
             "law",
             "fitted on the tune halves of all galleries",
-            f"steepness {law.steepness:.2f}, turning {law.turning:.2f}",
-            f"shipped {NullConfig().steepness}, {NullConfig().turning}",
+            f"slope {law.slope:.2f}, midpoint {law.midpoint:.2f}",
+            f"shipped {NullConfig().slope}, {NullConfig().midpoint}",
             True,
         )
     ]
@@ -81,7 +76,7 @@ def law_bars(settings: Mapping[str, Setting], *, draws: int) -> list[Bar]:
 def _without(
     setting: Setting, name: str, law: NullConfig, *, gallery: str, draws: int
 ) -> list[Bar]:
-    drawn = draws_of(setting, law, draws=draws)
+    drawn = draws_of(setting, draws=draws, law=law)
     skill = float(np.median([brier_skill(d, name) for d in drawn]))
     bars = [
         Bar("b", f"Brier skill, {name}, law without it", f"{skill:.3f}", "> 0", skill > 0, gallery)
@@ -89,7 +84,7 @@ def _without(
     rows = np.flatnonzero(setting.generators == name)
     judged = Judged(setting.absent[rows], setting.clusters[rows].tolist())
     for level in (0.01, 0.05):
-        count, trials = false_attributions(fitted(setting.null), judged, level=level, draws=draws)
+        count, trials = false_attributions(judged, level=level, draws=draws)
         most = 2 * level * trials
         text = f"{count} of {trials}"
         what = f"{name} without source, p <= {level:g}"

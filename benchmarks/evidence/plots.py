@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from benchmarks.evidence.bars import Setting, draws_of
 from benchmarks.quality.plots import save
-from core.config import NullConfig
 
 Curve = Sequence[Sequence[float]]
 
@@ -20,7 +19,7 @@ _PLACES = 200  # of the risk curve
 
 def curves(setting: Setting, *, draws: int = 50) -> dict[str, Curve]:
     """Both curves, over the queries of some draws together."""
-    drawn = draws_of(setting, NullConfig(), draws=draws)
+    drawn = draws_of(setting, draws=draws)
     stated = np.concatenate([d.confidence for d in drawn])
     right = np.concatenate([d.right for d in drawn])
     weight = np.concatenate([d.weight for d in drawn])

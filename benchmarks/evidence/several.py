@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from benchmarks.evidence.bars import Bar
 from benchmarks.evidence.composites import Composite, composites
-from benchmarks.evidence.ranked import Subset, World, resaves
-from core.config import NullConfig
-from core.encoders.descriptors import describe_patches
-from core.evidence.answer import (
-    Candidates,
-    Described,
-    Identities,
-    answer,
-)
-from core.evidence.null import Null, fit_null
-from core.images.decode import load_image
+from benchmarks.evidence.galleries import Builder, names_of, threaded
 from core.measures.retrieval import clustered_interval
 from core.search.ranking import first_of_groups
-from core.values import Answer, ImageRecord
+from core.service.workspace import Workspace
+from core.values import Answer, Encoder
 
-_EACH = 60  # composites of every kind
 _COPIED = 50  # sources of which copies are planted
 _COPIES = 10
 _SHOWN = 10
@@ -33,78 +23,69 @@ _STILL = 0.02  # by which a share may move and count as the same
 
 
 @dataclass(frozen=True)
-class Asked:
+class Told:
     """A composite and what is said of it."""
 
     composite: Composite
-    labels: tuple[int, int]
-    """Groups of its sources."""
-    first: tuple[int, ...]
-    """The first two groups of the ranking."""
+    sources: tuple[str, str]
+    """Their names in the gallery."""
+    first: tuple[set[str], ...]
+    """Names in the first two groups of the plain ranking."""
+    groups: tuple[set[str], ...]
+    """Names in every group of the answer."""
     answer: Answer
 
-
-def ask(world: World, gallery: Subset, null: Null, made: Sequence[Composite]) -> list[Asked]:
-    """Answers to composites of images of a gallery."""
-    label = {world.paths[row]: int(gallery.groups[i]) for i, row in enumerate(gallery.rows)}
-    records = [ImageRecord(i, "", "", "", 1, 1) for i in range(len(gallery.rows))]
-    found: list[Asked] = []
-    for composite in made:
-        vector, local = _encoded(world, composite.image)
-        edges = gallery.edges.of(composite.image)
-        ranking = gallery.scorer.rank(vector, local, edges, k=gallery.scorer.config.candidates)
-        first = first_of_groups(ranking, gallery.groups)[:2]
-        said = answer(
-            Described(
-                vector,
-                gallery.embedded,
-                local,
-                gallery.scorer.patches,
-                edges,
-                gallery.scorer.edges,
-                score=gallery.scorer.config,
-            ),
-            Candidates(ranking, records, gallery.groups, _SHOWN),
-            null=null,
-            config=NullConfig(),
-            identities=Identities("", "", ""),
-        )
-        one, two = (label[path] for path in composite.sources)
-        first_two = tuple(gallery.groups[ranking.rows[first]].tolist())
-        found.append(Asked(composite, (one, two), first_two, said))
-    return found
+    def places(self) -> list[int | None]:
+        """Where in the answer the groups of both sources come."""
+        return [next((i for i, g in enumerate(self.groups) if s in g), None) for s in self.sources]
 
 
-def several(world: World, gallery: Subset, null: Null) -> list[Bar]:
+def tell(asked: Workspace, made: Sequence[Composite], names: Mapping[Path, str]) -> list[Told]:
+    """Answers to composites of images of a gallery, whose names are given by file."""
+    records, groups = asked.gallery.records, np.asarray(asked.collection.groups)
+
+    def one(composite: Composite) -> Told:
+        query = asked.query(composite.image)
+        ranking = asked.rank(query, k=asked.score.candidates)
+        best = groups[ranking.rows[first_of_groups(ranking, groups)[:2]]]
+        first = tuple({records[row].path for row in np.flatnonzero(groups == g)} for g in best)
+        said = asked.attribute(query, top=_SHOWN)
+        known = tuple(names_of(asked, said, place) for place in range(len(said.groups)))
+        one, two = (names[path] for path in composite.sources)
+        return Told(composite, (one, two), first, known, said)
+
+    return threaded(one, made, what="composites")
+
+
+def several(asked: Workspace, photos: Mapping[str, Path], *, each: int) -> list[Bar]:
     """Both sources among the first two groups, by kind, beside the plain ranking; and shares."""
-    rows = np.flatnonzero(gallery.rows < world.real)
-    made = composites([world.paths[gallery.rows[i]] for i in rows], each=_EACH)
-    asked = ask(world, gallery, null, made)
+    names = {path: name for name, path in photos.items()}
+    told = tell(asked, composites(list(names), each=each), names)
     bars: list[Bar] = []
-    for kind in dict.fromkeys(one.composite.kind for one in asked):
-        chosen = [one for one in asked if one.composite.kind == kind]
-        plain = np.array([set(a.labels) <= set(a.first) for a in chosen], float)
-        look = np.array([set(a.labels) <= {g.id for g in a.answer.groups[:2]} for a in chosen])
-        gap = clustered_interval(look - plain, [str(i) for i in range(len(chosen))])
+    for kind in dict.fromkeys(one.composite.kind for one in told):
+        chosen = [one for one in told if one.composite.kind == kind]
+        plain = np.array([all(any(s in g for g in o.first) for s in o.sources) for o in chosen])
+        look = np.array([all(p is not None and p < 2 for p in o.places()) for o in chosen])
+        gap = clustered_interval(look * 1.0 - plain, [str(i) for i in range(len(chosen))])
         text = (
             f"{look.mean():.2f}, plain {plain.mean():.2f}, "
             f"difference {gap.mean:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
         )
         what = f"both sources in the first two groups, {kind} ({len(chosen)})"
         bars.append(Bar("7", what, text, "> plain", bool(gap.low > 0), "all"))
-    return [*bars, *_halves([one for one in asked if one.composite.kind == "pasted"])]
+    return [*bars, *_halves([one for one in told if one.composite.kind == "pasted"])]
 
 
-def _halves(asked: Sequence[Asked]) -> list[Bar]:
+def _halves(told: Sequence[Told]) -> list[Bar]:
     """Shares and confidences where each source made half of the query."""
     shares: list[float] = []
     sure: list[float] = []
-    for one in asked:
-        by_group = {group.id: group for group in one.answer.groups}
-        parts = [by_group[label].influence if label in by_group else 0.0 for label in one.labels]
+    for one in told:
+        groups = [None if p is None else one.answer.groups[p] for p in one.places()]
+        parts = [group.influence if group else 0.0 for group in groups]
         if sum(parts) > 0:
             shares.append(parts[0] / sum(parts))
-        sure += [by_group[g].confidence if g in by_group else 0.0 for g in one.labels]
+        sure += [group.confidence if group else 0.0 for group in groups]
     low, middle, high = np.quantile(shares, [0.05, 0.5, 0.95])
     both = float(np.mean(np.array(sure) > 0.9))
     share = f"{middle:.2f} ({low:.2f} to {high:.2f})"
@@ -114,42 +95,22 @@ def _halves(asked: Sequence[Asked]) -> list[Bar]:
     ]
 
 
-def ten_copies(world: World, whole: Subset, *, small: int) -> list[Bar]:
+def ten_copies(builder: Builder, photos: Mapping[str, Path], encoder: Encoder) -> list[Bar]:
     """How far ten resaves of its source move a group's share."""
-    rows = np.sort(np.random.default_rng(1).permutation(world.real)[:small])
-    made = composites([world.paths[row] for row in rows], each=_COPIED)[:_COPIED]
-    copied = {
-        f"{i}-{k}": copy
-        for i, one in enumerate(made)
-        for k, copy in enumerate(resaves(load_image(one.sources[0], fit=256).image, _COPIES))
-    }
-    planted = np.array(list(world.add("ten", copied).values()))
+    names = {path: name for name, path in photos.items()}
+    count = min(_COPIED, len(photos) // 8)
+    made = composites(list(names), each=count)[:count]  # the first kind: pasted halves
+    copied = builder.resaved({names[one.sources[0]]: one.sources[0] for one in made}, _COPIES)
     shares: list[list[float]] = []
-    for chosen in (rows, np.concatenate([rows, planted])):
-        gallery = world.subset(chosen)
-        null = fit_null(
-            gallery.scorer,
-            world.head(world.features[chosen], role="query"),
-            gallery.embedded,
-            gallery.scorer.patches,
-            config=NullConfig(),
-        )
-        asked = ask(world, gallery, null, made)
+    for files in (photos, {**photos, **copied}):
+        told = tell(builder.workspace(files, encoder), made, names)
+        places = [one.places()[0] for one in told]
         shares.append(
-            [sum(g.influence for g in a.answer.groups if g.id == a.labels[0]) for a in asked]
-        )
+            [0.0 if p is None else one.answer.groups[p].influence
+             for one, p in zip(told, places, strict=True)]
+        )  # fmt: skip
     moved = np.abs(np.array(shares[1]) - np.array(shares[0]))
     further = int((moved > _STILL).sum())
     text = f"at most {moved.max():.3f}, median {np.median(moved):.3f}, {further} by more than .02"
     what = f"share of the first half moved by {_COPIES} resaves of its source ({len(made)})"
-    return [Bar("4", what, text, "<= .02", further == 0, f"{small}")]
-
-
-def _encoded(world: World, image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-    head = world.bench.gallery.patch_head(world.encoder)
-    encoded = world.encoder.encode([image])
-    assert head is not None and encoded.patches is not None
-    return (
-        world.head(encoded.features, role="query")[0],
-        describe_patches(encoded.patches, head)[0],
-    )
+    return [Bar("4", what, text, "<= .02", further == 0, f"{len(photos)}")]

@@ -14,6 +14,7 @@ from core.config import BuildConfig, ScoreConfig
 from core.encoders.descriptors import describe_patches
 from core.images.decode import load_image
 from core.measures.retrieval import Pair
+from core.search.query import Query
 from core.service.session import choose_head
 from core.values import Encoder
 
@@ -113,19 +114,19 @@ def _ranked(
     patch_head = bench.gallery.patch_head(encoder)
 
     def compute() -> np.ndarray:
-        scorer = bench.scorer(encoder, head, score=ScoreConfig())
-        edges = bench.edges(encoder, head)
+        collection = bench.collection(encoder, head, score=ScoreConfig())
         values = np.empty((len(pairs), 4))
         for i, pair in enumerate(pairs):
             image = load_image(study.data / pair.generated, fit=BuildConfig().thumbnail).image
-            seen = way(image)
-            encoded = encoder.encode([seen])
-            patches = None
-            if patch_head is not None and encoded.patches is not None:
-                patches = describe_patches(encoded.patches, patch_head)[0]
-            query = head(encoded.features, role="query")[0]
-            lines = edges.of(seen) if edges else None
-            values[i] = bench.measured(scorer, pair, query, patches, lines)
+            encoded = [view.encoder.encode([way(image)]) for view in collection.views]
+            vectors = [
+                view.head(own.features, role="query")[0]
+                for view, own in zip(collection.views, encoded, strict=True)
+            ]
+            seen, patches = encoded[0].patches, None
+            if patch_head is not None and seen is not None:
+                patches = describe_patches(seen, patch_head)[0]
+            values[i] = bench.measured(collection, pair, Query(tuple(vectors), patches))
             study.progress(i + 1, len(pairs), f"{encoder.name}: {name}")
         return values
 

@@ -99,7 +99,7 @@ def main() -> None:
     gallery = Gallery.open(EMBEDDED, read_only=True)
     encoder = load_encoder(options.encoder)
     head = choose_head(gallery, encoder, options.head)
-    embeddings = np.asarray(gallery.embedded(encoder, head).embeddings)
+    embeddings = head(gallery.features(encoder), role="gallery")
     factors = {name: [record.extra[name] for record in gallery.records] for name in FACTORS}
     rows = strongest(embeddings, factors)
     (DOCS / "plots").mkdir(exist_ok=True)

@@ -31,7 +31,7 @@ from core.measures.retrieval import (
     Pair,
     clustered_interval,
 )
-from core.search.index import hubness
+from core.search.index import csls_means
 from core.values import Encoder, Progress
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -155,12 +155,12 @@ def ranked(
         right: rows of the right answers of every query.
         scaling: neighbours in local scaling; ``None`` ranks by the cosine.
     """
-    hubs = np.zeros(len(gallery), np.float32)
+    means = np.zeros(len(gallery), np.float32)
     if scaling is not None:
-        hubs = hubness(gallery, k=scaling)
+        means = csls_means(gallery, k=scaling)
     values = np.empty((len(queries), 4))
     for start in range(0, len(queries), _QUERIES):
-        scores = 2 * queries[start : start + _QUERIES] @ gallery.T - hubs
+        scores = 2 * queries[start : start + _QUERIES] @ gallery.T - means
         for i, row in enumerate(scores, start):
             values[i] = of_scores(row, right[i])
     return values

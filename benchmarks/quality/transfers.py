@@ -8,6 +8,7 @@ gallery; all other transfers are left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,12 +17,15 @@ import numpy as np
 from benchmarks.quality.study import Study, cell_object, digest, store
 from core.config import ScoreConfig
 from core.gallery.build import update
-from core.gallery.gallery import Embedded, Gallery
+from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.measures.retrieval import Cell, clustered_interval
-from core.search.edges import EDGES, with_edges
-from core.search.index import hubness_of_others
-from core.search.ranking import Scorer
+from core.search.edges import with_edges
+from core.search.index import csls_means_of_others
+from core.search.prepare import prepare
+from core.search.query import Query
+from core.search.ranking import Collection
+from core.search.views import View
 from core.service.session import choose_head
 from core.values import Encoder
 
@@ -106,28 +110,39 @@ def _hits(
 ) -> np.ndarray:
     """Whether a right answer comes first, and whether one is among the first ten; (q, 2)."""
     gallery = study.bench.gallery
-    head = choose_head(gallery, encoder, "default")
-    embedded, edges = gallery.embedded(encoder, head), study.bench.edges(encoder, head)
-    own, local = gallery.patches(encoder), made.patches(encoder)
-    assert edges is not None and own is not None and local is not None
-    vectors = head(made.features(encoder), role="query")
-    lines = edges.head(made.features(EDGES), role="query")
+    known = prepare(gallery, encoder, choose_head(gallery, encoder, "default"), config=score)
+    everything, first = with_guests(known, made), len(known)
+    local = made.patches(encoder)
+    assert local is not None  # a network's
+    vectors = [view.head(made.features(view.encoder), role="query") for view in known.views]
     hits = np.empty((len(asked), 2))
     for i, (query, right) in enumerate(asked):
-        scorer = Scorer(
-            _with(embedded, vectors[right], k=score.neighbours),
-            np.concatenate([own, local[right]]),
-            config=score,
-            edges=_with(edges.embedded, lines[right], k=score.neighbours),
-        )
-        rows = scorer.rank(vectors[query], local[query], lines[query], k=_NEAREST).rows
-        hits[i] = rows[0] >= len(own), (rows >= len(own)).any()
+        others = np.setdiff1d(np.arange(len(made)), right)
+        rows = everything.rank(
+            Query(tuple(rows[query] for rows in vectors), local[query]),
+            k=_NEAREST,
+            without=first + others,
+        ).rows
+        hits[i] = rows[0] >= first, (rows >= first).any()
         study.progress(i + 1, len(asked), f"{encoder.name}: style transfers")
     return hits
 
 
-def _with(known: Embedded, more: np.ndarray, *, k: int) -> Embedded:
-    """A gallery with more rows, each a group of its own."""
-    near = hubness_of_others(more, known.embeddings, k=k)
-    rows = np.concatenate([known.embeddings, more])
-    return Embedded(rows, np.concatenate([known.hubness, near]), np.arange(len(rows)))
+def with_guests(known: Collection, made: Gallery) -> Collection:
+    """A gallery with the images of another behind its own, each a group of its own."""
+    views: list[View] = []
+    for view in known.views:
+        assert view.csls_means is not None  # local scaling is on in every way that is compared
+        more = view.head(made.features(view.encoder), role="gallery")
+        means = csls_means_of_others(more, view.vectors, k=known.config.neighbours)
+        found = {
+            "features": np.concatenate([view.features, made.features(view.encoder)]),
+            "vectors": np.concatenate([view.vectors, more]),
+            "csls_means": np.concatenate([view.csls_means, means]),
+        }
+        views.append(replace(view, **found, graph=None))
+    local = made.patches(known.views[0].encoder)
+    assert known.patches is not None and local is not None  # a network's
+    patches = np.concatenate([known.patches, local])
+    groups = np.arange(len(known) + len(made))
+    return replace(known, views=tuple(views), groups=groups, patches=patches, records=())

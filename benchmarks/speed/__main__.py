@@ -29,6 +29,7 @@ from core.images.decode import load_image
 from core.images.listing import list_images
 from core.images.thumbnails import thumbnail
 from core.search.index import Index, measured_recall
+from core.search.prepare import prepare
 from core.service.session import Choice, Session, choose_head
 
 console = Console()
@@ -156,7 +157,7 @@ def search(vectors: int, *, dim: int = 512, queries: int = 20, k: int = 200) -> 
     asked = np.ascontiguousarray(asked, dtype=np.float32)
     flat = faiss.IndexFlatIP(dim)
     flat.add(base)
-    ours = Index.build(base, np.arange(vectors))
+    ours = Index.build(base)
     matrix = torch.from_numpy(base)
     ways: dict[str, Callable[[np.ndarray], object]] = {
         "bare FAISS": lambda q: flat.search(q, k),
@@ -179,21 +180,20 @@ def graph(gallery: Path, encoder: str, *, queries: int = 200) -> None:
     """Recall and speed of HNSW against the exact search, on a gallery's own embeddings."""
     opened = Gallery.open(gallery)
     network = load_encoder(encoder)
-    found = opened.embedded(network, choose_head(opened, network, "default"))
-    rows = np.arange(len(opened))
-    exact = Index.build(found.embeddings, rows, hubness=found.hubness)
+    head = choose_head(opened, network, "default")
+    view = prepare(opened, network, head, config=ScoreConfig()).views[0]
     began = time.perf_counter()
-    hnsw = Index.build(found.embeddings, rows, hubness=found.hubness, kind="hnsw")
+    hnsw = Index.build(view.vectors, csls_means=view.csls_means, kind="hnsw")
     console.print(f"HNSW over {len(opened)} images built in {time.perf_counter() - began:.1f} s")
     rng = np.random.default_rng(0)
-    asked = found.embeddings[rng.choice(len(opened), queries)]
+    asked = view.vectors[rng.choice(len(opened), queries)]
     asked = asked + 0.03 * rng.standard_normal(asked.shape, dtype=np.float32)
     one = [asked[i : i + 1] for i in range(queries)]
     table = Table("k", "recall", "HNSW / exact, time", title="HNSW against exact search")
     for k in (1, 10, 200):
-        recall = measured_recall(hnsw, exact, queries=asked, k=k)
+        recall = measured_recall(hnsw, view.index, queries=asked, k=k)
         fast = statistics.median(_times(one, lambda q, k=k: hnsw.search(q, k=k)))
-        slow = statistics.median(_times(one, lambda q, k=k: exact.search(q, k=k)))
+        slow = statistics.median(_times(one, lambda q, k=k: view.index.search(q, k=k)))
         table.add_row(str(k), f"{recall:.3f}", f"{fast / slow:.2f}")
     console.print(table)
 

@@ -9,6 +9,7 @@ from core.config import HeadConfig
 from core.heads.fit import fit_head
 from core.heads.head import random_rotation
 from core.measures.retrieval import Pair, measures
+from core.search.index import csls_means
 
 
 def unit(rows):
@@ -44,9 +45,9 @@ def test_ranked_equals_the_measures_of_a_full_sort(scaling):
     gallery, queries = unit(rng.normal(size=(300, 6))), unit(rng.normal(size=(40, 6)))
     right = [rng.choice(300, size=1 + i % 3, replace=False) for i in range(40)]
     found = study.ranked(gallery, queries, right, scaling=scaling)
-    hubness = study.hubness(gallery, k=scaling) if scaling else 0
+    means = csls_means(gallery, k=scaling) if scaling else 0
     for query, answers, values in zip(queries, right, found, strict=True):
-        order = np.argsort(-(2 * gallery @ query - hubness), kind="stable")
+        order = np.argsort(-(2 * gallery @ query - means), kind="stable")
         np.testing.assert_allclose(values, measures(order, answers))
 
 

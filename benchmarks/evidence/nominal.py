@@ -1,0 +1,105 @@
+"""The theorem behind the p-values, for every head and scoring: images of one set, asked apart.
+
+A gallery and the images that are asked of it are drawn from one set of photographs, one of every
+group of near-duplicates. No image has a source, so p <= .05 may hold for 5 % of them, but for
+chance: at most .065 of 2,000 queries and more, and .02 at p <= .01.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.evidence.bars import Bar
+from benchmarks.evidence.galleries import Builder, threaded, workspace
+from core.config import HEAD_KINDS, ScoreConfig
+from core.service.workspace import Workspace
+from core.values import Encoder
+
+SIZES = (60, 200, 400, 800, 2_000)
+"""Images in the gallery, and as many asked."""
+WAYS = {
+    "as it ships": ScoreConfig(),
+    "no edges": ScoreConfig(edges=False),
+    "no patches": ScoreConfig(rerank=False),
+    "embedding": ScoreConfig(edges=False, rerank=False),
+}
+"""How images are ranked."""
+MOST = {0.05: 0.065, 0.01: 0.02}
+"""Largest share of p-values at most a level."""
+SCALES = {"queries half as large": 0.5, "queries twice as large": 2.0}
+
+
+def nominal_bars(
+    builder: Builder, photos: Mapping[str, Path], encoders: Sequence[Encoder]
+) -> list[Bar]:
+    """Shares of small p-values over all sizes together, and with copies and at other scales."""
+    bars: list[Bar] = []
+    for encoder in encoders:
+        found: dict[str, list[np.ndarray]] = {}
+        for gallery, asked in split(photos):
+            for name, values in _p_values(builder, gallery, asked, encoder):
+                found.setdefault(name, []).append(values)
+        for name, parts in found.items():
+            bars += [_bar(f"{encoder.name}, {name}", parts, level) for level in MOST]
+    return bars
+
+
+def split(photos: Mapping[str, Path]) -> Iterator[tuple[dict[str, Path], list[Path]]]:
+    """Galleries of every size, and as many other photographs, nested in one random order."""
+    order = [list(photos)[i] for i in np.random.default_rng(0).permutation(len(photos))]
+    for size in SIZES:
+        if 2 * size <= len(order):
+            yield {n: photos[n] for n in order[:size]}, [photos[n] for n in order[-size:]]
+
+
+def _p_values(
+    builder: Builder, gallery: Mapping[str, Path], asked: Sequence[Path], encoder: Encoder
+) -> Iterator[tuple[str, np.ndarray]]:
+    """p-values by how the images are ranked; each image is read once for all heads and ways."""
+    built = builder.gallery(gallery, encoder)
+    named = {
+        f"{head}, {way}": workspace(built, encoder, head, score=score)
+        for head in ("default", *HEAD_KINDS)
+        for way, score in WAYS.items()
+    }
+    yield from zip(named, _asked(list(named.values()), asked).T, strict=True)
+    ships = named["default, as it ships"]
+    for name, scale in SCALES.items():
+        yield f"default, {name}", _asked([ships], asked, scale=scale)[:, 0]
+    half = dict(list(gallery.items())[: len(gallery) // 2])
+    copied = builder.workspace({**gallery, **builder.resaved(half, 3)}, encoder)
+    yield "default, half of the gallery in four copies", _asked([copied], asked)[:, 0]
+
+
+def _asked(
+    workspaces: Sequence[Workspace], files: Sequence[Path], *, scale: float = 1.0
+) -> np.ndarray:
+    """p-values of images in every workspace of one gallery and encoder; (files, workspaces)."""
+    first = workspaces[0]
+
+    def one(file: Path) -> list[float]:
+        with Image.open(file) as image:
+            width, height = (max(round(side * scale), 1) for side in image.size)
+            query = first.query(file if scale == 1 else image.resize((width, height)))
+        assert query.image is not None and query.reading is not None
+        found: list[float] = []
+        for each in workspaces:
+            vectors = each.described(query.image, query.reading, role=query.role)
+            found.append(each.attribute(replace(query, vectors=vectors), top=1).p_value)
+        return found
+
+    return np.array(threaded(one, files, what=f"{len(files)} images without a source"))
+
+
+def _bar(what: str, parts: Sequence[np.ndarray], level: float) -> Bar:
+    """A bar over galleries of all sizes, with the share in each."""
+    hits = [(values <= level).mean() for values in parts]
+    share = float(np.mean(np.concatenate(parts) <= level))
+    each = ", ".join(f"{hit:.3f} of {len(v)}" for hit, v in zip(hits, parts, strict=True))
+    text = f"{share:.3f} ({each})"
+    return Bar("e", f"{what}, p <= {level:g}", text, f"<= {MOST[level]}", share <= MOST[level])

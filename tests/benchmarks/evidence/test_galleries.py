@@ -1,0 +1,83 @@
+"""Evidence builds its galleries and asks them as the program does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.evidence.__main__ import _one_per_group
+from benchmarks.evidence.galleries import Builder, ask, resaves
+from benchmarks.evidence.nominal import SIZES, split
+from core.encoders.load import load_encoder
+from core.service.session import Choice, Session
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Forty images of coarse noise."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    found = {}
+    for i in range(40):
+        pixels = rng.integers(0, 255, (6, 6, 3), np.uint8)
+        file = folder / f"{i}.png"
+        Image.fromarray(pixels).resize((96, 96), Image.Resampling.BICUBIC).save(file)
+        found[f"photos/{i}.png"] = file
+    return found
+
+
+def test_what_is_asked_is_what_the_program_answers(photos, tmp_path):
+    """Evidence computed nulls, embeddings and edges of its own, and measured another program."""
+    encoder = load_encoder("moco")
+    names = list(photos)
+    inside, outside = {n: photos[n] for n in names[:30]}, [photos[n] for n in names[25:]]
+    builder = Builder(tmp_path)
+    asked = ask(
+        builder.workspace(inside, encoder),
+        outside,
+        what="",
+        right=[[name] for name in names[25:]],
+    )
+    session = Session()
+    folder = builder.gallery(inside, encoder).store.folder
+    choice = Choice("moco", gallery=str(folder))
+    answers = [session.attribute(file, choice) for file in outside]
+    np.testing.assert_allclose(asked.p_values, [a.p_value for a in answers])
+    np.testing.assert_allclose(asked.confidences, [a.groups[0].confidence for a in answers])
+    assert asked.named.tolist() == [a.named for a in answers]
+    assert asked.right.tolist() == [True] * 5 + [False] * 10
+    assert (asked.margins[:5] > asked.margins[5:].max()).all()
+
+
+def test_answers_are_kept_for_their_question_alone(photos, tmp_path):
+    """Keyed by name alone, rankings of one set of queries were read for another."""
+    files = list(photos.values())
+    workspace = Builder(tmp_path).workspace(dict(list(photos.items())[:20]), load_encoder("moco"))
+    first = ask(workspace, files[20:25], what="photos")
+    again = ask(workspace, files[20:25], what="photos")
+    other = ask(workspace, files[25:30], what="photos")
+    np.testing.assert_array_equal(first.margins, again.margins)
+    assert not np.array_equal(first.margins, other.margins)
+
+
+def test_galleries_and_what_is_asked_of_them_share_no_image(photos):
+    many = {f"{i}": file for i, file in enumerate([*photos.values()] * 11)}
+    drawn = list(split(many))
+    assert [len(gallery) for gallery, _ in drawn] == [n for n in SIZES if 2 * n <= len(many)]
+    for gallery, asked in split({name: name for name in many}):  # names in place of files
+        assert len(gallery) == len(asked)
+        assert not set(gallery) & set(asked)
+
+
+def test_one_row_of_every_group_is_drawn():
+    groups = np.array([0, 0, 2, 3, 3, 3])
+    drawn = _one_per_group(groups)
+    assert sorted(groups[drawn]) == [0, 2, 3]
+
+
+def test_resaves_differ_from_their_image_and_from_each_other():
+    noise = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8)
+    image = Image.fromarray(noise).resize((160, 120))
+    made = resaves(image, 10)
+    assert len({copy.tobytes() for copy in made}) == 10
+    assert image.tobytes() not in {copy.tobytes() for copy in made}
