@@ -97,9 +97,7 @@ def absent_bars(setting: Setting, *, draws: int) -> list[Bar]:
         rows = np.flatnonzero(chosen)
         sets[name] = Judged(setting.absent[rows], setting.clusters[rows].tolist())
     return [
-        _absent_bar(
-            f"{name} without source, {way}", p(judged.asked), judged, level=level, draws=draws
-        )
+        _absent_bar(f"{name} without source, {way}", p, judged, level=level, draws=draws)
         for way, by in WAYS.items()
         for name, judged in sets.items()
         for p in (by(judged.asked),)

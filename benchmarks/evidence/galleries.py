@@ -16,7 +16,6 @@ from PIL import Image, ImageOps
 from rich.progress import track
 
 from core.config import BuildConfig, ScoreConfig
-from core.encoders.load import shipped_heads
 from core.gallery.artefacts import Key, arrays, digest_of
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
@@ -74,13 +73,7 @@ class Builder:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
         place = self.folder / "galleries" / digest_of([encoder.identity, sorted(files)])
-        heads = shipped_heads(encoder.name).patches
-        update(
-            place,
-            Source(self.images, tuple(files)),
-            with_edges([encoder]),
-            patch_heads={encoder.identity: heads} if heads else None,
-        )
+        update(place, Source(self.images, tuple(files)), with_edges([encoder]))
         return Gallery.open(place)
 
     def workspace(self, files: Mapping[str, Path], encoder: Encoder) -> Workspace:

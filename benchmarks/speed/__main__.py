@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.config import BuildConfig, HeadConfig, ScoreConfig
-from core.encoders.load import load_encoder, shipped_heads
+from core.encoders.load import load_encoder
 from core.encoders.network import NetworkEncoder
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
@@ -127,7 +127,6 @@ def build(paths: Sequence[Path], encoder: str) -> None:
         parts["forward"] = _total(
             lambda: [network.backbone(pixels) for _ in range(len(paths) // batch)]
         )
-    heads = shipped_heads(encoder).patches
     root = Path(os.path.commonpath(paths))
     names = tuple(path.relative_to(root).as_posix() for path in paths)
     with tempfile.TemporaryDirectory() as folder:
@@ -136,7 +135,6 @@ def build(paths: Sequence[Path], encoder: str) -> None:
                 Path(folder) / "gallery",
                 Source(root, names),
                 [network],
-                patch_heads={network.identity: heads} if heads else None,
             )
         )
     table = Table("part", "images/s", title=f"Build of {len(paths)} images, {encoder}")
