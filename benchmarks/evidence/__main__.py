@@ -16,7 +16,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.evidence.bars import (
@@ -33,13 +32,12 @@ from benchmarks.evidence.nominal import nominal_bars
 from benchmarks.evidence.plots import curves, plot
 from benchmarks.evidence.several import several, ten_copies
 from benchmarks.quality.study import RESULTS, write
+from core.cli.console import results
 from core.encoders.load import load_encoder
 from core.gallery.gallery import Gallery
 from core.images.listing import list_images
 from core.measures.retrieval import Pair, read_pairs
 from core.values import Encoder
-
-console = Console()
 
 Files = Mapping[str, Path]
 """Images by the names that they have in galleries."""
@@ -225,7 +223,7 @@ def show(bars: Sequence[Bar]) -> None:
     table = Table("gallery", "bar", "what", "found", "wanted", "holds")
     for bar in bars:
         table.add_row(bar.gallery, bar.bar, bar.what, bar.found, bar.wanted, str(bar.holds))
-    console.print(table)
+    results.print(table)
 
 
 if __name__ == "__main__":
