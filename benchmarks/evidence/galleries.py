@@ -116,7 +116,7 @@ def ask(
     def one(at: int) -> tuple[float, ...]:
         query = asked.query(files[at])
         said = asked.attribute(query, top=1)
-        ranking = asked.rank(query, k=asked.score.candidates)
+        ranking = asked.collection.rank(query, k=asked.score.candidates)
         scores = ranking.scores[first_of_groups(ranking, asked.collection.groups)]
         margin = float(scores[0]) - rival_score(scores)
         null = asked.null

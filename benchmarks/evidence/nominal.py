@@ -89,7 +89,11 @@ def _asked(
         assert query.image is not None and query.reading is not None
         found: list[float] = []
         for each in workspaces:
-            vectors = each.described(query.image, query.reading, role=query.role)
+            features = each.features_of(query.image, query.reading)
+            vectors = tuple(
+                view.head(seen, role=query.role)[0]
+                for view, seen in zip(each.collection.views, features, strict=True)
+            )
             found.append(each.attribute(replace(query, vectors=vectors), top=1).p_value)
         return found
 

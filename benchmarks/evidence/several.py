@@ -46,7 +46,7 @@ def tell(asked: Workspace, made: Sequence[Composite], names: Mapping[Path, str])
 
     def one(composite: Composite) -> Told:
         query = asked.query(composite.image)
-        ranking = asked.rank(query, k=asked.score.candidates)
+        ranking = asked.collection.rank(query, k=asked.score.candidates)
         best = groups[ranking.rows[first_of_groups(ranking, groups)[:2]]]
         first = tuple({records[row].path for row in np.flatnonzero(groups == g)} for g in best)
         said = asked.attribute(query, top=_SHOWN)
