@@ -162,10 +162,10 @@ def evaluate(case: Case, features: Features, head: Head) -> dict[str, Scores]:
         GalleryError: when the features are not as many as the test's images.
     """
     _check(case, features)
-    index = _index(head(features.gallery, role="gallery"))
+    index = distractor_index(head(features.gallery, role="gallery"))
     exemplars = head(features.exemplars, role="gallery")
     return {
-        kind: _scores(
+        kind: retrieval_scores(
             index,
             exemplars,
             head(rows, role="query"),
@@ -175,13 +175,14 @@ def evaluate(case: Case, features: Features, head: Head) -> dict[str, Scores]:
     }
 
 
-def _scores(
+def retrieval_scores(
     index: faiss.Index,
     exemplars: Float[np.ndarray, "m d"],
     queries: Float[np.ndarray, "q d"],
     *,
     chunks: Integer[np.ndarray, "q 2"],
 ) -> Scores:
+    """Mean scores of queries, among the gallery and each one's own exemplars (rows ``chunks``)."""
     values = np.empty((len(queries), len(RECALLS) + 1))
     for start in range(0, len(queries), _BATCH):
         batch = queries[start : start + _BATCH]
@@ -203,7 +204,7 @@ def _measures(ranks: Integer[np.ndarray, " m"]) -> list[float]:
     return [*recalls, float((np.arange(1, len(ranks) + 1) / ranks).mean())]
 
 
-def _index(gallery: Float[np.ndarray, "n d"]) -> faiss.Index:
+def distractor_index(gallery: Float[np.ndarray, "n d"]) -> faiss.Index:
     """All rows with one more column of ones, which takes a query's own floor off its products.
 
     What a search then finds above 0 are the rows above that floor: all that stand before some

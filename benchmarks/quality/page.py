@@ -40,7 +40,7 @@ def write(folder: Path) -> None:
         "maps": _maps,
         "choices": _choices,
         "axes": _axes,
-        "gallery_size": _gallery_size,
+        "gallery_size": size_curves,
         "robustness": _robustness,
         "transfers": _transfers,
         "proxies": _proxies,
@@ -250,7 +250,8 @@ def _axes(found: Mapping[str, Any], _plots: Path) -> list[str]:
     ]
 
 
-def _gallery_size(found: Mapping[str, Any], folder: Path) -> list[str]:
+def size_curves(found: Mapping[str, Any], folder: Path) -> list[str]:
+    """The section on recall against the size of the gallery, with its plots in the folder."""
     cells = tables.by_key(found["cells"])
     names = tables.ordered(key[2].partition("/")[0] for key in cells)
     sizes = tables.ordered(key[2].partition("/")[2] for key in cells)

@@ -40,7 +40,7 @@ class Sift:
 
     def encode(self, images: Sequence[Image.Image]) -> Encoded:
         """Counts of every word in RGB images of any size."""
-        detector, counts = _detector(), np.zeros((len(images), WORDS), np.float32)
+        detector, counts = sift_detector(), np.zeros((len(images), WORDS), np.float32)
         for row, image in enumerate(images):
             found = descriptors(detector, image)
             if len(found):
@@ -78,7 +78,7 @@ def weighted(
 
 def vocabulary(paths: Sequence[Any]) -> Float[np.ndarray, "w 128"]:
     """k-means centres of the images' descriptors."""
-    detector = _detector()
+    detector = sift_detector()
     images = (load_image(path, fit=BuildConfig().thumbnail).image for path in paths)
     rows = np.concatenate([descriptors(detector, image) for image in images])
     means = faiss.Kmeans(rows.shape[1], WORDS, niter=15, seed=0)
@@ -97,5 +97,6 @@ def descriptors(detector: Any, image: Image.Image) -> Float[np.ndarray, "p 128"]
     return np.sqrt(found / np.maximum(found.sum(1, keepdims=True), 1e-6)).astype(np.float32)
 
 
-def _detector() -> Any:
+def sift_detector() -> Any:
+    """OpenCV's detector of key points; OpenCV is a package that only this needs."""
     return importlib.import_module("cv2").SIFT_create(nfeatures=_POINTS)

@@ -85,16 +85,16 @@ def test_only_the_models_own_exemplars_compete(clone):
     """Exemplars of other models that equal the query would push its own one down."""
     features = abc.read_features(clone / "feats", "test_x")
     head = fit_head(features.gallery, config=HeadConfig(kind="identity"))
-    index = abc._index(head(features.gallery, role="gallery"))
+    index = abc.distractor_index(head(features.gallery, role="gallery"))
     queries = head(features.generated["gpt"][:3], role="query")  # of the model with one exemplar
     own = head(features.exemplars, role="gallery")
     crowded = np.concatenate([own[:1], np.repeat(queries[:1], len(own) - 1, axis=0)])
     alone, beside = (
-        abc._scores(index, exemplars, queries, chunks=np.array([[0, 1]] * 3))
+        abc.retrieval_scores(index, exemplars, queries, chunks=np.array([[0, 1]] * 3))
         for exemplars in (own, crowded)
     )
     assert alone == beside
-    mixed = abc._scores(index, crowded, queries, chunks=np.array([[0, 2]] * 3))
+    mixed = abc.retrieval_scores(index, crowded, queries, chunks=np.array([[0, 2]] * 3))
     assert mixed != alone
 
 

@@ -47,6 +47,6 @@ def test_the_curve_of_the_gallery_size_is_drawn(tmp_path):
         for source in ("consingan_lsun", "nano_banana", "all")
         for size in (1_000, 55_000)
     ]
-    parts = page._gallery_size({"cells": cells, "images": 55_000}, tmp_path)
+    parts = page.size_curves({"cells": cells, "images": 55_000}, tmp_path)
     assert "| moco | .500 | .500 |" in parts[-1]
     assert len(list(tmp_path.glob("*.svg"))) == 3

@@ -173,7 +173,7 @@ def test_sift_counts_its_key_points(tmp_path):
         coarse = Image.fromarray(rng.integers(0, 255, (24, 24, 3), np.uint8))
         coarse.resize((256, 256)).save(tmp_path / f"{i}.png")
         paths.append(tmp_path / f"{i}.png")
-    rows = np.concatenate([sift.descriptors(sift._detector(), Image.open(p)) for p in paths])
+    rows = np.concatenate([sift.descriptors(sift.sift_detector(), Image.open(p)) for p in paths])
     encoder = sift.Sift(rows[:100], identity="x")
     counts = encoder.encode([Image.open(paths[0]), Image.new("RGB", (64, 64))]).features
     assert counts.shape == (2, sift.WORDS)
