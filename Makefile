@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 7860
 GALLERY ?= galleries/real
 
-.PHONY: app test check fix bench results measure evidence demo space try-space screenshots clean train-moco train-dino
+.PHONY: app test check fix bench results measure evidence demo space try-space screenshots architecture clean train-moco train-dino
 
 app: $(VENV)/.app ## serve the app on 127.0.0.1:$(PORT)
 	@echo "Wellspring starts on http://127.0.0.1:$(PORT) (Ctrl+C stops it)"
@@ -67,6 +67,9 @@ space: $(VENV)/.app ## list what a Space would get; CONFIRM=1 uploads it (SPACE=
 
 try-space: $(VENV)/.dev ## start what a Space would get, hosted, in a fresh environment, and ask it
 	@$(BIN)/python -m benchmarks.speed.space
+
+architecture: $(VENV)/.dev ## draw docs/architecture.svg from the imports as they are
+	@$(BIN)/python docs/architecture.py
 
 screenshots: $(VENV)/.dev ## take the pictures in docs/screenshots again (needs Chromium)
 	@$(BIN)/python -m tests.screenshots
