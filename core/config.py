@@ -48,8 +48,9 @@ class HeadConfig:
     """The map that is fitted."""
     k: int = 512
     """Embedding dimensions kept at most; fewer where the features or the samples allow fewer."""
-    shrinkage: float = 0.03
-    """Weight alpha of the mean variance in the covariance (1-alpha) C + alpha tr(C)/f I."""
+    shrinkage: float | None = None
+    """Weight alpha of the mean variance in the covariance (1-alpha) C + alpha tr(C)/f I; ``None``
+    lets it follow from the number of images and features."""
     per_domain: bool = False
     """Centre queries by the mean of unpaired synthetic features instead of the gallery's mean."""
     seed: int = 0
@@ -62,7 +63,8 @@ class HeadConfig:
         kinds = ", ".join(HEAD_KINDS)
         _require(self.kind in HEAD_KINDS, f"kind must be one of {kinds}, got {self.kind!r}")
         _require(self.k > 0, f"k must be positive, got {self.k}")
-        _require(0 <= self.shrinkage < 1, f"shrinkage must be in [0, 1), got {self.shrinkage}")
+        if self.shrinkage is not None:
+            _require(0 <= self.shrinkage < 1, f"shrinkage must be in [0, 1), got {self.shrinkage}")
         _require(self.max_samples > 1, f"max_samples must exceed 1, got {self.max_samples}")
 
 

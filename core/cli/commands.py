@@ -356,7 +356,9 @@ def fit_head(
     encoder: EncoderName = None,
     kind: Annotated[HeadKind, typer.Option(help="What the head does.")],
     k: Annotated[int, typer.Option(help="Embedding dimensions.")] = HeadConfig().k,
-    shrinkage: Annotated[float, typer.Option()] = HeadConfig().shrinkage,
+    shrinkage: Annotated[
+        float | None, typer.Option(help="From 0 to 1; follows from the images where not given.")
+    ] = None,
     synthetic: Annotated[
         Path | None, typer.Option(help="Folder of generated images, for --per-domain.")
     ] = None,

@@ -22,6 +22,9 @@ from core.values import (
     no_progress,
 )
 
+SMALLEST_SHRINKAGE = 0.03
+"""Shrinkage where images are many: with less, noise in the weakest directions counts too much."""
+
 
 class _Moments:
     """Running mean and, where asked for, scatter matrix of rows."""
@@ -126,11 +129,12 @@ class HeadFitter:
     def _matrix(self, progress: Progress) -> Float[np.ndarray, "f d"]:
         progress(0, 1, "Whitening")
         assert self._real.scatter is not None
-        basis, scales = whitening(
-            self._real.scatter / self._real.count,
-            k=min(self._config.k, self._real.count - 1),
-            shrinkage=self._config.shrinkage,
-        )
+        count, alpha = self._real.count, self._config.shrinkage
+        covariance = self._real.scatter / count
+        if alpha is None:
+            alpha = max(optimal_shrinkage(covariance, count), SMALLEST_SHRINKAGE)
+        k = min(self._config.k, count - 1)
+        basis, scales = whitening(covariance, k=k, shrinkage=alpha)
         progress(1, 1, "Whitening")
         matrix = basis * scales
         if self._config.kind == "logdet":
@@ -141,6 +145,18 @@ class HeadFitter:
             rows = (self._sample.rows - self._real.mean.astype(np.float32)) @ matrix.astype("f4")
             matrix = matrix @ infomax_rotation(rows.astype(np.float64), progress=progress)
         return matrix.astype(np.float32)
+
+
+def optimal_shrinkage(covariance: Float[np.ndarray, "f f"], n: int) -> float:
+    """The weight of the mean variance that brings a covariance of n rows nearest to the truth.
+
+    Bodnar, Gupta and Parolya 2014 (On the strong convergence of the optimal linear shrinkage
+    estimator, 1308.2608), with the identity as target: tr(C)^2 / n over |C|^2 - tr(C)^2 / f, at
+    most 1. For n beyond the effective number of dimensions it vanishes.
+    """
+    square = float(np.trace(covariance)) ** 2
+    spread = float((covariance**2).sum()) - square / len(covariance)
+    return min(square / n / spread, 0.99) if spread > 0 else 0.0
 
 
 def whitening(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config import HeadConfig
-from core.heads.fit import HeadFitter, fit_head
+from core.heads.fit import HeadFitter, fit_head, optimal_shrinkage
 from core.heads.head import random_rotation
 from core.heads.rotation import haar_rotation
 from core.values import Cancelled, GalleryError
@@ -279,3 +279,37 @@ def test_settings_that_make_no_sense_are_refused():
         config.__post_init__()
     with pytest.raises(ValueError, match="per_domain"):
         HeadFitter(HeadConfig(kind="identity", per_domain=True), 4)
+
+
+def test_shrinkage_follows_from_the_number_of_images():
+    """Few images got as little shrinkage as many; the optimum is that of the true covariance."""
+    rng = np.random.default_rng(0)
+    scales = np.arange(1, 41) ** -0.5
+    truth = np.diag(scales**2)
+    chosen = []
+    for n in (30, 100, 1_000, 50_000):
+        rows = rng.standard_normal((n, 40)) * scales
+        covariance = np.cov(rows.T, bias=True)
+        alpha = optimal_shrinkage(covariance, n)
+        target = np.trace(covariance) / 40 * np.eye(40)
+        errors = {
+            a: np.linalg.norm((1 - a) * covariance + a * target - truth)
+            for a in (alpha, *np.linspace(0, 1, 21))
+        }
+        assert errors[alpha] <= 1.1 * min(errors.values())
+        assert n > 100 or errors[alpha] < errors[0.0]
+        chosen.append(alpha)
+    assert chosen == sorted(chosen, reverse=True)
+    assert chosen[0] > 0.2
+    assert chosen[-1] < 0.001
+    assert optimal_shrinkage(np.eye(5), 10) == 0
+
+
+def test_a_fit_shrinks_by_what_it_was_told_or_by_the_optimum():
+    rows = np.random.default_rng(1).standard_normal((40, 12)).astype(np.float32)
+    told = fit_head(rows, config=HeadConfig(shrinkage=0.5))
+    own = fit_head(rows, config=HeadConfig())
+    optimum = optimal_shrinkage(np.cov(rows.T.astype(np.float64), bias=True), 40)
+    same = fit_head(rows, config=HeadConfig(shrinkage=optimum))
+    np.testing.assert_allclose(own.matrix, same.matrix, atol=1e-5)
+    assert np.abs(own.matrix - told.matrix).max() > 0.01
