@@ -178,6 +178,24 @@ class BuildConfig:
 
 
 @dataclass(frozen=True)
+class SourceLimits:
+    """What is unpacked or fetched to become a gallery."""
+
+    max_bytes: int = 1_000_000_000
+    """Sum of the images' sizes in a zip or a public dataset, bytes."""
+    max_images: int = 1_000_000
+    """Images in a zip, and those taken of a public dataset."""
+    public: bool = False
+    """A stranger names the source: a zip, or a public dataset of the Hub; nothing of this machine
+    is read, neither a folder nor its token."""
+
+    def __post_init__(self) -> None:
+        """Refuse limits that admit nothing."""
+        _require(self.max_bytes > 0, f"max_bytes must be positive, got {self.max_bytes}")
+        _require(self.max_images > 0, f"max_images must be positive, got {self.max_images}")
+
+
+@dataclass(frozen=True)
 class ServerConfig:
     """What the server allows."""
 
@@ -191,6 +209,18 @@ class ServerConfig:
     """Images in a gallery of one visitor of a hosted server."""
     session_seconds: int = 3_600
     """Time without use after which a visitor's uploads and galleries are removed, seconds."""
+    max_total_bytes: int = 20_000_000_000
+    """Sum of the galleries of all visitors of a hosted server, bytes."""
+    max_builds: int = 4
+    """Galleries that are built or changed at once on a hosted server."""
+
+    def __post_init__(self) -> None:
+        """Refuse a server on which no gallery can be built."""
+        _require(self.max_builds > 0, f"max_builds must be positive, got {self.max_builds}")
+        _require(
+            self.max_total_bytes >= self.max_unpacked_bytes,
+            "max_total_bytes must be at least max_unpacked_bytes",
+        )
 
 
 @dataclass(frozen=True)

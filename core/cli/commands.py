@@ -36,9 +36,7 @@ from core.config import (
 from core.encoders.load import load_encoder
 from core.encoders.registry import encoder_infos
 from core.explain.projection import place
-from core.gallery.build import update
 from core.gallery.commit import Change
-from core.gallery.datasets import materialise
 from core.gallery.gallery import Gallery
 from core.gallery.remove import remove
 from core.gallery.source import Source
@@ -54,8 +52,8 @@ from core.report.report import (
     run_of,
     without_images,
 )
-from core.search.edges import with_edges
 from core.search.prepare import fitted_head
+from core.service.building import bring_up, build
 from core.service.library import refuse_shipped
 from core.service.reverse import adjust, reverse_lookup
 from core.service.session import (
@@ -150,8 +148,7 @@ def index(
     with reporting() as progress:
         _changeable(out, shipped=shipped)
         loaded = [load_encoder(name, device=device) for name in encoder or BUNDLED]
-        folder = materialise(source, into=out, progress=progress)
-        change = update(out, Source(folder), with_edges(loaded), progress=progress)
+        change = build(source, out, loaded, progress=progress)
     _report(change, out, json=json)
 
 
@@ -173,7 +170,7 @@ def add(
         _changeable(gallery, shipped=shipped)
         names = encoder or Gallery.open(gallery).encoder_names
         loaded = [load_encoder(name, device=device) for name in names]
-        change = update(gallery, Source(Path(source)), loaded, progress=progress)
+        change = bring_up(gallery, Source(Path(source)), loaded, progress=progress)
     _report(change, gallery, json=json)
 
 

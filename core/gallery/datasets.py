@@ -10,42 +10,68 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.config import ImageLimits, ServerConfig
+from core.config import ImageLimits, SourceLimits
 from core.gallery.store import Store
 from core.images.archives import unpack_images
 from core.images.decode import quoted
 from core.images.files import file_digest, new_folder
 from core.values import GalleryError, Progress, no_progress
 
+_DATASET = re.compile(r"hf:[\w.-]{1,96}/[\w.-]{1,96}(:[\w.-]{1,64})?")
+# Without a user the library takes some names for file formats, and reads the working directory.
 _ON_HUB = re.compile(r"(zip://[^:]*::)?hf://datasets/")
 _SOURCE = ".source"  # beside the images of a zip or dataset: which one it was
+_ROWS = 16  # rows of a public dataset that are in memory at once
+_LIMITS = SourceLimits()
 
 
-def materialise(source: str, *, into: Path, progress: Progress = no_progress) -> Path:
+def materialise(
+    source: str | Path,
+    *,
+    into: Path,
+    limits: SourceLimits = _LIMITS,
+    progress: Progress = no_progress,
+) -> Path:
     """The folder of images that a source names.
 
     A folder is itself. A zip or a dataset (``hf:user/name`` or ``hf:folder``, then ``:split``
     unless it is ``train``) is written to ``into/images`` once, whole or not at all.
 
+    Args:
+        source: a path or a name; of a public source a path is a zip, and a text names a dataset.
+        into: folder of the gallery.
+        limits: what is taken.
+        progress: called with images read; may raise ``Cancelled``.
+
     Raises:
-        GalleryError: when the source is not there or not one of these, or ``into`` holds the images
-            of another one, or something else.
+        GalleryError: when the source is not there or not one of these, or exceeds the limits, or
+            ``into`` holds the images of another one, or something else.
+        ImageError: when an image of a zip is larger than accepted.
     """
     try:
-        return _materialise(source, into, progress)
+        return _materialise(source, into, limits, progress)
     except OSError as error:
-        raise GalleryError(f"{quoted(source)} cannot be read: {error.strerror or error}") from error
+        name = quoted(str(source))
+        raise GalleryError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def _materialise(source: str, into: Path, progress: Progress) -> Path:
+def source_identity(source: str | Path) -> str:
+    """What tells a source from all others: the digest of a file's contents, else its name."""
     path = Path(source)
-    if path.is_dir():
+    return file_digest(path) if path.is_file() else str(source)
+
+
+def _materialise(source: str | Path, into: Path, limits: SourceLimits, progress: Progress) -> Path:
+    path = Path(source)
+    if limits.public:
+        _check_public(source)
+    elif path.is_dir():
         return path
-    if not source.startswith("hf:") and not path.is_file():
+    elif not str(source).startswith("hf:") and not path.is_file():
         raise GalleryError(
-            f"{quoted(source)} is neither a folder, a zip, nor a dataset named as hf:user/name"
+            f"{quoted(str(source))} is neither a folder, a zip, nor a dataset named as hf:user/name"
         )
-    identity = file_digest(path) if path.is_file() else source
+    identity = source_identity(source)
     target = into / "images"
     mark = target / _SOURCE
     if target.is_dir():
@@ -54,36 +80,35 @@ def _materialise(source: str, into: Path, progress: Progress) -> Path:
         return target
     Store(into).require_free("")
     with new_folder(target) as partial:
-        _write_images(source, partial, progress)
+        _write_images(source, partial, limits, progress)
         (partial / _SOURCE).write_text(identity, encoding="utf-8")
     return target
 
 
-def _write_images(source: str, folder: Path, progress: Progress) -> None:
-    if not Path(source).is_file():
-        _write_rows(*_open_dataset(source.removeprefix("hf:")), folder, progress=progress)
+def _check_public(source: str | Path) -> None:
+    """Refuse a public source that names anything of this machine.
+
+    Raises:
+        GalleryError: when it is neither an upload nor the name of a dataset.
+    """
+    if isinstance(source, str) and not _DATASET.fullmatch(source):
+        raise GalleryError(f"{quoted(source)} is not a dataset named as hf:user/name")
+
+
+def _write_images(
+    source: str | Path, folder: Path, limits: SourceLimits, progress: Progress
+) -> None:
+    if isinstance(source, str) and not Path(source).is_file():
+        rows, column = _open_dataset(source.removeprefix("hf:"), public=limits.public)
+        _write_rows(rows, column, folder, limits=limits, progress=progress)
         return
     unpack_images(
         Path(source),
         folder,
-        max_bytes=ServerConfig().max_unpacked_bytes,
-        max_images=1_000_000,
+        max_bytes=limits.max_bytes,
+        max_images=limits.max_images,
         limits=ImageLimits(),
     )
-
-
-def fetch_dataset(
-    name: str, folder: Path, *, max_images: int, max_bytes: int, progress: Progress = no_progress
-) -> None:
-    """The first images of a public dataset as a new folder, read row by row.
-
-    Raises:
-        GalleryError: when the dataset cannot be had, or its images exceed ``max_bytes``.
-    """
-    rows, column = _open_dataset(name, streaming=True)
-    with new_folder(folder) as partial:
-        first = itertools.islice(rows, max_images)
-        _write_rows(first, column, partial, max_bytes=max_bytes, progress=progress)
 
 
 def _write_rows(
@@ -91,42 +116,74 @@ def _write_rows(
     column: str,
     folder: Path,
     *,
-    max_bytes: int | None = None,
+    limits: SourceLimits,
     progress: Progress,
 ) -> None:
-    """Every row's image as a file, its other plain columns as ``metadata.jsonl``."""
+    """Write every row's image as a file, and its other plain columns as ``metadata.jsonl``.
+
+    Raises:
+        GalleryError: when a public dataset holds more bytes than the limits allow.
+    """
+    left = limits.max_bytes if limits.public else None
     lines: list[str] = []
-    written = 0
-    for number, row in enumerate(rows):
-        image = row[column] or {}
-        data = image.get("bytes") or _read(image.get("path"), remote=max_bytes is not None)
+    for number, row in enumerate(itertools.islice(rows, limits.max_images)):
+        most = ImageLimits().max_bytes if left is None else min(left, ImageLimits().max_bytes)
+        data = _image_bytes(row[column] or {}, most + 1, public=limits.public)
         if data is None:
             continue
-        written += len(data)
-        if max_bytes is not None and written > max_bytes:
-            raise GalleryError(f"the dataset's images exceed the accepted {max_bytes:,} bytes")
         file_name = f"{number:07d}{_extension(data)}"
-        (folder / file_name).write_bytes(data)
         plain = {k: v for k, v in row.items() if isinstance(v, str | int | float | bool)}
         lines.append(json.dumps({**plain, "file_name": file_name}, ensure_ascii=False))
+        if left is not None:
+            left -= len(data) + len(lines[-1])
+            if left < 0:
+                raise GalleryError(
+                    f"the dataset's images exceed the accepted {limits.max_bytes:,} bytes"
+                )
+        (folder / file_name).write_bytes(data)
         progress(number + 1, number + 1, "reading the dataset")
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _read(path: str | None, *, remote: bool) -> bytes | None:
-    """Bytes that a row only names; of a foreign dataset, only what lies on the Hub itself."""
+def _image_bytes(image: Mapping[str, Any], most: int, *, public: bool) -> bytes | None:
+    """The first ``most`` bytes of the encoded image of a row, one more than may be accepted.
+
+    What is cut is refused later, by its size, as any image that is too large.
+
+    Raises:
+        GalleryError: when a public dataset names a file that does not lie on the Hub.
+    """
+    if data := image.get("bytes"):
+        return data[:most]
+    path = image.get("path")
     if not path:
         return None
-    if not remote:
-        return Path(path).read_bytes()
+    if not public:
+        with Path(path).open("rb") as file:
+            return file.read(most)
     if not _ON_HUB.match(path):
         raise GalleryError("the dataset names files that are not its own")
-    with importlib.import_module("fsspec").open(path, "rb") as file:
-        return file.read()
+    with importlib.import_module("fsspec").open(path, "rb", hf={"token": False}) as file:
+        return _read_up_to(file, most)
 
 
-def _open_dataset(name: str, *, streaming: bool = False) -> tuple[Iterable[Mapping[str, Any]], str]:
-    """Rows with undecoded images, and the name of the image column; streamed from the Hub only."""
+def _read_up_to(file: Any, most: int) -> bytes:
+    """At most so many bytes of an open file; one over a network may give them in parts."""
+    parts: list[bytes] = []
+    while most > 0 and (part := file.read(min(most, 1 << 20))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
+
+
+def _open_dataset(name: str, *, public: bool = False) -> tuple[Iterable[Mapping[str, Any]], str]:
+    """Rows with undecoded images, and the name of the image column.
+
+    A public dataset is read from the Hub alone, without a token, a few rows at a time.
+
+    Raises:
+        GalleryError: when it cannot be opened or has no images.
+    """
     try:
         datasets = importlib.import_module("datasets")
     except ImportError as error:
@@ -135,16 +192,7 @@ def _open_dataset(name: str, *, streaming: bool = False) -> tuple[Iterable[Mappi
         ) from error
     base, _, split = name.partition(":")
     try:
-        if streaming and Path(base).exists():
-            raise FileNotFoundError("there is no dataset of that name")
-        if streaming:
-            loaded = datasets.load_dataset(base, split=split or "train", streaming=True)
-        elif (Path(base) / "dataset_dict.json").is_file():
-            loaded = datasets.load_from_disk(base)[split or "train"]
-        elif (Path(base) / "dataset_info.json").is_file():
-            loaded = datasets.load_from_disk(base)
-        else:
-            loaded = datasets.load_dataset(base, split=split or "train")
+        loaded = _load(datasets, base, split or "train", public=public)
         columns = [key for key, kind in loaded.features.items() if isinstance(kind, datasets.Image)]
     except Exception as error:  # the library raises whatever its formats and clients raise
         why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
@@ -155,6 +203,22 @@ def _open_dataset(name: str, *, streaming: bool = False) -> tuple[Iterable[Mappi
     if not columns:
         raise GalleryError(f"the dataset {base!r} has no column of images")
     return loaded.cast_column(columns[0], datasets.Image(decode=False)), columns[0]
+
+
+def _load(datasets: Any, base: str, split: str, *, public: bool) -> Any:
+    """The split of a dataset: on this disk, or on the Hub."""
+    if public:
+        if Path(base).exists():
+            raise FileNotFoundError("there is no dataset of that name")
+        builder = datasets.load_dataset_builder(base, token=False)
+        if hasattr(builder.config, "batch_size"):
+            builder.config.batch_size = _ROWS
+        return builder.as_streaming_dataset(split=split)
+    if (Path(base) / "dataset_dict.json").is_file():
+        return datasets.load_from_disk(base)[split]
+    if (Path(base) / "dataset_info.json").is_file():
+        return datasets.load_from_disk(base)
+    return datasets.load_dataset(base, split=split)
 
 
 def _extension(data: bytes) -> str:

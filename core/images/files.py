@@ -51,6 +51,16 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def folder_size(folder: Path) -> int:
+    """Bytes of all files below a folder; files that are removed meanwhile do not count."""
+    sizes: list[int] = []
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                sizes.append(os.lstat(os.path.join(parent, name)).st_size)  # noqa: PTH118 - faster
+    return sum(sizes)
+
+
 def sync(folder: Path) -> None:
     """Have everything below a folder on the disk before what refers to it is written."""
     for path in (*folder.rglob("*"), folder, folder.parent):

@@ -12,21 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.config import ImageLimits, ServerConfig
-from core.encoders.load import shipped_heads
-from core.gallery.build import update
+from core.config import ImageLimits, ServerConfig, SourceLimits
 from core.gallery.commit import Change
-from core.gallery.datasets import fetch_dataset, materialise
+from core.gallery.datasets import source_identity
 from core.gallery.examples import read_examples
 from core.gallery.gallery import SHIPPED, Gallery, is_shipped
 from core.gallery.paths import delete_inside
 from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.gallery.verify import Damage, verify
-from core.heads.head import Head
-from core.images.decode import load_image, quoted
-from core.images.files import file_digest, new_file
-from core.search.edges import with_edges
+from core.images.decode import load_image
+from core.images.files import file_digest, folder_size, new_file
+from core.service.building import bring_up, build
 from core.service.visitors import Visitors
 from core.values import (
     Encoder,
@@ -37,8 +34,6 @@ from core.values import (
 
 EMBEDDED = "embedded"
 """Name of the gallery that comes with the program; it is never changed."""
-
-_DATASET = re.compile(r"hf:[\w.-]{1,96}(/[\w.-]{1,96})?(:[\w.-]{1,64})?")
 
 
 def default_home() -> Path:
@@ -98,13 +93,13 @@ class Library:
         """
         if not encoders:
             raise GalleryError("a gallery needs an encoder; choose at least one")
-        loaded = with_edges([self.encoder(name) for name in encoders])
+        loaded = [self.encoder(name) for name in encoders]
         with _told_when_full():
             if self.server.hosted:
                 return self._build_for(visitor, source, loaded, progress=progress)
             folder = self.home / _slug(source)
-            images = materialise(str(source), into=folder, progress=progress)
-            return str(folder), _update(folder, Source(images), loaded, progress=progress)
+            limits = SourceLimits(self.server.max_unpacked_bytes)
+            return str(folder), build(str(source), folder, loaded, limits=limits, progress=progress)
 
     def add(
         self, name: str, files: Sequence[Path], *, visitor: str = "", progress: Progress
@@ -125,10 +120,11 @@ class Library:
         self._within_quota(gallery, files)
         for file in files:
             load_image(file, limits=ImageLimits(), fit=16)
-        with _told_when_full():
+        size = sum(file.stat().st_size for file in files)
+        with _told_when_full(), self._working(visitor, progress, reserve=size) as checked:
             names = tuple(_keep(file, gallery.root) for file in files)
             source = Source(gallery.root, only=names)
-            return _update(folder, source, self._encoders(gallery), progress=progress)
+            return bring_up(folder, source, self._encoders(gallery), progress=checked)
 
     def refresh(self, name: str, *, visitor: str = "", progress: Progress) -> Change:
         """Add what is new or has changed in the folder that a gallery's images lie in.
@@ -138,8 +134,9 @@ class Library:
         """
         folder = self.folder(name, visitor=visitor)
         gallery = Gallery.open(folder)
-        with _told_when_full():
-            return _update(folder, Source(gallery.root), self._encoders(gallery), progress=progress)
+        source = Source(gallery.root)
+        with _told_when_full(), self._working(visitor, progress) as checked:
+            return bring_up(folder, source, self._encoders(gallery), progress=checked)
 
     def remove(self, name: str, ids: Sequence[int], *, visitor: str = "") -> Change:
         """Take images out of a gallery; files go only where they lie in its own folder.
@@ -149,7 +146,8 @@ class Library:
         """
         folder = self.folder(name, visitor=visitor)
         gallery = Gallery.open(folder)
-        change = remove(folder, ids)
+        with self._working(visitor, no_progress):
+            change = remove(folder, ids)
         if gallery.keeps_images:
             for image_id in set(ids):
                 record = gallery.records[gallery.row_of[image_id]]
@@ -159,7 +157,7 @@ class Library:
     def facts(self, gallery: Gallery) -> Facts:
         """What only a look at the gallery's folder tells."""
         examples = len(read_examples(gallery.store.folder))
-        return Facts(storage(gallery), examples, gallery.keeps_images)
+        return Facts(folder_size(gallery.store.folder), examples, gallery.keeps_images)
 
     def verify(self, gallery: Gallery, *, progress: Progress = no_progress) -> list[Damage]:
         """Every damaged or missing file of a gallery."""
@@ -184,24 +182,27 @@ class Library:
     def _build_for(
         self, visitor: str, source: str | Path, encoders: Sequence[Encoder], *, progress: Progress
     ) -> tuple[str, Change]:
-        """A visitor's gallery from a zip or, within the same limits, a dataset."""
-        if isinstance(source, Path):
-            return self.visitors.create(
-                visitor, source, encoders, patch_heads=_patch_heads(encoders), progress=progress
+        """A visitor's gallery from a zip or, within the same limits, a public dataset."""
+        server = self.server
+        uploaded = isinstance(source, Path) and source.is_file()
+        if uploaded and Path(source).stat().st_size > server.max_upload_bytes:
+            raise GalleryError(
+                f"the zip is too large; at most {server.max_upload_bytes:,} bytes are accepted"
             )
-        if not _DATASET.fullmatch(source):
-            raise GalleryError(f"{quoted(source)} is not a dataset named as hf:user/name")
-        with self.visitors.building(visitor, source) as (name, target):
-            images = target / "images"
-            if not images.is_dir():
-                fetch_dataset(
-                    source.removeprefix("hf:"),
-                    images,
-                    max_images=self.server.max_images,
-                    max_bytes=self.server.max_unpacked_bytes,
-                    progress=progress,
-                )
-            return name, _update(target, Source(images), encoders, progress=progress)
+        limits = SourceLimits(server.max_unpacked_bytes, server.max_images, public=True)
+        identity = source_identity(source)
+        with self.visitors.building(visitor, identity, progress=progress) as site:
+            change = build(source, site.folder, encoders, limits=limits, progress=site.progress)
+        return site.name, change
+
+    @contextlib.contextmanager
+    def _working(self, visitor: str, progress: Progress, *, reserve: int = 0) -> Iterator[Progress]:
+        """Keep a visitor's gallery within the server's limits while it is changed."""
+        if not self.server.hosted:
+            yield progress
+            return
+        with self.visitors.working(visitor, reserve=reserve, progress=progress) as checked:
+            yield checked
 
     def _encoders(self, gallery: Gallery) -> list[Encoder]:
         return [self.encoder(name) for name in gallery.encoder_names]
@@ -214,7 +215,7 @@ class Library:
         most = self.server.max_images
         if len(gallery) + len(files) > most:
             raise GalleryError(f"with these the gallery would exceed {most:,} images; add fewer")
-        size = storage(gallery) + sum(file.stat().st_size for file in files)
+        size = folder_size(gallery.store.folder) + sum(file.stat().st_size for file in files)
         if size > self.server.max_unpacked_bytes:
             raise GalleryError(
                 f"with these the gallery would exceed {self.server.max_unpacked_bytes:,} bytes; "
@@ -232,27 +233,6 @@ def refuse_shipped(folder: Path) -> None:
         raise GalleryError(
             "the gallery that comes with the program is not changed; build one of your own"
         )
-
-
-def storage(gallery: Gallery) -> int:
-    """Bytes that a gallery's folder takes, its images included where it keeps them."""
-    sizes = []
-    for path in gallery.store.folder.rglob("*"):
-        with contextlib.suppress(OSError):  # removed in the meantime
-            if path.is_file():
-                sizes.append(path.stat().st_size)
-    return sum(sizes)
-
-
-def _update(
-    folder: Path, source: Source, encoders: Sequence[Encoder], *, progress: Progress
-) -> Change:
-    heads = _patch_heads(encoders)
-    return update(folder, source, encoders, patch_heads=heads, progress=progress)
-
-
-def _patch_heads(encoders: Sequence[Encoder]) -> dict[str, Head]:
-    return {e.identity: head for e in encoders if (head := shipped_heads(e.name).patches)}
 
 
 def _slug(source: str | Path) -> str:

@@ -16,22 +16,18 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from core.config import (
-    HEAD_KINDS,
     BuildConfig,
-    HeadConfig,
     ImageLimits,
     ScoreConfig,
     ServerConfig,
 )
-from core.encoders.baselines import BASELINES
-from core.encoders.load import load_encoder, shipped_heads
+from core.encoders.load import load_encoder
 from core.encoders.registry import encoder_infos
 from core.evidence.shares import COLUMNS, columns_of, shares_by
 from core.explain.clusters import ClusterKind
 from core.explain.projection import Map, place
 from core.gallery.examples import Example, read_examples
 from core.gallery.gallery import SHIPPED, Gallery, is_shipped
-from core.heads.head import Head
 from core.images.decode import load_image, open_image
 from core.measures.dimensions import Dimensions
 from core.measures.disentangle import (
@@ -42,9 +38,9 @@ from core.measures.disentangle import (
     dimension_view,
     stage,
 )
-from core.search.prepare import fitted_head
 from core.search.query import Query
 from core.service.disentanglement import dimensions, measured_images, sample
+from core.service.heads import HEADS, choose_head
 from core.service.library import Library
 from core.service.memory import give_back, limit_heaps
 from core.service.visitors import Visitors
@@ -84,9 +80,6 @@ _EXAMPLE_MATCHES = 24
 _JUDGED = 5_000  # images at most of a gallery whose dimensions are judged while somebody waits
 _CLOSED_FORM = ("whiten", "center", "identity")  # heads whose refit takes a second
 
-_KINDS: dict[str, HeadConfig] = {kind: HeadConfig(kind=kind) for kind in HEAD_KINDS}
-_HEADS = ("default", *_KINDS)
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -120,33 +113,6 @@ class Examples:
     embeddings: Float[np.ndarray, "q d"]
     queries: tuple[Query, ...]
     """The same as the workspace takes them."""
-
-
-def choose_head(
-    gallery: Gallery, encoder: Encoder, spec: str, *, progress: Progress = no_progress
-) -> Head:
-    """The head that a specification names: see :class:`Choice`.
-
-    Raises:
-        GalleryError: when it is neither a kind nor a folder with a head that fits the encoder.
-    """
-    if spec == "default":
-        shipped = shipped_heads(encoder.name).embedding
-        if shipped is not None:
-            return shipped
-        spec = "identity" if encoder.name in BASELINES else HeadConfig().kind
-    if spec in _KINDS:
-        return fitted_head(gallery, encoder, config=_KINDS[spec], progress=progress)
-    if not Path(spec).is_dir():
-        raise GalleryError(
-            f"{spec!r} is neither a folder with a head nor any of: {', '.join(_HEADS)}"
-        )
-    head = Head.load(Path(spec))
-    if head.mean_gallery.size != encoder.dim:
-        raise GalleryError(
-            f"the head takes {head.mean_gallery.size} features, {encoder.name} gives {encoder.dim}"
-        )
-    return head
 
 
 class Session:
@@ -198,7 +164,7 @@ class Session:
     ) -> Workspace:
         """A gallery under an encoder and a head; kept until the gallery changes."""
         gallery = self.gallery(choice.gallery, visitor=visitor)
-        if self.server.hosted and choice.head not in _HEADS:
+        if self.server.hosted and choice.head not in HEADS:
             raise GalleryError(f"no head is called {choice.head!r}")
         encoder = self.encoder(choice.encoder)
         self._require(gallery, encoder)

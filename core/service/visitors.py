@@ -1,4 +1,4 @@
-"""Visitors of a hosted server: galleries of their own, with quota and expiry."""
+"""Visitors of a hosted server: galleries of their own, within limits, removed after a while."""
 
 from __future__ import annotations
 
@@ -10,25 +10,45 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from core.config import ImageLimits, ServerConfig
-from core.gallery.build import update
-from core.gallery.commit import Change
-from core.gallery.source import Source
-from core.heads.head import Head
-from core.images.archives import unpack_images
-from core.images.files import file_digest
-from core.values import (
-    Cancelled,
-    Encoder,
-    GalleryError,
-    Progress,
-    no_progress,
-)
+from core.config import ServerConfig
+from core.images.files import folder_size
+from core.values import Cancelled, GalleryError, Progress, no_progress
 
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_PAUSE = 1.0  # seconds between two looks at the size of a gallery that is being built
+_FULL = (
+    "the server has no room for another gallery at the moment; try again in some minutes, with "
+    "fewer images, or run the program on a machine of your own"
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a visitor's gallery is being built."""
+
+    name: str
+    """Name of the gallery, which nobody can guess."""
+    folder: Path
+    progress: Progress
+    """To be called while building: it also keeps the gallery within the server's limits."""
+
+
+@dataclass
+class _Visit:
+    """What is known of one visitor."""
+
+    used: float
+    """When the visitor was last here, seconds of the clock."""
+    works: int = 0
+    """Galleries that are being built or changed; a visit with any never ends."""
+    size: int = 0
+    """Bytes that the visitor's galleries take, or may come to take while one is being built."""
+    unfinished: tuple[str, str] = ("", "")
+    """Source and name of a gallery whose build was cancelled."""
 
 
 class Visitors:
@@ -39,9 +59,8 @@ class Visitors:
     ) -> None:
         self.config, self.clock = config, clock
         self._root: tempfile.TemporaryDirectory[str] | None = None
-        self._used: dict[str, float] = {}
-        self._unfinished: dict[str, tuple[str, str]] = {}
-        self._lock = threading.Lock()
+        self._visits: dict[str, _Visit] = {}
+        self._lock = threading.RLock()
 
     def gallery(self, visitor: str, name: str) -> Path:
         """Folder of a visitor's gallery.
@@ -54,93 +73,142 @@ class Visitors:
             raise GalleryError("this gallery is not here, or has expired; upload it again")
         return folder
 
-    def create(
-        self,
-        visitor: str,
-        archive: Path,
-        encoders: Sequence[Encoder],
-        *,
-        patch_heads: Mapping[str, Head] | None = None,
-        progress: Progress = no_progress,
-    ) -> tuple[str, Change]:
-        """Build a gallery from a visitor's zip; it takes the place of the visitor's earlier one.
-
-        Returns:
-            The gallery's name, which nobody can guess, and what was built.
-
-        Raises:
-            GalleryError: when the archive is refused or over quota.
-        """
-        self._folder(visitor)
-        if archive.is_file() and archive.stat().st_size > self.config.max_upload_bytes:
-            raise GalleryError(
-                f"the zip is too large; at most {self.config.max_upload_bytes:,} bytes are accepted"
-            )
-        identity = file_digest(archive) if archive.is_file() else ""
-        with self.building(visitor, identity) as (name, target):
-            if not (target / "images").is_dir():
-                unpack_images(
-                    archive,
-                    target / "images",
-                    max_bytes=self.config.max_unpacked_bytes,
-                    max_images=self.config.max_images,
-                    limits=ImageLimits(),
-                )
-            change = update(
-                target,
-                Source(target / "images"),
-                encoders,
-                patch_heads=patch_heads,
-                progress=progress,
-            )
-        return name, change
-
     @contextlib.contextmanager
-    def building(self, visitor: str, source: str) -> Iterator[tuple[str, Path]]:
-        """A folder to build a visitor's gallery in: its name, which nobody can guess, and its path.
+    def building(
+        self, visitor: str, source: str, *, progress: Progress = no_progress
+    ) -> Iterator[Site]:
+        """A folder to build a visitor's gallery in.
 
         When the block ends well the gallery takes the place of the visitor's earlier one. What was
-        cancelled stays until another ``source`` is begun, and the same one goes on with it;
-        whatever else goes wrong removes the folder.
+        cancelled stays until another source is begun, and the same source goes on with it; whatever
+        else goes wrong removes the folder.
+
+        Args:
+            visitor: whose gallery it is.
+            source: what it is built from, as a text that is the same for the same images.
+            progress: called by the site's own progress; may raise ``Cancelled``.
 
         Raises:
-            GalleryError: when the visitor has no session.
+            GalleryError: when the visitor has no session, or the server is full or busy.
         """
-        galleries = self._folder(visitor) / "galleries"
-        before, name = self._unfinished.pop(visitor, ("", ""))
-        if before != source:
-            if name:
+        most = self.config.max_unpacked_bytes
+        with self.working(visitor, reserve=most, progress=progress) as checked:
+            galleries = self.root() / visitor / "galleries"
+            name = self._begin(visitor, source)
+            try:
+                yield Site(name, galleries / name, checked)
+            except Cancelled:
+                self._visits[visitor].unfinished = (source, name)
+                raise
+            except BaseException:
                 shutil.rmtree(galleries / name, ignore_errors=True)
-            name = uuid.uuid4().hex
+                raise
+            for other in galleries.iterdir():
+                if other.name != name:
+                    shutil.rmtree(other, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def working(
+        self, visitor: str, *, reserve: int = 0, progress: Progress = no_progress
+    ) -> Iterator[Progress]:
+        """Keep a visit while a gallery of it is built or changed, within the server's limits.
+
+        Args:
+            visitor: whose gallery it is.
+            reserve: bytes that the work may take at first, before it calls its progress.
+            progress: called by the progress that the block gets; may raise ``Cancelled``.
+
+        Raises:
+            GalleryError: when the visitor has no session, or the server is full or busy. The
+                progress raises it too, once the server is full.
+        """
+        with self._lock:
+            folder = self._folder(visitor)
+            if sum(visit.works for visit in self._visits.values()) >= self.config.max_builds:
+                raise GalleryError(
+                    "the server is building as many galleries as it can at once; try again in some "
+                    "minutes"
+                )
+            visit = self._visits[visitor]
+            before = folder_size(folder)
+            visit.works += 1
         try:
-            yield name, galleries / name
-        except Cancelled:
-            self._unfinished[visitor] = (source, name)
-            raise
-        except BaseException:
-            shutil.rmtree(galleries / name, ignore_errors=True)
-            raise
-        for other in galleries.iterdir():
-            if other.name != name:
-                shutil.rmtree(other, ignore_errors=True)
+            self._take(visitor, before + reserve)
+            yield self._checked(visitor, least=before + reserve, progress=progress)
+        finally:
+            with self._lock:
+                visit.works -= 1
+                visit.used, visit.size = self.clock(), folder_size(folder)
 
     def expire(self) -> int:
         """Remove what has not been used for ``session_seconds``; returns how many visitors left."""
         with self._lock:
             late = self.clock() - self.config.session_seconds
-            gone = [visitor for visitor, used in self._used.items() if used < late]
+            gone = [name for name, visit in self._idle() if visit.used < late]
             for visitor in gone:
-                del self._used[visitor]
-                self._unfinished.pop(visitor, None)
-                shutil.rmtree(self.root() / visitor, ignore_errors=True)
+                self._remove(visitor)
         return len(gone)
 
+    def _begin(self, visitor: str, source: str) -> str:
+        """The name of a gallery to build: that of cancelled work on the source, or a new one."""
+        with self._lock:
+            visit = self._visits[visitor]
+            (before, name), visit.unfinished = visit.unfinished, ("", "")
+        if before == source:
+            return name
+        if name:
+            shutil.rmtree(self.root() / visitor / "galleries" / name, ignore_errors=True)
+        return uuid.uuid4().hex
+
+    def _checked(self, visitor: str, *, least: int, progress: Progress) -> Progress:
+        """Progress that measures the visitor's folder now and then and sees that there is room."""
+        folder, looked = self.root() / visitor, self.clock()
+
+        def report(done: int, total: int, what: str) -> None:
+            nonlocal looked
+            progress(done, total, what)
+            if self.clock() - looked >= _PAUSE:
+                self._take(visitor, max(least, folder_size(folder)))
+                looked = self.clock()
+
+        return report
+
+    def _take(self, visitor: str, size: int) -> None:
+        """Let a visitor's galleries have a size; for room, the visits idle for longest end.
+
+        Raises:
+            GalleryError: when that is not enough.
+        """
+        with self._lock:
+            self._visits[visitor].size = size
+            idle = sorted(self._idle(), key=lambda each: each[1].used, reverse=True)
+            others = [name for name, _ in idle if name != visitor]
+            while self._taken() > self.config.max_total_bytes:
+                if not others:
+                    raise GalleryError(_FULL)
+                self._remove(others.pop())
+
+    def _taken(self) -> int:
+        return sum(visit.size for visit in self._visits.values())
+
+    def _idle(self) -> list[tuple[str, _Visit]]:
+        return [(name, visit) for name, visit in self._visits.items() if not visit.works]
+
+    def _remove(self, visitor: str) -> None:
+        del self._visits[visitor]
+        shutil.rmtree(self.root() / visitor, ignore_errors=True)
+
     def _folder(self, visitor: str) -> Path:
+        """The visitor's folder; the visit begins or goes on.
+
+        Raises:
+            GalleryError: when the visitor has no session.
+        """
         if not _VISITOR.fullmatch(visitor):
             raise GalleryError("galleries of your own need a session; reload the page")
         self.expire()
         with self._lock:
-            self._used[visitor] = self.clock()
+            self._visits.setdefault(visitor, _Visit(0.0)).used = self.clock()
             folder = self.root() / visitor
             (folder / "galleries").mkdir(parents=True, exist_ok=True)
         return folder

@@ -126,7 +126,7 @@ def test_a_stopped_build_says_how_to_go_on(
     page = visit(theme=theme)
     open_tab(page)
     with monkeypatch.context() as patched:
-        patched.setattr("core.service.library.update", slow)
+        patched.setattr("core.service.building.update", slow)
         give(page, archive)
         assert begun.wait(60)
         stop = page.locator("#ws-gallery-stop")

@@ -120,7 +120,7 @@ def test_a_folder_is_built_and_a_gallery_in_a_folder_is_opened(
     ],
 )
 def test_refusals_say_what_is_wrong(
-    make, tmp_path: Path, kind: str, source: dict[str, str], what: str, monkeypatch
+    make, tmp_path: Path, kind: str, source: dict[str, str], what: str
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.zip").write_text("no zip")
@@ -128,9 +128,8 @@ def test_refusals_say_what_is_wrong(
         packed.writestr("../../out.png", b"x")
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("a.png", bytes(5_000_000))
-    monkeypatch.setattr(
-        "core.gallery.datasets.ServerConfig", lambda: ServerConfig(max_unpacked_bytes=1_000_000)
-    )
+    handlers = make()
+    handlers.library.server = replace(handlers.library.server, max_unpacked_bytes=1_000_000)
     files = {
         "EMPTY": tmp_path / "empty",
         "BAD": tmp_path / "bad.zip",
@@ -139,7 +138,7 @@ def test_refusals_say_what_is_wrong(
     }
     given = {key: str(files.get(value, value)) for key, value in source.items()}
     with pytest.raises(gr.Error, match=what):
-        build(make(), kind, **given)
+        build(handlers, kind, **given)
     assert not (tmp_path.parent / "out.png").exists()
 
 
@@ -152,7 +151,7 @@ def test_a_stopped_build_is_told_and_goes_on(
         raise Cancelled
 
     with monkeypatch.context() as patched:
-        patched.setattr("core.service.library.update", stopped)
+        patched.setattr("core.service.building.update", stopped)
         with pytest.raises(gr.Error, match="build again with the same source"):
             build(handlers, archive=str(archive))
     assert "4 added" in build(handlers, archive=str(archive))[handlers.tab.status]

@@ -5,18 +5,22 @@ import json
 import shutil
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from core.config import SourceLimits
 from core.gallery import datasets as module
 from core.gallery.build import update
 from core.gallery.datasets import materialise
 from core.gallery.gallery import Gallery
 from core.gallery.metadata import read_metadata
 from core.gallery.source import Source
-from core.values import GalleryError
+from core.images.decode import load_image
+from core.values import GalleryError, ImageError
 
 
 def zipped(path: Path, files: dict[str, bytes]) -> Path:
@@ -194,3 +198,151 @@ def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatc
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(GalleryError, match="pip install datasets"):
         materialise("hf:user/name", into=tmp_path / "g")
+
+
+# Public datasets, as visitors of a hosted server name them
+
+PUBLIC = SourceLimits(max_bytes=100_000, max_images=5, public=True)
+
+
+class Hub:
+    """Stands for the library: remembers how it was asked, and gives rows."""
+
+    class Image:
+        def __init__(self, *, decode: bool = True) -> None:
+            self.decode = decode
+
+    def __init__(self, rows: list[dict[str, object]]) -> None:
+        self.rows, self.asked, self.features = rows, {}, {"image": self.Image()}
+        self.config = SimpleNamespace(batch_size=None)
+
+    def load_dataset_builder(self, name: str, **options: object) -> Hub:
+        self.asked = {"name": name, **options}
+        return self
+
+    def as_streaming_dataset(self, *, split: str) -> Hub:
+        self.asked["split"] = split
+        return self
+
+    def cast_column(self, _name: str, _kind: object) -> list[dict[str, object]]:
+        return self.rows
+
+
+@pytest.fixture
+def hub(monkeypatch) -> Callable[[list[dict[str, object]]], Hub]:
+    def made(rows: list[dict[str, object]]) -> Hub:
+        found = Hub(rows)
+        monkeypatch.setitem(sys.modules, "datasets", found)
+        return found
+
+    return made
+
+
+def fetch(folder: Path, limits: SourceLimits = PUBLIC) -> list[Path]:
+    images = materialise("hf:user/name:test", into=folder, limits=limits)
+    return sorted(path for path in images.iterdir() if path.suffix == ".png")
+
+
+def test_a_public_dataset_is_asked_for_without_a_token(hub, photos, tmp_path) -> None:
+    """It was read with the server's own token, and so could be a private one of its owner."""
+    data = (photos / "01.png").read_bytes()
+    asked = hub([{"image": {"bytes": data}, "title": "One"}])
+    (path,) = fetch(tmp_path / "g")
+    assert path.read_bytes() == data
+    assert asked.asked == {"name": "user/name", "token": False, "split": "test"}
+    assert asked.config.batch_size == 16
+    assert read_metadata(path.parent) == {path.name: {"title": "One"}}
+
+
+class Remote:
+    """A file that never ends, and that gives no more than a part at once."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.given = size, 0
+
+    def __enter__(self) -> Remote:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def read(self, count: int) -> bytes:
+        part = b"x" * min(count, 100_000, self.size - self.given)
+        self.given += len(part)
+        return part
+
+
+def test_a_remote_file_is_read_no_further_than_an_image_may_be(hub, tmp_path, monkeypatch) -> None:
+    """It was read whole before any limit was looked at, and with the server's own token."""
+    opened: list[tuple[str, dict[str, object]]] = []
+    remote = Remote(10**12)
+
+    def open_remote(path: str, _mode: str, **options: object) -> Remote:
+        opened.append((path, options))
+        return remote
+
+    hub([{"image": {"bytes": None, "path": "hf://datasets/user/name/a.jpg"}}])
+    monkeypatch.setitem(sys.modules, "fsspec", SimpleNamespace(open=open_remote))
+    large = SourceLimits(max_bytes=50_000_000, max_images=5, public=True)
+    folder = materialise("hf:user/name", into=tmp_path / "g", limits=large)
+    assert remote.given == 20_000_001
+    assert opened == [("hf://datasets/user/name/a.jpg", {"hf": {"token": False}})]
+    with pytest.raises(ImageError, match="too large"):
+        load_image(folder / "0000000.jpg")
+    remote.given = 0
+    with pytest.raises(GalleryError, match="exceed the accepted 100,000 bytes"):
+        fetch(tmp_path / "other")
+    assert remote.given == 100_001
+
+
+def test_the_token_reaches_every_part_of_a_chained_address() -> None:
+    fsspec = pytest.importorskip("fsspec")
+    chained = "zip://a.jpg::hf://datasets/user/name/a.zip"
+    for path in (chained, "hf://datasets/user/name/a.jpg"):
+        parts = fsspec.core._un_chain(path, {"hf": {"token": False}})
+        assert [options.get("token") for _, name, options in parts if name == "hf"] == [False]
+
+
+@pytest.mark.parametrize("column", ["bytes", "text"])
+def test_what_rows_hold_counts_before_it_is_written(hub, tmp_path, column: str) -> None:
+    """Texts beside the images did not count at all."""
+    large, small = b"\x89PNG".ljust(60_000, b"x"), b"\x89PNG"
+    image, text = (large, "") if column == "bytes" else (small, "t" * 60_000)
+    hub([{"image": {"bytes": image}, "title": text} for _ in range(2)])
+    with pytest.raises(GalleryError, match="exceed the accepted 100,000 bytes"):
+        fetch(tmp_path / "g")
+    assert list((tmp_path / "g").iterdir()) == []
+
+
+def test_of_an_image_that_is_too_large_only_that_is_kept(hub, tmp_path) -> None:
+    hub([{"image": {"bytes": b"\x89PNG".ljust(25_000_000, b"x")}}])
+    large = SourceLimits(max_bytes=50_000_000, max_images=5, public=True)
+    (path,) = fetch(tmp_path / "g", large)
+    assert path.stat().st_size == 20_000_001
+
+
+def test_a_public_source_is_never_a_folder_or_a_format(photos, tmp_path, monkeypatch) -> None:
+    """``hf:imagefolder`` is a format to the library, which then read the working directory."""
+    monkeypatch.chdir(photos)
+    for source in (str(photos), "hf:imagefolder", "hf:parquet", "hf:.", f"hf:{photos}", "hf:a/b/c"):
+        with pytest.raises(GalleryError, match="not a dataset named as hf:user/name"):
+            materialise(source, into=tmp_path / "g", limits=PUBLIC)
+    with pytest.raises(GalleryError, match="not a file"):
+        materialise(photos, into=tmp_path / "g", limits=PUBLIC)
+
+
+def test_rows_of_a_public_dataset_come_a_few_at_a_time(photos, tmp_path, monkeypatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    table = datasets.Dataset.from_dict(
+        {"image": [str(photos / "01.png")] * 40}, features=datasets.Features(image=datasets.Image())
+    )
+    table.to_parquet(str(tmp_path / "rows.parquet"))
+    builder = datasets.load_dataset_builder(
+        "parquet", data_files={"train": str(tmp_path / "rows.parquet")}
+    )
+    library = SimpleNamespace(load_dataset_builder=lambda *_, **__: builder)
+    monkeypatch.chdir(tmp_path)
+    loaded = module._load(library, "user/name", "train", public=True)
+    sizes = [table.num_rows for _, table in loaded._ex_iterable.iter_arrow()]
+    assert max(sizes) == 16
+    assert sum(sizes) == 40

@@ -13,8 +13,9 @@ import pytest
 from core.config import ServerConfig
 from core.gallery.gallery import Gallery
 from core.gallery.manifest import to_parquet
-from core.service import library as module
-from core.service.library import Library, storage
+from core.images.files import folder_size
+from core.service import building as module
+from core.service.library import Library
 from core.service.visitors import Visitors
 from core.values import (
     Cancelled,
@@ -80,7 +81,7 @@ def test_a_folder_is_indexed_where_it_lies_and_looked_at_again(make, photos, wri
     name, _ = library.build(str(photos), ["fake"])
     facts = library.facts(Gallery.open(Path(name)))
     assert not facts.keeps_images
-    assert facts.storage == storage(Gallery.open(Path(name))) > 0
+    assert facts.storage == folder_size(Path(name)) > 0
     new = write_image(photos / "new.png", 9)
     assert library.refresh(name, progress=no_progress).added == 1
     with pytest.raises(GalleryError, match="put new ones there"):

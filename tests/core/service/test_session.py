@@ -279,7 +279,7 @@ def uploaded(hosted, photos, tmp_path) -> str:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for path in photos.glob("*.png"):
             archive.write(path, path.name)
-    return hosted.visitors.create(VISITOR, tmp_path / "a.zip", [PLAIN])[0]
+    return hosted.library.build(tmp_path / "a.zip", ["thumbnail"], visitor=VISITOR)[0]
 
 
 def test_a_visitor_asks_the_embedded_gallery_and_an_own_one(hosted, uploaded, photos) -> None:

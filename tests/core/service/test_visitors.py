@@ -4,14 +4,25 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.config import ServerConfig
+from core.gallery.commit import Change
 from core.gallery.gallery import Gallery
+from core.images.files import folder_size
+from core.service.library import Library
 from core.service.visitors import Visitors
-from core.values import Cancelled, GalleryError, ImageError
+from core.values import (
+    Cancelled,
+    Encoder,
+    GalleryError,
+    ImageError,
+    Progress,
+    no_progress,
+)
 
 ANN, BOB = "ann-visits", "bob_visits"
 
@@ -36,6 +47,7 @@ def visitors(clock) -> Visitors:
         max_unpacked_bytes=200_000,
         max_images=5,
         session_seconds=60,
+        max_builds=6,
     )
     return Visitors(config, clock=clock)
 
@@ -53,24 +65,37 @@ def pack(tmp_path, write_image) -> Callable[..., Path]:
     return make
 
 
+def create(
+    visitors: Visitors,
+    visitor: str,
+    archive: Path,
+    encoders: list[Encoder],
+    *,
+    progress: Progress = no_progress,
+) -> tuple[str, Change]:
+    """Build a visitor's gallery from a zip."""
+    library = Library(visitors.config, visitors, encoder=lambda _: encoders[0])
+    return library.build(archive, ["fake"], visitor=visitor, progress=progress)
+
+
 def left(visitors: Visitors) -> list[str]:
     """Everything that visitors keep on the disk, folders of visitors aside."""
     return sorted(str(p) for p in visitors.root().glob("*/galleries/*"))
 
 
 def test_a_visitor_gets_a_gallery_that_nobody_can_guess(visitors, pack, encoder) -> None:
-    name, change = visitors.create(ANN, pack("a.zip", range(3)), [encoder])
+    name, change = create(visitors, ANN, pack("a.zip", range(3)), [encoder])
     assert len(name) == 32
     assert int(name, 16) >= 0
     assert (change.images, change.skipped) == (3, ())
     gallery = Gallery.open(visitors.gallery(ANN, name))
     assert [r.path for r in gallery.records] == ["0.png", "1.png", "2.png"]
-    other, _ = visitors.create(BOB, pack("a.zip", range(3)), [encoder])
+    other, _ = create(visitors, BOB, pack("a.zip", range(3)), [encoder])
     assert other != name
 
 
 def test_no_visitor_sees_what_is_another_s(visitors, pack, encoder) -> None:
-    name, _ = visitors.create(ANN, pack("a.zip", range(2)), [encoder])
+    name, _ = create(visitors, ANN, pack("a.zip", range(2)), [encoder])
     for visitor, asked in [
         (BOB, name),
         (BOB, f"../../{ANN}/galleries/{name}"),
@@ -89,14 +114,14 @@ def test_no_visitor_sees_what_is_another_s(visitors, pack, encoder) -> None:
 )
 def test_visitors_need_a_name_that_is_one(visitors, pack, encoder, visitor: str) -> None:
     with pytest.raises(GalleryError, match="need a session"):
-        visitors.create(visitor, pack("a.zip", range(2)), [encoder])
+        create(visitors, visitor, pack("a.zip", range(2)), [encoder])
     with pytest.raises(GalleryError, match="need a session"):
         visitors.gallery(visitor, "0" * 32)
 
 
 def test_a_new_gallery_takes_the_place_of_the_earlier_one(visitors, pack, encoder) -> None:
-    first, _ = visitors.create(ANN, pack("a.zip", range(2)), [encoder])
-    second, _ = visitors.create(ANN, pack("b.zip", range(2, 4)), [encoder])
+    first, _ = create(visitors, ANN, pack("a.zip", range(2)), [encoder])
+    second, _ = create(visitors, ANN, pack("b.zip", range(2, 4)), [encoder])
     assert [Path(p).name for p in left(visitors)] == [second]
     with pytest.raises(GalleryError):
         visitors.gallery(ANN, first)
@@ -116,9 +141,9 @@ def test_a_new_gallery_takes_the_place_of_the_earlier_one(visitors, pack, encode
 def test_a_refused_archive_leaves_nothing_and_spoils_nothing(
     visitors, pack, encoder, seeds: range, more: dict[str, bytes], what: str
 ) -> None:
-    name, _ = visitors.create(ANN, pack("a.zip", range(2)), [encoder])
+    name, _ = create(visitors, ANN, pack("a.zip", range(2)), [encoder])
     with pytest.raises((GalleryError, ImageError), match=what) as raised:
-        visitors.create(ANN, pack("bad.zip", seeds, more=more), [encoder])
+        create(visitors, ANN, pack("bad.zip", seeds, more=more), [encoder])
     assert str(visitors.root()) not in str(raised.value)
     assert [Path(p).name for p in left(visitors)] == [name]
     assert visitors.gallery(ANN, name).is_dir()
@@ -130,10 +155,10 @@ def test_an_upload_over_quota_is_refused_unread(visitors, tmp_path, encoder) -> 
     with archive.open("wb") as file:
         file.truncate(100_001)
     with pytest.raises(GalleryError, match="at most 100,000 bytes"):
-        visitors.create(ANN, archive, [encoder])
+        create(visitors, ANN, archive, [encoder])
     for other in (tmp_path / "gone.zip", tmp_path):
         with pytest.raises(GalleryError, match="not a file"):
-            visitors.create(ANN, other, [encoder])
+            create(visitors, ANN, other, [encoder])
     assert left(visitors) == []
 
 
@@ -144,13 +169,13 @@ def stop(*_: object) -> None:
 def test_what_was_cancelled_goes_on_with_the_same_zip_only(visitors, pack, encoder) -> None:
     archive = pack("a.zip", range(2))
     with pytest.raises(Cancelled):
-        visitors.create(ANN, archive, [encoder], progress=stop)
+        create(visitors, ANN, archive, [encoder], progress=stop)
     kept = [Path(path).name for path in left(visitors)]
     assert len(kept) == 1
     with pytest.raises(Cancelled):
-        visitors.create(BOB, archive, [encoder], progress=stop)
-    assert visitors.create(ANN, archive, [encoder])[0] == kept[0]
-    assert visitors.create(BOB, pack("b.zip", range(2, 4)), [encoder])[0] not in kept
+        create(visitors, BOB, archive, [encoder], progress=stop)
+    assert create(visitors, ANN, archive, [encoder])[0] == kept[0]
+    assert create(visitors, BOB, pack("b.zip", range(2, 4)), [encoder])[0] not in kept
     assert len(left(visitors)) == 2
 
 
@@ -158,25 +183,25 @@ def test_only_the_last_cancelled_work_is_kept(visitors, pack, encoder) -> None:
     for seed in range(3):
         source = pack(f"{seed}.zip", range(seed, seed + 2))
         with pytest.raises(Cancelled):
-            visitors.create(ANN, source, [encoder], progress=stop)
+            create(visitors, ANN, source, [encoder], progress=stop)
     assert len(left(visitors)) == 1
 
 
 def test_cancelled_work_expires(visitors, clock, pack, encoder) -> None:
     archive = pack("a.zip", range(2))
     with pytest.raises(Cancelled):
-        visitors.create(ANN, archive, [encoder], progress=stop)
+        create(visitors, ANN, archive, [encoder], progress=stop)
     kept = [Path(path).name for path in left(visitors)]
     clock.now += 61
     assert visitors.expire() == 1
     assert left(visitors) == []
-    assert visitors.create(ANN, archive, [encoder])[0] not in kept
+    assert create(visitors, ANN, archive, [encoder])[0] not in kept
 
 
 def test_what_is_not_used_expires(visitors, clock, pack, encoder) -> None:
-    ann, _ = visitors.create(ANN, pack("a.zip", range(2)), [encoder])
+    ann, _ = create(visitors, ANN, pack("a.zip", range(2)), [encoder])
     clock.now += 40
-    bob, _ = visitors.create(BOB, pack("a.zip", range(2)), [encoder])
+    bob, _ = create(visitors, BOB, pack("a.zip", range(2)), [encoder])
     clock.now += 20
     assert visitors.expire() == 0
     assert visitors.gallery(ANN, ann).is_dir()
@@ -196,8 +221,8 @@ def test_many_visitors_at_once_stay_apart(visitors, pack, make_encoder) -> None:
     names: dict[int, str] = {}
 
     def visit(number: int) -> None:
-        names[number], _ = visitors.create(
-            f"visitor-{number}", archives[number], [make_encoder(space=False)]
+        names[number], _ = create(
+            visitors, f"visitor-{number}", archives[number], [make_encoder(space=False)]
         )
 
     threads = [threading.Thread(target=visit, args=(n,)) for n in range(6)]
@@ -213,7 +238,7 @@ def test_many_visitors_at_once_stay_apart(visitors, pack, make_encoder) -> None:
 
 def test_the_folders_go_with_their_owner(pack, encoder) -> None:
     visitors = Visitors(ServerConfig(hosted=True))
-    name, _ = visitors.create(ANN, pack("a.zip", range(2)), [encoder])
+    name, _ = create(visitors, ANN, pack("a.zip", range(2)), [encoder])
     folder = visitors.gallery(ANN, name)
     del visitors
     assert not folder.exists()
@@ -222,10 +247,131 @@ def test_the_folders_go_with_their_owner(pack, encoder) -> None:
 def test_what_is_late_expires_although_nobody_comes(clock, pack, encoder) -> None:
     """A gallery stayed on a server that nobody visited any more."""
     visitors = Visitors(ServerConfig(hosted=True, session_seconds=1), clock=clock)
-    name, _ = visitors.create(ANN, pack("a.zip", range(2)), [encoder])
+    name, _ = create(visitors, ANN, pack("a.zip", range(2)), [encoder])
     folder = visitors.gallery(ANN, name)
     clock.now += 2
     deadline = time.monotonic() + 10
     while folder.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not folder.exists()
+
+
+# While a gallery is being built
+
+
+def test_a_build_that_takes_longer_than_a_visit_keeps_it(visitors, clock, pack, encoder) -> None:
+    """The visit ended after its hour, and with it the folder that was being built in."""
+
+    def slow(*_: object) -> None:
+        clock.now += 61
+        visitors.expire()
+
+    name, change = create(visitors, ANN, pack("a.zip", range(3)), [encoder], progress=slow)
+    assert change.images == 3
+    assert len(Gallery.open(visitors.gallery(ANN, name))) == 3
+    clock.now += 59  # the visit's hour begins at the end of the build
+    assert visitors.expire() == 0
+
+
+def test_a_failed_build_does_not_keep_the_visit_for_ever(visitors, clock, pack, encoder) -> None:
+    with pytest.raises(Cancelled):
+        create(visitors, ANN, pack("a.zip", range(2)), [encoder], progress=stop)
+    with pytest.raises(GalleryError):
+        create(visitors, BOB, pack("b.zip", range(0), more={"a.txt": b"x"}), [encoder])
+    clock.now += 61
+    assert visitors.expire() == 2
+
+
+def limited(clock: Clock, **limits: int) -> Visitors:
+    return Visitors(ServerConfig(hosted=True, session_seconds=60, **limits), clock=clock)
+
+
+def size(visitors: Visitors, visitor: str) -> int:
+    return folder_size(visitors.root() / visitor)
+
+
+def test_for_room_the_visits_idle_for_longest_end(clock, pack, encoder) -> None:
+    """There was no limit on the sum of all visitors' galleries."""
+    visitors = limited(clock, max_unpacked_bytes=100_000, max_total_bytes=10_000_000)
+    names = {}
+    for visitor in (ANN, BOB, "cid-visits"):
+        clock.now += 1
+        names[visitor], _ = create(visitors, visitor, pack("a.zip", range(3)), [encoder])
+    visitors.gallery(ANN, names[ANN])  # so that BOB is the one idle for longest
+    room = sum(size(visitors, each) for each in names) + 99_999
+    visitors.config = replace(visitors.config, max_total_bytes=room)
+    create(visitors, "dan-visits", pack("b.zip", range(3, 6)), [encoder])
+    with pytest.raises(GalleryError, match="has expired"):
+        visitors.gallery(BOB, names[BOB])
+    for visitor in (ANN, "cid-visits"):
+        assert visitors.gallery(visitor, names[visitor]).is_dir()
+
+
+def test_a_visit_that_builds_never_ends_for_room(clock, pack, encoder) -> None:
+    visitors = limited(clock, max_unpacked_bytes=100_000, max_total_bytes=150_000)
+    archive = pack("a.zip", range(3))
+    with visitors.building(BOB, "b") as site:
+        (site.folder / "images").mkdir(parents=True)
+        with pytest.raises(GalleryError, match="no room for another gallery at the moment; try"):
+            create(visitors, ANN, archive, [encoder])
+        assert site.folder.is_dir()
+    assert create(visitors, ANN, archive, [encoder])[1].images == 3
+
+
+def test_a_build_that_outgrows_the_room_is_stopped(clock) -> None:
+    visitors = limited(clock, max_unpacked_bytes=1_000, max_total_bytes=5_000)
+    with pytest.raises(GalleryError, match="no room"), visitors.building(ANN, "a") as site:
+        site.folder.mkdir(parents=True)
+        site.progress(0, 1, "there is room")
+        (site.folder / "large").write_bytes(b"0" * 6_000)
+        site.progress(0, 1, "it was looked at less than a second ago")
+        clock.now += 2
+        site.progress(1, 1, "full")
+    assert left(visitors) == []
+
+
+def test_what_a_visitor_holds_already_counts(clock) -> None:
+    """The earlier gallery stays until the new one is whole, so there are two for a while."""
+    visitors = limited(clock, max_unpacked_bytes=1_000, max_total_bytes=3_000)
+    with visitors.building(ANN, "a") as site:
+        site.folder.mkdir(parents=True)
+        (site.folder / "large").write_bytes(b"0" * 2_500)
+    with pytest.raises(GalleryError, match="no room"), visitors.building(ANN, "b"):
+        pass
+    assert [Path(path).name for path in left(visitors)] == [site.name]
+
+
+def test_only_some_galleries_are_built_at_once(clock) -> None:
+    visitors = limited(clock, max_builds=2)
+    with visitors.building(ANN, "a"), visitors.working(BOB):
+        for visitor in (ANN, "cid-visits"):
+            refused = pytest.raises(GalleryError, match="as many galleries as it can at once; try")
+            with refused, visitors.building(visitor, "c"):
+                pass
+    with visitors.building("cid-visits", "c") as site:
+        site.folder.mkdir(parents=True)
+
+
+def test_changing_a_gallery_keeps_the_visit_and_the_limits_too(
+    clock, pack, encoder, tmp_path, write_image
+) -> None:
+    visitors = limited(clock, max_unpacked_bytes=200_000, max_total_bytes=300_000)
+    library = Library(visitors.config, visitors, encoder=lambda _: encoder)
+    name, _ = library.build(pack("a.zip", range(3)), ["fake"], visitor=ANN)
+
+    def slow(*_: object) -> None:
+        clock.now += 61
+        visitors.expire()
+
+    new = write_image(tmp_path / "new.png", 9)
+    assert library.add(name, [new], visitor=ANN, progress=slow).images == 4
+    with visitors.building(BOB, "b"), pytest.raises(GalleryError, match="no room"):
+        library.add(name, [_padded(tmp_path, write_image)], visitor=ANN, progress=no_progress)
+    assert len(Gallery.open(visitors.gallery(ANN, name))) == 4
+
+
+def _padded(folder: Path, write_image: Callable[[Path, int], Path]) -> Path:
+    """An image of 100,000 bytes; decoders stop at the end of the picture."""
+    path = write_image(folder / "padded.png", 10)
+    path.write_bytes(path.read_bytes().ljust(100_000, b"\0"))
+    return path

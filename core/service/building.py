@@ -1,0 +1,84 @@
+"""The one door through which galleries are built: sources, encoders, edges, and what follows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.config import SourceLimits
+from core.encoders.network import NetworkEncoder
+from core.gallery.build import update
+from core.gallery.commit import Change
+from core.gallery.datasets import materialise
+from core.gallery.gallery import Gallery, is_shipped
+from core.gallery.source import Source
+from core.search.edges import with_edges
+from core.service.heads import choose_head
+from core.service.workspace import Workspace
+from core.values import Encoder, GalleryError, Progress, no_progress
+
+logger = logging.getLogger(__name__)
+
+_LIMITS = SourceLimits()
+
+
+def build(
+    source: str | Path,
+    folder: Path,
+    encoders: Sequence[Encoder],
+    *,
+    limits: SourceLimits = _LIMITS,
+    progress: Progress = no_progress,
+) -> Change:
+    """Build a gallery, or bring it up to date; a stopped build goes on.
+
+    Edges are described beside networks. What answers need is computed at the end and kept.
+
+    Args:
+        source: a folder, a zip or a dataset, as :func:`core.gallery.datasets.materialise` takes it.
+        folder: the gallery; the images of a zip or a dataset are kept inside.
+        encoders: encoders to apply, all that the gallery already holds among them.
+        limits: what is taken of the source.
+        progress: called with images done; may raise ``Cancelled``.
+
+    Raises:
+        GalleryError: when the source is refused, or the gallery cannot be written.
+        Cancelled: when ``progress`` asked for it; the same call goes on with what was done.
+    """
+    images = materialise(source, into=folder, limits=limits, progress=progress)
+    return bring_up(folder, Source(images), with_edges(encoders), progress=progress)
+
+
+def bring_up(
+    folder: Path, source: Source, encoders: Sequence[Encoder], *, progress: Progress = no_progress
+) -> Change:
+    """Bring a gallery up to date with its folder of images, under just these encoders.
+
+    As :func:`core.gallery.build.update`; what answers need is computed at the end and kept.
+    """
+    change = update(folder, source, encoders, progress=progress)
+    finish(folder, encoders, progress=progress)
+    return change
+
+
+def finish(folder: Path, encoders: Sequence[Encoder], *, progress: Progress = no_progress) -> None:
+    """Compute and keep what answers need of a gallery, so that the first reader waits for nothing.
+
+    That is, for every network under its default head: the head, vectors, groups and the null. A
+    gallery that is too small for any of these is left without.
+
+    Raises:
+        Cancelled: when ``progress`` asked for it; what was finished is kept.
+    """
+    if is_shipped(folder):  # its maker decides what is shipped with it
+        return
+    gallery = Gallery.open(folder)
+    for encoder in encoders:
+        if not isinstance(encoder, NetworkEncoder):
+            continue
+        try:
+            head = choose_head(gallery, encoder, "default", progress=progress)
+            Workspace(gallery, encoder, head, progress=progress)
+        except GalleryError as error:
+            logger.info("nothing was computed ahead for %s: %s", encoder.name, error)
