@@ -24,7 +24,8 @@ from core.values import Encoded, Encoder, Grid
 
 GRID = Grid(10, 10)
 """The grid of local descriptors and region heatmaps, the same for every network."""
-POOLING = "mean+deviation/1"  # changes with any change of what pooling or preprocessing computes
+POOLING = "mean+deviation/1"
+"""Part of every encoder's identity; changed with what pooling or preprocessing computes."""
 
 
 @dataclass(frozen=True)

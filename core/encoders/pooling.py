@@ -86,11 +86,11 @@ def patch_features(stage: Float[Tensor, "b c _h _w"], *, grid: Grid) -> Float[Te
 def _on_grid(field: Float[Tensor, "*b _h _w"], grid: Grid) -> Float[Tensor, "*b rows columns"]:
     """Sums over the cells of a grid; a position cut by a border is shared by area."""
     h, w = field.shape[-2:]
-    down, across = _overlap(h, grid.rows).to(field), _overlap(w, grid.columns).to(field)
+    down, across = overlap(h, grid.rows).to(field), overlap(w, grid.columns).to(field)
     return down @ field @ across.T
 
 
-def _overlap(positions: int, cells: int) -> Float[Tensor, "cells positions"]:
+def overlap(positions: int, cells: int) -> Float[Tensor, "cells positions"]:
     """Share of each of the equal positions of a line that falls into each of its equal cells."""
     position = torch.arange(positions) / positions
     cell = torch.arange(cells)[:, None] / cells

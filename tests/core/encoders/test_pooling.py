@@ -8,7 +8,7 @@ import torch
 
 from core.encoders.backbones import BackboneConfig, build
 from core.encoders.pooling import (
-    _overlap,
+    overlap,
     patch_features,
     pool,
     pooled_dim,
@@ -116,7 +116,7 @@ def test_a_cut_position_is_shared_by_area():
 @pytest.mark.parametrize("positions", [1, 3, 10, 14, 23])
 @pytest.mark.parametrize("cells", [1, 4, 10, 17])
 def test_overlaps_share_every_position_out(positions, cells):
-    found = _overlap(positions, cells)
+    found = overlap(positions, cells)
     torch.testing.assert_close(found.sum(0), torch.ones(positions))
     torch.testing.assert_close(found.sum(1), torch.full((cells,), positions / cells))
     assert ((found >= 0) & (found <= 1 + 1e-5)).all()
