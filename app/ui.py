@@ -66,7 +66,7 @@ def launch_options() -> dict[str, Any]:
         "mcp_server": True,
         "max_file_size": "200mb",
         "run_history": False,
-        "show_error": True,
+        "show_error": False,  # errors for people are shown anyway; others may name files here
         "ssr_mode": False,
         "allowed_paths": [],
         "favicon_path": str(Path(theme.ASSETS) / "favicon.svg"),

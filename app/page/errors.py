@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ import gradio as gr
 
 from core.service import Session
 from core.values import WellspringError
+
+_log = logging.getLogger(__name__)
 
 
 def user_error(words: str, *, title: str = "That did not work") -> gr.Error:
@@ -19,15 +22,24 @@ def user_error(words: str, *, title: str = "That did not work") -> gr.Error:
 
 @contextlib.contextmanager
 def user_errors() -> Iterator[None]:
-    """Show the core's errors, which are written for people.
+    """Show the core's errors, which are written for people, and log all others.
+
+    Others may name files of the server, so the page only says that there was one.
 
     Raises:
-        gr.Error: in place of any :class:`WellspringError`.
+        gr.Error: in place of any exception.
     """
     try:
         yield
+    except gr.Error:
+        raise
     except WellspringError as error:
         raise user_error(str(error)) from error
+    except Exception as error:
+        _log.exception("a handler failed")
+        raise user_error(
+            "This is a fault of the program; the log of the server says more.", title="Fault"
+        ) from error
 
 
 def without_unreadable(session: Session, image: str | None) -> Any:

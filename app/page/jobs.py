@@ -67,7 +67,7 @@ class Jobs:
                 yield report
         except gr.Error as error:
             if isinstance(error.__cause__, Cancelled):
-                words = f"What was finished is kept; {again}."
+                words = f"Stopped. What was finished is kept; {again}."
                 raise user_error(words, title="Stopped") from error.__cause__
             raise
         finally:

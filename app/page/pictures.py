@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import gradio as gr
-from gradio.utils import is_static_file
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder, is_static_file
 
 from app.views.answer import name_of
 from core.service import Session, read_examples
@@ -27,6 +29,21 @@ def serve_thumbnails(session: Session, gallery: str) -> None:
             gr.set_static_paths([served])
 
 
+def fetchable(file: Path) -> str:
+    """A file as the page can fetch it: itself where it is served, else a copy of it.
+
+    Gradio itself copies no file from outside the working and the temporary directory. A small image
+    is its own thumbnail and lies among images that are not served, wherever the gallery is. A file
+    that is gone has a path at which nothing is found.
+    """
+    if is_static_file(file):
+        return str(file)
+    try:
+        return save_file_to_cache(file, cache_dir=get_upload_folder())
+    except OSError:
+        return str(Path(get_upload_folder(), "missing", file.name))
+
+
 def example_pictures(session: Session, gallery_name: str, *, visitor: str = "") -> Pictures:
     """A dozen images to start from: the gallery's examples, or images of its own without them."""
     gallery = session.gallery(gallery_name, visitor=visitor)
@@ -34,7 +51,7 @@ def example_pictures(session: Session, gallery_name: str, *, visitor: str = "") 
     if examples:
         shown = _spread(examples)
         return [
-            (str(example.file), f"Example {i}: {example.kind.replace('-', ' ')}")
+            (fetchable(example.file), f"Example {i}: {example.kind.replace('-', ' ')}")
             for i, example in enumerate(shown, 1)
         ]
     return pictures(session, gallery_name, _spread(gallery.records), visitor=visitor)
@@ -50,5 +67,5 @@ def pictures(
 ) -> Pictures:
     """Thumbnail files and names of gallery images."""
     gallery = session.gallery(gallery_name, visitor=visitor)
-    files = map(str, session.thumbnails(gallery, records))
+    files = map(fetchable, session.thumbnails(gallery, records))
     return list(zip(files, map(name_of, records), strict=True))

@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gradio as gr
 import httpx
@@ -21,6 +21,7 @@ from app.ui import build, launch_options
 from core.config import ServerConfig
 from core.service import Session
 from tests.app import tiny
+from tests.app.calls import call
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -98,7 +99,7 @@ def test_a_visitor_sees_nothing_of_another(
     assert folder.name not in other.content()
 
     # The handlers behind the page, called by hand with the name of a gallery that is not one's own.
-    told = called(served, "open", [folder.name], visitor="stranger0")
+    told = call(served.blocks, served.address, "open", [folder.name], visitor="stranger0")
     assert told["success"] is False
     assert SECRET not in json.dumps(told)
 
@@ -108,17 +109,3 @@ def test_a_visitor_sees_nothing_of_another(
     uploads = Path(get_upload_folder())
     for guess in (*names, uploads, uploads / content / f"{SECRET}.png"):
         assert httpx.get(f"{served.address}gradio_api/file={guess}").status_code in (403, 404)
-
-
-def called(served: Served, name: str, data: list[Any], *, visitor: str) -> dict[str, Any]:
-    """What the server tells after a handler was called by its number."""
-    (number,) = (i for i, fn in served.blocks.fns.items() if fn.name == name)
-    body = {"data": data, "fn_index": number, "session_hash": visitor}
-    queue = f"{served.address}gradio_api/queue"
-    httpx.post(f"{queue}/join", json=body).raise_for_status()
-    with httpx.stream("GET", f"{queue}/data?session_hash={visitor}", timeout=60) as stream:
-        for line in stream.iter_lines():
-            told = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
-            if told.get("msg") == "process_completed":
-                return told
-    raise AssertionError("the handler did not end")

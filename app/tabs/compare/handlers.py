@@ -11,7 +11,7 @@ import gradio as gr
 from app.page.errors import user_errors, without_unreadable
 from app.page.events import Given
 from app.page.jobs import PROGRESS, visitor_of
-from app.page.pictures import Pictures, example_pictures, pictures
+from app.page.pictures import Pictures, example_pictures, fetchable, pictures
 from app.page.state import HEADS, Page, encoder_choices
 from app.tabs.compare.layout import Side, Table
 from app.views import compare as views
@@ -112,7 +112,7 @@ class Handlers:
                 for choice in choices
             )
             found = compare_examples(examples, left, right)
-        wrong = [(str(examples[i].file), who) for i, who in views.differing(found)]
+        wrong = [(fetchable(examples[i].file), who) for i, who in views.differing(found)]
         table = views.examples_html(found, side_names(choices))
         return table, gr.Gallery(wrong, visible=bool(wrong))
 

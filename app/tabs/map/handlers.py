@@ -15,6 +15,7 @@ import numpy as np
 from app.page.errors import user_error, user_errors, without_unreadable
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS, visitor_of
+from app.page.pictures import Pictures, fetchable
 from app.page.state import Asked, Page, encoder_choices
 from app.tabs.map.layout import NONE, Tab
 from app.views import map as views
@@ -241,7 +242,9 @@ class Handlers:
         """What lies nearest to the visitor's image, in words and as thumbnails."""
         tab, nearest = self.tab, drawn.nearest
         files = [
-            str(drawn.thumbnail(match.image)) for matches in nearest.values() for match in matches
+            fetchable(drawn.thumbnail(match.image))
+            for matches in nearest.values()
+            for match in matches
         ]
         captions = views.near_captions(nearest)
         return {
@@ -275,14 +278,14 @@ class Handlers:
             tab.table: gr.DownloadButton(value=file, visible=bool(rows)),
         }
 
-    def _pictures(self, drawn: Drawn, rows: Sequence[int]) -> list[tuple[Any, str]]:
-        """Thumbnail files of gallery images; examples as pixels, for their folder is not served."""
+    def _pictures(self, drawn: Drawn, rows: Sequence[int]) -> Pictures:
+        """Thumbnails of gallery images, and examples."""
         scene = drawn.drawing.scene
         n = len(scene.records)
         return [
-            (str(drawn.thumbnail(scene.records[row])), scene.name(row))
+            (fetchable(drawn.thumbnail(scene.records[row])), scene.name(row))
             if row < n
-            else (self.session.image(scene.examples[row - n].file), scene.name(row))
+            else (fetchable(scene.examples[row - n].file), scene.name(row))
             for row in rows
         ]
 

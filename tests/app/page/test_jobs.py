@@ -51,12 +51,14 @@ def test_a_page_that_is_closed_stops_all_its_jobs():
         own(0, 1, "ends")
 
 
-def test_errors_of_the_core_are_shown_and_others_pass():
+def test_errors_of_the_core_are_shown_and_others_are_logged(caplog: pytest.LogCaptureFixture):
     jobs = Jobs()
     with pytest.raises(gr.Error, match="gone"), jobs.run("a", ANN, QUIET):
         raise GalleryError("the gallery is gone")
-    with pytest.raises(ZeroDivisionError), jobs.run("a", ANN, QUIET):
-        raise ZeroDivisionError
+    with pytest.raises(gr.Error, match="fault of the program") as raised, jobs.run("a", ANN, QUIET):
+        raise FileNotFoundError("/srv/secret")
+    assert "secret" not in str(raised.value)
+    assert "/srv/secret" in caplog.text
 
 
 def test_progress_is_shown_as_steps_where_there_are_several():

@@ -1,0 +1,25 @@
+"""Handlers of a served page, called by hand as the page calls them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gradio as gr
+import httpx
+
+
+def call(
+    blocks: gr.Blocks, address: str, name: str, data: list[Any], *, visitor: str
+) -> dict[str, Any]:
+    """What the server tells after the handler of a name was called by its number."""
+    (number, *_) = (i for i, fn in blocks.fns.items() if fn.name == name)
+    body = {"data": data, "fn_index": number, "session_hash": visitor}
+    queue = f"{address}gradio_api/queue"
+    httpx.post(f"{queue}/join", json=body).raise_for_status()
+    with httpx.stream("GET", f"{queue}/data?session_hash={visitor}", timeout=60) as stream:
+        for line in stream.iter_lines():
+            told = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
+            if told.get("msg") == "process_completed":
+                return told
+    raise AssertionError("the handler did not end")
