@@ -166,7 +166,7 @@ def _guest(workspace: Workspace, image: Image.Image) -> Collection:
         vectors = view.head(features, role="gallery")
         if view.csls_means is not None:
             own["csls_means"] = csls_means_of_others(vectors, view.vectors, k=k)
-        views.append(replace(view, vectors=vectors, **own, fitted=None, graph=None))
+        views.append(replace(view, vectors=vectors, **own, graph=None))
     patches = None
     if collection.patches is not None and query.patches is not None:
         patches = query.patches[None]
