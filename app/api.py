@@ -85,7 +85,8 @@ class Endpoints:
             score, cosine, group), groups (p_value, confidence, influence), none (the share
             ascribed to no image of the gallery), p_value, named (whether the first group is well
             ahead of the others), prior, shares (where ``by`` is given: influence by its values),
-            and the identities of what was used.
+            and the identities of what was used. In a gallery with too few different images to tell
+            a source from chance, the numbers of evidence are null.
             The object is that of ``attribute --json``, but for ``file``, which is ``path`` there.
         """
         _require(image, top=top)

@@ -136,32 +136,40 @@ class Match:
 
 @dataclass(frozen=True)
 class Group:
-    """Near-duplicates that count as one candidate source."""
+    """Near-duplicates that count as one candidate source.
+
+    The three numbers of evidence are ``None`` in a gallery with too few different images to tell a
+    source from chance.
+    """
 
     id: int
     members: tuple[int, ...]
     """Ids of all images of the group in the gallery."""
     best: Match
     """Its highest-ranked image."""
-    p_value: float
+    p_value: float | None
     """Share of null queries, whose source is not in the gallery, that stand out at least as far."""
-    confidence: float
+    confidence: float | None
     """Probability that the group is a source of the query."""
-    influence: float
+    influence: float | None
     """Share of the query ascribed to this group; all groups and ``none`` sum to 1."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the gallery says of one query."""
+    """What the gallery says of one query; :mod:`core.evidence.words` has its words.
+
+    In a gallery with too few different images to tell a source from chance, ``none`` and both
+    p-values are ``None``, as are those of the groups.
+    """
 
     matches: tuple[Match, ...]
     """Best first."""
     groups: tuple[Group, ...]
     """Sources first, then the group that explains most of the rest, then those of the matches."""
-    none: float
+    none: float | None
     """Share ascribed to none of the gallery's images, in [0, 1]."""
-    p_value: float
+    p_value: float | None
     """p-value of the best group."""
     null_id: str
     """Identity of the null distribution that the p-values refer to."""
@@ -171,7 +179,7 @@ class Answer:
     """``name@identity`` of the head."""
     gallery: str = ""
     """``name@identity`` of the gallery."""
-    lead_p_value: float = 1.0
+    lead_p_value: float | None = None
     """Share of null queries whose best group is as far ahead of its runner-up."""
     named: bool = False
     """Whether the best group is a likely source and significantly ahead of its runner-up."""

@@ -46,7 +46,7 @@ def outcome(session: Session, example: Example) -> Outcome:
     """Ask the app's default and the control for one query."""
     answer = session.attribute(example.file, top=TOP)
     control = session.attribute(example.file, THUMBNAIL, top=TOP)
-    none = all(group.influence == 0 for group in answer.groups)
+    none = not any(group.influence for group in answer.groups)
     return Outcome(example, ranks(answer, example), none, ranks(control, example))
 
 

@@ -20,7 +20,7 @@ def name_of(record: ImageRecord) -> str:
     return record.title or Path(record.path).stem
 
 
-def headline(answer: Answer, *, size: int) -> str:
+def headline(answer: Answer) -> str:
     """The answer in one sentence, with its confidence."""
     return words.sentence(answer, name=name_of)
 
@@ -40,29 +40,27 @@ def empty_html(*, size: int) -> Html:
     return fill("empty", size=str(size))
 
 
-def answer_html(answer: Answer, *, size: int) -> Html:
-    """The answer: its sentence, its evidence in plain words, and who shares the influence.
+def answer_html(answer: Answer) -> Html:
+    """The answer: its sentence, its evidence in plain words, and who shares the influence."""
+    return fill(
+        "answer",
+        headline=headline(answer),
+        odds=odds(answer),
+        prior=percent(answer.prior),
+        influence=Html("") if answer.none is None else _influence(answer, none=answer.none),
+    )
 
-    Args:
-        answer: the answer.
-        size: number of images in the gallery.
-    """
-    sharing = (group for group in answer.groups if group.influence > 0)
-    shares = [(name_of(group.best.image), group.influence) for group in sharing]
+
+def _influence(answer: Answer, *, none: float) -> Html:
+    """The bar of shares and its legend; late sources are summed."""
+    shares = [(name_of(g.best.image), g.influence) for g in answer.groups if g.influence]
     shown, rest = shares[: _SHADES - 1], shares[_SHADES - 1 :]
     if len(rest) > 1:
         rest = [(f"{len(rest)} more candidates", sum(share for _, share in rest))]
     named = enumerate([*shown, *rest], 1)
     parts = [(f"tone-{i}", name, share) for i, (name, share) in named]
-    parts.append(("tone-none", "None of these", answer.none))
-    return fill(
-        "answer",
-        headline=headline(answer, size=size),
-        odds=odds(answer),
-        prior=percent(answer.prior),
-        segments=_joined("segment", parts),
-        legend=_joined("legend", parts),
-    )
+    parts.append(("tone-none", "None of these", none))
+    return fill("influence", segments=_joined("segment", parts), legend=_joined("legend", parts))
 
 
 def label_of(column: str) -> str:
@@ -70,7 +68,7 @@ def label_of(column: str) -> str:
     return column.replace("_", " ").capitalize()
 
 
-def shares_html(shares: Mapping[str, float], *, none: float) -> Html:
+def shares_html(shares: Mapping[str, float], *, none: float | None) -> Html:
     """Shares of influence by what a column says, and the share of none.
 
     Args:

@@ -6,14 +6,13 @@ import csv
 import html
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.views.answer import contenders_of, headline, name_of, number_of, percent
 from app.views.templates import Html, fill
-from core.config import NullConfig
 from core.report import words
-from core.service import adjust
+from core.service import adjust_known
 from core.values import Answer
 
 _COLUMNS = (
@@ -26,7 +25,6 @@ _COLUMNS = (
     "p_adjusted",
     "problem",
 )
-_LEVEL = NullConfig().level
 _JOINT = re.compile(r"(?<=[-_. ])")  # where a file name may go on in the next line
 
 
@@ -46,13 +44,16 @@ class Judged:
     """An answer among the others of its batch."""
 
     answer: Answer
-    p_adjusted: float
+    p_adjusted: float | None
     """The p-value adjusted for the number of images that were answered."""
 
     @property
     def holds(self) -> bool:
         """Whether there are sources, and still are among as many images."""
-        return bool(words.sources(self.answer.groups)) and self.p_adjusted <= _LEVEL
+        if words.outcome(self.answer) == "identical":
+            return True
+        rare = self.p_adjusted is not None and self.p_adjusted <= self.answer.level
+        return rare and bool(words.sources(self.answer.groups))
 
     @property
     def named(self) -> bool:
@@ -68,39 +69,38 @@ class Judged:
             return name_of(self.answer.groups[0].best.image)
         return contenders_of(self.answer)
 
-    def words(self, *, size: int, total: int) -> str:
+    def words(self, *, total: int) -> str:
         """The answer in one sentence; see :func:`headline`."""
         if words.sources(self.answer.groups) and not self.holds:
             return f"Stands out by itself, but not among {number_of(total, 'image')}."
-        return headline(self.answer, size=size)
+        return headline(self.answer)
 
 
 def judge(rows: Sequence[Row]) -> list[Judged | None]:
     """The answers of rows, adjusted for their number (Benjamini-Hochberg); none for problems."""
     found = [row.answer for row in rows if row.answer is not None]
-    levels = iter(adjust([answer.p_value for answer in found]).tolist())
+    levels = iter(adjust_known([answer.p_value for answer in found]))
     return [None if row.answer is None else Judged(row.answer, next(levels)) for row in rows]
 
 
-def table_html(rows: Sequence[Row], *, total: int, size: int) -> Html:
+def table_html(rows: Sequence[Row], *, total: int) -> Html:
     """The table so far.
 
     Args:
         rows: the images done.
         total: the images given.
-        size: number of images in the gallery.
     """
     done = number_of(total, "image")
     if len(rows) < total:
         done = f"{len(rows)} of {done}"
     cells = (
-        _row_html(row, judged, size=size, total=len(rows))
+        _row_html(row, judged, total=len(rows))
         for row, judged in zip(rows, judge(rows), strict=True)
     )
     return fill("batch", done=done, rows=Html("".join(cells)))
 
 
-def _row_html(row: Row, judged: Judged | None, *, size: int, total: int) -> Html:
+def _row_html(row: Row, judged: Judged | None, *, total: int) -> Html:
     name = breakable(row.name)
     if judged is None:
         return fill("batch_problem", name=name, problem=row.problem)
@@ -108,17 +108,17 @@ def _row_html(row: Row, judged: Judged | None, *, size: int, total: int) -> Html
     return fill(
         "batch_row",
         name=name,
-        answer=judged.words(size=size, total=total),
+        answer=judged.words(total=total),
         source=f"{unsure}{judged.source}" or "none",
-        confidence=_confidence(judged.answer, percent),
-        p_value=f"{judged.answer.p_value:.2g}",
-        p_adjusted=f"{judged.p_adjusted:.2g}",
+        confidence=percent(_confidence(judged.answer)),
+        p_value=words.number(judged.answer.p_value),
+        p_adjusted=words.number(judged.p_adjusted),
     )
 
 
-def _confidence(answer: Answer, form: Callable[[float], str]) -> str:
+def _confidence(answer: Answer) -> float | None:
     """Confidence of the best candidate, whether it is a source or not."""
-    return form(answer.groups[0].confidence) if answer.groups else ""
+    return answer.groups[0].confidence if answer.groups else None
 
 
 def breakable(name: str) -> Html:
@@ -144,9 +144,9 @@ def _cells(row: Row, judged: Judged | None) -> tuple[str, ...]:
         words.sentence(judged.answer),
         "yes" if judged.named else "no",
         judged.source,
-        _confidence(judged.answer, "{:.6f}".format),
-        f"{judged.answer.p_value:.6g}",
-        f"{judged.p_adjusted:.6g}",
+        words.number(_confidence(judged.answer), ".6f"),
+        words.number(judged.answer.p_value, ".6g"),
+        words.number(judged.p_adjusted, ".6g"),
         "",
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from app.views.answer import number_of, percent
 from app.views.batch import breakable, inert
 from app.views.templates import Html, fill
+from core.report import words
 from core.service import Finding
 
 _COLUMNS = (
@@ -51,13 +52,14 @@ def lookup_html(lookup: Lookup) -> Html:
             for name, problem in lookup.problems
         ),
     ]
+    untold = any(found.p_value is None for found in lookup.findings)
     count = len(lookup.findings) + len(lookup.problems)
     looked = number_of(lookup.given, "image")
     if count < lookup.given:
         looked = f"{count} of {looked}"
     return fill(
         "reverse",
-        headline=f"Candidate source of {named or 'none'} of {looked}",
+        headline=words.TOO_FEW if untold else f"Candidate source of {named or 'none'} of {looked}",
         note=_note(lookup),
         rows=Html("".join(rows)),
     )
@@ -68,21 +70,23 @@ def _row_html(found: Finding) -> Html:
         "reverse_row",
         name=breakable(found.generated),
         named="Candidate source" if found.named else "not named",
-        p_value=f"{found.p_value:.2g}",
-        p_adjusted=f"{found.p_adjusted:.2g}",
-        score="" if found.score is None else f"{found.score:.2f}",
+        p_value=words.number(found.p_value),
+        p_adjusted=words.number(found.p_adjusted),
+        score=words.number(found.score, ".2f"),
     )
 
 
 def _note(lookup: Lookup) -> str:
     """What the rate promises, and where nothing could have been named."""
+    if any(found.p_value is None for found in lookup.findings):
+        return words.missing(lookup.null_size)
     rate = percent(lookup.rate)
-    words = f"Of the images that are named, {rate} are expected to be wrong at most."
+    promise = f"Of the images that are named, {rate} are expected to be wrong at most."
     alone = math.floor(lookup.rate * (lookup.null_size + 1) + 1e-9)
     if len(lookup.findings) <= alone:
-        return words
+        return promise
     return (
-        f"{words} No p-value of this gallery is below 1 in {lookup.null_size + 1}, so at {rate} "
+        f"{promise} No p-value of this gallery is below 1 in {lookup.null_size + 1}, so at {rate} "
         f"a lone image can be named among {alone} at most; here are {len(lookup.findings)}."
     )
 
@@ -104,9 +108,9 @@ def _cells(found: Finding) -> Sequence[str]:
         found.generated,
         found.source,
         "" if found.image_id is None else str(found.image_id),
-        "" if found.score is None else f"{found.score:.6g}",
-        f"{found.p_value:.6g}",
-        f"{found.p_adjusted:.6g}",
+        words.number(found.score, ".6g"),
+        words.number(found.p_value, ".6g"),
+        words.number(found.p_adjusted, ".6g"),
         "yes" if found.named else "no",
         "",
     )

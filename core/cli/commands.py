@@ -55,7 +55,7 @@ from core.report.report import (
 from core.search.prepare import fitted_head
 from core.service.building import bring_up, build
 from core.service.library import refuse_shipped
-from core.service.reverse import adjust, reverse_lookup
+from core.service.reverse import adjust_known, reverse_lookup
 from core.service.session import (
     Choice,
     Session,
@@ -246,7 +246,7 @@ def attribute(
         shares = [session.shares(found, choice, columns=by) if by else None for found in answers]
         several = [None] * len(images)
         if len(images) > 1:
-            several = adjust([found.p_value for found in answers]).tolist()
+            several = adjust_known([found.p_value for found in answers])
         asked = list(zip(images, answers, several, shares, strict=True))
         if report:
             cases = []

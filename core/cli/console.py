@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from core.evidence.words import odds, sentence, share
+from core.evidence.words import TOO_FEW, number, odds, sentence, share
 from core.images.files import write_json
 from core.measures.evaluate import Evaluation
 from core.measures.reports import MEASURES
@@ -73,17 +73,20 @@ def print_answer(
     """An answer for people."""
     results.print(_plain(query), style="bold", highlight=False, markup=False)
     results.print(sentence(answer), highlight=False, markup=False)
-    results.print(odds(answer), highlight=False, markup=False)
+    if rarity := odds(answer):
+        results.print(rarity, highlight=False, markup=False)
     if p_adjusted is not None:
         results.print(f"p adjusted for the number of images: {p_adjusted:.3g}", highlight=False)
     table = Table("rank", "path", "cosine", "score", "p", "confidence", "influence")
     groups = {group.id: group for group in answer.groups}
     for rank, match in enumerate(answer.matches, 1):
         group = groups[match.group]
-        numbers = (f"{match.cosine:.3f}", f"{match.score:.3f}", f"{group.p_value:.2g}")
-        parts = (share(group.confidence), share(group.influence) if group.influence else "")
+        numbers = (f"{match.cosine:.3f}", f"{match.score:.3f}", number(group.p_value))
+        parts = (share(group.confidence), share(group.influence or None))
         table.add_row(str(rank), escape(match.image.path), *numbers, *parts)
     results.print(table)
+    if answer.none is None:
+        return
     for column, sums in (shares or {}).items():
         rows = [*((value or "not stated", part) for value, part in sums.items())]
         summed = Table(column, "influence")
@@ -94,12 +97,15 @@ def print_answer(
 
 def print_findings(findings: Sequence[Finding], *, rate: float) -> None:
     """Pairs of generated images and sources for people: those named, or how near the others are."""
+    if any(found.p_value is None for found in findings):
+        results.print(TOO_FEW, highlight=False)
+        return
     named = [found for found in findings if found.named]
     table = Table("generated image", "source", "p", "adjusted p", "score")
     for found in named:
-        score = "" if found.score is None else f"{found.score:.3f}"
         names = (escape(_plain(found.generated)), escape(_plain(found.source)))
-        table.add_row(*names, f"{found.p_value:.3g}", f"{found.p_adjusted:.3g}", score)
+        p_values = (number(found.p_value, ".3g"), number(found.p_adjusted, ".3g"))
+        table.add_row(*names, *p_values, number(found.score, ".3f"))
     if named:
         results.print(table)
     results.print(

@@ -11,6 +11,7 @@ from core.config import NullConfig
 from core.evidence.confidence import confidence
 from core.evidence.influence import contested, decompose, influences
 from core.evidence.null import Null
+from core.evidence.words import can_tell
 from core.search.patches import pair_strengths
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking, first_of_groups, rival_score
@@ -39,6 +40,8 @@ def answer(
     rest of the query (:mod:`core.search.second_source`), then the others as they are ranked.
 
     An image that is in the gallery byte for byte needs no evidence: its group is the one source.
+    Where the null is too small for p-values of the configured level, the answer has its matches
+    and groups but no p-value, confidence or share at all.
 
     Args:
         query: the query.
@@ -55,23 +58,23 @@ def answer(
         following = judge.second_source(query, sources=len(likely))
         rest = (g for g in groups[len(likely) :] if g.id != following.id)
         groups = (*likely, following, *rest)
-    none, shares = 1.0, np.zeros(0)
-    if likely:
+    none = 1.0 if judge.telling else None
+    if likely and (sure := likely[0].confidence) is not None:
         weights = _weights(query, collection, ranking.rows[first[: len(likely)]])
-        found = influences(weights, none=1 - likely[0].confidence)
-        none, shares = found.none, found.shares
-    shared = [replace(g, influence=float(s)) for g, s in zip(likely, shares, strict=True)]
-    groups = (*shared, *groups[len(shared) :])
+        found = influences(weights, none=1 - sure)
+        none, shares = float(found.none), found.shares.tolist()
+        shared = [replace(g, influence=s) for g, s in zip(likely, shares, strict=True)]
+        groups = (*shared, *groups[len(shared) :])
     scores = judge.scores
     lead = null.lead_p_value(float(scores[0] - scores[1])) if len(scores) > 1 else 1.0
     named = bool(likely) and (lead <= config.level or query.identical is not None)
     return Answer(
         matches=tuple(judge.match(place) for place in range(min(top, len(ranking.rows)))),
         groups=groups,
-        none=float(none),
-        p_value=groups[0].p_value if groups else 1.0,
+        none=none,
+        p_value=groups[0].p_value if groups else None,
         null_id=null.identity,
-        lead_p_value=lead,
+        lead_p_value=lead if judge.telling else None,
         named=named,
         prior=config.prior,
         identical=None if query.identical is None else collection.records[query.identical].id,
@@ -97,6 +100,7 @@ class _Judge:
         self, ranking: Ranking, collection: Collection, *, null: Null, config: NullConfig
     ) -> None:
         self.ranking, self.collection, self.null, self.config = ranking, collection, null, config
+        self.telling = can_tell(len(null.margins), level=config.level)
         self.first = first_of_groups(ranking, collection.groups)
         self.scores = ranking.scores[self.first].astype(np.float64)
 
@@ -105,17 +109,23 @@ class _Judge:
         found: list[Group] = []
         likely = 0
         if identical:
-            found.append(replace(self.group(0, score=self.scores[0]), confidence=1.0))
+            there = self.group(0, score=self.scores[0])
+            found.append(replace(there, confidence=1.0) if self.telling else there)
             likely = 1
         for place, score in list(zip(self.first, self.scores, strict=True))[len(found) :]:
             group = self.group(int(place), score=float(score))
-            sure = group.p_value <= self.config.level and group.confidence > _LIKELY
-            if sure and not identical:
+            if self.likely(group) and not identical:
                 likely += 1  # both fall with the margin, so the likely ones come first
             elif place >= top:
                 break
             found.append(group)
         return tuple(found), tuple(found[:likely])
+
+    def likely(self, group: Group) -> bool:
+        """Whether a group stands out significantly and is more likely a source than not."""
+        if group.p_value is None or group.confidence is None:
+            return False
+        return group.p_value <= self.config.level and group.confidence > _LIKELY
 
     def second_source(self, query: Query, *, sources: int) -> Group:
         """The group that explains most of the query beyond its sources."""
@@ -131,23 +141,30 @@ class _Judge:
 
     def group(self, place: int, *, score: float) -> Group:
         """The group of a place of the ranking, without influence yet."""
-        margin = score - rival_score(self.scores)
-        best = self.match(place)
-        groups, unit, config = self.collection.groups, self.null.unit, self.config
+        best, groups = self.match(place), self.collection.groups
         members = np.flatnonzero(groups == groups[self.ranking.rows[place]])
+        p_value, sure = self.evidence(score)
         return Group(
             id=best.group,
             members=tuple(self.collection.records[int(row)].id for row in members),
             best=best,
-            p_value=self.null.p_value(margin),
-            confidence=confidence(
-                margin / unit if unit > 0 else 0.0,
-                prior=config.prior,
-                midpoint=config.midpoint,
-                slope=config.slope,
-            ),
-            influence=0.0,
+            p_value=p_value,
+            confidence=sure,
+            influence=0.0 if self.telling else None,
         )
+
+    def evidence(self, score: float) -> tuple[float, float] | tuple[None, None]:
+        """p-value and confidence of a score, where anything can be told."""
+        if not self.telling:
+            return None, None
+        margin, unit, config = score - rival_score(self.scores), self.null.unit, self.config
+        sure = confidence(
+            margin / unit if unit > 0 else 0.0,
+            prior=config.prior,
+            midpoint=config.midpoint,
+            slope=config.slope,
+        )
+        return self.null.p_value(margin), sure
 
     def match(self, place: int) -> Match:
         """The image at a place of the ranking; a group is named by its first image."""

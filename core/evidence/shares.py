@@ -37,7 +37,7 @@ def shares_by(
         raise GalleryError(f"no image has a column {column!r}; there are: {', '.join(known)}")
     sums: dict[str, float] = {}
     for group in answer.groups:
-        if group.influence > 0:
+        if group.influence:
             said = {_value(records[member], column) for member in group.members}
             said = (said - {""}) or said
             for value in said:

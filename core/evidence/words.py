@@ -9,13 +9,16 @@ from typing import Literal
 from core.config import NullConfig
 from core.values import Answer, Group, ImageRecord
 
-Outcome = Literal["empty", "too few", "none", "one of", "named"]
-"""What an answer comes to: the gallery is empty; it has too few different images to tell a source
-from chance; no image is a likely source; there is a source but several images may be it; the source
-is named."""
+Outcome = Literal["empty", "identical", "too few", "none", "one of", "named"]
+"""What an answer comes to: the gallery is empty; the very file is in it; it has too few different
+images to tell a source from chance; no image is a likely source; there is a source but several
+images may be it; the source is named."""
 
 Name = Callable[[ImageRecord], str]
 """What an image is called."""
+
+TOO_FEW = "This gallery has too few different images to tell a source from chance."
+"""What is said in place of numbers."""
 
 _COUNTED = 0.005  # share from which a group counts as a source; less would be printed as 0 %
 _LISTED = 3  # groups that "one of these" lists
@@ -25,7 +28,9 @@ def outcome(answer: Answer) -> Outcome:
     """What the answer comes to; everything that is said of an answer follows from this."""
     if not answer.groups:
         return "empty"
-    if answer.null_size < fewest(answer.level):
+    if answer.identical is not None:
+        return "identical"
+    if answer.p_value is None:
         return "too few"
     if not sources(answer.groups):
         return "none"
@@ -47,15 +52,16 @@ def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
     found = outcome(answer)
     if found == "empty":
         return "The gallery is empty, so it holds no candidate source."
+    if found == "identical":
+        return f"Candidate source: {name(answer.groups[0].best.image)}, the very same file."
     if found == "too few":
-        return "This gallery has too few different images to tell a source from chance."
-    if found == "none":
-        rare = answer.p_value <= answer.level
-        verb = "is likely to be" if rare else "stands out as"
-        sure = confidence_of(answer.groups[0], answer)
-        return f"None of these images {verb} a source: the likeliest has {sure}."
+        return TOO_FEW
     shared = sources(answer.groups)
-    sure = confidence_of(shared[0], answer)
+    sure = confidence_of((shared or answer.groups)[0], answer)
+    if found == "none":
+        rare = answer.p_value is not None and answer.p_value <= answer.level
+        verb = "is likely to be" if rare else "stands out as"
+        return f"None of these images {verb} a source: the likeliest has {sure}."
     if found == "one of":
         lead = "One of these:" if len(shared) == 1 else "One or more of these:"
         return f"{lead} {contender_names(answer, name=name)}, with {sure}."
@@ -68,19 +74,36 @@ def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
 def odds(answer: Answer) -> str:
     """How rare it is to stand out as far as the best candidate, in plain words.
 
+    Where the outcome rests on no p-value: what it rests on, or what is missing.
+
     Raises:
         ValueError: when the p-value is not in (0, 1].
     """
-    p_value, count, least = answer.p_value, answer.null_size, fewest(answer.level)
+    if outcome(answer) == "identical":
+        return "The two files are the same, so chance plays no part."
+    if answer.p_value is None and not answer.groups:
+        return ""
+    if answer.p_value is None:
+        return missing(answer.null_size, level=answer.level)
+    p_value, count = answer.p_value, answer.null_size
     if not 0 < p_value <= 1:
         raise ValueError(f"p_value must be in (0, 1], got {p_value}")
-    if count < least:
-        return f"That takes {least} images, near-duplicates counted once; there are {count}."
     whose = "images without a source here stand out as far"
     if p_value * (count + 1) <= 1 + 1e-9:
         return f"Fewer than 1 in {count} {whose} (p ≤ {_rounded_up(1 / (count + 1))})."
     often = f"About 1 in {round(1 / p_value)}" if p_value < 0.1 else f"About {share(p_value)} of"
     return f"{often} {whose} (p = {p_value:.2g})."
+
+
+def missing(count: int, *, level: float = NullConfig().level) -> str:
+    """How many images a gallery with too few of them needs.
+
+    Args:
+        count: images of its null.
+        level: largest p-value at which a group stands out.
+    """
+    there = f"; there are {count}" if count else ""
+    return f"That takes {fewest(level)} images, near-duplicates counted once{there}."
 
 
 def confidence_of(group: Group, answer: Answer) -> str:
@@ -92,7 +115,7 @@ def confidence_of(group: Group, answer: Answer) -> str:
 
 def sources(groups: Sequence[Group]) -> list[Group]:
     """The groups that count as sources: those with a share of influence that can be printed."""
-    return [group for group in groups if group.influence >= _COUNTED]
+    return [group for group in groups if (group.influence or 0) >= _COUNTED]
 
 
 def contenders(groups: Sequence[Group]) -> Sequence[Group]:
@@ -110,16 +133,34 @@ def fewest(level: float) -> int:
     return math.ceil(1 / level - 1e-9) - 1
 
 
+def can_tell(count: int, *, level: float) -> bool:
+    """Whether a null of so many images can tell a source from chance.
+
+    With fewer, no p-value reaches the level, and no number of evidence is given or shown.
+    """
+    return count >= fewest(level)
+
+
 def percent(value: float) -> str:
     """A probability in percent with three digits, so that it is never rounded to nothing."""
     return f"{100 * value:.3g} %"
 
 
-def share(value: float) -> str:
-    """A share in whole percent; what is rounded claims neither all nor nothing."""
+def share(value: float | None) -> str:
+    """A share in whole percent; what is rounded claims neither all nor nothing.
+
+    Nothing where there is no number to show.
+    """
+    if value is None:
+        return ""
     if 0 < value < 0.01:
         return "under 1 %"
     return "over 99 %" if 0.99 < value < 1 else f"{100 * value:.0f} %"
+
+
+def number(value: float | None, form: str = ".2g") -> str:
+    """A number in a format, or nothing where there is no number to show."""
+    return "" if value is None else format(value, form)
 
 
 def _rounded_up(value: float) -> str:

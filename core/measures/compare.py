@@ -239,4 +239,4 @@ def _by_winner(
 
 def _declined(rows: Sequence[int], answers: Sequence[Answer]) -> int:
     """How many of these answers ascribe nothing to any image."""
-    return sum(not any(group.influence > 0 for group in answers[i].groups) for i in rows)
+    return sum(not any(group.influence for group in answers[i].groups) for i in rows)

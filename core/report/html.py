@@ -81,13 +81,15 @@ def _case_html(case: Case) -> _Html:
         "Gallery": answer.gallery,
         "Null": answer.null_id,
     }
-    adjusted = {} if case.p_adjusted is None else {"Adjusted p": _number(case.p_adjusted)}
-    numbers = {
-        "p-value": _number(answer.p_value),
-        **adjusted,
+    evidence = {
+        "p-value": words.number(answer.p_value, ".6g"),
+        "Adjusted p": words.number(case.p_adjusted, ".6g"),
         "None of these": _share(answer.none),
+    }
+    numbers = {
+        **{name: value for name, value in evidence.items() if value},
         "Prior": f"{answer.prior:g}",
-        "Named": "yes" if answer.named else "no: the runner-up is too near, or nothing stands out",
+        "Named": "yes" if answer.named else f"no: {_unnamed(answer)}",
     }
     return _fill(
         "case",
@@ -95,7 +97,9 @@ def _case_html(case: Case) -> _Html:
         answer=words.sentence(answer),
         odds=words.odds(answer),
         numbers=_facts(numbers),
-        shares=_joined(_shares_html(column, case) for column in case.shares),
+        shares=_joined(
+            _shares_html(column, case) for column in case.shares if answer.none is not None
+        ),
         groups=_joined(_group_html(group) for group in answer.groups if _shown(group, answer)),
         figures=_joined(_figure_html(case, found) for found in case.explanations),
         matches=_joined(_match_html(case, rank) for rank in range(len(answer.matches))),
@@ -103,8 +107,15 @@ def _case_html(case: Case) -> _Html:
     )
 
 
+def _unnamed(answer: Answer) -> str:
+    """Why an answer names no source."""
+    if words.outcome(answer) == "one of":
+        return "the runner-up is too near"
+    return "too few different images" if answer.p_value is None else "nothing stands out"
+
+
 def _shown(group: Group, answer: Answer) -> bool:
-    return group.influence > 0 or group in answer.groups[:_LEADING]
+    return bool(group.influence) or group in answer.groups[:_LEADING]
 
 
 def _group_html(group: Group) -> _Html:
@@ -116,7 +127,7 @@ def _group_html(group: Group) -> _Html:
         licence=record.licence or "not stated",
         link=_link(record.url),
         copies=str(len(group.members)),
-        p=_number(group.p_value),
+        p=words.number(group.p_value, ".6g"),
         confidence=_share(group.confidence),
         influence=_share(group.influence),
     )
@@ -251,8 +262,8 @@ def _number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def _share(value: float) -> str:
-    return f"{100 * value:.4f} %"
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.4f} %"
 
 
 def _unit(value: float) -> str:

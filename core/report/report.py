@@ -222,6 +222,7 @@ def answer_object(
         "none": answer.none,
         "p_value": answer.p_value,
         "named": answer.named,
+        "identical": answer.identical,
         "lead_p_value": answer.lead_p_value,
         "prior": answer.prior,
         "null": answer.null_id,

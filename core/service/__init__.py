@@ -24,7 +24,7 @@ from core.measures.reports import Measure
 from core.measures.retrieval import Interval
 from core.search.patches import strongest_links
 from core.service.library import EMBEDDED, Change, Facts, Library
-from core.service.reverse import Finding, adjust, reverse_lookup
+from core.service.reverse import Finding, adjust_known, reverse_lookup
 from core.service.session import (
     DEFAULT_ENCODER,
     Choice,
@@ -63,7 +63,7 @@ __all__ = [
     "Session",
     "Stage",
     "Workspace",
-    "adjust",
+    "adjust_known",
     "compare_answers",
     "compare_examples",
     "encoder_infos",

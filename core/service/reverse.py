@@ -17,6 +17,7 @@ from jaxtyping import Float
 from PIL import Image
 from scipy.stats import false_discovery_control
 
+from core.evidence.words import can_tell
 from core.search.index import csls_means_of_others
 from core.search.query import Query
 from core.search.ranking import Collection
@@ -39,9 +40,10 @@ class Finding:
     """Id of the source in the gallery; ``None`` for an upload."""
     score: float | None
     """Score that ranks; ``None`` where the source is not among the first matches."""
-    p_value: float
-    """Share of images without a source here that stand out at least as far."""
-    p_adjusted: float
+    p_value: float | None
+    """Share of images without a source here that stand out at least as far; ``None`` in a gallery
+    with too few different images to tell a source from chance."""
+    p_adjusted: float | None
     """The smallest false-discovery rate at which the pair would be named."""
     named: bool
     """Whether the pair is named at the chosen rate."""
@@ -63,6 +65,15 @@ def adjust(p_values: Sequence[float], *, share_queries: bool = False) -> Float[n
         return np.zeros(0)
     method = "by" if share_queries else "bh"
     return np.asarray(false_discovery_control(np.asarray(p_values, np.float64), method=method))
+
+
+def adjust_known(
+    p_values: Sequence[float | None], *, share_queries: bool = False
+) -> list[float | None]:
+    """The p-values that there are, adjusted as by :func:`adjust`; ``None`` stays ``None``."""
+    known = [value for value in p_values if value is not None]
+    adjusted = iter(adjust(known, share_queries=share_queries).tolist())
+    return [None if value is None else next(adjusted) for value in p_values]
 
 
 def reverse_lookup(
@@ -103,9 +114,14 @@ def reverse_lookup(
         )
     ]
     several = len(set(ids)) + len(guests) > 1
-    adjusted = adjust([pair.p_value for pair in pairs], share_queries=several)
-    found = [pair.finding(float(p), rate=rate) for pair, p in zip(pairs, adjusted, strict=True)]
-    return tuple(sorted(found, key=lambda f: (f.p_value, -(f.score or 0), f.generated, f.source)))
+    adjusted = adjust_known([pair.p_value for pair in pairs], share_queries=several)
+    found = [pair.finding(p, rate=rate) for pair, p in zip(pairs, adjusted, strict=True)]
+    return tuple(sorted(found, key=_order))
+
+
+def _order(found: Finding) -> tuple[float, float, str, str]:
+    """The smallest p-values first, then the highest scores."""
+    return found.p_value or 0, -(found.score or 0), found.generated, found.source
 
 
 @dataclass(frozen=True)
@@ -116,11 +132,12 @@ class _Pair:
     source: str
     image_id: int | None
     score: float | None
-    p_value: float
+    p_value: float | None
 
-    def finding(self, p_adjusted: float, *, rate: float) -> Finding:
+    def finding(self, p_adjusted: float | None, *, rate: float) -> Finding:
         """The pair with its place among all others."""
-        return Finding(**vars(self), p_adjusted=p_adjusted, named=p_adjusted <= rate)
+        named = p_adjusted is not None and p_adjusted <= rate
+        return Finding(**vars(self), p_adjusted=p_adjusted, named=named)
 
 
 def _of_gallery(
@@ -129,12 +146,13 @@ def _of_gallery(
     """Pairs with gallery images; near-duplicates of one source share its p-value."""
     if not ids:
         return
-    groups = workspace.attribute(query, top=_DEPTH).groups
-    group_of = {member: group for group in groups for member in group.members}
+    answer = workspace.attribute(query, top=_DEPTH)
+    group_of = {member: group for group in answer.groups for member in group.members}
+    unseen = None if answer.p_value is None else 1.0
     for number in dict.fromkeys(ids):
         path = workspace.gallery.records[workspace.gallery.row_of[number]].path
         group = group_of.get(number)
-        score, p_value = (group.best.score, group.p_value) if group else (None, 1.0)
+        score, p_value = (group.best.score, group.p_value) if group else (None, unseen)
         yield _Pair(name, path, number, score, p_value)
 
 
@@ -144,10 +162,12 @@ def _of_guests(
     if not guests:
         return
     ranking = workspace.collection.rank(query, k=workspace.score.candidates)
+    telling = can_tell(len(workspace.null.margins), level=workspace.null_config.level)
     for source, guest in guests.items():
         alone = guest.rank(query, k=1, rival_scores=ranking.rival_scores)
         score = float(alone.scores[0])
-        yield _Pair(name, source, None, score, workspace.p_value(ranking, score))
+        p_value = workspace.p_value(ranking, score) if telling else None
+        yield _Pair(name, source, None, score, p_value)
 
 
 def _guest(workspace: Workspace, image: Image.Image) -> Collection:

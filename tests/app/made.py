@@ -30,11 +30,20 @@ def group(i: int, *, influence: float, confidence: float = 0.9, title: str = "")
     return Group(i, (i,), best, p_value=0.004, confidence=confidence, influence=influence)
 
 
-def answer(*groups: Group, none: float, named: bool = True, **values: float) -> Answer:
+def answer(
+    *groups: Group, none: float | None, named: bool = True, **values: float | None
+) -> Answer:
     matches = tuple(group.best for group in groups)
     names = {"encoder": "e@1", "head": "h@1", "gallery": "g@1", "null_id": "n"}
     numbers = {"p_value": 0.004, "null_size": 800, **values}
     return Answer(matches, groups, none, named=named, **names, **numbers)
+
+
+def untold(*groups: Group, **values: float | None) -> Answer:
+    """What a gallery with too few different images answers."""
+    nothing = {"p_value": None, "confidence": None, "influence": None}
+    bare = [Group(**{**vars(one), **nothing}) for one in groups]
+    return answer(*bare, none=None, named=False, **{"p_value": None, "null_size": 12, **values})
 
 
 def explanation(*, space: bool = True) -> Explanation:

@@ -59,7 +59,6 @@ class BatchHandlers:
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, len(paths), "Opening the encoder and the gallery")
             self.page.session.workspace(choice, visitor=visitor, progress=report)
-            size = len(self.page.session.gallery(choice.gallery, visitor=visitor))
             for path in paths:
                 try:
                     report(len(done.rows), len(paths), f"Finding the sources of {Path(path).name}")
@@ -67,7 +66,7 @@ class BatchHandlers:
                 except Cancelled:
                     return
                 done = replace(done, rows=(*done.rows, row))
-                yield done, batch.table_html(done.rows, total=len(paths), size=size)
+                yield done, batch.table_html(done.rows, total=len(paths))
 
     def _row(self, path: str, done: Done, *, visitor: str, progress: Progress) -> batch.Row:
         """One image with its answer, or with the reason why there is none."""

@@ -89,7 +89,7 @@ class Handlers:
                 image, choice, top=CANDIDATES, prior=prior, visitor=visitor, progress=report
             )
         found = Search(image, choice, prior, answer)
-        shown = views.answer_html(answer, size=self._size(name, visitor))
+        shown = views.answer_html(answer)
         candidates = gr.Gallery(self._candidates(found, visitor), selected_index=0)
         return found, 0, shown, candidates, gr.Column(visible=True)
 

@@ -12,46 +12,49 @@ from core.values import (
     ImageRecord,
     Match,
 )
-from tests.app.made import answer, explanation, grey, group, record
+from tests.app.made import answer, explanation, grey, group, record, untold
 
 
 def test_headline_names_the_only_source_with_its_confidence():
     found = answer(group(1, influence=0.9, title="Hills"), none=0.1)
-    assert views.headline(found, size=5) == "Candidate source: Hills, with 90 % confidence."
+    assert views.headline(found) == "Candidate source: Hills, with 90 % confidence."
 
 
 def test_headline_counts_several_sources():
     found = answer(group(1, influence=0.5), group(2, influence=0.3), none=0.2)
-    assert (
-        views.headline(found, size=5) == "2 candidate sources, first image-1 with 90 % confidence."
-    )
+    assert views.headline(found) == "2 candidate sources, first image-1 with 90 % confidence."
 
 
 def test_headline_of_an_answer_that_names_nobody_lists_the_runner_up():
     """The best of near-equal candidates was put forward as the source."""
     one, other = group(1, influence=0.9, title="Hills"), group(2, influence=0.0, title="Lake")
     found = answer(one, other, group(3, influence=0.0), none=0.1, named=False)
-    assert views.headline(found, size=5) == "One of these: Hills; Lake, with 90 % confidence."
+    assert views.headline(found) == "One of these: Hills; Lake, with 90 % confidence."
     both = answer(one, group(2, influence=0.05, title="Lake"), none=0.05, named=False)
-    assert views.headline(both, size=5).startswith("One or more of these: Hills; Lake, with")
+    assert views.headline(both).startswith("One or more of these: Hills; Lake, with")
 
 
 def test_headline_says_none_with_the_best_confidence():
     weak = group(1, influence=0.0, confidence=0.3)
     found = answer(weak, none=1.0, named=False, prior=0.1, p_value=0.3)
-    assert views.headline(found, size=5) == (
+    assert views.headline(found) == (
         "None of these images stands out as a source: "
         "the likeliest has 30 % confidence at a prior of 10 %."
     )
 
 
 def test_a_gallery_too_small_for_any_p_value_claims_nothing():
-    found = answer(group(1, influence=0.0), none=1.0, null_size=12, p_value=1 / 13)
-    assert "too few different images" in views.headline(found, size=5)
+    """Its bar said "None of these 100 %", and a lone image had a confidence of over 99 %."""
+    found = untold(group(1, influence=0.0))
+    assert "too few different images" in views.headline(found)
     assert views.odds(found) == (
         "That takes 19 images, near-duplicates counted once; there are 12."
     )
-    assert "holds no candidate" in views.headline(answer(none=1.0), size=0)
+    html = views.answer_html(found)
+    assert "%" not in html.replace("at a prior of 50 %", "")
+    assert "tone-none" not in html
+    assert views.captions(found) == ["1 · cosine 0.83\nimage-1"]
+    assert "holds no candidate" in views.headline(answer(none=1.0))
 
 
 @pytest.mark.parametrize(
@@ -84,14 +87,14 @@ def test_odds_refuse_what_is_no_p_value(p_value: float):
 
 
 def test_reading_tells_of_the_prior_and_of_shift():
-    html = views.answer_html(answer(group(1, influence=0.9), none=0.1, prior=0.2), size=5)
+    html = views.answer_html(answer(group(1, influence=0.9), none=0.1, prior=0.2))
     assert "at a prior of 20 %" in html
     assert "another generator" in html
 
 
 def test_bar_of_shares_is_full_and_ends_with_none():
     groups = [group(i, influence=0.12) for i in range(7)]
-    html = views.answer_html(answer(*groups, none=0.16), size=9)
+    html = views.answer_html(answer(*groups, none=0.16))
     widths = [float(width) for width in re.findall(r"width:([\d.]+)%", html)]
     assert len(widths) == 6  # four sources, the others together, none
     assert sum(widths) == pytest.approx(100, abs=0.05)
@@ -126,7 +129,7 @@ def test_no_value_reaches_the_page_as_html():
     }
     shown = [
         views.record_html(ImageRecord(**{**vars(record(**texts)), "extra": {EVIL: EVIL}})),
-        views.answer_html(answer(group(1, influence=0.9, title=EVIL), none=0.1), size=1),
+        views.answer_html(answer(group(1, influence=0.9, title=EVIL), none=0.1)),
         reasons.pair_html(
             Explanation(**{**vars(explanation()), "match": record(title=EVIL)}),
             (grey(), grey()),

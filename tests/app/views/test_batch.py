@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 from app.views.batch import Row, breakable, judge, table_csv, table_html
 from core.values import Answer
-from tests.app.made import answer, group
+from tests.app.made import answer, group, untold
 
 
 def found(p_value: float, *, named: bool = True) -> Answer:
@@ -24,19 +25,19 @@ def test_a_source_that_does_not_stand_out_among_many_is_not_named():
     assert (cells(alone)[0]["named"], cells(alone)[0]["best_source"]) == ("yes", "Hills")
     first = cells(among)[0]
     assert (first["named"], first["best_source"], first["p_adjusted"]) == ("no", "", "0.4")
-    assert "not among 10 images" in table_html(among, total=10, size=5)
+    assert "not among 10 images" in table_html(among, total=10)
 
 
 def test_an_answer_that_cannot_choose_lists_its_candidates():
     rows = [Row("a.png", answer=found(0.004, named=False))]
-    assert "one of: Hills; Lake" in table_html(rows, total=1, size=5)
+    assert "one of: Hills; Lake" in table_html(rows, total=1)
     assert (cells(rows)[0]["named"], cells(rows)[0]["best_source"]) == ("no", "Hills; Lake")
 
 
 def test_none_has_its_best_confidence():
     none = answer(group(1, influence=0.0, confidence=0.3), none=1.0, named=False, p_value=0.5)
     rows = [Row("a.png", answer=none), Row("b.png", problem="broken")]
-    html = table_html(rows, total=2, size=5)
+    html = table_html(rows, total=2)
     assert "30 %" in html
     assert "none" in html
     assert cells(rows)[0]["confidence"] == "0.300000"
@@ -45,3 +46,25 @@ def test_none_has_its_best_confidence():
 
 def test_file_names_are_broken_between_words_and_escaped():
     assert breakable("a-b_<c>.png") == "a-<wbr>b_<wbr>&lt;c&gt;.<wbr>png"
+
+
+def test_a_gallery_that_cannot_tell_has_no_number_in_the_table():
+    """The table gave confidences of over 99 % and p-values beside "too few different images"."""
+    rows = [Row(name, answer=untold(group(1, influence=0.0))) for name in ("a.png", "b.png")]
+    html = table_html(rows, total=2)
+    assert "too few different images" in html
+    assert "%" not in html
+    assert not any(char.isdigit() for char in re.sub(r"<[^>]*>", "", html.split("<tbody>")[1]))
+    for row in cells(rows):
+        assert (row["confidence"], row["p_value"], row["p_adjusted"]) == ("", "", "")
+        assert (row["named"], row["best_source"]) == ("no", "")
+
+
+def test_the_very_file_is_named_in_a_batch_whatever_its_p_value():
+    """That an image is in the gallery is a fact; the adjustment for many images took its name."""
+    there = answer(group(1, influence=1.0, title="Hills"), none=0.0, p_value=0.4, identical=1)
+    (row,) = cells([Row("a.png", answer=there)])
+    assert (row["named"], row["best_source"]) == ("yes", "Hills")
+    bare = untold(group(1, influence=0.0, title="Hills"), identical=1)
+    (row,) = cells([Row("a.png", answer=Answer(**{**vars(bare), "named": True}))])
+    assert (row["named"], row["best_source"], row["p_value"]) == ("yes", "Hills", "")

@@ -46,3 +46,16 @@ def test_csv_has_every_pair_and_no_formula():
     assert (first["generated"], first["image_id"], first["named"]) == ("a.png", "7", "yes")
     assert (first["p_value"], first["p_adjusted"]) == ("0.01", "0.02")
     assert (second["generated"], second["problem"]) == ("'=bad.jpg", "no image")
+
+
+def test_a_gallery_that_cannot_tell_has_no_p_value_in_the_table():
+    """P-values stood in the table of a gallery too small for any to reach the level."""
+    bare = [Finding(f"{name}.png", "source.png", 7, 1.5, None, None, False) for name in "ab"]
+    found = Lookup(tuple(bare), (), given=2, rate=0.05, null_size=12)
+    html = lookup_html(found)
+    assert "too few different images" in html
+    assert "That takes 19 images, near-duplicates counted once; there are 12." in html
+    assert "%" not in html
+    assert 'data-label="p ="></td>' in html
+    for row in csv.DictReader(io.StringIO(lookup_csv(found).decode())):
+        assert (row["p_value"], row["p_adjusted"], row["named"]) == ("", "", "no")

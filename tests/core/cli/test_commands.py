@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -44,29 +45,39 @@ MATCH = an_object(
     cosine={"type": "number", "minimum": -1, "maximum": 1},
     group={"type": "integer"},
 )
-GROUP = an_object(
-    id={"type": "integer"},
-    members={"type": "array", "items": {"type": "integer"}, "minItems": 1},
-    best={"type": "integer"},
-    p_value=SHARE,
-    confidence=SHARE,
-    influence=SHARE,
-)
-ANSWER = an_object(
-    query={"type": "string"},
-    answer={"type": "string", "minLength": 10},
-    matches={"type": "array", "items": MATCH, "minItems": 1},
-    groups={"type": "array", "items": GROUP, "minItems": 1},
-    none=SHARE,
-    p_value=SHARE,
-    named={"type": "boolean"},
-    margin_p_value=SHARE,
-    prior=SHARE,
-    null={"type": "string", "pattern": "^[0-9a-f]{16}$"},
-    encoder=NAMED,
-    head=NAMED,
-    gallery=NAMED,
-)
+
+
+def an_answer(number: dict[str, object]) -> dict[str, object]:
+    """An answer whose numbers of evidence are of this kind."""
+    group = an_object(
+        id={"type": "integer"},
+        members={"type": "array", "items": {"type": "integer"}, "minItems": 1},
+        best={"type": "integer"},
+        p_value=number,
+        confidence=number,
+        influence=number,
+    )
+    return an_object(
+        query={"type": "string"},
+        answer={"type": "string", "minLength": 10},
+        matches={"type": "array", "items": MATCH, "minItems": 1},
+        groups={"type": "array", "items": group, "minItems": 1},
+        none=number,
+        p_value=number,
+        named={"type": "boolean"},
+        identical={"type": ["integer", "null"]},
+        lead_p_value=number,
+        prior=SHARE,
+        null={"type": "string", "pattern": "^[0-9a-f]{16}$"},
+        encoder=NAMED,
+        head=NAMED,
+        gallery=NAMED,
+    )
+
+
+ANSWER = an_answer(SHARE)
+UNTOLD = an_answer({"type": "null"})
+"""What a gallery answers that has too few different images to tell a source from chance."""
 CHANGE = an_object(
     images={"type": "integer"},
     added={"type": "integer"},
@@ -77,16 +88,23 @@ CHANGE = an_object(
     },
     kept_out={"type": "array", "items": {"type": "string"}},
 )
-FINDING = an_object(
-    generated={"type": "string"},
-    source={"type": "string"},
-    image_id={"type": ["integer", "null"]},
-    score={"type": ["number", "null"]},
-    p_value=SHARE,
-    p_adjusted=SHARE,
-    named={"type": "boolean"},
-)
-REVERSE = an_object(fdr=SHARE, pairs={"type": "array", "items": FINDING})
+
+
+def pairs_of(number: dict[str, object]) -> dict[str, object]:
+    """Pairs of a reverse look-up whose p-values are of this kind."""
+    finding = an_object(
+        generated={"type": "string"},
+        source={"type": "string"},
+        image_id={"type": ["integer", "null"]},
+        score={"type": ["number", "null"]},
+        p_value=number,
+        p_adjusted=number,
+        named={"type": "boolean"},
+    )
+    return an_object(fdr=SHARE, pairs={"type": "array", "items": finding})
+
+
+REVERSE, UNTOLD_REVERSE = pairs_of(SHARE), pairs_of({"type": "null"})
 
 
 def call(*arguments: object) -> Result:
@@ -124,6 +142,16 @@ def folder(photos, tmp_path) -> Path:
     return tmp_path / "g"
 
 
+@pytest.fixture
+def large(photos, tmp_path, write_image) -> Path:
+    """A gallery with images enough to tell a source from chance."""
+    for seed in range(100, 120):
+        write_image(photos / f"{seed}.png", seed)
+    done = call("index", photos, "--out", tmp_path / "large", "--encoder", "thumbnail")
+    assert done.exit_code == 0
+    return tmp_path / "large"
+
+
 # What is done
 
 
@@ -155,15 +183,15 @@ def test_a_gallery_of_a_network_has_edges_too(photos, tmp_path) -> None:
     call("index", photos, "--out", tmp_path / "g", "--encoder", "random")
     assert Gallery.open(tmp_path / "g").encoder_names == ("random", "edges")
     asked = ("attribute", photos / "01.png", "--gallery", tmp_path / "g", "--top", 3, "--json")
-    with_edges, without = (said(call(*asked, *flag), ANSWER) for flag in ((), ("--no-edges",)))
+    with_edges, without = (said(call(*asked, *flag), UNTOLD) for flag in ((), ("--no-edges",)))
     assert with_edges["encoder"] == without["encoder"]
     assert with_edges["encoder"].startswith("random@")
     assert with_edges["null"] != without["null"]
 
 
 @pytest.mark.parametrize("head", ["default", "whiten"])
-def test_attribute_for_machines(folder, photos, head: str) -> None:
-    options = ("--gallery", folder, "--encoder", "thumbnail", "--head", head, "--top", 4, "--json")
+def test_attribute_for_machines(large, photos, head: str) -> None:
+    options = ("--gallery", large, "--encoder", "thumbnail", "--head", head, "--top", 4, "--json")
     for name in ("01.png", "trip/03.png"):
         found = said(call("attribute", photos / name, *options), ANSWER)
         assert found["query"] == str(photos / name)
@@ -172,7 +200,10 @@ def test_attribute_for_machines(folder, photos, head: str) -> None:
         scores = [match["score"] for match in found["matches"]]
         assert scores == sorted(scores, reverse=True)
         assert sum(g["influence"] for g in found["groups"]) + found["none"] == pytest.approx(1)
-        assert {m["group"] for m in found["matches"]} == {g["id"] for g in found["groups"]}
+        shown = {m["group"] for m in found["matches"]}
+        unseen = {g["id"] for g in found["groups"]} - shown
+        assert len(shown) + len(unseen) == len(found["groups"])
+        assert len(unseen) <= 1  # the group that explains most of what the source leaves
         assert found["p_value"] == min(g["p_value"] for g in found["groups"])
     several = call("attribute", photos / "01.png", photos / "02.png", *options)
     batch: dict[str, Any] = ANSWER | an_object(**ANSWER["properties"], p_adjusted=SHARE)
@@ -181,13 +212,53 @@ def test_attribute_for_machines(folder, photos, head: str) -> None:
     assert [a["matches"][0]["path"] for a in several] == ["01.png", "02.png"]
 
 
-def test_the_schema_can_fail(folder, photos) -> None:
+def test_the_schema_can_fail(large, photos) -> None:
     result = call(
-        "attribute", photos / "01.png", "--gallery", folder, "--encoder", "thumbnail", "--json"
+        "attribute", photos / "01.png", "--gallery", large, "--encoder", "thumbnail", "--json"
     )
     for key, value in [("none", 1.5), ("encoder", "thumbnail"), ("matches", []), ("more", 1)]:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(json.loads(result.stdout) | {key: value}, ANSWER)
+
+
+def test_a_gallery_that_cannot_tell_gives_no_number(folder, photos, tmp_path, write_image) -> None:
+    """Confidences of over 99 % and p-values stood beside "too few different images"."""
+    write_image(tmp_path / "other.png", 900)
+    names = [tmp_path / f"report{ending}" for ending in (".html", ".json", ".csv")]
+    options = ("--gallery", folder, "--encoder", "thumbnail", "--by", "source", "--top", 3)
+    asked = ("attribute", tmp_path / "other.png", photos / "01.png", *options)
+    reports = [word for name in names for word in ("--report", name)]
+    result = call(*asked, *reports)
+    assert result.exit_code == 0
+    assert "too few different images" in result.stdout
+    assert "%" not in result.stdout
+    assert "none of these" not in result.stdout
+    page, value, table = (name.read_text() for name in names)
+    assert "too few different images" in page
+    assert "%" not in page.split("<main>")[1].split("What this shows")[0]
+    for query in json.loads(value)["queries"]:
+        jsonschema.validate({key: query[key] for key in UNTOLD["properties"]}, UNTOLD)
+    for row in csv.DictReader(table.splitlines()):
+        numbers = ("p_value", "confidence", "influence", "none", "lead_p_value", "best_p_value")
+        assert [row[name] for name in (*numbers, "p_adjusted")] == [""] * 7
+    other, same = said(call(*asked, "--json"))
+    for answer in (other, same):
+        jsonschema.validate(answer | {"shares": None}, UNTOLD | {"additionalProperties": True})
+    assert (other["named"], other["identical"]) == (False, None)
+    assert (same["named"], same["identical"]) == (True, same["matches"][0]["id"])
+    assert same["answer"] == "Candidate source: 01.png, the very same file."
+
+
+def test_reverse_look_up_in_a_gallery_that_cannot_tell_names_no_pair(folder, photos) -> None:
+    """Pairs had p-values that no gallery of that size can give."""
+    options = ("--gallery", folder, "--encoder", "thumbnail", "--head", "center")
+    asked = ("reverse", photos / "trip", *options, "--source", 1, "--upload", photos / "02.png")
+    pairs = said(call(*asked, "--json"), UNTOLD_REVERSE)["pairs"]
+    assert len(pairs) == 8
+    assert not any(pair["named"] for pair in pairs)
+    result = call(*asked)
+    assert "too few different images" in result.stdout
+    assert "named" not in result.stdout
 
 
 def test_attribute_for_people(folder, photos) -> None:
@@ -311,7 +382,7 @@ def test_a_head_is_fitted_and_used(folder, photos, tmp_path) -> None:
         photos / "01.png",
         *("--gallery", folder, "--encoder", "thumbnail", "--head", tmp_path / "head", "--json"),
     )
-    assert said(found, ANSWER)["head"].startswith("whiten-4@")
+    assert said(found, UNTOLD)["head"].startswith("whiten-4@")
 
 
 @pytest.fixture
@@ -337,7 +408,7 @@ def test_an_encoder_that_the_gallery_has_is_used_where_none_is_named(folder, pho
     """Without --encoder, a gallery of another encoder than moco was refused."""
     for search in ("exact", "hnsw"):
         arguments = ("--gallery", folder, "--search", search, "--json")
-        found = said(call("attribute", photos / "01.png", *arguments), ANSWER)
+        found = said(call("attribute", photos / "01.png", *arguments), UNTOLD)
         assert found["encoder"].startswith("thumbnail@")
         assert found["matches"][0]["path"] == "01.png"
     assert said(call("project", folder, "--json"))["points"]
@@ -516,7 +587,7 @@ def test_a_process_keeps_results_and_messages_apart(folder, photos) -> None:
     environ = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=100)
     assert done.returncode == 0, done.stderr
-    jsonschema.validate(json.loads(done.stdout), ANSWER)
+    jsonschema.validate(json.loads(done.stdout), UNTOLD)
     assert "Traceback" not in done.stderr
 
 

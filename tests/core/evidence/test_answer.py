@@ -192,7 +192,7 @@ def test_an_empty_gallery_answers_that_it_is_empty():
     asked = made.query(EMBEDDINGS[0])
     ranking = empty.rank(asked, k=3)
     found = answer(asked, ranking, empty, null=Null(nothing, nothing), config=CONFIG, top=3)
-    assert (found.none, found.p_value, found.matches, found.groups) == (1.0, 1.0, (), ())
+    assert (found.none, found.p_value, found.matches, found.groups) == (None, None, (), ())
     assert "empty" in sentence(found)
 
 
@@ -275,3 +275,17 @@ def test_an_image_with_the_same_bytes_is_the_source_whatever_its_score():
     assert known.groups[0].id == 103
     assert (known.groups[0].confidence, known.groups[0].influence, known.none) == (1, 1, 0)
     assert all(group.influence == 0 for group in known.groups[1:])
+
+
+@pytest.mark.parametrize("identical", [None, 3])
+def test_a_null_that_is_too_small_gives_no_number(identical):
+    """A lone image in a gallery of twelve had a confidence of over 99 %, and a p-value of 0.08."""
+    small = Null(NULL.margins[:18], NULL.leads[:18])
+    found = _ask(EMBEDDINGS[3], null=small, identical=identical)
+    assert (found.none, found.p_value, found.lead_p_value) == (None, None, None)
+    for group in found.groups:
+        assert (group.p_value, group.confidence, group.influence) == (None, None, None)
+    assert found.groups[0].id == 103
+    assert found.named == (identical is not None)
+    enough = _ask(EMBEDDINGS[3], null=Null(NULL.margins[-19:], NULL.leads[-19:]))
+    assert None not in (enough.none, enough.p_value, enough.groups[0].confidence)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from core.evidence.words import (
+    can_tell,
     fewest,
+    missing,
+    number,
     odds,
     outcome,
     percent,
@@ -41,6 +44,14 @@ HILLS = group(1, influence=0.9, title="Hills")
 LAKE = group(2, influence=0.05, title="Lake")
 RIVAL = group(3, influence=0.0, title="Moor")
 WEAK = group(4, influence=0.0, confidence=0.3)
+NUMBERS = {"p_value": None, "confidence": None, "influence": None}
+UNTOLD = Answer(
+    **{
+        **vars(answer(WEAK, null_size=12, named=False, p_value=None)),
+        "groups": (Group(**{**vars(WEAK), **NUMBERS}),),
+        "none": None,
+    }
+)
 
 
 @pytest.mark.parametrize(
@@ -48,9 +59,15 @@ WEAK = group(4, influence=0.0, confidence=0.3)
     [
         (answer(), "empty", "The gallery is empty, so it holds no candidate source."),
         (
-            answer(WEAK, null_size=18),
+            UNTOLD,
             "too few",
             "This gallery has too few different images to tell a source from chance.",
+        ),
+        (answer(HILLS, identical=1), "identical", "Candidate source: Hills, the very same file."),
+        (
+            answer(LAKE, identical=2, p_value=None),
+            "identical",
+            "Candidate source: Lake, the very same file.",
         ),
         (
             answer(WEAK, named=False, prior=0.005),
@@ -85,6 +102,20 @@ def test_what_does_not_stand_out_is_told_from_what_is_unlikely():
     """A rare score with a low confidence was said not to stand out."""
     assert "None of these images stands out as a source" in sentence(answer(WEAK, p_value=0.3))
     assert "is likely to be a source" in sentence(answer(WEAK))
+
+
+def test_a_gallery_that_cannot_tell_has_no_number_in_its_words():
+    """Beside "too few different images" stood "over 99 %" and a p-value."""
+    assert odds(UNTOLD) == "That takes 19 images, near-duplicates counted once; there are 12."
+    assert missing(0) == "That takes 19 images, near-duplicates counted once."
+    assert "%" not in sentence(UNTOLD) + odds(UNTOLD)
+    assert (share(None), number(None)) == ("", "")
+    assert (can_tell(18, level=0.05), can_tell(19, level=0.05)) == (False, True)
+
+
+def test_an_empty_gallery_and_the_very_file_have_no_odds():
+    assert odds(answer(p_value=None)) == ""
+    assert "(p" not in odds(answer(HILLS, identical=1))
 
 
 def test_an_image_without_a_title_is_called_by_its_path():
