@@ -120,12 +120,14 @@ def ask(
         scores = ranking.scores[first_of_groups(ranking, asked.collection.groups)]
         margin = float(scores[0]) - rival_score(scores)
         null = asked.null
+        p_value, sure = said.p_value, said.groups[0].confidence
+        assert p_value is not None and sure is not None  # no gallery here is too small to tell
         return (
-            said.p_value,
+            p_value,
             null.conformal_p_value(margin),
             null.tail_p_value(margin),
             margin / null.unit if null.unit else 0.0,
-            said.groups[0].confidence,
+            sure,
             said.named,
             bool(right) and not names_of(asked, said, 0).isdisjoint(right[at]),
         )

@@ -94,7 +94,9 @@ def _asked(
                 view.head(seen, role=query.role)[0]
                 for view, seen in zip(each.collection.views, features, strict=True)
             )
-            found.append(each.attribute(replace(query, vectors=vectors), top=1).p_value)
+            p_value = each.attribute(replace(query, vectors=vectors), top=1).p_value
+            assert p_value is not None  # no gallery here is too small to tell
+            found.append(p_value)
         return found
 
     return np.array(threaded(one, files, what=f"{len(files)} images without a source"))

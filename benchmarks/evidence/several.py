@@ -82,10 +82,10 @@ def _halves(told: Sequence[Told]) -> list[Bar]:
     sure: list[float] = []
     for one in told:
         groups = [None if p is None else one.answer.groups[p] for p in one.places()]
-        parts = [group.influence if group else 0.0 for group in groups]
+        parts = [(group.influence or 0.0) if group else 0.0 for group in groups]
         if sum(parts) > 0:
             shares.append(parts[0] / sum(parts))
-        sure += [group.confidence if group else 0.0 for group in groups]
+        sure += [(group.confidence or 0.0) if group else 0.0 for group in groups]
     low, middle, high = np.quantile(shares, [0.05, 0.5, 0.95])
     both = float(np.mean(np.array(sure) > 0.9))
     share = f"{middle:.2f} ({low:.2f} to {high:.2f})"
@@ -106,9 +106,11 @@ def ten_copies(builder: Builder, photos: Mapping[str, Path], encoder: Encoder) -
         told = tell(builder.workspace(files, encoder), made, names)
         places = [one.places()[0] for one in told]
         shares.append(
-            [0.0 if p is None else one.answer.groups[p].influence
-             for one, p in zip(told, places, strict=True)]
-        )  # fmt: skip
+            [
+                0.0 if p is None else one.answer.groups[p].influence or 0.0
+                for one, p in zip(told, places, strict=True)
+            ]
+        )
     moved = np.abs(np.array(shares[1]) - np.array(shares[0]))
     further = int((moved > _STILL).sum())
     text = f"at most {moved.max():.3f}, median {np.median(moved):.3f}, {further} by more than .02"
