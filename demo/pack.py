@@ -1,7 +1,8 @@
-"""Makes the embedded gallery small to ship: features in 8 bits, one generation, nulls and maps.
+"""Makes the builtin gallery small to ship: features in 8 bits, one generation, nulls and maps.
 
 What else follows from the features is computed again in two seconds; nulls and maps take longer
-and are small.
+and are small. They are kept under the version of the code that computes them, so after a change of
+that code ``python -m demo.pack --artefacts`` makes them anew.
 """
 
 from __future__ import annotations
@@ -38,12 +39,22 @@ def pack(folder: Path) -> dict[str, int]:
     for old in current.parent.iterdir():
         if old != current:
             shutil.rmtree(old)
+    keep_artefacts(folder)
+    return {part.name: _size(part) for part in sorted(folder.iterdir())}
+
+
+def keep_artefacts(folder: Path) -> None:
+    """Have the nulls and maps of the shipped encoders beside a gallery's features, and no more.
+
+    Raises:
+        GalleryError: When there is no gallery.
+    """
     gallery = Gallery.open(folder)
+    gallery.artefacts.keep_only()
     for name in sorted({*ENCODERS} & {*gallery.encoder_names}):
         encoder = load_encoder(name)
         Workspace(gallery, encoder, choose_head(gallery, encoder, "default")).layout()
     gallery.artefacts.keep_only(*_SHIPPED)
-    return {part.name: _size(part) for part in sorted(folder.iterdir())}
 
 
 def _size(path: Path) -> int:
@@ -55,7 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gallery", type=Path, default=EMBEDDED, help="folder of the gallery")
-    sizes = pack(parser.parse_args(arguments).gallery)
+    parser.add_argument("--artefacts", action="store_true", help="only nulls and maps, anew")
+    options = parser.parse_args(arguments)
+    if options.artefacts:
+        keep_artefacts(options.gallery)
+        return
+    sizes = pack(options.gallery)
     typer.echo("\n".join(f"{size:>12,} {part}" for part, size in sizes.items()))
     typer.echo(f"{sum(sizes.values()):>12,} bytes in all")
 
