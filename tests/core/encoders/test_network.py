@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,14 @@ def test_shapes_follow_the_images_and_not_their_sizes(encoder):
     assert encoded.patches.shape[:2] == (2, GRID.size)
     assert np.isfinite(encoded.features).all()
     assert np.abs(encoded.features[0] - encoded.features[1]).max() > 0.01
+
+
+def test_patches_are_those_of_the_patch_stage():
+    stages = replace(EFFICIENT, patch_stage=0), EFFICIENT, replace(EFFICIENT, patch_stage=2)
+    encoders = [NetworkEncoder("tiny", build(config, seed=0)) for config in stages]
+    widths = [encoder.read(_image(0)).patches.shape[1] for encoder in encoders]
+    assert widths == [40, 112, 320]  # channels of the stages that reduce by 8, 16 and 32
+    assert len({encoder.identity for encoder in encoders}) == 3
 
 
 def test_features_do_not_depend_on_the_batch(encoder):
