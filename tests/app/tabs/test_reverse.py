@@ -86,13 +86,13 @@ def test_a_stop_keeps_what_was_looked_at(
 ):
     query, asked = Session.query, []
 
-    def stopping(workspace: Any, source: Any) -> Any:
+    def stopping(session: Session, workspace: Any, source: Any) -> Any:
         asked.append(source)
         if len(asked) == 2:
             handlers.page.jobs.stop("attribute", NOBODY)
-        return query(workspace, source)
+        return query(session, workspace, source)
 
-    monkeypatch.setattr(Session, "query", staticmethod(stopping))
+    monkeypatch.setattr(Session, "query", stopping)
     html, _ = run(handlers, picture, [picture] * 5)
     assert "2 of 5 images" in html
 

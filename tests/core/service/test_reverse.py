@@ -122,6 +122,15 @@ def test_an_upload_is_scored_as_if_it_were_in_the_gallery(workspace):
     assert own.score == pytest.approx(inside.score, abs=0.2)
 
 
+def test_a_file_of_the_gallery_may_be_among_the_generated_images(workspace):
+    """Its row in the gallery was looked for among the rows of the upload."""
+    file = workspace.gallery.root / "06.png"
+    (found,) = reverse_lookup(
+        workspace, [("six", workspace.query(file))], uploads={"mine": picture(2000)}
+    )
+    assert not found.named
+
+
 def test_nothing_generated_has_no_pairs(workspace):
     assert reverse_lookup(workspace, [], ids=[1]) == ()
 
