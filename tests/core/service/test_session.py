@@ -22,6 +22,7 @@ from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.heads.head import Head
 from core.search.prepare import fitted_head
+from core.service import heads
 from core.service import session as module
 from core.service.session import (
     Choice,
@@ -176,7 +177,7 @@ def test_a_changed_gallery_gets_a_new_workspace(session, choice, folder, photos)
 
 def test_eight_threads_load_once_and_agree(choice, photos, monkeypatch) -> None:
     session, loads, together = Session(), [], threading.Barrier(8)
-    load, fit = module.load_encoder, module.fitted_head
+    load, fit = module.load_encoder, heads.fitted_head
 
     def counted(name: str, **options: object) -> object:
         loads.append(name)
@@ -187,7 +188,7 @@ def test_eight_threads_load_once_and_agree(choice, photos, monkeypatch) -> None:
         return fit(*args, **options)
 
     monkeypatch.setattr(module, "load_encoder", counted)
-    monkeypatch.setattr(module, "fitted_head", counted_fit)
+    monkeypatch.setattr(heads, "fitted_head", counted_fit)
 
     def ask(number: int) -> tuple[object, object]:
         together.wait(20)
