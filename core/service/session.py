@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -39,10 +37,11 @@ from core.measures.disentangle import (
     stage,
 )
 from core.search.query import Query
+from core.service.cache import Cache
 from core.service.disentanglement import dimensions, measured_images, sample
 from core.service.heads import HEADS, choose_head
 from core.service.library import Library
-from core.service.memory import give_back, limit_heaps
+from core.service.memory import limit_heaps
 from core.service.visitors import Visitors
 from core.service.workspace import Workspace
 from core.values import (
@@ -127,8 +126,7 @@ class Session:
         self.device = device
         self.visitors = Visitors(self.server)
         self.library = Library(self.server, self.visitors, encoder=self.encoder)
-        self._made: dict[Hashable, _Once] = {}
-        self._guard = threading.Lock()
+        self._cache = Cache(REMEMBERED, others=_REMEMBERED)
 
     def encoder(self, name: str) -> Encoder:
         """An encoder by name; folders only when not hosted.
@@ -140,7 +138,7 @@ class Session:
             raise EncoderError(f"no encoder is called {name!r}")
         stamps = [_stamp(Path(name) / file) for file in ("cfg.json", "backbone.safetensors")]
         make = functools.partial(load_encoder, name, device=self.device)
-        return self._once(("encoder", name, *stamps), make)
+        return self._cache.get(("encoder", name, *stamps), make)
 
     def gallery(self, name: str = "embedded", *, visitor: str = "") -> Gallery:
         """A gallery by name, in its current generation.
@@ -149,7 +147,7 @@ class Session:
             GalleryError: when there is none of that name for this visitor.
         """
         if name == "embedded":
-            return self._once("embedded", lambda: Gallery.open(EMBEDDED, read_only=True))
+            return self._cache.get("embedded", lambda: Gallery.open(EMBEDDED, read_only=True))
         hosted = self.server.hosted
         folder = self.visitors.gallery(visitor, name) if hosted else Path(name).absolute()
         try:
@@ -157,7 +155,7 @@ class Session:
         except (OSError, ValueError) as error:  # no path has such a name
             raise GalleryError(f"{name[:80]!r} is no gallery") from error
         make = functools.partial(Gallery.open, folder, read_only=shipped)
-        return self._once((folder, _stamp(folder / "gallery.json")), make)
+        return self._cache.get((folder, _stamp(folder / "gallery.json")), make)
 
     def workspace(
         self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
@@ -174,7 +172,7 @@ class Session:
             return Workspace(gallery, encoder, head, score=choice.score, progress=progress)
 
         stamps = [_stamp(Path(choice.head) / file) for file in ("head.json", "head.safetensors")]
-        return self._once(("workspace", choice, gallery, encoder.identity, *stamps), make)
+        return self._cache.get(("workspace", choice, gallery, encoder.identity, *stamps), make)
 
     def attribute(
         self,
@@ -254,7 +252,7 @@ class Session:
         """The gallery's map; fitted once."""
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
         key = ("layout", *workspace.inputs)
-        return self._once(key, lambda: workspace.layout(progress=progress))
+        return self._cache.get(key, lambda: workspace.layout(progress=progress))
 
     def clusters(
         self,
@@ -268,7 +266,9 @@ class Session:
         layout = self.layout(choice, visitor=visitor, progress=progress)
         workspace = self.workspace(choice, visitor=visitor)
         key = ("clusters", kind, *workspace.inputs)
-        return self._once(key, lambda: workspace.clusters(layout, kind=kind, progress=progress))
+        return self._cache.get(
+            key, lambda: workspace.clusters(layout, kind=kind, progress=progress)
+        )
 
     def examples(
         self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
@@ -291,7 +291,7 @@ class Session:
                 rows[row] = queries[-1].embedding
             return Examples(found, rows, tuple(queries))
 
-        return self._once(("examples", *workspace.inputs), make)
+        return self._cache.get(("examples", *workspace.inputs), make)
 
     def example_answers(
         self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
@@ -307,7 +307,7 @@ class Session:
                 found.append(workspace.attribute(query, top=_EXAMPLE_MATCHES))
             return tuple(found)
 
-        return self._once(("example answers", *workspace.inputs), make)
+        return self._cache.get(("example answers", *workspace.inputs), make)
 
     def disentanglement(
         self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
@@ -321,7 +321,7 @@ class Session:
         examples = self.examples(choice, visitor=visitor, progress=progress)
 
         def stage_of(what: str, rows: Rows, *key: str) -> Stage:
-            return self._once(
+            return self._cache.get(
                 ("stage", workspace.gallery, workspace.encoder.identity, *key),
                 lambda: stage(rows, factors=found.factors, what=what, progress=progress),
             )
@@ -364,7 +364,7 @@ class Session:
             return None
         key = ("dimensions", *workspace.inputs)
         with contextlib.suppress(GalleryError):
-            return self._once(key, lambda: dimensions(workspace, progress=progress))
+            return self._cache.get(key, lambda: dimensions(workspace, progress=progress))
         return None
 
     def source_image(self, gallery: Gallery, image_id: int) -> Image.Image:
@@ -391,7 +391,7 @@ class Session:
         """
         if isinstance(source, Image.Image | bytes):
             return workspace.query(source)
-        return self._once(
+        return self._cache.get(
             ("query", *workspace.inputs, str(source), _stamp(Path(source))),
             lambda: workspace.query(source),
         )
@@ -405,33 +405,6 @@ class Session:
     def _require(gallery: Gallery, encoder: Encoder) -> None:
         if gallery.key_of(encoder) not in gallery.encoder_keys:
             gallery.features(encoder)  # raises, saying which encoders there are
-
-    def _once(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What ``make`` gives, made by the first thread that asks; others wait for it."""
-        with self._guard:
-            entry = self._made.pop(key, None) or _Once()
-            self._made[key] = entry  # now the last to be forgotten
-            alike = [other for other in self._made if _kind(other) == _kind(key)]
-            for old in alike[: -REMEMBERED.get(_kind(key), _REMEMBERED)]:
-                del self._made[old]
-        with entry.lock:
-            if not entry.made:
-                entry.made.append(make())
-                give_back()
-            return entry.made[0]
-
-
-@dataclass(frozen=True)
-class _Once:
-    """A value that is there once it was made, and the lock of its maker."""
-
-    made: list[Any] = field(default_factory=list[Any])
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-def _kind(key: Hashable) -> str:
-    """What a remembered value is, where its number is bounded."""
-    return key[0] if isinstance(key, tuple) and key[0] in REMEMBERED else ""
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
