@@ -1,4 +1,4 @@
-"""Values made once by the first thread that asks, and forgotten when others of their kind follow."""
+"""Values made once, by the first thread that asks, and forgotten when others like them follow."""
 
 from __future__ import annotations
 
