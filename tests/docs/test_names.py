@@ -23,15 +23,17 @@ def named(text: str) -> list[str]:
 
 
 def is_there(name: str) -> bool:
-    """Whether a name is a file, a package, a module, or something that a module holds."""
-    path = ROOT / name
-    if path.exists():
+    """Whether a name is a file, a package or a module, or something that a module holds."""
+    if (ROOT / name).exists():
         return True
-    path = ROOT / name.replace(".", "/")
-    if path.is_dir() or path.with_suffix(".py").is_file():
-        return True
-    module = path.parent.with_suffix(".py")
-    return module.is_file() and re.search(rf"\b{path.name}\b", module.read_text()) is not None
+    parts = re.split(r"[./]", name)
+    for end in range(len(parts), 1, -1):
+        path = ROOT.joinpath(*parts[:end])
+        module = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if module.is_file():
+            text = module.read_text(encoding="utf-8")
+            return all(re.search(rf"\b{word}\b", text) for word in parts[end:])
+    return False
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
