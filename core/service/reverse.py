@@ -121,7 +121,7 @@ def reverse_lookup(
 
 def _order(found: Finding) -> tuple[float, float, str, str]:
     """The smallest p-values first, then the highest scores."""
-    return found.p_value or 0, -(found.score or 0), found.generated, found.source
+    return found.p_value or 0.0, -(found.score or 0.0), found.generated, found.source
 
 
 @dataclass(frozen=True)
