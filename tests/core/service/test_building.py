@@ -1,0 +1,119 @@
+"""One door to build: what every caller gets, and that nothing is left to the first reader."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from core.encoders.load import load_encoder
+from core.gallery.artefacts import Artefacts, Codec, Key
+from core.gallery.gallery import Gallery
+from core.gallery.source import Source
+from core.gallery.verify import verify
+from core.service import building
+from core.service.building import bring_up, build, finish
+from core.service.session import Choice, Session
+from core.values import Cancelled, GalleryError
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_encoder("random")
+
+
+def kinds(folder: Path) -> set[str]:
+    """Kinds of values that are kept with a gallery."""
+    found = Gallery.open(folder).artefacts.folder.glob("[!.]*")
+    return {path.name.partition("-")[0] for path in found}
+
+
+def test_a_built_gallery_leaves_nothing_to_its_first_reader(
+    photos, tmp_path, network, monkeypatch
+) -> None:
+    """Whoever asked first waited for the embeddings, the groups and the null of every encoder."""
+    build(str(photos), tmp_path / "g", [network])
+    assert {"head", "vectors", "groups", "null", "csls"} <= kinds(tmp_path / "g")
+    before = sorted((tmp_path / "g").rglob("*"))
+
+    def read_only(self: Artefacts, key: Key, _compute: object, *, codec: Codec[object]) -> object:
+        return codec.load(self.folder / str(key))
+
+    monkeypatch.setattr(Artefacts, "get", read_only)
+    answer = Session().attribute(photos / "01.png", Choice("random", gallery=str(tmp_path / "g")))
+    assert answer.matches[0].image.path == "01.png"
+    assert sorted((tmp_path / "g").rglob("*")) == before
+    assert verify(tmp_path / "g") == []
+
+
+def test_what_is_added_is_finished_too(photos, tmp_path, network, write_image) -> None:
+    build(str(photos), tmp_path / "g", [network])
+    write_image(photos / "new.png", 99)
+    folder = tmp_path / "g"
+    encoders = [load_encoder(name) for name in Gallery.open(folder).encoder_names]
+    assert bring_up(folder, Source(photos), encoders).added == 1
+    assert "null" in kinds(folder)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_gallery_too_small_for_a_null_is_built_all_the_same(
+    tmp_path, network, write_image, count: int
+) -> None:
+    for seed in range(count):
+        write_image(tmp_path / "photos" / f"{seed}.png", seed)
+    change = build(str(tmp_path / "photos"), tmp_path / "g", [network])
+    assert change.images == count
+
+
+def test_what_cannot_be_computed_ahead_is_left_to_the_reader(
+    photos, tmp_path, network, monkeypatch, caplog
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise GalleryError("too small")
+
+    monkeypatch.setattr(building, "Workspace", refuse)
+    with caplog.at_level(logging.INFO, "core.service.building"):
+        assert build(str(photos), tmp_path / "g", [network]).images == 12
+    assert "too small" in caplog.text
+
+
+def test_finishing_stops_when_asked_and_goes_on(photos, tmp_path, network) -> None:
+    steps: list[str] = []
+
+    def stop(_done: int, _total: int, what: str) -> None:
+        steps.append(what)
+        if "reading" not in what and "comparing files" not in what and "sampling" not in what:
+            raise Cancelled
+
+    folder = tmp_path / "g"
+    with pytest.raises(Cancelled):
+        build(str(photos), folder, [network], progress=stop)
+    assert len(Gallery.open(folder)) == 12
+    assert "null" not in kinds(folder)
+    finish(folder, [network])
+    assert "null" in kinds(folder)
+
+
+def test_the_builtin_gallery_is_not_written_to(photos, tmp_path, network, monkeypatch) -> None:
+    build(str(photos), tmp_path / "g", [network])
+    monkeypatch.setattr("core.gallery.gallery.SHIPPED", tmp_path / "g")
+    monkeypatch.setattr(building, "Workspace", None)
+    finish(tmp_path / "g", [network])
+
+
+def test_baselines_have_nothing_to_be_finished(photos, tmp_path, encoder) -> None:
+    build(str(photos), tmp_path / "g", [encoder])
+    assert Gallery.open(tmp_path / "g").encoder_names == ("fake",)
+    assert kinds(tmp_path / "g") == set()
+
+
+def test_a_folder_a_zip_and_its_images_give_one_gallery(photos, tmp_path, encoder) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        for path in photos.rglob("*.png"):
+            packed.write(path, path.relative_to(photos).as_posix())
+    for number, source in enumerate([photos, str(tmp_path / "a.zip"), tmp_path / "a.zip"]):
+        assert build(source, tmp_path / f"g{number}", [encoder]).images == 12
+    one, *others = (Gallery.open(tmp_path / f"g{number}") for number in range(3))
+    assert all(other.identity == one.identity for other in others)
