@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from rich.progress import track
 
 from benchmarks.evidence.bars import Bar
 from benchmarks.evidence.galleries import Builder, threaded, workspace
@@ -62,10 +64,10 @@ def _p_values(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """p-values by how the images are ranked; each image is read once for all heads and ways."""
     built = builder.gallery(gallery, encoder)
+    ranked = list(product(("default", *HEAD_KINDS), WAYS))
     named = {
-        f"{head}, {way}": workspace(built, encoder, head, score=score)
-        for head in ("default", *HEAD_KINDS)
-        for way, score in WAYS.items()
+        f"{head}, {way}": workspace(built, encoder, head, score=WAYS[way])
+        for head, way in track(ranked, description=f"nulls of {len(gallery)} images")
     }
     yield from zip(named, _asked(list(named.values()), asked).T, strict=True)
     ships = named["default, as it ships"]
