@@ -113,27 +113,12 @@ def ask(
         right: right answers to every image, by their names in the gallery.
     """
 
-    def one(at: int) -> tuple[float, ...]:
-        query = asked.query(files[at])
-        said = asked.attribute(query, top=1)
-        ranking = asked.collection.rank(query, k=asked.score.candidates)
-        scores = ranking.scores[first_of_groups(ranking, asked.collection.groups)]
-        margin = float(scores[0]) - rival_score(scores)
-        null = asked.null
-        p_value, sure = said.p_value, said.groups[0].confidence
-        assert p_value is not None and sure is not None  # no gallery here is too small to tell
-        return (
-            p_value,
-            null.conformal_p_value(margin),
-            null.tail_p_value(margin),
-            margin / null.unit if null.unit else 0.0,
-            sure,
-            said.named,
-            bool(right) and not names_of(asked, said, 0).isdisjoint(right[at]),
-        )
-
     def compute() -> Asked:
-        columns = np.array(threaded(one, range(len(files)), what=what), float).T
+        answers = [right[at] if right else () for at in range(len(files))]
+        rows = threaded(
+            lambda each: _row(asked, *each), zip(files, answers, strict=True), what=what
+        )
+        columns = np.array(rows, float).T
         return Asked(*columns[:5], *(columns[5:] > 0))
 
     given = {
@@ -146,6 +131,26 @@ def ask(
     }
     key = Key.of("asked", ask, **given)
     return asked.gallery.artefacts.get(key, compute, codec=arrays(Asked))
+
+
+def _row(asked: Workspace, file: Path, right: Sequence[str]) -> tuple[float, ...]:
+    """One row of what :class:`Asked` holds."""
+    query = asked.query(file)
+    said = asked.attribute(query, top=1)
+    ranking = asked.collection.rank(query, k=asked.score.candidates)
+    scores = ranking.scores[first_of_groups(ranking, asked.collection.groups)]
+    margin, null = float(scores[0]) - rival_score(scores), asked.null
+    p_value, sure = said.p_value, said.groups[0].confidence
+    assert p_value is not None and sure is not None  # no gallery here is too small to tell
+    return (
+        p_value,
+        null.conformal_p_value(margin),
+        null.tail_p_value(margin),
+        margin / null.unit if null.unit else 0.0,
+        sure,
+        said.named,
+        not names_of(asked, said, 0).isdisjoint(right),
+    )
 
 
 def names_of(asked: Workspace, said: Answer, place: int) -> set[str]:
