@@ -19,9 +19,16 @@ from core.heads.head import Head, random_rotation
 from core.images.listing import list_images
 from core.values import Encoder
 
-ALPHAS = (0.0, 0.01, 0.03, 0.1, 0.3)
+ALPHAS = (None, 0.0, 0.01, 0.03, 0.1, 0.3)
+"""Weights of shrinkage; ``None`` follows from the number of images and features, as it ships."""
 DIMENSIONS = (64, 128, 256, 512)
-BASE = f"whiten {HeadConfig().k}, alpha {HeadConfig().shrinkage:g}"
+
+
+def _label(k: int, alpha: float | None) -> str:
+    return f"whiten {k}, " + ("alpha as fitted" if alpha is None else f"alpha {alpha:g}")
+
+
+BASE = _label(HeadConfig().k, HeadConfig().shrinkage)
 """The head that the others are compared with."""
 
 _SYNTHETIC = 1_000  # unpaired synthetic images
@@ -60,7 +67,7 @@ def heads(study: Study, encoder: Encoder) -> Mapping[str, Callable[[], Head]]:
         return fit_head(real, config=HeadConfig(kind=kind, k=k, **more), synthetic=synthetic)
 
     @functools.cache
-    def widest(alpha: float) -> Head:
+    def widest(alpha: float | None) -> Head:
         return fitted("whiten", max(DIMENSIONS), shrinkage=alpha)
 
     return {
@@ -68,7 +75,7 @@ def heads(study: Study, encoder: Encoder) -> Mapping[str, Callable[[], Head]]:
         "centre": lambda: fitted("center"),
         "centre per domain": lambda: fitted("center", per_domain=True),
         **{
-            f"whiten {k}, alpha {alpha:g}": lambda k=k, alpha=alpha: narrowed(widest(alpha), k)
+            _label(k, alpha): lambda k=k, alpha=alpha: narrowed(widest(alpha), k)
             for k in DIMENSIONS
             for alpha in ALPHAS
         },
