@@ -11,14 +11,8 @@ from app import api
 from app.page import address, theme
 from app.page.state import open_page
 from app.tabs import attribute, compare, disentanglement, gallery, map
-from app.views.templates import Html, fill
+from app.views.templates import render
 from core.service import Session
-
-_SCRIPTS = ("address.js", "stage.js", "words.js")
-_HEAD = fill(
-    "head",
-    scripts=Html("".join((theme.ASSETS / name).read_text(encoding="utf-8") for name in _SCRIPTS)),
-)
 
 _TABS = [
     ("Attribute", "attribute", attribute.create),
@@ -44,7 +38,7 @@ def build(session: Session, *, gallery: str = "embedded", encoder: str | None = 
     with gr.Blocks(
         title="Wellspring", analytics_enabled=False, delete_cache=(3600, 3600)
     ) as blocks:
-        gr.HTML(fill("header"))
+        gr.HTML(render("header"))
         page = open_page(session, gallery=gallery, encoder=encoder)
         items: dict[str, gr.Tab] = {}
         with gr.Tabs(elem_id="ws-tabs") as tabs:
@@ -61,7 +55,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme.theme(),
         "css_paths": theme.STYLESHEETS,
-        "head": _HEAD,
+        "head": render("head"),
         "footer_links": ["api"],
         "mcp_server": True,
         "max_file_size": "200mb",

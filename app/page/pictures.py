@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder, is_static_file
 
-from app.views.answer import name_of
+from app.views.names import name_of
 from core.service import Session, read_examples
 from core.values import ImageRecord
 

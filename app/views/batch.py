@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import html
-import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.views.answer import contenders_of, headline, name_of, number_of, percent
-from app.views.templates import Html, fill
-from core.report import words
+from app.views.answer import contenders_of, headline
+from app.views.names import name_of, number_of
+from app.views.templates import render
+from core.report import csv_text, words
 from core.service import adjust_known
 from core.values import Answer
 
@@ -25,7 +22,6 @@ _COLUMNS = (
     "p_adjusted",
     "problem",
 )
-_JOINT = re.compile(r"(?<=[-_. ])")  # where a file name may go on in the next line
 
 
 @dataclass(frozen=True)
@@ -69,8 +65,13 @@ class Judged:
             return name_of(self.answer.groups[0].best.image)
         return contenders_of(self.answer)
 
-    def words(self, *, total: int) -> str:
-        """The answer in one sentence; see :func:`headline`."""
+    @property
+    def confidence(self) -> float | None:
+        """Confidence of the best candidate, whether it is a source or not."""
+        return self.answer.groups[0].confidence if self.answer.groups else None
+
+    def sentence(self, *, total: int) -> str:
+        """The answer in one sentence, among a number of images."""
         if words.sources(self.answer.groups) and not self.holds:
             return f"Stands out by itself, but not among {number_of(total, 'image')}."
         return headline(self.answer)
@@ -78,12 +79,12 @@ class Judged:
 
 def judge(rows: Sequence[Row]) -> list[Judged | None]:
     """The answers of rows, adjusted for their number (Benjamini-Hochberg); none for problems."""
-    found = [row.answer for row in rows if row.answer is not None]
-    levels = iter(adjust_known([answer.p_value for answer in found]))
+    answers = [row.answer for row in rows if row.answer is not None]
+    levels = iter(adjust_known([answer.p_value for answer in answers]))
     return [None if row.answer is None else Judged(row.answer, next(levels)) for row in rows]
 
 
-def table_html(rows: Sequence[Row], *, total: int) -> Html:
+def table_html(rows: Sequence[Row], *, total: int) -> str:
     """The table so far.
 
     Args:
@@ -93,47 +94,13 @@ def table_html(rows: Sequence[Row], *, total: int) -> Html:
     done = number_of(total, "image")
     if len(rows) < total:
         done = f"{len(rows)} of {done}"
-    cells = (
-        _row_html(row, judged, total=len(rows))
-        for row, judged in zip(rows, judge(rows), strict=True)
-    )
-    return fill("batch", done=done, rows=Html("".join(cells)))
+    return render("batch", done=done, rows=list(zip(rows, judge(rows), strict=True)))
 
 
-def _row_html(row: Row, judged: Judged | None, *, total: int) -> Html:
-    name = breakable(row.name)
-    if judged is None:
-        return fill("batch_problem", name=name, problem=row.problem)
-    unsure = "one of: " if judged.holds and not judged.named else ""
-    return fill(
-        "batch_row",
-        name=name,
-        answer=judged.words(total=total),
-        source=f"{unsure}{judged.source}" or "none",
-        confidence=percent(_confidence(judged.answer)),
-        p_value=words.number(judged.answer.p_value),
-        p_adjusted=words.number(judged.p_adjusted),
-    )
-
-
-def _confidence(answer: Answer) -> float | None:
-    """Confidence of the best candidate, whether it is a source or not."""
-    return answer.groups[0].confidence if answer.groups else None
-
-
-def breakable(name: str) -> Html:
-    """A file name that is broken between its words."""
-    return Html("<wbr>".join(html.escape(part) for part in _JOINT.split(name)))
-
-
-def table_csv(rows: Sequence[Row]) -> bytes:
-    """The table as CSV, UTF-8; no cell is taken for a formula by a spreadsheet."""
-    file = io.StringIO(newline="")
-    writer = csv.writer(file)
-    writer.writerow(_COLUMNS)
-    for row, judged in zip(rows, judge(rows), strict=True):
-        writer.writerow([inert(cell) for cell in _cells(row, judged)])
-    return file.getvalue().encode()
+def table_csv(rows: Sequence[Row]) -> str:
+    """The table as CSV."""
+    judged = judge(rows)
+    return csv_text(_COLUMNS, [_cells(*pair) for pair in zip(rows, judged, strict=True)])
 
 
 def _cells(row: Row, judged: Judged | None) -> tuple[str, ...]:
@@ -144,13 +111,8 @@ def _cells(row: Row, judged: Judged | None) -> tuple[str, ...]:
         words.sentence(judged.answer),
         "yes" if judged.named else "no",
         judged.source,
-        words.number(_confidence(judged.answer), ".6f"),
+        words.number(judged.confidence, ".6f"),
         words.number(judged.answer.p_value, ".6g"),
         words.number(judged.p_adjusted, ".6g"),
         "",
     )
-
-
-def inert(cell: str) -> str:
-    """A cell of a table that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell[:1] in tuple("=+-@\t\r") else cell

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from app.views.answer import captions, name_of
-from app.views.templates import Html, fill
-from core.report import words
+from app.views.answer import captions
+from app.views.answer import headline as answer_headline
+from app.views.templates import render
 from core.service import HITS, ExampleComparison, Interval, RankingComparison
 from core.values import Answer
 
@@ -39,28 +37,29 @@ def shown_rows(answer: Answer, comparison: RankingComparison, which: str) -> lis
     return [i for i, match in enumerate(answer.matches) if (match.image.id in common) in wanted]
 
 
-def verdict_html(answer: Answer) -> Html:
+def verdict_html(answer: Answer) -> str:
     """One side's answer in one sentence."""
-    return fill("compare_verdict", sentence=words.sentence(answer, name=name_of))
+    return render("compare_note", of="verdict", sentence=answer_headline(answer))
 
 
-def agreement_html(comparison: RankingComparison) -> Html:
+def agreement_html(comparison: RankingComparison) -> str:
     """How two rankings agree: a sentence, the overlaps as meters, two correlations."""
     depth = len(comparison.common) + len(comparison.only_first)
+    deepest = min(k for k in comparison.overlaps if k >= depth)
     meters = [
-        _meter(f"first {k}" if k > 1 else "first", round(share * min(k, depth)), min(k, depth))
+        (k, round(share * min(k, depth)), min(k, depth))
         for k, share in comparison.overlaps.items()
-        if k <= depth or k == min(k for k in comparison.overlaps if k >= depth)
+        if k <= deepest
     ]
-    return fill(
+    return render(
         "compare_agreement",
         headline=headline(comparison),
-        meters=Html("".join(meters)),
+        meters=meters,
         overlap=f"{comparison.rank_biased_overlap:.2f}",
         spearman="none" if comparison.spearman is None else f"{comparison.spearman:+.2f}",
-        common=str(len(comparison.common)),
-        first=str(len(comparison.only_first)),
-        second=str(len(comparison.only_second)),
+        common=len(comparison.common),
+        first=len(comparison.only_first),
+        second=len(comparison.only_second),
     )
 
 
@@ -73,25 +72,20 @@ def headline(comparison: RankingComparison) -> str:
     return f"{same}; {len(comparison.common)} of the first {depth} are the same."
 
 
-def _meter(name: str, shared: int, of: int) -> Html:
-    width = f"{100 * shared / of:.1f}"
-    return fill("compare_meter", name=name, count=f"{shared} of {of}", width=width)
-
-
-def examples_html(found: ExampleComparison, names: tuple[str, str]) -> Html:
+def examples_html(found: ExampleComparison, names: tuple[str, str]) -> str:
     """The two sides over the examples: who is right how often, and how far they agree.
 
     Args:
         found: the comparison.
         names: what the sides are called.
     """
-    return fill(
+    return render(
         "compare_examples",
         headline=examples_headline(found, names),
         left=names[0],
         right=names[1],
-        rows=Html("".join(_rows(found))),
-        examples=str(found.examples),
+        rows=_rows(found),
+        examples=found.examples,
         same=_counted(found.same_first),
         overlap=_interval(found.overlap),
         biased=_interval(found.rank_biased_overlap),
@@ -114,26 +108,23 @@ def _many(found: ExampleComparison, side: str) -> int:
     return len(found.right["both"]) + len(found.right[side])
 
 
-def _rows(found: ExampleComparison) -> list[Html]:
-    rows: list[Html] = []
+def _rows(found: ExampleComparison) -> list[tuple[str, list[str]]]:
+    """What is counted, on the left and on the right."""
+    rows: list[tuple[str, list[str]]] = []
     if found.sides is not None:
         for k in HITS:
             where = "ranked first" if k == 1 else f"among the first {k}"
             values = [_hits(side.hits[k]) for side in found.sides]
-            rows.append(_row(f"A true source {where}", values))
+            rows.append((f"A true source {where}", values))
         recalls = [_interval(side.recall) for side in found.sides]
-        rows.append(_row("Share of all true sources among the first 10", recalls))
+        rows.append(("Share of all true sources among the first 10", recalls))
         known = found.examples - len(found.unrelated)
         missed = [f"{count} of {known}" for count in found.missed]
-        rows.append(_row("Images of a known source answered with none", missed))
+        rows.append(("Images of a known source answered with none", missed))
     if total := len(found.unrelated):
         declined = [f"{count} of {total}" for count in found.declined]
-        rows.append(_row("Unrelated images answered with none", declined))
+        rows.append(("Unrelated images answered with none", declined))
     return rows
-
-
-def _row(name: str, values: Sequence[str]) -> Html:
-    return fill("compare_row", name=name, left=values[0], right=values[1])
 
 
 def _hits(share: Interval) -> str:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
-from app.views.answer import percent
-from app.views.templates import Html, fill
+from app.views.templates import render
+from core.report import words
 from core.service import DimensionView, Disentanglement, Measure, Stage
 
 WITHIN_REAL, WITHIN_SYNTHETIC, ACROSS = "real", "synthetic", "cross"
@@ -104,7 +105,7 @@ def accuracy_words(stage: Stage) -> str:
     if report is None:
         return ""
     told = [
-        f"{name} {percent(float(right))} (chance {percent(float(chance))})"
+        f"{name} {words.share(float(right))} (chance {words.share(float(chance))})"
         for name, right, chance in zip(
             report.factors, report.accuracies, report.chances, strict=True
         )
@@ -184,22 +185,22 @@ def dimension_words(view: DimensionView) -> str:
     (first, most), *rest = shares
     if most < 0.01:
         return "No known factor explains more than 1 % of this dimension's variance."
-    second = f"; next {rest[0][0]}, {percent(rest[0][1])}" if rest and rest[0][1] > 0 else ""
-    return f"Follows {first} most: it explains {percent(most)} of the variance{second}."
+    second = f"; next {rest[0][0]}, {words.share(rest[0][1])}" if rest and rest[0][1] > 0 else ""
+    return f"Follows {first} most: it explains {words.share(most)} of the variance{second}."
 
 
-def overview_html(found: Disentanglement) -> Html:
+def overview_html(found: Disentanglement) -> str:
     """What the head did, in a sentence and three numbers."""
     before, after = found.before.values(), found.after.values()
-    return fill(
-        "factors_overview",
+    return render(
+        "disentanglement_overview",
         headline=headline(found),
         correlation=_change(before, after, "mean_abs_correlation"),
         rank=_change(before, after, "rankme"),
-        dimensions=f"{found.after.label_free.dimensions}",
+        dimensions=found.after.label_free.dimensions,
         images=f"{found.images:,}",
-        examples=str(found.examples),
-        pairs=str(found.pairs),
+        examples=found.examples,
+        pairs=found.pairs,
     )
 
 
@@ -218,21 +219,33 @@ def _change(before: dict[str, float], after: dict[str, float], name: str) -> str
     return f"{number(before[name])} → {number(after[name])}"
 
 
-def measures_html(rows: Sequence[tuple[str, Measure, float, float]]) -> Html:
+@dataclass(frozen=True)
+class _Row:
+    """A measure before and after the head."""
+
+    title: str
+    before: str
+    after: str
+    verdict: str
+    meaning: str
+    good: str
+    """Which way is good."""
+
+
+def measures_html(rows: Sequence[tuple[str, Measure, float, float]]) -> str:
     """The table of measures: before, after, what each means and which way is good."""
-    filled = [
-        fill(
-            "factors_row",
-            title=measure.title,
-            before=number(before),
-            after=number(after),
-            verdict=_verdict(measure, before, after),
-            good={"higher": "higher is better", "lower": "lower is better"}.get(measure.better, ""),
-            meaning=measure.meaning,
+    shown = [
+        _Row(
+            measure.title,
+            number(before),
+            number(after),
+            _verdict(measure, before, after),
+            measure.meaning,
+            "" if measure.better == "neither" else f"{measure.better} is better",
         )
         for _, measure, before, after in rows
     ]
-    return fill("factors_table", rows=Html("".join(filled)))
+    return render("disentanglement_measures", rows=shown)
 
 
 def _verdict(measure: Measure, before: float, after: float) -> str:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.views.answer import name_of, number_of
-from app.views.templates import Html, fill
+from app.views.names import name_of, number_of
+from app.views.templates import render
 from core.values import ImageRecord
 
 _SHOWN = 6  # values of a count that are named
@@ -28,7 +28,7 @@ class Facts:
     """Example queries beside it."""
 
 
-def facts_html(facts: Facts) -> Html:
+def facts_html(facts: Facts) -> str:
     """A gallery's numbers."""
     records = facts.records
     rows = {
@@ -41,8 +41,7 @@ def facts_html(facts: Facts) -> Html:
         "Examples": number_of(facts.examples, "generated image") if facts.examples else "",
         "Storage": size(facts.storage),
     }
-    shown = [fill("fact", name=name, value=value) for name, value in rows.items() if value]
-    return fill("facts", rows=Html("".join(shown)))
+    return render("facts", rows=rows.items(), link=None)
 
 
 def counted(values: Sequence[str]) -> str:

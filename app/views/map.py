@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from app.views.answer import name_of, number_of
+from app.views.names import label_of, name_of, number_of
+from core.report import csv_text
 from core.service import Example, Placed
 from core.values import ImageRecord, Match
 
@@ -36,7 +36,7 @@ _CARD_SIDE = 320  # longer side of a card's picture, pixels
 _TAIL = 0.005  # share of the points at each end of an axis that may lie in the rim
 _RIM = 0.05  # of the map's side, around the middle of its points
 _MOST_VALUES = 200  # a column of more different values names images, not groups
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_ABOUT = ("source", "creator", "licence", "url", "title")  # columns that every record has
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def colourings(scene: Scene) -> list[tuple[str, str]]:
     for name in columns:
         values = Counter(record.extra.get(name, "") for record in records)
         if _several(values) and max(values.values()) > 1:
-            found.append((name.replace("_", " ").capitalize(), f"factor:{name}"))
+            found.append((label_of(name), f"factor:{name}"))
     return found
 
 
@@ -383,28 +383,21 @@ def note(scene: Scene, row: int, groups: Groups) -> str:
 
 
 def table(scene: Scene, rows: Sequence[int], panels: Sequence[Panel], groups: Groups) -> str:
-    """Selected points as CSV; no cell can be taken for a formula."""
+    """Selected points as CSV."""
     extra = sorted({name for record in scene.records for name in record.extra})
-    standard = ["source", "creator", "licence", "url", "title"]
     places = [f"{axis} ({panel.title})" for panel in panels for axis in ("x", "y")]
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(["id", "file", "domain", "group", *places, *standard, *extra])
+    columns = ["id", "file", "domain", "group", *places, *_ABOUT, *extra]
+    lines: list[list[object]] = []
     for row in rows:
-        points = [f"{value:.5f}" for panel in panels for value in panel.points[row]]
         group_name = groups.names[groups.of[row]]
+        points = [round(float(value), 5) for panel in panels for value in panel.points[row]]
         if row < len(scene.records):
             record = scene.records[row]
-            about = [getattr(record, name) for name in standard]
+            about = [getattr(record, name) for name in _ABOUT]
             about += [record.extra.get(name, "") for name in extra]
-            start = [str(record.id), record.path, "gallery"]
+            lines.append([record.id, record.path, "gallery", group_name, *points, *about])
         else:
-            example = scene.examples[row - len(scene.records)]
-            about, start = [""] * (len(standard) + len(extra)), ["", example.file.name, "generated"]
-        cells = [*start, group_name]
-        writer.writerow([*map(_plain, cells), *points, *map(_plain, about)])
-    return file.getvalue()
-
-
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+            file = scene.examples[row - len(scene.records)].file.name
+            lines.append(["", file, "generated", group_name, *points])
+    width = len(columns)
+    return csv_text(columns, [[*line, *[""] * (width - len(line))] for line in lines])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -15,8 +16,8 @@ import plotly.graph_objects as go
 from PIL import Image, ImageColor
 from plotly.colors import diverging, sequential
 
-from app.views.answer import name_of
-from app.views.templates import Html, fill
+from app.views.names import name_of
+from app.views.templates import render
 from core.service import EDGE_GRID, Dimensions, strongest_links
 from core.values import Contribution, Explanation, Grid
 
@@ -31,9 +32,21 @@ Place = tuple[float, float]
 """A point of an image as shares of its width and height."""
 
 
+@dataclass(frozen=True)
+class _Figure:
+    """An image of the pair; places are in units of which its longer side has 100."""
+
+    source: str
+    alt: str
+    caption: str
+    width: float
+    height: float
+    links: Sequence[Place]
+
+
 def pair_html(
     explanation: Explanation, images: tuple[Image.Image, Image.Image], *, reading: str
-) -> Html:
+) -> str:
     """Query and source side by side, under one reading of where they agree.
 
     Args:
@@ -50,16 +63,16 @@ def pair_html(
     names = ("Your image", name_of(explanation.match))
     about = "" if reading == PLAIN else f", {reading.lower()} highlighted"
     figures = [
-        fill(
-            "figure",
-            source=_data_uri(image),
-            alt=f"{name}{about}",
-            caption=name,
-            links=_dots_html(places, image.size) if places else "",
-        )
-        for image, name, places in zip(shown, names, _linked(explanation, reading), strict=True)
+        _figure(image, name, alt=f"{name}{about}", links=links)
+        for image, name, links in zip(shown, names, _linked(explanation, reading), strict=True)
     ]
-    return fill("pair", query=figures[0], source=figures[1], note=_note(explanation, reading))
+    return render("pair", figures=figures, note=_note(explanation, reading))
+
+
+def _figure(image: Image.Image, caption: str, *, alt: str, links: Sequence[Place]) -> _Figure:
+    width, height = (100 * side / max(image.size) for side in image.size)
+    places = [(x * width, y * height) for x, y in links]
+    return _Figure(_data_uri(image), alt, caption, width, height, places)
 
 
 def _linked(explanation: Explanation, reading: str) -> tuple[Sequence[Place], Sequence[Place]]:
@@ -68,16 +81,6 @@ def _linked(explanation: Explanation, reading: str) -> tuple[Sequence[Place], Se
         return (), ()
     links = strongest_links(explanation.regions, count=_LINKS)
     return [link.query for link in links], [link.source for link in links]
-
-
-def _dots_html(places: Sequence[Place], size: tuple[int, int]) -> Html:
-    """Numbered dots in a drawing that lies over an image; its longer side is 100 units."""
-    width, height = (100 * side / max(size) for side in size)
-    dots = (
-        fill("dot", x=f"{x * width:.2f}", y=f"{y * height:.2f}", number=str(number))
-        for number, (x, y) in enumerate(places, 1)
-    )
-    return fill("dots", width=f"{width:.2f}", height=f"{height:.2f}", dots=Html("".join(dots)))
 
 
 MATCHING, PARTS, EDGES = "Matching patches", "Parts of the cosine", "Matching edges"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.views.answer import number_of, percent
-from app.views.batch import breakable, inert
-from app.views.templates import Html, fill
-from core.report import words
+from app.views.names import number_of
+from app.views.templates import render
+from core.report import csv_text, words
 from core.service import Finding
 
 _COLUMNS = (
@@ -41,46 +37,33 @@ class Lookup:
     null_size: int
     """Images of the gallery's null."""
 
+    @property
+    def too_few(self) -> bool:
+        """Whether the gallery has too few different images to tell a source from chance."""
+        return any(finding.p_value is None for finding in self.findings)
 
-def lookup_html(lookup: Lookup) -> Html:
+
+def lookup_html(lookup: Lookup) -> str:
     """The images as a table, and what their being named means."""
-    named = sum(found.named for found in lookup.findings)
-    rows = [
-        *(_row_html(found) for found in lookup.findings),
-        *(
-            fill("reverse_problem", name=breakable(name), problem=problem)
-            for name, problem in lookup.problems
-        ),
-    ]
-    untold = any(found.p_value is None for found in lookup.findings)
+    return render("reverse", headline=_headline(lookup), note=_note(lookup), lookup=lookup)
+
+
+def _headline(lookup: Lookup) -> str:
+    if lookup.too_few:
+        return words.TOO_FEW
+    named = sum(finding.named for finding in lookup.findings)
     count = len(lookup.findings) + len(lookup.problems)
     looked = number_of(lookup.given, "image")
     if count < lookup.given:
         looked = f"{count} of {looked}"
-    return fill(
-        "reverse",
-        headline=words.TOO_FEW if untold else f"Candidate source of {named or 'none'} of {looked}",
-        note=_note(lookup),
-        rows=Html("".join(rows)),
-    )
-
-
-def _row_html(found: Finding) -> Html:
-    return fill(
-        "reverse_row",
-        name=breakable(found.generated),
-        named="Candidate source" if found.named else "not named",
-        p_value=words.number(found.p_value),
-        p_adjusted=words.number(found.p_adjusted),
-        score=words.number(found.score, ".2f"),
-    )
+    return f"Candidate source of {named or 'none'} of {looked}"
 
 
 def _note(lookup: Lookup) -> str:
     """What the rate promises, and where nothing could have been named."""
-    if any(found.p_value is None for found in lookup.findings):
+    if lookup.too_few:
         return words.missing(lookup.null_size)
-    rate = percent(lookup.rate)
+    rate = words.share(lookup.rate)
     promise = f"Of the images that are named, {rate} are expected to be wrong at most."
     alone = math.floor(lookup.rate * (lookup.null_size + 1) + 1e-9)
     if len(lookup.findings) <= alone:
@@ -91,26 +74,26 @@ def _note(lookup: Lookup) -> str:
     )
 
 
-def lookup_csv(lookup: Lookup) -> bytes:
-    """The table as CSV, UTF-8; no cell is taken for a formula by a spreadsheet."""
-    file = io.StringIO(newline="")
-    writer = csv.writer(file)
-    writer.writerow(_COLUMNS)
-    for found in lookup.findings:
-        writer.writerow([inert(cell) for cell in _cells(found)])
-    for name, problem in lookup.problems:
-        writer.writerow([inert(name), *[""] * (len(_COLUMNS) - 2), inert(problem)])
-    return file.getvalue().encode()
+def lookup_csv(lookup: Lookup) -> str:
+    """The table as CSV."""
+    none = [""] * (len(_COLUMNS) - 2)
+    problems = [(name, *none, problem) for name, problem in lookup.problems]
+    return csv_text(_COLUMNS, [*map(_cells, lookup.findings), *problems])
 
 
-def _cells(found: Finding) -> Sequence[str]:
+def _cells(finding: Finding) -> tuple[object, ...]:
     return (
-        found.generated,
-        found.source,
-        "" if found.image_id is None else str(found.image_id),
-        words.number(found.score, ".6g"),
-        words.number(found.p_value, ".6g"),
-        words.number(found.p_adjusted, ".6g"),
-        "yes" if found.named else "no",
+        finding.generated,
+        finding.source,
+        finding.image_id,
+        _rounded(finding.score),
+        words.number(finding.p_value, ".6g"),
+        words.number(finding.p_adjusted, ".6g"),
+        "yes" if finding.named else "no",
         "",
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    """A number of six digits."""
+    return None if value is None else float(f"{value:.6g}")

@@ -1,30 +1,39 @@
-"""HTML from the templates in ``assets/app``.
-
-Every value put into one is escaped unless it is :class:`Html` itself.
-"""
+"""HTML from the templates in ``assets/app``; every value put into one is escaped."""
 
 from __future__ import annotations
 
-import html
-from functools import cache
+import re
 from pathlib import Path
-from string import Template
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from core.report import words
 
 _ASSETS = Path(__file__).parents[2] / "assets" / "app"
+_JOINT = re.compile(r"(?<=[-_. ])")  # where a file name may go on in the next line
 
 
-class Html(str):
-    """Text that is HTML already."""
-
-    __slots__ = ()
-
-
-def fill(template: str, **values: str) -> Html:
-    """A template of ``assets/app`` with its places filled; what is not :class:`Html` is escaped."""
-    safe = {k: v if isinstance(v, Html) else html.escape(v) for k, v in values.items()}
-    return Html(_template(template).substitute(safe))
+def breakable(name: str) -> Markup:
+    """A file name that may be broken between its words."""
+    return Markup("<wbr>").join(_JOINT.split(name))
 
 
-@cache
-def _template(name: str) -> Template:
-    return Template((_ASSETS / f"{name}.html").read_text(encoding="utf-8"))
+def render(template: str, **values: object) -> str:
+    """A template filled with values.
+
+    Args:
+        template: name of a file of ``assets/app``, without its ending.
+        values: what the template names, all of it.
+    """
+    return _environment.get_template(f"{template}.html").render({**_FUNCTIONS, **values})
+
+
+_environment = Environment(
+    loader=FileSystemLoader(_ASSETS),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_FUNCTIONS = {"percent": words.share, "number": words.number, "breakable": breakable}

@@ -1,5 +1,6 @@
 """Answers in words and as files: HTML, JSON and CSV."""
 
 from core.evidence import words
+from core.report.tables import csv_text
 
-__all__ = ["words"]
+__all__ = ["csv_text", "words"]

@@ -5,13 +5,10 @@ A report holds everything that is needed to check it and to make it again.
 
 from __future__ import annotations
 
-import csv
 import functools
 import hashlib
-import io
 import json
 import platform
-import re
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +23,7 @@ from PIL import Image
 from core.evidence import words
 from core.images.files import file_digest
 from core.measures.dimensions import Dimensions
+from core.report.tables import csv_text
 from core.search.patches import strongest_links
 from core.service.session import Choice, Session
 from core.service.workspace import Workspace
@@ -55,7 +53,6 @@ MEANING = (
 _ROOT = Path(__file__).parents[2]
 _LIBRARIES = ("faiss-cpu", "numpy", "pillow", "scipy", "timm", "torch")
 _EXPLAINED = 3  # sources shown with their regions
-_FORMULA = re.compile(r"^[=+\-@\t\r]")
 
 
 @dataclass(frozen=True)
@@ -297,16 +294,9 @@ def _rows(heat: np.ndarray, grid: Grid) -> list[list[float]]:
 
 
 def report_csv(cases: Sequence[Case], run: Run) -> str:
-    """A report for spreadsheets: one row for every match of every query.
-
-    Texts that a spreadsheet would take for a formula begin with an apostrophe.
-    """
-    file = io.StringIO()
+    """A report for spreadsheets: one row for every match of every query."""
     rows = [row for case in cases for row in _match_rows(case, run)]
-    writer = csv.DictWriter(file, list(rows[0]) if rows else ["query"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
-    return file.getvalue()
+    return csv_text(list(rows[0]) if rows else ["query"], [row.values() for row in rows])
 
 
 def _match_rows(case: Case, run: Run) -> Iterable[dict[str, object]]:
@@ -346,8 +336,3 @@ def _match_rows(case: Case, run: Run) -> Iterable[dict[str, object]]:
             "time": run.time,
             "command": run.command,
         }
-
-
-def _cell(value: object) -> object:
-    """A value as a cell: numbers as they are, texts never formulas."""
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value

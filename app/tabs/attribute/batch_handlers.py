@@ -18,7 +18,7 @@ from app.tabs.attribute.batch_layout import Batch, BatchResult
 from app.tabs.attribute.handlers import CANDIDATES, choice_of, prior_of
 from app.tabs.attribute.layout import Controls
 from app.views import batch, files
-from app.views.templates import fill
+from app.views.templates import render
 from core.report.report import Case, query_digest
 from core.service import Choice
 from core.values import Cancelled, Progress, WellspringError
@@ -113,7 +113,7 @@ class BatchHandlers:
 
 def cleared() -> tuple[Any, ...]:
     """Nothing answered, as for a gallery that was just opened."""
-    return None, fill("batch_empty"), gr.DownloadButton(visible=False)
+    return None, render("empty", of="batch"), gr.DownloadButton(visible=False)
 
 
 def require_files(files: list[str] | None) -> list[str]:

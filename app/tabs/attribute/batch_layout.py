@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.page.components import files_given, stop_button
 from app.page.state import Page
-from app.views.templates import fill
+from app.views.templates import render
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def lay(page: Page) -> Batch:
 
 def lay_result() -> BatchResult:
     """The table and the zip."""
-    table = gr.HTML(fill("batch_empty"), elem_id="ws-batch", min_height=180)
+    table = gr.HTML(render("empty", of="batch"), elem_id="ws-batch", min_height=180)
     with gr.Row(elem_classes="ws-downloads"):
         download = gr.DownloadButton(
             "Download all answers", size="sm", min_width=0, visible=False, elem_id="ws-download-zip"

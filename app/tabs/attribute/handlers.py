@@ -18,6 +18,7 @@ from app.page.state import Page
 from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, RERANKING, Controls, Downloads, Query
 from app.views import answer as views
 from app.views import files, reasons
+from app.views.names import label_of
 from core.config import ScoreConfig
 from core.report import words
 from core.report.report import Case, query_digest
@@ -141,7 +142,7 @@ class Handlers:
                 return gr.Column(visible=False), gr.skip(), ""
             chosen = by if by in columns else columns[0]
             sums = self.session.shares(search.answer, choice, columns=[chosen], visitor=visitor)
-        names = [(views.label_of(column), column) for column in columns]
+        names = [(label_of(column), column) for column in columns]
         table = views.shares_html(sums[chosen], none=search.answer.none)
         return gr.Column(visible=True), gr.Dropdown(names, value=chosen), table
 

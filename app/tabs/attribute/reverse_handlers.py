@@ -19,9 +19,9 @@ from app.tabs.attribute.batch_handlers import require_files
 from app.tabs.attribute.handlers import Search, choice_of
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.reverse_layout import Reverse, ReverseResult
-from app.views.answer import name_of
+from app.views.names import name_of
 from app.views.reverse import Lookup, lookup_csv, lookup_html
-from app.views.templates import fill
+from app.views.templates import render
 from core.service import Query, Workspace, reverse_lookup
 from core.values import Cancelled, ImageError, Progress
 
@@ -63,7 +63,7 @@ class ReverseHandlers:
         size = len(workspace.null.margins)
         found = Lookup(findings, tuple(problems), len(files), rate, size)
         button = self.result.download
-        file = downloadable(lookup_csv(found), button, name="wellspring-reverse.csv")
+        file = downloadable(lookup_csv(found).encode(), button, name="wellspring-reverse.csv")
         return lookup_html(found), gr.DownloadButton(value=file, visible=True)
 
     def _queries(
@@ -112,5 +112,5 @@ class ReverseHandlers:
 def cleared() -> tuple[Any, ...]:
     """Nothing looked for, as for a gallery that was just opened."""
     nothing = gr.Dropdown([], value=None, visible=False)
-    empty = fill("reverse_empty")
+    empty = render("empty", of="reverse")
     return None, None, nothing, empty, gr.DownloadButton(visible=False)

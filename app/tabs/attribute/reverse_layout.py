@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.page.components import files_given, image_given, stop_button
 from app.page.state import Page
-from app.views.templates import fill
+from app.views.templates import render
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def lay(page: Page) -> Reverse:
 
 def lay_result() -> ReverseResult:
     """The table and its file."""
-    table = gr.HTML(fill("reverse_empty"), elem_id="ws-reverse", min_height=180)
+    table = gr.HTML(render("empty", of="reverse"), elem_id="ws-reverse", min_height=180)
     with gr.Row(elem_classes="ws-downloads"):
         download = gr.DownloadButton(
             "CSV", size="sm", min_width=0, visible=False, elem_id="ws-download-reverse"

@@ -12,7 +12,7 @@ from app.page.events import PRIVATE, QUIET, follow_query
 from app.page.state import Page
 from app.tabs.compare.handlers import Handlers, no_examples
 from app.tabs.compare.layout import Side, Table, lay_choices, lay_examples, lay_matches
-from app.views.templates import fill
+from app.views.templates import render
 
 
 def create(page: Page) -> None:
@@ -25,7 +25,9 @@ def create(page: Page) -> None:
         with gr.Column(scale=8, min_width=320):
             choices = lay_choices(page)
             with gr.Column(elem_classes="ws-stage"):
-                agreement = gr.HTML(fill("compare_empty"), elem_id="ws-agreement", min_height=180)
+                agreement = gr.HTML(
+                    render("empty", of="compare"), elem_id="ws-agreement", min_height=180
+                )
                 stop_button(page, "compare", elem_id="ws-stop-compare", on_result=True)
             with gr.Column(visible=False, elem_classes="ws-results") as column:
                 which, found = lay_matches()

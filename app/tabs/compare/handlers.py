@@ -15,7 +15,7 @@ from app.page.pictures import Pictures, example_pictures, fetchable, pictures
 from app.page.state import HEADS, Page, encoder_choices
 from app.tabs.compare.layout import Side, Table
 from app.views import compare as views
-from app.views.templates import fill
+from app.views.templates import render
 from core.service import DEPTHS, Choice, RankingComparison, compare_answers, compare_examples
 from core.values import Answer
 
@@ -66,7 +66,7 @@ class Handlers:
 
     def cleared(self) -> tuple[Any, ...]:
         """What :meth:`search` returns where there is nothing to show."""
-        return None, fill("compare_empty"), "", "", None, None, gr.Column(visible=False)
+        return None, render("empty", of="compare"), "", "", None, None, gr.Column(visible=False)
 
     def refused(self, image: str | None) -> tuple[Any, ...]:
         """After a failure: nothing to show, and an image that cannot be opened goes too."""
@@ -106,7 +106,7 @@ class Handlers:
             report(0, 1, "Opening the encoders and the gallery")
             examples = session.examples(choices[0], visitor=visitor, progress=report).examples
             if not examples:
-                return fill("compare_no_examples"), gr.Gallery(visible=False)
+                return render("compare_note", of="no examples"), gr.Gallery(visible=False)
             left, right = (
                 session.example_answers(choice, visitor=visitor, progress=report)
                 for choice in choices
@@ -155,4 +155,4 @@ def side_names(choices: Sequence[Choice]) -> tuple[str, str]:
 
 def no_examples() -> tuple[Any, Any]:
     """Nothing counted over the examples."""
-    return fill("compare_examples_empty"), gr.Gallery(None, visible=False)
+    return render("compare_note", of="examples"), gr.Gallery(None, visible=False)

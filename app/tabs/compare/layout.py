@@ -10,7 +10,7 @@ from gradio.events import Dependency
 from app.page.components import encoder_dropdown, stop_button, thumbnails
 from app.page.state import HEADS, Page
 from app.views import compare as views
-from app.views.templates import fill
+from app.views.templates import render
 
 _PREFERRED = ("dino", "moco", "random")  # what the right side shows at first, if it is there
 _WHERE = ("left", "right")
@@ -74,7 +74,7 @@ def lay_matches() -> tuple[gr.Radio, list[tuple[gr.HTML, gr.Gallery]]]:
             container=False,
             elem_id="ws-which",
         )
-    gr.HTML(fill("compare_key"))
+    gr.HTML(render("compare_note", of="key"))
     found: list[tuple[gr.HTML, gr.Gallery]] = []
     with gr.Row(elem_classes="ws-sides"):
         for where in _WHERE:
@@ -91,7 +91,9 @@ def lay_examples(page: Page) -> tuple[gr.HTML, gr.Gallery, gr.Button]:
     with gr.Row(elem_classes="ws-commands"):
         over = gr.Button("Compare over all examples", variant="primary", elem_id="ws-over")
         stop_button(page, "compare", elem_id="ws-stop-over", on_result=True)
-    examples = gr.HTML(fill("compare_examples_empty"), elem_id="ws-over-found", min_height=60)
+    examples = gr.HTML(
+        render("compare_note", of="examples"), elem_id="ws-over-found", min_height=60
+    )
     differing = thumbnails("Examples that a side gets wrong", columns=6, elem_id="ws-differing")
     differing.visible = False
     return examples, differing, over

@@ -16,7 +16,7 @@ from app.page.pictures import pictures
 from app.page.state import Page
 from app.tabs.disentanglement.layout import Controls, Result
 from app.views import disentanglement as views
-from app.views.templates import fill
+from app.views.templates import render
 from core.service import Choice, Disentanglement, Stage
 
 _EXCITING = 6
@@ -103,4 +103,4 @@ def telling(stage: Stage) -> int:
 
 def cleared() -> tuple[Any, ...]:
     """Nothing measured, as for a gallery that was just opened."""
-    return None, fill("factors_empty"), gr.Column(visible=False)
+    return None, render("empty", of="disentanglement"), gr.Column(visible=False)

@@ -12,7 +12,7 @@ from gradio.events import Dependency
 from app.page.components import encoder_dropdown, stop_button, thumbnails
 from app.page.state import HEADS, Page
 from app.views import disentanglement as views
-from app.views.templates import fill
+from app.views.templates import render
 
 _MATRICES = (
     (
@@ -102,13 +102,13 @@ def lay_controls(page: Page) -> Controls:
         encoder, renewed = encoder_dropdown(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
     run = gr.Button("Measure", variant="primary", elem_id="ws-measure")
-    gr.HTML(fill("factors_heads"))
+    gr.HTML(render("disentanglement_heads"))
     return Controls(encoder, renewed, head, run)
 
 
 def lay_result(page: Page) -> Result:
     """What was measured: overview, correlations, factors, one dimension, all measures."""
-    overview = gr.HTML(fill("factors_empty"), elem_id="ws-overview", min_height=180)
+    overview = gr.HTML(render("empty", of="disentanglement"), elem_id="ws-overview", min_height=180)
     stop_button(page, "disentanglement", elem_id="ws-stop-measure", on_result=True)
     with gr.Column(visible=False, elem_classes="ws-results") as column:
         gr.Markdown("### Which dimensions move together", elem_classes="ws-chapter")

@@ -12,7 +12,7 @@ from app.page.components import encoder_dropdown, image_given, stop_button, thum
 from app.page.state import HEADS, Page, encoder_choices
 from app.page.theme import ASSETS
 from app.views import map as views
-from app.views.templates import fill
+from app.views.templates import render
 
 NONE = ""
 """No second map."""
@@ -102,7 +102,7 @@ def _lay_stage(peek_at: Peek) -> dict[str, Any]:
     def peek(payload: Any) -> dict[str, str] | None:  # Gradio marks functions, and not methods
         return peek_at(payload)
 
-    empty = gr.HTML(fill("map_empty"), elem_id="ws-map-empty", min_height=180)
+    empty = gr.HTML(render("empty", of="map"), elem_id="ws-map-empty", min_height=180)
     with gr.Column(visible=False, elem_classes="ws-results") as results:
         drawing = gr.HTML(
             html_template=(ASSETS / "map.html").read_text(encoding="utf-8"),

@@ -14,7 +14,7 @@ from app.page.state import open_page
 from app.tabs.compare import layout
 from app.tabs.compare.handlers import Handlers, side_names
 from app.views import compare as views
-from app.views.answer import name_of
+from app.views.names import name_of
 from core.report import words
 from core.service import Choice, Session, compare_answers, compare_examples
 from tests.app import tiny

@@ -6,6 +6,7 @@ import pytest
 
 from app.views import answer as views
 from app.views import reasons
+from core.report import words
 from core.values import (
     Answer,
     Explanation,
@@ -47,7 +48,7 @@ def test_a_gallery_too_small_for_any_p_value_claims_nothing():
     """Its bar said "None of these 100 %", and a lone image had a confidence of over 99 %."""
     found = untold(group(1, influence=0.0))
     assert "too few different images" in views.headline(found)
-    assert views.odds(found) == (
+    assert words.odds(found) == (
         "That takes 19 images, near-duplicates counted once; there are 12."
     )
     html = views.answer_html(found)
@@ -55,35 +56,6 @@ def test_a_gallery_too_small_for_any_p_value_claims_nothing():
     assert "tone-none" not in html
     assert views.captions(found) == ["1 · cosine 0.83\nimage-1"]
     assert "holds no candidate" in views.headline(answer(none=1.0))
-
-
-@pytest.mark.parametrize(
-    ("share", "words"),
-    [(0.0, "0 %"), (0.004, "under 1 %"), (0.41, "41 %"), (0.996, "over 99 %"), (1.0, "100 %")],
-)
-def test_percent_never_rounds_to_certainty(share: float, words: str):
-    assert views.percent(share) == words
-
-
-@pytest.mark.parametrize(
-    ("p_value", "words"),
-    [
-        (0.002, "About 1 in 500 images without a source here stand out as far (p = 0.002)."),
-        (0.29, "About 29 % of images without a source here stand out as far (p = 0.29)."),
-        (
-            1 / 801,
-            "Fewer than 1 in 800 images without a source here stand out as far (p ≤ 0.0013).",
-        ),
-    ],
-)
-def test_odds_say_the_p_value_in_words(p_value: float, words: str):
-    assert views.odds(answer(none=1.0, p_value=p_value)) == words
-
-
-@pytest.mark.parametrize("p_value", [0.0, -0.1, 1.1])
-def test_odds_refuse_what_is_no_p_value(p_value: float):
-    with pytest.raises(ValueError, match="p_value"):
-        views.odds(answer(none=1.0, p_value=p_value))
 
 
 def test_reading_tells_of_the_prior_and_of_shift():

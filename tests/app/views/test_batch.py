@@ -4,7 +4,8 @@ import csv
 import io
 import re
 
-from app.views.batch import Row, breakable, judge, table_csv, table_html
+from app.views.batch import Row, judge, table_csv, table_html
+from app.views.templates import breakable
 from core.values import Answer
 from tests.app.made import answer, group, untold
 
@@ -15,7 +16,7 @@ def found(p_value: float, *, named: bool = True) -> Answer:
 
 
 def cells(rows: list[Row]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(table_csv(rows).decode())))
+    return list(csv.DictReader(io.StringIO(table_csv(rows))))
 
 
 def test_a_source_that_does_not_stand_out_among_many_is_not_named():

@@ -67,7 +67,9 @@ def test_links_are_numbered_on_both_images_and_under_that_reading_alone():
         explanation(), (grey(), Image.new("RGB", (80, 40))), reading=reasons.MATCHING
     )
     assert html.count(">1</text>") == 2
-    places = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)".*?cx="([\d.]+)" cy="([\d.]+)"', html)
+    places = re.findall(
+        r'viewBox="0 0 ([\d.]+) ([\d.]+)".*?cx="([\d.]+)" cy="([\d.]+)"', html, re.DOTALL
+    )
     assert places == [("100.00", "100.00", "75.00", "75.00"), ("100.00", "50.00", "75.00", "37.50")]
     plain = reasons.pair_html(explanation(), (grey(), grey()), reading=reasons.PARTS)
     assert "<circle" not in plain

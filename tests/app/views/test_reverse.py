@@ -41,7 +41,7 @@ def test_too_many_images_for_the_null_are_told(null_size: int, warned: bool):
 
 
 def test_csv_has_every_pair_and_no_formula():
-    text = lookup_csv(lookup(finding("a.png", named=True))).decode()
+    text = lookup_csv(lookup(finding("a.png", named=True)))
     first, second = csv.DictReader(io.StringIO(text))
     assert (first["generated"], first["image_id"], first["named"]) == ("a.png", "7", "yes")
     assert (first["p_value"], first["p_adjusted"]) == ("0.01", "0.02")
@@ -57,5 +57,5 @@ def test_a_gallery_that_cannot_tell_has_no_p_value_in_the_table():
     assert "That takes 19 images, near-duplicates counted once; there are 12." in html
     assert "%" not in html
     assert 'data-label="p ="></td>' in html
-    for row in csv.DictReader(io.StringIO(lookup_csv(found).decode())):
+    for row in csv.DictReader(io.StringIO(lookup_csv(found))):
         assert (row["p_value"], row["p_adjusted"], row["named"]) == ("", "", "no")

@@ -165,3 +165,9 @@ def test_no_rounded_share_claims_all_or_nothing(value: float, words: str):
 @pytest.mark.parametrize(("value", "words"), [(0.1, "10 %"), (0.00012, "0.012 %"), (0.5, "50 %")])
 def test_a_small_probability_is_never_nothing(value: float, words: str):
     assert percent(value) == words
+
+
+@pytest.mark.parametrize("p_value", [0.0, -0.1, 1.1])
+def test_odds_refuse_what_is_no_p_value(p_value: float):
+    with pytest.raises(ValueError, match="p_value"):
+        odds(answer(HILLS, p_value=p_value))

@@ -1,0 +1,22 @@
+"""What images, columns and counts are called on the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.values import ImageRecord
+
+
+def name_of(record: ImageRecord) -> str:
+    """What an image is called: its title, else its file name without the ending."""
+    return record.title or Path(record.path).stem
+
+
+def number_of(count: int, noun: str) -> str:
+    """A count and its noun, which takes an s where there is not exactly one."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def label_of(column: str) -> str:
+    """What a column of the metadata is called."""
+    return column.replace("_", " ").capitalize()
