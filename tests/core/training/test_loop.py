@@ -20,7 +20,7 @@ from core.config import TrainConfig, ViewConfig
 from core.encoders.backbones import (
     BackboneConfig,
     build,
-    load,
+    load_backbone,
     weights_hash,
 )
 from core.encoders.load import load_encoder
@@ -111,7 +111,7 @@ def test_losses_are_finite_and_logged(whole):
 def test_the_weights_load_and_are_the_teachers(whole):
     _, out = whole
     state = torch.load(out / "checkpoint.pt", weights_only=True)
-    backbone = load(out / "encoder")
+    backbone = load_backbone(out / "encoder")
     for name, tensor in backbone.network.state_dict().items():
         kept = state["model"][f"teacher.backbone.network.{name}"]
         wanted = kept.half().float() if kept.is_floating_point() else kept
