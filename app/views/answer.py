@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from app.views.names import label_of, name_of
 from app.views.templates import render
-from core.report import words
+from core.report import is_web_address, words
 from core.values import Answer, ImageRecord
 
 _SHADES = 5  # shades of the accent in the bar of shares; later sources share the last
@@ -102,5 +101,5 @@ def record_html(record: ImageRecord) -> str:
         ("Size", f"{record.width} by {record.height} pixels"),
         *((label_of(key), value) for key, value in record.extra.items()),
     ]
-    link = record.url if urlsplit(record.url).scheme in ("http", "https") else None
+    link = record.url if is_web_address(record.url) else None
     return render("facts", rows=rows, link=link)

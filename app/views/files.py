@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.views.batch import Row, table_csv
-from core.report.html import report_html
-from core.report.report import (
+from core.report import (
     Case,
     Run,
     attribute_command,
     report_csv,
+    report_html,
     report_json,
     run_of,
 )

@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from core.report.report import answer_object
+from core.report import answer_object
 from core.service import Disentanglement, Placed, Stage, compare_answers
 from core.values import Answer
 

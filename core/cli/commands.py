@@ -44,14 +44,9 @@ from core.gallery.verify import verify
 from core.images.decode import LoadedImage, decode_ahead
 from core.images.listing import list_images
 from core.measures.evaluate import Bench, Evaluation
-from core.report.html import KINDS, write_report
-from core.report.report import (
-    answer_object,
-    attribute_command,
-    case_of,
-    run_of,
-    without_images,
-)
+from core.report.cases import attribute_command, case_of, run_of, without_images
+from core.report.files import KINDS, write_report
+from core.report.objects import answer_object
 from core.search.prepare import fitted_head
 from core.service.building import bring_up, build
 from core.service.library import refuse_shipped

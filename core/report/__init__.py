@@ -1,6 +1,28 @@
-"""Answers in words and as files: HTML, JSON and CSV."""
+"""Answers in words and as files: sentences, HTML, JSON and CSV.
+
+The app words and writes answers by these names alone.
+"""
 
 from core.evidence import words
-from core.report.tables import csv_text
+from core.report.cases import Case, Run, attribute_command, case_of, query_digest, run_of
+from core.report.objects import answer_object, report_json
+from core.report.page import report_html
+from core.report.tables import csv_text, report_csv
+from core.report.templates import environment, is_web_address
 
-__all__ = ["csv_text", "words"]
+__all__ = [
+    "Case",
+    "Run",
+    "answer_object",
+    "attribute_command",
+    "case_of",
+    "csv_text",
+    "environment",
+    "is_web_address",
+    "query_digest",
+    "report_csv",
+    "report_html",
+    "report_json",
+    "run_of",
+    "words",
+]

@@ -1,10 +1,12 @@
-"""Tables as CSV, in which no text is taken for a formula by a spreadsheet."""
+"""Tables as CSV, in which no text is a formula; and evidence reports for spreadsheets."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+from core.report.cases import Case, Run
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -26,3 +28,48 @@ def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
 
 def _inert(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def report_csv(cases: Sequence[Case], run: Run) -> str:
+    """A report for spreadsheets: one row for every match of every query."""
+    rows = [row for case in cases for row in _match_rows(case, run)]
+    return csv_text(list(rows[0]) if rows else ["query"], [row.values() for row in rows])
+
+
+def _match_rows(case: Case, run: Run) -> Iterator[dict[str, object]]:
+    answer = case.answer
+    groups = {group.id: group for group in answer.groups}
+    for rank, match in enumerate(answer.matches, 1):
+        group, image = groups[match.group], match.image
+        yield {
+            "query": case.query,
+            "query_sha256": case.sha256,
+            "rank": rank,
+            "id": image.id,
+            "path": image.path,
+            "title": image.title,
+            "creator": image.creator,
+            "licence": image.licence,
+            "source": image.source,
+            "url": image.url,
+            "sha256": image.sha256,
+            "score": match.score,
+            "cosine": match.cosine,
+            "group": match.group,
+            "group_members": len(group.members),
+            "p_value": group.p_value,
+            "confidence": group.confidence,
+            "influence": group.influence,
+            "none": answer.none,
+            "named": answer.named and group is answer.groups[0],
+            "lead_p_value": answer.lead_p_value,
+            "prior": answer.prior,
+            "best_p_value": answer.p_value,
+            "p_adjusted": case.p_adjusted,
+            "encoder": answer.encoder,
+            "head": answer.head,
+            "gallery": answer.gallery,
+            "null": answer.null_id,
+            "time": run.time,
+            "command": run.command,
+        }

@@ -19,7 +19,7 @@ from app.tabs.attribute.handlers import CANDIDATES, choice_of, prior_of
 from app.tabs.attribute.layout import Controls
 from app.views import batch, files
 from app.views.templates import render
-from core.report.report import Case, query_digest
+from core.report import Case, query_digest
 from core.service import Choice
 from core.values import Cancelled, Progress, WellspringError
 

@@ -20,8 +20,7 @@ from app.views import answer as views
 from app.views import files, reasons
 from app.views.names import label_of
 from core.config import ScoreConfig
-from core.report import words
-from core.report.report import Case, query_digest
+from core.report import Case, query_digest, words
 from core.service import Choice, Session
 from core.values import Answer, Explanation
 

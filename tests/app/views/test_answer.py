@@ -113,8 +113,11 @@ def test_no_value_reaches_the_page_as_html():
         assert "&lt;img src=x" in html
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "http://["]
+)
 def test_only_web_addresses_become_links(url: str):
+    """An address that cannot be parsed ended in an error."""
     assert "<a " not in views.record_html(record(url=url))
 
 

@@ -59,3 +59,11 @@ def test_a_gallery_that_cannot_tell_has_no_p_value_in_the_table():
     assert 'data-label="p ="></td>' in html
     for row in csv.DictReader(io.StringIO(lookup_csv(found))):
         assert (row["p_value"], row["p_adjusted"], row["named"]) == ("", "", "no")
+
+
+def test_a_negative_score_is_a_number_in_the_table():
+    """Negative scores began with an apostrophe, as if they were formulas."""
+    bare = Finding("a.png", "source.png", 7, -0.25, 0.5, 0.5, False)
+    found = Lookup((bare,), (), given=1, rate=0.05, null_size=800)
+    (row,) = csv.DictReader(io.StringIO(lookup_csv(found)))
+    assert row["score"] == "-0.25"

@@ -16,19 +16,16 @@ from PIL import Image
 
 from core.config import ScoreConfig
 from core.measures.dimensions import Dimensions
-from core.report.html import report_html, write_report
-from core.report.report import (
-    MEANING,
-    Case,
-    Run,
+from core.report import (
     answer_object,
     attribute_command,
     query_digest,
     report_csv,
+    report_html,
     report_json,
-    versions,
-    without_images,
 )
+from core.report.cases import MEANING, Case, Run, versions, without_images
+from core.report.files import write_report
 from core.service.session import Choice
 from core.values import (
     Answer,

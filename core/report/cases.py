@@ -1,40 +1,26 @@
-"""What is handed out of an answer: the object for machines, and evidence reports as JSON and CSV.
-
-A report holds everything that is needed to check it and to make it again.
-"""
+"""One query with its answer and its reasons, and how the answer was made: what reports hold."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import platform
 import shlex
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from core.evidence import words
 from core.images.files import file_digest
 from core.measures.dimensions import Dimensions
-from core.report.tables import csv_text
-from core.search.patches import strongest_links
 from core.service.session import Choice, Session
 from core.service.workspace import Workspace
-from core.values import (
-    Answer,
-    Contribution,
-    Explanation,
-    Grid,
-    ImageRecord,
-    RegionMatch,
-)
+from core.values import Answer, Explanation
 
 MEANING = (
     "This report compares an image with one gallery, under one encoder. A candidate source is an "
@@ -112,14 +98,15 @@ def case_of(
     Raises:
         WellspringError: as :meth:`Session.explain`.
     """
-    gallery = session.gallery(choice.gallery, visitor=visitor)
-    ids = _explained(answer)
+    workspace = session.workspace(choice, visitor=visitor)
+    query = session.query(workspace, source)
+    gallery, ids = workspace.gallery, _explained(answer)
     return Case(
         query=str(source) if isinstance(source, str | Path) else "image",
-        sha256=query_digest(source),
+        sha256=query.sha256 or query_digest(source),
         answer=answer,
         explanations=tuple(session.explain(source, i, choice, visitor=visitor) for i in ids),
-        image=session.image(source),
+        image=query.image,
         sources={i: session.source_image(gallery, i) for i in ids},
         shares=session.shares(answer, choice, visitor=visitor),
         dimensions=session.dimensions(choice, visitor=visitor),
@@ -182,157 +169,3 @@ def versions() -> Mapping[str, str]:
         "python": platform.python_version(),
         **libraries,
     }
-
-
-def answer_object(
-    query: str,
-    answer: Answer,
-    *,
-    p_adjusted: float | None = None,
-    shares: Mapping[str, Mapping[str, float]] | None = None,
-) -> dict[str, object]:
-    """An answer as the JSON object of ``attribute --json``; docs/cli.md has its schema."""
-    return {
-        "query": query,
-        "answer": words.sentence(answer),
-        "matches": [
-            {
-                "id": match.image.id,
-                "path": match.image.path,
-                "score": match.score,
-                "cosine": match.cosine,
-                "group": match.group,
-            }
-            for match in answer.matches
-        ],
-        "groups": [
-            {
-                "id": group.id,
-                "members": list(group.members),
-                "best": group.best.image.id,
-                "p_value": group.p_value,
-                "confidence": group.confidence,
-                "influence": group.influence,
-            }
-            for group in answer.groups
-        ],
-        "none": answer.none,
-        "p_value": answer.p_value,
-        "named": answer.named,
-        "identical": answer.identical,
-        "lead_p_value": answer.lead_p_value,
-        "prior": answer.prior,
-        "null": answer.null_id,
-        "encoder": answer.encoder,
-        "head": answer.head,
-        "gallery": answer.gallery,
-        **({} if p_adjusted is None else {"p_adjusted": p_adjusted}),
-        **({} if shares is None else {"shares": {k: dict(v) for k, v in shares.items()}}),
-    }
-
-
-def report_json(cases: Sequence[Case], run: Run) -> str:
-    """A report for machines, in ASCII; docs/cli.md has its schema."""
-    value = {
-        "report": 1,
-        "time": run.time,
-        "command": run.command,
-        "versions": versions(),
-        "settings": dict(run.settings),
-        "meaning": MEANING,
-        "queries": [_case_object(case) for case in cases],
-    }
-    return json.dumps(value, indent=2) + "\n"
-
-
-def _case_object(case: Case) -> dict[str, object]:
-    return {
-        **answer_object(case.query, case.answer, p_adjusted=case.p_adjusted, shares=case.shares),
-        "sha256": case.sha256,
-        "images": [_record_object(match.image) for match in case.answer.matches],
-        "explanations": [
-            _explanation_object(found, case.dimensions) for found in case.explanations
-        ],
-    }
-
-
-def _record_object(record: ImageRecord) -> dict[str, object]:
-    return {**vars(record), "extra": dict(record.extra)}
-
-
-def _explanation_object(explanation: Explanation, judged: Dimensions | None) -> dict[str, object]:
-    return {
-        "image": explanation.match.id,
-        "cosine": explanation.cosine,
-        "dimensions": [_part_object(part, judged) for part in explanation.contributions],
-        "regions": None if explanation.regions is None else _regions_object(explanation.regions),
-    }
-
-
-def _part_object(part: Contribution, judged: Dimensions | None) -> dict[str, object]:
-    if judged is None:
-        return dict(vars(part))
-    followed = judged.followed(part.dimension)
-    return {
-        **vars(part),
-        "stability": float(judged.similarity[part.dimension]),
-        "stable": bool(judged.stable[part.dimension]),
-        "follows": None if followed is None else followed[0],
-    }
-
-
-def _regions_object(regions: RegionMatch) -> dict[str, object]:
-    return {
-        "query_heat": _rows(regions.query_heat, regions.query_grid),
-        "source_heat": _rows(regions.source_heat, regions.source_grid),
-        "links": [vars(link) for link in strongest_links(regions)],
-    }
-
-
-def _rows(heat: np.ndarray, grid: Grid) -> list[list[float]]:
-    return heat.reshape(grid.rows, grid.columns).astype(float).tolist()
-
-
-def report_csv(cases: Sequence[Case], run: Run) -> str:
-    """A report for spreadsheets: one row for every match of every query."""
-    rows = [row for case in cases for row in _match_rows(case, run)]
-    return csv_text(list(rows[0]) if rows else ["query"], [row.values() for row in rows])
-
-
-def _match_rows(case: Case, run: Run) -> Iterable[dict[str, object]]:
-    answer = case.answer
-    groups = {group.id: group for group in answer.groups}
-    for rank, match in enumerate(answer.matches, 1):
-        group, image = groups[match.group], match.image
-        yield {
-            "query": case.query,
-            "query_sha256": case.sha256,
-            "rank": rank,
-            "id": image.id,
-            "path": image.path,
-            "title": image.title,
-            "creator": image.creator,
-            "licence": image.licence,
-            "source": image.source,
-            "url": image.url,
-            "sha256": image.sha256,
-            "score": match.score,
-            "cosine": match.cosine,
-            "group": match.group,
-            "group_members": len(group.members),
-            "p_value": group.p_value,
-            "confidence": group.confidence,
-            "influence": group.influence,
-            "none": answer.none,
-            "named": answer.named and group is answer.groups[0],
-            "lead_p_value": answer.lead_p_value,
-            "prior": answer.prior,
-            "best_p_value": answer.p_value,
-            "p_adjusted": "" if case.p_adjusted is None else case.p_adjusted,
-            "encoder": answer.encoder,
-            "head": answer.head,
-            "gallery": answer.gallery,
-            "null": answer.null_id,
-            "time": run.time,
-            "command": run.command,
-        }

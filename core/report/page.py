@@ -1,0 +1,109 @@
+"""Evidence reports for people: one HTML file that needs no other and asks the network for nothing.
+
+Whatever comes from a gallery's metadata stands in it as plain text.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+
+from jinja2 import Environment
+
+from core.evidence import words
+from core.images.files import ASSETS
+from core.report.cases import MEANING, Case, Run, versions
+from core.report.figures import drawing_of
+from core.report.templates import environment
+from core.values import Answer, Contribution, Group
+
+_LEADING = 3  # groups shown whatever their influence
+_DIMENSIONS = 8  # contributions shown
+
+
+def report_html(cases: Sequence[Case], run: Run) -> str:
+    """A report for people."""
+    return (
+        _templates()
+        .get_template("report.html")
+        .render(
+            sections=[_section(case) for case in cases],
+            meaning=MEANING,
+            run=run,
+            facts={**versions(), **run.settings},
+        )
+    )
+
+
+@functools.cache
+def _templates() -> Environment:
+    made = environment(ASSETS / "report")
+    made.filters |= {"name": words.title_or_path, "number": _number, "share": _share}
+    return made
+
+
+def _section(case: Case) -> dict[str, object]:
+    """What the template of one query is filled with."""
+    answer = case.answer
+    return {
+        "case": case,
+        "answer": answer,
+        "sentence": words.sentence(answer),
+        "odds": words.odds(answer),
+        "numbers": _numbers(case),
+        "groups": [group for group in answer.groups if _shown(group, answer)],
+        "figures": [
+            {
+                "found": found,
+                "drawing": drawing_of(case, found),
+                "dimensions": [_part(part, case) for part in found.contributions[:_DIMENSIONS]],
+            }
+            for found in case.explanations
+        ],
+        "identities": {
+            "SHA-256 of the query": case.sha256,
+            "Encoder": answer.encoder,
+            "Head": answer.head,
+            "Gallery": answer.gallery,
+            "Null": answer.null_id,
+        },
+    }
+
+
+def _numbers(case: Case) -> Mapping[str, str]:
+    """The numbers of an answer; those that cannot be told are left out."""
+    answer = case.answer
+    evidence = {
+        "p-value": _number(answer.p_value),
+        "Adjusted p": _number(case.p_adjusted),
+        "None of these": _share(answer.none),
+    }
+    return {
+        **{name: value for name, value in evidence.items() if value},
+        "Prior": f"{answer.prior:g}",
+        "Named": "yes" if answer.named else f"no: {_unnamed(answer)}",
+    }
+
+
+def _unnamed(answer: Answer) -> str:
+    """Why an answer names no source."""
+    if words.outcome(answer) == "one of":
+        return "the runner-up is too near"
+    return "too few different images" if answer.p_value is None else "nothing stands out"
+
+
+def _shown(group: Group, answer: Answer) -> bool:
+    return bool(group.influence) or group in answer.groups[:_LEADING]
+
+
+def _part(part: Contribution, case: Case) -> str:
+    note = "" if case.dimensions is None else case.dimensions.note(part.dimension)
+    return f"{part.dimension}: {part.value:+.6f}" + (f" ({note})" if note else "")
+
+
+def _number(value: float | None) -> str:
+    return words.number(value, ".6g")
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.4f} %"
