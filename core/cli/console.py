@@ -54,7 +54,7 @@ def reporting(*, quiet: bool = False) -> Iterator[Progress]:
 
 
 def say(message: str, *, style: str | None = None) -> None:
-    """A message, as it is: file names in it are no markup."""
+    """Print a message unchanged: file names in it are not read as markup."""
     messages.print(message, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -96,7 +96,7 @@ def print_answer(
 
 
 def print_findings(findings: Sequence[Finding], *, rate: float) -> None:
-    """Pairs of generated images and sources for people: those named, or how near the others are."""
+    """Print the pairs that are named, and how many of all pairs they are."""
     if any(found.p_value is None for found in findings):
         results.print(TOO_FEW, highlight=False)
         return
@@ -115,7 +115,7 @@ def print_findings(findings: Sequence[Finding], *, rate: float) -> None:
 
 
 def _plain(text: str) -> str:
-    """Text that every terminal takes: a file name may hold bytes that are no text."""
+    """Text that every terminal can print; bytes of a file name that are no text become ``?``."""
     return text.encode(errors="replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""The 2-D map of a gallery; the only module that knows UMAP, which opening a map does not load.
+"""The 2-D map of a gallery. No other module uses UMAP; opening a saved map does not load it.
 
 UMAP (McInnes, Healy and Melville, arXiv 1802.03426) is fitted on a stratified sample. All other
 images and every query are placed by Shepard's interpolation between their nearest fitted images, so
@@ -50,7 +50,7 @@ class Map:
     """Anchors that a point is placed by at most."""
 
     def save(self, path: Path) -> None:
-        """Write the map as npz, whole or not at all; without its anchors, which the gallery has."""
+        """Write the map as npz, whole or not at all; its anchors stay in the gallery alone."""
         with new_file(path) as partial, partial.open("wb") as file:
             np.savez(file, **{name: vars(self)[name] for name in _KEPT})
 
@@ -167,7 +167,7 @@ def _layout(
 
 
 def _watch(process: subprocess.Popen[bytes], rounds: Path, progress: Progress) -> None:
-    """Tell of the rounds of a fit under way, until it has ended."""
+    """Report the rounds of a running fit until it ends."""
     while process.poll() is None:
         told = rounds.read_text(errors="replace") if rounds.is_file() else ""
         done, total = (re.findall(r"(\d+)/(\d+);", told) or [("0", "0")])[-1]
@@ -177,7 +177,7 @@ def _watch(process: subprocess.Popen[bytes], rounds: Path, progress: Progress) -
 
 
 def _fit_apart(folder: Path, config: ProjectionConfig) -> None:
-    """Lay out what lies in a folder; the process of its own runs this."""
+    """Fit UMAP to the vectors in a folder and save the points there; runs in its own process."""
     from umap import UMAP  # noqa: PLC0415 - compiles for seconds; opening a map must not wait for it
 
     unit = np.load(folder / "unit.npy", allow_pickle=False)

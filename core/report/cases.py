@@ -63,7 +63,7 @@ class Case:
     )
     """Influence summed by the values of columns: column, then value."""
     dimensions: Dimensions | None = None
-    """Which dimensions come back in refits, and what they follow, where that was found."""
+    """Stability of the dimensions and the factors that they follow, where both were measured."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Run:
     """How the answers of a report were made."""
 
     command: str
-    """What makes them again, to six digits."""
+    """The command that gives the same answers, to six digits."""
     time: str
     """When they were made, ISO 8601 with its time zone."""
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -89,11 +89,11 @@ def case_of(
     """An answer with the reasons for its first candidate sources and the images to show.
 
     Args:
-        session: what answered.
+        session: the session that gave the answer.
         source: the query.
-        answer: what it was answered.
-        choice: what it was answered with.
-        visitor: whose galleries are meant.
+        answer: the answer.
+        choice: encoder, head, gallery and scoring of the answer.
+        visitor: the visitor who may own the gallery.
 
     Raises:
         WellspringError: as :meth:`Session.explain`.
@@ -134,7 +134,7 @@ def attribute_command(
 
 
 def run_of(workspace: Workspace, command: str, *, prior: float | None = None) -> Run:
-    """How answers are made that a workspace gives now, at another prior where one is given."""
+    """Command, time and settings of a workspace's answers, at another prior if one is given."""
     settings = {**asdict(workspace.score), **asdict(workspace.null_config)}
     settings |= {} if prior is None else {"prior": prior}
     return Run(
