@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 7860
 GALLERY ?= galleries/real
 
-.PHONY: app test check fix bench results measure evidence demo space try-space screenshots architecture clean train-moco train-dino
+.PHONY: app test quick check fix bench results measure evidence demo space try-space screenshots architecture clean train-moco train-dino
 
 app: $(VENV)/.app ## serve the app on 127.0.0.1:$(PORT)
 	@echo "Wellspring starts on http://127.0.0.1:$(PORT) (Ctrl+C stops it)"
@@ -13,6 +13,9 @@ app: $(VENV)/.app ## serve the app on 127.0.0.1:$(PORT)
 
 test: $(VENV)/.dev ## run all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+
+quick: $(VENV)/.dev ## run the fast tests of core; leaves out app, browser, demo, benchmarks and what is marked slow
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not hub and not gpu" $(ARGS) tests/core
 
 check: $(VENV)/.dev ## lint, formatting, types, import contracts
 	@$(BIN)/ruff check .

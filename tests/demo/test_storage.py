@@ -162,6 +162,7 @@ def not_again(function):
     return refuse
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENCODERS)
 def test_the_shipped_nulls_and_maps_are_those_of_this_code(
     name: str, monkeypatch: pytest.MonkeyPatch

@@ -145,6 +145,7 @@ class TestRendered:
         assert (first >= 253).all(axis=2).mean() < 0.1
         assert (first <= 3).all(axis=2).mean() < 0.2
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", [3, 517])
     def test_shipped_images_are_made_again_within_two_levels(self, seed: int):
         render = importlib.import_module("demo.render")

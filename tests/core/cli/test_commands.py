@@ -179,6 +179,7 @@ def test_index_attribute_add_remove_verify(photos, tmp_path, write_image) -> Non
     assert "all files are whole" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_gallery_of_a_network_has_edges_too(photos, tmp_path) -> None:
     call("index", photos, "--out", tmp_path / "g", "--encoder", "random")
     assert Gallery.open(tmp_path / "g").encoder_names == ("random", "edges")
@@ -581,6 +582,7 @@ def test_without_a_command_there_is_help() -> None:
 # The streams of a real process
 
 
+@pytest.mark.slow
 def test_a_process_keeps_results_and_messages_apart(folder, photos) -> None:
     command = [sys.executable, "-m", "core", "attribute", str(photos / "01.png"), "--json"]
     command += ["--gallery", str(folder), "--encoder", "thumbnail"]

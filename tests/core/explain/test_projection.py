@@ -41,12 +41,14 @@ def opened(path: Path) -> Map:
     return Map.load(path, np.ones((30, 4), "f4"))
 
 
+@pytest.mark.slow
 def test_same_seed_same_map(clusters, fitted):
     again = fit_map(clusters[0], config=CONFIG)
     np.testing.assert_array_equal(again.points, fitted.points)
     np.testing.assert_array_equal(again.fitted, fitted.fitted)
 
 
+@pytest.mark.slow
 def test_clusters_stay_apart(clusters, fitted):
     """Holds for fitted and for placed images; not for shuffled labels."""
     _, labels = clusters
@@ -58,6 +60,7 @@ def test_clusters_stay_apart(clusters, fitted):
     assert silhouette_score(fitted.points, shuffled) < 0.1
 
 
+@pytest.mark.slow
 def test_an_image_of_the_gallery_lands_on_its_own_point(clusters, fitted):
     """Whatever the length of its vector."""
     extent = np.ptp(fitted.points, axis=0).max()
@@ -65,6 +68,7 @@ def test_an_image_of_the_gallery_lands_on_its_own_point(clusters, fitted):
     assert distances.max() < 1e-3 * extent
 
 
+@pytest.mark.slow
 def test_a_query_lands_among_its_neighbours(clusters, fitted):
     rows, labels = clusters
     queries = rows + 0.2 * np.random.default_rng(3).standard_normal(rows.shape)
@@ -160,6 +164,7 @@ def test_progress_counts_up_and_may_cancel():
     assert seen == [10, 522, 1034]
 
 
+@pytest.mark.slow
 def test_progress_tells_of_the_rounds_and_a_stop_acts_at_once(clusters):
     """Nothing could stop a fit before it was done."""
     seen: list[tuple[int, int, str]] = []
@@ -240,6 +245,7 @@ def test_unreadable_maps_are_refused(tmp_path, content):
         opened(path)
 
 
+@pytest.mark.slow
 def test_wrong_input_is_named(fitted):
     with pytest.raises(ValueError, match="must be finite"):
         fit_map(np.full((3, 2), np.nan), config=CONFIG)

@@ -410,6 +410,7 @@ def test_a_reader_keeps_its_generation_through_a_change(photos, tmp_path, encode
     )
 
 
+@pytest.mark.slow
 def test_readers_during_changes_see_one_state_whole(photos, tmp_path, encoder) -> None:
     folder = tmp_path / "g"
     update(folder, Source(photos), [encoder], config=SMALL)
@@ -598,6 +599,7 @@ def assert_resumes(folder: Path, photos: Path, encoder, whole: tuple[object, ...
     assert not Store(folder).work.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_build_killed_at_any_step_is_finished_by_the_same_call(
     server, some, tmp_path, encoder
@@ -637,6 +639,7 @@ def changed(some, tmp_path, encoder, write_image) -> Path:
     return tmp_path / "old"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_change_killed_at_any_step_shows_old_or_new_and_can_be_finished(
     server, some, changed, tmp_path, encoder

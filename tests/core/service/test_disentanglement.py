@@ -109,6 +109,7 @@ def bench(world: Path) -> Bench:
     return Bench(pairs, world / "gallery", [HISTOGRAM], cache=cache)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["center", "whiten"])
 def test_the_evaluation_and_the_tab_give_equal_numbers(world: Path, bench: Bench, head: str):
     """They took different rows (the first ones; random ones), different columns under a head that

@@ -42,6 +42,7 @@ def save_mocov3(path: Path) -> None:
     torch.save({"epoch": 300, "state_dict": whole}, path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "save", "features"),
     [("dino-vits16", save_dino, 4 * 2 * 384 + 384), ("mocov3-vits", save_mocov3, 3_456)],

@@ -112,6 +112,7 @@ def test_every_split_of_the_cosine_sums_to_it(workspace, seed):
         assert found.edge_parts.sum() == pytest.approx(cosine, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_an_inverted_image_is_found_by_its_edges(gallery, encoders):
     """A whole inversion leaves an embedding of colours nothing to go by."""
     encoder, places = encoders["resnet"], {}
@@ -224,6 +225,7 @@ def test_exciting_images_are_the_ends_of_a_dimension(workspace):
     assert [record.id for record in least] == ordered[::-1][:3]
 
 
+@pytest.mark.slow
 def test_the_null_is_kept_and_keyed_by_the_scoring(gallery, encoders):
     encoder = encoders["resnet"]
     calls = []
@@ -319,6 +321,7 @@ def _pasted(one, two):
     return made
 
 
+@pytest.mark.slow
 def test_ten_copies_of_a_source_move_its_share_by_two_points_at_most(tmp_path, encoders):
     """Copies were queries of the null and each other's neighbours, and filled the first places."""
     encoder, count = encoders["resnet"], 40
@@ -354,6 +357,7 @@ def test_ten_copies_of_a_source_move_its_share_by_two_points_at_most(tmp_path, e
     assert np.mean(shares) > 0.2
 
 
+@pytest.mark.slow
 def test_an_answer_with_its_reasons_passes_the_network_twice_and_reads_two_files(
     gallery, encoders, monkeypatch
 ):

@@ -121,6 +121,7 @@ def test_the_weights_load_and_are_the_teachers(whole):
     assert not list(out.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_repeats_the_losses_of_an_uninterrupted_one(whole, images, tmp_path):
     """MoCo's queue was not kept, so that the losses after a resume were others."""
     config, out = whole

@@ -71,6 +71,7 @@ def test_weights_of_nothing_add_nothing():
     torch.testing.assert_close(regularised(views, both, generator=_generator()), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
 @pytest.mark.parametrize("method", ["moco", "dino"])
 def test_a_run_takes_them_and_learns_otherwise(images, tmp_path, method):

@@ -40,6 +40,7 @@ def pairs(photos) -> Path:
     return photos / "pairs.json"
 
 
+@pytest.mark.slow
 def test_a_run_writes_an_encoder_and_a_log_for_machines(
     photos, pairs, tmp_path, write_image
 ) -> None:
