@@ -81,7 +81,8 @@ def test_a_gallery_image_finds_itself_first(workspace):
         assert found.matches[0].image == workspace.gallery.records[row]
         assert found.matches[0].cosine > 0.999
         assert len(found.matches) == 4
-        assert sum(g.influence for g in found.groups) + found.none == pytest.approx(1)
+        # A dozen images are too few to tell a source from chance: no number is given.
+        assert {g.influence for g in found.groups} == {None}
 
 
 def test_the_answer_names_encoder_head_and_gallery(workspace):
