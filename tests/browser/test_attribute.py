@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from core.service import Session
@@ -220,9 +221,11 @@ def test_on_a_narrow_page_the_answer_comes_into_view(visit: Visit):
     )
 
 
-def test_prior_and_shares_can_be_chosen(visit: Visit, picture: Path):
+def test_prior_and_shares_can_be_chosen(visit: Visit, picture: Path, tmp_path: Path):
     page = visit()
-    give(page, picture)
+    with Image.open(picture) as image:  # the very file would be certain at any prior
+        image.resize((image.width * 2, image.height * 2)).save(tmp_path / "larger.png")
+    give(page, tmp_path / "larger.png")
     expect(page.locator("#ws-shares")).to_contain_text("A. Painter")
     page.get_by_label("Shares by").click()
     page.get_by_role("option", name="Licence").click()
