@@ -41,12 +41,13 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
         tab.image.upload,
         tab.image.clear,
     ]
-    opened = [tab.state, tab.wanted, page.asked, tab.image]
+    opened = [tab.state, tab.wanted, page.asked, tab.image, page.gallery]
     here.select(handlers.wanted, opened, tab.wanted, **QUIET)
+    taken = follow_query(page, "map", tab.image, tab.encoder, beside=tab.beside)
     draws = [
         gr.on(triggers, trigger_mode="always_last", **draw),
         tab.wanted.change(**draw),
-        follow_query(page, "map", tab.image, tab.encoder, beside=tab.beside).change(**draw),
+        taken.change(**{**draw, "fn": handlers.follow, "inputs": {*asked, page.tab}}),
     ]
     for drawn in draws:
         drawn.failure(handlers.refused, tab.image, tab.image, **QUIET)

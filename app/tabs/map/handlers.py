@@ -106,6 +106,14 @@ class Handlers:
             drawn = self._lay_out(given, visitor, report)
         return {**self._shown(drawn), **self._near(drawn), **self._choices(drawn)}
 
+    def follow(
+        self, given: dict[Any, Any], request: gr.Request, progress: gr.Progress = PROGRESS
+    ) -> dict[Any, Any]:
+        """The map with an image of another tab; states also report a change as the page opens."""
+        if given[self.page.tab] != "map":
+            return {self.tab.near: gr.skip()}
+        return self.draw(given, request, progress)
+
     def refused(self, image: str | None) -> Any:
         """After a failure: an image that cannot be opened goes, so that the next map is drawn."""
         return gr.skip() if image is None else without_unreadable(self.session, image)
@@ -138,13 +146,17 @@ class Handlers:
         return {**shown, self.tab.map: views.value(chosen.drawing)}
 
     @staticmethod
-    def wanted(drawn: Drawn | None, count: int, asked: Asked | None, image: str | None) -> Any:
-        """Whether the tab was opened with nothing drawn: one more time.
+    def wanted(
+        drawn: Drawn | None, count: int, asked: Asked | None, image: str | None, gallery: str
+    ) -> Any:
+        """Whether the tab was opened with nothing drawn of this gallery: one more time.
 
-        An image of another tab that is about to be taken over is drawn with the map anyway.
+        An image of another tab that is about to be taken over is drawn with the map anyway. A map
+        that was begun before another gallery was opened may be drawn after it.
         """
         awaited = asked is not None and asked[0] != image
-        return count + 1 if drawn is None and not awaited else gr.skip()
+        undrawn = drawn is None or drawn.choice.gallery != gallery
+        return count + 1 if undrawn and not awaited else gr.skip()
 
     def cleared(self) -> dict[Any, Any]:
         """Nothing drawn, as for a gallery that was just opened."""

@@ -228,5 +228,16 @@ def test_stopping_leaves_the_page_as_it_was(handlers: Handlers, monkeypatch: pyt
 def test_drawn_is_what_the_state_holds(handlers: Handlers):
     assert isinstance(draw(handlers)[handlers.tab.state], Drawn)
     assert handlers.cleared()[handlers.tab.map] is None
-    assert Handlers.wanted(None, 2, None, None) == 3
-    assert Handlers.wanted(None, 2, Asked("a.png", "random"), None) == gr.skip()
+    assert Handlers.wanted(None, 2, None, None, "a") == 3
+    assert Handlers.wanted(None, 2, Asked("a.png", "random"), None, "a") == gr.skip()
+
+
+def test_a_map_of_the_gallery_that_was_open_before_is_drawn_anew(handlers: Handlers):
+    drawn = draw(handlers)[handlers.tab.state]
+    assert Handlers.wanted(drawn, 2, None, None, drawn.choice.gallery) == gr.skip()
+    assert Handlers.wanted(drawn, 2, None, None, "another") == 3
+
+
+def test_nothing_is_drawn_while_another_tab_is_open(handlers: Handlers):
+    given = {handlers.page.tab: "attribute"}
+    assert handlers.follow(given, gr.Request()) == {handlers.tab.near: gr.skip()}
