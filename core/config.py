@@ -88,8 +88,10 @@ class ScoreConfig:
     """Weight of the edges' score beside the embedding's, in the edged score."""
     edges_trust: float = 0.8
     """What standing out by the edged score counts, next to standing out by the plain one."""
-    rerank_weight: float = 6.0
-    """Weight of the local score beside the global one."""
+    rerank_weight: float = 12.0
+    """Weight of the local score beside the global one, in the score with patches."""
+    rerank_trust: float = 0.8
+    """What standing out by the score with patches counts."""
 
     def __post_init__(self) -> None:
         """Refuse empty neighbourhoods."""
@@ -97,6 +99,7 @@ class ScoreConfig:
         _require(self.candidates > 0, f"candidates must be positive, got {self.candidates}")
         _require(self.edges_weight >= 0, "edges_weight must not be negative")
         _require(0 <= self.edges_trust <= 1, "edges_trust must be in [0, 1]")
+        _require(0 <= self.rerank_trust <= 1, "rerank_trust must be in [0, 1]")
         _require(self.rerank_weight >= 0, "rerank_weight must not be negative")
 
 

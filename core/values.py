@@ -76,6 +76,18 @@ class Encoded:
     """The grid that the patches stand on."""
 
 
+@dataclass(frozen=True)
+class Level:
+    """A part of the features that a head treats by itself: those of one stage of a network."""
+
+    name: str
+    """What it sees, for people."""
+    width: int
+    """Number of its features."""
+    weight: float = 1.0
+    """Weight of its cosine beside the other levels'."""
+
+
 @runtime_checkable
 class Encoder(Protocol):
     """Images to features. Networks and baselines alike."""

@@ -12,7 +12,7 @@ from benchmarks.quality.study import Study, store
 from core.config import HeadConfig, HeadKind
 from core.gallery.gallery import Gallery
 from core.heads.fit import fit_head
-from core.heads.head import Head, random_rotation
+from core.heads.head import Head, LinearHead, random_rotation
 from core.measures.dimensions import matched_similarity
 from core.measures.factors import factor_codes, factors_of
 from core.measures.label_free import paired
@@ -57,8 +57,9 @@ def assumption(study: Study, encoder: Encoder, real: Float[np.ndarray, "n f"]) -
     p-value among shuffled pairings.
     """
     whiten = _fitted("whiten", real)
-    assert whiten.matrix is not None
-    axes = whiten.matrix / np.linalg.norm(whiten.matrix, axis=0)
+    matrix = whiten.parts[0].matrix
+    assert matrix is not None
+    axes = matrix / np.linalg.norm(matrix, axis=0)
     mean, made = real.mean(0), unpaired(study, encoder).mean(0)
     sides = {
         "none": _linear(mean, mean, axes),
@@ -124,7 +125,7 @@ def _fitted(kind: HeadKind, features: np.ndarray) -> Head:
 def _linear(real: np.ndarray, synthetic: np.ndarray, matrix: np.ndarray) -> Head:
     """Centre each side by its mean, then the matrix, then unit length."""
     means = real.astype(np.float32), synthetic.astype(np.float32)
-    return Head(HeadConfig(), *means, matrix.astype(np.float32))
+    return Head(HeadConfig(), (LinearHead(*means, matrix.astype(np.float32)),))
 
 
 def _agreement(

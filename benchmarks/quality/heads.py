@@ -90,8 +90,9 @@ def heads(study: Study, encoder: Encoder) -> Mapping[str, Callable[[], Head]]:
 
 def narrowed(head: Head, k: int) -> Head:
     """Whitening to its first k dimensions, which are those of a smaller fit."""
-    assert head.matrix is not None
-    return replace(head, matrix=np.ascontiguousarray(head.matrix[:, :k]))
+    (part,) = head.parts
+    assert part.matrix is not None
+    return replace(head, parts=(replace(part, matrix=np.ascontiguousarray(part.matrix[:, :k])),))
 
 
 def unpaired(study: Study, encoder: Encoder) -> np.ndarray:

@@ -17,13 +17,20 @@ from core.encoders.backbones import Backbone, StageMaps
 from core.encoders.pooling import (
     patch_features,
     pool,
-    pooled_dim,
+    pooled_widths,
     spread,
 )
-from core.values import Encoded, Encoder, Grid
+from core.values import Encoded, Encoder, Grid, Level
 
 GRID = Grid(10, 10)
 """The grid of local descriptors and region heatmaps, the same for every network."""
+LEVELS = (
+    ("colour and texture", 0.5),
+    ("pattern", 0.5),
+    ("parts", 1.0),
+    ("subject", 1.0),
+)
+"""Name and weight of a network's levels, early stages to late; a network of fewer has the last."""
 POOLING = "mean+deviation/1"
 """Part of every encoder's identity; changed with what pooling or preprocessing computes."""
 
@@ -71,8 +78,12 @@ class NetworkEncoder:
         self.backbone = backbone.eval().to(self.device)
         parts = (backbones.weights_hash(backbone), POOLING, f"{GRID.rows}x{GRID.columns}")
         self.identity = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
-        self.dim = pooled_dim(backbone)
-        self.grid = GRID
+        widths = pooled_widths(backbone)
+        self.dim, self.grid = sum(widths), GRID
+        self.levels = tuple(
+            Level(level, width, weight)
+            for (level, weight), width in zip(LEVELS[-len(widths) :], widths, strict=True)
+        )
 
     def encode(self, images: Sequence[Image.Image]) -> Encoded:
         """Pooled features (b, f) and patch features (b, p, c) of RGB images of any size.
@@ -114,6 +125,11 @@ def read(encoder: Encoder, image: Image.Image) -> Reading:
     encoded = encoder.encode([image])
     patches = None if encoded.patches is None else encoded.patches[0]
     return Reading(encoded.features[0], patches, encoded.grid)
+
+
+def levels_of(encoder: Encoder) -> tuple[Level, ...]:
+    """The levels of an encoder's features; none for encoders that are no network."""
+    return encoder.levels if isinstance(encoder, NetworkEncoder) else ()
 
 
 def squeezed(image: Image.Image, size: int) -> Float[Tensor, "3 size size"]:

@@ -42,14 +42,16 @@ def pool(
     return torch.cat(parts, 1)
 
 
-def pooled_dim(backbone: Backbone) -> int:
-    """Number of pooled features f of a backbone."""
+def pooled_widths(backbone: Backbone) -> tuple[int, ...]:
+    """Number of pooled features of every stage of a backbone; a token belongs to the last."""
     size = backbone.config.input_size
     was_training = backbone.training
     with torch.no_grad():
         stages = backbone.eval()(torch.zeros(1, 3, size, size))
     backbone.train(was_training)
-    return pool(stages.maps, stages.token).shape[1]
+    widths = [2 * stage.shape[1] for stage in stages.maps]
+    widths[-1] += 0 if stages.token is None else stages.token.shape[1]
+    return tuple(widths)
 
 
 def spread(

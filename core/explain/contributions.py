@@ -58,14 +58,24 @@ def cosine_weights(
 ) -> tuple[Float[np.ndarray, " f"], float]:
     """The cosine with another unit embedding as a linear function of an image's own features.
 
-    The image's embedding is (x - m) W / |(x - m) W|; with the norm held at this image's value,
-    the cosine is ``features @ weights + constant`` exactly.
+    A level's part of the image's embedding is s (x - m) W / |(x - m) W|; with the norms held at
+    this image's values, the cosine is ``features @ weights + constant`` exactly.
 
     Returns:
         The weights and the constant.
     """
-    mean = head.mean_gallery if role == "gallery" else head.mean_query
-    direction = other if head.matrix is None else head.matrix @ other
-    mapped = features - mean if head.matrix is None else (features - mean) @ head.matrix
-    weights = direction / max(float(np.linalg.norm(mapped)), 1e-12)
-    return weights.astype(np.float32), -float(mean @ weights)
+    weights, constant = np.empty(head.width, np.float32), 0.0
+    for part, scale, (columns, dims) in zip(head.parts, head.scales, head.spans, strict=True):
+        norm = np.linalg.norm(part.mapped(features[None, columns], role=role))
+        direction = other[dims] if part.matrix is None else part.matrix @ other[dims]
+        weights[columns] = direction * (scale / max(float(norm), 1e-12))
+        mean = part.mean_gallery if role == "gallery" else part.mean_query
+        constant -= float(mean @ weights[columns])
+    return weights, constant
+
+
+def level_cosines(
+    query: Float[np.ndarray, " d"], source: Float[np.ndarray, " d"], head: Head
+) -> tuple[float, ...]:
+    """Parts of the cosine of two unit embeddings by the levels of their head, which sum to it."""
+    return tuple(float(query[dims] @ source[dims]) for _, dims in head.spans)

@@ -1,4 +1,4 @@
-"""Fit a head on a stream of features: centre, whiten, rotate.
+"""Fit a head on a stream of features: centre, whiten, rotate, every level by itself.
 
 No labels and no pairs. Whitening each side attains the optimum of CCA when both domains already
 share one basis, which is what contrastive learning gives; the other kinds orient the same
@@ -7,6 +7,7 @@ embedding (``infomax``, ``logdet``) or are controls (``identity``, ``center``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,13 +15,9 @@ from jaxtyping import Float
 from scipy import linalg
 
 from core.config import HeadConfig
-from core.heads.head import CHUNK, Head, check_finite, check_width
+from core.heads.head import CHUNK, Head, LinearHead, check_finite, check_width
 from core.heads.rotation import zca_rotation
-from core.values import (
-    GalleryError,
-    Progress,
-    no_progress,
-)
+from core.values import GalleryError, Level, Progress, no_progress
 
 SMALLEST_SHRINKAGE = 0.03
 """Shrinkage where images are many: with less, noise in the weakest directions counts too much."""
@@ -72,17 +69,16 @@ class _Sample:
 class HeadFitter:
     """Collects statistics of features batch by batch, then solves for the head."""
 
-    def __init__(self, config: HeadConfig, dim: int) -> None:
+    def __init__(self, config: HeadConfig, dim: int, *, levels: Sequence[Level] = ()) -> None:
         if config.kind == "identity" and config.per_domain:
             raise ValueError(
                 "per_domain has no use with the kind 'identity', which centres nothing"
             )
-        self._config, self._dim = config, dim
-        self._real = _Moments(dim, scatter=config.kind not in ("identity", "center"))
-        self._synthetic = _Moments(dim, scatter=False)
-        self._sample: _Sample | None = None
-        if config.kind == "infomax":
-            self._sample = _Sample(dim, size=config.max_samples, seed=config.seed)
+        self._config, self._levels = config, tuple(levels) or (Level("embedding", dim),)
+        if sum(level.width for level in self._levels) != dim:
+            raise ValueError(f"the levels have not {dim} features in all: {self._levels}")
+        self._dim = dim
+        self._parts = [_Part(config, level.width) for level in self._levels]
 
     def update(self, features: Float[np.ndarray, "n f"], *, synthetic: bool = False) -> None:
         """Take in a batch of gallery features, or of unpaired synthetic ones.
@@ -96,12 +92,10 @@ class HeadFitter:
         check_width(features, self._dim)
         if len(features) == 0:
             return
-        moments = self._synthetic if synthetic else self._real
-        rows = features.astype(np.float64)
-        check_finite(rows, first=moments.count)
-        moments.add(rows)
-        if self._sample is not None and not synthetic:
-            self._sample.add(rows)
+        start = 0
+        for part, level in zip(self._parts, self._levels, strict=True):
+            part.update(features[:, start : start + level.width], synthetic=synthetic)
+            start += level.width
 
     def finish(self, *, progress: Progress = no_progress) -> Head:
         """Solve for the head.
@@ -110,13 +104,37 @@ class HeadFitter:
             GalleryError: when there are too few different images to fit the kind.
             Cancelled: when ``progress`` raises it.
         """
+        parts = tuple(part.finish(progress=progress) for part in self._parts)
+        return Head(self._config, parts, tuple(level.weight for level in self._levels))
+
+
+class _Part:
+    """The statistics of one level's features."""
+
+    def __init__(self, config: HeadConfig, dim: int) -> None:
+        self._config, self._dim = config, dim
+        self._real = _Moments(dim, scatter=config.kind not in ("identity", "center"))
+        self._synthetic = _Moments(dim, scatter=False)
+        self._sample: _Sample | None = None
+        if config.kind == "infomax":
+            self._sample = _Sample(dim, size=config.max_samples, seed=config.seed)
+
+    def update(self, features: Float[np.ndarray, "n f"], *, synthetic: bool) -> None:
+        moments = self._synthetic if synthetic else self._real
+        rows = features.astype(np.float64)
+        check_finite(rows, first=moments.count)
+        moments.add(rows)
+        if self._sample is not None and not synthetic:
+            self._sample.add(rows)
+
+    def finish(self, *, progress: Progress) -> LinearHead:
         if self._config.kind == "identity":
             zeros = np.zeros(self._dim, np.float32)
-            return Head(self._config, zeros, zeros)
+            return LinearHead(zeros, zeros)
         gallery = self._mean(self._real, "gallery")
         query = self._mean(self._synthetic, "synthetic") if self._config.per_domain else gallery
         matrix = None if self._config.kind == "center" else self._matrix(progress)
-        return Head(self._config, gallery, query, matrix)
+        return LinearHead(gallery, query, matrix)
 
     def _mean(self, moments: _Moments, what: str) -> Float[np.ndarray, " f"]:
         if moments.count < 2:
@@ -194,14 +212,26 @@ def refit_head(head: Head, features: Float[np.ndarray, "n f"]) -> Head:
     config = head.config
     if config.kind in ("infomax", "logdet"):
         config = replace(config, kind="whiten")
-    fitted = fit_head(features, config=replace(config, per_domain=False))
-    return replace(fitted, mean_query=head.mean_query) if head.config.per_domain else fitted
+    fitted = fit_head(features, config=replace(config, per_domain=False), levels=levels_of(head))
+    if not head.config.per_domain:
+        return fitted
+    pairs = zip(fitted.parts, head.parts, strict=True)
+    return replace(
+        fitted, parts=tuple(replace(new, mean_query=old.mean_query) for new, old in pairs)
+    )
+
+
+def levels_of(head: Head) -> tuple[Level, ...]:
+    """Levels that a head of the same shape is fitted with."""
+    pairs = zip(head.parts, head.weights, strict=True)
+    return tuple(Level(str(i), part.width, weight) for i, (part, weight) in enumerate(pairs))
 
 
 def fit_head(
     features: Float[np.ndarray, "n f"],
     *,
     config: HeadConfig,
+    levels: Sequence[Level] = (),
     synthetic: Float[np.ndarray, "m f"] | None = None,
     progress: Progress = no_progress,
 ) -> Head:
@@ -210,7 +240,7 @@ def fit_head(
     Raises:
         ValueError, GalleryError, Cancelled: as :class:`HeadFitter`.
     """
-    fitter = HeadFitter(config, features.shape[1])
+    fitter = HeadFitter(config, features.shape[1], levels=levels)
     for start in range(0, len(features), CHUNK):
         progress(start, len(features), "Reading features")
         fitter.update(features[start : start + CHUNK])

@@ -1,4 +1,4 @@
-"""A fitted head: centre, map linearly, scale to unit length; saved and loaded."""
+"""A fitted head: centre, map linearly and scale every level to unit length; saved and loaded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,32 +34,100 @@ SKETCH = 4_096
 
 
 @dataclass(frozen=True)
-class Head:
-    """A fitted head: unit rows of (x - mean of the role) @ matrix."""
+class LinearHead:
+    """The head of one level: unit rows of (x - mean of the role) @ matrix."""
 
-    config: HeadConfig
     mean_gallery: Float[np.ndarray, " f"]
     """Subtracted from features of gallery images, float32."""
     mean_query: Float[np.ndarray, " f"]
     """Subtracted from features of queries, float32; the gallery's unless ``per_domain``."""
     matrix: Float[np.ndarray, "f d"] | None = None
     """Linear map, float32; ``None`` is the identity, without its f x f numbers."""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit together or are not finite float32."""
+        for name, array in self.arrays().items():
+            if array.dtype != np.float32 or not np.isfinite(array).all():
+                raise ValueError(f"{name} of a head must be finite float32, got {array.dtype}")
+            if len(array) != self.width:
+                raise ValueError(f"{name} has {len(array)} rows, not {self.width}")
+
+    @property
+    def width(self) -> int:
+        """Number of features f."""
+        return self.mean_gallery.size
+
+    @property
+    def dim(self) -> int:
+        """Number of embedding dimensions d."""
+        return self.width if self.matrix is None else self.matrix.shape[1]
+
+    def mapped(self, features: Float[np.ndarray, "b f"], *, role: Role) -> np.ndarray:
+        """Rows before they are scaled to unit length."""
+        mean = self.mean_gallery if role == "gallery" else self.mean_query
+        rows = features.astype(np.float32) - mean
+        return rows if self.matrix is None else rows @ self.matrix
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays by name."""
+        named = {"mean_gallery": self.mean_gallery, "mean_query": self.mean_query}
+        return named if self.matrix is None else {**named, "matrix": self.matrix}
+
+
+@dataclass(frozen=True)
+class Head:
+    """A fitted head: one linear head a level, whose unit rows stand side by side.
+
+    Each level's rows are multiplied by the root of its share of the weights, so that the cosine of
+    two embeddings is the weighted mean of the cosines of their levels.
+    """
+
+    config: HeadConfig
+    parts: tuple[LinearHead, ...]
+    """One for each level, in the order of the features."""
+    weights: tuple[float, ...] = (1.0,)
+    """Weights of the levels."""
     seen: Integer[np.ndarray, " m"] | None = None
     """The smallest hashes of the images that it was fitted on, at most ``SKETCH``; see
     :meth:`fitted_on`. Not part of the identity."""
 
     def __post_init__(self) -> None:
-        """Refuse arrays that do not fit together or are not finite float32."""
-        for name, array in self._arrays().items():
-            if array.dtype != np.float32 or not np.isfinite(array).all():
-                raise ValueError(f"{name} of a head must be finite float32, got {array.dtype}")
-            if len(array) != self.mean_gallery.size:
-                raise ValueError(f"{name} has {len(array)} rows, not {self.mean_gallery.size}")
+        """Refuse weights that do not fit the levels."""
+        if len(self.weights) != len(self.parts) or not min(self.weights, default=0) > 0:
+            raise ValueError(f"{len(self.parts)} levels need as many weights: {self.weights}")
+
+    @property
+    def width(self) -> int:
+        """Number of features f."""
+        return sum(part.width for part in self.parts)
 
     @property
     def dim(self) -> int:
         """Number of embedding dimensions d."""
-        return self.mean_gallery.size if self.matrix is None else self.matrix.shape[1]
+        return sum(part.dim for part in self.parts)
+
+    @functools.cached_property
+    def order(self) -> Integer[np.ndarray, " d"] | None:
+        """Dimensions, the leading ones of all levels in turn; ``None`` without axes of its own."""
+        if any(part.matrix is None for part in self.parts):
+            return None
+        ranks = np.concatenate([np.arange(part.dim) for part in self.parts])
+        return np.argsort(ranks, kind="stable")
+
+    @functools.cached_property
+    def spans(self) -> tuple[tuple[slice, slice], ...]:
+        """Where the features and where the dimensions of every level lie."""
+        ends = np.cumsum([[part.width, part.dim] for part in self.parts], axis=0)
+        starts = np.vstack([[0, 0], ends[:-1]])
+        return tuple(
+            (slice(f, f_end), slice(d, d_end))
+            for (f, d), (f_end, d_end) in zip(starts.tolist(), ends.tolist(), strict=True)
+        )
+
+    @functools.cached_property
+    def scales(self) -> tuple[float, ...]:
+        """Length of every level's rows in an embedding."""
+        return tuple(math.sqrt(weight / sum(self.weights)) for weight in self.weights)
 
     @property
     def name(self) -> str:
@@ -67,8 +137,10 @@ class Head:
 
     @functools.cached_property
     def identity(self) -> str:
-        """Hash of configuration and arrays, 16 hexadecimal digits."""
+        """Hash of configuration, weights and arrays, 16 hexadecimal digits."""
         digest = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
+        if len(self.parts) > 1:
+            digest.update(json.dumps(self.weights).encode())
         for name, array in self._arrays().items():
             digest.update(f"{name}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -77,20 +149,22 @@ class Head:
     def __call__(
         self, features: Float[np.ndarray, "b f"], *, role: Role
     ) -> Float[np.ndarray, "b d"]:
-        """Embed features, unit rows in float32; a row at the mean has no direction and stays zero.
+        """Embed features, unit rows in float32; a level at its mean has no direction, stays zero.
 
         Raises:
             ValueError: for features of another width or a row that is not finite.
         """
-        check_width(features, self.mean_gallery.size)
-        mean = self.mean_gallery if role == "gallery" else self.mean_query
+        check_width(features, self.width)
         embedding = np.empty((len(features), self.dim), np.float32)
         for start in range(0, len(features), CHUNK):
-            with np.errstate(over="ignore", invalid="ignore"):  # found in the norms
-                rows = features[start : start + CHUNK].astype(np.float32) - mean
-                rows = rows if self.matrix is None else rows @ self.matrix
-                check_finite(np.linalg.norm(rows, axis=1), first=start)
-            embedding[start : start + CHUNK] = unit_rows(rows)
+            chunk = slice(start, start + CHUNK)
+            for part, scale, (columns, dims) in zip(
+                self.parts, self.scales, self.spans, strict=True
+            ):
+                with np.errstate(over="ignore", invalid="ignore"):  # found in the norms
+                    rows = part.mapped(features[chunk, columns], role=role)
+                    check_finite(np.linalg.norm(rows, axis=1), first=start)
+                embedding[chunk, dims] = unit_rows(rows) * np.float32(scale)
         return embedding
 
     def with_images(self, hashes: Integer[np.ndarray, " n"]) -> Head:
@@ -118,7 +192,11 @@ class Head:
         arrays = {name: np.ascontiguousarray(array) for name, array in self._arrays().items()}
         if self.seen is not None:
             arrays["seen"] = np.ascontiguousarray(self.seen)
-        card = {"config": asdict(self.config), "identity": self.identity}
+        card = {
+            "config": asdict(self.config),
+            "weights": self.weights,
+            "identity": self.identity,
+        }
         try:
             write_bytes(folder / "head.safetensors", save_arrays(arrays))
             write_bytes(folder / "head.json", json.dumps(card, indent=2).encode())
@@ -135,7 +213,9 @@ class Head:
         try:
             card = read_json(folder / "head.json")
             arrays = load_arrays((folder / "head.safetensors").read_bytes())
-            head = cls(config=HeadConfig(**card["config"]), **arrays)
+            config, weights = HeadConfig(**card["config"]), tuple(card.get("weights", (1.0,)))
+            parts = tuple(LinearHead(**_of_level(arrays, i, weights)) for i in range(len(weights)))
+            head = cls(config, parts, weights, arrays.get("seen"))
             intact = head.identity == card["identity"]
         except OSError as error:
             raise GalleryError(f"The head cannot be read: {error.strerror}.") from error
@@ -146,15 +226,35 @@ class Head:
         return head
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        named = {"mean_gallery": self.mean_gallery, "mean_query": self.mean_query}
-        return named if self.matrix is None else {**named, "matrix": self.matrix}
+        return {
+            f"{_prefix(level, self.weights)}{name}": array
+            for level, part in enumerate(self.parts)
+            for name, array in part.arrays().items()
+        }
+
+
+def _prefix(level: int, weights: Sequence[float]) -> str:
+    """What the names of a level's arrays begin with; nothing where there is only one level."""
+    return f"{level}." if len(weights) > 1 else ""
+
+
+def _of_level(
+    arrays: Mapping[str, np.ndarray], level: int, weights: Sequence[float]
+) -> dict[str, np.ndarray]:
+    prefix = _prefix(level, weights)
+    names = ("mean_gallery", "mean_query", "matrix")
+    return {name: arrays[prefix + name] for name in names if prefix + name in arrays}
 
 
 def random_rotation(head: Head, *, seed: int) -> Head:
     """The same head in random axes: equal cosines, meaningless single dimensions. A control."""
-    matrix = np.eye(head.dim) if head.matrix is None else head.matrix
-    rotated = (matrix @ haar_rotation(head.dim, seed=seed)).astype(np.float32)
-    return dataclasses.replace(head, matrix=rotated)
+
+    def rotated(part: LinearHead) -> LinearHead:
+        matrix = np.eye(part.dim) if part.matrix is None else part.matrix
+        turned = matrix @ haar_rotation(part.dim, seed=seed)
+        return dataclasses.replace(part, matrix=turned.astype(np.float32))
+
+    return dataclasses.replace(head, parts=tuple(map(rotated, head.parts)))
 
 
 def check_width(features: np.ndarray, width: int) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 
 from core.config import MeasureConfig
-from core.heads.fit import fit_head
+from core.heads.fit import fit_head, levels_of
 from core.heads.head import Head
 from core.measures.rows import sampled, standardised
 from core.values import Progress, no_progress
@@ -78,11 +78,12 @@ def stability(
     n, refits = len(features), config.refits
     compared = features[sampled(n, config=config)]
     own = head(compared, role="gallery")
-    fitted = replace(head.config, per_domain=False)
+    fitted, levels = replace(head.config, per_domain=False), levels_of(head)
     total = np.zeros(own.shape[1])
     for done in range(refits):
         drawn = np.sort(rng.integers(n, size=n))
-        refit = fit_head(features[drawn], config=replace(fitted, seed=head.config.seed + done))
+        again = replace(fitted, seed=head.config.seed + done)
+        refit = fit_head(features[drawn], config=again, levels=levels)
         total += matched_similarity(own, refit(compared, role="gallery"))
         progress(done + 1, refits, "refitting the head on resamples")
     return total / refits

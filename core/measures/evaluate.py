@@ -216,7 +216,7 @@ class Bench:
             real=unit_rows(real, dtype=np.float32),
             synthetic=synthetic,
             pairs=pair_up(sources, head(exemplars, role="gallery"), synthetic),
-            ordered=head.matrix is not None,
+            order=head.order,
         )
         return rows, factors_of([self.gallery.records[row] for row in chosen])
 

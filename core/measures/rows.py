@@ -37,8 +37,8 @@ class Rows:
     real: Float[np.ndarray, "n d"]
     synthetic: Float[np.ndarray, "q d"]
     pairs: Pairs
-    ordered: bool
-    """Whether the leading dimensions are the first; else they are those that vary most."""
+    order: Integer[np.ndarray, " d"] | None = None
+    """All dimensions, the leading ones first; ``None``: those that vary most come first."""
 
 
 def sampled(n: int, *, config: MeasureConfig) -> Integer[np.ndarray, " m"]:
@@ -49,8 +49,8 @@ def sampled(n: int, *, config: MeasureConfig) -> Integer[np.ndarray, " m"]:
 
 def leading(rows: Rows, *, count: int) -> Integer[np.ndarray, " m"]:
     """Numbers of the leading dimensions of an embedding, ``count`` of them at most."""
-    order = np.arange(rows.real.shape[1])
-    if not rows.ordered:
+    order = rows.order
+    if order is None:
         order = np.argsort(-rows.real.var(axis=0), kind="stable")
     return order[:count]
 

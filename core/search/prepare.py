@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from core.config import GroupConfig, HeadConfig, ScoreConfig
+from core.encoders.network import levels_of
 from core.gallery.artefacts import Codec, Key, arrays, digest_of
 from core.gallery.gallery import Gallery
 from core.heads.fit import fit_head
@@ -59,14 +60,18 @@ def fitted_head(
     Raises:
         GalleryError: when the gallery lacks the encoder, is damaged, or too small for the kind.
     """
+    levels = levels_of(encoder)
 
     def compute() -> Head:
         features = gallery.features(encoder)
         with _finite(encoder):
-            head = fit_head(features, config=config, synthetic=synthetic, progress=progress)
+            head = fit_head(
+                features, config=config, levels=levels, synthetic=synthetic, progress=progress
+            )
         return head.with_images(image_hashes(gallery.records))
 
-    given = {"features": gallery.digest(encoder), "config": config, "synthetic": synthetic}
+    given = {"features": gallery.digest(encoder), "levels": levels, "config": config}
+    given |= {"synthetic": synthetic}
     return gallery.artefacts.get(Key.of("head", compute, **given), compute, codec=_HEAD)
 
 

@@ -1,9 +1,10 @@
 """Two-stage ranking: every view finds candidates, which all that is known then ranks.
 
 With s_v the score of an image in the view v, the plain score of a candidate is the weighted sum of
-s_v over the views that every score holds, and of its patches. A view with a *trust* is one by which
-a source may stand out or not. With the fourth-best group's plain score b, and its score b' when the
-view is added, the score of a candidate is the largest of plain and b + trust (added - b').
+s_v over the views that every score holds. Patches, and views with a *trust*, are what a source may
+stand out by or not: what keeps a layout does, what takes a style or a subject does not. With the
+fourth-best group's plain score b, and its score b' when one of them is added, the score of a
+candidate is the largest of plain and b + trust (added - b').
 """
 
 from __future__ import annotations
@@ -37,7 +38,17 @@ class Ranking:
     cosines: Float[np.ndarray, " k"]
     """Cosines in the first view."""
     rival_scores: tuple[float, ...] = ()
-    """The fourth-best group's plain score, then its scores with each trusted view added."""
+    """The fourth-best group's plain score, then its scores with each trusted addition."""
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What rows may stand out by, beside their plain scores."""
+
+    scores: Float[np.ndarray, " m"]
+    """Weighted scores, which are added to the plain ones."""
+    trust: float
+    """What standing out with them counts."""
 
 
 def first_of_groups(
@@ -106,13 +117,13 @@ class Collection:
         left_out = np.empty(0, np.int64) if without is None else without
         rows, count = self._found(query, k=k, left_out=left_out)
         plain, cosines = self._plain(query, rows)
-        first = rows[:count]
-        if query.patches is not None and self.patches is not None and count:
-            local = local_scores(query.patches, np.ascontiguousarray(self.patches[first]))
-            plain[:count] += self.config.rerank_weight * local
         scores = plain
         if count:
-            added = self.trusted_scores(query.vectors, first)
+            first = rows[:count]
+            local = None
+            if query.patches is not None and self.patches is not None:
+                local = local_scores(query.patches, np.ascontiguousarray(self.patches[first]))
+            added = self.additions(query.vectors, first, local=local)
             rival_scores = rival_scores or self.rival_scores_of(first, plain[:count], added)
             scores = np.concatenate(
                 [self.combined(plain[:count], added, rival_scores), plain[count:]]
@@ -128,41 +139,54 @@ class Collection:
         cosine = float(self.views[0].vectors[query.identical] @ query.embedding)
         return led_by(ranking, query.identical, cosine=cosine)
 
-    def trusted_scores(
-        self, vectors: Sequence[Float[np.ndarray, " _d"]], rows: Integer[np.ndarray, " m"]
-    ) -> list[Float[np.ndarray, " m"]]:
-        """Weighted scores of rows in every view that has a trust."""
-        return [
-            view.weight * view.scores(vector, rows)[0]
+    def additions(
+        self,
+        vectors: Sequence[Float[np.ndarray, " _d"]],
+        rows: Integer[np.ndarray, " m"],
+        *,
+        local: Float[np.ndarray, " m"] | None,
+    ) -> list[Addition]:
+        """What rows may stand out by: every view that has a trust, and their patches.
+
+        Args:
+            vectors: unit vector of the query in every view.
+            rows: the rows.
+            local: their local scores; ``None`` without patches.
+        """
+        config = self.config
+        found = [
+            Addition(view.weight * view.scores(vector, rows)[0], view.trust)
             for view, vector in zip(self.views, vectors, strict=True)
             if view.trust is not None
         ]
+        if local is not None:
+            found.append(Addition(config.rerank_weight * local, config.rerank_trust))
+        return found
 
     def rival_scores_of(
         self,
         rows: Integer[np.ndarray, " m"],
         plain: Float[np.ndarray, " m"],
-        added: Sequence[Float[np.ndarray, " m"]],
+        added: Sequence[Addition],
     ) -> tuple[float, ...]:
-        """The fourth-best group's plain score among rows, then with each trusted view added."""
+        """The fourth-best group's plain score among rows, then with each addition."""
 
         def fourth(scores: np.ndarray) -> float:
             order = np.argsort(-scores, kind="stable")
             return rival_score(scores[order][_firsts(self.groups[rows[order]])])
 
-        return (fourth(plain), *(fourth(plain + more) for more in added))
+        return (fourth(plain), *(fourth(plain + more.scores) for more in added))
 
     def combined(
         self,
         plain: Float[np.ndarray, " m"],
-        added: Sequence[Float[np.ndarray, " m"]],
+        added: Sequence[Addition],
         rival_scores: tuple[float, ...],
     ) -> Float[np.ndarray, " m"]:
-        """The plain scores, raised where a row stands out more with a trusted view; see above."""
+        """The plain scores, raised where a row stands out more with an addition; see above."""
         scores, (base, *others) = plain, rival_scores
-        trusts = [view.trust for view in self.views if view.trust is not None]
-        for trust, more, other in zip(trusts, added, others, strict=True):
-            scores = np.maximum(scores, base + trust * (plain + more - other))
+        for more, other in zip(added, others, strict=True):
+            scores = np.maximum(scores, base + more.trust * (plain + more.scores - other))
         return scores
 
     def _plain(

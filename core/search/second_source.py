@@ -39,14 +39,16 @@ def scores_beyond(
     for view, vector in zip(collection.views, rest, strict=True):
         if view.trust is None:
             plain += view.weight * view.scores(vector, others)[0]
-    patches, config = collection.patches, collection.config
+    patches, local = collection.patches, None
     if query.patches is not None and patches is not None:
+        most = collection.config.candidates
         known, asked = (
             pair_strengths(query.patches, np.ascontiguousarray(patches[rows]))
-            for rows in (sources, others[: config.candidates])
+            for rows in (sources, others[:most])
         )
-        plain[: config.candidates] += config.rerank_weight * excess(asked, known)
-    added = collection.trusted_scores(rest, others)
+        local = np.zeros(len(others))
+        local[:most] = excess(asked, known)
+    added = collection.additions(rest, others, local=local)
     return collection.combined(plain, added, collection.rival_scores_of(others, plain, added))
 
 

@@ -66,13 +66,13 @@ def sample(
     )
     answered = np.array([query.embedding for query in queries]).reshape(-1, head.dim)
 
-    def rows(everything: np.ndarray, synthetic: np.ndarray, *, ordered: bool) -> Rows:
+    def rows(everything: np.ndarray, synthetic: np.ndarray, *, order: np.ndarray | None) -> Rows:
         paired = pair_up(sources, everything, synthetic)
-        return Rows(unit_rows(everything[chosen], dtype=np.float32), synthetic, paired, ordered)
+        return Rows(unit_rows(everything[chosen], dtype=np.float32), synthetic, paired, order)
 
     return Sample(
-        before=rows(features, unit_rows(asked, dtype=np.float32), ordered=False),
-        after=rows(embeddings, answered, ordered=head.matrix is not None),
+        before=rows(features, unit_rows(asked, dtype=np.float32), order=None),
+        after=rows(embeddings, answered, order=head.order),
         factors=factors,
     )
 

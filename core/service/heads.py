@@ -38,8 +38,8 @@ def choose_head(
             f"{spec!r} is neither a folder with a head nor any of: {', '.join(HEADS)}"
         )
     head = Head.load(Path(spec))
-    if head.mean_gallery.size != encoder.dim:
+    if head.width != encoder.dim:
         raise GalleryError(
-            f"the head takes {head.mean_gallery.size} features, {encoder.name} gives {encoder.dim}"
+            f"the head takes {head.width} features, {encoder.name} gives {encoder.dim}"
         )
     return head

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from core.encoders.backbones import Backbone
-from core.encoders.pooling import pool, pooled_dim
+from core.encoders.pooling import pool, pooled_widths
 
 
 class Projected(nn.Module):
@@ -19,7 +19,7 @@ class Projected(nn.Module):
         super().__init__()
         self.make_projector = make_projector
         self.backbone = backbone
-        dim = pooled_dim(backbone)
+        dim = sum(pooled_widths(backbone))
         self.standardise = nn.BatchNorm1d(dim, affine=False)
         self.projector = make_projector(dim)
 

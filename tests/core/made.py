@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.config import HeadConfig, ScoreConfig
-from core.heads.head import Head
+from core.heads.head import Head, LinearHead
 from core.search.query import Query
 from core.search.ranking import Collection
 from core.search.views import View
@@ -29,7 +29,7 @@ def view(vectors, *, means=None, **more) -> View:
     """A view of unit rows under a head that changes nothing; ``means`` scale locally."""
     rows = np.asarray(vectors, np.float32)
     zeros = np.zeros(rows.shape[1], np.float32)
-    head = Head(HeadConfig(kind="identity"), zeros, zeros)
+    head = Head(HeadConfig(kind="identity"), (LinearHead(zeros, zeros),))
     values = None if means is None else np.asarray(means, np.float32)
     return View("embedding", Arrays(), head, rows, rows, csls_means=values, **more)
 

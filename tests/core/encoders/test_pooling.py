@@ -11,7 +11,7 @@ from core.encoders.pooling import (
     overlap,
     patch_features,
     pool,
-    pooled_dim,
+    pooled_widths,
     spread,
 )
 from core.values import Grid
@@ -53,10 +53,10 @@ def test_the_gradient_of_a_constant_channel_is_finite():
 
 
 @pytest.mark.parametrize("architecture", ["resnet-mid", "vit_tiny_patch16_224"])
-def test_pooled_dim_is_the_width_of_pool(architecture):
+def test_pooled_widths_are_the_width_of_pool(architecture):
     backbone = build(BackboneConfig(architecture, input_size=32, stages=(1, 2)), seed=0).train()
     before = [tensor.clone() for tensor in backbone.state_dict().values()]
-    found = pooled_dim(backbone)
+    found = sum(pooled_widths(backbone))
     assert backbone.training
     assert all(map(torch.equal, before, backbone.state_dict().values()))
     with torch.no_grad():

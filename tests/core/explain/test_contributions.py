@@ -88,6 +88,6 @@ def test_an_image_at_the_mean_has_finite_weights():
     features = np.random.default_rng(2).standard_normal((100, 6)).astype(np.float32)
     head = fit_head(features, config=HeadConfig())
     other = head(features[:1], role="gallery")[0]
-    weights, constant = cosine_weights(head.mean_gallery, other, head, role="gallery")
+    weights, constant = cosine_weights(head.parts[0].mean_gallery, other, head, role="gallery")
     assert np.isfinite(weights).all()
     assert np.isfinite(constant)

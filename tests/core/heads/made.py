@@ -16,3 +16,9 @@ def ill_conditioned(n=300, f=12, *, seed=0):
 
 def unit(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def matrix(head):
+    """The linear map of a head of one level."""
+    (part,) = head.parts
+    return part.matrix

@@ -8,8 +8,8 @@ import pytest
 
 from core.config import HeadConfig
 from core.heads.fit import HeadFitter, fit_head
-from core.heads.head import Head
-from core.values import GalleryError
+from core.heads.head import Head, LinearHead
+from core.values import GalleryError, Level
 from tests.core.heads.made import KINDS, ill_conditioned, unit
 
 # Disk and identity
@@ -32,9 +32,11 @@ def test_save_and_load_keep_every_bit(kind, tmp_path):
 
 def test_identity_changes_with_every_part():
     head = fit_head(ill_conditioned(), config=HeadConfig(k=6))
+    (part,) = head.parts
     changed = [
-        dataclasses.replace(head, **{name: np.nextafter(getattr(head, name), np.float32(9))})
+        dataclasses.replace(head, parts=(dataclasses.replace(part, **{name: moved}),))
         for name in ("mean_gallery", "mean_query", "matrix")
+        for moved in [np.nextafter(getattr(part, name), np.float32(9))]
     ]
     changed += [
         dataclasses.replace(head, config=dataclasses.replace(head.config, **change))
@@ -162,15 +164,67 @@ def test_zero_rows_stay_zero():
 def test_one_image_is_enough_for_the_identity():
     features = ill_conditioned(n=1)
     head = fit_head(features, config=HeadConfig(kind="identity"))
-    assert head.matrix is None
+    assert head.parts[0].matrix is None
     np.testing.assert_allclose(head(features, role="query"), unit(features), atol=1e-6)
 
 
 def test_arrays_that_do_not_fit_are_refused():
-    mean, config = np.zeros(4, np.float32), HeadConfig()
+    mean = np.zeros(4, np.float32)
     with pytest.raises((ValueError, TypeError), match="matrix"):
-        Head(config, mean, mean, np.zeros((3, 2), np.float32))
+        LinearHead(mean, mean, np.zeros((3, 2), np.float32))
     with pytest.raises(ValueError, match="finite float32"):
-        Head(config, mean, mean, np.full((4, 2), np.nan, np.float32))
+        LinearHead(mean, mean, np.full((4, 2), np.nan, np.float32))
     with pytest.raises(ValueError, match="finite float32"):
-        Head(config, mean, mean.astype(np.float64))
+        LinearHead(mean, mean.astype(np.float64))
+
+
+# Levels
+
+LEVELS = (Level("early", 4, 0.5), Level("late", 8, 1.5))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_cosine_is_the_weighted_mean_of_the_cosines_of_the_levels(kind):
+    features, config = ill_conditioned(), HeadConfig(kind=kind, k=6)
+    head = fit_head(features, config=config, levels=LEVELS)
+    early, late = (
+        fit_head(part, config=config)(part, role="gallery")
+        for part in (features[:, :4], features[:, 4:])
+    )
+    rows = head(features, role="gallery")
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    expected = 0.25 * early @ early.T + 0.75 * late @ late.T
+    np.testing.assert_allclose(rows @ rows.T, expected, atol=1e-5)
+
+
+def test_levels_are_kept_on_disk_and_part_of_the_identity(tmp_path):
+    head = fit_head(ill_conditioned(), config=HeadConfig(k=6), levels=LEVELS)
+    head.save(tmp_path)
+    loaded = Head.load(tmp_path)
+    assert loaded.weights == (0.5, 1.5)
+    assert loaded.identity == head.identity
+    assert loaded.name == "whiten-10"
+    assert dataclasses.replace(head, weights=(0.5, 1.0)).identity != head.identity
+
+
+def test_a_head_written_before_there_were_levels_is_read(tmp_path):
+    head = fit_head(ill_conditioned(), config=HeadConfig(k=6))
+    head.save(tmp_path)
+    card = json.loads((tmp_path / "head.json").read_text())
+    del card["weights"]
+    (tmp_path / "head.json").write_text(json.dumps(card))
+    assert Head.load(tmp_path).identity == head.identity
+
+
+def test_leading_dimensions_come_from_all_levels_in_turn():
+    head = fit_head(ill_conditioned(), config=HeadConfig(k=6), levels=LEVELS)
+    assert head.order.tolist() == [0, 4, 1, 5, 2, 6, 3, 7, 8, 9]
+    assert fit_head(ill_conditioned(), config=HeadConfig(kind="center")).order is None
+
+
+def test_levels_of_another_width_are_refused():
+    with pytest.raises(ValueError, match="12 features"):
+        fit_head(ill_conditioned(), config=HeadConfig(), levels=LEVELS[:1])
+    (part,) = fit_head(ill_conditioned(), config=HeadConfig(k=6)).parts
+    with pytest.raises(ValueError, match="as many weights"):
+        Head(HeadConfig(), (part, part), (1.0,))

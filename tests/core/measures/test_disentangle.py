@@ -11,7 +11,9 @@ from core.values import Cancelled
 
 def rows(real: np.ndarray, *, synthetic: int = 0, pairs: int = 0, ordered: bool = True) -> Rows:
     made = real[:synthetic] + 0.01
-    return Rows(real, made, Pairs(real[:pairs], made[:pairs]), ordered)
+    return Rows(
+        real, made, Pairs(real[:pairs], made[:pairs]), np.arange(real.shape[1]) if ordered else None
+    )
 
 
 @pytest.fixture

@@ -31,7 +31,9 @@ def test_every_image_is_drawn_alike():
 
 def test_leading_dimensions_are_the_first_or_those_that_vary_most():
     real = np.random.default_rng(0).normal(size=(50, 3)) * np.array([1.0, 9.0, 3.0])
-    ordered, loose = (Rows(real, real[:0], NOTHING, ordered) for ordered in (True, False))
+    ordered, loose = (
+        Rows(real, real[:0], NOTHING, order) for order in (np.arange(real.shape[1]), None)
+    )
     assert leading(ordered, count=2).tolist() == [0, 1]
     assert leading(loose, count=2).tolist() == [1, 2]
     assert leading(loose, count=9).tolist() == [1, 2, 0]

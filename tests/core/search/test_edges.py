@@ -16,7 +16,7 @@ from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.remove import remove
 from core.gallery.source import Source
-from core.heads.head import Head
+from core.heads.head import Head, LinearHead
 from core.search.edges import (
     EDGES,
     edge_parts,
@@ -86,7 +86,8 @@ def test_baselines_single_images_and_galleries_without_edges_have_none(
     assert len(prepared(Gallery.open(tmp_path / "bare"), network).views) == 1
     remove(gallery.store.folder, [record.id for record in gallery.records[1:]])
     single = Gallery.open(gallery.store.folder)
-    head = Head(HeadConfig(kind="identity"), *(np.zeros(network.dim, np.float32) for _ in "ab"))
+    zeros = np.zeros(network.dim, np.float32)
+    head = Head(HeadConfig(kind="identity"), (LinearHead(zeros, zeros),))
     assert len(prepare(single, network, head, config=ScoreConfig()).views) == 1
 
 

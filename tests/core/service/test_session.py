@@ -20,7 +20,7 @@ from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.remove import remove
 from core.gallery.source import Source
-from core.heads.head import Head
+from core.heads.head import Head, LinearHead
 from core.search.prepare import fitted_head
 from core.service import heads
 from core.service import session as module
@@ -250,7 +250,7 @@ def test_wrong_heads_are_refused(folder, photos, tmp_path) -> None:
         with pytest.raises(GalleryError):
             choose_head(gallery, PLAIN, spec)
     zeros = np.zeros(7, np.float32)
-    Head(HeadConfig(kind="identity"), zeros, zeros).save(tmp_path / "head")
+    Head(HeadConfig(kind="identity"), (LinearHead(zeros, zeros),)).save(tmp_path / "head")
     with pytest.raises(GalleryError, match="takes 7 features, thumbnail gives 192"):
         choose_head(gallery, PLAIN, str(tmp_path / "head"))
 
