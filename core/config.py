@@ -84,11 +84,11 @@ class ScoreConfig:
     """Gallery neighbours k in local scaling."""
     candidates: int = 200
     """Candidates that are compared by all that is known; half of them by edges, where scored."""
-    edges_weight: float = 2.0
+    edges_weight: float = 0.7
     """Weight of the edges' score beside the embedding's, in the edged score."""
     edges_trust: float = 0.8
     """What standing out by the edged score counts, next to standing out by the plain one."""
-    rerank_weight: float = 12.0
+    rerank_weight: float = 5.3
     """Weight of the local score beside the global one, in the score with patches."""
     rerank_trust: float = 0.8
     """What standing out by the score with patches counts."""
@@ -431,6 +431,21 @@ class DINOConfig:
 
 
 @dataclass(frozen=True)
+class TuneConfig:
+    """How a network that knows something goes on learning; see ``core.training.tune``."""
+
+    frozen_stages: int = 2
+    """Stages that stay as they are, from the first."""
+    keep: float = 1.0
+    """Weight of staying near the start's features, beside the objective."""
+
+    def __post_init__(self) -> None:
+        """Refuse negative numbers."""
+        _require(self.frozen_stages >= 0, "frozen_stages must not be negative")
+        _require(0 <= self.keep < math.inf, f"keep must be a number and not negative: {self.keep}")
+
+
+@dataclass(frozen=True)
 class WatchConfig:
     """What is measured of known pairs at every checkpoint; nothing is trained or chosen by it."""
 
@@ -467,7 +482,9 @@ class TrainConfig:
     checkpoint_minutes: float = 5.0
     """Time between checkpoints, minutes."""
     start: str | None = None
-    """Folder of an encoder of ours that a new run begins with; random weights without it."""
+    """An encoder, by name or folder, that a new run begins with; random weights without it."""
+    tune: TuneConfig = field(default_factory=TuneConfig)
+    """What keeps a run that begins with an encoder from forgetting it."""
     seed: int = 0
     """Seed of weights, order and views."""
     device: str = "cpu"

@@ -31,6 +31,7 @@ from core.config import (
     RegulariseConfig,
     ScoreConfig,
     TrainConfig,
+    TuneConfig,
     ViewConfig,
 )
 from core.encoders.load import load_encoder
@@ -426,8 +427,15 @@ def train(
         typer.Option(help="Camera-like views, or also what generators do to a source."),
     ] = "plain",
     start: Annotated[
-        Path | None, typer.Option(help="Encoder that a new run begins with.", exists=True)
+        str | None, typer.Option(help="Encoder, by name or folder, that a new run begins with.")
     ] = None,
+    rate: Annotated[float, typer.Option(help="Learning rate per 256 images.")] = 1e-3,
+    frozen: Annotated[
+        int, typer.Option(help="First stages of the start that are held.")
+    ] = TuneConfig().frozen_stages,
+    keep: Annotated[
+        float, typer.Option(help="Weight of staying near the start.")
+    ] = TuneConfig().keep,
     infomax: Annotated[float, typer.Option(help="Weight of information maximisation.")] = 0.0,
     low_rank: Annotated[float, typer.Option(help="Weight of the low-rank prior (LORAC).")] = 0.0,
     pairs: Annotated[Path | None, typer.Option(help="Pairs watched during training.")] = None,
@@ -443,7 +451,9 @@ def train(
             steps,
             minutes,
             batch,
-            start=None if start is None else str(start),
+            rate,
+            start=start,
+            tune=TuneConfig(frozen, keep),
             seed=seed,
             device=device,
             view=replace(look, size=view),

@@ -25,7 +25,7 @@ class BackboneSpec:
 
     name: str
     title: str
-    method: Literal["MoCo", "DINO", "DINOv2", "CLIP", "SSCD", "random"]
+    method: Literal["MoCo", "DINO", "DINOv2", "CLIP", "SSCD", "supervised", "random"]
     kind: Literal["bundled", "hub", "upstream"]
     licence: str
     """Licence of the weights."""
@@ -132,6 +132,14 @@ def _vit(architecture: str) -> BackboneConfig:
 
 
 _OURS = BackboneConfig()
+_LITE = BackboneConfig(
+    "tf_efficientnet_lite0",
+    input_size=224,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+    stages=(1, 2, 3, 4),
+    patch_stage=2,
+)
 _CLIP = BackboneConfig(
     # OpenAI trained with the quick approximation of GELU; timm's plain variant has the exact one.
     "vit_base_patch32_clip_quickgelu_224",
@@ -149,6 +157,14 @@ _META = "https://dl.fbaipublicfiles.com"
 NETWORKS = {
     found.name: found
     for found in (
+        BackboneSpec(
+            "lite0",
+            "EfficientNet-Lite0 (Tan and Le 2019)",
+            "supervised",
+            "bundled",
+            "Apache-2.0",
+            _LITE,
+        ),
         BackboneSpec("moco", "Wellspring MoCo, ResNet", "MoCo", "bundled", "Apache-2.0", _OURS),
         BackboneSpec("dino", "Wellspring DINO, ResNet", "DINO", "bundled", "Apache-2.0", _OURS),
         BackboneSpec("random", "Random weights, ResNet", "random", "bundled", "Apache-2.0", _OURS),

@@ -19,6 +19,7 @@ from core.config import DINOConfig, RegulariseConfig, ViewConfig
 from core.encoders.backbones import Backbone
 from core.training.augment import random_views
 from core.training.regularise import regularised
+from core.training.tune import Start
 from core.training.views import Projected
 
 _DEFAULT, _PLAIN = DINOConfig(), RegulariseConfig()
@@ -34,31 +35,43 @@ class DINO(nn.Module):
         view: ViewConfig,
         weights: RegulariseConfig = _PLAIN,
         config: DINOConfig = _DEFAULT,
+        start: Start | None = None,
     ) -> None:
         super().__init__()
         self.global_view = replace(view, scale=config.global_scale)
         self.local_view = replace(view, scale=config.local_scale, size=config.local_size)
-        self.weights, self.config = weights, config
+        self.weights, self.config, self.start = weights, config, start
         widths = (config.hidden, config.bottleneck, config.prototypes)
         self.student = Projected(
-            backbone, lambda dim: DINOProjectionHead(dim, *widths, batch_norm=True)
+            backbone,
+            lambda dim: DINOProjectionHead(dim, *widths, batch_norm=True),
+            hold_statistics=start is not None,
         )
         self.teacher = self.student.follower()
-        self.criterion = DINOLoss(config.prototypes)
+        self.criteria = nn.ModuleList(DINOLoss(config.prototypes) for _ in self.student.widths)
 
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"], *, generator: torch.Generator, progress: float
     ) -> Float[Tensor, ""]:
-        """Mean cross-entropy over pairs of distinct views of uint8 images (b, 3, h, w)."""
+        """Mean cross-entropy over levels and pairs of distinct views of images (b, 3, h, w)."""
         views = self.views(images, generator=generator)
         with torch.no_grad():
-            targets = [self.teacher(view).float() for view in views[:2]]
+            targets = [self.teacher(view) for view in views[:2]]
         features = [self.student.features(view) for view in views]
-        outputs = [self.student.projector(one).float() for one in features]
+        outputs = [self.student.project(one) for one in features]
+        kept = 0.0 if self.start is None else self.start.kept(views[:2], features[:2])
         start, end = self.config.temperature
         temperature = start + (end - start) * min(1.0, progress / self.config.warm_up)
         with torch.autocast(images.device.type, enabled=False):  # logits need all their digits
-            loss = self.criterion(targets, outputs, teacher_temp=temperature)
+            losses = [
+                criterion(
+                    [target[level].float() for target in targets],
+                    [output[level].float() for output in outputs],
+                    teacher_temp=temperature,
+                )
+                for level, criterion in enumerate(self.criteria)
+            ]
+            loss = torch.stack(losses).mean() + kept
             return loss + regularised(features[:2], self.weights, generator=generator)
 
     def views(
@@ -76,4 +89,5 @@ class DINO(nn.Module):
     def before_step(self, progress: float) -> None:
         """Hold the prototypes back at the start, against collapse."""
         if progress < self.config.frozen:
-            self.student.projector.get_submodule("last_layer").zero_grad(set_to_none=True)
+            for projector in self.student.projectors:
+                projector.get_submodule("last_layer").zero_grad(set_to_none=True)

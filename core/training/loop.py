@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import UInt8
@@ -24,6 +25,7 @@ from core.training.checkpoint import held_settings, read_checkpoint, restore, wr
 from core.training.dino import DINO
 from core.training.moco import MoCo
 from core.training.schedule import batch_rows, rate_factor
+from core.training.tune import Start, freeze_early
 from core.values import (
     Cancelled,
     Progress,
@@ -129,7 +131,7 @@ class Run:
             group["lr"] = rate
         generator = torch.Generator(self.images.device)
         generator.manual_seed((config.seed * 1_000_003 + self.step) * 1_009 + self.rank)
-        with torch.autocast(self.images.device.type, torch.bfloat16):
+        with self._half():
             loss = self.parallel(self._batch(), generator=generator, progress=share)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -163,8 +165,9 @@ class Run:
         seconds: list[float] = []
         for _ in range(2):  # the first one warms up
             began = time.perf_counter()
-            with torch.autocast(self.images.device.type, torch.bfloat16):
-                total = torch.stack([student(view).float().square().mean() for view in views])
+            with self._half():
+                outputs = [output for view in views for output in student(view)]
+                total = torch.stack([output.float().square().mean() for output in outputs])
             total.sum().backward()
             if self.images.is_cuda:
                 torch.cuda.synchronize()
@@ -194,7 +197,7 @@ class Run:
         measured = {}
         if monitor is not None:
             measured = monitor(backbone.eval())
-            backbone.train()
+            self.model.train()
         self._log(measured)
 
     def _log(self, measured: Mapping[str, float]) -> None:
@@ -227,6 +230,13 @@ class Run:
         self.step = int(state["step"])
         logger.info("resumed at step %d", self.step)
 
+    def _half(self) -> torch.autocast:
+        """Half precision, but not for grouped convolutions on a CPU, whose gradients it slows."""
+        modules = self.model.student.backbone.modules()
+        grouped = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in modules)
+        device = self.images.device.type
+        return torch.autocast(device, torch.bfloat16, enabled=device != "cpu" or not grouped)
+
     def _batch(self) -> Tensor:
         """This process's images of the current step."""
         rows = batch_rows(
@@ -241,10 +251,13 @@ class Run:
 
 
 def _model(backbone: Backbone, config: TrainConfig) -> MoCo | DINO:
-    view, weights = config.view, config.regularise
+    given: dict[str, Any] = {"view": config.view, "weights": config.regularise}
+    if config.start is not None:
+        given["start"] = Start(backbone, config.tune)
+        freeze_early(backbone, stages=config.tune.frozen_stages)
     if config.method == "moco":
-        return MoCo(backbone, view=view, weights=weights, config=config.moco)
-    return DINO(backbone, view=view, weights=weights, config=config.dino)
+        return MoCo(backbone, config=config.moco, **given)
+    return DINO(backbone, config=config.dino, **given)
 
 
 def _world() -> int:

@@ -57,7 +57,7 @@ def train_encoder(
     if config.start is None:
         backbone = build(BackboneConfig(), seed=config.seed)
     else:
-        backbone = load_network(Path(config.start))
+        backbone = load_network(config.start)
     return train(backbone, images, config=config, out=out, monitor=monitor, progress=progress)
 
 
@@ -81,7 +81,7 @@ def _watch(pairs_file: Path, folders: Sequence[Path], *, config: WatchConfig) ->
     def measure(backbone: Backbone) -> Mapping[str, float]:
         encoder = NetworkEncoder("watched", backbone, device=str(backbone.mean.device))
         features = _features(encoder, gallery, batch=config.batch)
-        head = fit_head(features, config=config.head)
+        head = fit_head(features, config=config.head, levels=encoder.levels)
         known = head(features, role="gallery")
         asked = head(_features(encoder, queries, batch=config.batch), role="query")
         best = (asked @ known.T).argmax(1)
