@@ -237,6 +237,15 @@ class RegionMatch:
 
 
 @dataclass(frozen=True)
+class ScorePart:
+    """What one thing adds to the score of a match, or takes from it."""
+
+    name: str
+    """A level of the encoder, or what else is scored, for people."""
+    value: float
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Why a gallery image matched a query, under one encoder and head."""
 
@@ -254,6 +263,9 @@ class Explanation:
     """Mutually best patches, where local descriptors are stored."""
     edge_parts: Float[np.ndarray, " e"] | None = None
     """The cosine of the two images' edges split over their cells, where edges are stored."""
+    score_parts: tuple[ScorePart, ...] = ()
+    """What makes the score that ranks: levels, how common the image is, and what lifted it; they
+    sum to the score."""
 
 
 Descriptors = Int8[np.ndarray, "n p l"]

@@ -174,6 +174,16 @@ def _data_uri(image: Image.Image) -> str:
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
+def levels_html(explanation: Explanation) -> str:
+    """What makes the score of the match: levels, how common it is, and what lifted it."""
+    parts = explanation.score_parts
+    longest = max((abs(part.value) for part in parts), default=1.0) or 1.0
+    rows = [
+        (part.name.capitalize(), part.value, 100 * abs(part.value) / longest) for part in parts
+    ]
+    return render("levels", rows=rows, total=sum(part.value for part in parts))
+
+
 def contribution_bars(
     explanation: Explanation, *, judged: Dimensions | None = None, count: int = 16
 ) -> go.Figure:

@@ -73,7 +73,7 @@ app = typer.Typer(
     help="Which training images did this image come from?",
 )
 
-BUNDLED = ("moco", "dino")
+BUNDLED = ("lite0", "moco", "dino")
 """Encoders used where none is named."""
 
 _NEEDS_TRAINING = "training needs more packages: pip install -r requirements-train.txt"

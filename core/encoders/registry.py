@@ -131,7 +131,6 @@ def _vit(architecture: str) -> BackboneConfig:
     return BackboneConfig(architecture, input_size=224, stages=(2, 5, 8, 11), patch_stage=2)
 
 
-_OURS = BackboneConfig()
 _LITE = BackboneConfig(
     "tf_efficientnet_lite0",
     input_size=224,
@@ -159,15 +158,15 @@ NETWORKS = {
     for found in (
         BackboneSpec(
             "lite0",
-            "EfficientNet-Lite0 (Tan and Le 2019)",
+            "EfficientNet-Lite0, the start",
             "supervised",
             "bundled",
             "Apache-2.0",
             _LITE,
         ),
-        BackboneSpec("moco", "Wellspring MoCo, ResNet", "MoCo", "bundled", "Apache-2.0", _OURS),
-        BackboneSpec("dino", "Wellspring DINO, ResNet", "DINO", "bundled", "Apache-2.0", _OURS),
-        BackboneSpec("random", "Random weights, ResNet", "random", "bundled", "Apache-2.0", _OURS),
+        BackboneSpec("moco", "Wellspring MoCo", "MoCo", "bundled", "Apache-2.0", _LITE),
+        BackboneSpec("dino", "Wellspring DINO", "DINO", "bundled", "Apache-2.0", _LITE),
+        BackboneSpec("random", "Random weights", "random", "bundled", "Apache-2.0", _LITE),
         BackboneSpec(
             "dino-vits16",
             "DINO ViT-S/16 (Caron et al. 2021)",

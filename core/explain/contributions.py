@@ -72,10 +72,3 @@ def cosine_weights(
         mean = part.mean_gallery if role == "gallery" else part.mean_query
         constant -= float(mean @ weights[columns])
     return weights, constant
-
-
-def level_cosines(
-    query: Float[np.ndarray, " d"], source: Float[np.ndarray, " d"], head: Head
-) -> tuple[float, ...]:
-    """Parts of the cosine of two unit embeddings by the levels of their head, which sum to it."""
-    return tuple(float(query[dims] @ source[dims]) for _, dims in head.spans)

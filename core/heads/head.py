@@ -167,6 +167,12 @@ class Head:
                 embedding[chunk, dims] = unit_rows(rows) * np.float32(scale)
         return embedding
 
+    def level_cosines(
+        self, one: Float[np.ndarray, " d"], other: Float[np.ndarray, " d"]
+    ) -> tuple[float, ...]:
+        """Parts of the cosine of two embeddings by level; they sum to it."""
+        return tuple(float(one[dims] @ other[dims]) for _, dims in self.spans)
+
     def with_images(self, hashes: Integer[np.ndarray, " n"]) -> Head:
         """The same head, which remembers that it was fitted on images of these 64-bit hashes."""
         return dataclasses.replace(self, seen=np.sort(hashes)[:SKETCH])

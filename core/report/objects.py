@@ -94,6 +94,7 @@ def _explanation_object(explanation: Explanation, judged: Dimensions | None) -> 
     return {
         "image": explanation.match.id,
         "cosine": explanation.cosine,
+        "score_parts": [vars(part) for part in explanation.score_parts],
         "dimensions": [_part_object(part, judged) for part in explanation.contributions],
         "regions": None if explanation.regions is None else _regions_object(explanation.regions),
     }

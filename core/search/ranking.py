@@ -20,8 +20,10 @@ from core.config import ScoreConfig
 from core.search.patches import local_scores
 from core.search.query import Query
 from core.search.views import View
-from core.values import Descriptors, ImageRecord
+from core.values import Descriptors, ImageRecord, ScorePart
 
+PLACES, SAME_FILE, LIFTED = "matching places", "the same file", "what else was compared"
+"""Names of what a score may be raised by, for people."""
 RIVALS = 3
 """A margin is taken against the rival of this rank."""
 
@@ -49,6 +51,8 @@ class Addition:
     """Weighted scores, which are added to the plain ones."""
     trust: float
     """What standing out with them counts."""
+    name: str
+    """What they compare, for people."""
 
 
 def first_of_groups(
@@ -139,6 +143,39 @@ class Collection:
         cosine = float(self.views[0].vectors[query.identical] @ query.embedding)
         return led_by(ranking, query.identical, cosine=cosine)
 
+    def parts(self, query: Query, row: int) -> tuple[ScorePart, ...]:
+        """What makes the score of a row as it is ranked for a query; the parts sum to the score."""
+        found = [
+            part
+            for view, vector in zip(self.views, query.vectors, strict=True)
+            if view.trust is None
+            for part in view.parts(vector, row)
+        ]
+        ranking = self.rank(query, k=self.config.candidates)
+        place = np.flatnonzero(ranking.rows == row)
+        if not len(place):
+            return tuple(found)
+        lift = float(ranking.scores[place[0]]) - sum(part.value for part in found)
+        return (*found, ScorePart(self._lifted_by(query, row, ranking), lift))
+
+    def _lifted_by(self, query: Query, row: int, ranking: Ranking) -> str:
+        """By what a row stands out most, beside its plain score."""
+        if query.identical == row:
+            return SAME_FILE
+        rows = np.array([row])
+        local = None
+        if query.patches is not None and self.patches is not None:
+            local = local_scores(query.patches, np.ascontiguousarray(self.patches[rows]))
+        added = self.additions(query.vectors, rows, local=local)
+        if not added or not ranking.rival_scores:
+            return LIFTED
+        others = ranking.rival_scores[1:]
+        by = [
+            more.trust * (float(more.scores[0]) - other)
+            for more, other in zip(added, others, strict=True)
+        ]
+        return added[int(np.argmax(by))].name
+
     def additions(
         self,
         vectors: Sequence[Float[np.ndarray, " _d"]],
@@ -155,12 +192,12 @@ class Collection:
         """
         config = self.config
         found = [
-            Addition(view.weight * view.scores(vector, rows)[0], view.trust)
+            Addition(view.weight * view.scores(vector, rows)[0], view.trust, view.name)
             for view, vector in zip(self.views, vectors, strict=True)
             if view.trust is not None
         ]
         if local is not None:
-            found.append(Addition(config.rerank_weight * local, config.rerank_trust))
+            found.append(Addition(config.rerank_weight * local, config.rerank_trust, PLACES))
         return found
 
     def rival_scores_of(

@@ -13,10 +13,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
+from core.encoders.network import levels_of
 from core.heads.fit import refit_head
 from core.heads.head import Head
 from core.search.index import Index, csls_means
-from core.values import Encoder
+from core.values import Encoder, ScorePart
+
+COMMON = "how common it is"
+"""Name of the part of a score that local scaling takes."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class View:
     """What it sees, for people: ``embedding``, ``edges``."""
     encoder: Encoder
     head: Head
+    """The head that made the vectors; its levels are those of the encoder."""
     features: Float[np.ndarray, "n f"]
     """What the encoder gave, before the head."""
     vectors: Float[np.ndarray, "n d"]
@@ -57,6 +62,20 @@ class View:
         if self.csls_means is None:
             return cosines, cosines
         return 2 * cosines - self.csls_means[rows], cosines
+
+    def parts(self, vector: Float[np.ndarray, " d"], row: int) -> tuple[ScorePart, ...]:
+        """What makes the score of a row for a unit vector: its levels, and how common it is."""
+        levels = levels_of(self.encoder)
+        one = len(levels) != len(self.head.parts)  # a head from before there were levels
+        names = [self.name] if one else [level.name for level in levels]
+        factor = self.weight * (1 if self.csls_means is None else 2)
+        cosines = self.head.level_cosines(vector, np.asarray(self.vectors[row]))
+        found = [
+            ScorePart(name, factor * value) for name, value in zip(names, cosines, strict=True)
+        ]
+        if self.csls_means is not None:
+            found.append(ScorePart(COMMON, -self.weight * float(self.csls_means[row])))
+        return tuple(found)
 
     def of(
         self, rows: Integer[np.ndarray, " m"], groups: Integer[np.ndarray, " n"], *, k: int

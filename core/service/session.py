@@ -60,7 +60,7 @@ from core.values import (
 EMBEDDED = SHIPPED
 """The gallery that comes with the program."""
 
-DEFAULT_ENCODER = "moco"
+DEFAULT_ENCODER = "lite0"
 """The encoder used where none is named."""
 
 _FIT = BuildConfig().thumbnail

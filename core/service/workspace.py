@@ -207,6 +207,7 @@ class Workspace:
             source_parts=parts[1],
             regions=regions,
             edge_parts=self._edge_parts(query, row),
+            score_parts=self.collection.parts(query, row),
         )
 
     def exciting(self, dimension: int, *, count: int = 6) -> tuple[list[ImageRecord], ...]:

@@ -25,20 +25,20 @@ class Arrays:
         raise AssertionError("nothing is encoded here")
 
 
-def view(vectors, *, means=None, **more) -> View:
+def view(vectors, *, means=None, name="embedding", **more) -> View:
     """A view of unit rows under a head that changes nothing; ``means`` scale locally."""
     rows = np.asarray(vectors, np.float32)
     zeros = np.zeros(rows.shape[1], np.float32)
     head = Head(HeadConfig(kind="identity"), (LinearHead(zeros, zeros),))
     values = None if means is None else np.asarray(means, np.float32)
-    return View("embedding", Arrays(), head, rows, rows, csls_means=values, **more)
+    return View(name, Arrays(), head, rows, rows, csls_means=values, **more)
 
 
 def edges(vectors, *, means=None, config=None, **more) -> View:
     """A view by which a source may stand out or not, weighed as edges are."""
     score = config or ScoreConfig()
     how = {"weight": score.edges_weight, "trust": score.edges_trust}
-    return view(vectors, means=means, **how, **more)
+    return view(vectors, means=means, name="edges", **how, **more)
 
 
 def collection(vectors, *, groups=None, patches=None, means=None, beside=(), **more) -> Collection:

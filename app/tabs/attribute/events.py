@@ -114,6 +114,7 @@ def _explain(
     outputs = [
         found,
         result.pair,
+        result.levels,
         result.reading,
         result.record,
         result.words,

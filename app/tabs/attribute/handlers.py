@@ -108,7 +108,7 @@ class Handlers:
     ) -> tuple[Any, ...]:
         """Why the chosen match is one."""
         if search is None:
-            return tuple(gr.skip() for _ in range(8))
+            return tuple(gr.skip() for _ in range(9))
         visitor = visitor_of(request)
         image_id = search.answer.matches[index].image.id
         with user_errors():
@@ -122,6 +122,7 @@ class Handlers:
         return (
             found,
             pair,
+            reasons.levels_html(found),
             gr.Radio(possible, value=chosen if several else None, visible=several),
             views.record_html(found.match),
             reasons.contribution_words(found),

@@ -76,6 +76,7 @@ class Result:
     candidates: gr.Gallery
     reading: gr.Radio
     pair: gr.HTML
+    levels: gr.HTML
     record: gr.HTML
     words: gr.Markdown
     bars: gr.Plot
@@ -132,6 +133,7 @@ def lay_result(page: Page) -> Result:
             [], label="Heatmap", show_label=False, container=False, elem_id="ws-reading"
         )
         pair = gr.HTML(elem_id="ws-pair")
+        levels = gr.HTML(elem_id="ws-levels")
         with gr.Row(elem_classes="ws-reasons"):
             with gr.Column(scale=6, min_width=320):
                 gr.Markdown("### Contributions")
@@ -155,6 +157,7 @@ def lay_result(page: Page) -> Result:
         candidates=candidates,
         reading=reading,
         pair=pair,
+        levels=levels,
         record=record,
         words=words,
         bars=bars,

@@ -15,7 +15,7 @@ from core.service import encoder_infos
 ZIP, FOLDER, DATASET = "Zip", "Folder", "Dataset"
 """What a gallery can be built from."""
 
-_FIRST_ENCODERS = ["moco", "dino"]
+_FIRST_ENCODERS = ["lite0", "moco", "dino"]
 _KINDS = [head for head in HEADS if head[1] != "default"]
 
 

@@ -134,7 +134,7 @@ def test_no_image_shows_the_empty_state(handlers: Handlers):
 
 def test_explanation_and_dimension_of_the_chosen_match(handlers: Handlers, picture: Path):
     done = search(handlers, picture)[0]
-    found, pair, reading, record, words, _, bars, dimension = handlers.explain(
+    found, pair, levels, reading, record, words, _, bars, dimension = handlers.explain(
         done, 1, None, NOBODY
     )
     assert found.match.id == done.answer.matches[1].image.id
@@ -188,7 +188,7 @@ def test_a_gallery_that_cannot_be_resampled_is_not_judged(
 
 def test_encoder_without_space_has_no_heatmap(handlers: Handlers, picture: Path):
     done = search(handlers, picture, "histogram")[0]
-    _, pair, reading, *_ = handlers.explain(done, 0, reasons.MATCHING, NOBODY)
+    _, pair, _, reading, *_ = handlers.explain(done, 0, reasons.MATCHING, NOBODY)
     assert not reading.visible
     assert "highlighted" not in pair
 

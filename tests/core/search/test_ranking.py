@@ -13,7 +13,7 @@ from core.config import ScoreConfig
 from core.encoders.descriptors import quantize
 from core.search.index import csls_means
 from core.search.patches import local_scores
-from core.search.ranking import Collection
+from core.search.ranking import PLACES, SAME_FILE, Collection
 from tests.core import made
 
 N, D = 60, 16
@@ -130,6 +130,32 @@ def test_a_source_may_stand_out_with_edges_or_without(seed, local_scaling):
     np.testing.assert_array_equal(again.rows, found.rows[:5])
 
 
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), local_scaling=st.booleans())
+def test_parts_of_a_score_sum_to_it(seed, local_scaling):
+    edges, lines = _edged(seed, local_scaling=local_scaling)
+    config = ScoreConfig(local_scaling=local_scaling, candidates=40)
+    world, query, local = _world(seed, config=config, views=(edges,))
+    asked = made.query(query, lines, patches=local)
+    found = world.rank(asked, k=N)
+    for place in (0, 5, N - 1):
+        parts = world.parts(asked, int(found.rows[place]))
+        assert sum(part.value for part in parts) == pytest.approx(found.scores[place], abs=1e-4)
+
+
+def test_what_lifts_a_source_is_named():
+    edges, _ = _edged(7)
+    world, query, local = _world(7, config=ScoreConfig(candidates=40), views=(edges,))
+    by_edges = made.query(query, edges.vectors[3], patches=local)
+    assert world.parts(by_edges, 3)[-1].name == edges.name
+    by_patches = made.query(query, edges.vectors[4], patches=world.patches[5])
+    rows = world.rank(by_patches, k=N).rows.tolist()
+    if 5 in rows[:40]:
+        assert world.parts(by_patches, 5)[-1].name == PLACES
+    same = made.query(query, edges.vectors[4], patches=local, identical=9)
+    assert world.parts(same, 9)[-1].name == SAME_FILE
+
+
 def test_edges_find_what_the_embedding_does_not():
     config = ScoreConfig(candidates=40)
     edges, _ = _edged(7)
@@ -171,7 +197,7 @@ def test_views_that_every_score_holds_are_summed(seed, weights):
 def test_each_of_several_trusted_views_may_lift_a_source():
     """What is true of edges is true of any view with a trust, and of each by itself."""
     world, query, _ = _world(9)
-    views = [replace(_edged(seed)[0], graph=None) for seed in (20, 21)]
+    views = [replace(_edged(seed)[0], weight=2.0) for seed in (20, 21)]
     both = replace(world, views=(*world.views, *views))
     for place, row in enumerate((11, 37)):
         lines = [_edged(30)[1], _edged(31)[1]]
