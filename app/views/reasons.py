@@ -178,9 +178,7 @@ def levels_html(explanation: Explanation) -> str:
     """What makes the score of the match: levels, how common it is, and what lifted it."""
     parts = explanation.score_parts
     longest = max((abs(part.value) for part in parts), default=1.0) or 1.0
-    rows = [
-        (part.name.capitalize(), part.value, 100 * abs(part.value) / longest) for part in parts
-    ]
+    rows = [(part.name.capitalize(), part.value, 100 * abs(part.value) / longest) for part in parts]
     return render("levels", rows=rows, total=sum(part.value for part in parts))
 
 

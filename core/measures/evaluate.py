@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 
 from core.config import MeasureConfig, ScoreConfig
 from core.gallery.build import mirror
@@ -98,7 +98,7 @@ class Bench:
             target = cache / f"gallery-{_digest(str(gallery.resolve()))}"
             mirror(target, Source(gallery), encoders, progress=progress)
         self.gallery = Gallery.open(target, read_only=is_shipped(target))
-        names = {name for p in self.all_pairs for name in (*p.exemplars, p.generated)}
+        names = {n for p in self.all_pairs for n in (*p.exemplars, *p.others, p.generated)}
         # The pairs' images get the gallery's patch heads, so the cache is keyed by the gallery too.
         images = cache / f"pairs-{_digest(f'{pairs.resolve()} {target.resolve()}')}"
         stored = {encoder.identity: self.gallery.patch_head(encoder) for encoder in encoders}
@@ -109,7 +109,8 @@ class Bench:
         self.row = {record.path: row for row, record in enumerate(self.images.records)}
         if unread := sorted(names - self.row.keys()):
             raise GalleryError(f"{pairs.name}: {unread[0]} cannot be read as an image")
-        self.exemplars = sorted({name for pair in self.all_pairs for name in pair.exemplars})
+        known = {name for pair in self.all_pairs for name in (*pair.exemplars, *pair.others)}
+        self.exemplars = sorted(known)
         # A copy of an exemplar in the gallery would compete with the right answer: it is that one.
         right = {self.images.records[self.row[name]].sha256 for name in self.exemplars}
         self.others = np.flatnonzero([r.sha256 not in right for r in self.gallery.records])
@@ -165,9 +166,14 @@ class Bench:
 
     def measured(self, collection: Collection, pair: Pair, query: Query) -> Float[np.ndarray, 4]:
         """Measures of one query, whose pixels need not be the generated image as it is stored."""
-        ranking = collection.rank(query, k=self.size)
-        right = [len(self.others) + self.exemplars.index(name) for name in pair.exemplars]
-        return measures(ranking.rows, np.array(right))
+        right, others = self.rows_of(pair.exemplars), self.rows_of(pair.others)
+        ranking = collection.rank(query, k=self.size, without=others)
+        return measures(ranking.rows, right)
+
+    def rows_of(self, exemplars: Sequence[str]) -> Integer[np.ndarray, " m"]:
+        """Rows of exemplars in :meth:`collection`."""
+        first = len(self.others)
+        return np.array([first + self.exemplars.index(name) for name in exemplars], np.int64)
 
     def measures(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -34,6 +34,8 @@ class Pair:
     exemplars: tuple[str, ...]
     """Right answers, as paths relative to the pairs file."""
     generated: str
+    others: tuple[str, ...] = ()
+    """Exemplars in other roles, which are left out when it is ranked."""
 
     @property
     def cluster(self) -> str:
@@ -73,13 +75,16 @@ class Cell:
 def read_pairs(path: Path, *, split: Split = "all") -> list[Pair]:
     """The pairs of a JSON list of ``{source, generator, exemplars, generated}``.
 
+    A row may also have ``roles``, one for each exemplar, such as ``["content", "style"]``: it is
+    then as many pairs, each with the exemplar of one role, of the source ``SOURCE: ROLE``.
+
     Raises:
         GalleryError: when the file is not such a list, or a file that it names is not there.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for its writer
             raise GalleryError(f"{path.name} is not a regular file; name a JSON list of pairs")
-        pairs = [_pair(row) for row in read_json(path)]
+        pairs = [pair for row in read_json(path) for pair in _by_role(row)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GalleryError(f"{path.name} is not a list of pairs ({error!r})") from error
     for pair in pairs:
@@ -89,7 +94,7 @@ def read_pairs(path: Path, *, split: Split = "all") -> list[Pair]:
             )
         if not pair.exemplars:
             raise GalleryError(f"{path.name}: {pair.generated} has no exemplars")
-        for name in (*pair.exemplars, pair.generated):
+        for name in (*pair.exemplars, *pair.others, pair.generated):
             if not (path.parent / name).is_file():
                 raise GalleryError(f"{path.name}: {name} is not there")
     return [pair for pair in pairs if split in ("all", pair.half)]
@@ -106,6 +111,26 @@ def _pair(row: Mapping[str, Any]) -> Pair:
     return Pair(source, generator, tuple(dict.fromkeys(exemplars)), generated)
 
 
+def _by_role(row: Mapping[str, Any]) -> list[Pair]:
+    """The pairs of a row: one for each role, or one where it names none."""
+    whole, roles = _pair(row), row.get("roles") or []
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        raise TypeError(f"roles must be texts, got {roles!r}")
+    if not roles:
+        return [whole]
+    if len(roles) != len(whole.exemplars):
+        raise ValueError(f"{whole.generated} has {len(whole.exemplars)} exemplars: {roles}")
+    return [
+        replace(
+            whole,
+            source=f"{whole.source}: {role}",
+            exemplars=(own,),
+            others=tuple(name for name in whole.exemplars if name != own),
+        )
+        for role, own in zip(roles, whole.exemplars, strict=True)
+    ]
+
+
 def measures(
     order: Integer[np.ndarray, " n"], right: Integer[np.ndarray, " m"]
 ) -> Float[np.ndarray, 4]:
@@ -115,10 +140,10 @@ def measures(
     (Wang et al. 2023); average precision is the mean of the precisions at the right answers.
 
     Args:
-        order: all gallery rows, best first.
+        order: all gallery rows that are ranked, best first.
         right: rows of the right answers.
     """
-    place = np.empty(len(order), np.int64)
+    place = np.empty(max(order.max(), right.max()) + 1, np.int64)
     place[order] = np.arange(1, len(order) + 1)
     ranks = np.sort(place[right])
     recalls = [float((ranks <= k).mean()) for k in (1, 5, 10)]

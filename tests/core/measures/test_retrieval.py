@@ -176,6 +176,19 @@ def test_an_exemplar_named_twice_is_one_right_answer(written):
     assert read_pairs(written({"exemplars": ["a.png", "a.png"]}))[0].exemplars == ("a.png",)
 
 
+def test_each_role_is_a_pair_that_leaves_the_other_out(written):
+    roles = {"exemplars": ["b.png", "a.png"], "roles": ["content", "style"]}
+    assert read_pairs(written(roles, {"roles": []})) == [
+        Pair("s: content", "g", ("b.png",), "x.png", others=("a.png",)),
+        Pair("s: style", "g", ("a.png",), "x.png", others=("b.png",)),
+        Pair("s", "g", ("a.png",), "x.png"),
+    ]
+
+
+def test_a_ranking_may_leave_rows_out():
+    np.testing.assert_allclose(measures(np.array([4, 0, 1]), np.array([0])), [0, 1, 1, 0.5])
+
+
 def test_splits_share_the_pairs_out(written):
     path = written({}, {"exemplars": ["b.png"]}, {"exemplars": ["y.png"]})
     tune, untouched = (read_pairs(path, split=split) for split in ("tune", "untouched"))
@@ -196,6 +209,9 @@ def test_splits_share_the_pairs_out(written):
         ({"exemplars": [["a.png"]]}, "texts"),
         ({"generated": 5}, "texts"),
         ({"source": None}, "texts"),
+        ({"roles": "content"}, "texts"),
+        ({"roles": [5]}, "texts"),
+        ({"roles": ["content", "style"]}, "1 exemplars"),
         (5, "not a list of pairs"),
         (None, "not a list of pairs"),
         ([], "not a list of pairs"),
