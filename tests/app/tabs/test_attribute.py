@@ -140,6 +140,8 @@ def test_explanation_and_dimension_of_the_chosen_match(handlers: Handlers, pictu
     assert found.match.id == done.answer.matches[1].image.id
     assert reading.value == reasons.MATCHING
     assert pair.count("<img") == 2
+    assert "Subject" in levels
+    assert f"score of {done.answer.matches[1].score:.2f}" in levels
     assert found.match.path in record
     assert f"{found.cosine:.3f}" in words
     assert len(bars.data[0].x) == 16
