@@ -195,7 +195,7 @@ class Head:
         Raises:
             GalleryError: when the folder cannot be written.
         """
-        arrays = {name: np.ascontiguousarray(array) for name, array in self._arrays().items()}
+        arrays = {name: _short(array) for name, array in self._arrays().items()}
         if self.seen is not None:
             arrays["seen"] = np.ascontiguousarray(self.seen)
         card = {
@@ -218,7 +218,8 @@ class Head:
         """
         try:
             card = read_json(folder / "head.json")
-            arrays = load_arrays((folder / "head.safetensors").read_bytes())
+            stored = load_arrays((folder / "head.safetensors").read_bytes())
+            arrays = {k: v.astype(np.float32) if v.dtype == "f2" else v for k, v in stored.items()}
             config, weights = HeadConfig(**card["config"]), tuple(card.get("weights", (1.0,)))
             parts = tuple(LinearHead(**_of_level(arrays, i, weights)) for i in range(len(weights)))
             head = cls(config, parts, weights, arrays.get("seen"))
@@ -237,6 +238,13 @@ class Head:
             for level, part in enumerate(self.parts)
             for name, array in part.arrays().items()
         }
+
+
+def _short(array: np.ndarray) -> np.ndarray:
+    """An array as it is stored: in half precision where that loses nothing."""
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    return np.ascontiguousarray(half if np.array_equal(half, array) else array)
 
 
 def _prefix(level: int, weights: Sequence[float]) -> str:
