@@ -51,12 +51,18 @@ def _cross_entropy(targets, outputs, centre, temperature):
 
 @pytest.mark.parametrize(("progress", "temperature"), [(0.0, 0.04), (0.05, 0.055), (0.6, 0.07)])
 def test_the_loss_is_the_literal_cross_entropy(model, images, progress, temperature):
-    model.criterion.center.normal_(std=0.05)
-    centre = model.criterion.center[0].clone()
+    for criterion in model.criteria:
+        criterion.center.normal_(std=0.05)
+    centres = [criterion.center[0].clone() for criterion in model.criteria]
     targets, outputs = _outputs(model, images[:BATCH], 0)
     loss = model(images[:BATCH], generator=_generator(0), progress=progress)
-    wanted = _cross_entropy(targets, outputs, centre, temperature)
-    torch.testing.assert_close(loss, wanted, atol=1e-4, rtol=1e-4)
+    wanted = [
+        _cross_entropy(
+            [t[level] for t in targets], [o[level] for o in outputs], centre, temperature
+        )
+        for level, centre in enumerate(centres)
+    ]
+    torch.testing.assert_close(loss, torch.stack(wanted).mean(), atol=1e-4, rtol=1e-4)
 
 
 def test_the_centre_is_the_moving_mean_of_the_targets(model, images):
@@ -65,14 +71,14 @@ def test_the_centre_is_the_moving_mean_of_the_targets(model, images):
         batch = images[step * BATCH : (step + 1) * BATCH]
         targets, _ = _outputs(model, batch, step)
         model(batch, generator=_generator(step), progress=0.0)
-        wanted = 0.9 * wanted + 0.1 * torch.cat(targets).mean(0)
-        torch.testing.assert_close(model.criterion.center[0, 0], wanted, atol=1e-5, rtol=1e-4)
+        wanted = 0.9 * wanted + 0.1 * torch.cat([target[1] for target in targets]).mean(0)
+        torch.testing.assert_close(model.criteria[1].center[0, 0], wanted, atol=1e-5, rtol=1e-4)
     assert float(wanted.abs().max()) > 1e-3
-    assert "criterion.center" in model.state_dict()
+    assert "criteria.1.center" in model.state_dict()
 
 
 def test_prototypes_have_no_gradient_at_the_start_only(model, images):
-    last = dict(model.student.projector.last_layer.named_parameters())
+    last = dict(model.student.projectors[-1].last_layer.named_parameters())
     learned = [p for p in last.values() if p.requires_grad]
     assert learned
     for progress, held in ((0.0, True), (0.5, False)):
@@ -85,7 +91,7 @@ def test_prototypes_have_no_gradient_at_the_start_only(model, images):
 
 
 def test_prototypes_stay_of_unit_length(model, images):
-    last = model.student.projector.last_layer
+    last = model.student.projectors[-1].last_layer
     with torch.no_grad():
         last.weight_v.mul_(3)
     model(images[:BATCH], generator=_generator(0), progress=0.5)

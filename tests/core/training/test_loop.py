@@ -239,7 +239,7 @@ def test_two_processes_hold_equal_networks(method, mode, done, images, tmp_path)
         torch.testing.assert_close(one[name], two[name], atol=1e-6, rtol=1e-5)
     assert any("student" in name for name in shared)
     if method == "moco":  # two steps of two directions of four images in two processes
-        assert one["criterion.memory_bank.bank_ptr"].tolist() == [2 * 2 * 4 * 2]
+        assert one["criteria.0.memory_bank.bank_ptr"].tolist() == [2 * 2 * 4 * 2]
     local = [name for name in one if name.endswith("running_var")]
     assert any(not torch.equal(one[name], two[name]) for name in local)  # each saw its own images
     assert list(_losses(out)) == done

@@ -28,18 +28,19 @@ def _generator(step):
     return torch.Generator().manual_seed(step)
 
 
-def _bank(model):
-    return model.criterion.memory_bank.bank
+def _banks(model):
+    return [criterion.memory_bank.bank for criterion in model.criteria]
 
 
 def _projections(model, batch, step):
-    """Unit queries and keys of both directions, computed apart."""
+    """Unit queries and keys of every level and both directions, computed apart."""
     generator = _generator(step)
     one, two = (random_views(batch, VIEW, generator=generator) for _ in range(2))
     with torch.no_grad():
-        queries = torch.cat([model.student(one), model.student(two)])
-        keys = torch.cat([model.teacher(two), model.teacher(one)])
-    return F.normalize(queries, dim=1), F.normalize(keys, dim=1)
+        queries = zip(model.student(one), model.student(two), strict=True)
+        keys = zip(model.teacher(two), model.teacher(one), strict=True)
+    sides = ([F.normalize(torch.cat(views), dim=1) for views in side] for side in (queries, keys))
+    return list(zip(*sides, strict=True))
 
 
 def _info_nce(queries, keys, queue):
@@ -51,34 +52,39 @@ def _info_nce(queries, keys, queue):
 
 
 def test_the_loss_is_the_literal_info_nce_over_the_queue(model, images):
-    queue = _bank(model).clone()
+    queues = [bank.clone() for bank in _banks(model)]
+    assert len(queues) == len(model.student.widths)
     for step in range(3):
         batch = images[step * BATCH : (step + 1) * BATCH]
-        queries, keys = _projections(model, batch, step)
+        levels = _projections(model, batch, step)
         loss = model(batch, generator=_generator(step), progress=0.0)
-        torch.testing.assert_close(loss, _info_nce(queries, keys, queue), atol=1e-4, rtol=1e-4)
+        pairs = zip(levels, queues, strict=True)
+        wanted = torch.stack([_info_nce(query, key, queue) for (query, key), queue in pairs])
+        torch.testing.assert_close(loss, wanted.mean(), atol=1e-4, rtol=1e-4)
         start = 2 * BATCH * step
-        queue[start : start + 2 * BATCH] = keys
-        torch.testing.assert_close(_bank(model), queue, atol=1e-4, rtol=1e-4)
+        for (_, keys), queue, bank in zip(levels, queues, _banks(model), strict=True):
+            queue[start : start + 2 * BATCH] = keys
+            torch.testing.assert_close(bank, queue, atol=1e-4, rtol=1e-4)
 
 
 def test_the_queue_of_a_step_holds_no_key_of_its_batch(model, images, monkeypatch):
     """The largest cosine of a key to the queue would be 1."""
     seen = []
-    whole = model.criterion.memory_bank.forward
+    memory = model.criteria[0].memory_bank
+    whole = memory.forward
 
     def spy(keys, *, update):
         _, bank = result = whole(keys, update=update)
         seen.append(float((keys @ bank).max()))
         return result
 
-    monkeypatch.setattr(model.criterion.memory_bank, "forward", spy)
+    monkeypatch.setattr(memory, "forward", spy)
     for step in range(5):  # the queue has gone round by then
         batch = images[4 * (step % 4) :][:BATCH]
         model(batch, generator=_generator(step), progress=0.0)
     assert len(seen) == 5
     assert max(seen) < 0.9999
-    first = model.criterion.memory_bank.bank
+    first = memory.bank
     assert float((first @ first.T).diagonal().min()) > 0.999
 
 
@@ -95,8 +101,8 @@ def test_the_queue_is_part_of_the_state(model, images):
     backbone = build(BackboneConfig(input_size=32), seed=1)
     other = MoCo(backbone, view=VIEW, config=MoCoConfig(queue=QUEUE))
     other.load_state_dict(state)
-    assert torch.equal(_bank(other), _bank(model))
-    assert other.criterion.memory_bank.bank_ptr.tolist() == [2 * BATCH]
+    assert all(map(torch.equal, _banks(other), _banks(model)))
+    assert other.criteria[0].memory_bank.bank_ptr.tolist() == [2 * BATCH]
 
 
 def test_the_teacher_follows_by_an_exact_moving_average(model):
