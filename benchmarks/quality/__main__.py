@@ -22,6 +22,7 @@ from benchmarks.quality import (
     gallery_size,
     heads,
     robustness,
+    roles,
     scoring,
     transfers,
 )
@@ -29,11 +30,13 @@ from benchmarks.quality.page import DOCS, write
 from benchmarks.quality.study import Study
 from core.cli.console import reporting
 
-ENCODERS = ("moco", "dino", "random", "thumbnail", "histogram", "phash", "edges")
+_NETWORKS = ("lite0", "moco", "dino", "random")
+ENCODERS = (*_NETWORKS, "thumbnail", "histogram", "phash", "edges")
 
-_NETWORKS, _FAST = ("moco", "dino", "random"), ("moco", "dino", "thumbnail", "histogram")
+_FAST = ("lite0", "moco", "dino", "thumbnail", "histogram")
 _PARTS: Mapping[str, tuple[Callable[..., None], Sequence[str]]] = {
     "defaults": (defaults.measure, ENCODERS),
+    "roles": (roles.measure, ENCODERS),
     "scoring": (scoring.measure, _NETWORKS),
     "heads": (heads.measure, _NETWORKS),
     "axes": (axes.measure, _NETWORKS),
@@ -62,10 +65,10 @@ def main() -> None:
             if part == "robustness":
                 measure = partial(measure, per_exemplar=options.per_exemplar)
             names = [name for name in known if name in (options.encoder or ENCODERS)]
+            pairs = roles.PAIRS if part == "roles" else "pairs.json"
+            how = {"cache": options.cache, "pairs": pairs}
             with reporting() as progress:
-                measure(
-                    Study.open(data, options.gallery, names, cache=options.cache, progress=progress)
-                )
+                measure(Study.open(data, options.gallery, names, progress=progress, **how))
     write(DOCS)
 
 

@@ -35,6 +35,7 @@ def write(folder: Path) -> None:
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     sections = {
         "defaults": _defaults,
+        "roles": _roles,
         "scoring": _scoring,
         "heads": _heads,
         "maps": _maps,
@@ -108,6 +109,21 @@ def _defaults(found: Mapping[str, Any], _plots: Path) -> list[str]:
         tables.grid(cells, across=tags, half="both", measure="R@10"),
         "### Paired differences of R@1, both halves",
         tables.grid(found["differences"], across=gaps, half="both", measure="R@1", signed=True),
+    ]
+
+
+def _roles(found: Mapping[str, Any], _plots: Path) -> list[str]:
+    kinds = tables.ordered(cell["source"] for cell in found["cells"])
+    cells = found["cells"]
+    return [
+        "## Structure and appearance",
+        "A second set of pairs: most images were made from two, and it is known which one gave the "
+        "structure (or content) and which one the appearance (or style). Each role is ranked by "
+        "itself, the other exemplar left out. All pairs.",
+        "R@1:",
+        tables.grid(cells, across=kinds, half="both", measure="R@1"),
+        "R@10:",
+        tables.grid(cells, across=kinds, half="both", measure="R@10"),
     ]
 
 

@@ -61,11 +61,18 @@ class Study:
 
     @classmethod
     def open(
-        cls, data: Path, gallery: Path, names: Sequence[str], *, cache: Path, progress: Progress
+        cls,
+        data: Path,
+        gallery: Path,
+        names: Sequence[str],
+        *,
+        cache: Path,
+        progress: Progress,
+        pairs: str = "pairs.json",
     ) -> Study:
         """Load the encoders and see that the gallery and the pairs are encoded with them."""
         encoders = tuple(load_encoder(name) for name in names)
-        bench = Bench(data / "pairs.json", gallery, encoders, cache=cache, progress=progress)
+        bench = Bench(data / pairs, gallery, encoders, cache=cache, progress=progress)
         return cls(data, bench, encoders, cache / "measured", progress)
 
     @property

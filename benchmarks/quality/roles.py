@@ -1,0 +1,46 @@
+"""Pairs with roles: what is found of the source of a structure, a content, an appearance, a style."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.quality.defaults import WAYS, column
+from benchmarks.quality.study import Group, Study, cells, store
+from core.config import ScoreConfig
+from core.measures.retrieval import Pair
+
+PAIRS = "pairs2/pairs.json"
+
+EDITS = {"edits by inversion": ("ddpm_inversion", "diffusionhandles"), "pix2pix-zero": ("pix2pix",)}
+"""Sets of images that were made from one source, by the beginnings of their names."""
+
+
+def measure(study: Study) -> None:
+    """Rank every pair with every encoder, each role by itself; store means by kind and role."""
+    results = {f"{e.name}/default": column(study, e, ScoreConfig()) for e in study.encoders}
+    for way, score in WAYS.items():
+        results |= {f"{e.name}/{way}": column(study, e, score) for e in study.networks}
+    found = cells(study.pairs, results, groups=groups(study.pairs), parts=("both",))
+    store("roles", study, cells=found)
+
+
+def groups(pairs: Sequence[Pair]) -> dict[str, Group]:
+    """A group for every role of a kind of set, and for the sets without roles."""
+    roles = sorted({kind_of(pair) for pair in pairs if ": " in pair.source})
+    found: dict[str, Group] = {role: _is(role) for role in roles}
+    found |= {name: _begins(starts) for name, starts in EDITS.items()}
+    return {**found, "painterly: background": _begins(("painterly",))}
+
+
+def kind_of(pair: Pair) -> str:
+    """The set without its class of images, and the role: ``splice: appearance``."""
+    source, _, role = pair.source.partition(": ")
+    return f"{source.split('_')[0]}: {role}"
+
+
+def _is(role: str) -> Group:
+    return lambda pair: kind_of(pair) == role
+
+
+def _begins(starts: Sequence[str]) -> Group:
+    return lambda pair: pair.source.startswith(tuple(starts))
