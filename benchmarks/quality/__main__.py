@@ -21,6 +21,7 @@ from benchmarks.quality import (
     defaults,
     gallery_size,
     heads,
+    levels,
     robustness,
     roles,
     scoring,
@@ -37,6 +38,8 @@ _FAST = ("lite0", "moco", "dino", "thumbnail", "histogram")
 _PARTS: Mapping[str, tuple[Callable[..., None], Sequence[str]]] = {
     "defaults": (defaults.measure, ENCODERS),
     "roles": (roles.measure, ENCODERS),
+    "levels": (levels.measure, _NETWORKS),
+    "levels_roles": (levels.measure, _NETWORKS),
     "scoring": (scoring.measure, _NETWORKS),
     "heads": (heads.measure, _NETWORKS),
     "axes": (axes.measure, _NETWORKS),
@@ -65,7 +68,7 @@ def main() -> None:
             if part == "robustness":
                 measure = partial(measure, per_exemplar=options.per_exemplar)
             names = [name for name in known if name in (options.encoder or ENCODERS)]
-            pairs = roles.PAIRS if part == "roles" else "pairs.json"
+            pairs = roles.PAIRS if part.endswith("roles") else "pairs.json"
             how = {"cache": options.cache, "pairs": pairs}
             with reporting() as progress:
                 measure(Study.open(data, options.gallery, names, progress=progress, **how))

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.quality.study import Study, by_source, compared, digest, ranked, store
 from core.config import HeadConfig, HeadKind, ScoreConfig
+from core.encoders.network import levels_of
 from core.heads.fit import fit_head
 from core.heads.head import Head, random_rotation
 from core.images.listing import list_images
@@ -64,7 +65,8 @@ def heads(study: Study, encoder: Encoder) -> Mapping[str, Callable[[], Head]]:
     synthetic = unpaired(study, encoder)
 
     def fitted(kind: HeadKind, k: int = HeadConfig().k, **more: Any) -> Head:
-        return fit_head(real, config=HeadConfig(kind=kind, k=k, **more), synthetic=synthetic)
+        config = HeadConfig(kind=kind, k=k, **more)
+        return fit_head(real, config=config, levels=levels_of(encoder), synthetic=synthetic)
 
     @functools.cache
     def widest(alpha: float | None) -> Head:
@@ -89,10 +91,11 @@ def heads(study: Study, encoder: Encoder) -> Mapping[str, Callable[[], Head]]:
 
 
 def narrowed(head: Head, k: int) -> Head:
-    """Whitening to its first k dimensions, which are those of a smaller fit."""
-    (part,) = head.parts
-    assert part.matrix is not None
-    return replace(head, parts=(replace(part, matrix=np.ascontiguousarray(part.matrix[:, :k])),))
+    """Whitening to the first k dimensions of every level, which are those of a smaller fit."""
+    matrices = [part.matrix for part in head.parts if part.matrix is not None]
+    pairs = zip(head.parts, matrices, strict=True)
+    shorter = [replace(p, matrix=np.ascontiguousarray(matrix[:, :k])) for p, matrix in pairs]
+    return replace(head, parts=tuple(shorter))
 
 
 def unpaired(study: Study, encoder: Encoder) -> np.ndarray:

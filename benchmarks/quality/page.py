@@ -36,6 +36,8 @@ def write(folder: Path) -> None:
     sections = {
         "defaults": _defaults,
         "roles": _roles,
+        "levels": _levels,
+        "levels_roles": _levels,
         "scoring": _scoring,
         "heads": _heads,
         "maps": _maps,
@@ -120,6 +122,21 @@ def _roles(found: Mapping[str, Any], _plots: Path) -> list[str]:
         "A second set of pairs: most images were made from two, and it is known which one gave the "
         "structure (or content) and which one the appearance (or style). Each role is ranked by "
         "itself, the other exemplar left out. All pairs.",
+        "R@1:",
+        tables.grid(cells, across=kinds, half="both", measure="R@1"),
+        "R@10:",
+        tables.grid(cells, across=kinds, half="both", measure="R@10"),
+    ]
+
+
+def _levels(found: Mapping[str, Any], _plots: Path) -> list[str]:
+    cells = found["cells"]
+    kinds = tables.ordered(cell["source"] for cell in cells)
+    by_role = any(kind.endswith("style") for kind in kinds)
+    return [
+        "## Levels, role by role" if by_role else "## Levels",
+        "The embedding alone with local scaling: every stage whitened by itself, or all together; "
+        "one level by itself; other weights; fewer dimensions a level. All pairs.",
         "R@1:",
         tables.grid(cells, across=kinds, half="both", measure="R@1"),
         "R@10:",

@@ -1,4 +1,4 @@
-"""Pairs with roles: what is found of the source of a structure, a content, an appearance, a style."""
+"""Pairs with roles: what is found of the source of the structure and of the appearance."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from benchmarks.quality.defaults import column
 from benchmarks.quality.study import Study, by_source, by_tag, compared, store
 from core.config import ScoreConfig
 
-EDGES, PATCHES = (0.0, 1.0, 2.0, 3.0), (0.0, 6.0)
+EDGES, PATCHES = (0.0, 0.35, 0.7, 1.4), (0.0, 2.6, 5.3, 10.6)
 """Weights that are compared; 0 leaves a part out."""
 
 

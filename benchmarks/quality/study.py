@@ -93,8 +93,12 @@ class Study:
     @property
     def right(self) -> list[np.ndarray]:
         """Rows of every query's right answers: the exemplars stand behind the gallery."""
-        place = {name: len(self.bench.others) + i for i, name in enumerate(self.bench.exemplars)}
-        return [np.array([place[name] for name in pair.exemplars]) for pair in self.pairs]
+        return [self.bench.rows_of(pair.exemplars) for pair in self.pairs]
+
+    @property
+    def left_out(self) -> list[np.ndarray]:
+        """Rows that are left out of every query's ranking: its exemplars in other roles."""
+        return [self.bench.rows_of(pair.others) for pair in self.pairs]
 
     def gallery_features(self, encoder: Encoder) -> Float[np.ndarray, "n f"]:
         """Un-headed features of the gallery without copies of exemplars, then of the exemplars."""
@@ -150,6 +154,7 @@ def ranked(
     right: Sequence[np.ndarray],
     *,
     scaling: int | None,
+    without: Sequence[np.ndarray] = (),
 ) -> Float[np.ndarray, "q 4"]:
     """R@1, R@5, R@10 and average precision of every query by its global score.
 
@@ -161,6 +166,7 @@ def ranked(
         queries: embeddings of the queries, unit rows.
         right: rows of the right answers of every query.
         scaling: neighbours in local scaling; ``None`` ranks by the cosine.
+        without: rows that are left out for every query.
     """
     means = np.zeros(len(gallery), np.float32)
     if scaling is not None:
@@ -169,6 +175,8 @@ def ranked(
     for start in range(0, len(queries), _QUERIES):
         scores = 2 * queries[start : start + _QUERIES] @ gallery.T - means
         for i, row in enumerate(scores, start):
+            if without:
+                row[without[i]] = -np.inf
             values[i] = of_scores(row, right[i])
     return values
 
