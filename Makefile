@@ -31,8 +31,8 @@ bench: $(VENV)/.dev ## print speed as ratios (WELLSPRING_DATA names the images)
 	@$(BIN)/python -m benchmarks.speed
 
 # One command for a CPU and for a GPU; with PROCESSES above 1, torchrun starts that many.
-STEPS ?= 10000
-MINUTES ?= 25
+STEPS ?= 240
+MINUTES ?= 120
 DEVICE ?= cpu
 PROCESSES ?= 1
 RUN ?= runs
@@ -42,9 +42,10 @@ MEMORY = GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_TRIM_THRESHOLD_=1717986918
 START = $(if $(filter 1,$(PROCESSES)),python -m,torchrun --standalone --nproc-per-node $(PROCESSES) -m)
 train-moco train-dino: train-%: $(VENV)/.dev ## train an encoder on WELLSPRING_DATA (STEPS, MINUTES, DEVICE, PROCESSES)
 	@test -n "$(WELLSPRING_DATA)" || { echo "set WELLSPRING_DATA: docs/data.md says how"; exit 1; }
-	@$(MEMORY) $(BIN)/$(START) core train $* $(WELLSPRING_DATA)/real assets/gallery/images \
-	    --out $(RUN)/$* --steps $(STEPS) --minutes $(MINUTES) --device $(DEVICE) \
-	    --pairs $(WELLSPRING_DATA)/pairs.json $(ARGS)
+	@$(MEMORY) $(BIN)/$(START) core train $* $(WELLSPRING_DATA)/real \
+	    $(WELLSPRING_DATA)/synthetic/stable_diffusion --start lite0 --views generative --size 128 \
+	    --view 96 --batch 128 --rate 5e-4 --out $(RUN)/$* --steps $(STEPS) --minutes $(MINUTES) \
+	    --device $(DEVICE) --pairs $(WELLSPRING_DATA)/pairs.json $(ARGS)
 
 results: $(VENV)/.dev ## write docs/results.md and its plots from the stored measurements
 	@$(BIN)/python -m benchmarks.quality

@@ -236,7 +236,7 @@ NETWORKS = {
             "MoCo",
             "upstream",
             "CC BY-NC 4.0",
-            BackboneConfig("resnet50", input_size=224),
+            BackboneConfig("resnet50", input_size=224, stages=(1, 2, 3, 4), patch_stage=1),
             f"{_META}/moco/moco_checkpoints/moco_v2_800ep/moco_v2_800ep_pretrain.pth.tar",
             _MOCO_V2,
             checksum="md5:a04e12f8",
@@ -247,7 +247,8 @@ NETWORKS = {
             "SSCD",
             "upstream",
             "MIT",
-            BackboneConfig("resnet50", input_size=320),  # the authors' square recipe
+            # the authors' square recipe
+            BackboneConfig("resnet50", input_size=320, stages=(1, 2, 3, 4), patch_stage=1),
             # Weights with torchvision's names; the authors' TorchScript file would be code.
             f"{_META}/sscd-copy-detection/sscd_disc_mixup.torchvision.pt",
             _SSCD,

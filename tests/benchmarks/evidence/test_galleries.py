@@ -28,7 +28,7 @@ def photos(tmp_path_factory):
 
 def test_what_is_asked_is_what_the_program_answers(photos, tmp_path):
     """Evidence computed nulls, embeddings and edges of its own, and measured another program."""
-    encoder = load_encoder("moco")
+    encoder = load_encoder("lite0")
     names = list(photos)
     inside, outside = {n: photos[n] for n in names[:30]}, [photos[n] for n in names[25:]]
     builder = Builder(tmp_path)
@@ -40,7 +40,7 @@ def test_what_is_asked_is_what_the_program_answers(photos, tmp_path):
     )
     session = Session()
     folder = builder.gallery(inside, encoder).store.folder
-    choice = Choice("moco", gallery=str(folder))
+    choice = Choice("lite0", gallery=str(folder))
     answers = [session.attribute(file, choice) for file in outside]
     np.testing.assert_allclose(asked.p_values, [a.p_value for a in answers])
     np.testing.assert_allclose(asked.confidences, [a.groups[0].confidence for a in answers])
@@ -52,7 +52,7 @@ def test_what_is_asked_is_what_the_program_answers(photos, tmp_path):
 def test_answers_are_kept_for_their_question_alone(photos, tmp_path):
     """Keyed by name alone, rankings of one set of queries were read for another."""
     files = list(photos.values())
-    workspace = Builder(tmp_path).workspace(dict(list(photos.items())[:20]), load_encoder("moco"))
+    workspace = Builder(tmp_path).workspace(dict(list(photos.items())[:20]), load_encoder("lite0"))
     first = ask(workspace, files[20:25], what="photos")
     again = ask(workspace, files[20:25], what="photos")
     other = ask(workspace, files[25:30], what="photos")

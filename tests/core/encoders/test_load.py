@@ -97,17 +97,17 @@ def test_what_works_offline_is_told_with_the_baselines(tmp_path, monkeypatch):
     monkeypatch.setattr("core.encoders.backbones.hub.HubFile.cached", lambda _: None)
     with pytest.raises(EncoderError) as raised:
         load_encoder("dino-vits16", cache=tmp_path)
-    assert all(name in str(raised.value) for name in ("moco", "dino", "random", *BASELINES))
+    assert all(name in str(raised.value) for name in ("lite0", "moco", "dino", "random", *BASELINES))
 
 
 def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
     for name in ("mocco", str(tmp_path), "mocco=file.pth", ""):
-        with pytest.raises(EncoderError, match=r"known: moco, dino, random, .*sscd-r50"):
+        with pytest.raises(EncoderError, match=r"known: lite0, moco, dino, random, .*sscd-r50"):
             load_network(name)
 
 
 def test_random_is_seeded() -> None:
-    one, same = load_network("random"), build(BackboneConfig(), seed=0)
+    one, same = load_network("random"), build(registry.spec("random").config, seed=0)
     assert weights_hash(one) == weights_hash(same)
     assert not one.training
     assert one.config == registry.spec("moco").config == registry.spec("dino").config

@@ -22,6 +22,7 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_network_has_a_name_a_licence_and_a_source() -> None:
     found = specs()
     assert [spec.name for spec in found] == [
+        "lite0",
         "moco",
         "dino",
         "random",
@@ -54,7 +55,7 @@ def test_all_encoders_are_listed_once_those_without_network_first() -> None:
     infos = encoder_infos()
     names = [info.name for info in infos]
     assert len(set(names)) == len(names)
-    assert {"moco", "dino", "thumbnail", "histogram", "phash", "edges"} <= set(names)
+    assert {"lite0", "moco", "dino", "thumbnail", "histogram", "phash", "edges"} <= set(names)
     network = [info.needs_network for info in infos]
     assert network == sorted(network)
     assert all(info.licence and info.title for info in infos)
