@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -39,6 +40,10 @@ from core.images.listing import list_images
 from core.measures.retrieval import Pair, read_pairs
 from core.values import Encoder
 
+T = TypeVar("T")
+
+NOMINAL = ("lite0", "moco", "dino", "random")
+
 Files = Mapping[str, Path]
 """Images by the names that they have in galleries."""
 
@@ -47,14 +52,15 @@ def main() -> None:
     """Build, ask, judge, print, and write the numbers and the plots."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gallery", type=Path, default=Path("galleries/real"))
-    parser.add_argument("--encoder", default="moco")
+    parser.add_argument("--encoder", default="lite0")
+    parser.add_argument("--each", type=int, help="images of every set of pairs or kind at most")
     parser.add_argument("--held-out", type=int, default=4_000, help="photos asked without source")
     parser.add_argument("--small", type=int, default=1_000, help="images of the small gallery")
     parser.add_argument("--copies", type=int, default=3, help="copies planted of every exemplar")
     parser.add_argument("--composites", type=int, default=60, help="of every kind")
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument(
-        "--nominal", nargs="*", default=["moco", "dino", "random"], help="encoders under all heads"
+        "--nominal", nargs="*", default=NOMINAL, help="encoders that are tried under all heads"
     )
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -65,6 +71,7 @@ def main() -> None:
         Builder(cache / "evidence"),
         encoder=load_encoder(options.encoder),
         held_out=options.held_out,
+        each=options.each,
     )
     settings: dict[str, Setting] = {}
     for name, photos, planted in _galleries(world, small=options.small, copies=options.copies):
@@ -101,13 +108,24 @@ class World:
     """Photographs that are in no gallery, one of every group of near-duplicates."""
     apart: Files
     """Photographs of either kind, one of every group."""
+    each: int | None = None
+    """Images that are asked of every set of pairs or kind at most, drawn at random."""
 
     @classmethod
     def of(
-        cls, data: Path, gallery: Path, builder: Builder, *, encoder: Encoder, held_out: int
+        cls,
+        data: Path,
+        gallery: Path,
+        builder: Builder,
+        *,
+        encoder: Encoder,
+        held_out: int,
+        each: int | None = None,
     ) -> World:
         """Split photographs by their groups in one gallery of all of them and of the exemplars."""
-        pairs = read_pairs(data / "pairs.json")
+        known = read_pairs(data / "pairs.json")
+        sets = {s: [p for p in known if p.source == s] for s in {p.source for p in known}}
+        pairs = [pair for source in sorted(sets) for pair in _drawn(sets[source], each)]
         exemplars = {name: data / name for pair in pairs for name in pair.exemplars}
         photos = _photos(gallery)
         everything = builder.workspace({**photos, **exemplars}, encoder)
@@ -127,7 +145,14 @@ class World:
             photos={name: photos[name] for name in rest},
             held_out={name: photos[name] for name in names[held]},
             apart={name: photos[name] for name in names[apart]},
+            each=each,
         )
+
+
+def _drawn(items: Sequence[T], count: int | None) -> list[T]:
+    """All items, or some of them drawn at random, in their order."""
+    chosen = np.sort(np.random.default_rng(0).permutation(len(items))[:count])
+    return [items[i] for i in chosen]
 
 
 def _photos(gallery: Path) -> Files:
@@ -171,7 +196,7 @@ def judge(world: World, photos: Files, planted: Files) -> Setting:
     folder = world.data / "synthetic"
     made = {path.relative_to(folder).as_posix(): path for path in list_images(folder)}
     kinds = {
-        kind: {name: path for name, path in made.items() if name.startswith(kind)}
+        kind: dict(_drawn([i for i in made.items() if i[0].startswith(kind)], world.each))
         for kind in ("stable_diffusion", "style_transfer", "gpt4o")
     }
     return Setting(

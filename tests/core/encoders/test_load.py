@@ -97,7 +97,9 @@ def test_what_works_offline_is_told_with_the_baselines(tmp_path, monkeypatch):
     monkeypatch.setattr("core.encoders.backbones.hub.HubFile.cached", lambda _: None)
     with pytest.raises(EncoderError) as raised:
         load_encoder("dino-vits16", cache=tmp_path)
-    assert all(name in str(raised.value) for name in ("lite0", "moco", "dino", "random", *BASELINES))
+    assert all(
+        name in str(raised.value) for name in ("lite0", "moco", "dino", "random", *BASELINES)
+    )
 
 
 def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
