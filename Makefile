@@ -60,7 +60,7 @@ evidence: $(VENV)/.dev ## print what p-values, names and confidences are worth (
 demo: $(VENV)/.dev ## render the embedded gallery's images, index them, make its queries
 	@$(BIN)/python -m demo.render --out assets/gallery/images
 	@$(BIN)/python -m core index assets/gallery/images --out assets/gallery --shipped \
-	    --encoder moco --encoder dino --encoder thumbnail --encoder histogram --encoder phash
+	    --encoder lite0 --encoder moco --encoder dino --encoder thumbnail --encoder histogram --encoder phash
 	@$(BIN)/python -m demo.queries
 	@$(BIN)/python -m demo.pack
 	@$(BIN)/python -m demo.check

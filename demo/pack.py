@@ -21,7 +21,7 @@ from core.gallery.store import Store
 from core.service.session import EMBEDDED, choose_head
 from core.service.workspace import Workspace
 
-ENCODERS = ("moco", "dino")
+ENCODERS = ("lite0", "moco", "dino")
 """Encoders whose nulls and maps are shipped."""
 
 _SHIPPED = ("null", "map")

@@ -147,7 +147,7 @@ class Bench:
 
         Edges are centred by the gallery's own mean, as they are when it is asked.
         """
-        known = prepare(self.gallery, encoder, head, config=score)
+        known = prepare(self.gallery, encoder, head, config=score, grouped=False)
         rows = [self.row[name] for name in self.exemplars]
         views: list[View] = []
         for view in known.views:

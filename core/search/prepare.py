@@ -86,6 +86,7 @@ def prepare(
     head: Head,
     *,
     config: ScoreConfig,
+    grouped: bool = True,
     progress: Progress = no_progress,
 ) -> Collection:
     """A gallery as it is ranked under an encoder and a head.
@@ -99,6 +100,7 @@ def prepare(
         encoder: one that it has features of.
         head: the head of the embedding.
         config: how candidates are found and ranked.
+        grouped: whether near-duplicates are looked for; else every image is a group of its own.
         progress: told of what is computed; may raise ``Cancelled``.
 
     Raises:
@@ -106,7 +108,9 @@ def prepare(
     """
     vectors = _vectors(gallery, encoder, head)
     patches = gallery.patches(encoder)
-    groups = _groups(gallery, encoder, head, vectors, progress=progress)
+    groups = np.arange(len(gallery))
+    if grouped:
+        groups = _groups(gallery, encoder, head, vectors, progress=progress)
     fitted = head.fitted_on(image_hashes(gallery.records))
     features = gallery.features(encoder)
     views = [View("embedding", encoder, head, features, vectors, fitted=fitted)]
