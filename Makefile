@@ -57,7 +57,7 @@ measure: $(VENV)/.dev ## measure the results anew (hours; WELLSPRING_DATA, GALLE
 evidence: $(VENV)/.dev ## print what p-values, names and confidences are worth (WELLSPRING_DATA, GALLERY)
 	@$(BIN)/python -m benchmarks.evidence --gallery $(GALLERY) $(ARGS)
 
-demo: $(VENV)/.dev ## render the embedded gallery's images, index them, make its queries
+demo: $(VENV)/.dev ## render the built-in gallery's images, index them, make its queries
 	@$(BIN)/python -m demo.render --out assets/gallery/images
 	@$(BIN)/python -m core index assets/gallery/images --out assets/gallery --shipped \
 	    --encoder lite0 --encoder moco --encoder dino --encoder thumbnail --encoder histogram --encoder phash

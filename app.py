@@ -1,4 +1,4 @@
-"""Serve the app: ``python app.py`` opens the embedded gallery on http://127.0.0.1:7860."""
+"""Serve the app: ``python app.py`` opens the built-in gallery on http://127.0.0.1:7860."""
 
 from __future__ import annotations
 

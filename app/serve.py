@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         "--host", default=None if is_hosted() else "127.0.0.1", help="address to listen on"
     )
     parser.add_argument("--port", type=_port, default=7860, help="port to listen on")
-    parser.add_argument("--gallery", default="embedded", help="embedded, or a gallery's folder")
+    parser.add_argument("--gallery", default="builtin", help="builtin, or a gallery's folder")
     parser.add_argument("--encoder", help="encoder chosen at first")
     return parser
 

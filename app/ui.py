@@ -24,12 +24,12 @@ _TABS = [
 """Label, identity and layout of every tab, in their order."""
 
 
-def build(session: Session, *, gallery: str = "embedded", encoder: str | None = None) -> gr.Blocks:
+def build(session: Session, *, gallery: str = "builtin", encoder: str | None = None) -> gr.Blocks:
     """The app over one gallery; no model is loaded before the first query.
 
     Args:
         session: opens encoders and galleries.
-        gallery: ``embedded`` or, when not hosted, a folder.
+        gallery: ``builtin`` or, when not hosted, a folder.
         encoder: the encoder chosen at first; the program's default where the gallery has it.
 
     Raises:

@@ -1,1 +1,1 @@
-"""The rendered world: still lifes whose factors are known, for the embedded gallery."""
+"""The rendered world: still lifes whose factors are known, for the built-in gallery."""

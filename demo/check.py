@@ -1,4 +1,4 @@
-"""Prints how the app's default answers the example queries of the embedded gallery."""
+"""Prints how the app's default answers the example queries of the built-in gallery."""
 
 from __future__ import annotations
 

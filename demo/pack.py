@@ -15,10 +15,10 @@ from pathlib import Path
 import typer
 
 from core.encoders.load import load_encoder
-from core.gallery.gallery import Gallery
+from core.gallery.gallery import SHIPPED, Gallery
 from core.gallery.remove import narrow
 from core.gallery.store import Store
-from core.service.session import EMBEDDED, choose_head
+from core.service.session import choose_head
 from core.service.workspace import Workspace
 
 ENCODERS = ("lite0", "moco", "dino")
@@ -65,7 +65,7 @@ def _size(path: Path) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gallery", type=Path, default=EMBEDDED, help="folder of the gallery")
+    parser.add_argument("--gallery", type=Path, default=SHIPPED, help="folder of the gallery")
     parser.add_argument("--artefacts", action="store_true", help="only nulls and maps, anew")
     options = parser.parse_args(arguments)
     if options.artefacts:

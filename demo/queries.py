@@ -1,4 +1,4 @@
-"""Makes the example queries of the embedded gallery: generated images whose sources are known."""
+"""Makes the example queries of the built-in gallery: generated images whose sources are known."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from PIL import Image
 
 from core.encoders.backbones import Backbone, weights_hash
 from core.encoders.load import load_network
+from core.gallery.gallery import SHIPPED
 from core.images.files import write_bytes
-from core.service.session import EMBEDDED
 from demo import generate_patches, generate_pixels
 from demo.generate_patches import Recipe, synthesise
 from demo.generate_pixels import INVERSION, TRANSFER, Aim, optimise
@@ -210,7 +210,7 @@ def _sized(pixels: Pixels, width: int, height: int) -> Pixels:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gallery", type=Path, default=EMBEDDED, help="folder of the gallery")
+    parser.add_argument("--gallery", type=Path, default=SHIPPED, help="folder of the gallery")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     build(parser.parse_args(arguments).gallery)
 

@@ -63,14 +63,14 @@ def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
 
     Args:
         session: opens encoders and galleries.
-        gallery: ``embedded`` or, when not hosted, a folder.
+        gallery: ``builtin`` or, when not hosted, a folder.
         encoder: the encoder chosen at first; the program's default where the gallery has it.
 
     Raises:
         GalleryError: when the gallery cannot be opened, or has no features of the encoder.
     """
     encoders = tuple(session.gallery(gallery).encoder_names)
-    if not session.server.hosted or gallery == "embedded":
+    if not session.server.hosted or gallery == "builtin":
         serve_thumbnails(session, gallery)
     jobs = Jobs()
     jobs.stop_when_left()

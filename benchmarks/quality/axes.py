@@ -10,7 +10,7 @@ from jaxtyping import Float
 from benchmarks.quality.heads import unpaired
 from benchmarks.quality.study import Study, store
 from core.config import HeadConfig, HeadKind
-from core.gallery.gallery import Gallery
+from core.gallery.gallery import SHIPPED, Gallery
 from core.heads.fit import fit_head
 from core.heads.head import Head, LinearHead, random_rotation
 from core.measures.dimensions import matched_similarity
@@ -18,7 +18,6 @@ from core.measures.factors import factor_codes, factors_of
 from core.measures.label_free import paired
 from core.measures.reports import PairedReport
 from core.measures.supervised import with_factors
-from core.service.session import EMBEDDED
 from core.values import Encoder
 
 K = 32
@@ -95,7 +94,7 @@ def stability(real: Float[np.ndarray, "n f"]) -> Rows:
 
 def factors(study: Study, encoder: Encoder, real: Float[np.ndarray, "n f"]) -> Rows:
     """DCI, MIG and SAP of the rendered world, whose factors are known; means over splits."""
-    world = Gallery.open(EMBEDDED, read_only=True)
+    world = Gallery.open(SHIPPED, read_only=True)
     paths = [world.root / record.path for record in world.records]
     features = study.encoded(encoder, f"rendered-{world.identity}", paths)
     codes = factor_codes(factors_of(world.records))

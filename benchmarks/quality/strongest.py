@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality.strongest
 
-Writes docs/plots/strongest.webp and docs/strongest.md from the embedded gallery, whose images
+Writes docs/plots/strongest.webp and docs/strongest.md from the built-in gallery, whose images
 are rendered and free: no photograph is shown.
 """
 
@@ -20,9 +20,9 @@ from PIL import Image, ImageDraw
 from benchmarks.quality.axes import FACTORS
 from core.encoders.load import load_encoder
 from core.explain.contributions import excitement
-from core.gallery.gallery import Gallery
+from core.gallery.gallery import SHIPPED, Gallery
 from core.measures.factors import explained_variance, factor_codes
-from core.service.session import DEFAULT_ENCODER, EMBEDDED, choose_head
+from core.service.session import DEFAULT_ENCODER, choose_head
 
 DOCS = Path(__file__).parents[2] / "docs"
 COUNT, SHOWN = 20, 6
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--encoder", default=DEFAULT_ENCODER)
     parser.add_argument("--head", default="default", help="as in `python -m core attribute`")
     options = parser.parse_args()
-    gallery = Gallery.open(EMBEDDED, read_only=True)
+    gallery = Gallery.open(SHIPPED, read_only=True)
     encoder = load_encoder(options.encoder)
     head = choose_head(gallery, encoder, options.head)
     embeddings = head(gallery.features(encoder), role="gallery")
@@ -112,7 +112,7 @@ def main() -> None:
         f"""# The strongest dimensions
 
 {encoder.name} with {head.name}: the {COUNT} dimensions that carry the most of the embeddings of the
-embedded gallery ({len(gallery)} rendered images), by the images at their upper end (left) and lower
+built-in gallery ({len(gallery)} rendered images), by the images at their upper end (left) and lower
 end (right). A dimension is named by the factor of the rendered world whose values explain most of
 its variance, with the value of the highest and of the lowest mean; `—` where none explains
 {_LEAST:.0%}. The shares are adjusted for the number of values. The names were read off these

@@ -27,7 +27,7 @@ from app.page.publish import ROOT, listing
 from benchmarks.speed.server import memory, served
 from core.cli.console import say
 from core.gallery.examples import read_examples
-from core.service.session import EMBEDDED
+from core.gallery.gallery import SHIPPED
 
 _ASKED = 4  # examples
 _T = TypeVar("_T")
@@ -91,7 +91,7 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 def _is_right(client: Client, number: int) -> bool:
-    example = read_examples(EMBEDDED)[number]
+    example = read_examples(SHIPPED)[number]
     found = _timed(
         f"example {number + 1} answered",
         lambda: client.predict(handle_file(example.file), api_name="/attribute"),

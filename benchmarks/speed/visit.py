@@ -21,7 +21,7 @@ from playwright.sync_api import Page, sync_playwright
 from benchmarks.speed.server import memory, served
 from core.cli.console import say
 from core.gallery.examples import read_examples
-from core.service.session import EMBEDDED
+from core.gallery.gallery import SHIPPED
 
 _VISITORS = 8
 _WAIT = 120
@@ -93,7 +93,7 @@ def _open(page: Page, tab: str, encoder: str, *, click: str | None) -> None:
 
 def _crowd(url: str) -> None:
     """Each visitor asks for another example, all at once and then alone: the answers must agree."""
-    files = [example.file for example in read_examples(EMBEDDED)[:_VISITORS]]
+    files = [example.file for example in read_examples(SHIPPED)[:_VISITORS]]
     clients = [Client(url, verbose=False) for _ in files]
 
     def ask(client: Client, file: Path) -> tuple[str, float]:

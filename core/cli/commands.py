@@ -207,7 +207,7 @@ def verify_gallery(gallery: GalleryFolder, *, json: JsonFlag = False) -> None:
 def attribute(
     images: Annotated[list[Path], typer.Argument(help="Images to find the sources of.")],
     *,
-    gallery: Annotated[str, typer.Option(help="Folder of a gallery.")] = "embedded",
+    gallery: Annotated[str, typer.Option(help="Folder of a gallery.")] = "builtin",
     encoder: EncoderName = None,
     head: Annotated[str, typer.Option(help="`default`, a kind, or a folder.")] = "default",
     edges: Annotated[bool, typer.Option(help="Score edges beside the embedding.")] = True,
@@ -271,7 +271,7 @@ def attribute(
 def reverse(
     folder: Annotated[Path, typer.Argument(help="Folder of generated images.")],
     *,
-    gallery: Annotated[str, typer.Option(help="Folder of a gallery.")] = "embedded",
+    gallery: Annotated[str, typer.Option(help="Folder of a gallery.")] = "builtin",
     source: Annotated[
         list[int] | None, typer.Option(help="Id of a gallery image; may be repeated.")
     ] = None,

@@ -23,7 +23,7 @@ from core.measures.disentangle import DimensionView, Disentanglement, Stage
 from core.measures.reports import Measure
 from core.measures.retrieval import Interval
 from core.search.patches import strongest_links
-from core.service.library import EMBEDDED, Change, Facts, Library
+from core.service.library import BUILTIN, Change, Facts, Library
 from core.service.reverse import Finding, adjust_known, reverse_lookup
 from core.service.session import (
     DEFAULT_ENCODER,
@@ -35,10 +35,10 @@ from core.service.session import (
 from core.service.workspace import Query, Workspace
 
 __all__ = [
+    "BUILTIN",
     "DEFAULT_ENCODER",
     "DEPTHS",
     "EDGE_GRID",
-    "EMBEDDED",
     "HITS",
     "Change",
     "Choice",

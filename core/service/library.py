@@ -32,7 +32,7 @@ from core.values import (
     no_progress,
 )
 
-EMBEDDED = "embedded"
+BUILTIN = "builtin"
 """Name of the gallery that comes with the program; it is never changed."""
 
 
@@ -167,10 +167,10 @@ class Library:
         """Folder of a gallery that may be changed.
 
         Raises:
-            GalleryError: when it is the embedded one, or not this visitor's.
+            GalleryError: when it is the built-in one, or not this visitor's.
         """
         folder = Path(name).absolute()
-        refuse_shipped(SHIPPED if name == EMBEDDED else folder)
+        refuse_shipped(SHIPPED if name == BUILTIN else folder)
         return self.visitors.gallery(visitor, name) if self.server.hosted else folder
 
     def kept(self) -> list[Path]:

@@ -57,7 +57,6 @@ from core.values import (
     no_progress,
 )
 
-EMBEDDED = SHIPPED
 """The gallery that comes with the program."""
 
 DEFAULT_ENCODER = "lite0"
@@ -88,8 +87,8 @@ class Choice:
     """Name of an encoder, or the folder of one of our training."""
     head: str = "default"
     """``default`` (the encoder's own, else fitted), a kind to fit on the gallery, or a folder."""
-    gallery: str = "embedded"
-    """``embedded``, the name of a visitor's gallery, or, when not hosted, a folder."""
+    gallery: str = "builtin"
+    """``builtin``, the name of a visitor's gallery, or, when not hosted, a folder."""
     score: ScoreConfig = field(default_factory=ScoreConfig)
     """How candidates are ranked."""
 
@@ -140,14 +139,14 @@ class Session:
         make = functools.partial(load_encoder, name, device=self.device)
         return self._cache.get(("encoder", name, *stamps), make)
 
-    def gallery(self, name: str = "embedded", *, visitor: str = "") -> Gallery:
+    def gallery(self, name: str = "builtin", *, visitor: str = "") -> Gallery:
         """A gallery by name, in its current generation.
 
         Raises:
             GalleryError: when there is none of that name for this visitor.
         """
-        if name == "embedded":
-            return self._cache.get("embedded", lambda: Gallery.open(EMBEDDED, read_only=True))
+        if name == "builtin":
+            return self._cache.get("builtin", lambda: Gallery.open(SHIPPED, read_only=True))
         hosted = self.server.hosted
         folder = self.visitors.gallery(visitor, name) if hosted else Path(name).absolute()
         try:

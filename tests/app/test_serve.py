@@ -21,7 +21,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
             launched.append(options)
 
     def build(_session: object, *, gallery: str, encoder: str | None) -> Demo:
-        if gallery != "embedded" and not Path(gallery).is_dir():
+        if gallery != "builtin" and not Path(gallery).is_dir():
             raise GalleryError(f"{gallery} is not a gallery")
         return Demo()
 

@@ -43,7 +43,7 @@ def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(tempfile, "tempdir", str(kept))
         session = Session(server=ServerConfig(hosted=True))
-        blocks = build(session, gallery="embedded", encoder="histogram")
+        blocks = build(session, gallery="builtin", encoder="histogram")
         _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options())
         yield Served(address, blocks, kept)
         blocks.close()

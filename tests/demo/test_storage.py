@@ -14,13 +14,13 @@ from core.encoders.load import load_encoder
 from core.evidence.null import fit_null
 from core.explain.projection import fit_map
 from core.gallery.build import update
-from core.gallery.gallery import Gallery, load_array, narrow_array
+from core.gallery.gallery import SHIPPED, Gallery, load_array, narrow_array
 from core.gallery.remove import narrow, remove
 from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import verify
 from core.search.prepare import fitted_head
-from core.service.session import EMBEDDED, choose_head
+from core.service.session import choose_head
 from core.service.workspace import Workspace
 from core.values import GalleryError
 from demo.pack import ENCODERS, pack
@@ -168,7 +168,7 @@ def test_the_shipped_nulls_and_maps_are_those_of_this_code(
     name: str, monkeypatch: pytest.MonkeyPatch
 ):
     """Else the first answer waits for them: ``python -m demo.pack --artefacts`` makes them anew."""
-    gallery = Gallery.open(EMBEDDED, read_only=True)
+    gallery = Gallery.open(SHIPPED, read_only=True)
     encoder = load_encoder(name)
     monkeypatch.setattr("core.service.workspace.fit_null", not_again(fit_null))
     monkeypatch.setattr("core.service.workspace.fit_map", not_again(fit_map))

@@ -15,10 +15,8 @@ from app.page.pictures import Pictures, pictures, serve_thumbnails
 from app.page.state import HEADS, Page, encoder_choices
 from app.tabs.gallery.layout import DATASET, FOLDER, ZIP, Tab
 from app.views import gallery as views
-from core.service import Change, Choice
+from core.service import BUILTIN, Change, Choice
 from core.values import ImageRecord, Progress
-
-EMBEDDED = "embedded"
 
 _LEAF = 48  # thumbnails on a page of the gallery
 _GROUPS = 30  # groups of near-duplicates shown
@@ -42,7 +40,7 @@ class Handlers:
         with user_errors():
             gallery = self.session.gallery(name, visitor=visitor)
             found = self.library.facts(gallery)
-        locked = name == EMBEDDED
+        locked = name == BUILTIN
         coders = [title for title, _ in encoder_choices(gallery.encoder_names)]
         facts = views.Facts(
             gallery.name, gallery.records, tuple(coders), found.storage, found.examples
@@ -251,12 +249,12 @@ class Handlers:
         return shown, views.leaf_words(len(records), first=first, shown=len(shown))
 
     def _galleries(self, name: str) -> list[tuple[str, str]]:
-        """Galleries to open: the embedded one, the one at the start, those kept, this one."""
-        names = dict.fromkeys([EMBEDDED, self.page.start, *map(str, self.library.kept()), name])
+        """Galleries to open: the built-in one, the one at the start, those kept, this one."""
+        names = dict.fromkeys([BUILTIN, self.page.start, *map(str, self.library.kept()), name])
         return [(self._title(each, Path(each).name), each) for each in names]
 
     def _title(self, name: str, own: str) -> str:
-        if name == EMBEDDED:
+        if name == BUILTIN:
             return "The gallery that comes with the program"
         return "Your gallery" if self.session.server.hosted else own
 

@@ -80,7 +80,7 @@ def test_address_opens_another_gallery(
 def test_hosted_address_opens_no_folder(gallery_folder: Path):
     session = Session(server=ServerConfig(hosted=True))
     with gr.Blocks():
-        page = open_page(session, gallery="embedded", encoder=None)
+        page = open_page(session, gallery="builtin", encoder=None)
     request = gr.Request(session_hash="somebody0", query_params={"gallery": str(gallery_folder)})
     with pytest.warns(UserWarning, match="expired"):
-        assert address.restored(page, request, names=())[0] == "embedded"
+        assert address.restored(page, request, names=())[0] == "builtin"

@@ -14,7 +14,7 @@ from PIL import Image
 from app.page.pictures import fetchable
 from app.ui import build, launch_options
 from core.gallery.build import Source, update
-from core.service import EMBEDDED, Session, load_encoder
+from core.service import BUILTIN, Session, load_encoder
 from tests.app import tiny
 from tests.app.calls import call
 
@@ -37,7 +37,7 @@ def small_webps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return gallery
 
 
-@pytest.fixture(params=["small", EMBEDDED])
+@pytest.fixture(params=["small", BUILTIN])
 def served(
     request: pytest.FixtureRequest,
     small_webps: Path,
@@ -50,7 +50,7 @@ def served(
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "temporary" / "gradio"))
-    gallery = str(small_webps) if request.param == "small" else EMBEDDED
+    gallery = str(small_webps) if request.param == "small" else BUILTIN
     blocks = build(Session(), gallery=gallery)
     _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     yield blocks, address

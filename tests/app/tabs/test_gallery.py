@@ -14,7 +14,7 @@ import pytest
 
 from app.page.state import open_page
 from app.tabs import gallery as gallery_tab
-from app.tabs.gallery.handlers import EMBEDDED, Handlers
+from app.tabs.gallery.handlers import BUILTIN, Handlers
 from app.tabs.gallery.layout import DATASET, FOLDER, ZIP, lay
 from core.config import ServerConfig
 from core.service import Session
@@ -27,21 +27,19 @@ QUIET: Any = lambda *_, **__: None  # noqa: E731 - stands for a progress bar
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def builtin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small.make(tmp_path_factory.mktemp("gallery"))
 
 
 @pytest.fixture
-def make(
-    tmp_path: Path, embedded: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Handlers]:
-    monkeypatch.setattr("core.service.session.EMBEDDED", embedded)
+def make(tmp_path: Path, builtin: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Handlers]:
+    monkeypatch.setattr("core.service.session.SHIPPED", builtin)
 
     def made(*, hosted: bool = False) -> Handlers:
         session = Session(server=ServerConfig(hosted=hosted, max_images=6))
         session.library.home = tmp_path / "home"
         with gr.Blocks():
-            page = open_page(session, gallery=EMBEDDED, encoder="histogram")
+            page = open_page(session, gallery=BUILTIN, encoder="histogram")
             return Handlers(page, lay(page))
 
     return made
@@ -83,28 +81,28 @@ def test_a_zip_is_built_and_every_tab_looks_at_it(make, archive: Path) -> None:
     assert "Baseline: histogram" in shown[handlers.tab.facts]
     assert shown[handlers.tab.changes].visible
     names = [value for _, value in shown[handlers.tab.opened].choices]
-    assert names == [EMBEDDED, name]
-    assert handlers.open(EMBEDDED, ANN) == (EMBEDDED, "")
+    assert names == [BUILTIN, name]
+    assert handlers.open(BUILTIN, ANN) == (BUILTIN, "")
 
 
 def test_the_embedded_gallery_says_why_it_is_not_changed(make) -> None:
     handlers = make()
-    shown = handlers.show(EMBEDDED, ANN)
+    shown = handlers.show(BUILTIN, ANN)
     assert not shown[handlers.tab.changes].visible
     assert "read-only" in shown[handlers.tab.locked].value
     assert "2 generated images" in shown[handlers.tab.facts]
     with pytest.raises(gr.Error, match="build one of your own"):
-        handlers.remove(EMBEDDED, [0], ANN, QUIET)
+        handlers.remove(BUILTIN, [0], ANN, QUIET)
 
 
 def test_a_folder_is_built_and_a_gallery_in_a_folder_is_opened(
-    make, tmp_path: Path, embedded: Path
+    make, tmp_path: Path, builtin: Path
 ) -> None:
     handlers = make()
-    name = opened(handlers, build(handlers, FOLDER, folder=str(embedded.parent / "images")))
+    name = opened(handlers, build(handlers, FOLDER, folder=str(builtin.parent / "images")))
     assert "<dd>12</dd>" in handlers.show(name, ANN)[handlers.tab.facts]
     copy = tmp_path / "copy"
-    shutil.copytree(embedded, copy)
+    shutil.copytree(builtin, copy)
     assert opened(handlers, build(handlers, FOLDER, folder=str(copy))) == str(copy)
 
 
@@ -217,17 +215,17 @@ def test_a_visitor_s_gallery_is_nobody_else_s(make, archive: Path) -> None:
         with pytest.raises(gr.Error, match="not here, or has expired"):
             work()
     assert name not in [
-        value for _, value in handlers.show(EMBEDDED, BOB)[handlers.tab.opened].choices
+        value for _, value in handlers.show(BUILTIN, BOB)[handlers.tab.opened].choices
     ]
 
 
-def test_a_hosted_page_takes_no_folder(make, embedded: Path) -> None:
+def test_a_hosted_page_takes_no_folder(make, builtin: Path) -> None:
     handlers = make(hosted=True)
     assert FOLDER not in [value for _, value in handlers.tab.kind.choices]
     with pytest.raises(gr.Error, match="give a zip"):
-        build(handlers, FOLDER, folder=str(embedded))
+        build(handlers, FOLDER, folder=str(builtin))
     with pytest.raises(gr.Error, match="not a dataset named"):
-        build(handlers, DATASET, dataset=str(embedded))
+        build(handlers, DATASET, dataset=str(builtin))
 
 
 @pytest.fixture
@@ -236,7 +234,7 @@ def served(make, archive: Path) -> Iterator[tuple[str, Path]]:
     name = opened(handlers, build(handlers, archive=str(archive)))
     folder = handlers.session.visitors.gallery(ANN.session_hash, name)
     with gr.Blocks() as blocks:
-        page = open_page(handlers.session, gallery=EMBEDDED, encoder="histogram")
+        page = open_page(handlers.session, gallery=BUILTIN, encoder="histogram")
         gallery_tab.create(page)
     _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True)
     yield address, folder

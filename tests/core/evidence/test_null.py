@@ -88,17 +88,17 @@ def test_too_few_groups_have_no_null():
 
 def test_every_null_query_meets_the_gallery_without_its_group():
     """With three copies of every image, a null that met the copies would stand out with all."""
-    embedded = _world(copies=3, n=40)
+    world = _world(copies=3, n=40)
     single = _world(copies=1, n=40)
     cosines = single.views[0].vectors @ single.views[0].vectors.T
     np.fill_diagonal(cosines, -1)
     best = -np.sort(-cosines, axis=1)
-    found = _fit(embedded, folds=40)
+    found = _fit(world, folds=40)
     wanted = np.sort(best[:, 0] - best[:, 3])
     np.testing.assert_allclose(found.margins, wanted, atol=1e-5)
     wanted = np.sort(best[:, 0] - best[:, 1])
     np.testing.assert_allclose(found.leads, wanted, atol=1e-5)
-    alone = replace(embedded, groups=np.arange(120))
+    alone = replace(world, groups=np.arange(120))
     assert np.median(_fit(alone).margins) > 3 * found.unit  # the control: they meet their copies
 
 
@@ -166,24 +166,24 @@ def test_what_has_no_tail_is_counted():
 
 
 def test_a_draw_follows_its_seed():
-    embedded = _world()
-    one, two = _fit(embedded, queries=20), _fit(embedded, queries=20)
+    world = _world()
+    one, two = _fit(world, queries=20), _fit(world, queries=20)
     assert len(one.margins) == 20
     assert one.identity == two.identity
-    assert _fit(embedded, queries=20, seed=1).identity != one.identity
-    assert len(_fit(embedded, queries=500).margins) == 80
+    assert _fit(world, queries=20, seed=1).identity != one.identity
+    assert len(_fit(world, queries=500).margins) == 80
 
 
 def test_a_gallery_of_one_group_has_no_null():
-    embedded = _world(copies=4, n=1)
-    null = _fit(embedded)
+    world = _world(copies=4, n=1)
+    null = _fit(world)
     assert len(null.margins) == 0
     assert null.unit == 0
     assert null.p_value(1.0) == 1.0
 
 
 def test_progress_is_told_and_can_stop_the_work():
-    embedded, seen = _world(n=10), []
+    builtin, seen = _world(n=10), []
 
     def progress(done, total, _what):
         seen.append((done, total))
@@ -191,7 +191,7 @@ def test_progress_is_told_and_can_stop_the_work():
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        fit_null(embedded, config=NullConfig(queries=5), progress=progress)
+        fit_null(builtin, config=NullConfig(queries=5), progress=progress)
     assert seen == [(1, 5), (2, 5), (3, 5)]
 
 

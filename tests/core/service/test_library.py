@@ -184,7 +184,7 @@ def test_a_bad_upload_adds_nothing(make, archive, tmp_path, write_image) -> None
 def test_the_embedded_gallery_is_never_changed(make) -> None:
     for server in (None, QUOTA):
         with pytest.raises(GalleryError, match="build one of your own"):
-            make(server).remove("embedded", [0], visitor=ANN)
+            make(server).remove("builtin", [0], visitor=ANN)
 
 
 def test_the_embedded_gallery_is_not_changed_by_its_folder_either(make, archive, monkeypatch):

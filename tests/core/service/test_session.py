@@ -57,8 +57,8 @@ def session() -> Session:
 
 
 @pytest.fixture
-def embedded(folder, monkeypatch) -> Path:
-    monkeypatch.setattr(module, "EMBEDDED", folder)
+def builtin(folder, monkeypatch) -> Path:
+    monkeypatch.setattr(module, "SHIPPED", folder)
     monkeypatch.setattr("core.gallery.gallery.SHIPPED", folder)
     return folder
 
@@ -260,18 +260,18 @@ def test_an_encoder_that_the_gallery_lacks_is_refused_with_what_it_has(session, 
         session.workspace(dataclasses.replace(choice, encoder="phash"))
 
 
-def test_the_embedded_gallery_is_not_written_to(session, embedded, photos) -> None:
-    before = sorted(embedded.rglob("*"))
+def test_the_builtin_gallery_is_not_written_to(session, builtin, photos) -> None:
+    before = sorted(builtin.rglob("*"))
     found = session.attribute(photos / "01.png", Choice("thumbnail", "whiten"), top=2)
     assert found.matches[0].image.path == "01.png"
-    assert sorted(embedded.rglob("*")) == before
+    assert sorted(builtin.rglob("*")) == before
 
 
 # Hosted
 
 
 @pytest.fixture
-def hosted(embedded) -> Session:
+def hosted(builtin) -> Session:
     return Session(server=ServerConfig(hosted=True))
 
 
@@ -284,7 +284,7 @@ def uploaded(hosted, photos, tmp_path) -> str:
 
 
 def test_a_visitor_asks_the_embedded_gallery_and_an_own_one(hosted, uploaded, photos) -> None:
-    for gallery in ("embedded", uploaded):
+    for gallery in ("builtin", uploaded):
         choice = Choice("thumbnail", gallery=gallery)
         found = hosted.attribute(photos / "01.png", choice, visitor=VISITOR)
         assert found.matches[0].image.path == "01.png"
@@ -344,8 +344,8 @@ def test_damage_of_a_visitor_s_gallery_is_told_without_paths(hosted, uploaded, p
         assert "damaged" in str(raised.value)
 
 
-def test_the_embedded_gallery_named_by_its_folder_keeps_nothing(session, embedded) -> None:
+def test_the_builtin_gallery_named_by_its_folder_keeps_nothing(session, builtin) -> None:
     """Looking at it by its folder wrote into the program's own files."""
-    before = sorted(embedded.rglob("*"))
-    session.workspace(Choice("thumbnail", gallery=str(embedded)))
-    assert sorted(embedded.rglob("*")) == before
+    before = sorted(builtin.rglob("*"))
+    session.workspace(Choice("thumbnail", gallery=str(builtin)))
+    assert sorted(builtin.rglob("*")) == before
