@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from core.report import words
+from core.report import environment, words
 
 _ASSETS = Path(__file__).parents[2] / "assets" / "app"
 _JOINT = re.compile(r"(?<=[-_. ])")  # where a file name may go on in the next line
@@ -29,11 +28,5 @@ def render(template: str, **values: object) -> str:
     return _environment.get_template(f"{template}.html").render({**_FUNCTIONS, **values})
 
 
-_environment = Environment(
-    loader=FileSystemLoader(_ASSETS),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_environment = environment(_ASSETS)
 _FUNCTIONS = {"percent": words.share, "number": words.number, "breakable": breakable}

@@ -19,8 +19,14 @@ class Cache:
         self._made: dict[Hashable, _Once] = {}
         self._guard = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What ``make`` gives, made by the first thread that asks; others wait for it."""
+    def get(self, key: Hashable, make: Callable[[], Any], *, small: bool = False) -> Any:
+        """What ``make`` gives, made by the first thread that asks; others wait for it.
+
+        Args:
+            key: what the value is of.
+            make: makes it.
+            small: making it takes little memory, so that there is none to give back.
+        """
         with self._guard:
             entry = self._made.pop(key, None) or _Once()
             self._made[key] = entry  # now the last to be forgotten
@@ -31,7 +37,8 @@ class Cache:
         with entry.lock:
             if not entry.made:
                 entry.made.append(make())
-                give_back()
+                if not small:
+                    give_back()
             return entry.made[0]
 
     def _kind(self, key: Hashable) -> str:

@@ -393,6 +393,7 @@ class Session:
         return self._cache.get(
             ("query", *workspace.inputs, str(source), _stamp(Path(source))),
             lambda: workspace.query(source),
+            small=True,
         )
 
     @staticmethod
