@@ -19,13 +19,12 @@ from core.encoders.registry import BUNDLED
 DOCS = Path(__file__).parents[2] / "docs"
 
 FINISHED = {
-    "maps": "python -m benchmarks.results --measure heads",
-    "choices": "python -m benchmarks.results --measure choices",
-    "proxies": "python -m benchmarks.proxies",
+    "maps": ("python -m benchmarks.results --measure heads", "fd5f72d"),
+    "choices": ("python -m benchmarks.results --measure choices", "fd5f72d"),
+    "proxies": ("python -m benchmarks.proxies", "fd5f72d"),
+    "defaults_first": ("python -m benchmarks.results --measure defaults", "fd5f72d"),
 }
-"""Stored measurements of choices that are settled, and what made them."""
-LAST_COMMIT = "fd5f72d"
-"""The last commit that can measure them."""
+"""Stored measurements that are finished, what made them, and the last commit that can."""
 
 _CHANCE, _TWENTIETHS = 4_096, 20
 
@@ -47,6 +46,7 @@ def write(folder: Path) -> None:
         "robustness": _robustness,
         "transfers": _transfers,
         "proxies": _proxies,
+        "defaults_first": _before,
     }
     parts = [_HEADER]
     for name, section in sections.items():
@@ -73,7 +73,7 @@ def _provenance(name: str, found: Mapping[str, Any]) -> str:
     """What measured a part, on what, and whether these are still the weights that ship."""
     note = f"Measured with `benchmarks/quality/{name}.py`"
     if name in FINISHED:
-        note = f"Measured with `{FINISHED[name]}` at commit {LAST_COMMIT}"
+        note = "Measured with `{}` at commit {}".format(*FINISHED[name])
     if "gallery_images" not in found:
         return f"{note}."
     names = ", ".join(f"{name} `{identity}`" for name, identity in found["encoders"].items())
@@ -126,6 +126,18 @@ def _roles(found: Mapping[str, Any], _plots: Path) -> list[str]:
         tables.grid(cells, across=kinds, half="both", measure="R@1"),
         "R@10:",
         tables.grid(cells, across=kinds, half="both", measure="R@10"),
+    ]
+
+
+def _before(found: Mapping[str, Any], _plots: Path) -> list[str]:
+    kinds = [*("consingan_lsun", "nano_banana", "nano_banana: layout", "nano_banana: restaged")]
+    cells = [c for c in found["cells"] if c["column"].split("/")[0] in ("moco", "dino", "random")]
+    return [
+        "## The encoders before",
+        "MoCo and DINO as they were first: a small ResNet trained from nothing by a CPU, and its "
+        "random weights; all stages whitened together, patches summed into every score. R@1, both "
+        "halves.",
+        tables.grid(cells, across=kinds, half="both", measure="R@1"),
     ]
 
 
@@ -247,7 +259,7 @@ def _training(folder: Path) -> list[str]:
         "## Training of the bundled encoders",
         f"Loss over ln {_CHANCE:,}, which is what a uniform guess has among the queue's images and "
         "among the prototypes alike: mean of each twentieth of the steps, with the middle 80 %. "
-        "It rises where the second run begins. assets/README.md has the recipe.",
+        "assets/README.md has the recipe.",
         drawn,
     ]
 
