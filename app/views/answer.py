@@ -37,12 +37,20 @@ class _Part:
     share: float
 
 
+_ADVICE = {
+    "none": "Only images of this gallery can be found. The closest of them are below; if the image "
+    "may come from others, build a gallery of those in the Gallery tab and ask again."
+}
+"""What to do next, by what an answer comes to."""
+
+
 def answer_html(answer: Answer) -> str:
     """The answer: its sentence, its evidence in plain words, and who shares the influence."""
     return render(
         "answer",
         headline=headline(answer),
         odds=words.odds(answer),
+        advice=_ADVICE.get(words.outcome(answer), ""),
         prior=answer.prior,
         parts=[] if answer.none is None else _parts(answer, none=answer.none),
     )

@@ -44,6 +44,12 @@ def test_headline_says_none_with_the_best_confidence():
     )
 
 
+def test_after_none_the_page_says_what_to_do_next():
+    none = answer(group(1, influence=0.0), none=1.0, named=False, p_value=0.3)
+    assert "build a gallery of those" in views.answer_html(none)
+    assert "build a gallery" not in views.answer_html(answer(group(1, influence=0.9), none=0.1))
+
+
 def test_a_gallery_too_small_for_any_p_value_claims_nothing():
     """Its bar said "None of these 100 %", and a lone image had a confidence of over 99 %."""
     found = untold(group(1, influence=0.0))
