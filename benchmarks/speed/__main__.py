@@ -39,7 +39,7 @@ def main() -> None:
     """Run the sections that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gallery", type=Path, default=Path("galleries/real"))
-    parser.add_argument("--encoder", default="moco")
+    parser.add_argument("--encoder", default="lite0")
     parser.add_argument("--only", choices=("load", "query", "build", "search", "graph", "heads"))
     parser.add_argument("--images", type=int, default=40, help="queries")
     parser.add_argument("--build-images", type=int, default=512)
