@@ -103,8 +103,8 @@ def _defaults(found: Mapping[str, Any], _plots: Path) -> list[str]:
         tables.grid(cells, across=plain, half="both", measure="R@10"),
         "### Image edits by what was kept of the exemplar",
         "Tagged blind to all results (benchmarks/quality/nano_banana_tags.csv): the layout of the "
-        "whole picture is kept; the subject is staged anew, in another setting, pose or view; or only "
-        "the meaning is shared. Both halves.",
+        "whole picture is kept; the subject is staged anew, in another setting, pose or view; or "
+        "only the meaning is shared. Both halves.",
         "R@1:",
         tables.grid(cells, across=tags, half="both", measure="R@1"),
         "R@10:",
