@@ -16,9 +16,10 @@ from PIL import Image, ImageOps
 from rich.progress import track
 
 from core.config import BuildConfig, ScoreConfig
+from core.encoders.load import shipped_heads
 from core.gallery.artefacts import Key, arrays, digest_of
-from core.gallery.build import update
-from core.gallery.gallery import Gallery
+from core.gallery.build import mirror, update
+from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.source import Source
 from core.images.decode import load_image
 from core.search.edges import with_edges
@@ -73,7 +74,18 @@ class Builder:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
         place = self.folder / "galleries" / digest_of([encoder.identity, sorted(files)])
-        update(place, Source(self.images, tuple(files)), with_edges([encoder]))
+        source, encoders = Source(self.images, tuple(files)), with_edges([encoder])
+        if not place.exists() and shipped_heads(encoder.name).patches is not None:
+            # Nothing that is stored of an image depends on the others, so each is encoded once.
+            whole = self.folder / "whole" / encoder_key(encoder)
+            update(whole, source, encoders)
+            shutil.copytree(
+                whole,
+                place,
+                copy_function=os.link,
+                ignore=shutil.ignore_patterns("artefacts", "lock"),
+            )
+        mirror(place, source, encoders)
         return Gallery.open(place)
 
     def workspace(self, files: Mapping[str, Path], encoder: Encoder) -> Workspace:

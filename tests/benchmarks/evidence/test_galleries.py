@@ -49,6 +49,23 @@ def test_what_is_asked_is_what_the_program_answers(photos, tmp_path):
     assert (asked.margins[:5] > asked.margins[5:].max()).all()
 
 
+def test_galleries_of_some_images_are_those_that_the_program_builds(photos, tmp_path):
+    """Each image is encoded once for all galleries; what they hold is as if it were not so."""
+    encoder, builder = load_encoder("lite0"), Builder(tmp_path / "one")
+    names = list(photos)
+    builder.gallery({name: photos[name] for name in names[:30]}, encoder)
+    some = builder.gallery({name: photos[name] for name in names[20:]}, encoder)
+    alone = Builder(tmp_path / "two").gallery({name: photos[name] for name in names[20:]}, encoder)
+    assert sorted(r.path for r in some.records) == sorted(names[20:])
+    for found in (some, alone):
+        rows = [{r.path: i for i, r in enumerate(found.records)}[name] for name in names[20:]]
+        features, patches = found.features(encoder)[rows], found.patches(encoder)[rows]
+        if found is some:
+            wanted = features, patches
+    np.testing.assert_allclose(features, wanted[0], atol=1e-2, rtol=1e-2)
+    assert (patches == wanted[1]).mean() > 0.99
+
+
 def test_answers_are_kept_for_their_question_alone(photos, tmp_path):
     """Keyed by name alone, rankings of one set of queries were read for another."""
     files = list(photos.values())
