@@ -131,9 +131,9 @@ class NullConfig:
     """Prior probability that a query has a source in the gallery."""
     level: float = 0.05
     """Largest p-value of a candidate source, and of the margin by which an answer names one."""
-    midpoint: float = 3.2
+    midpoint: float = 2.9
     """Margin, in medians of the null, at which source and no source are equally likely."""
-    slope: float = 2.2
+    slope: float = 2.3
     """Log-odds of a source per median of the null."""
 
     def __post_init__(self) -> None:
