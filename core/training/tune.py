@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,7 @@ def freeze_early(backbone: Backbone, *, stages: int) -> None:
     """
     if not stages:
         return
-    described = backbone.network.feature_info
+    described: Any = backbone.network.feature_info
     last = described[backbone.config.stages[stages - 1]]["module"]
     names = [name for name, _ in backbone.network.named_parameters()]
     inside = [place for place, name in enumerate(names) if name.startswith(f"{last}.")]
