@@ -104,7 +104,7 @@ def test_a_weak_second_source_comes_before_what_resembles_the_first():
     """By score alone a look-alike of the first source hides the second one."""
     axes = np.eye(D, dtype=np.float32)
     others = _unit(np.random.default_rng(7).standard_normal((40, D)) * (np.arange(D) > 3))
-    look_alike = 0.6 * axes[0] + 0.8 * axes[2]
+    look_alike = 0.5 * axes[0] + 0.87 * axes[2]
     embeddings = np.stack([axes[0], look_alike, axes[1], *others]).astype(np.float32)
     null = Null(np.linspace(0, 0.4, 500), np.linspace(0, 0.3, 500))
     found = _ask(0.95 * axes[0] + 0.25 * axes[1], embeddings=embeddings, null=null, top=40)

@@ -58,7 +58,7 @@ def test_a_head_is_fitted_and_used(name, save, features, photos, tmp_path, monke
     call("index", photos, "--out", folder, "--encoder", name)
     call("fit-head", folder, "--encoder", name, "--kind", "center", "--out", head)
     fitted = Head.load(head)
-    assert fitted.parts[0].mean_gallery.size == features
+    assert fitted.width == features
     options = ("--gallery", folder, "--encoder", name, "--head", head, "--json")
     answer = json.loads(call("attribute", photos / "3.png", *options))
     assert answer["encoder"].startswith(f"{name}@")

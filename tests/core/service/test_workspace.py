@@ -101,7 +101,7 @@ def test_every_split_of_the_cosine_sums_to_it(workspace, seed):
     for match in workspace.attribute(query, top=3).matches:
         row = workspace.gallery.row_of[match.image.id]
         source = _pixels(workspace, row)
-        found = workspace.explain(query, match.image.id, source=source, top=8)
+        found = workspace.explain(query, match.image.id, source=source, top=workspace.head.dim)
         assert found.cosine == pytest.approx(match.cosine, abs=1e-5)
         assert found.grid == Grid(10, 10)
         assert found.query_parts.shape == found.source_parts.shape == (100,)
