@@ -1,6 +1,6 @@
 """Makes the builtin gallery small to ship: features in 8 bits, one generation, nulls and maps.
 
-What else follows from the features is computed again in two seconds; nulls and maps take longer
+What else follows from the features is computed again in a second; groups, nulls and maps take longer
 and are small. They are kept under the version of the code that computes them, so after a change of
 that code ``python -m demo.pack --artefacts`` makes them anew.
 """
@@ -24,7 +24,7 @@ from core.service.workspace import Workspace
 ENCODERS = ("lite0", "moco", "dino")
 """Encoders whose nulls and maps are shipped."""
 
-_SHIPPED = ("null", "map")
+_SHIPPED = ("groups", "null", "map")
 
 
 def pack(folder: Path) -> dict[str, int]:

@@ -129,7 +129,7 @@ def test_an_empty_gallery_cannot_be_narrowed(tmp_path: Path):
         narrow(tmp_path / "g")
 
 
-def test_packing_ships_nulls_and_maps_and_nothing_else(
+def test_packing_ships_groups_nulls_and_maps_and_nothing_else(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The first visitor of the map had waited for its layout, half a minute long."""
@@ -137,7 +137,7 @@ def test_packing_ships_nulls_and_maps_and_nothing_else(
     pack(folder)
     gallery = Gallery.open(folder, read_only=True)
     kinds = sorted(path.name.partition("-")[0] for path in gallery.artefacts.folder.iterdir())
-    assert kinds == ["map", "null"]
+    assert kinds == ["groups", "map", "null"]
     with monkeypatch.context() as patched:
         patched.setattr("core.service.workspace.fit_null", not_again(fit_null))
         patched.setattr("core.service.workspace.fit_map", not_again(fit_map))
