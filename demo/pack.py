@@ -1,8 +1,8 @@
-"""Makes the builtin gallery small to ship: features in 8 bits, one generation, nulls and maps.
+"""Makes the builtin gallery small to ship: features in 8 bits, one generation, what takes long.
 
-What else follows from the features is computed again in a second; groups, nulls and maps take longer
-and are small. They are kept under the version of the code that computes them, so after a change of
-that code ``python -m demo.pack --artefacts`` makes them anew.
+What else follows from the features is computed again in a second; groups, nulls and maps take
+longer and are small. They are kept under the version of the code that computes them, so after a
+change of that code ``python -m demo.pack --artefacts`` makes them anew.
 """
 
 from __future__ import annotations
