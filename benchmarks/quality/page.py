@@ -105,32 +105,25 @@ def _defaults(found: Mapping[str, Any], _plots: Path) -> list[str]:
         "Tagged blind to all results (benchmarks/quality/nano_banana_tags.csv): the layout of the "
         "whole picture is kept; the subject is staged anew, in another setting, pose or view; or "
         "only the meaning is shared. Both halves.",
-        "R@1:",
-        tables.grid(cells, across=tags, half="both", measure="R@1"),
-        "R@10:",
-        tables.grid(cells, across=tags, half="both", measure="R@10"),
+        *_recalls(cells, across=tags),
         "### Paired differences of R@1, both halves",
         tables.grid(found["differences"], across=gaps, half="both", measure="R@1", signed=True),
     ]
 
 
 def _roles(found: Mapping[str, Any], _plots: Path) -> list[str]:
-    kinds = tables.ordered(cell["source"] for cell in found["cells"])
     cells = found["cells"]
     return [
         "## Structure and appearance",
         "A second set of pairs: most images were made from two, and it is known which one gave the "
         "structure (or content) and which one the appearance (or style). Each role is ranked by "
         "itself, the other exemplar left out. All pairs.",
-        "R@1:",
-        tables.grid(cells, across=kinds, half="both", measure="R@1"),
-        "R@10:",
-        tables.grid(cells, across=kinds, half="both", measure="R@10"),
+        *_recalls(cells, across=tables.ordered(cell["source"] for cell in cells)),
     ]
 
 
 def _before(found: Mapping[str, Any], _plots: Path) -> list[str]:
-    kinds = [*("consingan_lsun", "nano_banana", "nano_banana: layout", "nano_banana: restaged")]
+    kinds = ["consingan_lsun", "nano_banana", "nano_banana: layout", "nano_banana: restaged"]
     cells = [c for c in found["cells"] if c["column"].split("/")[0] in ("moco", "dino", "random")]
     return [
         "## The encoders before",
@@ -149,11 +142,14 @@ def _levels(found: Mapping[str, Any], _plots: Path) -> list[str]:
         "## Levels, role by role" if by_role else "## Levels",
         "The embedding alone with local scaling: every stage whitened by itself, or all together; "
         "one level by itself; other weights; fewer dimensions a level. All pairs.",
-        "R@1:",
-        tables.grid(cells, across=kinds, half="both", measure="R@1"),
-        "R@10:",
-        tables.grid(cells, across=kinds, half="both", measure="R@10"),
+        *_recalls(cells, across=kinds),
     ]
+
+
+def _recalls(cells: Sequence[Cell], *, across: Sequence[str]) -> list[str]:
+    """R@1 and R@10 of both halves together, a table each."""
+    grids = [tables.grid(cells, across=across, half="both", measure=m) for m in ("R@1", "R@10")]
+    return ["R@1:", grids[0], "R@10:", grids[1]]
 
 
 def _scoring(found: Mapping[str, Any], _plots: Path) -> list[str]:
