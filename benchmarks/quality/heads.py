@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality.study import Study, by_source, compared, digest, ranked, store
-from core.config import HeadConfig, HeadKind, ScoreConfig
+from benchmarks.quality.study import Study, by_source, compared, store
+from core.config import HeadConfig, HeadKind
 from core.encoders.network import levels_of
 from core.heads.fit import fit_head
 from core.heads.head import Head, random_rotation
@@ -44,14 +44,7 @@ def measure(study: Study) -> None:
     wanted = ("consingan_lsun", "nano_banana", "all")
     groups = {name: group for name, group in by_source(study.pairs).items() if name in wanted}
     for encoder in study.networks:
-        results = {
-            f"{encoder.name}/{name}": study.kept(
-                encoder,
-                f"heads-{digest(name, *study.images)}",
-                lambda fit=fit, encoder=encoder: _ranks(study, encoder, fit()),
-            )
-            for name, fit in heads(study, encoder).items()
-        }
+        results = study.under_heads(encoder, "heads", heads(study, encoder))
         base = f"{encoder.name}/{BASE}"
         found = compared(study.pairs, results, base, groups=groups, measures=_MEASURES)
         means += found[0]
@@ -103,12 +96,3 @@ def unpaired(study: Study, encoder: Encoder) -> np.ndarray:
     paths = list_images(study.data / "synthetic")
     chosen = np.sort(np.random.default_rng(0).permutation(len(paths))[:_SYNTHETIC])
     return study.encoded(encoder, f"synthetic-{len(chosen)}", [paths[i] for i in chosen])
-
-
-def _ranks(study: Study, encoder: Encoder, head: Head) -> np.ndarray:
-    return ranked(
-        head(study.gallery_features(encoder), role="gallery"),
-        head(study.query_features(encoder), role="query"),
-        study.right,
-        scaling=ScoreConfig().neighbours,
-    )

@@ -9,11 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from benchmarks.quality import roles
-from benchmarks.quality.study import Study, by_source, by_tag, cells, digest, ranked, store
-from core.config import HeadConfig, ScoreConfig
+from benchmarks.quality.study import Study, by_source, by_tag, cells, store
+from core.config import HeadConfig
 from core.encoders.network import levels_of
 from core.heads.fit import fit_head
 from core.heads.head import Head
@@ -34,14 +32,7 @@ def measure(study: Study) -> None:
     groups = roles.groups(study.pairs) if by_role else _groups(study)
     found: list[dict[str, Any]] = []
     for encoder in study.networks:
-        results = {
-            f"{encoder.name}/{name}": study.kept(
-                encoder,
-                f"levels-{digest(name, *study.images)}",
-                lambda fit=fit, encoder=encoder: _ranks(study, encoder, fit()),
-            )
-            for name, fit in choices(study, encoder).items()
-        }
+        results = study.under_heads(encoder, "levels", choices(study, encoder))
         found += cells(study.pairs, results, groups=groups, parts=("both",))
     store(part, study, cells=found)
 
@@ -73,13 +64,3 @@ def choices(study: Study, encoder: Encoder) -> Mapping[str, Callable[[], Head]]:
 def _groups(study: Study) -> dict[str, Any]:
     every = by_source(study.pairs) | by_tag()
     return {name: every[name] for name in _SOURCES}
-
-
-def _ranks(study: Study, encoder: Encoder, head: Head) -> np.ndarray:
-    return ranked(
-        head(study.gallery_features(encoder), role="gallery"),
-        head(study.query_features(encoder), role="query"),
-        study.right,
-        scaling=ScoreConfig().neighbours,
-        without=study.left_out,
-    )

@@ -19,9 +19,10 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from core.config import BuildConfig
+from core.config import BuildConfig, ScoreConfig
 from core.encoders.load import load_encoder
 from core.gallery.gallery import encoder_key
+from core.heads.head import Head
 from core.images.decode import load_image
 from core.images.files import new_file, write_bytes
 from core.measures.evaluate import Bench
@@ -119,6 +120,34 @@ class Study:
             with new_file(path) as partial, partial.open("wb") as file:
                 np.save(file, array)
         return np.load(path, allow_pickle=False)
+
+    def under_heads(
+        self, encoder: Encoder, part: str, fits: Mapping[str, Callable[[], Head]]
+    ) -> dict[str, Float[np.ndarray, "q 4"]]:
+        """Measures of every pair by the embedding alone, by encoder and head; each ranked once.
+
+        Args:
+            encoder: the encoder.
+            part: the measurement that they are kept for.
+            fits: how each head is fitted.
+        """
+
+        def measures(fit: Callable[[], Head]) -> np.ndarray:
+            head = fit()
+            return ranked(
+                head(self.gallery_features(encoder), role="gallery"),
+                head(self.query_features(encoder), role="query"),
+                self.right,
+                scaling=ScoreConfig().neighbours,
+                without=self.left_out,
+            )
+
+        return {
+            f"{encoder.name}/{name}": self.kept(
+                encoder, f"{part}-{digest(name, *self.images)}", lambda fit=fit: measures(fit)
+            )
+            for name, fit in fits.items()
+        }
 
     def encoded(
         self,
