@@ -71,7 +71,8 @@ published figures of other benchmarks."""
 
 def _provenance(name: str, found: Mapping[str, Any]) -> str:
     """What measured a part, on what, and whether these are still the weights that ship."""
-    note = f"Measured with `benchmarks/quality/{name}.py`"
+    module = name.removesuffix("_roles")  # the same measurement, of the pairs with roles
+    note = f"Measured with `benchmarks/quality/{module}.py`"
     if name in FINISHED:
         note = "Measured with `{}` at commit {}".format(*FINISHED[name])
     if "gallery_images" not in found:
