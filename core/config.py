@@ -130,11 +130,11 @@ class NullConfig:
     prior: float = 0.5
     """Prior probability that a query has a source in the gallery."""
     level: float = 0.05
-    """Largest p-value of a candidate source, and of the margin by which an answer names one."""
-    midpoint: float = 2.9
-    """Margin, in medians of the null, at which source and no source are equally likely."""
+    """Largest p-value of a candidate source, and of the lead by which an answer names one."""
+    midpoint: float = 2.4
+    """Strength at which source and no source are equally likely."""
     slope: float = 2.3
-    """Log-odds of a source per median of the null."""
+    """Log-odds of a source per unit of strength."""
 
     def __post_init__(self) -> None:
         """Refuse priors that decide everything."""

@@ -147,10 +147,20 @@ class Match:
 
 
 @dataclass(frozen=True)
+class Aspect:
+    """How rare it is to stand out as far as a group does in one way of comparing."""
+
+    name: str
+    """What is compared, for people: a level of the encoder, edges, matching places."""
+    p_value: float
+    """Share of null queries of which some group stands out as far in this aspect."""
+
+
+@dataclass(frozen=True)
 class Group:
     """Near-duplicates that count as one candidate source.
 
-    The three numbers of evidence are ``None`` in a gallery with too few different images to tell a
+    The numbers of evidence are ``None`` in a gallery with too few different images to tell a
     source from chance.
     """
 
@@ -160,11 +170,17 @@ class Group:
     best: Match
     """Its highest-ranked image."""
     p_value: float | None
-    """Share of null queries, whose source is not in the gallery, that stand out at least as far."""
+    """Share of null queries, whose source is not in the gallery, of which some group stands out at
+    least as far in all aspects together."""
     confidence: float | None
     """Probability that the group is a source of the query."""
     influence: float | None
     """Share of the query ascribed to this group; all groups and ``none`` sum to 1."""
+    strength: float | None = None
+    """How far it stands out in all aspects together: minus the logarithm of the mean of their
+    p-values; see :mod:`core.evidence.combination`."""
+    aspects: tuple[Aspect, ...] = ()
+    """By what it stands out; empty beyond the candidates of a ranking."""
 
 
 @dataclass(frozen=True)
@@ -176,13 +192,13 @@ class Answer:
     """
 
     matches: tuple[Match, ...]
-    """Best first."""
+    """The best images of the sources, then all others as they are ranked."""
     groups: tuple[Group, ...]
     """Sources first, then the group that explains most of the rest, then those of the matches."""
     none: float | None
     """Share ascribed to none of the gallery's images, in [0, 1]."""
     p_value: float | None
-    """p-value of the best group."""
+    """p-value of the group that stands out most."""
     null_id: str
     """Identity of the null distribution that the p-values refer to."""
     encoder: str = ""
@@ -192,9 +208,9 @@ class Answer:
     gallery: str = ""
     """``name@identity`` of the gallery."""
     lead_p_value: float | None = None
-    """Share of null queries whose best group is as far ahead of its runner-up."""
+    """Share of null queries of which some group is as far ahead of all others as the first."""
     named: bool = False
-    """Whether the best group is a likely source and significantly ahead of its runner-up."""
+    """Whether the first group is a likely source and significantly ahead of all others."""
     prior: float = 0.5
     """Prior probability of a source that the confidences are stated at."""
     identical: int | None = None

@@ -27,7 +27,7 @@ def chosen(event: gr.SelectData) -> int:
 
 
 def follow_query(
-    page: Page, name: str, image: gr.Image, encoder: gr.Dropdown, *, beside: gr.Dropdown | None
+    page: Page, name: str, image: gr.Image, encoder: gr.Dropdown, *, second: gr.Dropdown | None
 ) -> gr.State:
     """Ask about one image in every tab: tell the others of this tab's, take theirs when it is open.
 
@@ -36,7 +36,7 @@ def follow_query(
         name: the tab.
         image: its query.
         encoder: what it is asked with.
-        beside: a second encoder; it changes places where it would be the same.
+        second: a second encoder; it changes places where it would be the same.
 
     Returns:
         A state that changes when an image was taken over: connect the tab's work to its ``change``.
@@ -54,7 +54,7 @@ def follow_query(
         return [asked[0], given[count] + 1, coder, *others]
 
     count = gr.State(0)
-    taken: list[Any] = [image, count, encoder, *([] if beside is None else [beside])]
+    taken: list[Any] = [image, count, encoder, *([] if second is None else [second])]
     for told in (image.change, encoder.input):
         told(Asked, [image, encoder], page.asked, **QUIET)
     for told in (image.upload, image.clear):

@@ -15,7 +15,7 @@ Lend = Callable[[Callable[..., Any]], Callable[..., Any]]
 """Makes a function run in a process that has the GPU; arguments and results are pickled."""
 
 
-def find_lender() -> Lend | None:
+def lender() -> Lend | None:
     """The lender of the Space, where there is one."""
     if find_spec("spaces") is None:
         return None
@@ -23,4 +23,4 @@ def find_lender() -> Lend | None:
     return spaces.GPU(duration=SECONDS) if os.environ.get("SPACES_ZERO_GPU") else None
 
 
-LEND = find_lender()
+LEND = lender()

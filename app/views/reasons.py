@@ -18,8 +18,9 @@ from plotly.colors import diverging, sequential
 
 from app.views.names import name_of
 from app.views.templates import render
+from core.report import words
 from core.service import EDGE_GRID, Dimensions, strongest_links
-from core.values import Contribution, Explanation, Grid
+from core.values import Answer, Contribution, Explanation, Grid
 
 _POSITIVE, _NEGATIVE = "#2a9d93", "#b9792c"
 _GREY, _LINE = "#7b8a86", "rgba(128,140,137,0.25)"
@@ -174,12 +175,19 @@ def _data_uri(image: Image.Image) -> str:
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def levels_html(explanation: Explanation) -> str:
-    """What makes the score of the match: levels, how common it is, and what lifted it."""
+def levels_html(explanation: Explanation, answer: Answer) -> str:
+    """By what the match stands out, and what makes its score.
+
+    Args:
+        explanation: why the match is one.
+        answer: the answer that it is of.
+    """
+    chosen = (g for g in answer.groups if g.best.image.id == explanation.match.id)
+    by = "".join(words.stands_out_by(group, level=answer.level) for group in chosen)
     parts = explanation.score_parts
     longest = max((abs(part.value) for part in parts), default=1.0) or 1.0
     rows = [(part.name.capitalize(), part.value, 100 * abs(part.value) / longest) for part in parts]
-    return render("levels", rows=rows, total=sum(part.value for part in parts))
+    return render("levels", by=by, rows=rows, total=sum(part.value for part in parts))
 
 
 def contribution_bars(

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,12 +27,13 @@ from benchmarks.evidence.bars import (
     calibration_bars,
     power_bars,
 )
+from benchmarks.evidence.edits import edit_bars
 from benchmarks.evidence.galleries import Builder, ask
 from benchmarks.evidence.law import law_bars
 from benchmarks.evidence.nominal import nominal_bars
 from benchmarks.evidence.plots import curves, plot
 from benchmarks.evidence.several import several, ten_copies
-from benchmarks.quality.study import RESULTS, write
+from benchmarks.quality.study import RESULTS, stored, write
 from core.cli.console import results
 from core.encoders.load import load_encoder
 from core.gallery.gallery import Gallery
@@ -53,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gallery", type=Path, default=Path("galleries/real"))
     parser.add_argument("--encoder", default="lite0")
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS), help="parts")
     parser.add_argument("--each", type=int, help="images of every set of pairs or kind at most")
     parser.add_argument("--held-out", type=int, default=4_000, help="photos asked without source")
     parser.add_argument("--small", type=int, default=1_000, help="images of the small gallery")
@@ -73,6 +75,19 @@ def main() -> None:
         held_out=options.held_out,
         each=options.each,
     )
+    found = stored("evidence") or {}
+    for part in options.only:
+        for key, value in PARTS[part](world, options).items():
+            found[key] = [asdict(bar) for bar in value] if key in PARTS else value
+            if key in PARTS:
+                show(value)
+        write("evidence", found)
+    if "answers" in options.only:
+        plot(found, RESULTS)
+
+
+def _answers(world: World, options: argparse.Namespace) -> dict[str, Any]:
+    """False attributions, power, confidence and its law in three galleries; and the curves."""
     settings: dict[str, Setting] = {}
     for name, photos, planted in _galleries(world, small=options.small, copies=options.copies):
         settings[name] = judge(world, photos, planted)
@@ -82,15 +97,36 @@ def main() -> None:
         for bar in report(setting, draws=options.draws)
     ]
     bars += law_bars(settings, draws=options.draws)
+    return {"answers": bars, **curves(settings["all"])}
+
+
+def _edits(world: World, options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "edits": edit_bars(
+            world.builder, world.photos, world.data, world.encoder, draws=options.draws
+        )
+    }
+
+
+def _several(world: World, options: argparse.Namespace) -> dict[str, Any]:
     asked = world.builder.workspace({**world.photos, **world.exemplars}, world.encoder)
-    bars += several(asked, world.photos, each=options.composites)
-    bars += ten_copies(world.builder, _some(world.photos, options.small, seed=1), world.encoder)
+    bars = several(asked, world.photos, each=options.composites)
+    some = _some(world.photos, options.small, seed=1)
+    return {"several": [*bars, *ten_copies(world.builder, some, world.encoder)]}
+
+
+def _nominal(world: World, options: argparse.Namespace) -> dict[str, Any]:
     encoders = [load_encoder(name) for name in options.nominal]
-    bars += nominal_bars(world.builder, world.apart, encoders)
-    drawn = curves(settings["all"])
-    write("evidence", {"bars": [asdict(bar) for bar in bars], **drawn})
-    plot(drawn, RESULTS)
-    show(bars)
+    return {"nominal": nominal_bars(world.builder, world.apart, encoders)}
+
+
+PARTS: Mapping[str, Callable[[World, argparse.Namespace], dict[str, Any]]] = {
+    "answers": _answers,
+    "edits": _edits,
+    "several": _several,
+    "nominal": _nominal,
+}
+"""What is measured, each part by itself."""
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def absent_bars(setting: Setting, *, draws: int) -> list[Bar]:
         rows = np.flatnonzero(chosen)
         sets[name] = Judged(setting.absent[rows], setting.clusters[rows].tolist())
     return [
-        _absent_bar(f"{name} without source, {way}", p, judged, level=level, draws=draws)
+        absent_bar(f"{name} without source, {way}", p, judged, level, draws=draws)
         for way, by in WAYS.items()
         for name, judged in sets.items()
         for p in (by(judged.asked),)
@@ -105,7 +105,8 @@ def absent_bars(setting: Setting, *, draws: int) -> list[Bar]:
     ]
 
 
-def _absent_bar(what: str, p: np.ndarray, judged: Judged, *, level: float, draws: int) -> Bar:
+def absent_bar(what: str, p: np.ndarray, judged: Judged, level: float, *, draws: int) -> Bar:
+    """False attributions at a level, against the most that chance allows."""
     count, trials = _median_count(p <= level, judged.clusters, draws=draws)
     most = largest_count(trials, level)
     return Bar("a", f"{what} p <= {level:g}", f"{count} of {trials}", f"<= {most}", count <= most)
@@ -184,7 +185,7 @@ def _confidences(asked: Asked, law: NullConfig | None) -> np.ndarray:
     if law is None:
         return asked.confidences
     numbers = {"prior": law.prior, "midpoint": law.midpoint, "slope": law.slope}
-    return np.array([confidence(float(margin), **numbers) for margin in asked.margins])
+    return np.array([confidence(float(value), **numbers) for value in asked.strengths])
 
 
 def _draw(

@@ -23,7 +23,6 @@ from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.source import Source
 from core.images.decode import load_image
 from core.search.edges import with_edges
-from core.search.ranking import first_of_groups, rival_score
 from core.service.session import choose_head
 from core.service.workspace import Workspace
 from core.values import Answer, Encoder
@@ -39,19 +38,19 @@ class Asked:
     """Answers to many images, one row each."""
 
     p_values: np.ndarray
-    """p-value of the best group, as it is answered."""
+    """p-value of the strongest group, as it is answered."""
     counted: np.ndarray
     """The same by counting alone."""
     fitted: np.ndarray
     """The same by the fitted tail alone."""
-    margins: np.ndarray
-    """Margin of the best group, in medians of the null."""
+    strengths: np.ndarray
+    """Strength of the first group."""
     confidences: np.ndarray
-    """Confidence of the best group, as it is answered."""
+    """Confidence of the first group, as it is answered."""
     named: np.ndarray
-    """Whether the answer names its best group."""
+    """Whether the answer names its first group."""
     right: np.ndarray
-    """Whether the best group holds a right image."""
+    """Whether the first group holds a right image."""
 
     def __getitem__(self, rows: np.ndarray) -> Asked:
         """Some of the rows."""
@@ -147,18 +146,16 @@ def ask(
 
 def _row(asked: Workspace, file: Path, right: Sequence[str]) -> tuple[float, ...]:
     """One row of what :class:`Asked` holds."""
-    query = asked.query(file)
-    said = asked.attribute(query, top=1)
-    ranking = asked.collection.rank(query, k=asked.score.candidates)
-    scores = ranking.scores[first_of_groups(ranking, asked.collection.groups)]
-    margin, null = float(scores[0]) - rival_score(scores), asked.null
-    p_value, sure = said.p_value, said.groups[0].confidence
-    assert p_value is not None and sure is not None  # no gallery here is too small to tell
+    said = asked.attribute(asked.query(file), top=1)
+    first, standing = said.groups[0], asked.null.standing
+    p_value, sure, strength = said.p_value, first.confidence, first.strength
+    # no gallery here is too small to tell
+    assert p_value is not None and sure is not None and strength is not None
     return (
         p_value,
-        null.conformal_p_value(margin),
-        null.tail_p_value(margin),
-        margin / null.unit if null.unit else 0.0,
+        standing.conformal_p_value(strength),
+        standing.tail_p_value(strength),
+        strength,
         sure,
         said.named,
         not names_of(asked, said, 0).isdisjoint(right),

@@ -23,7 +23,7 @@ _DRAWS = 40  # of one query per cluster, over which a law is fitted
 
 
 def fit_law(settings: Sequence[Setting], *, without: str = "") -> NullConfig:
-    """Logistic regression of "is a source" on the margin in medians of the null.
+    """Logistic regression of "is a source" on the strength.
 
     Half of every generator's clusters have their source in the gallery; galleries and generators
     weigh alike.
@@ -37,7 +37,7 @@ def fit_law(settings: Sequence[Setting], *, without: str = "") -> NullConfig:
     y: list[np.ndarray] = []
     w: list[np.ndarray] = []
     for setting in settings:
-        there, gone = setting.present.margins, setting.absent.margins
+        there, gone = setting.present.strengths, setting.absent.strengths
         for name in set(setting.generators) - {without}:
             rows = np.flatnonzero(setting.generators == name)
             for _ in range(_DRAWS):

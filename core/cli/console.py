@@ -16,7 +16,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from core.evidence.words import TOO_FEW, number, odds, sentence, share
+from core.evidence.words import (
+    TOO_FEW,
+    number,
+    odds,
+    sentence,
+    share,
+    sources,
+    stands_out_by,
+)
 from core.images.files import write_json
 from core.measures.evaluate import Evaluation
 from core.measures.reports import MEASURES
@@ -87,6 +95,9 @@ def print_answer(
     results.print(table)
     if answer.none is None:
         return
+    for group in sources(answer.groups):
+        by = stands_out_by(group, level=answer.level)
+        results.print(_plain(f"{group.best.image.path}: {by}"), highlight=False, markup=False)
     for column, sums in (shares or {}).items():
         rows = [*((value or "not stated", part) for value, part in sums.items())]
         summed = Table(column, "influence")

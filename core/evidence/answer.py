@@ -8,15 +8,16 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from core.config import NullConfig
+from core.evidence.combination import combined
 from core.evidence.confidence import confidence
 from core.evidence.influence import contested, decompose, influences
-from core.evidence.null import Null
+from core.evidence.null import Null, aspects_of, standings
 from core.evidence.words import can_tell
 from core.search.patches import pair_strengths
 from core.search.query import Query
-from core.search.ranking import Collection, Ranking, first_of_groups, rival_score
+from core.search.ranking import Collection, Ranking, first_of_groups
 from core.search.second_source import scores_beyond
-from core.values import Answer, Group, Match
+from core.values import Answer, Aspect, Group, Match
 
 _LIKELY = 0.5  # confidence from which a group may have a share
 
@@ -32,12 +33,13 @@ def answer(
 ) -> Answer:
     """The answer to one query.
 
-    A group stands out by the score of its best image over that of the best group's third rival.
-    Groups that stand out significantly and more likely than not are sources: they share what is
-    not ascribed to "none of these". "None" is one minus the confidence of the best group, or
-    everything when there is no such group. The best group is *named* when it is significantly
-    ahead of its runner-up as well. After the sources comes the group that explains most of the
-    rest of the query (:mod:`core.search.second_source`), then the others as they are ranked.
+    A group stands out by the score of its best image over that of the fourth-best group, in every
+    aspect by itself; together that is its strength. Groups that stand out significantly and more
+    likely than not are sources, the strongest first: they share what is not ascribed to "none of
+    these". "None" is one minus the confidence of the strongest group, or everything when there is
+    no such group. The first is *named* when it is significantly ahead of all others as well. After
+    the sources comes the group that explains most of the rest of the query
+    (:mod:`core.search.second_source`), then the others as they are ranked.
 
     An image that is in the gallery byte for byte needs no evidence: its group is the one source.
     Where the null is too small for p-values of the configured level, the answer has its matches
@@ -52,33 +54,40 @@ def answer(
         top: matches that are shown; no number depends on it.
     """
     judge = _Judge(ranking, collection, null=null, config=config)
-    groups, likely = judge.groups(top=top, identical=query.identical is not None)
-    first = judge.first
-    if likely and len(first) > len(likely):
-        following = judge.second_source(query, sources=len(likely))
-        rest = (g for g in groups[len(likely) :] if g.id != following.id)
-        groups = (*likely, following, *rest)
+    likely = [0] if query.identical is not None else judge.likely()
+    groups = [judge.group(place) for place in likely]
+    if query.identical is not None and judge.telling:
+        groups[0] = replace(groups[0], confidence=1.0)
+    others = [place for place in range(len(judge.first)) if place not in likely]
+    if likely and others:
+        second = judge.second_source(query, sources=likely, others=others)
+        groups.append(judge.group(second))
+        others.remove(second)
+    groups += [judge.group(place) for place in others if judge.first[place] < top]
     none = 1.0 if judge.telling else None
-    if likely and (sure := likely[0].confidence) is not None:
-        weights = _weights(query, collection, ranking.rows[first[: len(likely)]])
+    if likely and (sure := groups[0].confidence) is not None:
+        weights = _weights(query, collection, ranking.rows[judge.first[likely]])
         found = influences(weights, none=1 - sure)
         none, shares = float(found.none), found.shares.tolist()
-        shared = [replace(g, influence=s) for g, s in zip(likely, shares, strict=True)]
-        groups = (*shared, *groups[len(shared) :])
-    scores = judge.scores
-    lead = null.lead_p_value(float(scores[0] - scores[1])) if len(scores) > 1 else 1.0
+        shared = [
+            replace(g, influence=s) for g, s in zip(groups[: len(likely)], shares, strict=True)
+        ]
+        groups = [*shared, *groups[len(shared) :]]
+    lead = judge.lead_p_value(likely[0] if likely else 0)
     named = bool(likely) and (lead <= config.level or query.identical is not None)
+    sources = [int(judge.first[place]) for place in likely]
+    places = [*sources, *(p for p in range(len(ranking.rows)) if p not in sources)]
     return Answer(
-        matches=tuple(judge.match(place) for place in range(min(top, len(ranking.rows)))),
-        groups=groups,
+        matches=tuple(judge.match(place) for place in places[:top]),
+        groups=tuple(groups),
         none=none,
-        p_value=groups[0].p_value if groups else None,
+        p_value=judge.smallest_p_value,
         null_id=null.identity,
         lead_p_value=lead if judge.telling else None,
         named=named,
         prior=config.prior,
         identical=None if query.identical is None else collection.records[query.identical].id,
-        null_size=len(null.margins),
+        null_size=len(null),
         level=config.level,
     )
 
@@ -94,56 +103,50 @@ def _weights(
 
 
 class _Judge:
-    """The groups of a ranking, and what standing out there is worth."""
+    """The groups of a ranking, best first, and what standing out there is worth."""
 
     def __init__(
         self, ranking: Ranking, collection: Collection, *, null: Null, config: NullConfig
     ) -> None:
         self.ranking, self.collection, self.null, self.config = ranking, collection, null, config
-        self.telling = can_tell(len(null.margins), level=config.level)
+        self.telling = can_tell(len(null), level=config.level)
         self.first = first_of_groups(ranking, collection.groups)
-        self.scores = ranking.scores[self.first].astype(np.float64)
+        self.standings = standings(aspects_of(ranking, collection.groups))
+        self.aspect_p_values = null.standing.aspect_p_values(self.standings.margins)
+        self.strengths = np.zeros(len(self.first))  # beyond the candidates nothing stands out
+        self.strengths[: len(self.aspect_p_values)] = combined(self.aspect_p_values)
 
-    def groups(self, *, top: int, identical: bool) -> tuple[tuple[Group, ...], tuple[Group, ...]]:
-        """Groups of the shown matches and all likely sources, best first; the likely ones alone."""
-        found: list[Group] = []
-        likely = 0
-        if identical:
-            there = self.group(0, score=self.scores[0])
-            found.append(replace(there, confidence=1.0) if self.telling else there)
-            likely = 1
-        for place, score in list(zip(self.first, self.scores, strict=True))[len(found) :]:
-            group = self.group(int(place), score=float(score))
-            if self.likely(group) and not identical:
-                likely += 1  # both fall with the margin, so the likely ones come first
-            elif place >= top:
+    def likely(self) -> list[int]:
+        """The groups that stand out significantly and are more likely sources than not."""
+        found: list[int] = []
+        for place in np.argsort(-self.strengths, kind="stable").tolist():
+            p_value, sure = self.evidence(place)
+            if p_value is None or sure is None or p_value > self.config.level or sure <= _LIKELY:
                 break
-            found.append(group)
-        return tuple(found), tuple(found[:likely])
+            found.append(place)
+        return found
 
-    def likely(self, group: Group) -> bool:
-        """Whether a group stands out significantly and is more likely a source than not."""
-        if group.p_value is None or group.confidence is None:
-            return False
-        return group.p_value <= self.config.level and group.confidence > _LIKELY
+    @property
+    def smallest_p_value(self) -> float | None:
+        """p-value of the strongest group."""
+        return self.evidence(int(self.strengths.argmax()))[0] if len(self.first) else None
 
-    def second_source(self, query: Query, *, sources: int) -> Group:
+    def second_source(self, query: Query, *, sources: list[int], others: list[int]) -> int:
         """The group that explains most of the query beyond its sources."""
         rows, first = self.ranking.rows, self.first
         scores = scores_beyond(
             query,
             self.collection,
-            sources=rows[first[:sources]],
-            others=rows[first[sources:]],
+            sources=rows[first[sources]],
+            others=rows[first[others]],
         )
-        place = int(first[sources + int(scores.argmax())])
-        return self.group(place, score=float(self.ranking.scores[place]))
+        return others[int(scores.argmax())]
 
-    def group(self, place: int, *, score: float) -> Group:
-        """The group of a place of the ranking, without influence yet."""
-        best, groups = self.match(place), self.collection.groups
-        members = np.flatnonzero(groups == groups[self.ranking.rows[place]])
-        p_value, sure = self.evidence(score)
+    def group(self, place: int) -> Group:
+        """The group at a place, without influence yet."""
+        best, groups = self.match(int(self.first[place])), self.collection.groups
+        members = np.flatnonzero(groups == groups[self.ranking.rows[self.first[place]]])
+        p_value, sure = self.evidence(place)
         return Group(
             id=best.group,
             members=tuple(self.collection.records[int(row)].id for row in members),
@@ -151,20 +154,31 @@ class _Judge:
             p_value=p_value,
             confidence=sure,
             influence=0.0 if self.telling else None,
+            strength=float(self.strengths[place]) if self.telling else None,
+            aspects=self.aspects(place),
         )
 
-    def evidence(self, score: float) -> tuple[float, float] | tuple[None, None]:
-        """p-value and confidence of a score, where anything can be told."""
+    def evidence(self, place: int) -> tuple[float, float] | tuple[None, None]:
+        """p-value and confidence of a group, where anything can be told."""
         if not self.telling:
             return None, None
-        margin, unit, config = score - rival_score(self.scores), self.null.unit, self.config
+        strength, config = float(self.strengths[place]), self.config
         sure = confidence(
-            margin / unit if unit > 0 else 0.0,
-            prior=config.prior,
-            midpoint=config.midpoint,
-            slope=config.slope,
+            strength, prior=config.prior, midpoint=config.midpoint, slope=config.slope
         )
-        return self.null.p_value(margin), sure
+        return self.null.standing.p_value(strength), sure
+
+    def aspects(self, place: int) -> tuple[Aspect, ...]:
+        """By what a group stands out, where anything can be told; none beyond the candidates."""
+        if not self.telling or place >= len(self.aspect_p_values):
+            return ()
+        p_values = self.aspect_p_values[place].tolist()
+        return tuple(map(Aspect, self.collection.aspect_names, p_values))
+
+    def lead_p_value(self, place: int) -> float:
+        """Share of null queries of which some group is as far ahead of all others."""
+        leads, leading = self.standings.leads[place : place + 1], self.null.leading
+        return leading.p_value(float(leading.strength(leads)[0])) if len(leads) else 1.0
 
     def match(self, place: int) -> Match:
         """The image at a place of the ranking; a group is named by its first image."""

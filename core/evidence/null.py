@@ -1,11 +1,14 @@
 """The null distribution: how far an image without a source in the gallery stands out there.
 
-What is compared is the *margin* of a group: its score less that of the third-best of its rivals,
-so that what makes all scores of a query high or low drops out, and up to three sources can stand
-out together. Images of the gallery play the queries without a source, which needs no pairs and no
-other data. They are real photographs of one collection and resemble one another more than generated
-images do, so the p-values of generated images err towards "none of these" (docs/evidence.md
-measures by how much).
+A group stands out in an aspect by its *margin*: the score of its best image there less that of the
+fourth-best group, so that what makes all scores of a query high or low drops out, and up to three
+sources can stand out together. It leads by its score less the best of the others'. What margins, or
+leads, in all aspects come to is in :mod:`core.evidence.combination`.
+
+Images of the gallery play the queries without a source, which needs no pairs and no other data.
+They are real photographs of one collection and resemble one another more than generated images do,
+so the p-values of generated images err towards "none of these" (docs/evidence.md measures by how
+much).
 
 The null is *cross-fitted*: the images that play queries are taken out of the gallery together with
 their near-duplicates, a fold at a time, and every head that was fitted on the gallery is fitted
@@ -27,114 +30,82 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from core.config import NullConfig
+from core.evidence.combination import Combination
 from core.search.query import Query
-from core.search.ranking import RIVALS, Collection, first_of_groups, rival_score
+from core.search.ranking import RIVALS, Collection, Ranking, first_of_groups
 from core.values import Progress, no_progress
 
 FEWEST_GROUPS = RIVALS + 2
 """Groups a gallery needs for a null: a query's own, the best other, and its rivals."""
 
-_TAIL = 0.1  # share of the null that the extreme-value tail is fitted to
-_FEWEST_IN_TAIL = 20  # with fewer there is no fit
-
 
 @dataclass(frozen=True)
 class Null:
-    """How queries without a source in the gallery stand out there, ascending."""
+    """How queries without a source in the gallery stand out there, each array ascending."""
 
-    margins: Float[np.ndarray, " m"]
-    """Score of the best group less that of its rival; see the module."""
-    leads: Float[np.ndarray, " m"]
-    """Score of the best group less that of its runner-up."""
+    margins: Float[np.ndarray, "m a"]
+    """The largest margin of a query's groups in every aspect."""
+    strengths: Float[np.ndarray, " m"]
+    """The strength of the group that stands out most in all aspects together."""
+    leads: Float[np.ndarray, "m a"]
+    """The largest lead of a query's groups in every aspect."""
+    lead_strengths: Float[np.ndarray, " m"]
+    """The strength of the group that leads most in all aspects together."""
+
+    def __len__(self) -> int:
+        return len(self.strengths)
 
     @property
     def identity(self) -> str:
         """Hash of the values, 16 hexadecimal digits."""
-        values = np.concatenate([self.margins, self.leads]).astype(np.float64)
-        return hashlib.sha256(values.tobytes()).hexdigest()[:16]
+        digest = hashlib.sha256()
+        for values in vars(self).values():
+            if isinstance(values, np.ndarray):
+                digest.update(f"{values.shape}".encode())
+                digest.update(values.astype(np.float64).tobytes())
+        return digest.hexdigest()[:16]
 
     @functools.cached_property
-    def unit(self) -> float:
-        """The median margin: what margins are measured in, whatever the encoder's scores."""
-        return float(np.median(self.margins)) if len(self.margins) else 0.0
-
-    def p_value(self, margin: float) -> float:
-        """The larger of the counted and the fitted share of null queries that stand out as far.
-
-        Counting alone is valid on average over nulls; the fitted tail, which all of the null's
-        upper tenth determines, corrects a null that was lucky just there. The larger of the two
-        stays valid and is never below 1 / (m + 1).
-        """
-        return max(self.conformal_p_value(margin), self.tail_p_value(margin))
-
-    def conformal_p_value(self, margin: float) -> float:
-        """Share of null queries that stand out at least as far; see :func:`conformal`."""
-        return conformal(self.margins, margin)
-
-    def lead_p_value(self, lead: float) -> float:
-        """Share of null queries whose best group is at least as far ahead of its runner-up."""
-        return conformal(self.leads, lead)
-
-    def tail_p_value(self, margin: float) -> float:
-        """The same share by the fitted tail; the counted one below it, or where there is none."""
-        if self._tail is None or margin <= self._tail.threshold:
-            return self.conformal_p_value(margin)
-        return self._tail.p_value(margin)
+    def standing(self) -> Combination:
+        """What margins are compared with."""
+        return Combination(self.margins, self.strengths)
 
     @functools.cached_property
-    def _tail(self) -> Tail | None:
-        return fit_tail(self.margins)
-
-
-def conformal(null: Float[np.ndarray, " m"], value: float) -> float:
-    """Share of ascending null values at least as high, the value itself counted: (1 + #) / (m + 1).
-
-    This is the conformal p-value: valid at any m when the query and the null queries are
-    exchangeable, and never below 1 / (m + 1).
-    """
-    above = len(null) - int(np.searchsorted(null, value, side="left"))
-    return (1 + above) / (len(null) + 1)
+    def leading(self) -> Combination:
+        """What leads are compared with."""
+        return Combination(self.leads, self.lead_strengths)
 
 
 @dataclass(frozen=True)
-class Tail:
-    """A generalised Pareto distribution of what exceeds a threshold."""
+class Standings:
+    """How far the candidates' groups stand out for a query, as they are ranked."""
 
-    threshold: float
-    share: float
-    """Share of the null above the threshold."""
-    shape: float
-    scale: float
-
-    def p_value(self, value: float) -> float:
-        """Probability of a value at least as high, for values above the threshold."""
-        excess = (value - self.threshold) / self.scale
-        if abs(self.shape) < 1e-9:
-            share = float(np.exp(-excess))
-        else:
-            share = (1 + self.shape * excess) ** (-1 / self.shape)
-        return max(self.share * share, np.finfo(np.float64).tiny)
+    margins: Float[np.ndarray, "g a"]
+    """Each group's score in an aspect less that of the fourth-best group there."""
+    leads: Float[np.ndarray, "g a"]
+    """Each group's score in an aspect less that of the best of the others."""
 
 
-def fit_tail(null: Float[np.ndarray, " m"]) -> Tail | None:
-    """Peaks over threshold (Pickands 1975; Coles 2001, chapter 4), fitted by maximum likelihood.
-
-    The shape is kept from being negative: a tail that ends would give p-values of zero.
+def standings(aspects: Float[np.ndarray, "n a"]) -> Standings:
+    """How far groups stand out and lead in every aspect, float32; -inf where they cannot.
 
     Args:
-        null: null values, ascending.
+        aspects: what the best image of every group scores in every aspect, as in a ranking.
     """
-    from scipy.stats import genpareto  # noqa: PLC0415 - takes half a second
+    known = aspects[np.isfinite(aspects).any(axis=1)]
+    if not len(known):
+        return Standings(known, known)
+    ordered = -np.sort(-known, axis=0)
+    best, runner_up = ordered[0], ordered[min(1, len(known) - 1)]
+    with np.errstate(invalid="ignore"):  # -inf less -inf
+        margins = known - ordered[min(RIVALS, len(known) - 1)]
+        leads = known - np.where(known == best, runner_up, best)
+    return Standings(*(np.where(np.isnan(v), -np.inf, v).astype("f4") for v in (margins, leads)))
 
-    count = int(len(null) * _TAIL)
-    if count < _FEWEST_IN_TAIL or null[-1] <= null[-count - 1]:
-        return None
-    threshold = float(null[-count - 1])
-    excess = null[-count:].astype(np.float64) - threshold
-    shape, _, scale = genpareto.fit(excess, floc=0)
-    if shape < 0:
-        shape, scale = 0.0, float(excess.mean())
-    return Tail(threshold, count / len(null), float(shape), float(scale))
+
+def aspects_of(ranking: Ranking, groups: Integer[np.ndarray, " n"]) -> Float[np.ndarray, "g a"]:
+    """What the best image of every group scores in every aspect, as they are ranked."""
+    return ranking.aspects[first_of_groups(ranking, groups)]
 
 
 def fit_null(
@@ -158,14 +129,16 @@ def fit_null(
     enough = len(first) >= FEWEST_GROUPS
     drawn = np.random.default_rng(config.seed).permutation(first)[: config.queries * enough]
     folds = [fold for fold in np.array_split(drawn, config.folds) if len(fold)]
-    found: list[tuple[float, float]] = []
+    found: list[Standings] = []
     for fold in folds:
         rest = collection.of(np.flatnonzero(~np.isin(groups, groups[fold])))
-        for values in _margins(rest, _asked(collection, rest, fold)):
-            found += [values] if values else []
+        for values in _standings(rest, _asked(collection, rest, fold)):
+            found.append(values)
             progress(len(found), len(drawn), "measuring how images without a source stand out")
-    margins, leads = np.array(found, np.float64).reshape(-1, 2).T
-    return Null(np.sort(margins), np.sort(leads))
+    aspects = len(collection.aspect_names)
+    margins = Combination.of([each.margins for each in found], aspects=aspects)
+    leads = Combination.of([each.leads for each in found], aspects=aspects)
+    return Null(margins.largest, margins.strengths, leads.largest, leads.strengths)
 
 
 def _asked(
@@ -182,16 +155,15 @@ def _asked(
         yield Query(tuple(rows[place] for rows in vectors), local)
 
 
-def _margins(gallery: Collection, queries: Iterable[Query]) -> Iterator[tuple[float, float] | None]:
-    """Margin and lead of the best group for every query, in order; see :class:`Null`."""
+def _standings(gallery: Collection, queries: Iterable[Query]) -> Iterator[Standings]:
+    """How far groups stand out for every query, in order."""
 
-    def measure(query: Query) -> tuple[float, float] | None:
+    def measure(query: Query) -> Standings:
         ranking = gallery.rank(query, k=gallery.config.candidates)
-        scores = ranking.scores[first_of_groups(ranking, gallery.groups)]
-        if not len(scores):
-            return None
-        runner_up = scores[min(1, len(scores) - 1)]
-        return float(scores[0]) - rival_score(scores), float(scores[0] - runner_up)
+        found = standings(aspects_of(ranking, gallery.groups))
+        some = np.asarray((found.margins > 0).any(axis=1))  # the others stand out nowhere
+        some[:1] = True
+        return Standings(found.margins[some], found.leads[some])
 
     pool = ThreadPoolExecutor(os.cpu_count())
     try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from core.config import NullConfig
+from core.search.ranking import TOGETHER
 from core.values import Answer, Group, ImageRecord
 
 Outcome = Literal["empty", "identical", "too few", "none", "one of", "named"]
@@ -57,7 +58,8 @@ def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
     if found == "too few":
         return TOO_FEW
     shared = sources(answer.groups)
-    sure = confidence_of((shared or answer.groups)[0], answer)
+    likeliest = max(shared or answer.groups, key=lambda group: group.confidence or 0)
+    sure = confidence_of(likeliest, answer)
     if found == "none":
         rare = answer.p_value is not None and answer.p_value <= answer.level
         verb = "is likely to be" if rare else "stands out as"
@@ -93,6 +95,25 @@ def odds(answer: Answer) -> str:
         return f"Fewer than 1 in {count} {whose} (p ≤ {_rounded_up(1 / (count + 1))})."
     often = f"About 1 in {round(1 / p_value)}" if p_value < 0.1 else f"About {share(p_value)} of"
     return f"{often} {whose} (p = {p_value:.2g})."
+
+
+def stands_out_by(group: Group, *, level: float) -> str:
+    """In which aspects a group stands out, the rarest first; nothing where none is known.
+
+    Args:
+        group: the group.
+        level: largest p-value at which it stands out.
+    """
+    if not group.aspects:
+        return ""
+    rare = sorted((a for a in group.aspects if a.p_value <= level), key=lambda a: a.p_value)
+    if not rare:
+        return "It stands out by nothing."
+    names = [aspect.name for aspect in rare if aspect.name != TOGETHER]
+    if not names:
+        return "It stands out in no single aspect, but by all of them together."
+    *others, last = names
+    return f"It stands out by {', '.join(others)}{' and ' if others else ''}{last}."
 
 
 def missing(count: int, *, level: float = NullConfig().level) -> str:

@@ -212,19 +212,13 @@ def refit_head(head: Head, features: Float[np.ndarray, "n f"]) -> Head:
     config = head.config
     if config.kind in ("infomax", "logdet"):
         config = replace(config, kind="whiten")
-    fitted = fit_head(features, config=replace(config, per_domain=False), levels=levels_of(head))
+    fitted = fit_head(features, config=replace(config, per_domain=False), levels=head.levels)
     if not head.config.per_domain:
         return fitted
     pairs = zip(fitted.parts, head.parts, strict=True)
     return replace(
         fitted, parts=tuple(replace(new, mean_query=old.mean_query) for new, old in pairs)
     )
-
-
-def levels_of(head: Head) -> tuple[Level, ...]:
-    """Levels that a head of the same shape is fitted with."""
-    pairs = zip(head.parts, head.weights, strict=True)
-    return tuple(Level(str(i), part.width, weight) for i, (part, weight) in enumerate(pairs))
 
 
 def fit_head(

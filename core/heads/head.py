@@ -21,10 +21,7 @@ from core.config import HeadConfig
 from core.heads.rotation import haar_rotation
 from core.heads.rows import unit_rows
 from core.images.files import read_json, write_bytes
-from core.values import (
-    GalleryError,
-    Role,
-)
+from core.values import GalleryError, Level, Role
 
 CHUNK = 4_096
 """Rows handled at a time where there may be a million."""
@@ -106,6 +103,12 @@ class Head:
         """Number of embedding dimensions d."""
         return sum(part.dim for part in self.parts)
 
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Levels that a head of the same shape is fitted with, by number."""
+        pairs = zip(self.parts, self.weights, strict=True)
+        return tuple(Level(str(i), part.width, weight) for i, (part, weight) in enumerate(pairs))
+
     @functools.cached_property
     def order(self) -> Integer[np.ndarray, " d"] | None:
         """Dimensions, the leading ones of all levels in turn; ``None`` without axes of its own."""
@@ -168,10 +171,11 @@ class Head:
         return embedding
 
     def level_cosines(
-        self, one: Float[np.ndarray, " d"], other: Float[np.ndarray, " d"]
-    ) -> tuple[float, ...]:
-        """Parts of the cosine of two embeddings by level; they sum to it."""
-        return tuple(float(one[dims] @ other[dims]) for _, dims in self.spans)
+        self, one: Float[np.ndarray, " d"], others: Float[np.ndarray, "m d"]
+    ) -> Float[np.ndarray, "m l"]:
+        """Parts of the cosines of an embedding with others by level; they sum to the cosines."""
+        parts = [others[:, dims] @ one[dims] for _, dims in self.spans]
+        return np.stack(parts, axis=1)
 
     def with_images(self, hashes: Integer[np.ndarray, " n"]) -> Head:
         """The same head, which remembers that it was fitted on images of these 64-bit hashes."""

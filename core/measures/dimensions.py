@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 
 from core.config import MeasureConfig
-from core.heads.fit import fit_head, levels_of
+from core.heads.fit import fit_head
 from core.heads.head import Head
 from core.measures.rows import sampled, standardised
 from core.values import Progress, no_progress
@@ -78,7 +78,7 @@ def stability(
     n, refits = len(features), config.refits
     compared = features[sampled(n, config=config)]
     own = head(compared, role="gallery")
-    fitted, levels = replace(head.config, per_domain=False), levels_of(head)
+    fitted, levels = replace(head.config, per_domain=False), head.levels
     total = np.zeros(own.shape[1])
     for done in range(refits):
         drawn = np.sort(rng.integers(n, size=n))

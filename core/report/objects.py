@@ -43,6 +43,8 @@ def answer_object(
                 "p_value": group.p_value,
                 "confidence": group.confidence,
                 "influence": group.influence,
+                "strength": group.strength,
+                "aspects": {aspect.name: aspect.p_value for aspect in group.aspects},
             }
             for group in answer.groups
         ],

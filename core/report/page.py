@@ -39,6 +39,7 @@ def report_html(cases: Sequence[Case], run: Run) -> str:
 def _templates() -> Environment:
     made = environment(ASSETS / "report")
     made.filters |= {"name": words.title_or_path, "number": _number, "share": _share}
+    made.filters["by"] = words.stands_out_by
     return made
 
 

@@ -15,6 +15,8 @@ from jaxtyping import Float, Integer, UInt64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from core.heads.rows import unit_rows
+
 _BLOCK = 1024  # rows, or pairs, compared at once
 _MIRROR = np.uint64(0x5555555555555555)  # mirroring turns the sign of every second frequency
 _MIRROR_SLACK = 2  # bits by which a mirrored image's hash may differ more: the median moves
@@ -46,8 +48,7 @@ def near_duplicate_groups(
         ValueError: if there is not one hash per row, or a hash is not 16 hexadecimal digits.
     """
     bits = _parsed(hashes, n=len(embeddings))
-    norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    unit = embeddings / np.where(norms > 0, norms, 1)
+    unit = unit_rows(embeddings)
     near = _neighbour_links(
         unit, bits, neighbours=neighbours, max_distance=max_hash_distance, min_cosine=min_cosine
     )

@@ -5,6 +5,9 @@ s_v over the views that every score holds. Patches, and views with a *trust*, ar
 stand out by or not: what keeps a layout does, what takes a style or a subject does not. With the
 fourth-best group's plain score b, and its score b' when one of them is added, the score of a
 candidate is the largest of plain and b + trust (added - b').
+
+A ranking tells as well what every candidate scores in each *aspect* by itself, which evidence is
+made of: the levels of an embedding, trusted views, matching places, and the score that ranks.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from core.values import Descriptors, ImageRecord, ScorePart
 
 PLACES, SAME_FILE, LIFTED = "matching places", "the same file", "what else was compared"
 """Names of what a score may be raised by, for people."""
+TOGETHER = "all together"
+"""Name of the aspect that is the score itself."""
 RIVALS = 3
 """A margin is taken against the rival of this rank."""
 
@@ -39,6 +44,8 @@ class Ranking:
     """What ranks, as the module says; beyond the candidates, without patches and trusted views."""
     cosines: Float[np.ndarray, " k"]
     """Cosines in the first view."""
+    aspects: Float[np.ndarray, "k a"]
+    """What each row scores in every aspect by itself; -inf beyond the candidates."""
     rival_scores: tuple[float, ...] = ()
     """The fourth-best group's plain score, then its scores with each trusted addition."""
 
@@ -121,23 +128,20 @@ class Collection:
         left_out = np.empty(0, np.int64) if without is None else without
         rows, count = self._found(query, k=k, left_out=left_out)
         plain, cosines = self._plain(query, rows)
-        scores = plain
+        scores, aspects = plain, np.full((len(rows), len(self.aspect_names)), -np.inf)
         if count:
             first = rows[:count]
-            local = None
-            if query.patches is not None and self.patches is not None:
-                local = local_scores(query.patches, np.ascontiguousarray(self.patches[first]))
-            added = self.additions(query.vectors, first, local=local)
+            added = self.additions(query.vectors, first, local=self.local_scores(query, first))
             rival_scores = rival_scores or self.rival_scores_of(first, plain[:count], added)
-            scores = np.concatenate(
-                [self.combined(plain[:count], added, rival_scores), plain[count:]]
-            )
+            whole = self.combined(plain[:count], added, rival_scores)
+            scores = np.concatenate([whole, plain[count:]])
+            aspects[:count] = self._aspects(query, first, added, whole)
         parts = (scores[:count], scores[count:])
         best, rest = (np.argsort(-part, kind="stable") for part in parts)
         order = np.concatenate([best, count + rest])
         order = order[: max(k, count) if k >= self.config.candidates else k]
         found = scores[order].astype(np.float32)
-        ranking = Ranking(rows[order], found, cosines[order], rival_scores)
+        ranking = Ranking(rows[order], found, cosines[order], aspects[order], rival_scores)
         if query.identical is None or query.identical in left_out or not len(rows):
             return ranking
         cosine = float(self.views[0].vectors[query.identical] @ query.embedding)
@@ -163,10 +167,7 @@ class Collection:
         if query.identical == row:
             return SAME_FILE
         rows = np.array([row])
-        local = None
-        if query.patches is not None and self.patches is not None:
-            local = local_scores(query.patches, np.ascontiguousarray(self.patches[rows]))
-        added = self.additions(query.vectors, rows, local=local)
+        added = self.additions(query.vectors, rows, local=self.local_scores(query, rows))
         if not added or not ranking.rival_scores:
             return LIFTED
         others = ranking.rival_scores[1:]
@@ -198,6 +199,41 @@ class Collection:
         ]
         if local is not None:
             found.append(Addition(config.rerank_weight * local, config.rerank_trust, PLACES))
+        return found
+
+    def local_scores(
+        self, query: Query, rows: Integer[np.ndarray, " m"]
+    ) -> Float[np.ndarray, " m"] | None:
+        """How well the patches of rows match a query's; ``None`` where either has none."""
+        if query.patches is None or self.patches is None:
+            return None
+        return local_scores(query.patches, np.ascontiguousarray(self.patches[rows]))
+
+    @functools.cached_property
+    def aspect_names(self) -> tuple[str, ...]:
+        """What the aspects of a ranking are, for people."""
+        plain = [name for view in self.views if view.trust is None for name in view.level_names]
+        trusted = [view.name for view in self.views if view.trust is not None]
+        places = [] if self.patches is None else [PLACES]
+        return (*plain, *trusted, *places, TOGETHER)
+
+    def _aspects(
+        self,
+        query: Query,
+        rows: Integer[np.ndarray, " m"],
+        added: Sequence[Addition],
+        scores: Float[np.ndarray, " m"],
+    ) -> Float[np.ndarray, "m a"]:
+        """What rows score in every aspect; -inf in one that the query cannot be compared in."""
+        found = np.full((len(rows), len(self.aspect_names)), -np.inf)
+        parts = [
+            view.level_scores(vector, rows)
+            for view, vector in zip(self.views, query.vectors, strict=True)
+            if view.trust is None
+        ]
+        known = np.concatenate([*parts, *(more.scores[:, None] for more in added)], axis=1)
+        found[:, : known.shape[1]] = known
+        found[:, -1] = scores
         return found
 
     def rival_scores_of(
@@ -295,7 +331,7 @@ class Collection:
 
 
 def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:
-    """A ranking of the same length with one row first, at the best of all scores at least.
+    """A ranking of the same length with one row first, at the best of all that others score.
 
     Local scaling may put another image before the very image that is asked for, where that one has
     many neighbours.
@@ -306,9 +342,14 @@ def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:
         cosine: its cosine, where it is not among the ranked.
     """
     others = np.flatnonzero(ranking.rows != row)[: len(ranking.rows) - 1]
-    firsts = {"rows": row, "scores": ranking.scores.max(), "cosines": cosine}
+    firsts = {
+        "rows": row,
+        "scores": ranking.scores.max(),
+        "cosines": cosine,
+        "aspects": ranking.aspects.max(axis=0),
+    }
     parts = {
-        name: np.concatenate([np.array([first], array.dtype), array[others]])
+        name: np.concatenate([np.asarray(first, array.dtype)[None], array[others]])
         for name, first in firsts.items()
         for array in (getattr(ranking, name),)
     }

@@ -63,16 +63,24 @@ class View:
             return cosines, cosines
         return 2 * cosines - self.csls_means[rows], cosines
 
-    def parts(self, vector: Float[np.ndarray, " d"], row: int) -> tuple[ScorePart, ...]:
-        """What makes the score of a row for a unit vector: its levels, and how common it is."""
+    @functools.cached_property
+    def level_names(self) -> tuple[str, ...]:
+        """What the levels of the vectors see, for people."""
         levels = levels_of(self.encoder)
         one = len(levels) != len(self.head.parts)  # a head from before there were levels
-        names = [self.name] if one else [level.name for level in levels]
+        return (self.name,) if one else tuple(level.name for level in levels)
+
+    def level_scores(
+        self, vector: Float[np.ndarray, " d"], rows: Integer[np.ndarray, " m"]
+    ) -> Float[np.ndarray, "m l"]:
+        """What every level adds to the scores of rows, local scaling apart."""
         factor = self.weight * (1 if self.csls_means is None else 2)
-        cosines = self.head.level_cosines(vector, np.asarray(self.vectors[row]))
-        found = [
-            ScorePart(name, factor * value) for name, value in zip(names, cosines, strict=True)
-        ]
+        return factor * self.head.level_cosines(vector.astype(np.float32), self.vectors[rows])
+
+    def parts(self, vector: Float[np.ndarray, " d"], row: int) -> tuple[ScorePart, ...]:
+        """What makes the score of a row for a unit vector: its levels, and how common it is."""
+        values = self.level_scores(vector, np.array([row]))[0].tolist()
+        found = [ScorePart(*part) for part in zip(self.level_names, values, strict=True)]
         if self.csls_means is not None:
             found.append(ScorePart(COMMON, -self.weight * float(self.csls_means[row])))
         return tuple(found)

@@ -162,12 +162,12 @@ def _of_guests(
     if not guests:
         return
     ranking = workspace.collection.rank(query, k=workspace.score.candidates)
-    telling = can_tell(len(workspace.null.margins), level=workspace.null_config.level)
+    telling = can_tell(len(workspace.null), level=workspace.null_config.level)
     stranger = replace(query, identical=None)  # a guest's rows are not the gallery's
     for source, guest in guests.items():
         alone = guest.rank(stranger, k=1, rival_scores=ranking.rival_scores)
         score = float(alone.scores[0])
-        p_value = workspace.p_value(ranking, score) if telling else None
+        p_value = workspace.p_value(ranking, alone) if telling else None
         yield _Pair(name, source, None, score, p_value)
 
 

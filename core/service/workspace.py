@@ -14,7 +14,7 @@ from core.config import BuildConfig, ImageLimits, NullConfig, ProjectionConfig, 
 from core.encoders.descriptors import describe_patches
 from core.encoders.network import Reading, read
 from core.evidence.answer import answer
-from core.evidence.null import Null, fit_null
+from core.evidence.null import Null, aspects_of, fit_null, standings
 from core.explain.clusters import ClusterKind, cluster
 from core.explain.contributions import contributions, cosine_weights, excitement
 from core.explain.projection import Map, fit_map
@@ -26,7 +26,7 @@ from core.search.edges import EDGES, edge_parts
 from core.search.patches import region_match
 from core.search.prepare import prepare
 from core.search.query import Query
-from core.search.ranking import Ranking, first_of_groups, rival_score
+from core.search.ranking import Ranking
 from core.search.views import View
 from core.values import (
     Answer,
@@ -156,16 +156,17 @@ class Workspace:
             gallery=f"{self.gallery.name}@{self.gallery.identity}",
         )
 
-    def p_value(self, ranking: Ranking, score: float) -> float:
-        """p-value of an image that is not in the gallery and would score this high for a query.
+    def p_value(self, ranking: Ranking, guest: Ranking) -> float:
+        """p-value of an image that is not in the gallery, if it were.
 
         Args:
             ranking: the candidates for the query.
-            score: the image's score against the same rivals.
+            guest: the image's own ranking, by the same rivals.
         """
-        scores = ranking.scores[first_of_groups(ranking, self.collection.groups)]
-        rivals = np.sort(np.append(scores, score))[::-1]
-        return self.null.p_value(score - rival_score(rivals))
+        rivals = aspects_of(ranking, self.collection.groups)
+        found = standings(np.concatenate([guest.aspects[:1], rivals]))
+        standing = self.null.standing
+        return standing.p_value(float(standing.strength(found.margins[:1])[0]))
 
     def explain(
         self, query: Query, image_id: int, *, source: Image.Image, top: int = 24
@@ -309,8 +310,12 @@ class Workspace:
 
         def whole(kept: Mapping[str, np.ndarray]) -> bool:
             values = list(kept.values())
-            lines = {array.ndim for array in values} == {1} and len({*map(len, values)}) == 1
-            return lines and all(a.dtype.kind == "f" and (np.diff(a) >= 0).all() for a in values)
+            count, aspects = len(kept["strengths"]), len(self.collection.aspect_names)
+            shapes = [array.shape for array in values]
+            fit = shapes == [(count, aspects), (count,)] * 2
+            return fit and all(
+                a.dtype.kind == "f" and (np.diff(a, axis=0) >= 0).all() for a in values
+            )
 
         def compute() -> Null:
             return fit_null(self.collection, config=config, progress=progress)

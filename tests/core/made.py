@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.config import HeadConfig, ScoreConfig
+from core.evidence.combination import Combination
+from core.evidence.null import Null
 from core.heads.head import Head, LinearHead
 from core.search.query import Query
 from core.search.ranking import Collection
@@ -50,3 +52,18 @@ def collection(vectors, *, groups=None, patches=None, means=None, beside=(), **m
 def query(*vectors, patches=None, **more) -> Query:
     """A query of unit vectors, one in every view."""
     return Query(tuple(np.asarray(v, np.float32) for v in vectors), patches, **more)
+
+
+def null(margins, leads=None) -> Null:
+    """The null of queries whose best groups stand out and lead so far.
+
+    Args:
+        margins: (m, a), or (m,) for a view whose scores are its cosines: both aspects are the same.
+        leads: the same; none leads without.
+    """
+    ahead = np.zeros_like(margins) if leads is None else np.asarray(leads)
+    pairs = [np.stack([v, v], axis=1) if v.ndim == 1 else v for v in (np.asarray(margins), ahead)]
+    standing, leading = (
+        Combination.of(list(rows[:, None]), aspects=rows.shape[1]) for rows in pairs
+    )
+    return Null(standing.largest, standing.strengths, leading.largest, leading.strengths)

@@ -87,7 +87,7 @@ def _connect(
     searches: list[Any] = [
         gr.on(triggers, trigger_mode="always_last", **ask),
         taken.success(**ask),
-        follow_query(page, "attribute", picture, controls.encoder, beside=None).change(**ask),
+        follow_query(page, "attribute", picture, controls.encoder, second=None).change(**ask),
         controls.renewed.success(**ask),
     ]
     by = result.sums.by

@@ -122,7 +122,7 @@ class Handlers:
         return (
             found,
             pair,
-            reasons.levels_html(found),
+            reasons.levels_html(found, search.answer),
             gr.Radio(possible, value=chosen if several else None, visible=several),
             views.record_html(found.match),
             reasons.contribution_words(found),

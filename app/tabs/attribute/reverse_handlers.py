@@ -60,7 +60,7 @@ class ReverseHandlers:
                 uploads=own,
                 rate=rate,
             )
-        size = len(workspace.null.margins)
+        size = len(workspace.null)
         found = Lookup(findings, tuple(problems), len(files), rate, size)
         button = self.result.download
         file = downloadable(lookup_csv(found).encode(), button, name="wellspring-reverse.csv")

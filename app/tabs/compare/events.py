@@ -54,7 +54,7 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
     }
     first = [page.example, table.image, table.starts]
     started = table.starts.select(handlers.start, page.gallery, first, **QUIET)
-    taken = follow_query(page, "compare", table.image, left.encoder, beside=right.encoder)
+    taken = follow_query(page, "compare", table.image, left.encoder, second=right.encoder)
     changes = [choice.input for side in handlers.sides for choice in (side.encoder, side.head)]
     searches: list[Any] = [
         gr.on([table.image.upload, table.image.clear, *changes], trigger_mode="always_last", **ask),

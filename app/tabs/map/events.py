@@ -24,7 +24,7 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
     everything = [tab.state, tab.map, tab.results, tab.empty, tab.colour, tab.group]
     everything += [tab.nearby, tab.near, tab.neighbours]
     selection = [tab.words, tab.chosen, tab.table]
-    asked = {tab.encoder, tab.head, tab.beside, tab.colour, tab.image, tab.state, page.gallery}
+    asked = {tab.encoder, tab.head, tab.second, tab.colour, tab.image, tab.state, page.gallery}
     draw: dict[str, Any] = {
         "fn": handlers.draw,
         "inputs": asked,
@@ -37,13 +37,13 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
         tab.draw.click,
         tab.encoder.input,
         tab.head.input,
-        tab.beside.input,
+        tab.second.input,
         tab.image.upload,
         tab.image.clear,
     ]
     opened = [tab.state, tab.wanted, page.asked, tab.image, page.gallery]
     here.select(handlers.wanted, opened, tab.wanted, **QUIET)
-    taken = follow_query(page, "map", tab.image, tab.encoder, beside=tab.beside)
+    taken = follow_query(page, "map", tab.image, tab.encoder, second=tab.second)
     draws = [
         gr.on(triggers, trigger_mode="always_last", **draw),
         tab.wanted.change(**draw),
@@ -52,7 +52,7 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
     for drawn in draws:
         drawn.failure(handlers.refused, tab.image, tab.image, **QUIET)
     cleared = tab.renewed.success(handlers.cleared, None, [*everything, *selection], **QUIET)
-    cleared.success(handlers.seconds, page.gallery, tab.beside, **QUIET)
+    cleared.success(handlers.seconds, page.gallery, tab.second, **QUIET)
     known = [*everything, *selection]
     tab.colour.input(handlers.recolour, [tab.state, tab.colour], known, **PRIVATE)
     tab.map.select(

@@ -181,12 +181,12 @@ class Handlers:
         """The maps asked for, and what lies nearest to the visitor's image."""
         tab = self.tab
         first = Choice(given[tab.encoder], given[tab.head], given[self.page.gallery])
-        beside = Choice(given[tab.beside], "default", first.gallery)
+        second = Choice(given[tab.second], "default", first.gallery)
         gallery = self.session.gallery(first.gallery, visitor=visitor)
         titles = {name: title for title, name in encoder_choices(gallery.encoder_names)}
         panels: list[Panel] = []
         nearest: dict[str, tuple[Match, ...]] = {}
-        for choice in (first, beside)[: 2 if beside.encoder in titles else 1]:
+        for choice in (first, second)[: 2 if second.encoder in titles else 1]:
             title = titles.get(choice.encoder, choice.encoder)
             points, placed = self._points(choice, given[tab.image], visitor, report)
             panels.append(views.panel(title, *points, placed))

@@ -31,7 +31,7 @@ class Tab:
     encoder: gr.Dropdown
     renewed: Any
     head: gr.Dropdown
-    beside: gr.Dropdown
+    second: gr.Dropdown
     colour: gr.Dropdown
     group: gr.Dropdown
     image: gr.Image
@@ -62,7 +62,7 @@ def _lay_side(page: Page) -> dict[str, Any]:
         encoder, renewed = encoder_dropdown(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
         others = [("None", NONE), *encoder_choices(page.encoders)]
-        beside = gr.Dropdown(
+        second = gr.Dropdown(
             others, value=NONE, label="Beside it", filterable=False, elem_id="ws-map-beside"
         )
     with gr.Group():
@@ -90,7 +90,7 @@ def _lay_side(page: Page) -> dict[str, Any]:
         "encoder": encoder,
         "renewed": renewed,
         "head": head,
-        "beside": beside,
+        "second": second,
         "colour": colour,
         "group": group,
         "image": image,

@@ -68,7 +68,7 @@ def test_lender_is_the_space_librarys(monkeypatch: pytest.MonkeyPatch, zero: str
     monkeypatch.setitem(sys.modules, "spaces", module)
     monkeypatch.setattr(zerogpu, "find_spec", lambda name: name == "spaces")
     monkeypatch.setenv("SPACES_ZERO_GPU", zero)
-    assert (zerogpu.find_lender() is not None) == lends
+    assert (zerogpu.lender() is not None) == lends
     assert asked == ([10] if lends else [])
 
 

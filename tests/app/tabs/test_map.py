@@ -42,7 +42,7 @@ def draw(handlers: Handlers, **changes: object) -> dict[Any, Any]:
     given = {
         tab.encoder: changes.get("encoder", "random"),
         tab.head: changes.get("head", "default"),
-        tab.beside: changes.get("beside", NONE),
+        tab.second: changes.get("second", NONE),
         tab.colour: changes.get("colour", views_map.DOMAIN),
         tab.image: changes.get("image"),
         tab.state: changes.get("state"),
@@ -76,7 +76,7 @@ def test_the_map_holds_every_image_and_example(handlers: Handlers):
 
 
 def test_two_encoders_share_one_selection(handlers: Handlers):
-    value = draw(handlers, beside="histogram")[handlers.tab.map]
+    value = draw(handlers, second="histogram")[handlers.tab.map]
     titles = [panel["title"] for panel in value["panels"]]
     assert titles[1] == "Baseline: histogram"
     assert value["panels"][0]["x"] != value["panels"][1]["x"]
@@ -123,7 +123,7 @@ def test_a_second_encoder_and_an_image_keep_the_selection(handlers: Handlers, tm
     sent = event({"ticket": drawn.drawing.ticket, "rows": rows})
     selected = handlers.select(drawn, sent)[handlers.tab.state]
     image = tiny.draw(tmp_path / "mine.png", 7)
-    shown = draw(handlers, state=selected, beside="histogram", image=str(image))
+    shown = draw(handlers, state=selected, second="histogram", image=str(image))
     assert shown[handlers.tab.map]["chosen"] == rows
     assert "1 gallery image and 1 generated example selected" in shown[handlers.tab.words]
 

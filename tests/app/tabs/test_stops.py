@@ -240,7 +240,7 @@ def test_laying_out_a_map(fresh: Path):
     given = {
         tab.encoder: "histogram",
         tab.head: "identity",
-        tab.beside: NONE,
+        tab.second: NONE,
         tab.colour: map_views.DOMAIN,
         tab.image: None,
         tab.state: None,

@@ -20,17 +20,17 @@ from benchmarks.evidence.law import fit_law
 from benchmarks.evidence.plots import curves, plot
 
 
-def _asked(margins, *, p_values=None, right=False):
-    """Answers whose best groups stand out by so many medians of the null."""
-    margins = np.asarray(margins, float)
-    stated = 1 / (1 + np.exp(-2.0 * (margins - 3)))
-    p_values = np.ones(len(margins)) if p_values is None else np.asarray(p_values)
-    yes = np.full(len(margins), True)
-    return Asked(p_values, p_values, p_values, margins, stated, yes, yes & right)
+def _asked(strengths, *, p_values=None, right=False):
+    """Answers whose first groups are so strong."""
+    strengths = np.asarray(strengths, float)
+    stated = 1 / (1 + np.exp(-2.0 * (strengths - 3)))
+    p_values = np.ones(len(strengths)) if p_values is None else np.asarray(p_values)
+    yes = np.full(len(strengths), True)
+    return Asked(p_values, p_values, p_values, strengths, stated, yes, yes & right)
 
 
 def _setting(seed=0, *, midpoint=3.0, slope=2.0, n=120):
-    """Margins and truth that follow a known law."""
+    """Strengths and truth that follow a known law."""
     rng = np.random.default_rng(seed)
     there = rng.uniform(0, 6, n)
     right = rng.random(n) < 1 / (1 + np.exp(-slope * (there - midpoint)))

@@ -46,7 +46,7 @@ def test_what_is_asked_is_what_the_program_answers(photos, tmp_path):
     np.testing.assert_allclose(asked.confidences, [a.groups[0].confidence for a in answers])
     assert asked.named.tolist() == [a.named for a in answers]
     assert asked.right.tolist() == [True] * 5 + [False] * 10
-    assert (asked.margins[:5] > asked.margins[5:].max()).all()
+    assert (asked.strengths[:5] > asked.strengths[5:].max()).all()
 
 
 def test_galleries_of_some_images_are_those_that_the_program_builds(photos, tmp_path):
@@ -73,8 +73,8 @@ def test_answers_are_kept_for_their_question_alone(photos, tmp_path):
     first = ask(workspace, files[20:25], what="photos")
     again = ask(workspace, files[20:25], what="photos")
     other = ask(workspace, files[25:30], what="photos")
-    np.testing.assert_array_equal(first.margins, again.margins)
-    assert not np.array_equal(first.margins, other.margins)
+    np.testing.assert_array_equal(first.strengths, again.strengths)
+    assert not np.array_equal(first.strengths, other.strengths)
 
 
 def test_galleries_and_what_is_asked_of_them_share_no_image(photos):

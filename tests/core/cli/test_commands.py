@@ -56,6 +56,8 @@ def an_answer(number: dict[str, object]) -> dict[str, object]:
         p_value=number,
         confidence=number,
         influence=number,
+        strength={"type": number["type"], "minimum": 0},
+        aspects={"type": "object", "additionalProperties": number},
     )
     return an_object(
         query={"type": "string"},
@@ -531,7 +533,7 @@ def test_an_interrupt_says_that_the_work_goes_on(monkeypatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("core.cli.commands.verify", interrupted)
+    monkeypatch.setattr("core.cli.galleries.verify", interrupted)
     failed(call("verify", "g"), "what was finished is kept")
 
 

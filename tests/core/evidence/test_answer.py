@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from core.config import NullConfig, ScoreConfig
 from core.encoders.descriptors import quantize
 from core.evidence.answer import answer
-from core.evidence.null import Null
 from core.evidence.words import sentence
 from core.values import ImageRecord
 from tests.core import made
@@ -27,10 +26,8 @@ def _unit(rows):
 
 EMBEDDINGS = _unit(np.random.default_rng(0).standard_normal((N, D)))
 RECORDS = [ImageRecord(100 + i, f"photos/{i}.jpg", str(i), "0" * 16, 9, 9) for i in range(N)]
-NULL = Null(
-    np.sort(np.random.default_rng(1).uniform(0, 0.15, 500)).astype(np.float32),
-    np.sort(np.random.default_rng(2).uniform(0, 0.12, 500)).astype(np.float32),
-)
+MARGINS, LEADS = (np.random.default_rng(s).uniform(0, w, 500) for s, w in ((1, 0.15), (2, 0.12)))
+NULL = made.null(MARGINS, LEADS)
 
 
 def _ask(query, *, groups=None, top=N, null=NULL, embeddings=EMBEDDINGS, records=RECORDS, **more):
@@ -106,7 +103,7 @@ def test_a_weak_second_source_comes_before_what_resembles_the_first():
     others = _unit(np.random.default_rng(7).standard_normal((40, D)) * (np.arange(D) > 3))
     look_alike = 0.5 * axes[0] + 0.87 * axes[2]
     embeddings = np.stack([axes[0], look_alike, axes[1], *others]).astype(np.float32)
-    null = Null(np.linspace(0, 0.4, 500), np.linspace(0, 0.3, 500))
+    null = made.null(np.random.default_rng(0).exponential(0.17, 500))
     found = _ask(0.95 * axes[0] + 0.25 * axes[1], embeddings=embeddings, null=null, top=40)
     assert [match.image.id for match in found.matches[:3]] == [100, 101, 102]
     assert [group.id for group in found.groups[:3]] == [100, 102, 101]
@@ -180,8 +177,27 @@ def test_matches_and_groups_are_best_first():
     assert found.p_value == p_values[0]
 
 
+def test_a_source_that_one_aspect_shows_comes_before_those_that_score_higher():
+    """What a score is made of drowns it; the answer says by what it was found."""
+    rng = np.random.default_rng(5)
+    drawn = _unit(rng.standard_normal((N, D)))
+    edges = made.edges(drawn, config=ScoreConfig(edges_weight=0.01, edges_trust=0.5))
+    config = ScoreConfig(local_scaling=False)
+    world = made.collection(EMBEDDINGS, beside=[edges], records=RECORDS, config=config)
+    asked = made.query(_unit(EMBEDDINGS[7] + 8 * _unit(_unrelated())), drawn[30])
+    ranking = world.rank(asked, k=N)
+    assert ranking.rows[0] != 30
+    null = made.null(rng.uniform(0, [0.15, 0.002, 0.15], (500, 3)), rng.uniform(0, 0.001, (500, 3)))
+    found = answer(asked, ranking, world, null=null, config=CONFIG, top=3)
+    assert found.named
+    assert [match.image.id for match in found.matches] == [130, *(100 + ranking.rows[:2])]
+    assert found.groups[0].id == 130
+    p_values = {aspect.name: aspect.p_value for aspect in found.groups[0].aspects}
+    assert p_values["edges"] < 0.002 < 0.05 < p_values["embedding"]
+
+
 def test_confidence_falls_with_the_score():
-    weak, strong = (_ask(EMBEDDINGS[3] + w * _unit(_unrelated())) for w in (3.0, 0.1))
+    weak, strong = (_ask(EMBEDDINGS[3] + w * _unit(_unrelated())) for w in (8.0, 0.1))
     assert weak.groups[0].confidence < strong.groups[0].confidence
     assert weak.none > strong.none
 
@@ -191,7 +207,7 @@ def test_an_empty_gallery_answers_that_it_is_empty():
     empty = made.collection(np.zeros((0, D), np.float32))
     asked = made.query(EMBEDDINGS[0])
     ranking = empty.rank(asked, k=3)
-    found = answer(asked, ranking, empty, null=Null(nothing, nothing), config=CONFIG, top=3)
+    found = answer(asked, ranking, empty, null=made.null(nothing), config=CONFIG, top=3)
     assert (found.none, found.p_value, found.matches, found.groups) == (None, None, (), ())
     assert "empty" in sentence(found)
 
@@ -280,12 +296,12 @@ def test_an_image_with_the_same_bytes_is_the_source_whatever_its_score():
 @pytest.mark.parametrize("identical", [None, 3])
 def test_a_null_that_is_too_small_gives_no_number(identical):
     """A lone image in a gallery of twelve had a confidence of over 99 %, and a p-value of 0.08."""
-    small = Null(NULL.margins[:18], NULL.leads[:18])
+    small = made.null(MARGINS[:18], LEADS[:18])
     found = _ask(EMBEDDINGS[3], null=small, identical=identical)
     assert (found.none, found.p_value, found.lead_p_value) == (None, None, None)
     for group in found.groups:
         assert (group.p_value, group.confidence, group.influence) == (None, None, None)
     assert found.groups[0].id == 103
     assert found.named == (identical is not None)
-    enough = _ask(EMBEDDINGS[3], null=Null(NULL.margins[-19:], NULL.leads[-19:]))
+    enough = _ask(EMBEDDINGS[3], null=made.null(MARGINS[-19:], LEADS[-19:]))
     assert None not in (enough.none, enough.p_value, enough.groups[0].confidence)

@@ -1,4 +1,4 @@
-"""The confidence is a logistic law of the margin, moved by the prior as Bayes' rule says."""
+"""The confidence is a logistic law of the strength, moved by the prior as Bayes' rule says."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ def test_it_is_one_half_at_the_midpoint_point():
     assert confidence(3.0, prior=0.5, **LAW) == pytest.approx(0.5)
 
 
-def test_one_median_more_multiplies_the_odds():
+def test_one_more_multiplies_the_odds():
     low, high = (confidence(x, prior=0.5, **LAW) for x in (2.5, 3.5))
     assert odds(high) / odds(low) == pytest.approx(math.exp(2))
 
 
 @given(STANDINGS, STANDINGS, SHARES)
-def test_margin_out_further_never_means_less(one, two, prior):
+def test_more_strength_never_means_less(one, two, prior):
     low, high = sorted((one, two))
     assert confidence(low, prior=prior, **LAW) <= confidence(high, prior=prior, **LAW)
 
 
 @given(STANDINGS, SHARES)
-def test_the_prior_multiplies_the_odds(margin, prior):
-    even = confidence(margin, prior=0.5, **LAW)
-    found = confidence(margin, prior=prior, **LAW)
+def test_the_prior_multiplies_the_odds(strength, prior):
+    even = confidence(strength, prior=0.5, **LAW)
+    found = confidence(strength, prior=prior, **LAW)
     assert odds(found) == pytest.approx(odds(even) * odds(prior), rel=1e-6)
 
 
-@pytest.mark.parametrize("margin", [-1e9, 1e9])
-def test_nothing_is_certain(margin):
-    assert 0.0005 < confidence(margin, prior=0.5, **LAW) < 0.9995
+@pytest.mark.parametrize("strength", [-1e9, 1e9])
+def test_nothing_is_certain(strength):
+    assert 0.0005 < confidence(strength, prior=0.5, **LAW) < 0.9995
 
 
-@pytest.mark.parametrize("margin", [math.nan, math.inf])
-def test_a_margin_that_is_no_number_is_refused(margin):
-    with pytest.raises(ValueError, match="margin"):
-        confidence(margin, prior=0.5, **LAW)
+@pytest.mark.parametrize("strength", [math.nan, math.inf])
+def test_a_strength_that_is_no_number_is_refused(strength):
+    with pytest.raises(ValueError, match="strength"):
+        confidence(strength, prior=0.5, **LAW)
 
 
 @pytest.mark.parametrize("prior", [0.0, 1.0, -1.0, math.nan])

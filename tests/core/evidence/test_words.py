@@ -14,9 +14,10 @@ from core.evidence.words import (
     percent,
     sentence,
     share,
+    stands_out_by,
     title_or_path,
 )
-from core.values import Answer, Group, ImageRecord, Match
+from core.values import Answer, Aspect, Group, ImageRecord, Match
 
 
 def group(i: int, *, influence: float, confidence: float = 0.9, title: str = "") -> Group:
@@ -171,3 +172,24 @@ def test_a_small_probability_is_never_nothing(value: float, words: str):
 def test_odds_refuse_what_is_no_p_value(p_value: float):
     with pytest.raises(ValueError, match="p_value"):
         odds(answer(HILLS, p_value=p_value))
+
+
+@pytest.mark.parametrize(
+    ("p_values", "wanted"),
+    [
+        ({}, ""),
+        ({"pattern": 0.2, "edges": 0.06}, "It stands out by nothing."),
+        ({"pattern": 0.2, "edges": 0.05}, "It stands out by edges."),
+        ({"pattern": 0.02, "edges": 0.01}, "It stands out by edges and pattern."),
+        ({"all together": 0.01, "edges": 0.02}, "It stands out by edges."),
+        (
+            {"all together": 0.01, "edges": 0.2},
+            "It stands out in no single aspect, but by all of them together.",
+        ),
+        ({"a": 0.03, "b": 0.01, "c": 0.02, "d": 1.0}, "It stands out by b, c and a."),
+    ],
+)
+def test_aspects_that_are_rare_by_themselves_are_told_the_rarest_first(p_values, wanted):
+    aspects = tuple(Aspect(*each) for each in p_values.items())
+    found = Group(**{**vars(HILLS), "aspects": aspects})
+    assert stands_out_by(found, level=0.05) == wanted
