@@ -131,9 +131,9 @@ class NullConfig:
     """Prior probability that a query has a source in the gallery."""
     level: float = 0.05
     """Largest p-value of a candidate source, and of the lead by which an answer names one."""
-    midpoint: float = 2.4
+    midpoint: float = 2.05
     """Strength at which source and no source are equally likely."""
-    slope: float = 2.3
+    slope: float = 2.65
     """Log-odds of a source per unit of strength."""
 
     def __post_init__(self) -> None:

@@ -18,9 +18,9 @@ from core.encoders.backbones import Backbone, weights_hash
 from core.encoders.load import load_network
 from core.gallery.gallery import SHIPPED
 from core.images.files import write_bytes
-from demo import generate_patches, generate_pixels
-from demo.generate_patches import Recipe, synthesise
-from demo.generate_pixels import INVERSION, TRANSFER, Aim, optimise
+from core.measures.variations import patches, pixels
+from core.measures.variations.patches import Recipe, synthesise
+from core.measures.variations.pixels import INVERSION, TRANSFER, Aim, optimise
 from demo.render import image, webp
 from demo.textures import noise
 from demo.world import file_name, stream
@@ -175,7 +175,7 @@ def _listed(path: Path) -> dict[str, dict[str, object]]:
 def _row(name: str, plan: Plan, seed: int, seeds: Sequence[int]) -> dict[str, object]:
     """What the list says of one query."""
     by_pixels = plan.make in (restyled, inverted)
-    module = generate_pixels if by_pixels else generate_patches
+    module = pixels if by_pixels else patches
     function = optimise if by_pixels else synthesise
     origin = plan.origin.__name__ if plan.origin else "gallery"
     row: dict[str, object] = {

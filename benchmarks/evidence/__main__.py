@@ -30,7 +30,7 @@ from benchmarks.evidence.bars import (
 from benchmarks.evidence.edits import edit_bars
 from benchmarks.evidence.galleries import Builder, ask
 from benchmarks.evidence.law import law_bars
-from benchmarks.evidence.nominal import nominal_bars
+from benchmarks.evidence.nominal import SIZES, nominal_bars
 from benchmarks.evidence.plots import curves, plot
 from benchmarks.evidence.several import several, ten_copies
 from benchmarks.quality.study import RESULTS, stored, write
@@ -63,6 +63,9 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument(
         "--nominal", nargs="*", default=NOMINAL, help="encoders that are tried under all heads"
+    )
+    parser.add_argument(
+        "--sizes", nargs="*", type=int, default=SIZES, help="galleries that --nominal tries"
     )
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -117,7 +120,8 @@ def _several(world: World, options: argparse.Namespace) -> dict[str, Any]:
 
 def _nominal(world: World, options: argparse.Namespace) -> dict[str, Any]:
     encoders = [load_encoder(name) for name in options.nominal]
-    return {"nominal": nominal_bars(world.builder, world.apart, encoders)}
+    bars = nominal_bars(world.builder, world.apart, encoders, sizes=options.sizes)
+    return {"nominal": bars}
 
 
 PARTS: Mapping[str, Callable[[World, argparse.Namespace], dict[str, Any]]] = {

@@ -37,13 +37,17 @@ SCALES = {"queries half as large": 0.5, "queries twice as large": 2.0}
 
 
 def nominal_bars(
-    builder: Builder, photos: Mapping[str, Path], encoders: Sequence[Encoder]
+    builder: Builder,
+    photos: Mapping[str, Path],
+    encoders: Sequence[Encoder],
+    *,
+    sizes: Sequence[int] = SIZES,
 ) -> list[Bar]:
     """Shares of small p-values over all sizes together, and with copies and at other scales."""
     bars: list[Bar] = []
     for encoder in encoders:
         found: dict[str, list[np.ndarray]] = {}
-        for gallery, asked in split(photos):
+        for gallery, asked in split(photos, sizes):
             for name, values in _p_values(builder, gallery, asked, encoder):
                 found.setdefault(name, []).append(values)
         for name, parts in found.items():
@@ -51,10 +55,12 @@ def nominal_bars(
     return bars
 
 
-def split(photos: Mapping[str, Path]) -> Iterator[tuple[dict[str, Path], list[Path]]]:
+def split(
+    photos: Mapping[str, Path], sizes: Sequence[int]
+) -> Iterator[tuple[dict[str, Path], list[Path]]]:
     """Galleries of every size, and as many other photographs, nested in one random order."""
     order = [list(photos)[i] for i in np.random.default_rng(0).permutation(len(photos))]
-    for size in SIZES:
+    for size in sizes:
         if 2 * size <= len(order):
             yield {n: photos[n] for n in order[:size]}, [photos[n] for n in order[-size:]]
 
@@ -89,12 +95,12 @@ def _asked(
             width, height = (max(round(side * scale), 1) for side in image.size)
             query = first.query(file if scale == 1 else image.resize((width, height)))
         assert query.image is not None and query.reading is not None
+        features = first.features_of(query.image, query.reading)  # the others' views are among its
         found: list[float] = []
         for each in workspaces:
-            features = each.features_of(query.image, query.reading)
             vectors = tuple(
                 view.head(seen, role=query.role)[0]
-                for view, seen in zip(each.collection.views, features, strict=True)
+                for view, seen in zip(each.collection.views, features, strict=False)
             )
             p_value = each.attribute(replace(query, vectors=vectors), top=1).p_value
             assert p_value is not None  # no gallery here is too small to tell

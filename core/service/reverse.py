@@ -18,10 +18,9 @@ from PIL import Image
 from scipy.stats import false_discovery_control
 
 from core.evidence.words import can_tell
-from core.search.index import csls_means_of_others
 from core.search.query import Query
 from core.search.ranking import Collection
-from core.search.views import View
+from core.service.guests import guest
 from core.service.workspace import Workspace
 from core.values import GalleryError
 
@@ -104,7 +103,9 @@ def reverse_lookup(
         raise GalleryError(f"no image of the gallery has the id {min(unknown)}")
     if not ids and not uploads:
         raise GalleryError("name the sources: ids of gallery images, or files")
-    guests = {name: _guest(workspace, image) for name, image in (uploads or {}).items()}
+    guests = {
+        name: guest(workspace, workspace.query(image)) for name, image in (uploads or {}).items()
+    }
     pairs = [
         pair
         for name, query in queries
@@ -164,37 +165,8 @@ def _of_guests(
     ranking = workspace.collection.rank(query, k=workspace.score.candidates)
     telling = can_tell(len(workspace.null), level=workspace.null_config.level)
     stranger = replace(query, identical=None)  # a guest's rows are not the gallery's
-    for source, guest in guests.items():
-        alone = guest.rank(stranger, k=1, rival_scores=ranking.rival_scores)
+    for source, alone_there in guests.items():
+        alone = alone_there.rank(stranger, k=1, rival_scores=ranking.rival_scores)
         score = float(alone.scores[0])
         p_value = workspace.p_value(ranking, alone) if telling else None
         yield _Pair(name, source, None, score, p_value)
-
-
-def _guest(workspace: Workspace, image: Image.Image) -> Collection:
-    """An image as if it were in the gallery: in its role, with its own CSLS means there."""
-    query = workspace.query(image)
-    assert query.image is not None and query.reading is not None
-    collection, k = workspace.collection, workspace.score.neighbours
-    views: list[View] = []
-    described = workspace.features_of(query.image, query.reading)
-    for view, features in zip(collection.views, described, strict=True):
-        own: dict[str, np.ndarray | None] = {
-            "features": features,
-            "csls_means": None,
-            "fitted": None,
-        }
-        vectors = view.head(features, role="gallery")
-        if view.csls_means is not None:
-            own["csls_means"] = csls_means_of_others(vectors, view.vectors, k=k)
-        views.append(replace(view, vectors=vectors, **own, graph=None))
-    patches = None
-    if collection.patches is not None and query.patches is not None:
-        patches = query.patches[None]
-    return replace(
-        collection,
-        views=tuple(views),
-        groups=np.zeros(1, np.int64),
-        patches=patches,
-        records=(),
-    )

@@ -79,9 +79,9 @@ def test_answers_are_kept_for_their_question_alone(photos, tmp_path):
 
 def test_galleries_and_what_is_asked_of_them_share_no_image(photos):
     many = {f"{i}": file for i, file in enumerate([*photos.values()] * 11)}
-    drawn = list(split(many))
+    drawn = list(split(many, SIZES))
     assert [len(gallery) for gallery, _ in drawn] == [n for n in SIZES if 2 * n <= len(many)]
-    for gallery, asked in split({name: name for name in many}):  # names in place of files
+    for gallery, asked in split({name: name for name in many}, SIZES):  # names in place of files
         assert len(gallery) == len(asked)
         assert not set(gallery) & set(asked)
 

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.values import Progress, no_progress
+
 PATCH = 7
 """Side of a patch in pixels."""
 RATIO = 0.75
@@ -42,7 +44,12 @@ class Recipe:
 
 
 def synthesise(
-    sources: Sequence[np.ndarray], start: np.ndarray, *, recipe: Recipe, seed: int
+    sources: Sequence[np.ndarray],
+    start: np.ndarray,
+    *,
+    recipe: Recipe,
+    seed: int,
+    progress: Progress = no_progress,
 ) -> np.ndarray:
     """An image made of the sources' patches, laid out as the start suggests.
 
@@ -51,6 +58,7 @@ def synthesise(
         start: [h2, w2, 3] bytes, even sides too; gives the size of the result and its layout.
         recipe: Scales, noise and score.
         seed: Seed of the noise.
+        progress: Called after every scale; may raise ``Cancelled``.
 
     Raises:
         ValueError: When there is no source, or a side is odd or too small.
@@ -62,7 +70,9 @@ def synthesise(
     real = [_halved(one) for one in whole]
     generator = torch.Generator().manual_seed(seed)
     guess, coarser, best = layout, real, torch.empty(0)
-    for level, scale in enumerate(_scales(max(real[0].shape[1:]), recipe.coarsest)):
+    scales = _scales(max(real[0].shape[1:]), recipe.coarsest)
+    for level, scale in enumerate(scales):
+        progress(level, len(scales), "laying patches")
         size = _sized(layout, scale)
         values = [_resized(one, _sized(one, scale)) for one in real]
         keys = [_resized(a, (b.shape[1], b.shape[2])) for a, b in zip(coarser, values, strict=True)]

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.encoders.backbones import Backbone
+from core.values import Progress, no_progress
 
 RATE = 0.02
 """Step of Adam in pixels of [0, 1]."""
@@ -53,15 +54,17 @@ def optimise(
     content: np.ndarray,
     style: np.ndarray,
     aim: Aim,
+    progress: Progress = no_progress,
 ) -> np.ndarray:
     """The start [h, w, 3], moved until its features fit those of a content and of a style image.
 
     Args:
-        backbone: The network, a ResNet.
+        backbone: The network, of four stages and a stem.
         start: Bytes; as large as the content.
         content: Bytes; its feature maps are the aim.
         style: Bytes of any size; its Gram matrices are the aim.
         aim: Stages and weights.
+        progress: Called before every step; may raise ``Cancelled``.
 
     Raises:
         ValueError: When start and content differ in size.
@@ -78,7 +81,8 @@ def optimise(
     ]
     adam = torch.optim.Adam(layers, lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, aim.steps, eta_min=RATE / 20)
-    for _ in range(aim.steps):
+    for step in range(aim.steps):
+        progress(step, aim.steps, "moving pixels")
         adam.zero_grad()
         pixels = _sum(base, layers)
         found = network(pixels).maps

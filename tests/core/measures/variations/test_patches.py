@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from demo.generate_patches import Recipe, matches, nearest, pasted, patches, synthesise
+from core.measures.variations.patches import Recipe, matches, nearest, pasted, patches, synthesise
 
 SMALL = Recipe(coarsest=12, noise=2.0, steps=2)
 

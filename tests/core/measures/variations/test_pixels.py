@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from core.encoders.backbones import BackboneConfig, build
-from demo.generate_pixels import INVERSION, TRANSFER, gram, optimise, variation
+from core.measures.variations.pixels import INVERSION, TRANSFER, gram, optimise, variation
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""New images made from given ones, whose sources are therefore known."""

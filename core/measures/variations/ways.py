@@ -1,0 +1,173 @@
+"""Ways to make a variation of an image, each from near to far, with a partner where it takes two.
+
+``far`` in [0, 1] says how far a variation goes from its image. At .5 most variations are no longer
+found by comparing thumbnails; ``make selftest`` measures that along the dial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter, zoom
+
+from core.encoders.backbones import Backbone
+from core.measures.variations.patches import Recipe, synthesise
+from core.measures.variations.pixels import INVERSION, TRANSFER, optimise
+from core.values import Progress, no_progress
+
+SIDE = 192
+"""Side of what patches are synthesised at and images are composed at, pixels."""
+MOVED = 128
+"""Side of what a network's gradients move, pixels."""
+
+_STEPS = 80  # of moving pixels, so that a variation takes seconds
+
+Pixels = np.ndarray
+Make = Callable[["Ingredients", float, np.random.Generator], Pixels]
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a variation is made of."""
+
+    image: Image.Image
+    partner: Image.Image
+    """Another image, for the ways that take two."""
+    network: Callable[[], Backbone]
+    """A network to move pixels by, for the ways that need one; opened when it is needed."""
+    progress: Progress = no_progress
+    """Called while a variation is made; may raise ``Cancelled``."""
+
+    def pixels(self, side: int) -> Pixels:
+        """The image as a square of bytes."""
+        return _square(self.image, side)
+
+    def partners(self, side: int) -> Pixels:
+        """The partner as a square of bytes."""
+        return _square(self.partner, side)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to make variations."""
+
+    title: str
+    make: Make
+    partner: bool = False
+    """Whether the partner is a source too."""
+
+
+def vary(way: str, given: Ingredients, *, far: float, seed: int) -> Image.Image:
+    """A variation of an image; the same for the same seed.
+
+    Args:
+        way: one of :data:`WAYS`.
+        given: what it is made of.
+        far: how far it goes, in [0, 1].
+        seed: seed of what is drawn.
+
+    Raises:
+        ValueError: for an unknown way, or a ``far`` outside of [0, 1].
+    """
+    if way not in WAYS:
+        raise ValueError(f"there is no way {way!r}; there are: {', '.join(WAYS)}")
+    if not 0 <= far <= 1:
+        raise ValueError(f"far must lie in [0, 1], got {far}")
+    made = WAYS[way].make(given, far, np.random.default_rng(seed))
+    return Image.fromarray(made.clip(0, 255).astype(np.uint8))
+
+
+def _synthesised(given: Ingredients, far: float, rng: np.random.Generator) -> Pixels:
+    """Patch synthesis from the image with some of its nine tiles in other places, under noise."""
+    source = given.pixels(SIDE)
+    tiles = [tile for row in np.split(source, 3) for tile in np.split(row, 3, axis=1)]
+    moved = rng.permutation(9)[: round(9 * min(1, 1.4 * far))]
+    order = np.arange(9)
+    order[moved] = np.roll(moved, 1)
+    rows = [np.concatenate([tiles[i] for i in row], axis=1) for row in order.reshape(3, 3)]
+    recipe = Recipe(noise=0.2 + 0.4 * far)
+    seed = int(rng.integers(2**31))
+    return synthesise(
+        [source], np.concatenate(rows), recipe=recipe, seed=seed, progress=given.progress
+    )
+
+
+def _restyled(given: Ingredients, far: float, _rng: np.random.Generator) -> Pixels:
+    """Style transfer: the layout of the image, the colours and textures of the partner."""
+    content, style = given.pixels(MOVED), given.partners(MOVED)
+    aim = replace(TRANSFER, style_weight=0.1 * 100**far, steps=_STEPS)
+    return optimise(
+        given.network(), content, content=content, style=style, aim=aim, progress=given.progress
+    )
+
+
+def _inverted(given: Ingredients, far: float, rng: np.random.Generator) -> Pixels:
+    """Feature inversion from noise, of a crop of the image, mirrored in the farther half."""
+    whole = given.pixels(SIDE)
+    side = round(SIDE * (1 - 0.4 * far))
+    top, left = rng.integers(0, SIDE - side + 1, 2)
+    crop = whole[top : top + side, left : left + side]
+    view = _square(Image.fromarray(crop[:, ::-1] if far >= 0.5 else crop), MOVED)
+    start = rng.integers(96, 160, view.shape).astype(np.uint8)
+    aim = replace(INVERSION, steps=_STEPS)
+    return optimise(
+        given.network(), start, content=view, style=view, aim=aim, progress=given.progress
+    )
+
+
+def _blended(given: Ingredients, far: float, _rng: np.random.Generator) -> Pixels:
+    """A mean of the image and the partner, the image's part from .9 down to .3."""
+    part = 0.9 - 0.6 * far
+    return part * given.pixels(SIDE).astype(float) + (1 - part) * given.partners(SIDE)
+
+
+def _pasted(given: Ingredients, far: float, rng: np.random.Generator) -> Pixels:
+    """A part of the image, from .9 of its sides down to .5, somewhere in the partner."""
+    whole, made = given.pixels(SIDE), given.partners(SIDE).copy()
+    side = round(SIDE * (0.9 - 0.4 * far))
+    (top, left), (down, right) = rng.integers(0, SIDE - side + 1, (2, 2))
+    made[top : top + side, left : left + side] = whole[down : down + side, right : right + side]
+    return made
+
+
+def _harmonised(given: Ingredients, far: float, rng: np.random.Generator) -> Pixels:
+    """A smooth region of the image in the partner, in the partner's colours, its edge soft."""
+    one, two = (p.astype(float) for p in (given.partners(SIDE), given.pixels(SIDE)))
+    noise = np.asarray(zoom(rng.standard_normal((4, 4)), SIDE / 4, order=3))
+    level = np.quantile(noise, 0.15 + 0.5 * far)
+    own = 1 / (1 + np.exp(-(noise - level) * 8))[..., None]
+    like = _recoloured(two, one)
+    return (1 - own) * one + own * (two + like) / 2
+
+
+def _recomposed(given: Ingredients, far: float, _rng: np.random.Generator) -> Pixels:
+    """Large forms of the image, the colours and the fine detail of the partner."""
+    one, two = (p.astype(float) for p in (given.pixels(SIDE), given.partners(SIDE)))
+    form = gaussian_filter(one, (1 + 4 * far, 1 + 4 * far, 0))
+    detail = two - gaussian_filter(two, (6, 6, 0))
+    return (1 - far) * form + far * _recoloured(form, two) + far * detail
+
+
+WAYS: Mapping[str, Way] = {
+    "patches": Way("Patch synthesis", _synthesised),
+    "style": Way("Restyled by another image", _restyled, partner=True),
+    "inversion": Way("Feature inversion", _inverted),
+    "blend": Way("Blended with another image", _blended, partner=True),
+    "paste": Way("Pasted into another image", _pasted, partner=True),
+    "composite": Way("Harmonised composite", _harmonised, partner=True),
+    "recolour": Way("Forms kept, colours and detail of another image", _recomposed, partner=True),
+}
+"""All ways by name."""
+
+
+def _recoloured(pixels: Pixels, like: Pixels) -> Pixels:
+    """Pixels with the mean and the deviation of other ones, by channel."""
+    unit = (pixels - pixels.mean((0, 1))) / (pixels.std((0, 1)) + 1)
+    return unit * like.std((0, 1)) + like.mean((0, 1))
+
+
+def _square(image: Image.Image, side: int) -> Pixels:
+    return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS))

@@ -1,0 +1,85 @@
+"""An image that is not in a gallery, as if it were: for reverse look-up and for the self-test."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+
+from core.search.index import csls_means_of_others
+from core.search.query import Query
+from core.search.ranking import Collection
+from core.search.views import View
+from core.service.workspace import Workspace
+from core.values import ImageRecord
+
+
+def guest(workspace: Workspace, query: Query, *, record: ImageRecord | None = None) -> Collection:
+    """The collection of one image, in its role in the gallery and with its own CSLS means there.
+
+    Args:
+        workspace: the gallery.
+        query: the image.
+        record: what it is called, where it is to be answered with.
+    """
+    assert query.image is not None and query.reading is not None
+    collection, k = workspace.collection, workspace.score.neighbours
+    views: list[View] = []
+    described = workspace.features_of(query.image, query.reading)
+    for view, features in zip(collection.views, described, strict=True):
+        own: dict[str, np.ndarray | None] = {
+            "features": features,
+            "csls_means": None,
+            "fitted": None,
+        }
+        vectors = view.head(features, role="gallery")
+        if view.csls_means is not None:
+            own["csls_means"] = csls_means_of_others(vectors, view.vectors, k=k)
+        views.append(replace(view, vectors=vectors, **own, graph=None))
+    patches = None
+    if collection.patches is not None and query.patches is not None:
+        patches = query.patches[None]
+    return replace(
+        collection,
+        views=tuple(views),
+        groups=np.zeros(1, np.int64),
+        patches=patches,
+        records=() if record is None else (record,),
+    )
+
+
+def with_guest(workspace: Workspace, image: Query, *, record: ImageRecord) -> Workspace:
+    """The workspace with one image more, which answers can name; the null stays the gallery's.
+
+    Args:
+        workspace: the gallery.
+        image: the image that is added.
+        record: what it is called.
+    """
+    here, more = workspace.collection, guest(workspace, image, record=record)
+    patches = None
+    if here.patches is not None and more.patches is not None:
+        patches = np.concatenate([here.patches, more.patches])
+    fuller = copy.copy(workspace)
+    fuller.collection = replace(
+        here,
+        views=tuple(_joined(*pair) for pair in zip(here.views, more.views, strict=True)),
+        groups=np.append(here.groups, len(here)),
+        patches=patches,
+        records=[*here.records, record],
+    )
+    return fuller
+
+
+def _joined(view: View, other: View) -> View:
+    """A view with the images of another one behind its own; its head was fitted on none of them."""
+    joined: dict[str, np.ndarray | None] = {
+        "features": np.concatenate([view.features, other.features]),
+        "vectors": np.concatenate([view.vectors, other.vectors]),
+    }
+    if view.csls_means is not None and other.csls_means is not None:
+        joined["csls_means"] = np.concatenate([view.csls_means, other.csls_means])
+    if view.fitted is not None:
+        joined["fitted"] = np.concatenate([view.fitted, np.zeros(len(other.vectors), bool)])
+    return replace(view, **joined, graph=None)

@@ -1,0 +1,125 @@
+"""The self-test: is an image's variation traced to it, and to nothing where it is not there?
+
+An image is taken as if it were in the gallery, a variation of it is made on the spot, and that is
+attributed twice: with the image in the gallery, and without. Nothing is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from core.encoders.backbones import Backbone
+from core.evidence.words import sources
+from core.measures.variations.ways import WAYS, Ingredients, vary
+from core.service.guests import with_guest
+from core.service.workspace import Workspace
+from core.values import Answer, GalleryError, ImageRecord, Progress, no_progress
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One variation of an image, and what is said of it."""
+
+    way: str
+    """Name of the way it was made."""
+    far: float
+    """How far it goes, in [0, 1]."""
+    original: ImageRecord
+    """What the image is called in the answers."""
+    partner: ImageRecord | None
+    """The gallery image that took part, which is a source too."""
+    variation: Image.Image
+    present: Answer
+    """The answer with the image in the gallery."""
+    absent: Answer
+    """The answer without it."""
+
+    @property
+    def first(self) -> bool:
+        """Whether the image comes first where it is in the gallery."""
+        return bool(self.present.matches) and self.present.matches[0].image == self.original
+
+    @property
+    def found(self) -> bool:
+        """Whether it is among the sources of the answer."""
+        return any(group.best.image == self.original for group in sources(self.present.groups))
+
+    @property
+    def false(self) -> bool:
+        """Whether an image that took no part is among the sources where the original is not."""
+        return any(
+            self.partner is None or self.partner.id not in group.members
+            for group in sources(self.absent.groups)
+        )
+
+
+class SelfTest:
+    """Trials of one image in one gallery."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        image: Image.Image,
+        *,
+        name: str,
+        picture: Callable[[int], Image.Image],
+        network: Callable[[], Backbone],
+    ) -> None:
+        """Take an image as if it were in the gallery.
+
+        Args:
+            workspace: the gallery.
+            image: the image.
+            name: what it is called.
+            picture: pixels of a gallery image by its id.
+            network: the network that moves pixels, for the ways that need one.
+
+        Raises:
+            ImageError: when the image cannot be taken.
+            GalleryError: when the gallery is empty.
+        """
+        if not len(workspace.gallery):
+            raise GalleryError("the gallery is empty, so nothing can be told apart in it")
+        self.workspace, self.picture, self.network = workspace, picture, network
+        asked = workspace.query(image)
+        assert asked.image is not None
+        self.image = asked.image
+        pixels = hashlib.sha256(self.image.tobytes()).hexdigest()
+        number = 1 + max(record.id for record in workspace.gallery.records)
+        self.original = ImageRecord(number, name, pixels, "0" * 16, *self.image.size, title=name)
+        self.fuller = with_guest(workspace, asked, record=self.original)
+
+    def run(
+        self, way: str, *, far: float, seed: int, top: int = 12, progress: Progress = no_progress
+    ) -> Trial:
+        """Make one variation and attribute it twice.
+
+        Args:
+            way: one of :data:`core.measures.variations.ways.WAYS`.
+            far: how far it goes from the image, in [0, 1].
+            seed: seed of the variation and of its partner.
+            top: matches wanted.
+            progress: called while the variation is made; may raise ``Cancelled``.
+
+        Raises:
+            ValueError: for an unknown way or a ``far`` outside of [0, 1].
+        """
+        records = self.workspace.gallery.records
+        other = records[int(np.random.default_rng(seed).integers(len(records)))]
+        given = Ingredients(self.image, self.picture(other.id), self.network, progress)
+        made = vary(way, given, far=far, seed=seed)
+        query = self.workspace.query(made)
+        return Trial(
+            way=way,
+            far=far,
+            original=self.original,
+            partner=other if WAYS[way].partner else None,
+            variation=made,
+            present=self.fuller.attribute(query, top=top),
+            absent=self.workspace.attribute(query, top=top),
+        )
