@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 7860
 GALLERY ?= galleries/real
 
-.PHONY: app test quick check fix bench results measure evidence demo space try-space screenshots architecture clean train-moco train-dino
+.PHONY: app test quick check fix bench results measure evidence demo space try-space screenshots architecture clean train-moco train-dino selftest
 
 app: $(VENV)/.app ## serve the app on 127.0.0.1:$(PORT)
 	@echo "Wellspring starts on http://127.0.0.1:$(PORT) (Ctrl+C stops it)"
@@ -56,6 +56,10 @@ measure: $(VENV)/.dev ## measure the results anew (hours; WELLSPRING_DATA, GALLE
 
 evidence: $(VENV)/.dev ## print what p-values, names and confidences are worth (WELLSPRING_DATA, GALLERY)
 	@$(BIN)/python -m benchmarks.evidence --gallery $(GALLERY) $(ARGS)
+
+selftest: $(VENV)/.dev ## print what the self-test finds along its dial (WELLSPRING_DATA)
+	@test -n "$(WELLSPRING_DATA)" || { echo "set WELLSPRING_DATA: docs/data.md says how"; exit 1; }
+	@$(BIN)/python -m benchmarks.evidence.selftest $(WELLSPRING_DATA)/real $(ARGS)
 
 demo: $(VENV)/.dev ## render the built-in gallery's images, index them, make its queries
 	@$(BIN)/python -m demo.render --out assets/gallery/images

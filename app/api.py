@@ -10,9 +10,15 @@ import gradio as gr
 from app.page.errors import user_error, user_errors
 from app.page.files import taken_as, unopened
 from app.page.state import HEADS, Page, encoder_choices
-from app.views.objects import comparison_object, for_clients, measures_object, place_object
+from app.views.objects import (
+    comparison_object,
+    for_clients,
+    measures_object,
+    place_object,
+    trial_for_clients,
+)
 from core.config import NullConfig
-from core.service import DEPTHS, Choice, Session, encoder_infos
+from core.service import DEPTHS, WAYS, Choice, Session, encoder_infos, selftest
 
 _TOP, _NEAREST, _MOST = 24, 8, 200  # matches by default, nearest by default, matches at most
 
@@ -42,6 +48,10 @@ def publish(page: Page) -> None:
         )
         near = [image, *first, nearest]
         gr.Button().click(api.project, near, gr.JSON(label="place"), api_name="project", **heavy)
+        way = gr.Dropdown(list(WAYS), value=next(iter(WAYS)), label="way")
+        far, seed = gr.Number(0.5, label="far"), gr.Number(0, precision=0, label="seed")
+        tried = [image, *first, way, far, seed]
+        gr.Button().click(api.selftest, tried, gr.JSON(label="trial"), api_name="selftest", **heavy)
         gr.Button().click(api.encoders, None, gr.JSON(label="encoders"), api_name="encoders")
 
 
@@ -176,6 +186,33 @@ class Endpoints:
         with user_errors():
             found = self.session.project(image, Choice(encoder, head, self.gallery), top=top)
         return place_object(found)
+
+    def selftest(
+        self, image: str, encoder: str, head: str, way: str, far: float = 0.5, seed: int = 0
+    ) -> dict[str, object]:
+        """Make a variation of an image and trace it, with the image in the gallery and without.
+
+        Args:
+            image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
+            encoder: name of an encoder that the gallery has features of.
+            head: default, whiten, infomax, center or identity.
+            way: patches, style, inversion, blend, paste, composite or recolour.
+            far: how far the variation goes from the image, from 0 to 1.
+            seed: seed of the variation.
+
+        Returns:
+            way, far, original (the id that the image has in the answers), partner (the id of the
+            gallery image that took part, if one did), first (whether the image comes first), found
+            (whether it is among the sources), false (whether another is where it is not there),
+            and present and absent: the answers with and without it, as of ``attribute``.
+        """
+        _require(image)
+        if not 0 <= far <= 1:
+            raise user_error(f"far must lie between 0 and 1, got {far}")
+        choice, name = Choice(encoder, head, self.gallery), Path(image).name
+        with user_errors():
+            test = selftest(self.session, image, choice, name=name)
+            return trial_for_clients(name, test.run(way, far=far, seed=int(seed)))
 
 
 def _require(image: str | None, *, top: int = 1) -> None:

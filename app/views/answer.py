@@ -39,7 +39,8 @@ class _Part:
 
 _ADVICE = {
     "none": "Only images of this gallery can be found. The closest of them are below; if the image "
-    "may come from others, build a gallery of those in the Gallery tab and ask again."
+    "may come from others, build a gallery of those in the Gallery tab and ask again. Test, beside "
+    "Reverse, shows what is found of a picture of your own."
 }
 """What to do next, by what an answer comes to."""
 

@@ -7,8 +7,8 @@ from typing import cast
 
 import numpy as np
 
-from core.report import answer_object
-from core.service import Disentanglement, Placed, Stage, compare_answers
+from core.report import answer_object, trial_object
+from core.service import Disentanglement, Placed, Stage, Trial, compare_answers
 from core.values import Answer
 
 
@@ -20,6 +20,15 @@ def for_clients(
     matches = cast("list[dict[str, object]]", found["matches"])
     renamed = [{"file" if k == "path" else k: v for k, v in match.items()} for match in matches]
     return {**found, "matches": renamed}
+
+
+def trial_for_clients(query: str, trial: Trial) -> dict[str, object]:
+    """A trial as the JSON object of ``/selftest``."""
+    answers = {"present": trial.present, "absent": trial.absent}
+    return {
+        **trial_object(query, trial),
+        **{name: for_clients(query, answer) for name, answer in answers.items()},
+    }
 
 
 def comparison_object(query: str, first: Answer, second: Answer) -> dict[str, object]:

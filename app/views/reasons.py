@@ -73,7 +73,7 @@ def pair_html(
 def _figure(image: Image.Image, caption: str, *, alt: str, links: Sequence[Place]) -> _Figure:
     width, height = (100 * side / max(image.size) for side in image.size)
     places = [(x * width, y * height) for x, y in links]
-    return _Figure(_data_uri(image), alt, caption, width, height, places)
+    return _Figure(data_uri(image), alt, caption, width, height, places)
 
 
 def _linked(explanation: Explanation, reading: str) -> tuple[Sequence[Place], Sequence[Place]]:
@@ -169,7 +169,8 @@ def _colours(stops: tuple[str, ...]) -> np.ndarray:
     return np.array([ImageColor.getrgb(stop)[:3] for stop in stops], np.float32)
 
 
-def _data_uri(image: Image.Image) -> str:
+def data_uri(image: Image.Image) -> str:
+    """An image as an address that holds it."""
     file = io.BytesIO()
     image.save(file, "WEBP", quality=90)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -35,10 +35,13 @@ from core.encoders.load import load_encoder
 from core.explain.projection import place
 from core.images.listing import list_images
 from core.measures.evaluate import Bench, Evaluation
+from core.measures.variations.ways import WAYS
 from core.report.cases import attribute_command, case_of, run_of, without_images
 from core.report.files import write_report
 from core.report.objects import answer_object
+from core.report.trials import trial_object
 from core.service.reverse import adjust_known, reverse_lookup
+from core.service.selftest import Trial, selftest
 from core.service.session import (
     Choice,
     Session,
@@ -189,6 +192,41 @@ def evaluate(
     if json is not None:
         with reporting():
             console.write_evaluation(found, json, split=split)
+
+
+@app.command("selftest")
+def test_itself(
+    images: Annotated[list[Path], typer.Argument(help="Images of your own.")],
+    *,
+    gallery: Annotated[str, typer.Option(help="Folder of a gallery.")] = "builtin",
+    way: Annotated[
+        list[str] | None, typer.Option(help="How variations are made; may be repeated.")
+    ] = None,
+    far: Annotated[float, typer.Option(help="How far they go, from 0 to 1.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Seed of the variations.")] = 0,
+    encoder: EncoderName = None,
+    head: Annotated[str, typer.Option(help="`default`, a kind, or a folder.")] = "default",
+    json: JsonFlag = False,
+) -> None:
+    """Make variations of images and trace them, with the images in the gallery and without."""
+    ways = way or list(WAYS)
+    if unknown := set(ways) - set(WAYS):
+        raise typer.BadParameter(f"there is no way {min(unknown)!r}; there are: {', '.join(WAYS)}")
+    if not 0 <= far <= 1:
+        raise typer.BadParameter(f"--far must lie between 0 and 1, got {far}")
+    session, trials = Session(), list[tuple[str, Trial]]()
+    with reporting() as progress:
+        choice = Choice(encoder or encoder_of(session, gallery), head, gallery)
+        for place, path in enumerate(images):
+            test = selftest(session, path, choice, name=path.name, progress=progress)
+            trials += [
+                (str(path), test.run(each, far=far, seed=seed + place, progress=progress))
+                for each in ways
+            ]
+    if json:
+        print_json([trial_object(name, trial) for name, trial in trials])
+        return
+    console.print_trials(trials)
 
 
 @app.command()

@@ -29,7 +29,9 @@ from core.images.files import write_json
 from core.measures.evaluate import Evaluation
 from core.measures.reports import MEASURES
 from core.measures.retrieval import Cell
+from core.measures.variations.ways import WAYS
 from core.service.reverse import Finding
+from core.service.selftest import Trial
 from core.values import Answer, Progress, WellspringError
 
 messages = Console(stderr=True)
@@ -104,6 +106,23 @@ def print_answer(
         for value, part in (*rows, ("none of these", answer.none)):
             summed.add_row(escape(value), share(part))
         results.print(summed)
+
+
+def print_trials(trials: Sequence[tuple[str, Trial]]) -> None:
+    """Print variations of images, whether each was traced, and the share that was, by way."""
+    table = Table("image", "made by", "traced to it", "p", "without it")
+    for name, trial in trials:
+        traced = "yes" if trial.found else "first, not certain" if trial.first else "no"
+        absent = "wrong image" if trial.false else "right"
+        title = WAYS[trial.way].title
+        table.add_row(escape(_plain(name)), title, traced, number(trial.present.p_value), absent)
+    results.print(table)
+    found, wrong = (sum(getattr(t, what) for _, t in trials) for what in ("found", "false"))
+    results.print(
+        f"{found} of {len(trials)} variations are traced to their image; without it {wrong} are "
+        "traced to one that took no part",
+        highlight=False,
+    )
 
 
 def print_findings(findings: Sequence[Finding], *, rate: float) -> None:

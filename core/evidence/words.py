@@ -112,8 +112,7 @@ def stands_out_by(group: Group, *, level: float) -> str:
     names = [aspect.name for aspect in rare if aspect.name != TOGETHER]
     if not names:
         return "It stands out in no single aspect, but by all of them together."
-    *others, last = names
-    return f"It stands out by {', '.join(others)}{' and ' if others else ''}{last}."
+    return f"It stands out by: {', '.join(names)}."
 
 
 def missing(count: int, *, level: float = NullConfig().level) -> str:

@@ -9,6 +9,7 @@ from core.report.objects import answer_object, report_json
 from core.report.page import report_html
 from core.report.tables import csv_text, report_csv
 from core.report.templates import environment, is_web_address
+from core.report.trials import trial_object
 
 __all__ = [
     "Case",
@@ -24,5 +25,6 @@ __all__ = [
     "report_html",
     "report_json",
     "run_of",
+    "trial_object",
     "words",
 ]

@@ -22,9 +22,11 @@ from core.measures.dimensions import Dimensions
 from core.measures.disentangle import DimensionView, Disentanglement, Stage
 from core.measures.reports import Measure
 from core.measures.retrieval import Interval
+from core.measures.variations.ways import WAYS, Way
 from core.search.patches import strongest_links
 from core.service.library import BUILTIN, Change, Facts, Library
 from core.service.reverse import Finding, adjust_known, reverse_lookup
+from core.service.selftest import SelfTest, Trial, selftest
 from core.service.session import (
     DEFAULT_ENCODER,
     Choice,
@@ -40,6 +42,7 @@ __all__ = [
     "DEPTHS",
     "EDGE_GRID",
     "HITS",
+    "WAYS",
     "Change",
     "Choice",
     "DimensionView",
@@ -60,8 +63,11 @@ __all__ = [
     "Query",
     "RankingComparison",
     "Reading",
+    "SelfTest",
     "Session",
     "Stage",
+    "Trial",
+    "Way",
     "Workspace",
     "adjust_known",
     "compare_answers",
@@ -71,5 +77,6 @@ __all__ = [
     "place",
     "read_examples",
     "reverse_lookup",
+    "selftest",
     "strongest_links",
 ]

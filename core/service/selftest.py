@@ -6,19 +6,26 @@ attributed twice: with the image in the gallery, and without. Nothing is kept.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from core.encoders.backbones import Backbone
+from core.encoders.load import load_network
 from core.evidence.words import sources
 from core.measures.variations.ways import WAYS, Ingredients, vary
 from core.service.guests import with_guest
+from core.service.session import Choice, Session
 from core.service.workspace import Workspace
 from core.values import Answer, GalleryError, ImageRecord, Progress, no_progress
+
+MOVERS = ("dino", "moco")
+"""Networks that move pixels: the first that is not the one that answers."""
 
 
 @dataclass(frozen=True)
@@ -123,3 +130,41 @@ class SelfTest:
             present=self.fuller.attribute(query, top=top),
             absent=self.workspace.attribute(query, top=top),
         )
+
+
+def selftest(
+    session: Session,
+    image: Image.Image | bytes | str | Path,
+    choice: Choice,
+    *,
+    name: str,
+    visitor: str = "",
+    progress: Progress = no_progress,
+) -> SelfTest:
+    """Take an image as if it were in a gallery, for trials.
+
+    Args:
+        session: what opens galleries and encoders.
+        image: the image.
+        choice: what answers.
+        name: what the image is called.
+        visitor: whose galleries are meant.
+        progress: called while what is missing is computed.
+
+    Raises:
+        ImageError, EncoderError, GalleryError: as :meth:`Session.attribute`.
+    """
+    workspace = session.workspace(choice, visitor=visitor, progress=progress)
+    mover = next(name for name in MOVERS if name != choice.encoder)
+    return SelfTest(
+        workspace,
+        session.image(image),
+        name=name,
+        picture=lambda number: session.source_image(workspace.gallery, number),
+        network=lambda: _mover(mover),
+    )
+
+
+@functools.cache
+def _mover(name: str) -> Backbone:
+    return load_network(name)

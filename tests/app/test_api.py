@@ -31,6 +31,20 @@ def test_attribute_answers_like_the_command_line(client: Client, picture: Path):
     assert found["encoder"].startswith("histogram@")
 
 
+def test_selftest_traces_a_variation_twice(client: Client, picture: Path):
+    asked = (handle_file(picture), "histogram", "default", "blend")
+    found = client.predict(*asked, 0.1, 3, api_name="/selftest")
+    assert (found["way"], found["far"]) == ("blend", 0.1)
+    assert found["first"] == (found["present"]["matches"][0]["id"] == found["original"])
+    assert all(match["id"] != found["original"] for match in found["absent"]["matches"])
+    for way, far, words in (
+        ("copying", 0.1, "copying is not in the list"),
+        ("blend", 2.0, "far must lie"),
+    ):
+        with pytest.raises(AppError, match=words):
+            client.predict(*asked[:3], way, far, 0, api_name="/selftest")
+
+
 def test_prior_and_shares_by_a_column(client: Client, picture: Path):
     found = client.predict(handle_file(picture), prior=0.2, by="creator", api_name="/attribute")
     assert found["prior"] == 0.2
@@ -168,7 +182,8 @@ def small_client(session: Session, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_no_tab_adds_a_public_endpoint(small_client: Client):
     named = small_client.view_api(return_format="dict")["named_endpoints"]
-    assert sorted(named) == ["/attribute", "/compare", "/encoders", "/factors", "/project"]
+    known = ["/attribute", "/compare", "/encoders", "/factors", "/project", "/selftest"]
+    assert sorted(named) == known
 
 
 def test_project_places_an_image(small_client: Client, tmp_path: Path):

@@ -210,6 +210,33 @@ def test_the_candidate_is_looked_for_among_generated_images(
     expect(page.get_by_test_id("toast-body")).to_contain_text("choose the source first")
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_picture_of_ones_own_is_varied_and_traced_twice(visit: Visit, theme: str, tmp_path: Path):
+    page = visit(theme=theme, width=1440 if theme == "light" else 390)
+    page.get_by_role("tab", name="Test", exact=True).click()
+    expect(page.locator("#ws-test .ws-empty")).to_be_visible()
+    page.locator("#ws-run-test").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("choose a picture of your own first")
+    own = tiny.draw(tmp_path / "own.png", 123)
+    page.set_input_files("#ws-own input[type=file]", own)
+    expect(page.locator("#ws-own img")).to_be_visible()
+    for count, way in ((1, "Blended with another image"), (2, "Pasted into another image")):
+        page.get_by_label("What is made of it").click()
+        page.get_by_role("option", name=way).click()
+        expect(page.locator("#ws-stop-test")).to_be_hidden()
+        page.locator("#ws-run-test").click()
+        told = page.locator("#ws-test [role=status]")
+        expect(told).to_contain_text(f"of {count} variation", timeout=60_000)
+    expect(page.locator("#ws-test figure")).to_have_count(3)
+    expect(page.locator("#ws-test h3")).to_have_text(
+        ["With your picture in the gallery", "Without it"]
+    )
+    assert contrast(page, "#ws-test .ws-odds", "#ws-test .ws-trial-told > section") >= 4.5
+    assert contrast(page, "#ws-test figcaption", ".gradio-container") >= 4.5
+    page.locator("#ws-own").get_by_role("button", name="Remove Image").click()
+    expect(page.locator("#ws-test .ws-empty")).to_be_visible()
+
+
 def test_on_a_narrow_page_the_answer_comes_into_view(visit: Visit):
     """The answer lay below the screen, and nothing showed that it had come."""
     page = visit(width=390)

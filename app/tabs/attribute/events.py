@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.page.events import PRIVATE, QUIET, chosen, follow_query
 from app.page.state import Page
-from app.tabs.attribute import batch_layout, reverse_layout
+from app.tabs.attribute import batch_layout, reverse_layout, selftest_layout
 from app.tabs.attribute.batch_handlers import BatchHandlers
 from app.tabs.attribute.batch_handlers import cleared as batch_cleared
 from app.tabs.attribute.handlers import Handlers
@@ -22,6 +22,9 @@ from app.tabs.attribute.layout import (
 )
 from app.tabs.attribute.reverse_handlers import ReverseHandlers
 from app.tabs.attribute.reverse_handlers import cleared as reverse_cleared
+from app.tabs.attribute.selftest_handlers import SelftestHandlers
+from app.tabs.attribute.selftest_handlers import cleared as test_cleared
+from app.views.selftest import Tally
 
 
 def create(page: Page) -> None:
@@ -29,12 +32,14 @@ def create(page: Page) -> None:
     with gr.Row(elem_classes="ws-desk"):
         with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
             with gr.Tabs(elem_classes="ws-switch"):
-                with gr.Tab("One image") as one:
+                with gr.Tab("One") as one:
                     query = lay_query(page)
                 with gr.Tab("Several") as several:
                     batch = batch_layout.lay(page)
                 with gr.Tab("Reverse") as back:
                     reverse = reverse_layout.lay(page)
+                with gr.Tab("Test") as trying:
+                    test = selftest_layout.lay(page)
             controls = lay_controls(page)
         with gr.Column(scale=8, min_width=320):
             with gr.Column(elem_classes="ws-stage") as single:
@@ -43,13 +48,16 @@ def create(page: Page) -> None:
                 shown = batch_layout.lay_result()
             with gr.Column(visible=False, elem_classes="ws-stage") as other:
                 found = reverse_layout.lay_result()
-    stages = [single, many, other]
-    for tab, stage in zip((one, several, back), stages, strict=True):
+            with gr.Column(visible=False, elem_classes="ws-stage") as tried:
+                outcome = selftest_layout.lay_result()
+    stages = [single, many, other, tried]
+    for tab, stage in zip((one, several, back, trying), stages, strict=True):
         columns = [gr.Column(visible=each is stage) for each in stages]
         tab.select(lambda columns=columns: columns, None, stages, **QUIET)
     search, searches = _connect(page, query, controls, result)
     _connect_batch(page, controls, batch, shown)
     backwards = _connect_reverse(page, controls, reverse, found)
+    _connect_test(page, controls, test, outcome)
     for asked in searches:
         asked.then(backwards.offer, search, reverse.offered, **QUIET)
     reverse.offered.input(
@@ -182,3 +190,22 @@ def _connect_reverse(
         own(lambda: (None, None), None, [reverse.offered, reverse.taken], **QUIET)
     page.gallery.change(reverse_cleared, None, [*source, reverse.offered, *shown], **QUIET)
     return handlers
+
+
+def _connect_test(
+    page: Page, controls: Controls, test: selftest_layout.Selftest, result: gr.HTML
+) -> None:
+    """Connect the events."""
+    tally = gr.State(Tally())
+    handlers = SelftestHandlers(page, controls, test, tally)
+    run = test.run.click(
+        handlers.run,
+        {test.image, test.way, test.far, tally, *controls.inputs, page.gallery},
+        [result, tally],
+        show_progress_on=result,
+        concurrency_id="encoder",
+        **PRIVATE,
+    )
+    run.success(None, None, None, js="() => window.wellspring.show('ws-test')", **QUIET)
+    for gone in (page.gallery.change, test.image.clear):
+        gone(test_cleared, None, [result, tally], **QUIET)

@@ -600,3 +600,16 @@ def test_results_are_ascii_whatever_the_names(capsys) -> None:
     printed = capsys.readouterr().out
     assert printed.isascii()
     assert json.loads(printed) == {"path": "größe 🎨 \udcff"}
+
+
+def test_the_self_test_traces_variations_of_images(large, photos) -> None:
+    options = ("--gallery", large, "--encoder", "thumbnail", "--way", "blend", "--far", 0.1)
+    found = call("selftest", photos / "01.png", photos / "02.png", *options, "--json")
+    trials = json.loads(found.stdout)
+    assert [Path(trial["query"]).name for trial in trials] == ["01.png", "02.png"]
+    assert all(trial["way"] == "blend" for trial in trials)
+    assert all(trial["partner"] is not None for trial in trials)
+    shown = call("selftest", photos / "01.png", *options)
+    assert "1 variations are traced" in shown.stdout
+    for wrong in (("--way", "copying"), ("--far", 2)):
+        assert call("selftest", photos / "01.png", *wrong).exit_code == 2

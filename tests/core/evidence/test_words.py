@@ -179,14 +179,14 @@ def test_odds_refuse_what_is_no_p_value(p_value: float):
     [
         ({}, ""),
         ({"pattern": 0.2, "edges": 0.06}, "It stands out by nothing."),
-        ({"pattern": 0.2, "edges": 0.05}, "It stands out by edges."),
-        ({"pattern": 0.02, "edges": 0.01}, "It stands out by edges and pattern."),
-        ({"all together": 0.01, "edges": 0.02}, "It stands out by edges."),
+        ({"pattern": 0.2, "edges": 0.05}, "It stands out by: edges."),
+        ({"pattern": 0.02, "edges": 0.01}, "It stands out by: edges, pattern."),
+        ({"all together": 0.01, "edges": 0.02}, "It stands out by: edges."),
         (
             {"all together": 0.01, "edges": 0.2},
             "It stands out in no single aspect, but by all of them together.",
         ),
-        ({"a": 0.03, "b": 0.01, "c": 0.02, "d": 1.0}, "It stands out by b, c and a."),
+        ({"a": 0.03, "b": 0.01, "c": 0.02, "d": 1.0}, "It stands out by: b, c, a."),
     ],
 )
 def test_aspects_that_are_rare_by_themselves_are_told_the_rarest_first(p_values, wanted):
