@@ -196,7 +196,7 @@ class Endpoints:
             image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
             encoder: name of an encoder that the gallery has features of.
             head: default, whiten, infomax, center or identity.
-            way: patches, style, inversion, blend, paste, composite or recolour.
+            way: patches, style, inversion, blend, paste or composite.
             far: how far the variation goes from the image, from 0 to 1.
             seed: seed of the variation.
 

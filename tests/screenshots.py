@@ -24,6 +24,8 @@ READY = {
 
 STILL = """() => ![...document.querySelectorAll('.wrap.translucent')].some(e => e.offsetParent)"""
 
+OWN = Path(__file__).parents[1] / "assets" / "gallery" / "queries" / "q-024.webp"
+"""A picture of one's own: it is in no gallery."""
 OUT = Path(__file__).parents[1] / "docs" / "screenshots"
 WIDTHS = {1440: 900, 390: 844}
 _WAIT = 300_000  # milliseconds; some tabs compute when they open
@@ -38,10 +40,28 @@ def shoot(browser: Browser, url: str, *, theme: str, width: int) -> None:
     page.wait_for_selector("#ws-most img")
     for tab in READY:
         _open(page, tab)
-        shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        size = (int(shot.width * _SCALE[width]), int(shot.height * _SCALE[width]))
-        shot.resize(size).save(OUT / f"{tab}-{theme}-{width}.webp", quality=82, method=6)
+        _save(page, tab, theme=theme, width=width)
+    _test(page)
+    _save(page, "test", theme=theme, width=width)
     page.close()
+
+
+def _save(page: Page, name: str, *, theme: str, width: int) -> None:
+    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    size = (int(shot.width * _SCALE[width]), int(shot.height * _SCALE[width]))
+    shot.resize(size).save(OUT / f"{name}-{theme}-{width}.webp", quality=82, method=6)
+
+
+def _test(page: Page) -> None:
+    """Trace a variation of a picture that is in no gallery."""
+    page.get_by_role("tab", name="Attribute", exact=True).click()
+    page.get_by_role("tab", name="Test", exact=True).click()
+    page.set_input_files("#ws-own input[type=file]", OWN)
+    page.locator("#ws-own img").wait_for()
+    page.locator("#ws-run-test").click()
+    page.locator("#ws-test [role=status]").wait_for()
+    page.wait_for_function(STILL)
+    page.wait_for_timeout(1_500)
 
 
 def _open(page: Page, tab: str) -> None:

@@ -232,7 +232,7 @@ def test_a_picture_of_ones_own_is_varied_and_traced_twice(visit: Visit, theme: s
         ["With your picture in the gallery", "Without it"]
     )
     assert contrast(page, "#ws-test .ws-odds", "#ws-test .ws-trial-told > section") >= 4.5
-    assert contrast(page, "#ws-test figcaption", ".gradio-container") >= 4.5
+    assert contrast(page, "#ws-test figcaption", "gradio-app") >= 4.5
     page.locator("#ws-own").get_by_role("button", name="Remove Image").click()
     expect(page.locator("#ws-test .ws-empty")).to_be_visible()
 

@@ -1,7 +1,8 @@
 """Ways to make a variation of an image, each from near to far, with a partner where it takes two.
 
-``far`` in [0, 1] says how far a variation goes from its image. At .5 most variations are no longer
-found by comparing thumbnails; ``make selftest`` measures that along the dial.
+``far`` in [0, 1] says how far a variation goes from its image: every way sees a smaller and smaller
+crop of it, mirrored from .75 on, so that comparing thumbnails finds fewer and fewer; ``make
+selftest`` measures that along the dial.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image
-from scipy.ndimage import gaussian_filter, zoom
+from PIL import Image, ImageOps
+from scipy.ndimage import zoom
 
 from core.encoders.backbones import Backbone
 from core.measures.variations.patches import Recipe, synthesise
@@ -76,8 +77,19 @@ def vary(way: str, given: Ingredients, *, far: float, seed: int) -> Image.Image:
         raise ValueError(f"there is no way {way!r}; there are: {', '.join(WAYS)}")
     if not 0 <= far <= 1:
         raise ValueError(f"far must lie in [0, 1], got {far}")
-    made = WAYS[way].make(given, far, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    seen = replace(given, image=_view(given.image, far, rng))
+    made = WAYS[way].make(seen, far, rng)
     return Image.fromarray(made.clip(0, 255).astype(np.uint8))
+
+
+def _view(image: Image.Image, far: float, rng: np.random.Generator) -> Image.Image:
+    """A crop of the image, down to .6 of its sides, mirrored in the last quarter of the dial."""
+    width, height = (round(side * (1 - 0.4 * far)) for side in image.size)
+    left = int(rng.integers(0, image.width - width + 1))
+    top = int(rng.integers(0, image.height - height + 1))
+    crop = image.crop((left, top, left + width, top + height))
+    return ImageOps.mirror(crop) if far >= 0.75 else crop
 
 
 def _synthesised(given: Ingredients, far: float, rng: np.random.Generator) -> Pixels:
@@ -98,24 +110,19 @@ def _synthesised(given: Ingredients, far: float, rng: np.random.Generator) -> Pi
 def _restyled(given: Ingredients, far: float, _rng: np.random.Generator) -> Pixels:
     """Style transfer: the layout of the image, the colours and textures of the partner."""
     content, style = given.pixels(MOVED), given.partners(MOVED)
-    aim = replace(TRANSFER, style_weight=0.1 * 100**far, steps=_STEPS)
+    aim = replace(TRANSFER, style_weight=0.1 * 30**far, steps=_STEPS)
     return optimise(
         given.network(), content, content=content, style=style, aim=aim, progress=given.progress
     )
 
 
-def _inverted(given: Ingredients, far: float, rng: np.random.Generator) -> Pixels:
-    """Feature inversion from noise, of a crop of the image, mirrored in the farther half."""
-    whole = given.pixels(SIDE)
-    side = round(SIDE * (1 - 0.4 * far))
-    top, left = rng.integers(0, SIDE - side + 1, 2)
-    crop = whole[top : top + side, left : left + side]
-    view = _square(Image.fromarray(crop[:, ::-1] if far >= 0.5 else crop), MOVED)
+def _inverted(given: Ingredients, _far: float, rng: np.random.Generator) -> Pixels:
+    """Feature inversion: an image that the network takes for this one, from noise."""
+    view = given.pixels(MOVED)
     start = rng.integers(96, 160, view.shape).astype(np.uint8)
     aim = replace(INVERSION, steps=_STEPS)
-    return optimise(
-        given.network(), start, content=view, style=view, aim=aim, progress=given.progress
-    )
+    network = given.network()
+    return optimise(network, start, content=view, style=view, aim=aim, progress=given.progress)
 
 
 def _blended(given: Ingredients, far: float, _rng: np.random.Generator) -> Pixels:
@@ -125,9 +132,9 @@ def _blended(given: Ingredients, far: float, _rng: np.random.Generator) -> Pixel
 
 
 def _pasted(given: Ingredients, far: float, rng: np.random.Generator) -> Pixels:
-    """A part of the image, from .9 of its sides down to .5, somewhere in the partner."""
+    """A part of the image, from .95 of its sides down to .65, somewhere in the partner."""
     whole, made = given.pixels(SIDE), given.partners(SIDE).copy()
-    side = round(SIDE * (0.9 - 0.4 * far))
+    side = round(SIDE * (0.95 - 0.3 * far))
     (top, left), (down, right) = rng.integers(0, SIDE - side + 1, (2, 2))
     made[top : top + side, left : left + side] = whole[down : down + side, right : right + side]
     return made
@@ -143,14 +150,6 @@ def _harmonised(given: Ingredients, far: float, rng: np.random.Generator) -> Pix
     return (1 - own) * one + own * (two + like) / 2
 
 
-def _recomposed(given: Ingredients, far: float, _rng: np.random.Generator) -> Pixels:
-    """Large forms of the image, the colours and the fine detail of the partner."""
-    one, two = (p.astype(float) for p in (given.pixels(SIDE), given.partners(SIDE)))
-    form = gaussian_filter(one, (1 + 4 * far, 1 + 4 * far, 0))
-    detail = two - gaussian_filter(two, (6, 6, 0))
-    return (1 - far) * form + far * _recoloured(form, two) + far * detail
-
-
 WAYS: Mapping[str, Way] = {
     "patches": Way("Patch synthesis", _synthesised),
     "style": Way("Restyled by another image", _restyled, partner=True),
@@ -158,7 +157,6 @@ WAYS: Mapping[str, Way] = {
     "blend": Way("Blended with another image", _blended, partner=True),
     "paste": Way("Pasted into another image", _pasted, partner=True),
     "composite": Way("Harmonised composite", _harmonised, partner=True),
-    "recolour": Way("Forms kept, colours and detail of another image", _recomposed, partner=True),
 }
 """All ways by name."""
 

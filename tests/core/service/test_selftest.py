@@ -81,19 +81,19 @@ def test_a_gallery_with_a_guest_answers_as_if_the_guest_had_been_indexed(
 
 def test_a_variation_is_traced_to_the_picture_and_to_nothing_without_it(workspace: Workspace):
     test = _test(workspace, picture(501))
-    trial = test.run("patches", far=0.2, seed=1)
+    trial = test.run("patches", far=0.0, seed=1)
     assert trial.first
     assert trial.found
     assert not trial.false
     assert trial.partner is None
     assert trial.present.matches[0].image.title == "Mine"
     assert all(match.image.title != "Mine" for match in trial.absent.matches)
-    again = test.run("patches", far=0.2, seed=1)
+    again = test.run("patches", far=0.0, seed=1)
     assert again.variation.tobytes() == trial.variation.tobytes()
 
 
 def test_the_image_that_took_part_is_no_false_answer(workspace: Workspace):
-    trial = _test(workspace, picture(502)).run("paste", far=1.0, seed=4)
+    trial = _test(workspace, picture(502)).run("blend", far=1.0, seed=4)
     assert trial.partner is not None
     first = trial.absent.groups[0]
     assert trial.partner.id in first.members
