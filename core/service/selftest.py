@@ -15,10 +15,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from core.config import GroupConfig
 from core.encoders.backbones import Backbone
 from core.encoders.load import load_network
 from core.evidence.words import sources
+from core.images.thumbnails import perceptual_hash
 from core.measures.variations.ways import WAYS, Ingredients, vary
+from core.search.query import Query
 from core.service.guests import with_guest
 from core.service.session import Choice, Session
 from core.service.workspace import Workspace
@@ -88,17 +91,22 @@ class SelfTest:
 
         Raises:
             ImageError: when the image cannot be taken.
-            GalleryError: when the gallery is empty.
+            GalleryError: when the gallery is empty, or holds the image or a copy of it already.
         """
         if not len(workspace.gallery):
             raise GalleryError("the gallery is empty, so nothing can be told apart in it")
         self.workspace, self.picture, self.network = workspace, picture, network
         asked = workspace.query(image)
         assert asked.image is not None
-        self.image = asked.image
+        self.image, phash = asked.image, perceptual_hash(asked.image)
+        if (known := _copy(workspace, asked, phash=phash)) is not None:
+            raise GalleryError(
+                f"the gallery holds this image already, as {known.title or known.path}; take one "
+                "that is not in it"
+            )
         pixels = hashlib.sha256(self.image.tobytes()).hexdigest()
         number = 1 + max(record.id for record in workspace.gallery.records)
-        self.original = ImageRecord(number, name, pixels, "0" * 16, *self.image.size, title=name)
+        self.original = ImageRecord(number, name, pixels, phash, *self.image.size, title=name)
         self.fuller = with_guest(workspace, asked, record=self.original)
 
     def run(
@@ -130,6 +138,15 @@ class SelfTest:
             present=self.fuller.attribute(query, top=top),
             absent=self.workspace.attribute(query, top=top),
         )
+
+
+def _copy(workspace: Workspace, image: Query, *, phash: str) -> ImageRecord | None:
+    """The gallery image that is a near-duplicate of an image by hash and embedding, if one is."""
+    limits, records = GroupConfig(), workspace.gallery.records
+    hashes = np.array([int(record.phash, 16) for record in records], np.uint64)
+    near = np.bitwise_count(hashes ^ np.uint64(int(phash, 16))) <= limits.max_hash_distance
+    near &= workspace.vectors @ image.embedding >= limits.min_cosine
+    return records[int(near.argmax())] if near.any() else None
 
 
 def selftest(

@@ -31,8 +31,9 @@ def test_attribute_answers_like_the_command_line(client: Client, picture: Path):
     assert found["encoder"].startswith("histogram@")
 
 
-def test_selftest_traces_a_variation_twice(client: Client, picture: Path):
-    asked = (handle_file(picture), "histogram", "default", "blend")
+def test_selftest_traces_a_variation_twice(client: Client, picture: Path, tmp_path: Path):
+    own = handle_file(tiny.draw(tmp_path / "own.png", 123))
+    asked = (own, "histogram", "default", "blend")
     found = client.predict(*asked, 0.1, 3, api_name="/selftest")
     assert (found["way"], found["far"]) == ("blend", 0.1)
     assert found["first"] == (found["present"]["matches"][0]["id"] == found["original"])
@@ -43,6 +44,8 @@ def test_selftest_traces_a_variation_twice(client: Client, picture: Path):
     ):
         with pytest.raises(AppError, match=words):
             client.predict(*asked[:3], way, far, 0, api_name="/selftest")
+    with pytest.raises(AppError, match="holds this image already"):
+        client.predict(handle_file(picture), *asked[1:], 0.1, 0, api_name="/selftest")
 
 
 def test_prior_and_shares_by_a_column(client: Client, picture: Path):

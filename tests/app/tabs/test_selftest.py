@@ -14,6 +14,7 @@ from app.tabs.attribute.layout import LOCAL_SCALING, RERANKING, lay_controls
 from app.tabs.attribute.selftest_handlers import SelftestHandlers, cleared
 from app.views.selftest import Tally
 from core.service import Session
+from tests.app import tiny
 
 NOBODY = gr.Request(session_hash="somebody0")
 
@@ -43,8 +44,9 @@ def given(handlers: SelftestHandlers, image: Path | None, **more: object) -> Giv
 
 @pytest.mark.slow
 def test_a_variation_is_shown_with_both_answers_and_counted(
-    handlers: SelftestHandlers, picture: Path
+    handlers: SelftestHandlers, tmp_path: Path
 ):
+    picture = tiny.draw(tmp_path / "own.png", 123)
     html, tally = handlers.run(given(handlers, picture), NOBODY)
     assert html.count("<figure>") == 2
     assert "Patch synthesis, 20 % of the way" in html

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from click.testing import Result
+from PIL import Image
 from typer.testing import CliRunner
 
 from core.cli import console
@@ -602,14 +604,18 @@ def test_results_are_ascii_whatever_the_names(capsys) -> None:
     assert json.loads(printed) == {"path": "größe 🎨 \udcff"}
 
 
-def test_the_self_test_traces_variations_of_images(large, photos) -> None:
+def test_the_self_test_traces_variations_of_images(large, photos, tmp_path) -> None:
+    files = [tmp_path / f"{seed}.png" for seed in (901, 902)]
+    for seed, file in enumerate(files, 901):
+        cells = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(cells).resize((64, 64), Image.Resampling.BICUBIC).save(file)
     options = ("--gallery", large, "--encoder", "thumbnail", "--way", "blend", "--far", 0.1)
-    found = call("selftest", photos / "01.png", photos / "02.png", *options, "--json")
-    trials = json.loads(found.stdout)
-    assert [Path(trial["query"]).name for trial in trials] == ["01.png", "02.png"]
+    trials = said(call("selftest", *files, *options, "--json"))
+    assert [trial["query"] for trial in trials] == [str(file) for file in files]
     assert all(trial["way"] == "blend" for trial in trials)
     assert all(trial["partner"] is not None for trial in trials)
-    shown = call("selftest", photos / "01.png", *options)
-    assert "1 variations are traced" in shown.stdout
+    shown = call("selftest", files[0], *options)
+    assert "of 1 variations are traced" in shown.stdout
+    failed(call("selftest", photos / "01.png", *options), "holds this image already")
     for wrong in (("--way", "copying"), ("--far", 2)):
-        assert call("selftest", photos / "01.png", *wrong).exit_code == 2
+        assert call("selftest", files[0], *wrong).exit_code == 2

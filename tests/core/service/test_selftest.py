@@ -100,6 +100,13 @@ def test_the_image_that_took_part_is_no_false_answer(workspace: Workspace):
     assert not trial.false
 
 
+def test_a_picture_that_the_gallery_holds_is_refused_a_copy_too(workspace: Workspace):
+    """Without the original its copy would be named, and counted as a false answer."""
+    for copy in (picture(7), picture(7).resize((96, 80))):
+        with pytest.raises(GalleryError, match=r"holds this image already, as 07\.png"):
+            _test(workspace, copy)
+
+
 def test_an_empty_gallery_is_refused(workspace: Workspace):
     workspace.gallery = type("Empty", (), {"__len__": lambda _self: 0})()  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(GalleryError, match="empty"):
