@@ -42,7 +42,7 @@ def test_no_serious_violation_on_any_tab(visit: Visit, theme: str, width: int):
             page.locator("#ws-measure").click()
             page.wait_for_selector("#ws-measures tbody tr")
         if tab == "Map":
-            page.wait_for_selector("#ws-map canvas")  # it draws itself when it is opened
+            page.wait_for_selector("#ws-map canvas", timeout=180_000)  # the first compiles UMAP
         page.wait_for_function(STILL)
         found[tab] = page.evaluate(CHECK)
     assert not any(found.values()), found
