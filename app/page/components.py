@@ -120,3 +120,19 @@ def stop_button(page: Page, tab: str, *, elem_id: str, on_result: bool = False) 
         found = gr.Button("Stop", min_width=80, elem_id=elem_id, elem_classes="ws-stop-beside")
     found.click(stop, None, None, queue=False, **QUIET)
     return found
+
+
+def run_row(page: Page, tab: str, label: str, *, elem_id: str, stop_id: str) -> gr.Button:
+    """The button that starts the work of a tab, with the one that stops it beside it.
+
+    Args:
+        page: the page.
+        tab: name of the tab.
+        label: what the button says.
+        elem_id: identity of the button.
+        stop_id: identity of the stop button.
+    """
+    with gr.Row():
+        run = gr.Button(label, variant="primary", elem_id=elem_id, scale=3, min_width=160)
+        stop_button(page, tab, elem_id=stop_id)
+    return run

@@ -11,6 +11,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, zoom
 
 from core.images.decode import load_image
+from core.measures.variations.ways import recoloured
 
 _SIDE = 224
 
@@ -69,17 +70,14 @@ def _blended(one: np.ndarray, two: np.ndarray, _rng: np.random.Generator) -> np.
 def _content_and_style(one: np.ndarray, two: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
     """Large forms of one with the colours, by mean and deviation, and the fine detail of two."""
     form = gaussian_filter(one, (3, 3, 0))
-    recoloured = (form - form.mean((0, 1))) / (form.std((0, 1)) + 1) * two.std((0, 1))
-    return recoloured + two.mean((0, 1)) + two - gaussian_filter(two, (6, 6, 0))
+    return recoloured(form, two) + two - gaussian_filter(two, (6, 6, 0))
 
 
 def _harmonised(one: np.ndarray, two: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A smooth region of about half of two in one, its colours moved half-way, its edge soft."""
     noise = np.asarray(zoom(rng.standard_normal((4, 4)), _SIDE / 4, order=3))
     keep = 1 / (1 + np.exp(-(noise - np.median(noise)) * 8))[..., None]
-    moved = (two - two.mean((0, 1))) / (two.std((0, 1)) + 1)
-    like = moved * one.std((0, 1)) + one.mean((0, 1))
-    return keep * one + (1 - keep) * (two + like) / 2
+    return keep * one + (1 - keep) * (two + recoloured(two, one)) / 2
 
 
 _WAYS: dict[str, Way] = {

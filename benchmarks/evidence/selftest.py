@@ -56,20 +56,20 @@ def main() -> None:
     options = parser.parse_args()
     files = list_images(options.photos)
     drawn = np.random.default_rng(0).permutation(len(files))[: options.each]
-    rows: list[Row] = []
+    session, rows = Session(), list[Row]()
     for way in options.ways:
         for far in options.dial:
-            trials = list(_trials([files[i] for i in drawn], way, far, encoder=options.encoder))
+            chosen = [files[i] for i in drawn]
+            trials = list(_trials(session, chosen, way, far, encoder=options.encoder))
             rows.append(_row(way, far, trials))
     write("selftest", {"encoder": options.encoder, "rows": [asdict(row) for row in rows]})
     show(rows)
 
 
 def _trials(
-    files: Sequence[Path], way: str, far: float, *, encoder: str
+    session: Session, files: Sequence[Path], way: str, far: float, *, encoder: str
 ) -> Iterator[tuple[Trial, bool]]:
     """Trials of every file, and whether thumbnails find the file first."""
-    session = Session()
     for seed, file in enumerate(track(files, description=f"{way}, {far:.0%}")):
         trial = selftest(session, file, Choice(encoder), name=file.name).run(
             way, far=far, seed=seed

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from app.page.components import files_given, stop_button
+from app.page.components import files_given, run_row
 from app.page.state import Page
 from app.views.templates import render
 
@@ -30,11 +30,9 @@ class BatchResult:
 def lay(page: Page) -> Batch:
     """The images and what is done with them."""
     files = files_given("Images", elem_id="ws-files", height=300, show_label=False)
-    with gr.Row():
-        run = gr.Button(
-            "Find their sources", variant="primary", elem_id="ws-run", scale=3, min_width=160
-        )
-        stop_button(page, "attribute", elem_id="ws-stop-batch")
+    run = run_row(
+        page, "attribute", "Find their sources", elem_id="ws-run", stop_id="ws-stop-batch"
+    )
     return Batch(files, run)
 
 

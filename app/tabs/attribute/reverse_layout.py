@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from app.page.components import files_given, image_given, stop_button
+from app.page.components import files_given, image_given, run_row
 from app.page.state import Page
 from app.views.templates import render
 
@@ -48,15 +48,13 @@ def lay(page: Page) -> Reverse:
     )
     files = files_given("Generated images", elem_id="ws-made", height=180)
     rate = gr.Slider(1, 50, value=5, step=1, label="False-discovery rate, %", elem_id="ws-rate")
-    with gr.Row():
-        run = gr.Button(
-            "Find what it is a source of",
-            variant="primary",
-            elem_id="ws-run-reverse",
-            scale=3,
-            min_width=160,
-        )
-        stop_button(page, "attribute", elem_id="ws-stop-reverse")
+    run = run_row(
+        page,
+        "attribute",
+        "Find what it is a source of",
+        elem_id="ws-run-reverse",
+        stop_id="ws-stop-reverse",
+    )
     return Reverse(source, offered, gr.State(None), files, rate, run)
 
 

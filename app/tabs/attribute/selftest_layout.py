@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from app.page.components import image_given, stop_button
+from app.page.components import image_given, run_row
 from app.page.state import Page
 from app.views.selftest import empty_html
 from core.service import WAYS
@@ -34,15 +34,13 @@ def lay(page: Page) -> Selftest:
         elem_id="ws-way",
     )
     far = gr.Slider(0, 100, value=50, step=1, label="How far from it, %", elem_id="ws-far")
-    with gr.Row():
-        run = gr.Button(
-            "Make a variation and trace it",
-            variant="primary",
-            elem_id="ws-run-test",
-            scale=3,
-            min_width=160,
-        )
-        stop_button(page, "attribute", elem_id="ws-stop-test")
+    run = run_row(
+        page,
+        "attribute",
+        "Make a variation and trace it",
+        elem_id="ws-run-test",
+        stop_id="ws-stop-test",
+    )
     return Selftest(image, way, far, run)
 
 

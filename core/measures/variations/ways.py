@@ -146,7 +146,7 @@ def _harmonised(given: Ingredients, far: float, rng: np.random.Generator) -> Pix
     noise = np.asarray(zoom(rng.standard_normal((4, 4)), SIDE / 4, order=3))
     level = np.quantile(noise, 0.15 + 0.5 * far)
     own = 1 / (1 + np.exp(-(noise - level) * 8))[..., None]
-    like = _recoloured(two, one)
+    like = recoloured(two, one)
     return (1 - own) * one + own * (two + like) / 2
 
 
@@ -161,7 +161,7 @@ WAYS: Mapping[str, Way] = {
 """All ways by name."""
 
 
-def _recoloured(pixels: Pixels, like: Pixels) -> Pixels:
+def recoloured(pixels: Pixels, like: Pixels) -> Pixels:
     """Pixels with the mean and the deviation of other ones, by channel."""
     unit = (pixels - pixels.mean((0, 1))) / (pixels.std((0, 1)) + 1)
     return unit * like.std((0, 1)) + like.mean((0, 1))
