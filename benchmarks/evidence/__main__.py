@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
 from benchmarks.evidence.bars import (
     Bar,
@@ -35,7 +36,10 @@ from benchmarks.evidence.plots import curves, plot
 from benchmarks.evidence.several import several, ten_copies
 from benchmarks.quality.study import RESULTS, stored, write
 from core.cli.console import results
+from core.encoders.backbones import build
 from core.encoders.load import load_encoder
+from core.encoders.network import NetworkEncoder
+from core.encoders.registry import NETWORKS, is_here
 from core.gallery.gallery import Gallery
 from core.images.listing import list_images
 from core.measures.retrieval import Pair, read_pairs
@@ -43,7 +47,7 @@ from core.values import Encoder
 
 T = TypeVar("T")
 
-NOMINAL = ("lite0", "moco", "dino", "random")
+NOMINAL = ("lite0", "moco", "dino", "random", "dino-vits16")
 
 Files = Mapping[str, Path]
 """Images by the names that they have in galleries."""
@@ -69,6 +73,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")  # as while serving, see docs/decisions/006-threads.md
     cache = Path(os.environ.get("WELLSPRING_CACHE", Path.home() / ".cache" / "wellspring"))
     world = World.of(
         Path(os.environ["WELLSPRING_DATA"]),
@@ -119,9 +124,22 @@ def _several(world: World, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _nominal(world: World, options: argparse.Namespace) -> dict[str, Any]:
-    encoders = [load_encoder(name) for name in options.nominal]
-    bars = nominal_bars(world.builder, world.apart, encoders, sizes=options.sizes)
-    return {"nominal": bars}
+    """Bars by encoder, those of encoders that are not asked for kept."""
+    found = (stored("evidence") or {}).get("nominal", [])
+    for name in options.nominal:
+        encoder = _encoder(name)
+        bars = nominal_bars(world.builder, world.apart, [encoder], sizes=options.sizes)
+        found = [bar for bar in found if not bar["what"].startswith(f"{encoder.name},")]
+        found += [asdict(bar) for bar in bars]
+    return {"nominal": [Bar(**bar) for bar in found]}
+
+
+def _encoder(name: str) -> Encoder:
+    """An encoder; one of the hub whose weights are not here has random ones in its layout."""
+    if name not in NETWORKS or is_here(NETWORKS[name]):
+        return load_encoder(name)
+    network = build(NETWORKS[name].config, seed=0).eval()
+    return NetworkEncoder(f"{name} with random weights", network)
 
 
 PARTS: Mapping[str, Callable[[World, argparse.Namespace], dict[str, Any]]] = {
