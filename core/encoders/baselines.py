@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+from core.images.decode import DECODING
 from core.images.thumbnails import hash_bits
 from core.values import Encoded, Encoder, Grid
 
@@ -44,8 +45,9 @@ class Baseline:
 
     @property
     def identity(self) -> str:
-        """Hash of name and version."""
-        return hashlib.sha256(f"{self.name}/{self.version}".encode()).hexdigest()[:16]
+        """Hash of name, version and the version of decoding."""
+        parts = f"{self.name}/{self.version}/decoding {DECODING}"
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     def encode(self, images: Sequence[Image.Image]) -> Encoded:
         """Features (b, f) of RGB images of any size."""

@@ -97,11 +97,11 @@ def _bundled(network: BackboneSpec) -> Backbone:
         return build(network.config, seed=0).eval()
     folder = bundled_folder(network.name)
     if not (folder / CONFIG_FILE).is_file():
-        raise EncoderError(
-            f"the encoder {network.name} is missing from assets/encoders; `python -m core train"
-            f" {network.name}` makes one, whose folder `encoder` goes to"
-            f" assets/encoders/{network.name}"
-        )
+        made = f"`python -m core train {network.name} FOLDER --out RUN` makes one, whose folder"
+        how = f"{made} `encoder` goes to assets/encoders/{network.name}"
+        if network.name == "lite0":
+            how = "`python -m core.training.start` puts it there"
+        raise EncoderError(f"the encoder {network.name} is missing from assets/encoders; {how}")
     return load_backbone(folder)
 
 

@@ -20,6 +20,7 @@ from core.encoders.pooling import (
     pooled_widths,
     spread,
 )
+from core.images.decode import DECODING
 from core.values import Encoded, Encoder, Grid, Level
 
 GRID = Grid(10, 10)
@@ -76,7 +77,8 @@ class NetworkEncoder:
         self.name = name
         self.device = torch.device(device)
         self.backbone = backbone.eval().to(self.device)
-        parts = (backbones.weights_hash(backbone), POOLING, f"{GRID.rows}x{GRID.columns}")
+        grid = f"{GRID.rows}x{GRID.columns}"
+        parts = (backbones.weights_hash(backbone), POOLING, grid, f"decoding {DECODING}")
         self.identity = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
         widths = pooled_widths(backbone)
         self.dim, self.grid = sum(widths), GRID

@@ -1,7 +1,7 @@
 """Bytes or files to safe RGB images, and batches of files decoded ahead.
 
 Every input is a stranger's: the size is checked before a pixel is decoded, only regular files and
-the formats of ``FORMATS`` are read, and whatever is refused is an ``ImageError``.
+the kinds of ``core.images.kinds.READ`` are read, and whatever is refused is an ``ImageError``.
 """
 
 from __future__ import annotations
@@ -21,24 +21,20 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Num, UInt8
-from PIL import ExifTags, Image, UnidentifiedImageError, features
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from core.config import ImageLimits
+from core.images.colour import flat_srgb
+from core.images.frames import chosen_frame
+from core.images.jpeg import is_open_ended, with_end
+from core.images.jxl import codestream, stated_size
+from core.images.kinds import ACCEPTED, FIRST_BYTES, FORMATS, kind_of, refusal
 from core.values import ImageError
 
 logger = logging.getLogger(__name__)
-FORMATS = (
-    "JPEG",
-    "PNG",
-    "WEBP",
-    "GIF",
-    "BMP",
-    "TIFF",
-    *(["AVIF"] if features.check("avif") else []),
-)
-"""Accepted formats; no other decoder of Pillow is ever tried."""
-ACCEPTED = f"accepted are {', '.join(FORMATS[:-1])} and {FORMATS[-1]} files"
-"""The end of the sentence that refuses a file."""
+DECODING = 2
+"""Version of decoding, part of every encoder's identity; raised with every change that gives other
+pixels for a file that was accepted before, so that nothing is compared with features of those."""
 _LIMITS = ImageLimits()
 _MAX_SCANS = 100  # each scan of a progressive JPEG passes over all pixels; encoders write about 10
 _SCAN = b"\xff\xda\x00"  # the marker that starts a scan, with the high byte of its length
@@ -67,6 +63,8 @@ class LoadedImage:
     """Width of the upright image at full scale, pixels."""
     height: int
     """Height of the upright image at full scale, pixels."""
+    notes: tuple[str, ...] = ()
+    """What was unusual, each in a few words for people: lower case, no full stop."""
 
 
 def load_image(
@@ -77,9 +75,10 @@ def load_image(
 ) -> LoadedImage:
     """Decode encoded bytes or a file.
 
-    The image is upright by its EXIF orientation; transparency lies on white; of an animation it
-    is the first frame; greyscale of more than 8 bits is scaled, not clipped. Colour profiles are
-    not applied.
+    The image is upright by its EXIF orientation; colours are brought to sRGB by their profile;
+    transparency lies on white; of an animation it is the frame that tells most (see
+    :mod:`core.images.frames`), of a document the first page; greyscale of more than 8 bits is
+    scaled, not clipped, and its profile is not applied. A JPEG file may lack its end marker.
 
     Args:
         source: encoded bytes, or the path of a regular file.
@@ -97,14 +96,21 @@ def load_image(
     with _refusals(name, limits):
         data = source if isinstance(source, bytes) else _read(source, name, limits.max_bytes)
         _check_bytes(data, name, limits)
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        size = image.size
-        _check_size(size, name, limits)
+        image = _opened(data, name, limits)
+        width, height = image.size
+        lacks_end = is_open_ended(data)
+        if lacks_end:
+            image = _opened(with_end(data), name, limits)
         if fit is not None:
             image.draft(None, (fit, fit))
-        upright, sideways = _upright(image, fit)
-    width, height = reversed(size) if sideways else size
-    return LoadedImage(upright, hashlib.sha256(data).hexdigest(), width, height)
+        frame, chosen = chosen_frame(image, data)
+        upright = _upright(frame, fit)
+    if upright.sideways:
+        width, height = height, width
+    ended = "its end marker is missing" if lacks_end else None
+    notes = tuple(note for note in (ended, chosen, upright.note) if note is not None)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return LoadedImage(upright.image, sha256, width, height, notes)
 
 
 def open_image(
@@ -127,7 +133,7 @@ def open_image(
     name = "The image"
     with _refusals(name, limits):
         _check_size(source.size, name, limits)
-        return _upright(source, fit)[0]
+        return _upright(source, fit).image
 
 
 def decode_ahead(
@@ -191,8 +197,6 @@ def _refusals(name: str, limits: ImageLimits) -> Iterator[None]:
         yield
     except ImageError:
         raise
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not an image of an accepted kind; {ACCEPTED}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         most = min(limits.max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or limits.max_pixels))
         raise ImageError(f"{name} has too many pixels; at most {most:,} are accepted") from error
@@ -247,17 +251,39 @@ def _check_size(size: tuple[int, int], name: str, limits: ImageLimits) -> None:
         )
 
 
-def _upright(image: Image.Image, fit: int | None) -> tuple[Image.Image, bool]:
-    """A new RGB image, shrunk and turned upright, and whether that swapped its sides."""
+def _opened(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
+    """The image as Pillow opens it; nothing is decoded that is too large."""
+    kind = kind_of(data[:FIRST_BYTES])
+    if kind == "JPEG XL" and "JXL" in FORMATS:
+        data = codestream(data)
+        _check_size(stated_size(data), name, limits)
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} {refusal(kind)}") from error
+    _check_size(image.size, name, limits)
+    return image
+
+
+@dataclass(frozen=True)
+class _Upright:
+    """A new RGB image, shrunk and turned upright."""
+
+    image: Image.Image
+    sideways: bool
+    """Whether turning it swapped its sides."""
+    note: str | None
+
+
+def _upright(image: Image.Image, fit: int | None) -> _Upright:
     image.load()
-    rgb = _rgb(image)
-    factor = 1 if fit is None else min(rgb.size) // fit
-    if factor > 1:
-        rgb = rgb.reduce(factor)
+    plain = _plain(image)
+    factor = 1 if fit is None else min(plain.size) // fit
+    rgb, note = flat_srgb(plain.reduce(factor) if factor > 1 else plain)
     turn = _turn(image)
     upright = rgb if turn is None else rgb.transpose(turn)
     upright.info.clear()
-    return upright, turn in _SIDEWAYS
+    return _Upright(upright, turn in _SIDEWAYS, note)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -268,15 +294,16 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_grey_levels(np.asarray(image))).convert("RGB")
+def _plain(image: Image.Image) -> Image.Image:
+    """An image of the same colours, of mode L, LA, RGB, RGBA, CMYK or LAB; maybe the same image."""
+    mode = image.mode
+    if mode in ("I", "F") or mode.startswith("I;16"):
+        return Image.fromarray(_grey_levels(np.asarray(image)))
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGB", rgba.size, "white")
-        white.paste(rgba, mask=rgba)
-        return white
-    return image.convert("RGB")
+        return image.convert("LA" if mode in ("1", "L", "LA") else "RGBA")
+    if mode in ("L", "RGB", "CMYK", "LAB"):
+        return image
+    return image.convert("L" if mode == "1" else "RGB")
 
 
 def _grey_levels(values: Num[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:

@@ -30,6 +30,8 @@ class Query:
     """What the first view's encoder saw, from which heatmaps follow."""
     identical: int | None = None
     """Row of the gallery image that has the same bytes."""
+    notes: tuple[str, ...] = ()
+    """What was unusual about its file, each in a few words for people."""
 
     @property
     def embedding(self) -> Float[np.ndarray, " d"]:

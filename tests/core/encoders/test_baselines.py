@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from core.encoders import baselines
 from core.encoders.baselines import (
     BASELINES,
     EDGE_GRID,
@@ -47,6 +48,13 @@ def test_identities_differ_by_name_and_version():
     assert BASELINES["phash"]().identity == BASELINES["phash"]().identity
     newer = Baseline("phash", 64, hash_features, version=2)
     assert newer.identity not in known
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_identities_change_with_decoding(name, monkeypatch):
+    before = BASELINES[name]().identity
+    monkeypatch.setattr(baselines, "DECODING", 0)
+    assert BASELINES[name]().identity != before
 
 
 def test_thumbnail_is_the_mean_of_each_of_64_cells():

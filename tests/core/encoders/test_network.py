@@ -152,6 +152,12 @@ def test_identity_names_weights_and_pooling_and_not_the_name(monkeypatch):
     assert NetworkEncoder("a", build(CONFIG, seed=0)).identity != one.identity
 
 
+def test_identity_changes_with_decoding(monkeypatch):
+    one = NetworkEncoder("a", build(CONFIG, seed=0))
+    monkeypatch.setattr(module, "DECODING", 0)
+    assert NetworkEncoder("a", build(CONFIG, seed=0)).identity != one.identity
+
+
 def test_pixels_are_squeezed_and_in_the_unit_interval():
     image = _image(2, (64, 32))
     pixels = module.squeezed(image, 64)
