@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from app import api
 from app.page import address, theme
+from app.page.jobs import Stamped
 from app.page.state import open_page
 from app.tabs import attribute, compare, disentanglement, gallery, map
 from app.views.templates import render
@@ -63,5 +65,6 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,  # errors for people are shown anyway; others may name files here
         "ssr_mode": False,
         "allowed_paths": [],
+        "app_kwargs": {"middleware": [Middleware(Stamped)]},
         "favicon_path": str(Path(theme.ASSETS) / "favicon.svg"),
     }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 
 import gradio as gr
 from gradio.context import Context
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.page.errors import user_error, user_errors
 from core.values import Cancelled, Progress
@@ -22,6 +24,25 @@ def visitor_of(request: gr.Request | None) -> str:
     return (request.session_hash if request is not None else None) or ""
 
 
+class Stamped:
+    """Middleware that notes when a request came, so that a stop reaches what still waits for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its time."""
+        await self.app({**scope, _CAME: time.monotonic()}, receive, send)
+
+
+_CAME = "wellspring.came"
+
+
+def _came(request: gr.Request | None) -> float:
+    """When a request came; one without a time comes now."""
+    return getattr(getattr(request, "request", None), "scope", {}).get(_CAME, time.monotonic())
+
+
 class Jobs:
     """Long work under way, by visitor and by name.
 
@@ -31,6 +52,7 @@ class Jobs:
 
     def __init__(self) -> None:
         self._running: defaultdict[tuple[str, str], set[threading.Event]] = defaultdict(set)
+        self._stops: dict[tuple[str, str], float] = {}  # when each was last stopped
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -42,7 +64,7 @@ class Jobs:
         *,
         again: str = "start again to go on",
     ) -> Iterator[Progress]:
-        """Progress for a job, which raises ``Cancelled`` once the job was stopped.
+        """Progress for a job, which raises ``Cancelled`` once the job was stopped, waiting or not.
 
         Args:
             name: what stops it: the name of its tab.
@@ -61,9 +83,13 @@ class Jobs:
             progress((done, total) if total > 1 else None, desc=what)
 
         with self._lock:
+            if self._stops.get(key, 0) > _came(request):
+                stopped.set()
             self._running[key].add(stopped)
         try:
             with user_errors():
+                if stopped.is_set():
+                    raise Cancelled("stopped before it began")
                 yield report
         except gr.Error as error:
             if isinstance(error.__cause__, Cancelled):
@@ -77,15 +103,18 @@ class Jobs:
                     del self._running[key]
 
     def stop(self, name: str, request: gr.Request | None) -> None:
-        """Stop a visitor's jobs of a name; they end when they next report progress."""
+        """Stop a visitor's jobs of a name; they end when they next report progress, or begin."""
+        key = (visitor_of(request), name)
         with self._lock:
-            for stopped in self._running.get((visitor_of(request), name), ()):
+            self._stops[key] = time.monotonic()
+            for stopped in self._running.get(key, ()):
                 stopped.set()
 
     def stop_all(self, request: gr.Request) -> None:
         """Stop all jobs of a visitor."""
         visitor = visitor_of(request)
         with self._lock:
+            self._stops = {key: at for key, at in self._stops.items() if key[0] != visitor}
             for (whose, _), jobs in self._running.items():
                 for stopped in jobs if whose == visitor else ():
                     stopped.set()

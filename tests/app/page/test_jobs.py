@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from app.page.jobs import Jobs
+from app.page.jobs import Jobs, Stamped
 from core.values import Cancelled, GalleryError
 
 ANN: Any = SimpleNamespace(session_hash="ann-visits")
@@ -36,6 +37,33 @@ def test_a_stop_without_a_job_stops_no_later_one():
     jobs = Jobs()
     jobs.stop("a", ANN)
     with jobs.run("a", ANN, QUIET) as report:
+        report(0, 1, "goes on")
+
+
+def test_a_stop_reaches_what_waits_in_the_queue_and_nothing_later():
+    """Work that waited behind another's could not be stopped until it ran."""
+    jobs = Jobs()
+
+    def asked() -> Any:
+        scope = {"type": "http"}
+        seen: list[Any] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            seen.append(scope)
+
+        asyncio.run(Stamped(app)(scope, QUIET, QUIET))  # pyright: ignore[reportArgumentType]
+        return SimpleNamespace(session_hash="ann-visits", request=SimpleNamespace(scope=seen[0]))
+
+    waiting = asked()
+    jobs.stop("b", ANN)
+    with jobs.run("a", waiting, QUIET) as report:
+        report(0, 1, "goes on")
+    jobs.stop("a", ANN)
+    later = asked()
+    with pytest.raises(gr.Error, match="start again") as raised, jobs.run("a", waiting, QUIET):
+        pytest.fail("it began")
+    assert isinstance(raised.value.__cause__, Cancelled)
+    with jobs.run("a", later, QUIET) as report:
         report(0, 1, "goes on")
 
 
