@@ -1,6 +1,8 @@
 """``python -m core``."""
 
 from core.cli.commands import app
+from core.cli.console import streams
 
 if __name__ == "__main__":
-    app()
+    with streams():
+        app()

@@ -8,14 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import typer
 
 from core.cli import console
 from core.cli.console import (
+    each_image,
+    fail_if,
+    left_out,
     print_json,
     reporting,
-    say,
 )
 from core.cli.options import (
     BUNDLED,
@@ -49,6 +50,7 @@ from core.service.session import (
 )
 from core.service.workspace import Query, Workspace
 from core.values import (
+    Answer,
     GalleryError,
     ImageError,
     Progress,
@@ -88,35 +90,40 @@ def attribute(
     score = ScoreConfig(search=search, edges=edges, rerank=rerank, local_scaling=local_scaling)
     with reporting() as progress:
         choice = Choice(encoder or encoder_of(session, gallery), head, gallery, score)
-        answers = [
-            session.attribute(i, choice, top=top, prior=prior, progress=progress) for i in images
-        ]
-        shares = [session.shares(found, choice, columns=by) if by else None for found in answers]
-        several = [None] * len(images)
+        found = each_image(
+            images, lambda i: session.attribute(i, choice, top=top, prior=prior, progress=progress)
+        )
+        answers = [(path, answer) for path, answer in found if isinstance(answer, Answer)]
+        refused = {str(path): str(why) for path, why in found if isinstance(why, ImageError)}
+        shares = [session.shares(a, choice, columns=by) if by else None for _, a in answers]
+        several = [None] * len(answers)
         if len(images) > 1:
-            several = adjust_known([found.p_value for found in answers])
-        asked = list(zip(images, answers, several, shares, strict=True))
-        if report:
+            several = adjust_known([answer.p_value for _, answer in answers])
+        asked = list(zip(answers, several, shares, strict=True))
+        if report and asked:
             cases = []
-            for path, found, p, _ in asked:
-                case = case_of(session, path, answer=found, choice=choice)
+            for (path, answer), p, _ in asked:
+                case = case_of(session, path, answer=answer, choice=choice)
                 case = case if report_images else without_images(case)
                 cases.append(replace(case, p_adjusted=p))
-            command = attribute_command(
-                [str(path) for path in images], choice, top=top, prior=prior
-            )
+            named = [str(path) for path, _ in answers]
+            command = attribute_command(named, choice, top=top, prior=prior)
             run = run_of(session.workspace(choice), command, prior=prior)
             for path in report:
-                write_report(path, cases, run)
+                write_report(path, cases, replace(run, refused=refused))
     if json:
+        made = iter(
+            answer_object(str(path), answer, p_adjusted=p, shares=sums)
+            for (path, answer), p, sums in asked
+        )
         objects = [
-            answer_object(str(path), found, p_adjusted=p, shares=sums)
-            for path, found, p, sums in asked
+            {"query": str(path), "error": str(each)} if isinstance(each, ImageError) else next(made)
+            for path, each in found
         ]
         print_json(objects[0] if len(objects) == 1 else objects)
-        return
-    for path, found, p, sums in asked:
-        console.print_answer(str(path), found, p_adjusted=p, shares=sums)
+    for (path, answer), p, sums in () if json else asked:
+        console.print_answer(str(path), answer, p_adjusted=p, shares=sums)
+    fail_if(refused)
 
 
 @app.command()
@@ -140,21 +147,29 @@ def reverse(
         raise typer.BadParameter(f"--fdr must lie between 0 and 1, got {fdr}")
     if not (source or upload):
         raise typer.BadParameter("name a source: --source ID or --upload FILE")
-    session = Session()
+    session, unread = Session(), dict[str, str]()
     with reporting() as progress:
         name = encoder or encoder_of(session, gallery)
         workspace = session.workspace(Choice(name, head, gallery), progress=progress)
+        taken = each_image(upload or [], session.image, others=bool(source))
+        uploads = {str(path): each for path, each in taken if not isinstance(each, ImageError)}
+        refused = {str(path): str(why) for path, why in taken if isinstance(why, ImageError)}
+        if refused and not (source or uploads):
+            raise ImageError("none of the uploads can be taken as an image")
         found = reverse_lookup(
             workspace,
-            _queries(session, workspace, list_images(folder), progress),
+            _queries(session, workspace, list_images(folder), unread, progress),
             ids=source or [],
-            uploads={str(path): session.image(path) for path in upload or []},
+            uploads=uploads,
             rate=fdr,
         )
     if json:
-        print_json({"fdr": fdr, "pairs": [vars(finding) for finding in found]})
-        return
-    console.print_findings(found, rate=fdr)
+        errors = [{"path": path, "error": why} for path, why in {**refused, **unread}.items()]
+        pairs = [vars(finding) for finding in found]
+        print_json({"fdr": fdr, "pairs": pairs, **({"refused": errors} if errors else {})})
+    else:
+        console.print_findings(found, rate=fdr)
+    fail_if(refused)
 
 
 @app.command()
@@ -178,6 +193,8 @@ def evaluate(
         chosen = tuple(p for p in bench.all_pairs if split in ("all", p.half))
         if not chosen:
             raise GalleryError(f"no pair of {pairs.name} is in the half {split!r}")
+        for path, why in bench.unread.items():
+            left_out(path, why)
         columns, measures = {}, {}
         for network in loaded:
             for name in head or ["default"]:
@@ -192,6 +209,7 @@ def evaluate(
     if json is not None:
         with reporting():
             console.write_evaluation(found, json, split=split)
+    fail_if(bench.unread)
 
 
 @app.command("selftest")
@@ -217,16 +235,26 @@ def test_itself(
     session, trials = Session(), list[tuple[str, Trial]]()
     with reporting() as progress:
         choice = Choice(encoder or encoder_of(session, gallery), head, gallery)
-        for place, path in enumerate(images):
+        places = {path: place for place, path in reversed([*enumerate(images)])}
+
+        def tried(path: Path) -> list[Trial]:
             test = selftest(session, path, choice, name=path.name, progress=progress)
-            trials += [
-                (str(path), test.run(each, far=far, seed=seed + place, progress=progress))
-                for each in ways
-            ]
+            place = seed + places[path]
+            return [test.run(each, far=far, seed=place, progress=progress) for each in ways]
+
+        found = each_image(images, tried)
+    objects: list[dict[str, object]] = []
+    for path, made in found:
+        if isinstance(made, ImageError):
+            objects.append({"query": str(path), "error": str(made)})
+            continue
+        trials += [(str(path), trial) for trial in made]
+        objects += [trial_object(str(path), trial) for trial in made]
     if json:
-        print_json([trial_object(name, trial) for name, trial in trials])
-        return
-    console.print_trials(trials)
+        print_json(objects)
+    elif trials:
+        console.print_trials(trials)
+    fail_if(len(objects) > len(trials))
 
 
 @app.command()
@@ -245,28 +273,39 @@ def project(
         name = encoder or encoder_of(session, str(gallery))
         workspace = session.workspace(Choice(name, head, str(gallery)), progress=progress)
         layout = workspace.layout(progress=progress)
-        queries = [session.query(workspace, path).embedding for path in image or []]
-        placed = place(layout, np.stack(queries)).tolist() if queries else []
+        found = each_image(
+            image or [],
+            lambda path: place(layout, session.query(workspace, path).embedding[None])[0].tolist(),
+        )
     points = zip(workspace.gallery.records, layout.points.tolist(), strict=True)
     print_json(
         {
             "points": [{"id": record.id, "path": record.path, "xy": xy} for record, xy in points],
             "placed": [
-                {"path": str(path), "xy": xy} for path, xy in zip(image or [], placed, strict=True)
+                {"path": str(path), "error": str(xy)}
+                if isinstance(xy, ImageError)
+                else {"path": str(path), "xy": xy}
+                for path, xy in found
             ],
         }
     )
+    fail_if(any(isinstance(xy, ImageError) for _, xy in found))
 
 
 def _queries(
-    session: Session, workspace: Workspace, paths: Sequence[Path], progress: Progress
+    session: Session,
+    workspace: Workspace,
+    paths: Sequence[Path],
+    unread: dict[str, str],
+    progress: Progress,
 ) -> Iterator[tuple[str, Query]]:
-    """Queries of the images that can be read; the others are named and left out."""
+    """Queries of the images that can be read; the others are named, left out and noted."""
     for done, path in enumerate(paths, 1):
         try:
             yield str(path), session.query(workspace, path)
         except ImageError as error:
-            say(f"left out {str(path)!r}: {error}")
+            left_out(str(path), error)
+            unread[str(path)] = str(error)
         progress(done, len(paths), "looking at generated images")
 
 

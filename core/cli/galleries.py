@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from core.cli.console import (
     print_json,
+    print_table,
     reporting,
-    results,
     say,
+    say_once,
 )
 from core.cli.options import (
     BUNDLED,
@@ -27,9 +27,10 @@ from core.encoders.load import load_encoder
 from core.encoders.registry import encoder_infos
 from core.gallery.commit import Change
 from core.gallery.gallery import Gallery
-from core.gallery.remove import remove
+from core.gallery.remove import ids_of, remove
 from core.gallery.source import Source
-from core.gallery.verify import verify
+from core.gallery.verify import changed_images, verify
+from core.report.changes import change_lines, change_object
 from core.service.building import bring_up, build
 from core.service.library import refuse_shipped
 
@@ -41,11 +42,12 @@ def encoders(*, json: JsonFlag = False) -> None:
     if json:
         print_json([vars(info) for info in infos])
         return
-    table = Table("name", "what", "method", "licence", "weights")
-    for info in infos:
-        where = "here" if info.here else "fetched at first use"
-        table.add_row(info.name, info.title, info.method, info.licence, where)
-    results.print(table)
+    rows = [
+        (i.name, i.title, i.method, i.licence, "here" if i.here else "fetched at first use")
+        for i in infos
+    ]
+    columns = ("name", "what", "method", "licence", "weights")
+    print_table(columns, rows, wide=columns[1:])
 
 
 @app.command()
@@ -55,6 +57,9 @@ def index(
     out: Annotated[Path, typer.Option(help="Folder of the gallery.")],
     encoder: EncoderNames = None,
     device: Device = "cpu",
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Drop images whose files are no longer there.")
+    ] = False,
     shipped: ShippedFlag = False,
     json: JsonFlag = False,
 ) -> None:
@@ -62,7 +67,7 @@ def index(
     with reporting() as progress:
         _changeable(out, shipped=shipped)
         loaded = [load_encoder(name, device=device) for name in encoder or BUNDLED]
-        change = build(source, out, loaded, progress=progress)
+        change = build(source, out, loaded, prune=prune, progress=progress)
     _report(change, out, json=json)
 
 
@@ -82,15 +87,20 @@ def add(
     """
     with reporting() as progress:
         _changeable(gallery, shipped=shipped)
-        names = encoder or Gallery.open(gallery).encoder_names
-        loaded = [load_encoder(name, device=device) for name in names]
+        if not encoder:
+            opened = Gallery.open(gallery)
+            opened.require_images()
+            encoder = list(opened.encoder_names)
+        loaded = [load_encoder(name, device=device) for name in encoder]
         change = bring_up(gallery, Source(Path(source)), loaded, progress=progress)
     _report(change, gallery, json=json)
 
 
 @app.command("remove")
 def remove_images(
-    ids: Annotated[list[int], typer.Argument(help="Ids of images, as `attribute` prints them.")],
+    images: Annotated[
+        list[str], typer.Argument(help="Ids of images, as `attribute` prints them, or paths.")
+    ],
     *,
     gallery: Annotated[Path, typer.Option(help="Folder of the gallery.")],
     block: Annotated[
@@ -103,19 +113,22 @@ def remove_images(
     """Take images out of a gallery; with ``--tombstone``, their resaves too, for good."""
     with reporting():
         _changeable(gallery, shipped=shipped)
-        change = remove(gallery, ids, block=block)
+        change = remove(gallery, ids_of(Gallery.open(gallery), images), block=block)
     _report(change, gallery, json=json)
 
 
 @app.command("verify")
 def verify_gallery(gallery: GalleryFolder, *, json: JsonFlag = False) -> None:
-    """Name every damaged file of a gallery; status 1 when there is one."""
+    """Name every damaged file of a gallery, or changed image; status 1 when there is one."""
     with reporting() as progress:
         damages = verify(gallery, progress=progress)
+        if not damages and not (opened := Gallery.open(gallery)).header.generation:
+            opened.require_images()
+        damages = damages or changed_images(gallery, progress=progress)
     if json:
         print_json([vars(damage) for damage in damages])
     for damage in damages:
-        say(f"{damage.file}: {damage.what}")
+        say(f"{damage.file}: {damage.what}; {damage.mend}")
     if damages:
         raise typer.Exit(1)
     say("all files are whole")
@@ -127,15 +140,10 @@ def _changeable(folder: Path, *, shipped: bool) -> None:
 
 
 def _report(change: Change, out: Path, *, json: bool) -> None:
-    for skipped in change.skipped:
-        say(f"left out {skipped.path!r}: {skipped.reason}")
-    for path in change.kept_out:
-        say(f"kept out {path!r}: an image like it was removed for good")
+    first, *lines = change_lines(change, prune="`index --prune`")
+    for line in lines:
+        say_once(line)
     if json:
-        print_json({**vars(change), "skipped": [vars(skipped) for skipped in change.skipped]})
-        return
-    kept_out = f", {len(change.kept_out)} kept out by the blocklist" if change.kept_out else ""
-    say(
-        f"{out} holds {change.images} images: {change.added} added, {change.removed} removed, "
-        f"{len(change.skipped)} left out{kept_out}"
-    )
+        print_json(change_object(change))
+    else:
+        say(f"{out} holds {first}")

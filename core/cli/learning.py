@@ -13,6 +13,7 @@ import typer
 from jaxtyping import Float
 
 from core.cli.console import (
+    left_out,
     print_json,
     reporting,
     say,
@@ -161,5 +162,5 @@ def _features(encoder: Encoder, folder: Path, progress: Progress) -> Float[np.nd
     with TemporaryDirectory(prefix="wellspring-") as place:
         change = update(Path(place) / "made", Source(folder), [encoder], progress=progress)
         for skipped in change.skipped:
-            say(f"left out {skipped.path!r}: {skipped.reason}")
+            left_out(skipped.path, skipped.reason)
         return np.array(Gallery.open(Path(place) / "made").features(encoder))
