@@ -38,6 +38,17 @@ class EncoderError(WellspringError):
 class GalleryError(WellspringError):
     """A gallery that cannot be built, opened, changed or trusted."""
 
+    def __init__(self, message: str, *, command: Sequence[str] = ()) -> None:
+        """Take a message and, where one is known, the command that helps.
+
+        Args:
+            message: what is wrong and what to do, for everybody.
+            command: what follows ``python -m core``. It names folders, so that only the command
+                line shows it.
+        """
+        super().__init__(message)
+        self.command = tuple(command)
+
 
 class TrainingError(WellspringError, ValueError):
     """A training run that cannot begin or go on."""
@@ -124,6 +135,12 @@ class ImageRecord:
     """64-bit perceptual hash, 16 hexadecimal digits."""
     width: int
     height: int
+    size: int = 0
+    """Bytes of its file when it was indexed; 0 where an earlier version did not keep it."""
+    modified: int = 0
+    """When its file had last been changed then, nanoseconds since 1970."""
+    gone: bool = False
+    """In an answer: whether its file is no longer there, though the gallery's folder is."""
     source: str = ""
     creator: str = ""
     licence: str = ""
@@ -219,6 +236,8 @@ class Answer:
     """Images of the null m: no p-value is below 1 / (m + 1)."""
     level: float = 0.05
     """Largest p-value at which a group stands out."""
+    notes: tuple[str, ...] = ()
+    """What was unusual about the query's file, each in a few words: lower case, no full stop."""
 
 
 @dataclass(frozen=True)

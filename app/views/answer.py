@@ -51,6 +51,7 @@ def answer_html(answer: Answer) -> str:
         "answer",
         headline=headline(answer),
         odds=words.odds(answer),
+        file=words.about_file(answer),
         advice=_ADVICE.get(words.outcome(answer), ""),
         prior=answer.prior,
         parts=[] if answer.none is None else _parts(answer, none=answer.none),

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from app.views.names import name_of, number_of
 from app.views.templates import render
+from core.report import change_lines
+from core.service import Change, Damage
 from core.values import ImageRecord
 
 _SHOWN = 6  # values of a count that are named
-_SKIPPED = 5  # files left out that are named
 
 
 @dataclass(frozen=True)
@@ -91,29 +92,22 @@ def leaf_words(count: int, *, first: int, shown: int) -> str:
     return f"{place}. Click one to choose it."
 
 
-def change_words(
-    images: int, *, added: int, removed: int, skipped: Sequence[tuple[str, str]]
-) -> str:
-    """What a change did, with the files that were left out and why."""
-    held = number_of(images, "image")
-    lines = [f"The gallery holds {held}: {added:,} added, {removed:,} removed."]
-    if skipped:
-        lines.append(f"{number_of(len(skipped), 'file')} left out:")
-        lines += [f"- {_escaped(name)}: {_escaped(why)}" for name, why in skipped[:_SKIPPED]]
-    if len(skipped) > _SKIPPED:
-        lines.append(f"- and {len(skipped) - _SKIPPED:,} more")
-    return "\n".join(lines)
+def change_words(change: Change) -> str:
+    """What a change did, and what became of every picture and row, as Markdown."""
+    first, *lines = change_lines(change, prune="“Drop what is gone”, below the images,")
+    return "\n".join(
+        [f"The gallery holds {_escaped(first)}.", *(f"- {_escaped(x)}" for x in lines)]
+    )
 
 
-def damage_words(damages: Sequence[tuple[str, str]]) -> str:
+def damage_words(damages: Sequence[Damage]) -> str:
     """What verifying found, and what to do about it."""
     if not damages:
         return "Every file is there and whole."
-    lines = [f"- {_escaped(name)}: {_escaped(what)}" for name, what in damages[:_SHOWN]]
+    lines = [f"- {_escaped(f'{each.file}: {each.what}; {each.mend}')}" for each in damages[:_SHOWN]]
     if len(damages) > _SHOWN:
         lines.append(f"- and {len(damages) - _SHOWN:,} more")
-    damaged = f"Damaged: {number_of(len(damages), 'file')}."
-    return "\n".join([f"{damaged} Build the gallery again from its images.", *lines])
+    return "\n".join([f"Not as they should be: {number_of(len(damages), 'file')}.", *lines])
 
 
 def head_words(kind: str, *, title: str, dimensions: int, seconds: float) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.report import words
 from core.values import ImageRecord
 
 
 def name_of(record: ImageRecord) -> str:
     """What an image is called: its title, else its file name without the ending."""
-    return record.title or Path(record.path).stem
+    return words.known(record.title or Path(record.path).stem, record)
 
 
 def number_of(count: int, noun: str) -> str:

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from rich.progress import track
 from core.config import BuildConfig, ScoreConfig
 from core.encoders.load import shipped_heads
 from core.gallery.artefacts import Key, arrays, digest_of
-from core.gallery.build import mirror, update
+from core.gallery.build import update
 from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.source import Source
 from core.images.decode import load_image
@@ -84,7 +84,7 @@ class Builder:
                 copy_function=os.link,
                 ignore=shutil.ignore_patterns("artefacts", "lock"),
             )
-        mirror(place, source, encoders)
+        update(place, replace(source, prune=True), encoders)
         return Gallery.open(place)
 
     def workspace(self, files: Mapping[str, Path], encoder: Encoder) -> Workspace:

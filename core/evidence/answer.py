@@ -89,6 +89,7 @@ def answer(
         identical=None if query.identical is None else collection.records[query.identical].id,
         null_size=len(null),
         level=config.level,
+        notes=query.notes,
     )
 
 

@@ -38,9 +38,18 @@ def outcome(answer: Answer) -> Outcome:
     return "named" if answer.named else "one of"
 
 
+GONE = "no longer there"
+"""What is said of an image whose file is gone."""
+
+
 def title_or_path(record: ImageRecord) -> str:
-    """The title of an image, or its path in the gallery where it has none."""
-    return record.title or record.path
+    """The title of an image, or its path in the gallery where it has none; whether it is gone."""
+    return known(record.title or record.path, record)
+
+
+def known(name: str, record: ImageRecord) -> str:
+    """A name of an image, with the word that its file is gone where it is."""
+    return f"{name} ({GONE})" if record.gone else name
 
 
 def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
@@ -95,6 +104,11 @@ def odds(answer: Answer) -> str:
         return f"Fewer than 1 in {count} {whose} (p ≤ {_rounded_up(1 / (count + 1))})."
     often = f"About 1 in {round(1 / p_value)}" if p_value < 0.1 else f"About {share(p_value)} of"
     return f"{often} {whose} (p = {p_value:.2g})."
+
+
+def about_file(answer: Answer) -> str:
+    """What was unusual about the query's file; nothing where nothing was."""
+    return f"About your file: {'; '.join(answer.notes)}." if answer.notes else ""
 
 
 def stands_out_by(group: Group, *, level: float) -> str:

@@ -70,10 +70,10 @@ class Map:
                 points, fitted, neighbours = (file[name] for name in _KEPT)
                 neighbours = int(neighbours)
         except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
-            raise GalleryError(f"{path.name} is not a readable map; fit it again") from error
+            raise GalleryError(f"{path.name} is not a readable map") from error
         known = _is_layout(points, fitted) and len(points) == len(embeddings) and neighbours > 0
         if not known:
-            raise GalleryError(f"{path.name} is not a map of this gallery; fit it again")
+            raise GalleryError(f"{path.name} is not a map of this gallery")
         return cls(points, fitted, unit_rows(embeddings[fitted], dtype=np.float32), neighbours)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.config import BuildConfig
@@ -13,13 +13,13 @@ from core.encoders.load import shipped_heads
 from core.gallery.commit import Change, commit, disk_errors
 from core.gallery.gallery import Gallery
 from core.gallery.paths import is_own_root
-from core.gallery.plan import Plan, described, make_plan, missing
-from core.gallery.remove import remove
-from core.gallery.shards import ShardWriter, Skipped
-from core.gallery.source import Source, SourceFiles, read_source
+from core.gallery.plan import Plan, described, make_plan, missing, superseded
+from core.gallery.shards import ShardWriter, Skipped, Stamp
+from core.gallery.source import Source, SourceFiles
 from core.gallery.store import Store
 from core.heads.head import Head
-from core.values import Encoder, GalleryError, Progress, no_progress
+from core.images.files import file_digest
+from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
 
 
 def update(
@@ -34,13 +34,13 @@ def update(
     """Bring a gallery up to date with a folder of images under the given encoders; make it if new.
 
     Images already there are not encoded again; new and changed ones are, and an encoder that the
-    gallery lacks is applied to all. Files that have gone from the source stay in the gallery: see
-    :func:`remove`. Blocked images are kept out before they are encoded. A call that was
-    killed or cancelled is continued by calling again.
+    gallery lacks is applied to all. A file that has moved is the same image under its new path.
+    Blocked images are kept out before they are encoded. A call that was killed or cancelled is
+    continued by calling again.
 
     Args:
         folder: the gallery.
-        source: the images; ``metadata.csv`` or ``metadata.jsonl`` of their folder is read.
+        source: the images; the tables of metadata beside them are read.
         encoders: encoders to apply, all that the gallery already holds among them.
         patch_heads: heads of local descriptors by encoder identity. Others are those that the
             gallery has, then those that come with the encoder, then fitted on a sample.
@@ -54,7 +54,7 @@ def update(
     """
     if not encoders:
         raise GalleryError("a gallery needs an encoder; name at least one")
-    found = read_source(source)
+    found = source.look()
     store, root = Store(folder), _root(found.folder, folder.resolve())
     with disk_errors():
         store.require_free(root)
@@ -65,37 +65,34 @@ def update(
             gallery = _rooted(Gallery.open(folder), root, found)
             by_key = {gallery.key_of(encoder): encoder for encoder in encoders}
             heads = _patch_heads(gallery, by_key, patch_heads or {})
-            config = config or BuildConfig()
-            return _bring_up(gallery, found, by_key, heads=heads, config=config, progress=progress)
+            work = _Work(gallery, found, by_key, heads, config or BuildConfig())
+            return _bring_up(work, progress)
 
 
-def mirror(
-    folder: Path,
-    source: Source,
-    encoders: Sequence[Encoder],
-    *,
-    patch_heads: Mapping[str, Head] | None = None,
-    progress: Progress = no_progress,
-) -> None:
-    """Have a gallery hold the images that a source has now, no more and no fewer.
+@dataclass(frozen=True)
+class _Work:
+    """What an update is made of."""
 
-    As :func:`update`, and files that have gone from the source are taken out.
-    """
-    update(folder, source, encoders, patch_heads=patch_heads, progress=progress)
-    names = source.files().keys()
-    if gone := [record.id for record in Gallery.open(folder).records if record.path not in names]:
-        remove(folder, gone)
+    gallery: Gallery
+    found: SourceFiles
+    encoders: Mapping[str, Encoder]
+    heads: Mapping[str, Head]
+    config: BuildConfig
 
 
 def _rooted(gallery: Gallery, root: str, found: SourceFiles) -> Gallery:
-    """The gallery with its images in the source's folder: they were there, or have moved there.
+    """The gallery with its images in the source's folder: they were there, or some moved there.
 
     Raises:
         GalleryError: when its images lie in another folder.
     """
     if gallery.root.resolve() == found.folder:
         return gallery
-    here = all(record.path in found.files for record in gallery.records)
+    here = any(
+        file_digest(found.files[record.path]) == record.sha256
+        for record in gallery.records
+        if record.path in found.files
+    )
     if gallery.records and (gallery.root.is_dir() or not here):
         raise GalleryError(
             f"the gallery's images lie in {gallery.root}, not in {found.folder}: put the new ones "
@@ -113,48 +110,36 @@ def _root(source: Path, folder: Path) -> str:
     return root if is_own_root(root) else str(source)
 
 
-def _bring_up(
-    gallery: Gallery,
-    found: SourceFiles,
-    encoders: Mapping[str, Encoder],
-    *,
-    heads: Mapping[str, Head],
-    config: BuildConfig,
-    progress: Progress,
-) -> Change:
+def _bring_up(work: _Work, progress: Progress) -> Change:
     """Encode what is missing and commit it; the writer's lock is held."""
+    gallery, encoders, config = work.gallery, work.encoders, work.config
     store = gallery.store
-    plan = make_plan(gallery, found, encoders, workers=config.workers, progress=progress)
-    work = store.work / _work_name(gallery, encoders, config)
-    writer = ShardWriter(store, work, encoders, patch_heads=heads, config=config)
+    plan = make_plan(gallery, work.found, encoders, workers=config.workers, progress=progress)
+    folder = store.work / _work_name(gallery, encoders, config)
+    writer = ShardWriter(store, folder, encoders, patch_heads=work.heads, config=config)
     for keys, items in missing(gallery, writer.finished(), plan.items, encoders):
         writer.write(items, keys, progress)
-    change = _finish(gallery, plan, writer, metadata=found.metadata)
+    change = _finish(gallery, plan, writer, found=work.found)
     shutil.rmtree(store.work, ignore_errors=True)
     return change
 
 
-def _finish(
-    gallery: Gallery,
-    plan: Plan,
-    writer: ShardWriter,
-    *,
-    metadata: Mapping[str, Mapping[str, str]],
-) -> Change:
+def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceFiles) -> Change:
     """Commit what the shards hold, with metadata from beside the images."""
     shards = [shard for shard in writer.finished() if shard.records]
     read = {record.sha256: record for shard in shards for record in shard.records}
     read.update({record.sha256: record for record in gallery.records})
     readable = [(name, sha) for name, sha in plan.new.items() if sha in read]
     added = [
-        described(replace(read[sha], id=number, path=name), metadata.get(name, {}))
+        _added(replace(read[sha], id=number, path=name), plan.stamps[name], found.metadata.fields)
         for number, (name, sha) in enumerate(readable, gallery.header.next_id)
     ]
     unread = writer.unread
     if lost := [record.path for record in plan.kept if record.sha256 in unread]:
         raise GalleryError(
             f"{len(lost)} images of the gallery, {lost[0]!r} first, could not be read again from "
-            "where they were indexed; bring their files back, or remove them from the gallery"
+            "where they were indexed; bring their files back, or remove them from the gallery",
+            command=("remove", "--gallery", str(gallery.store.folder), "--", *lost),
         )
     if lost := [name for name, sha in plan.new.items() if sha not in read and sha not in unread]:
         raise GalleryError(
@@ -166,11 +151,30 @@ def _finish(
     if not (plan.kept or added or plan.blocked):
         raise GalleryError(f"there is no image that can be read{_first(skipped)}")
     moved = gallery.header.root != gallery.store.header().root
-    if shards or added or plan.changes or moved:
-        commit(gallery, [*plan.kept, *added], shards, patch_heads=writer.patch_heads)
     removed = len(gallery.records) - len(plan.kept)
+    old = superseded(gallery, writer.encoders)
+    if shards or added or removed or plan.changes or moved or old:
+        records, heads = [*plan.kept, *added], writer.patch_heads
+        commit(gallery, records, shards, patch_heads=heads, superseded=old)
     total = len(plan.kept) + len(added)
-    return Change(total, len(added), removed, skipped, tuple(plan.blocked))
+    return Change(
+        total,
+        len(added),
+        removed,
+        skipped,
+        tuple(plan.blocked),
+        moved=plan.moved,
+        gone=tuple(plan.gone),
+        account=found.account,
+    )
+
+
+def _added(
+    record: ImageRecord, stamp: Stamp, metadata: Mapping[str, Mapping[str, str]]
+) -> ImageRecord:
+    """The record of a new image, with what its own file and the metadata say."""
+    own = replace(record, size=stamp.size, modified=stamp.modified)
+    return described(own, metadata.get(record.path, {}))
 
 
 def _patch_heads(

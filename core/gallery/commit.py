@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from core.gallery.gallery import Gallery, load_array, narrow_array, small_images
 from core.gallery.manifest import to_parquet
 from core.gallery.shards import Shard, Skipped
+from core.gallery.source import Account
 from core.gallery.store import write_listing
 from core.heads.head import Head
 from core.values import GalleryError, ImageRecord
@@ -30,6 +31,12 @@ class Change:
     skipped: tuple[Skipped, ...] = ()
     kept_out: tuple[str, ...] = ()
     """Files that show a blocked image, by their paths."""
+    moved: int = 0
+    """Images whose files have moved or were renamed."""
+    gone: tuple[str, ...] = ()
+    """Paths of images that stay though their files are no longer there."""
+    account: Account | None = None
+    """What became of every picture and row of the source, where one was read."""
 
 
 def commit(
@@ -39,6 +46,7 @@ def commit(
     *,
     patch_heads: Mapping[str, Head],
     narrowed: bool = False,
+    superseded: Collection[str] = (),
 ) -> None:
     """Write the next generation of a gallery; the writer's lock is held.
 
@@ -51,6 +59,7 @@ def commit(
         shards: newly encoded images.
         patch_heads: heads of local descriptors of the encoders that are new.
         narrowed: whether features are stored in 8 bits.
+        superseded: keys of encoders whose features go.
 
     Raises:
         GalleryError: when an image lacks features; the generation before stays.
@@ -59,6 +68,7 @@ def commit(
     store, header = gallery.store, gallery.header
     next_id = max([header.next_id, *(record.id + 1 for record in records)])
     keys = {*gallery.encoder_keys, *(key for shard in shards for key in shard.keys)}
+    keys = keys.difference(superseded)
     shas = [record.sha256 for record in records]
     with store.next_generation(header, next_id=next_id) as target:
         for key in sorted(keys):
@@ -94,13 +104,16 @@ def _sources(
         GalleryError: when one is damaged.
     """
     places = [(gallery.folder, gallery.records), *((s.folder, s.records) for s in shards)]
-    found = [
-        ([record.sha256 for record in records], load_array(folder / name))
-        for folder, records in places
-        if (folder / name).exists()
-    ]
+    try:
+        found = [
+            ([record.sha256 for record in records], load_array(folder / name))
+            for folder, records in places
+            if (folder / name).exists()
+        ]
+    except GalleryError as error:
+        raise gallery.damaged(f"{name} is missing or damaged") from error
     if any(array.shape[:1] != (len(shas),) for shas, array in found):
-        raise GalleryError(f"{name} is damaged; build the gallery again")
+        raise gallery.damaged(f"{name} is damaged")
     return found
 
 

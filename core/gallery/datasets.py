@@ -76,7 +76,9 @@ def _materialise(source: str | Path, into: Path, limits: SourceLimits, progress:
     mark = target / _SOURCE
     if target.is_dir():
         if not mark.is_file() or mark.read_text(encoding="utf-8") != identity:
-            raise GalleryError(f"{into.name} holds the images of another source; name another one")
+            raise GalleryError(
+                f"{into.name} holds the images of another source; name another folder"
+            )
         return target
     Store(into).require_free("")
     with new_folder(target) as partial:

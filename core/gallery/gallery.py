@@ -15,6 +15,7 @@ from PIL import Image
 
 from core.config import BuildConfig
 from core.encoders.baselines import BASELINES
+from core.encoders.registry import NETWORKS
 from core.gallery.artefacts import Artefacts, digest_of, load_array, range_file
 from core.gallery.manifest import from_parquet
 from core.gallery.paths import is_own_root, lies_inside
@@ -68,10 +69,11 @@ class Gallery:
         while True:
             try:
                 return cls(store, header, _records(store, header), read_only=read_only)
-            except GalleryError:
+            except GalleryError as error:
                 newer = store.header()  # a writer may have moved on between the two reads
                 if newer.generation == header.generation:
-                    raise
+                    again = store.built_again(header.root)
+                    raise GalleryError(str(error), command=again) from error
                 header = newer
 
     @functools.cached_property
@@ -94,6 +96,33 @@ class Gallery:
     def keeps_images(self) -> bool:
         """Whether the images lie inside the gallery's own folder, after all links are followed."""
         return is_own_root(self.header.root) and lies_inside(self.root, self.store.folder)
+
+    def is_gone(self, record: ImageRecord) -> bool:
+        """Whether the file of an image of the gallery is no longer there, though its folder is."""
+        known = record.id in self.row_of and self.root.is_dir()
+        return known and not (self.root / record.path).is_file()
+
+    def require_images(self) -> None:
+        """Refuse a gallery without images: it was emptied, or its first build was stopped.
+
+        Raises:
+            GalleryError: when there are none; says which it is and how to go on.
+        """
+        if self.records:
+            return
+        if self.header.generation == 0:
+            words = "was stopped before its first build was complete; index its images again"
+        else:
+            words = "holds no images; index some"
+        raise GalleryError(
+            f"gallery {self.name!r} {words}, with the encoders that it shall have",
+            command=self.store.indexed(self.header.root),
+        )
+
+    def damaged(self, what: str) -> GalleryError:
+        """The error that says what is damaged, with the command that builds the gallery again."""
+        again = self.store.built_again(self.header.root)
+        return GalleryError(f"{what}; build the gallery again", command=again)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -125,9 +154,9 @@ class Gallery:
         """
         array = self._array(encoder, "features.npy")
         if array.shape != (len(self), encoder.dim):
-            raise GalleryError(
+            raise self.damaged(
                 f"features of {encoder.name} have shape {array.shape}, "
-                f"expected {(len(self), encoder.dim)}; build the gallery again"
+                f"expected {(len(self), encoder.dim)}"
             )
         return array
 
@@ -142,7 +171,7 @@ class Gallery:
             return None
         array = self._array(encoder, "patches.npy")
         if array.shape[:1] != (len(self),):
-            raise GalleryError(f"patches of {encoder.name} are damaged; build the gallery again")
+            raise self.damaged(f"patches of {encoder.name} are damaged")
         return array
 
     def patch_head(self, encoder: Encoder) -> Head | None:
@@ -153,7 +182,10 @@ class Gallery:
         """
         folder = self._encoder_folder(encoder)
         has = any((folder / name).exists() for name in ("patch_head", "patches.npy"))
-        return Head.load(folder / "patch_head") if has else None
+        try:
+            return Head.load(folder / "patch_head") if has else None
+        except GalleryError as error:
+            raise self.damaged(f"the patch head of {encoder.name} is damaged") from error
 
     def digest(self, encoder: Encoder) -> str:
         """Hash of all that is stored of an encoder here, 16 hexadecimal digits.
@@ -193,17 +225,27 @@ class Gallery:
 
     def _array(self, encoder: Encoder, name: str) -> np.ndarray:
         path = self._encoder_folder(encoder) / name
-        if not len(self):
-            raise GalleryError(
-                f"gallery {self.name!r} holds no images; `python -m core add` adds some"
-            )
+        self.require_images()
         if not path.parent.is_dir():
-            have = ", ".join(self.encoder_keys) or "none"
-            raise GalleryError(
-                f"gallery {self.name!r} has no features of encoder {encoder.name!r} (it has: "
-                f"{have}); `python -m core index` with --encoder {encoder.name} adds them"
-            )
-        return load_array(path)
+            raise self._lacks(encoder)
+        try:
+            return load_array(path)
+        except GalleryError as error:
+            raise self.damaged(f"{name} of {encoder.name} is missing or damaged") from error
+
+    def _lacks(self, encoder: Encoder) -> GalleryError:
+        """The error that says which encoders there are, and how to have another one too."""
+        have = ", ".join(self.encoder_keys) or "none"
+        of = f"encoder {encoder.name!r} (it has: {have})"
+        words = f"gallery {self.name!r} has no features of {of}"
+        if is_shipped(self.store.folder):
+            return GalleryError(f"{words}; name one of these")
+        known = [name for name in self.encoder_names if name in {*BASELINES, *NETWORKS}]
+        named = [word for name in (*known, encoder.name) for word in ("--encoder", name)]
+        return GalleryError(
+            f"{words}; index its images with that encoder too",
+            command=(*self.store.indexed(self.header.root), *named),
+        )
 
 
 def _records(store: Store, header: Header) -> tuple[ImageRecord, ...]:

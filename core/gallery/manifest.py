@@ -21,6 +21,7 @@ _SCHEMA = pa.schema(
         ("id", pa.int64()),
         *((name, pa.string()) for name in ("path", "sha256", "phash")),
         *((name, pa.int32()) for name in ("width", "height")),
+        *((name, pa.int64()) for name in ("size", "modified")),
         *((name, pa.string()) for name in (*STANDARD, "extra")),
     ]
 )
@@ -72,4 +73,5 @@ def _record(row: dict[str, Any]) -> ImageRecord:
     check_relative_path(row["path"])
     check_sha256(row["sha256"])
     check_phash(row["phash"])
-    return ImageRecord(**{**row, "extra": parse_json(row["extra"])})
+    stamp = {name: row[name] or 0 for name in ("size", "modified")}  # earlier versions kept none
+    return ImageRecord(**{**row, **stamp, "extra": parse_json(row["extra"])})

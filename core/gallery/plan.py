@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 from core.gallery.blocklist import Blocklist
 from core.gallery.gallery import Gallery
+from core.gallery.manifest import STANDARD
 from core.gallery.metadata import split_fields
-from core.gallery.shards import Item, Shard, Skipped, hash_files
+from core.gallery.shards import Item, Shard, Skipped, Stamp, hash_files
 from core.gallery.source import SourceFiles
 from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
 
@@ -19,10 +21,16 @@ class Plan:
 
     new: Mapping[str, str]
     """Content hashes of new and changed files by path."""
+    stamps: Mapping[str, Stamp]
+    """What tells every file of the source from what it was before, by path."""
     kept: Sequence[ImageRecord]
-    """Records of images that stay."""
+    """Records of images that stay, those whose files have moved under their new paths."""
     changes: bool
-    """Whether their metadata has changed, or a changed file now shows a blocked image."""
+    """Whether any of them has changed or goes, or a changed file now shows a blocked image."""
+    moved: int
+    """Images that stay whose files have moved or were renamed."""
+    gone: Sequence[str]
+    """Paths of images that stay though their files are no longer there."""
     items: Sequence[Item]
     """Every image that the gallery will hold."""
     unreadable: Sequence[Skipped]
@@ -33,7 +41,7 @@ class Plan:
 def make_plan(
     gallery: Gallery,
     found: SourceFiles,
-    keys: Iterable[str],
+    keys: Collection[str],
     *,
     workers: int,
     progress: Progress = no_progress,
@@ -50,32 +58,97 @@ def make_plan(
     Raises:
         GalleryError: when new images would lack an encoder that the gallery holds.
     """
-    files, metadata = found.files, found.metadata
-    shas, unreadable = hash_files(files, progress=progress)
-    old = {record.path: record.sha256 for record in gallery.records}
+    files, metadata = found.files, found.metadata.fields
+    stamps, unreadable = hash_files(files, progress=progress)
+    shas = {name: stamp.sha256 for name, stamp in stamps.items()}
+    moves = _moves(gallery.records, files, shas) if found.whole else {}
+    records = [replace(r, path=moves.get(r.path, r.path)) for r in gallery.records]
+    old = {record.path: record.sha256 for record in records}
     changed = {name: sha for name, sha in shas.items() if old.get(name) != sha}
     candidates = {name: files[name] for name in changed}
     blocked = Blocklist(gallery.store.folder).matching_files(candidates, workers=workers)
     new = {name: sha for name, sha in changed.items() if name not in blocked}
-    if lacking := [key for key in gallery.encoder_keys if new and key not in keys]:
+    old_keys = superseded(gallery, keys)
+    if lacking := [k for k in gallery.encoder_keys if new and k not in (*keys, *old_keys)]:
         raise GalleryError(
             f"the gallery also holds features of {', '.join(lacking)}: name those encoders too, so "
             "that new images get them"
         )
-    stays = [record for record in gallery.records if record.path not in changed]
-    kept = [
-        described(record, metadata[record.path])
-        if record.path in files and record.path in metadata
-        else record
-        for record in stays
+    stays = [
+        record
+        for record in records
+        if record.path not in changed and not (found.prune and record.path not in files)
     ]
+    kept = [_current(record, stamps, metadata) for record in stays]
+    copies = {sha: files[name] for name, sha in shas.items()}
     items = [Item(files[name], name, sha) for name, sha in new.items()]
     items += [
-        Item(files.get(record.path, gallery.root / record.path), record.path, record.sha256)
+        Item(copies.get(record.sha256, gallery.root / record.path), record.path, record.sha256)
         for record in kept
     ]
-    changes = kept != [record for record in gallery.records if record.path not in new]
-    return Plan(new, kept, changes, items, unreadable, sorted(blocked))
+    changes = _timeless(kept) != _timeless(r for r in gallery.records if r.path not in new)
+    gone = [record.path for record in kept if found.whole and record.path not in files]
+    return Plan(
+        new,
+        stamps,
+        kept,
+        changes=changes,
+        moved=len(moves),
+        gone=gone,
+        items=items,
+        unreadable=unreadable,
+        blocked=sorted(blocked),
+    )
+
+
+def superseded(gallery: Gallery, keys: Collection[str]) -> list[str]:
+    """Keys of a gallery's encoders that others of the same names, trained or read anew, replace."""
+    names = {key.rpartition("@")[0] for key in keys}
+    known = gallery.encoder_keys
+    return [key for key in known if key not in keys and key.rpartition("@")[0] in names]
+
+
+def _moves(
+    records: Iterable[ImageRecord], files: Mapping[str, Path], shas: Mapping[str, str]
+) -> dict[str, str]:
+    """New paths of images whose files have gone, by the old ones: files of the same content."""
+    records = list(records)
+    known = {record.path for record in records}
+    free: dict[str, list[str]] = {}
+    for name, sha in shas.items():
+        if name not in known:
+            free.setdefault(sha, []).append(name)
+    lost = [record for record in records if record.path not in files and free.get(record.sha256)]
+    found: dict[str, str] = {}
+    for record in lost:
+        if names := free[record.sha256]:
+            same = [name for name in names if PurePosixPath(name).name == _base(record)]
+            found[record.path] = (same or names)[0]
+            names.remove(found[record.path])
+    return found
+
+
+def _timeless(records: Iterable[ImageRecord]) -> list[ImageRecord]:
+    """Records without what a copy or a touch of a file changes too."""
+    return [replace(record, size=0, modified=0) for record in records]
+
+
+def _base(record: ImageRecord) -> str:
+    return PurePosixPath(record.path).name
+
+
+def _current(
+    record: ImageRecord,
+    stamps: Mapping[str, Stamp],
+    metadata: Mapping[str, Mapping[str, str]],
+) -> ImageRecord:
+    """The record of an image that stays, with what its file and the metadata say now."""
+    stamp = stamps.get(record.path)
+    if stamp is None:
+        return record
+    if record.path in metadata:
+        record = described(record, metadata[record.path])
+    return replace(record, size=stamp.size, modified=stamp.modified)
 
 
 def missing(
@@ -110,4 +183,4 @@ def missing(
 def described(record: ImageRecord, fields: Mapping[str, str]) -> ImageRecord:
     """The record with metadata from beside the images in the place of its own."""
     own, extra = split_fields(fields)
-    return replace(record, extra=extra, **own)
+    return replace(record, extra=extra, **{name: own.get(name, "") for name in STANDARD})

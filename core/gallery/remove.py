@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from core.gallery.blocklist import BlockedImage, Blocklist
@@ -38,6 +38,40 @@ def remove(folder: Path, ids: Iterable[int], *, block: bool = False) -> Change:
         kept = [record for record in gallery.records if record.id not in gone]
         commit(gallery, kept, (), patch_heads={})
     return Change(len(kept), added=0, removed=len(gone))
+
+
+def ids_of(gallery: Gallery, names: Iterable[str]) -> set[int]:
+    """The images that are named by their ids, by their paths in the gallery, or by their files.
+
+    A name of digits alone is an id, unless an image has just that path.
+
+    Raises:
+        GalleryError: when there is no image of some of the names; says of which.
+    """
+    gallery.require_images()
+    by_path = {record.path: record.id for record in gallery.records}
+    found = {name: _id_of(gallery, by_path, name) for name in names}
+    unknown = [name for name, number in found.items() if number is None]
+    if not unknown:
+        return {number for number in found.values() if number is not None}
+    words = (f"the id {name}" if _is_id(name) else f"the path {name!r}" for name in unknown)
+    raise GalleryError(f"no image of the gallery has {', or '.join(words)}; none was removed")
+
+
+def _id_of(gallery: Gallery, by_path: Mapping[str, int], name: str) -> int | None:
+    """Id of the image of a name, if there is one; its file need not be there any more."""
+    if name in by_path:
+        return by_path[name]
+    if _is_id(name):
+        return int(name) if int(name) in gallery.row_of else None
+    root, path = gallery.root.resolve(), Path(name)
+    files = (path.parent.resolve() / path.name, path.resolve())  # itself, and what it links to
+    inside = (file.relative_to(root).as_posix() for file in files if file.is_relative_to(root))
+    return next((by_path[found] for found in inside if found in by_path), None)
+
+
+def _is_id(name: str) -> bool:
+    return name.isascii() and name.isdecimal()
 
 
 def _block(gallery: Gallery, ids: Iterable[int]) -> set[int]:

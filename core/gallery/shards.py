@@ -232,11 +232,22 @@ class ShardWriter:
             write_bytes(path, thumbnail(loaded.image, side=self.config.thumbnail))
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What tells a file from what it was before."""
+
+    sha256: str
+    size: int
+    """Bytes."""
+    modified: int
+    """When it was last changed, nanoseconds since 1970."""
+
+
 def hash_files(
     paths: Mapping[str, Path], *, progress: Progress = no_progress
-) -> tuple[dict[str, str], list[Skipped]]:
-    """SHA-256 of every file by name, and the files that cannot be read or named in a table."""
-    hashes: dict[str, str] = {}
+) -> tuple[dict[str, Stamp], list[Skipped]]:
+    """Stamps of files by name, and the files that cannot be read or named in a table."""
+    stamps: dict[str, Stamp] = {}
     skipped: list[Skipped] = []
     for done, (name, path) in enumerate(paths.items()):
         progress(done, len(paths), "comparing files")
@@ -247,15 +258,16 @@ def hash_files(
                     Skipped(name, "its path would lead out of the folder, here or on other systems")
                 )
                 continue
-            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for its writer
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode):  # a pipe would wait for its writer
                 skipped.append(Skipped(name, "it is not a regular file"))
                 continue
-            hashes[name] = file_digest(path)
+            stamps[name] = Stamp(file_digest(path), found.st_size, found.st_mtime_ns)
         except UnicodeEncodeError:
             skipped.append(Skipped(name, "its name is not valid Unicode"))
         except OSError as error:
             skipped.append(Skipped(name, error.strerror or "cannot be read"))
-    return hashes, skipped
+    return stamps, skipped
 
 
 def _record(item: Item, loaded: LoadedImage) -> ImageRecord:

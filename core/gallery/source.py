@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.gallery.metadata import read_metadata
+from core.gallery.metadata import Metadata, TableAccount, read_metadata
 from core.gallery.store import is_thumbnail
-from core.images.listing import list_images
+from core.images.listing import look
 from core.values import GalleryError
 
 
@@ -19,19 +20,40 @@ class Source:
     folder: Path
     only: tuple[str, ...] | None = None
     """Paths relative to the folder; all images below it when not given."""
+    prune: bool = False
+    """Whether images of a gallery go whose files are not among these; else they stay."""
 
-    def files(self) -> dict[str, Path]:
-        """The files by their paths relative to the folder, without thumbnails of galleries.
+    def look(self) -> SourceFiles:
+        """List the files and read the metadata beside them; without thumbnails of galleries.
 
         Raises:
-            GalleryError: when the folder is not there.
+            GalleryError: when the folder is not there, or its metadata cannot be read.
         """
         if not self.folder.is_dir():
             raise GalleryError(f"{self.folder.name!r} is not a folder of images")
+        found = look(self.folder)
+        files = {
+            path.relative_to(self.folder).as_posix(): path
+            for path in found.images
+            if not is_thumbnail(path)
+        }
         if self.only is not None:
-            return {name: self.folder / name for name in sorted(set(self.only))}
-        found = [path for path in list_images(self.folder) if not is_thumbnail(path)]
-        return {path.relative_to(self.folder).as_posix(): path for path in found}
+            files = {name: self.folder / name for name in sorted({*self.only})}
+        some = self.only is not None
+        metadata = read_metadata(self.folder, found.tables, files, some=some)
+        unread = {
+            kind: tuple(path.relative_to(self.folder).as_posix() for path in paths)
+            for kind, paths in found.unread.items()
+        }
+        return SourceFiles(
+            self.folder.resolve(),
+            files,
+            metadata,
+            unread,
+            found.links,
+            whole=not some,
+            prune=self.prune,
+        )
 
 
 @dataclass(frozen=True)
@@ -41,15 +63,44 @@ class SourceFiles:
     folder: Path
     """Absolute path of its folder."""
     files: Mapping[str, Path]
-    """The files by their paths relative to the folder."""
-    metadata: Mapping[str, Mapping[str, str]]
-    """Rows of the metadata file beside the images, by the same paths."""
+    """The images by their paths relative to the folder."""
+    metadata: Metadata
+    """What the tables beside the images say of them, by the same paths."""
+    unread: Mapping[str, tuple[str, ...]]
+    """Paths of pictures of kinds that are not read, by kind."""
+    links: tuple[str, ...]
+    """What became of links to folders, for people."""
+    whole: bool
+    """Whether these are all images of the folder."""
+    prune: bool
+    """Whether images of a gallery go whose files are not among these."""
+
+    @property
+    def account(self) -> Account:
+        """What became of every picture and of every row."""
+        fields = self.metadata.fields
+        return Account(
+            images=len(self.files),
+            bare=tuple(name for name in self.files if name not in fields) if fields else (),
+            tables=self.metadata.tables,
+            filled=dict(Counter(column for row in fields.values() for column in row)),
+            unread=self.unread,
+            links=self.links,
+        )
 
 
-def read_source(source: Source) -> SourceFiles:
-    """List the files of a source and read the metadata beside them.
+@dataclass(frozen=True)
+class Account:
+    """What became of the pictures of a source and of the rows beside them."""
 
-    Raises:
-        GalleryError: when the folder is not there, or its metadata cannot be read.
-    """
-    return SourceFiles(source.folder.resolve(), source.files(), read_metadata(source.folder))
+    images: int
+    """Images of kinds that are read."""
+    bare: tuple[str, ...]
+    """Images without a row, where there is a table."""
+    tables: tuple[TableAccount, ...]
+    filled: Mapping[str, int]
+    """Images that have a value, by column."""
+    unread: Mapping[str, tuple[str, ...]]
+    """Paths of pictures of kinds that are not read, by kind."""
+    links: tuple[str, ...]
+    """What became of links to folders, for people."""

@@ -31,6 +31,7 @@ LISTING = "files.json"
 _OWN = ("gallery.json", "generations", "thumbnails", "work", "lock", "blocklist.json")
 # What the store itself writes at the top of its folder.
 _OLD = ("tombstones.json",)  # what earlier versions wrote there
+_IMAGES = "IMAGES"  # stands for a folder of images in a command
 _STALE = 3_600  # seconds after which nobody writes on what is half-written
 FORMAT = 1
 """Version of the layout; raised with every change that older code would misread."""
@@ -109,14 +110,43 @@ class Store:
                 return Header(**raw)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise GalleryError(
-                f"{self.folder.name} is not a gallery: it has no gallery.json"
+                f"{self.folder.name} is not a gallery: it has no gallery.json",
+                command=self._begun(),
             ) from error
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise GalleryError(f"gallery.json of {self.folder.name} is damaged") from error
+            raise GalleryError(
+                f"gallery.json of {self.folder.name} is damaged; build the gallery again from its "
+                "images",
+                command=self.built_again(_IMAGES),
+            ) from error
         raise GalleryError(
             f"{self.folder.name} has gallery format {found}, this version reads {FORMAT}; "
-            "build the gallery again from its images"
+            "build the gallery again from its images",
+            command=self.built_again(raw.get("root")),
         )
+
+    def indexed(self, root: str) -> tuple[str, ...]:
+        """The command that goes on with this gallery, whose images lie in a root."""
+        return ("index", self._images(root), "--out", str(self.folder))
+
+    def built_again(self, root: object) -> tuple[str, ...]:
+        """The command that builds this gallery again, in a folder where no damage is in the way."""
+        return ("index", self._images(root), "--out", f"{self.folder}-again")
+
+    def _images(self, root: object) -> str:
+        """The folder of a root, or a word in its place where there is no such folder."""
+        with contextlib.suppress(OSError, ValueError):
+            if isinstance(root, str) and (self.folder / root).is_dir():
+                return str(self.folder / root)
+        return _IMAGES
+
+    def _begun(self) -> tuple[str, ...]:
+        """The command that makes a gallery where there is none: here, or of what lies here."""
+        if not os.path.lexists(self.folder):
+            return self.indexed(_IMAGES)
+        if any(path.name not in _OWN for path in _entries(self.folder)):
+            return ("index", str(self.folder), "--out", f"{self.folder}-gallery")
+        return self.indexed(_IMAGES) if self.folder.is_dir() else ()
 
     def generation(self, number: int) -> Path:
         """Folder of a generation."""
@@ -169,7 +199,10 @@ class Store:
         try:
             lock.acquire()
         except Timeout as error:
-            raise GalleryError(f"{self.folder.name} is being changed by another process") from error
+            raise GalleryError(
+                f"{self.folder.name} is being changed by another process; try again when that is "
+                "done"
+            ) from error
         except OSError as error:
             raise GalleryError(f"{self.folder.name} cannot be written: {error.strerror}") from error
         try:

@@ -13,13 +13,20 @@ from core.gallery.blocklist import BLOCKLIST, OLD_BLOCKLIST, Blocklist
 from core.gallery.gallery import Gallery, load_array
 from core.gallery.store import Store, changed_files
 from core.images.decode import open_image
+from core.images.files import file_digest
 from core.values import (
     GalleryError,
     ImageError,
+    ImageRecord,
     Progress,
     no_progress,
 )
 
+_GONE = ("its file is no longer there", "`index --prune` with the same folder drops it")
+_CHANGED = (
+    "its file has changed since it was indexed",
+    "`index` with the same folder takes it in anew",
+)
 _BLOCK = 4_096  # rows looked at together
 
 
@@ -28,8 +35,10 @@ class Damage:
     """A file of a gallery that is not as it should be."""
 
     file: str
-    """Path inside the gallery."""
+    """Path inside the gallery, or of an image in the folder that it was indexed from."""
     what: str
+    mend: str = "build the gallery again from its images"
+    """What to do about it."""
 
 
 def verify(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
@@ -49,6 +58,35 @@ def verify(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
     else:
         found += [*_bad_features(gallery), *_bad_thumbnails(gallery, progress)]
     return [Damage(path.relative_to(store.folder).as_posix(), what) for path, what in found]
+
+
+def changed_images(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
+    """Images whose files have gone, or are no longer what was indexed.
+
+    Files are compared by size and time, and read where these differ. Where the folder of the images
+    is not here, nothing is said of them.
+
+    Raises:
+        GalleryError: when there is no gallery, or a damaged one.
+    """
+    gallery = Gallery.open(folder)
+    found: list[Damage] = []
+    for done, record in enumerate(gallery.records if gallery.root.is_dir() else (), 1):
+        if gallery.is_gone(record):
+            found.append(Damage(record.path, *_GONE))
+        elif not _as_indexed(gallery.root / record.path, record):
+            found.append(Damage(record.path, *_CHANGED))
+        progress(done, len(gallery), "comparing images with their files")
+    return found
+
+
+def _as_indexed(path: Path, record: ImageRecord) -> bool:
+    try:
+        found = path.stat()
+        same = (found.st_size, found.st_mtime_ns) == (record.size, record.modified)
+        return same or (record.size in (0, found.st_size) and file_digest(path) == record.sha256)
+    except OSError:
+        return False
 
 
 def _bad_blocklist(folder: Path) -> Iterator[tuple[Path, str]]:

@@ -8,24 +8,24 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from core.config import ImageLimits
-from core.images.decode import ACCEPTED, quoted
-from core.images.listing import is_image_name, list_images
+from core.images.decode import quoted
+from core.images.kinds import ACCEPTED, FIRST_BYTES
+from core.images.listing import IMAGE, TABLE, kind_of_file, list_images
 from core.values import GalleryError, ImageError, WellspringError
 
-METADATA_NAMES = frozenset({"metadata.csv", "metadata.jsonl"})
-"""Files that are unpacked beside the images."""
-
-_MAX_METADATA_BYTES = 10_000_000
+_MAX_TABLE_BYTES = 10_000_000
 _MAX_NAME_BYTES = 255  # of one file or folder, as on every common file system
 _MAX_PATH_BYTES = 1_024
 _CHUNK = 65_536
+_PACKED = (ZIP_STORED, ZIP_DEFLATED)
 _ENCRYPTED = 0x1 | 0x40 | 0x2000  # general purpose bits 0, 6 and 13, APPNOTE 4.4.4
 
-_Entries = list[tuple[ZipInfo, PurePosixPath]]
+_Entries = list[tuple[ZipInfo, PurePosixPath, str]]  # with what each is: see kind_of_file
 
 
 def unpack_images(
@@ -36,10 +36,11 @@ def unpack_images(
     max_images: int,
     limits: ImageLimits,
 ) -> list[Path]:
-    """Unpack the images of a zip, and its metadata files, into an empty or new folder.
+    """Unpack the images of a zip, and its tables of metadata, into an empty or new folder.
 
-    All other files, nested archives among them, are left out, and so is whatever is hidden. The
-    images are not decoded. A refused archive leaves the folder as it was.
+    Pictures of kinds that are not read come too, so that they can be named. All other files, nested
+    archives among them, are left out, and so is whatever is hidden. Nothing is decoded. A refused
+    archive leaves the folder as it was.
 
     Args:
         archive: a zip file, stored or deflated.
@@ -57,7 +58,7 @@ def unpack_images(
     """
     most = 2 * max_images + 1_000
     with _refusals(archive), _staged(into) as stage, _opened(archive, most) as zipped:
-        entries = _chosen(zipped.infolist())
+        entries = _chosen(zipped)
         _check_sizes(entries, limits.max_bytes, max_images)
         _extract(zipped, entries, stage, max_bytes=max_bytes)
     return list_images(into)
@@ -123,11 +124,11 @@ def _too_many(max_entries: int) -> GalleryError:
     return GalleryError(f"the zip holds too many files; at most {max_entries:,} are accepted")
 
 
-def _chosen(infos: list[ZipInfo]) -> _Entries:
-    """The images and metadata files of an archive in which no entry is suspect."""
+def _chosen(zipped: ZipFile) -> _Entries:
+    """Pictures and tables of an archive in which no entry is suspect."""
     entries: _Entries = []
     seen: set[PurePosixPath] = set()
-    for info in infos:
+    for info in zipped.infolist():
         path = _safe_path(info)
         if info.is_dir():
             continue
@@ -135,9 +136,16 @@ def _chosen(infos: list[ZipInfo]) -> _Entries:
             raise GalleryError(f"the zip holds {quoted(str(path))} twice")
         seen.add(path)
         hidden = any(part.startswith(".") for part in path.parts)
-        if not hidden and (is_image_name(path.name) or path.name in METADATA_NAMES):
-            entries.append((info, path))
+        if not hidden and (kind := kind_of_file(path.name, partial(_head, zipped, info))):
+            entries.append((info, path, kind))
     return entries
+
+
+def _head(zipped: ZipFile, info: ZipInfo) -> bytes:
+    if info.compress_type not in _PACKED:
+        return b""
+    with zipped.open(info) as file:
+        return file.read(FIRST_BYTES)
 
 
 def _safe_path(info: ZipInfo) -> PurePosixPath:
@@ -160,17 +168,15 @@ def _safe_path(info: ZipInfo) -> PurePosixPath:
 def _check_sizes(entries: _Entries, max_image_bytes: int, max_images: int) -> None:
     """Refuse by number, kind of compression and declared size, before anything is unpacked."""
     images = 0
-    for info, path in entries:
+    for info, path, kind in entries:
         shown = quoted(str(path))
-        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        if info.compress_type not in _PACKED:
             raise GalleryError(f"{shown} is packed unusually; stored or deflated is accepted")
-        if path.name in METADATA_NAMES:
-            if info.file_size > _MAX_METADATA_BYTES:
-                raise GalleryError(f"{shown} exceeds the accepted {_MAX_METADATA_BYTES:,} bytes")
-            continue
-        if info.file_size > max_image_bytes:
+        if kind == TABLE and info.file_size > _MAX_TABLE_BYTES:
+            raise GalleryError(f"{shown} exceeds the accepted {_MAX_TABLE_BYTES:,} bytes")
+        if kind == IMAGE and info.file_size > max_image_bytes:
             raise ImageError(f"{shown} exceeds the accepted {max_image_bytes:,} bytes")
-        images += 1
+        images += kind == IMAGE
     if images == 0:
         raise GalleryError(f"the zip holds no images; {ACCEPTED}")
     if images > max_images:
@@ -179,10 +185,10 @@ def _check_sizes(entries: _Entries, max_image_bytes: int, max_images: int) -> No
 
 def _extract(zipped: ZipFile, entries: _Entries, folder: Path, *, max_bytes: int) -> None:
     """Write the entries, refused once they declare or really hold more than ``max_bytes``."""
-    if sum(info.file_size for info, _ in entries) > max_bytes:
+    if sum(info.file_size for info, *_ in entries) > max_bytes:
         raise _too_large(max_bytes)
     left = max_bytes
-    for info, path in entries:
+    for info, path, _ in entries:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         left -= _copy(zipped, info, target, max_bytes=left)

@@ -1,40 +1,127 @@
-"""Image files below a folder."""
+"""What lies below a folder: image files, tables of metadata, and pictures that are not read."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.images.decode import logger, quoted
+from core.images.kinds import EXTENSIONS, FIRST_BYTES, READ, UNREAD_EXTENSIONS, kind_of
 from core.values import ImageError
 
-EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp"}
-    | {".tif", ".tiff", ".avif"}
-)
-"""Extensions, in lower case, by which image files are found in folders and archives."""
+TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+"""Extensions of the files called ``metadata`` that are read as tables."""
+IMAGE, TABLE = "image", "table"
+"""What a file may be, besides a kind of pictures that are not read."""
 
 
-def list_images(folder: str | os.PathLike[str]) -> list[Path]:
-    """Files below a folder with one of ``EXTENSIONS``, sorted by their path with forward slashes.
+@dataclass(frozen=True)
+class Listing:
+    """The visible files below a folder that matter, each sorted by its path."""
 
-    Hidden files and folders are skipped; symbolic links to folders are not followed.
+    images: tuple[Path, ...]
+    tables: tuple[Path, ...] = ()
+    """Tables of metadata."""
+    unread: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Pictures of kinds that are not read, by kind."""
+    links: tuple[str, ...] = ()
+    """What became of every link to a folder, for people."""
+
+
+def look(folder: str | os.PathLike[str]) -> Listing:
+    """Look through a folder and the folders below it.
+
+    Images are known by their extension, or else by their first bytes. Hidden files and folders are
+    skipped. Links to folders are followed, unless they lead to what is listed anyway or above
+    themselves.
 
     Raises:
         ImageError: when the folder is not one, or cannot be listed.
     """
     root = Path(folder)
-    found: list[Path] = []
-    for parent, folders, files in os.walk(root, onerror=_unlisted(root)):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if is_image_name(name)]
-    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
+    links: list[str] = []
+    found: dict[str, list[Path]] = {}
+    for path in _files(root, links):
+        if kind := _kind(path):
+            found.setdefault(kind, []).append(path)
+    ordered = {
+        kind: tuple(sorted(paths, key=lambda path: path.relative_to(root).as_posix()))
+        for kind, paths in sorted(found.items())
+    }
+    images, tables = (ordered.pop(kind, ()) for kind in (IMAGE, TABLE))
+    return Listing(images, tables, ordered, tuple(links))
 
 
-def is_image_name(name: str) -> bool:
-    """Whether a file name is visible and has one of ``EXTENSIONS``."""
-    return not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS
+def list_images(folder: str | os.PathLike[str]) -> list[Path]:
+    """Image files below a folder, sorted by their path with forward slashes; see :func:`look`.
+
+    Raises:
+        ImageError: when the folder is not one, or cannot be listed.
+    """
+    return list(look(folder).images)
+
+
+def kind_of_file(name: str, head: Callable[[], bytes]) -> str | None:
+    """``image``, ``table``, a kind of pictures that are not read, or ``None`` for anything else.
+
+    Args:
+        name: the file's name.
+        head: gives its first :data:`FIRST_BYTES` bytes; only asked where the name does not tell.
+    """
+    stem, extension = os.path.splitext(name.lower())  # noqa: PTH122 - a name, not a path
+    if name.startswith("."):
+        return None
+    if extension in EXTENSIONS:
+        return IMAGE
+    if stem == "metadata" and extension in TABLE_EXTENSIONS:
+        return TABLE
+    kind = kind_of(head())
+    return IMAGE if kind in READ else kind or UNREAD_EXTENSIONS.get(extension)
+
+
+def _kind(path: Path) -> str | None:
+    def head() -> bytes:
+        try:
+            with open(path, "rb", opener=_open_at_once) as file:
+                regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+                return file.read(FIRST_BYTES) if regular else b""
+        except OSError:
+            return b""
+
+    kind = kind_of_file(path.name, head)
+    return kind if kind != TABLE or path.is_file() else None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for its writer
+
+
+def _files(root: Path, links: list[str]) -> Iterator[Path]:
+    """Visible files below a folder; says what became of links to folders."""
+    tops, listed = [root], [root.resolve()]
+    for top in tops:  # grows
+        for parent, folders, files in os.walk(top, onerror=_unlisted(root)):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            yield from (Path(parent, name) for name in files)
+            for link in [path for name in folders if (path := Path(parent, name)).is_symlink()]:
+                said, follow = _followed(link, listed)
+                links.append(f"the link {quoted(link.relative_to(root).as_posix())} {said}")
+                if follow:
+                    tops.append(link)
+                    listed.append(link.resolve())
+
+
+def _followed(link: Path, listed: list[Path]) -> tuple[str, bool]:
+    """What becomes of a link to a folder, and whether it is followed."""
+    target = link.resolve()
+    if any(target.is_relative_to(folder) for folder in listed):
+        return "leads to a folder that is listed anyway", False
+    if link.parent.resolve().is_relative_to(target):
+        return "leads to a folder above it and is not followed", False
+    return f"is followed to {target}", True
 
 
 def _unlisted(root: Path) -> Callable[[OSError], None]:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Integer
 
-from core.config import MeasureConfig, ScoreConfig
-from core.gallery.build import mirror
+from core.config import BuildConfig, ImageLimits, MeasureConfig, ScoreConfig
+from core.gallery.build import update
 from core.gallery.gallery import Gallery, is_shipped
 from core.gallery.source import Source
 from core.heads.head import Head
 from core.heads.rows import unit_rows
+from core.images.decode import load_image
 from core.measures.disentangle import agreement_and_gap, measured_by_factor
 from core.measures.factors import factors_of
 from core.measures.reports import (
@@ -44,6 +45,7 @@ from core.search.views import View
 from core.values import (
     Encoder,
     GalleryError,
+    ImageError,
     Progress,
     no_progress,
 )
@@ -96,19 +98,24 @@ class Bench:
         target = gallery
         if not (gallery / "gallery.json").is_file():
             target = cache / f"gallery-{_digest(str(gallery.resolve()))}"
-            mirror(target, Source(gallery), encoders, progress=progress)
+            update(target, Source(gallery, prune=True), encoders, progress=progress)
         self.gallery = Gallery.open(target, read_only=is_shipped(target))
-        names = {n for p in self.all_pairs for n in (*p.exemplars, *p.others, p.generated)}
+        names = set().union(*map(_names, self.all_pairs))
         # The pairs' images get the gallery's patch heads, so the cache is keyed by the gallery too.
         images = cache / f"pairs-{_digest(f'{pairs.resolve()} {target.resolve()}')}"
         stored = {encoder.identity: self.gallery.patch_head(encoder) for encoder in encoders}
         heads = {identity: head for identity, head in stored.items() if head}
-        source = Source(self.folder, tuple(names))
-        mirror(images, source, encoders, patch_heads=heads, progress=progress)
+        source = Source(self.folder, tuple(names), prune=True)
+        update(images, source, encoders, patch_heads=heads, progress=progress)
         self.images = Gallery.open(images)
         self.row = {record.path: row for row, record in enumerate(self.images.records)}
-        if unread := sorted(names - self.row.keys()):
-            raise GalleryError(f"{pairs.name}: {unread[0]} cannot be read as an image")
+        self.unread = {name: self._refusal(name) for name in sorted(names - self.row.keys())}
+        """Images of pairs that cannot be taken, and why; their pairs are left out."""
+        read = [pair for pair in self.all_pairs if not _names(pair) & self.unread.keys()]
+        if not read:
+            name, why = next(iter(self.unread.items()))
+            raise GalleryError(f"{pairs.name}: no pair can be read; of {name!r}: {why}")
+        self.all_pairs = read
         known = {name for pair in self.all_pairs for name in (*pair.exemplars, *pair.others)}
         self.exemplars = sorted(known)
         # A copy of an exemplar in the gallery would compete with the right answer: it is that one.
@@ -226,10 +233,23 @@ class Bench:
         )
         return rows, factors_of([self.gallery.records[row] for row in chosen])
 
+    def _refusal(self, name: str) -> str:
+        """Why an image of a pair is not there."""
+        try:
+            load_image(self.folder / name, limits=ImageLimits(), fit=BuildConfig().thumbnail)
+        except ImageError as error:
+            return str(error)
+        return "it cannot be read"
+
     @property
     def size(self) -> int:
         """Images ranked for every query."""
         return len(self.others) + len(self.exemplars)
+
+
+def _names(pair: Pair) -> set[str]:
+    """The images of a pair, by their paths."""
+    return {*pair.exemplars, *pair.others, pair.generated}
 
 
 def _digest(text: str) -> str:

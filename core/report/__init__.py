@@ -5,6 +5,7 @@ The app words and writes answers by these names alone.
 
 from core.evidence import words
 from core.report.cases import Case, Run, attribute_command, case_of, query_digest, run_of
+from core.report.changes import account_csv, change_lines, template_csv
 from core.report.objects import answer_object, report_json
 from core.report.page import report_html
 from core.report.tables import csv_text, report_csv
@@ -14,9 +15,11 @@ from core.report.trials import trial_object
 __all__ = [
     "Case",
     "Run",
+    "account_csv",
     "answer_object",
     "attribute_command",
     "case_of",
+    "change_lines",
     "csv_text",
     "environment",
     "is_web_address",
@@ -25,6 +28,7 @@ __all__ = [
     "report_html",
     "report_json",
     "run_of",
+    "template_csv",
     "trial_object",
     "words",
 ]

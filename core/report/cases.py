@@ -76,6 +76,8 @@ class Run:
     """When they were made, ISO 8601 with its time zone."""
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     """Settings that the answers depend on, such as the prior."""
+    refused: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Images that could not be taken, and why."""
 
 
 def case_of(

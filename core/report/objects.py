@@ -25,10 +25,12 @@ def answer_object(
     return {
         "query": query,
         "answer": words.sentence(answer),
+        "notes": list(answer.notes),
         "matches": [
             {
                 "id": match.image.id,
                 "path": match.image.path,
+                "there": not match.image.gone,
                 "score": match.score,
                 "cosine": match.cosine,
                 "group": match.group,
@@ -73,6 +75,7 @@ def report_json(cases: Sequence[Case], run: Run) -> str:
         "settings": dict(run.settings),
         "meaning": MEANING,
         "queries": [_case_object(case) for case in cases],
+        "refused": [{"query": name, "error": why} for name, why in run.refused.items()],
     }
     return json.dumps(value, indent=2) + "\n"
 

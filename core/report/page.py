@@ -50,7 +50,7 @@ def _section(case: Case) -> dict[str, object]:
         "case": case,
         "answer": answer,
         "sentence": words.sentence(answer),
-        "odds": words.odds(answer),
+        "odds": " ".join(filter(None, (words.odds(answer), words.about_file(answer)))),
         "numbers": _numbers(case),
         "groups": [group for group in answer.groups if _shown(group, answer)],
         "figures": [

@@ -168,7 +168,7 @@ class Index:
             raise GalleryError(f"{path.name} is not a readable search index") from error
         means = _checked_means(csls_means, shape[0])
         if not _is_graph_of(engine, shape, np.broadcast_to(_column(means), shape[:1])):
-            raise GalleryError(f"{path.name} is a search index of other embeddings; build it again")
+            raise GalleryError(f"{path.name} is a search index of other embeddings")
         return cls(engine, means)
 
     def save(self, path: Path) -> None:

@@ -24,7 +24,7 @@ from core.search.index import Index, csls_means, neighbours
 from core.search.near_duplicates import near_duplicate_groups
 from core.search.ranking import Collection
 from core.search.views import View
-from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
+from core.values import Encoder, ImageRecord, Progress, no_progress
 
 _LOOKED_AT = 64_000_000  # bytes of vectors whose norms are looked at when they are read again
 _ROUNDING = 1e-3  # by which the norm of a unit row may exceed 1
@@ -64,7 +64,7 @@ def fitted_head(
 
     def compute() -> Head:
         features = gallery.features(encoder)
-        with _finite(encoder):
+        with _finite(gallery, encoder):
             head = fit_head(
                 features, config=config, levels=levels, synthetic=synthetic, progress=progress
             )
@@ -130,7 +130,7 @@ def _vectors(gallery: Gallery, encoder: Encoder, head: Head) -> Float[np.ndarray
     """Unit rows of all images under a head, memory-mapped where they were kept."""
 
     def compute() -> _Vectors:
-        with _finite(encoder):
+        with _finite(gallery, encoder):
             return _Vectors(head(gallery.features(encoder), role="gallery"))
 
     def whole(found: Mapping[str, np.ndarray]) -> bool:
@@ -225,11 +225,9 @@ def _means_of(n: int) -> Codec[_Means]:
 
 
 @contextlib.contextmanager
-def _finite(encoder: Encoder) -> Iterator[None]:
+def _finite(gallery: Gallery, encoder: Encoder) -> Iterator[None]:
     """Turn a head's refusal of stored features into a ``GalleryError``."""
     try:
         yield
     except ValueError as error:
-        raise GalleryError(
-            f"features of {encoder.name} are damaged ({error}); build the gallery again"
-        ) from error
+        raise gallery.damaged(f"features of {encoder.name} are damaged ({error})") from error

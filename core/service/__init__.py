@@ -10,6 +10,7 @@ from core.encoders.registry import EncoderInfo, encoder_infos
 from core.explain.projection import place
 from core.gallery.examples import Example, read_examples
 from core.gallery.gallery import Gallery
+from core.gallery.verify import Damage
 from core.measures.compare import (
     DEPTHS,
     HITS,
@@ -45,6 +46,7 @@ __all__ = [
     "WAYS",
     "Change",
     "Choice",
+    "Damage",
     "DimensionView",
     "Dimensions",
     "Disentanglement",

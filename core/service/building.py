@@ -29,6 +29,7 @@ def build(
     encoders: Sequence[Encoder],
     *,
     limits: SourceLimits = _LIMITS,
+    prune: bool = False,
     progress: Progress = no_progress,
 ) -> Change:
     """Build a gallery, or bring it up to date; a stopped build goes on.
@@ -40,6 +41,7 @@ def build(
         folder: the gallery; the images of a zip or a dataset are kept inside.
         encoders: encoders to apply, all that the gallery already holds among them.
         limits: what is taken of the source.
+        prune: whether images go whose files are no longer there.
         progress: called with images done; may raise ``Cancelled``.
 
     Raises:
@@ -47,7 +49,7 @@ def build(
         Cancelled: when ``progress`` asked for it; the same call goes on with what was done.
     """
     images = materialise(source, into=folder, limits=limits, progress=progress)
-    return bring_up(folder, Source(images), with_edges(encoders), progress=progress)
+    return bring_up(folder, Source(images, prune=prune), with_edges(encoders), progress=progress)
 
 
 def bring_up(

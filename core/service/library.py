@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.config import ImageLimits, ServerConfig, SourceLimits
@@ -19,8 +19,9 @@ from core.gallery.examples import read_examples
 from core.gallery.gallery import SHIPPED, Gallery, is_shipped
 from core.gallery.paths import delete_inside
 from core.gallery.remove import remove
+from core.gallery.shards import Skipped
 from core.gallery.source import Source
-from core.gallery.verify import Damage, verify
+from core.gallery.verify import Damage, changed_images, verify
 from core.images.decode import load_image
 from core.images.files import file_digest, folder_size, new_file
 from core.service.building import bring_up, build
@@ -28,6 +29,7 @@ from core.service.visitors import Visitors
 from core.values import (
     Encoder,
     GalleryError,
+    ImageError,
     Progress,
     no_progress,
 )
@@ -108,7 +110,7 @@ class Library:
 
         Raises:
             GalleryError: when it keeps none, is over quota, or cannot be written.
-            ImageError: when a file is no image that is accepted; then none is added.
+            ImageError: when none of the files is an image that is accepted.
         """
         folder = self.folder(name, visitor=visitor)
         gallery = Gallery.open(folder)
@@ -118,23 +120,35 @@ class Library:
                 "look for them"
             )
         self._within_quota(gallery, files)
-        for file in files:
-            load_image(file, limits=ImageLimits(), fit=16)
-        size = sum(file.stat().st_size for file in files)
+        refused = {file: why for file in files if (why := _refusal(file))}
+        taken = [file for file in files if file not in refused]
+        if not taken:
+            raise next(iter(refused.values()))
+        size = sum(file.stat().st_size for file in taken)
         with _told_when_full(), self._working(visitor, progress, reserve=size) as checked:
-            names = tuple(_keep(file, gallery.root) for file in files)
+            names = tuple(_keep(file, gallery.root) for file in taken)
             source = Source(gallery.root, only=names)
-            return bring_up(folder, source, self._encoders(gallery), progress=checked)
+            change = bring_up(folder, source, self._encoders(gallery), progress=checked)
+        left_out = [Skipped(file.name, str(why)) for file, why in refused.items()]
+        return replace(change, skipped=(*change.skipped, *left_out))
 
-    def refresh(self, name: str, *, visitor: str = "", progress: Progress) -> Change:
+    def refresh(
+        self, name: str, *, prune: bool = False, visitor: str = "", progress: Progress
+    ) -> Change:
         """Add what is new or has changed in the folder that a gallery's images lie in.
+
+        Args:
+            name: the gallery.
+            prune: whether images go whose files are no longer there.
+            visitor: whose gallery it is on a hosted server.
+            progress: called with images done; may raise ``Cancelled``.
 
         Raises:
             GalleryError: when the folder is gone, or the gallery cannot be written.
         """
         folder = self.folder(name, visitor=visitor)
         gallery = Gallery.open(folder)
-        source = Source(gallery.root)
+        source = Source(gallery.root, prune=prune)
         with _told_when_full(), self._working(visitor, progress) as checked:
             return bring_up(folder, source, self._encoders(gallery), progress=checked)
 
@@ -160,8 +174,9 @@ class Library:
         return Facts(folder_size(gallery.store.folder), examples, gallery.keeps_images)
 
     def verify(self, gallery: Gallery, *, progress: Progress = no_progress) -> list[Damage]:
-        """Every damaged or missing file of a gallery."""
-        return verify(gallery.store.folder, progress=progress)
+        """Every damaged or missing file of a gallery; if none, images whose files have changed."""
+        folder = gallery.store.folder
+        return verify(folder, progress=progress) or changed_images(folder, progress=progress)
 
     def folder(self, name: str, *, visitor: str = "") -> Path:
         """Folder of a gallery that may be changed.
@@ -205,6 +220,7 @@ class Library:
             yield checked
 
     def _encoders(self, gallery: Gallery) -> list[Encoder]:
+        gallery.require_images()
         return [self.encoder(name) for name in gallery.encoder_names]
 
     def _within_quota(self, gallery: Gallery, files: Sequence[Path]) -> None:
@@ -231,7 +247,8 @@ def refuse_shipped(folder: Path) -> None:
     """
     if is_shipped(folder):
         raise GalleryError(
-            "the gallery that comes with the program is not changed; build one of your own"
+            "the gallery that comes with the program is not changed; build one of your own",
+            command=("index", "IMAGES", "--out", "galleries/mine"),
         )
 
 
@@ -244,6 +261,15 @@ def _slug(source: str | Path) -> str:
     stem = last[:-4] if last.lower().endswith(".zip") else last
     plain = re.sub(r"[^\w.-]+", "-", stem).strip("-.")[:80] or "gallery"
     return f"{plain}-{identity[:8]}"
+
+
+def _refusal(file: Path) -> ImageError | None:
+    """Why a file is no image that is accepted."""
+    try:
+        load_image(file, limits=ImageLimits(), fit=16)
+    except ImageError as error:
+        return error
+    return None
 
 
 def _keep(file: Path, root: Path) -> str:

@@ -25,7 +25,7 @@ from core.search.query import Query
 from core.service.guests import with_guest
 from core.service.session import Choice, Session
 from core.service.workspace import Workspace
-from core.values import Answer, GalleryError, ImageRecord, Progress, no_progress
+from core.values import Answer, GalleryError, ImageError, ImageRecord, Progress, no_progress
 
 MOVERS = ("dino", "moco")
 """Networks that move pixels: the first that is not the one that answers."""
@@ -90,8 +90,8 @@ class SelfTest:
             network: the network that moves pixels, for the ways that need one.
 
         Raises:
-            ImageError: when the image cannot be taken.
-            GalleryError: when the gallery is empty, or holds the image or a copy of it already.
+            ImageError: when the image cannot be taken, or the gallery holds it or a copy already.
+            GalleryError: when the gallery is empty.
         """
         if not len(workspace.gallery):
             raise GalleryError("the gallery is empty, so nothing can be told apart in it")
@@ -100,7 +100,7 @@ class SelfTest:
         assert asked.image is not None
         self.image, phash = asked.image, perceptual_hash(asked.image)
         if (known := _copy(workspace, asked, phash=phash)) is not None:
-            raise GalleryError(
+            raise ImageError(
                 f"the gallery holds this image already, as {known.title or known.path}; take one "
                 "that is not in it"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +63,7 @@ from core.values import (
 DEFAULT_ENCODER = "lite0"
 """The encoder used where none is named."""
 
+logger = logging.getLogger(__name__)
 _FIT = BuildConfig().thumbnail
 _REMEMBERED = 64  # galleries and encoders
 REMEMBERED = {
@@ -276,19 +278,22 @@ class Session:
 
         Raises:
             GalleryError: when the list of examples is damaged.
-            ImageError: when an example cannot be taken.
         """
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
 
         def make() -> Examples:
-            found = read_examples(workspace.gallery.store.folder)
-            rows = np.zeros((len(found), workspace.head.dim), np.float32)
-            queries: list[Query] = []
-            for row, example in enumerate(found):
-                progress(row, len(found), "reading the examples")
-                queries.append(self.query(workspace, example.file))
-                rows[row] = queries[-1].embedding
-            return Examples(found, rows, tuple(queries))
+            listed = read_examples(workspace.gallery.store.folder)
+            found: dict[Example, Query] = {}
+            for done, example in enumerate(listed):
+                progress(done, len(listed), "reading the examples")
+                try:
+                    found[example] = self.query(workspace, example.file)
+                except ImageError as error:
+                    logger.warning("left out %r: %s", example.file.name, error)
+            rows = [query.embedding for query in found.values()]
+            shape = (len(found), workspace.head.dim)
+            embeddings = np.array(rows, np.float32).reshape(shape)
+            return Examples(tuple(found), embeddings, tuple(found.values()))
 
         return self._cache.get(("examples", *workspace.inputs), make)
 

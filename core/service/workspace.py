@@ -35,6 +35,7 @@ from core.values import (
     Explanation,
     GalleryError,
     ImageRecord,
+    Match,
     Progress,
     Role,
     no_progress,
@@ -98,12 +99,12 @@ class Workspace:
             ImageError: when the image cannot be taken.
             EncoderError: when the encoder gives values that are not finite.
         """
-        sha256 = ""
+        sha256, notes = "", ()
         if isinstance(source, Image.Image):
             image = open_image(source, limits=ImageLimits(), fit=_FIT)
         else:
             loaded = load_image(source, limits=ImageLimits(), fit=_FIT)
-            image, sha256 = loaded.image, loaded.sha256
+            image, sha256, notes = loaded.image, loaded.sha256, loaded.notes
         reading = read(self.encoder, image)
         if not np.isfinite(reading.features).all():
             raise EncoderError(f"encoder {self.encoder.name} gave values that are not finite")
@@ -122,6 +123,7 @@ class Workspace:
             sha256=sha256,
             reading=reading,
             identical=identical,
+            notes=notes,
         )
 
     def features_of(
@@ -151,10 +153,17 @@ class Workspace:
         found = answer(query, ranking, self.collection, null=self.null, config=config, top=top)
         return replace(
             found,
+            matches=tuple(map(self._current, found.matches)),
+            groups=tuple(replace(each, best=self._current(each.best)) for each in found.groups),
             encoder=f"{self.encoder.name}@{self.encoder.identity}",
             head=f"{self.head.name}@{self.head.identity}",
             gallery=f"{self.gallery.name}@{self.gallery.identity}",
         )
+
+    def _current(self, match: Match) -> Match:
+        """A match that says whether its image is still there."""
+        gone = self.gallery.is_gone(match.image)
+        return replace(match, image=replace(match.image, gone=True)) if gone else match
 
     def p_value(self, ranking: Ranking, guest: Ranking) -> float:
         """p-value of an image that is not in the gallery, if it were.

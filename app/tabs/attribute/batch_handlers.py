@@ -21,7 +21,7 @@ from app.views import batch, files
 from app.views.templates import render
 from core.report import Case, query_digest
 from core.service import Choice
-from core.values import Cancelled, Progress, WellspringError
+from core.values import Cancelled, ImageError, Progress
 
 MOST = 200
 """Images at once."""
@@ -80,9 +80,7 @@ class BatchHandlers:
                 visitor=visitor,
                 progress=progress,
             )
-        except Cancelled:
-            raise
-        except WellspringError as error:
+        except ImageError as error:
             return batch.Row(name, problem=str(error))
         return batch.Row(name, query_digest(path), answer)
 

@@ -21,7 +21,7 @@ def create(page: Page) -> None:
 def _connect(page: Page, handlers: Handlers) -> None:
     tab, name = handlers.tab, page.gallery
     about = [tab.opened, tab.title, tab.facts, tab.locked, tab.changes, tab.added, tab.add]
-    about += [tab.refresh, tab.shelf, tab.shelf_words, tab.chosen]
+    about += [tab.refresh, tab.prune, tab.template, tab.shelf, tab.shelf_words, tab.chosen]
     results = [tab.twins, tab.twins_words, tab.fitted, tab.health]
     heavy: dict[str, Any] = {
         "concurrency_id": "encoder",
@@ -33,11 +33,11 @@ def _connect(page: Page, handlers: Handlers) -> None:
     page.gallery.change(handlers.cleared, None, results, **QUIET)
     if Context.root_block is not None:
         Context.root_block.load(**show)
-    tab.opened.input(handlers.open, tab.opened, [name, tab.status], **QUIET)
+    tab.opened.input(handlers.open, tab.opened, [name, tab.status, tab.account], **QUIET)
     inputs = [tab.archive, tab.folder, tab.dataset]
     tab.kind.change(handlers.kinds, tab.kind, inputs, **QUIET)
     given = {tab.kind, *inputs, tab.encoders}
-    tab.build.click(handlers.build, given, [name, tab.status], **heavy)
+    tab.build.click(handlers.build, given, [name, tab.status, tab.account], **heavy)
     shelf = [tab.shelf, tab.shelf_words]
     tab.search.input(lambda: 1, None, tab.leaf, **QUIET)
     gr.on(
@@ -54,8 +54,9 @@ def _connect(page: Page, handlers: Handlers) -> None:
         (tab.add, handlers.add, tab.added),
         (tab.remove, handlers.remove, tab.chosen),
         (tab.refresh, handlers.refresh, tab.chosen),
+        (tab.prune, handlers.prune, tab.chosen),
     ):
-        done = button.click(work, [name, more], [tab.status, tab.added], **heavy)
+        done = button.click(work, [name, more], [tab.status, tab.account, tab.added], **heavy)
         done.success(**show).success(handlers.cleared, None, results, **QUIET)
     choice = [name, tab.encoder]
     on_twins = {**heavy, "show_progress_on": tab.twins_words}

@@ -10,11 +10,13 @@ from typing import Any
 import gradio as gr
 
 from app.page.errors import user_error, user_errors
+from app.page.files import downloadable
 from app.page.jobs import PROGRESS, visitor_of
 from app.page.pictures import Pictures, pictures, serve_thumbnails
 from app.page.state import HEADS, Page, encoder_choices
 from app.tabs.gallery.layout import DATASET, FOLDER, ZIP, Tab
 from app.views import gallery as views
+from core.report import account_csv, template_csv
 from core.service import BUILTIN, Change, Choice
 from core.values import ImageRecord, Progress
 
@@ -46,6 +48,8 @@ class Handlers:
             gallery.name, gallery.records, tuple(coders), found.storage, found.examples
         )
         shelf, words = self._leaf(name, "", 1, visitor)
+        table = template_csv(gallery.records).encode()
+        template = downloadable(table, tab.template, name="metadata.csv")
         return {
             tab.opened: gr.Dropdown(self._galleries(name), value=name),
             tab.title: views.title(self._title(name, gallery.name)),
@@ -55,6 +59,8 @@ class Handlers:
             tab.added: gr.File(None, visible=found.keeps_images),
             tab.add: gr.Button(visible=found.keeps_images),
             tab.refresh: gr.Button(visible=not self.session.server.hosted),
+            tab.prune: gr.Button(visible=not self.session.server.hosted),
+            tab.template: gr.DownloadButton(value=template),
             tab.shelf: gr.Gallery(shelf, selected_index=None),
             tab.shelf_words: words,
             tab.chosen: gr.Dropdown([], value=[]),
@@ -64,12 +70,12 @@ class Handlers:
         """No results: what was found of another gallery, or of this one before a change."""
         return gr.Gallery(None, visible=False), "", "", ""
 
-    def open(self, name: str, request: gr.Request) -> tuple[str, str]:
+    def open(self, name: str, request: gr.Request) -> tuple[str, str, Any]:
         """Another gallery for every tab."""
         with user_errors():
             self.session.gallery(name, visitor=visitor_of(request))
         self._serve(name)
-        return name, ""
+        return name, "", gr.DownloadButton(visible=False)
 
     @staticmethod
     def kinds(kind: str) -> list[Any]:
@@ -85,15 +91,15 @@ class Handlers:
         tab, name = self.tab, self.page.gallery
         source = self._source(given)
         if given[tab.kind] == FOLDER and (Path(source) / "gallery.json").is_file():
-            found, said = self.open(str(Path(source).absolute()), request)
-            return {name: found, tab.status: said}
+            opened = self.open(str(Path(source).absolute()), request)
+            return dict(zip((name, tab.status, tab.account), opened, strict=True))
         with self._job(request, progress, again=_AGAIN) as report:
             report(0, 1, "Opening the encoders")
             built, change = self.library.build(
                 source, given[tab.encoders], visitor=visitor_of(request), progress=report
             )
         self._serve(built)
-        return {name: built, tab.status: _said(change)}
+        return {name: built, **self._said(change)}
 
     def add(
         self,
@@ -101,7 +107,7 @@ class Handlers:
         files: list[str],
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
-    ) -> tuple[Any, Any]:
+    ) -> dict[Any, Any]:
         """Add uploaded images to the gallery."""
         paths, visitor = [Path(file) for file in files], visitor_of(request)
         return self._change(
@@ -112,14 +118,15 @@ class Handlers:
 
     def refresh(
         self, name: str, _chosen: object, request: gr.Request, progress: gr.Progress = PROGRESS
-    ) -> tuple[Any, Any]:
+    ) -> dict[Any, Any]:
         """Add what is new in the folder that the gallery was built from."""
-        visitor = visitor_of(request)
-        return self._change(
-            lambda report: self.library.refresh(name, visitor=visitor, progress=report),
-            request,
-            progress,
-        )
+        return self._refresh(name, request, progress, prune=False)
+
+    def prune(
+        self, name: str, _chosen: object, request: gr.Request, progress: gr.Progress = PROGRESS
+    ) -> dict[Any, Any]:
+        """The same, and drop images whose files are no longer there."""
+        return self._refresh(name, request, progress, prune=True)
 
     def remove(
         self,
@@ -127,7 +134,7 @@ class Handlers:
         ids: list[int],
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
-    ) -> tuple[Any, Any]:
+    ) -> dict[Any, Any]:
         """Take the chosen images out of the gallery."""
         if not ids:
             raise user_error("choose images first: click them above")
@@ -208,7 +215,7 @@ class Handlers:
         with self._job(request, progress) as report:
             gallery = self.session.gallery(name, visitor=visitor_of(request))
             found = self.library.verify(gallery, progress=report)
-        return views.damage_words([(damage.file, damage.what) for damage in found])
+        return views.damage_words(found)
 
     def _job(
         self, request: gr.Request, progress: gr.Progress, **options: str
@@ -216,11 +223,31 @@ class Handlers:
         """Long work on a gallery, which the tab's button stops."""
         return self.page.jobs.run("gallery", request, progress, **options)
 
-    def _change(self, work: Any, request: gr.Request, progress: gr.Progress) -> tuple[Any, Any]:
+    def _refresh(
+        self, name: str, request: gr.Request, progress: gr.Progress, *, prune: bool
+    ) -> dict[Any, Any]:
+        visitor, refresh = visitor_of(request), self.library.refresh
+        return self._change(
+            lambda report: refresh(name, prune=prune, visitor=visitor, progress=report),
+            request,
+            progress,
+        )
+
+    def _change(self, work: Any, request: gr.Request, progress: gr.Progress) -> dict[Any, Any]:
         with self._job(request, progress) as report:
             report(0, 1, "Changing the gallery")
             change = work(report)
-        return _said(change), gr.File(None)
+        return {**self._said(change), self.tab.added: gr.File(None)}
+
+    def _said(self, change: Change) -> dict[Any, Any]:
+        """What a change did, with all of it as a table where a source was read."""
+        tab = self.tab
+        button = gr.DownloadButton(visible=False)
+        if change.account:
+            text = account_csv(change).encode()
+            path = downloadable(text, tab.account, name="account.csv")
+            button = gr.DownloadButton(value=path, visible=True)
+        return {tab.status: views.change_words(change), tab.account: button}
 
     def _source(self, given: dict[Any, Any]) -> str | Path:
         """What to build from.
@@ -263,10 +290,3 @@ def _found(records: tuple[ImageRecord, ...], search: str) -> list[ImageRecord]:
     """Images whose title or path holds the text."""
     text = search.strip().lower()
     return [each for each in records if text in f"{each.title}\n{each.path}".lower()]
-
-
-def _said(change: Change) -> str:
-    skipped = [(each.path, each.reason) for each in change.skipped]
-    return views.change_words(
-        change.images, added=change.added, removed=change.removed, skipped=skipped
-    )

@@ -31,6 +31,7 @@ class Tab:
     encoders: gr.CheckboxGroup
     build: gr.Button
     status: gr.Markdown
+    account: gr.DownloadButton
     title: gr.Markdown
     facts: gr.HTML
     locked: gr.Markdown
@@ -44,6 +45,8 @@ class Tab:
     added: gr.File
     add: gr.Button
     refresh: gr.Button
+    prune: gr.Button
+    template: gr.DownloadButton
     find: gr.Button
     twins_words: gr.Markdown
     twins: gr.Gallery
@@ -119,6 +122,9 @@ def _dataset_info(page: Page) -> str:
 
 def _lay_stage(page: Page) -> dict[str, Any]:
     status = gr.Markdown(elem_id="ws-gallery-status", elem_classes="ws-status")
+    account = gr.DownloadButton(
+        "Every file and row, as a table", size="sm", visible=False, elem_id="ws-gallery-account"
+    )
     title = gr.Markdown(elem_id="ws-gallery-title")
     facts = gr.HTML(elem_id="ws-gallery-facts", min_height=180)
     locked = gr.Markdown(elem_classes="ws-note", elem_id="ws-gallery-locked")
@@ -140,6 +146,7 @@ def _lay_stage(page: Page) -> dict[str, Any]:
         health = gr.Markdown(elem_id="ws-gallery-health")
     return {
         "status": status,
+        "account": account,
         "title": title,
         "facts": facts,
         "locked": locked,
@@ -175,6 +182,12 @@ def _lay_images() -> dict[str, Any]:
         with gr.Row():
             add = gr.Button("Add them", elem_id="ws-gallery-add")
             refresh = gr.Button("Look for new images in its folder", elem_id="ws-gallery-refresh")
+            prune = gr.Button("Drop what is gone", elem_id="ws-gallery-prune")
+    template = gr.DownloadButton(
+        "Metadata template: metadata.csv with these images",
+        size="sm",
+        elem_id="ws-gallery-template",
+    )
     return {
         "search": search,
         "leaf": leaf,
@@ -186,4 +199,6 @@ def _lay_images() -> dict[str, Any]:
         "added": added,
         "add": add,
         "refresh": refresh,
+        "prune": prune,
+        "template": template,
     }

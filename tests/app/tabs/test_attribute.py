@@ -262,6 +262,19 @@ def test_batch_answers_in_order_and_goes_on_after_a_bad_file(
     assert "Blue &lt;b&gt;hills&lt;/b&gt;" in html
 
 
+def test_batch_stops_where_the_fault_is_no_image_s(
+    batch: BatchHandlers, picture: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A gallery that cannot be used gave every image the same row."""
+
+    def damaged(*_: object, **__: object) -> None:
+        raise GalleryError("the gallery is damaged")
+
+    monkeypatch.setattr(batch.page.session, "attribute", damaged)
+    with pytest.raises(gr.Error, match="the gallery is damaged"):
+        run(batch, [picture, picture])
+
+
 def test_batch_is_packed_with_adjusted_levels(batch: BatchHandlers, picture: Path, tmp_path: Path):
     done, _ = run(batch, [picture, bad(tmp_path)])[-1]
     with zipfile.ZipFile(batch.pack(done, NOBODY).value["path"]) as packed:

@@ -82,7 +82,7 @@ def test_a_zip_is_built_and_every_tab_looks_at_it(make, archive: Path) -> None:
     assert shown[handlers.tab.changes].visible
     names = [value for _, value in shown[handlers.tab.opened].choices]
     assert names == [BUILTIN, name]
-    assert handlers.open(BUILTIN, ANN) == (BUILTIN, "")
+    assert handlers.open(BUILTIN, ANN)[:2] == (BUILTIN, "")
 
 
 def test_the_embedded_gallery_says_why_it_is_not_changed(make) -> None:
@@ -164,18 +164,45 @@ def test_images_are_chosen_removed_added_and_checked(make, archive: Path, tmp_pa
     assert chosen.value == [1]
     assert handlers.pick(name, "", 1, [1], click, ANN)[0].value == []
     assert handlers.pick(name, "3.PNG", 1, [1], SimpleNamespace(index=0), ANN)[0].value == [1, 3]
-    assert "1 removed" in handlers.remove(name, [1], ANN, QUIET)[0]
+    assert "1 removed" in handlers.remove(name, [1], ANN, QUIET)[handlers.tab.status]
     with pytest.raises(gr.Error, match="choose images first"):
         handlers.remove(name, [], ANN, QUIET)
     new = tiny.draw(tmp_path / "new.png", 8)
-    assert "1 added" in handlers.add(name, [str(new)], ANN, QUIET)[0]
+    assert "1 added" in handlers.add(name, [str(new)], ANN, QUIET)[handlers.tab.status]
     (tmp_path / "bad.png").write_text("no image")
     with pytest.raises(gr.Error, match="not an image"):
         handlers.add(name, [str(tmp_path / "bad.png")], ANN, QUIET)
     assert handlers.verify(name, ANN, QUIET) == "Every file is there and whole."
     gallery = handlers.session.gallery(name)
     handlers.session.thumbnails(gallery, gallery.records)[0].write_bytes(b"x")
-    assert "Damaged: 1 file." in handlers.verify(name, ANN, QUIET)
+    assert "Not as they should be: 1 file." in handlers.verify(name, ANN, QUIET)
+
+
+def test_what_became_of_every_row_is_told_and_can_be_downloaded(make, tmp_path: Path) -> None:
+    (folder := tmp_path / "photos").mkdir()
+    for seed in range(4):
+        tiny.draw(folder / f"{seed}.png", seed)
+    (folder / "metadata.csv").write_text("file_name,creator\n0.png,Ann\nx.png,Bo\n")
+    (folder / "layers.psd").write_bytes(b"8BPS")
+    handlers = make()
+    tab = handlers.tab
+    found = build(handlers, FOLDER, folder=str(folder))
+    said = found[tab.status].replace("\\", "")
+    assert "2 rows, 1 matched" in said and "row 2 'x.png'" in said and "1 PSD" in said
+    table = Path(found[tab.account].value["path"]).read_text()
+    assert "row without image,metadata.csv,2,x.png," in table
+    assert "image without row,,,1.png," in table and "kind not read,,,layers.psd,PSD" in table
+    (folder / "3.png").unlink()
+    name = opened(handlers, found)
+    kept = handlers.refresh(name, [], ANN, QUIET)[tab.status]
+    assert "holds 4 images" in kept and "no longer where they were" in kept
+    dropped = handlers.prune(name, [], ANN, QUIET)[tab.status]
+    assert "holds 3 images" in dropped and "no longer" not in dropped
+    template = Path(handlers.show(name, ANN)[tab.template].value["path"]).read_text()
+    assert template.splitlines()[:2] == [
+        "file_name,source,creator,licence,url,title",
+        "0.png,,Ann,,,",
+    ]
 
 
 def test_near_duplicates_are_rows_and_a_head_is_fitted(make, archive: Path, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from app.views import gallery as views_gallery
+from core.gallery.shards import Skipped
+from core.service import Change
 from core.values import ImageRecord
 
 ANN: Any = SimpleNamespace(session_hash="ann-visits")
@@ -26,6 +28,7 @@ def test_numbers_are_told_in_words() -> None:
 
 
 def test_names_from_files_are_no_markup() -> None:
-    said = views_gallery.change_words(1, added=1, removed=0, skipped=[("<img>[a](b)\n#x", "bad")])
+    skipped = (Skipped("<img>[a](b)\n#x", "bad"),)
+    said = views_gallery.change_words(Change(1, 1, 0, skipped))
     assert "<img>" not in said.replace("\\<", "")
     assert "\n#" not in said

@@ -305,3 +305,9 @@ def test_a_null_that_is_too_small_gives_no_number(identical):
     assert found.named == (identical is not None)
     enough = _ask(EMBEDDINGS[3], null=made.null(MARGINS[-19:], LEADS[-19:]))
     assert None not in (enough.none, enough.p_value, enough.groups[0].confidence)
+
+
+def test_notes_on_the_file_go_with_the_answer():
+    notes = ("its end marker is missing",)
+    assert _ask(EMBEDDINGS[3], notes=notes).notes == notes
+    assert _ask(EMBEDDINGS[3]).notes == ()

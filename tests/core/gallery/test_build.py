@@ -218,7 +218,7 @@ def make_like(encoder):
 
 def test_broken_metadata_stops_a_build_before_any_work(photos, tmp_path, encoder) -> None:
     (photos / "metadata.csv").write_bytes(b"\xff\xfe")
-    with pytest.raises(GalleryError, match="UTF-8"):
+    with pytest.raises(GalleryError, match="file_name is missing; it is empty"):
         update(tmp_path / "g", Source(photos), [encoder], config=SMALL)
     assert encoder.seen == 0
     assert not (tmp_path / "g").exists()
@@ -703,7 +703,7 @@ def test_another_folder_is_refused_though_its_files_have_the_same_names(
 ) -> None:
     """Adding it took the first folder's images out, and the paths led to files of other contents.
 
-    A folder that holds all images of one that is gone is the same folder, moved.
+    A folder that holds images of one that is gone is the same folder, moved.
     """
     folder = tmp_path / "g"
     update(folder, Source(photos), [encoder], config=SMALL)
@@ -722,6 +722,98 @@ def test_another_folder_is_refused_though_its_files_have_the_same_names(
     remove(folder, range(12))
     update(folder, Source(other), [encoder], config=SMALL)
     assert assert_sound(folder, encoder).root == other
+
+
+def test_a_moved_folder_that_lacks_some_images_names_them_and_goes_on(
+    photos, tmp_path, encoder, make_encoder
+) -> None:
+    """It was refused as if it were another folder."""
+    folder, moved = tmp_path / "g", tmp_path / "moved"
+    update(folder, Source(photos), [encoder], config=SMALL)
+    photos.rename(moved)
+    (moved / "01.png").unlink()
+    (moved / "02.png").rename(moved / "trip" / "renamed.png")
+    change = update(folder, Source(moved), [encoder], config=SMALL)
+    assert (change.images, change.moved, change.gone) == (12, 1, ("01.png",))
+    gallery = Gallery.open(folder)
+    assert gallery.root == moved
+    paths = {record.path for record in gallery.records}
+    assert {"01.png", "trip/renamed.png"} <= paths and "02.png" not in paths
+    other = make_encoder("other", seed=1)
+    with pytest.raises(GalleryError, match=r"'01\.png' first, could not be read again"):
+        update(folder, Source(moved), [encoder, other], config=SMALL)
+    change = update(folder, Source(moved, prune=True), [encoder, other], config=SMALL)
+    assert (change.images, change.removed, change.gone) == (11, 1, ())
+    assert len(assert_sound(folder, other)) == 11
+
+
+def test_a_moved_file_is_the_same_image_under_its_new_path(photos, tmp_path, encoder) -> None:
+    """It was added a second time, and the first stayed with a path that led nowhere."""
+    folder = tmp_path / "g"
+    (photos / "metadata.csv").write_text("file_name,title\n01.png,One\n04.png,Four\n")
+    update(folder, Source(photos), [encoder], config=SMALL)
+    before = {record.sha256: record.id for record in Gallery.open(folder).records}
+    (photos / "01.png").rename(photos / "trip" / "1st.png")
+    (photos / "02.png").rename(photos / "2nd.png")
+    (photos / "2nd.png").write_bytes((photos / "2nd.png").read_bytes())
+    shutil.copy(photos / "2nd.png", photos / "another.png")
+    encoder.seen = 0
+    change = update(folder, Source(photos, prune=True), [encoder], config=SMALL)
+    assert (change.images, change.added, change.moved, change.removed) == (13, 1, 2, 0)
+    assert encoder.seen == 0
+    records = assert_sound(folder, encoder).records
+    by_path = {record.path: record for record in records}
+    assert by_path["trip/1st.png"].id == before[by_path["trip/1st.png"].sha256]
+    assert by_path["trip/1st.png"].title == "One"
+    assert {"01.png", "02.png"}.isdisjoint(by_path)
+
+
+def test_an_encoder_is_added_from_any_copy_of_a_content(
+    photos, tmp_path, encoder, make_encoder
+) -> None:
+    folder = tmp_path / "g"
+    shutil.copy(photos / "01.png", photos / "copy.png")
+    update(folder, Source(photos), [encoder], config=SMALL)
+    (photos / "01.png").unlink()
+    other = make_encoder("other", seed=1)
+    assert update(folder, Source(photos), [encoder, other], config=SMALL).gone == ("01.png",)
+    gallery = Gallery.open(folder)
+    assert gallery.encoder_names == ("fake", "other") and len(gallery.features(other)) == 13
+
+
+def test_an_encoder_that_reads_otherwise_takes_the_place_of_its_namesake(
+    photos, tmp_path, encoder, make_encoder, write_image
+) -> None:
+    """New images were refused for ever: the old encoder could not be named any more."""
+    folder, renewed = tmp_path / "g", make_encoder(encoder.name, seed=1)
+    update(folder, Source(photos), [encoder], config=SMALL)
+    write_image(photos / "new.png", 100)
+    update(folder, Source(photos), [renewed], config=SMALL)
+    gallery = assert_sound(folder, renewed)
+    assert len(gallery) == 13 and gallery.encoder_keys == (encoder_key(renewed),)
+
+
+def test_a_file_that_is_no_picture_any_more_takes_its_image_out(photos, tmp_path, encoder) -> None:
+    """It was said to be removed, and stayed."""
+    folder = tmp_path / "g"
+    update(folder, Source(photos), [encoder], config=SMALL)
+    (photos / "01.png").write_text("no picture")
+    change = update(folder, Source(photos), [encoder], config=SMALL)
+    assert (change.images, change.removed, [each.path for each in change.skipped]) == (
+        11,
+        1,
+        ["01.png"],
+    )
+    assert len(Gallery.open(folder)) == 11
+
+
+def test_touched_files_make_no_new_generation(photos, tmp_path, encoder) -> None:
+    folder = tmp_path / "g"
+    update(folder, Source(photos), [encoder], config=SMALL)
+    for path in photos.rglob("*.png"):
+        os.utime(path)
+    update(folder, Source(photos), [encoder], config=SMALL)
+    assert Gallery.open(folder).header.generation == 1
 
 
 def cancelled(photos: Path, folder: Path, encoder: object) -> list[Path]:

@@ -17,7 +17,6 @@ from core.gallery import datasets as module
 from core.gallery.build import update
 from core.gallery.datasets import materialise
 from core.gallery.gallery import Gallery
-from core.gallery.metadata import read_metadata
 from core.gallery.source import Source
 from core.images.decode import load_image
 from core.values import GalleryError, ImageError
@@ -45,7 +44,7 @@ def test_a_folder_is_itself(photos, tmp_path) -> None:
 def test_a_zip_is_unpacked_once_and_can_be_indexed(archive, tmp_path, encoder, monkeypatch) -> None:
     folder = materialise(str(archive), into=tmp_path / "g")
     assert folder == tmp_path / "g" / "images"
-    assert read_metadata(folder) == {"01.png": {"title": "One"}}
+    assert Source(folder).look().metadata.fields == {"01.png": {"title": "One"}}
     assert len(list(folder.rglob("*.png"))) == 12
     assert not (folder / "notes.txt").exists()
     update(tmp_path / "g", Source(folder), [encoder])
@@ -152,7 +151,7 @@ def rows(photos: Path, datasets) -> object:
 def test_a_dataset_on_disk_becomes_images_and_metadata(offline, photos, tmp_path, encoder) -> None:
     rows(photos, offline).save_to_disk(str(tmp_path / "saved"))
     folder = materialise(f"hf:{tmp_path / 'saved'}", into=tmp_path / "g")
-    found = read_metadata(folder)
+    found = Source(folder).look().metadata.fields
     assert sorted(found) == ["0000000.png", "0000001.png", "0000002.webp"]
     assert found["0000001.png"] == {"title": "a\u2028b", "year": "2000", "tags": "y"}
     assert found["0000002.webp"] == {"year": "2001", "tags": "z"}
@@ -251,7 +250,7 @@ def test_a_public_dataset_is_asked_for_without_a_token(hub, photos, tmp_path) ->
     assert path.read_bytes() == data
     assert asked.asked == {"name": "user/name", "token": False, "split": "test"}
     assert asked.config.batch_size == 16
-    assert read_metadata(path.parent) == {path.name: {"title": "One"}}
+    assert Source(path.parent).look().metadata.fields == {path.name: {"title": "One"}}
 
 
 class Remote:

@@ -15,6 +15,7 @@ from core.gallery.shards import (
     Item,
     Shard,
     ShardWriter,
+    Stamp,
     hash_files,
 )
 from core.gallery.store import Store
@@ -167,8 +168,9 @@ def test_files_are_hashed_and_those_that_cannot_be_are_named(tmp_path: Path) -> 
     nameless = tmp_path / "\udcff.png"
     nameless.write_bytes(b"y")
     paths: dict[str, Path] = {p.name: p for p in (good, loop, tmp_path / "gone.png", nameless)}
-    hashes, skipped = hash_files(paths | {"folder.png": tmp_path})
-    assert hashes == {"good.png": hashlib.sha256(b"x").hexdigest()}
+    stamps, skipped = hash_files(paths | {"folder.png": tmp_path})
+    modified = good.stat().st_mtime_ns
+    assert stamps == {"good.png": Stamp(hashlib.sha256(b"x").hexdigest(), 1, modified)}
     assert [s.path for s in skipped] == ["loop.png", "gone.png", "\udcff.png", "folder.png"]
     assert all(s.reason for s in skipped)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.gallery.store import Store
-from core.gallery.verify import verify
+from core.gallery.verify import changed_images, verify
 from core.images.files import file_digest
 from core.search.prepare import fitted_head, prepare
 from core.values import Cancelled, GalleryError
@@ -168,3 +169,19 @@ def test_a_damaged_blocklist_is_named(folder, name: str, text: str) -> None:
     """One that no later build could read was called whole."""
     (folder / name).write_text(text)
     assert [d.file for d in verify(folder)] == [name]
+
+
+def test_images_whose_files_have_changed_are_named_with_what_to_do(folder, photos, encoder) -> None:
+    assert changed_images(folder) == []
+    for path in photos.rglob("*.png"):
+        os.utime(path)
+    assert changed_images(folder) == []
+    (photos / "01.png").unlink()
+    (photos / "02.png").write_bytes((photos / "04.png").read_bytes())
+    found = {damage.file: damage.mend for damage in changed_images(folder)}
+    assert set(found) == {"01.png", "02.png"}
+    assert "`index --prune`" in found["01.png"] and "takes it in anew" in found["02.png"]
+    update(folder, Source(photos, prune=True), [encoder])
+    assert changed_images(folder) == []
+    photos.rename(photos.parent / "elsewhere")
+    assert changed_images(folder) == []

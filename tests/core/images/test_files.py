@@ -8,9 +8,9 @@ from core.encoders.backbones.storage import load_backbone
 from core.gallery.blocklist import Blocklist
 from core.gallery.build import update
 from core.gallery.examples import read_examples
-from core.gallery.metadata import read_metadata
 from core.gallery.source import Source
 from core.gallery.store import Store
+from core.gallery.tables import read_table
 from core.gallery.verify import verify
 from core.heads.head import Head
 from core.images.files import new_file, parse_json, read_json, write_bytes
@@ -56,7 +56,7 @@ def test_every_file_of_ours_is_refused_with_an_error_of_ours(
             read()
     (tmp_path / "metadata.jsonl").write_text(text)
     with pytest.raises(GalleryError, match=r"metadata\.jsonl cannot be read"):
-        read_metadata(tmp_path)
+        read_table(tmp_path / "metadata.jsonl")
 
 
 def test_a_listing_that_is_nested_too_deeply_is_named(photos, tmp_path, encoder) -> None:

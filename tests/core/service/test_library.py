@@ -170,15 +170,21 @@ def test_uploads_are_written_into_the_gallery_alone(make, archive, tmp_path, wri
     assert sorted((tmp_path / "elsewhere").iterdir()) == before
 
 
-def test_a_bad_upload_adds_nothing(make, archive, tmp_path, write_image) -> None:
+def test_a_bad_upload_is_named_and_costs_the_others_nothing(
+    make, archive, tmp_path, write_image
+) -> None:
+    """One bad file of many refused them all."""
     library = make()
     name, _ = library.build(archive, ["fake"])
     (tmp_path / "bad.png").write_text("no image")
     good = write_image(tmp_path / "good.png", 8)
+    change = library.add(name, [tmp_path / "bad.png", good], progress=no_progress)
+    assert (change.images, change.added) == (5, 1)
+    assert [each.path for each in change.skipped] == ["bad.png"]
+    assert not (Gallery.open(Path(name)).root / "bad.png").exists()
     with pytest.raises(ImageError, match="not an image"):
-        library.add(name, [good, tmp_path / "bad.png"], progress=no_progress)
-    assert len(Gallery.open(Path(name))) == 4
-    assert not (Gallery.open(Path(name)).root / "good.png").exists()
+        library.add(name, [tmp_path / "bad.png"], progress=no_progress)
+    assert len(Gallery.open(Path(name))) == 5
 
 
 def test_the_embedded_gallery_is_never_changed(make) -> None:

@@ -16,7 +16,7 @@ from core.service.guests import with_guest
 from core.service.selftest import SelfTest, selftest
 from core.service.session import Choice, Session
 from core.service.workspace import Workspace
-from core.values import Encoder, GalleryError, ImageRecord
+from core.values import Encoder, GalleryError, ImageError, ImageRecord
 
 COUNT = 60
 
@@ -103,7 +103,7 @@ def test_the_image_that_took_part_is_no_false_answer(workspace: Workspace):
 def test_a_picture_that_the_gallery_holds_is_refused_a_copy_too(workspace: Workspace):
     """Without the original its copy would be named, and counted as a false answer."""
     for copy in (picture(7), picture(7).resize((96, 80))):
-        with pytest.raises(GalleryError, match=r"holds this image already, as 07\.png"):
+        with pytest.raises(ImageError, match=r"holds this image already, as 07\.png"):
             _test(workspace, copy)
 
 

@@ -381,3 +381,14 @@ def test_an_answer_with_its_reasons_passes_the_network_twice_and_reads_two_files
     assert explanation.source_parts is not None
     assert len(passes) == 1  # the source's; the query's was kept
     assert len(decodes) == 2
+
+
+def test_what_was_unusual_about_a_file_is_told_with_its_answer(gallery, encoders, tmp_path):
+    workspace = _workspace(gallery, encoders["histogram"])
+    _image(3).save(tmp_path / "query.jpg")
+    whole = (tmp_path / "query.jpg").read_bytes()
+    for data, notes in ((whole, ()), (whole[:-2], ("its end marker is missing",))):
+        query = workspace.query(data)
+        assert query.notes == notes
+        assert workspace.attribute(query, top=3).notes == notes
+    assert workspace.query(_image(3)).notes == ()

@@ -1,0 +1,65 @@
+"""Images are named by their ids, by their paths in the gallery, or by their files."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from core.gallery.build import update
+from core.gallery.gallery import Gallery
+from core.gallery.remove import ids_of
+from core.gallery.source import Source
+from core.values import GalleryError
+
+
+@pytest.fixture
+def gallery(tmp_path, photos, encoder) -> Gallery:
+    (photos / "3").mkdir()
+    shutil.copy(photos / "02.png", photos / "3" / "4.png")
+    update(tmp_path / "g", Source(photos), [encoder])
+    return Gallery.open(tmp_path / "g")
+
+
+def path_of(gallery: Gallery, number: int) -> str:
+    return gallery.records[gallery.row_of[number]].path
+
+
+def test_ids_and_paths_are_taken(gallery, photos, tmp_path, monkeypatch) -> None:
+    by_path = {record.path: record.id for record in gallery.records}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(photos)
+    (tmp_path / "alias.png").symlink_to(photos / "05.png")
+    for name, path in [
+        ("5", path_of(gallery, 5)),
+        ("01.png", "01.png"),
+        ("trip/03.png", "trip/03.png"),
+        ("3/4.png", "3/4.png"),
+        ("photos/01.png", "01.png"),
+        ("photos/trip/../02.png", "02.png"),
+        (str(photos / "04.png"), "04.png"),
+        ("link/trip/06.png", "trip/06.png"),
+        ("alias.png", "05.png"),
+    ]:
+        assert ids_of(gallery, [name]) == {by_path[path]}, name
+    (photos / "01.png").unlink()
+    assert ids_of(gallery, ["photos/01.png", "01.png", "7"]) == {by_path["01.png"], 7}
+
+
+def test_digits_are_a_path_where_an_image_has_just_that(tmp_path, photos, encoder) -> None:
+    (photos / "01.png").rename(photos / "3")
+    source = Source(photos, only=("02.png", "04.png", "05.png", "07.png", "3"))
+    update(tmp_path / "g", source, [encoder])
+    gallery = Gallery.open(tmp_path / "g")
+    assert [path_of(gallery, i) for i in ids_of(gallery, ["3"])] == ["3"]
+    assert [path_of(gallery, i) for i in ids_of(gallery, ["0"])] == ["02.png"]
+
+
+def test_all_unknown_names_are_told_at_once(gallery, tmp_path) -> None:
+    outside = tmp_path / "01.png"
+    with pytest.raises(GalleryError) as raised:
+        ids_of(gallery, ["1", "99", "gone.png", str(outside), "-1"])
+    words = str(raised.value)
+    for name in ("the id 99", "the path 'gone.png'", f"the path {str(outside)!r}", "none was"):
+        assert name in words
+    assert "id 1," not in words
