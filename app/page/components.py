@@ -36,12 +36,21 @@ def encoder_dropdown(
         return gr.Dropdown(encoder_choices(found), value=kept)
 
     chosen = gr.Dropdown(
-        encoder_choices(page.encoders), value=value or page.encoder, label=label, filterable=False
+        encoder_choices(page.encoders),
+        value=value or page.encoder,
+        label=label,
+        filterable=False,
     )
+    chosen = taken_as(chosen, _of_any_gallery)
     if linked:
         page.linked.append(chosen)
     renewed = page.gallery.change(renew, [page.gallery, chosen], chosen, **QUIET)
     return chosen, renewed
+
+
+def _of_any_gallery(name: object) -> str:
+    """An encoder as it came: one of the gallery before may still be on its way, and is renewed."""
+    return name if isinstance(name, str) else ""
 
 
 def thumbnails(

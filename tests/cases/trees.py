@@ -87,7 +87,7 @@ EXACT, OTHERWISE, CASE_, END, NAME = (
     "the path written otherwise",
     "upper and lower case",
     "the end of the path",
-    "name",
+    "the name alone",
 )
 BOTH = {"a.png": ANN, "trip/c.png": BO}
 C = {"trip/c.png": BO}
