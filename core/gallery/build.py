@@ -117,6 +117,7 @@ def _bring_up(work: _Work, progress: Progress) -> Change:
     plan = make_plan(gallery, work.found, encoders, workers=config.workers, progress=progress)
     folder = store.work / _work_name(gallery, encoders, config)
     writer = ShardWriter(store, folder, encoders, patch_heads=work.heads, config=config)
+    writer.renew = bool(superseded(gallery, encoders))
     for keys, items in missing(gallery, writer.finished(), plan.items, encoders):
         writer.write(items, keys, progress)
     change = _finish(gallery, plan, writer, found=work.found)
@@ -154,7 +155,9 @@ def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceF
     removed = len(gallery.records) - len(plan.kept)
     old = superseded(gallery, writer.encoders)
     if shards or added or removed or plan.changes or moved or old:
-        records, heads = [*plan.kept, *added], writer.patch_heads
+        seen = {record.sha256: record for shard in shards for record in shard.records if old}
+        kept = [replace(r, phash=seen.get(r.sha256, r).phash) for r in plan.kept]
+        records, heads = [*kept, *added], writer.patch_heads
         commit(gallery, records, shards, patch_heads=heads, superseded=old)
     total = len(plan.kept) + len(added)
     return Change(

@@ -22,7 +22,13 @@ _MEANT = {name: name for name in STANDARD} | {
 }
 EXACT = "the exact path"
 """How rows are best matched."""
-WAYS = (EXACT, "the path written otherwise", "upper and lower case", "the end of the path", "the name alone")
+WAYS = (
+    EXACT,
+    "the path written otherwise",
+    "upper and lower case",
+    "the end of the path",
+    "the name alone",
+)
 """By what a row may name an image, the surest first; each is tried on what is left."""
 
 

@@ -95,6 +95,8 @@ class ShardWriter:
     ) -> None:
         self.store, self.folder, self.encoders, self.config = store, folder, encoders, config
         self.patch_heads = dict(patch_heads)
+        self.renew = False
+        """Whether thumbnails are made again: images are read otherwise than they were."""
         self.unread: dict[str, str] = {}
         """Why contents could not be read, by their hash."""
         try:
@@ -228,7 +230,7 @@ class ShardWriter:
 
     def _keep_thumbnail(self, item: Item, loaded: LoadedImage) -> None:
         path = self.store.thumbnail(item.sha256)
-        if not path.exists():
+        if self.renew or not path.exists():
             write_bytes(path, thumbnail(loaded.image, side=self.config.thumbnail))
 
 

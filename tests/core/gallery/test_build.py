@@ -787,10 +787,15 @@ def test_an_encoder_that_reads_otherwise_takes_the_place_of_its_namesake(
     """New images were refused for ever: the old encoder could not be named any more."""
     folder, renewed = tmp_path / "g", make_encoder(encoder.name, seed=1)
     update(folder, Source(photos), [encoder], config=SMALL)
+    before = Gallery.open(folder)
+    thumbnail = before.store.thumbnail(before.records[0].sha256)
+    made = thumbnail.read_bytes()
+    thumbnail.write_bytes(before.store.thumbnail(before.records[1].sha256).read_bytes())
     write_image(photos / "new.png", 100)
     update(folder, Source(photos), [renewed], config=SMALL)
     gallery = assert_sound(folder, renewed)
     assert len(gallery) == 13 and gallery.encoder_keys == (encoder_key(renewed),)
+    assert thumbnail.read_bytes() == made
 
 
 def test_a_file_that_is_no_picture_any_more_takes_its_image_out(photos, tmp_path, encoder) -> None:
