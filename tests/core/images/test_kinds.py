@@ -49,7 +49,6 @@ STARTS = [
     (b"FUJIFILMCCD-RAW 0201", "camera RAW"),
     (b"\0\0\1\0\1\0", "ICO"),
     (b"%!PS-Adobe-3.0 EPSF-3.0", "EPS"),
-    (b"%PDF-1.4", "PDF"),
     (b"RIFF\0\0\0\0WAVE", None),
     (b"no image at all", None),
     (b"", None),

@@ -135,7 +135,7 @@ def test_a_new_gallery_takes_the_place_of_the_earlier_one(visitors, pack, encode
         (range(2), {"../out.png": b"x"}, "relative paths"),
         (range(0), {"a.txt": b"x"}, "no images"),
         (range(0), {"a.png": b"x"}, "no image that can be read"),
-        (range(2), {"metadata.csv": b"\xff\xfe"}, "UTF-8"),
+        (range(2), {"metadata.csv": b"\xff\xfe"}, "it is empty"),
     ],
 )
 def test_a_refused_archive_leaves_nothing_and_spoils_nothing(
