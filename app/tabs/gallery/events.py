@@ -58,6 +58,7 @@ def _connect(page: Page, handlers: Handlers) -> None:
     ):
         done = button.click(work, [name, more], [tab.status, tab.account, tab.added], **heavy)
         done.success(**show).success(handlers.cleared, None, results, **QUIET)
+    tab.fill_in.click(handlers.fill_in, name, tab.template, **QUIET)
     choice = [name, tab.encoder]
     on_twins = {**heavy, "show_progress_on": tab.twins_words}
     tab.find.click(handlers.duplicates, choice, [tab.twins, tab.twins_words], **on_twins)

@@ -48,8 +48,6 @@ class Handlers:
             gallery.name, gallery.records, tuple(coders), found.storage, found.examples
         )
         shelf, words = self._leaf(name, "", 1, visitor)
-        table = template_csv(gallery.records).encode()
-        template = downloadable(table, tab.template, name="metadata.csv")
         return {
             tab.opened: gr.Dropdown(self._galleries(name), value=name),
             tab.title: views.title(self._title(name, gallery.name)),
@@ -60,11 +58,19 @@ class Handlers:
             tab.add: gr.Button(visible=found.keeps_images),
             tab.refresh: gr.Button(visible=not self.session.server.hosted),
             tab.prune: gr.Button(visible=not self.session.server.hosted),
-            tab.template: gr.DownloadButton(value=template),
+            tab.template: gr.DownloadButton(visible=False),
             tab.shelf: gr.Gallery(shelf, selected_index=None),
             tab.shelf_words: words,
             tab.chosen: gr.Dropdown([], value=[]),
         }
+
+    def fill_in(self, name: str, request: gr.Request) -> Any:
+        """A table of metadata to fill in, with the gallery's images."""
+        with user_errors():
+            gallery = self.session.gallery(name, visitor=visitor_of(request))
+        table = template_csv(gallery.records).encode()
+        path = downloadable(table, self.tab.template, name="metadata.csv")
+        return gr.DownloadButton(value=path, visible=True)
 
     def cleared(self) -> tuple[Any, ...]:
         """No results: what was found of another gallery, or of this one before a change."""

@@ -46,6 +46,7 @@ class Tab:
     add: gr.Button
     refresh: gr.Button
     prune: gr.Button
+    fill_in: gr.Button
     template: gr.DownloadButton
     find: gr.Button
     twins_words: gr.Markdown
@@ -183,10 +184,9 @@ def _lay_images() -> dict[str, Any]:
             add = gr.Button("Add them", elem_id="ws-gallery-add")
             refresh = gr.Button("Look for new images in its folder", elem_id="ws-gallery-refresh")
             prune = gr.Button("Drop what is gone", elem_id="ws-gallery-prune")
+    fill_in = gr.Button("Make a metadata table to fill in", size="sm", elem_id="ws-gallery-fill-in")
     template = gr.DownloadButton(
-        "Metadata template: metadata.csv with these images",
-        size="sm",
-        elem_id="ws-gallery-template",
+        "metadata.csv with these images", size="sm", visible=False, elem_id="ws-gallery-template"
     )
     return {
         "search": search,
@@ -200,5 +200,6 @@ def _lay_images() -> dict[str, Any]:
         "add": add,
         "refresh": refresh,
         "prune": prune,
+        "fill_in": fill_in,
         "template": template,
     }

@@ -198,7 +198,7 @@ def test_what_became_of_every_row_is_told_and_can_be_downloaded(make, tmp_path: 
     assert "holds 4 images" in kept and "no longer where they were" in kept
     dropped = handlers.prune(name, [], ANN, QUIET)[tab.status]
     assert "holds 3 images" in dropped and "no longer" not in dropped
-    template = Path(handlers.show(name, ANN)[tab.template].value["path"]).read_text()
+    template = Path(handlers.fill_in(name, ANN).value["path"]).read_text()
     assert template.splitlines()[:2] == [
         "file_name,source,creator,licence,url,title",
         "0.png,,Ann,,,",
