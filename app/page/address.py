@@ -11,10 +11,10 @@ from typing import Any
 
 import gradio as gr
 
-from app.page.events import QUIET
+from app.page.events import QUIET, chosen
 from app.page.jobs import visitor_of
 from app.page.pictures import example_pictures, serve_thumbnails
-from app.page.state import FIRST_TAB, Asked, Page, encoder_choices, first_encoder
+from app.page.state import Asked, Page, encoder_choices, first_encoder
 from core.values import WellspringError
 
 _AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
@@ -41,14 +41,17 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     ) -> tuple[str, int]:
         return name, kept_example(page, name, example, asked, request=request)
 
+    def opened(event: gr.SelectData) -> str:
+        return list(items)[chosen(event)]
+
     outputs = [page.gallery, tabs, page.tab, page.example, page.asked, lost, *page.linked]
     read = blocks.load(restore, None, outputs, **QUIET)  # only so it can warn
     read.success(None, lost, js="name => name && window.wellspring.forget()", **_AT_ONCE)
+    tabs.select(opened, None, page.tab, trigger_mode="always_last", **QUIET)
     for name, tab in items.items():
-        tab.select(lambda name=name: name, None, page.tab, **QUIET)
         tab.select(None, js=f"() => window.wellspring.write('tab', '{name}')", **_AT_ONCE)
-    for chosen in page.linked:
-        chosen.change(None, chosen, js=_WRITE.format(key="'encoder'"), **_AT_ONCE)
+    for linked in page.linked:
+        linked.change(None, linked, js=_WRITE.format(key="'encoder'"), **_AT_ONCE)
     page.example.change(None, page.example, js=_WRITE.format(key="'example'"), **_AT_ONCE)
     named = gr.Textbox(page.start, visible=False)
     changed = page.gallery.change(
@@ -74,7 +77,7 @@ def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list
     example = int(number) if re.fullmatch("[0-9]{1,4}", number) else 0
     file = _example(page, gallery, example, request)
     asked = Asked(file, encoder) if file else None
-    shown = [gallery, selected, tab or FIRST_TAB, example if file else 0, asked, lost]
+    shown = [gallery, selected, tab or gr.skip(), example if file else 0, asked, lost]
     return [*shown, *(dropdown for _ in page.linked)]
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from core.cli import console
+from core.cli import results
 from core.cli.console import (
     each_image,
     fail_if,
@@ -122,7 +122,7 @@ def attribute(
         ]
         print_json(objects[0] if len(objects) == 1 else objects)
     for (path, answer), p, sums in () if json else asked:
-        console.print_answer(str(path), answer, p_adjusted=p, shares=sums)
+        results.print_answer(str(path), answer, p_adjusted=p, shares=sums)
     fail_if(refused)
 
 
@@ -168,7 +168,7 @@ def reverse(
         pairs = [vars(finding) for finding in found]
         print_json({"fdr": fdr, "pairs": pairs, **({"refused": errors} if errors else {})})
     else:
-        console.print_findings(found, rate=fdr)
+        results.print_findings(found, rate=fdr)
     fail_if(refused)
 
 
@@ -205,10 +205,10 @@ def evaluate(
                 )
                 measures[column] = bench.measures(network, fitted, pairs=chosen)
     found = Evaluation(chosen, bench.size, columns, measures)
-    console.print_evaluation(found, split=split)
+    results.print_evaluation(found, split=split)
     if json is not None:
         with reporting():
-            console.write_evaluation(found, json, split=split)
+            results.write_evaluation(found, json, split=split)
     fail_if(bench.unread)
 
 
@@ -253,7 +253,7 @@ def test_itself(
     if json:
         print_json(objects)
     elif trials:
-        console.print_trials(trials)
+        results.print_trials(trials)
     fail_if(len(objects) > len(trials))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import platform
@@ -20,7 +21,7 @@ from core.images.files import file_digest
 from core.measures.dimensions import Dimensions
 from core.service.session import Choice, Session
 from core.service.workspace import Workspace
-from core.values import Answer, Explanation
+from core.values import Answer, Explanation, GalleryError
 
 MEANING = (
     "This report compares an image with one gallery, under one encoder. A candidate source is an "
@@ -102,14 +103,17 @@ def case_of(
     """
     workspace = session.workspace(choice, visitor=visitor)
     query = session.query(workspace, source)
-    gallery, ids = workspace.gallery, _explained(answer)
+    sources: dict[int, Image.Image] = {}
+    for i in _explained(answer):
+        with contextlib.suppress(GalleryError):  # nothing of it can be read: nothing to show
+            sources[i] = session.source_image(workspace.gallery, i)
     return Case(
         query=str(source) if isinstance(source, str | Path) else "image",
         sha256=query.sha256 or query_digest(source),
         answer=answer,
-        explanations=tuple(session.explain(source, i, choice, visitor=visitor) for i in ids),
+        explanations=tuple(session.explain(source, i, choice, visitor=visitor) for i in sources),
         image=query.image,
-        sources={i: session.source_image(gallery, i) for i in ids},
+        sources=sources,
         shares=session.shares(answer, choice, visitor=visitor),
         dimensions=session.dimensions(choice, visitor=visitor),
     )

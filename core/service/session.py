@@ -372,7 +372,11 @@ class Session:
         return None
 
     def source_image(self, gallery: Gallery, image_id: int) -> Image.Image:
-        """Pixels of a gallery image; its thumbnail where the original is gone or has changed."""
+        """Pixels of a gallery image; its thumbnail where the original is gone or has changed.
+
+        Raises:
+            GalleryError: when there is no such image, or nothing of it can be read.
+        """
         if image_id not in gallery.row_of:
             raise GalleryError(f"no image of the gallery has the id {image_id}")
         record = gallery.records[gallery.row_of[image_id]]
@@ -381,7 +385,13 @@ class Session:
             loaded = load_image(original, limits=ImageLimits(), fit=_FIT)
             if loaded.sha256 == record.sha256:
                 return loaded.image
-        return self.image(gallery.store.thumbnail(record.sha256))
+        try:
+            return self.image(gallery.store.thumbnail(record.sha256))
+        except ImageError as error:
+            raise GalleryError(
+                f"neither {record.path} nor its thumbnail can be read",
+                command=("verify", "--gallery", str(gallery.store.folder)),
+            ) from error
 
     def thumbnails(self, gallery: Gallery, records: Sequence[ImageRecord]) -> list[Path]:
         """Thumbnail files of gallery images."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from _pytest.runner import runtestprotocol
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from app.ui import build, launch_options
@@ -86,20 +85,3 @@ def visit(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
 
 def _ours(address: str, url: str) -> bool:
     return address.startswith((url, "data:", "blob:"))
-
-
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """A browser test that fails is run once more, and must pass then.
-
-    On a machine with other work a click or an input now and then has no effect on Gradio's page:
-    it was not heard, in different tests each time, about once in a hundred. What is wrong with the
-    program fails twice.
-    """
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    reports = runtestprotocol(item, log=False, nextitem=nextitem)
-    if any(report.failed for report in reports):
-        reports = runtestprotocol(item, log=False, nextitem=nextitem)
-    for report in reports:
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True

@@ -31,14 +31,14 @@ def create(page: Page) -> None:
     """Lay out the tab inside the current Blocks and connect its events."""
     with gr.Row(elem_classes="ws-desk"):
         with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
-            with gr.Tabs(elem_classes="ws-switch"):
-                with gr.Tab("One") as one:
+            with gr.Tabs(elem_classes="ws-switch") as switch:
+                with gr.Tab("One"):
                     query = lay_query(page)
-                with gr.Tab("Several") as several:
+                with gr.Tab("Several"):
                     batch = batch_layout.lay(page)
-                with gr.Tab("Reverse") as back:
+                with gr.Tab("Reverse"):
                     reverse = reverse_layout.lay(page)
-                with gr.Tab("Test") as trying:
+                with gr.Tab("Test"):
                     test = selftest_layout.lay(page)
             controls = lay_controls(page)
         with gr.Column(scale=8, min_width=320):
@@ -51,9 +51,11 @@ def create(page: Page) -> None:
             with gr.Column(visible=False, elem_classes="ws-stage") as tried:
                 outcome = selftest_layout.lay_result()
     stages = [single, many, other, tried]
-    for tab, stage in zip((one, several, back, trying), stages, strict=True):
-        columns = [gr.Column(visible=each is stage) for each in stages]
-        tab.select(lambda columns=columns: columns, None, stages, **QUIET)
+
+    def turn(event: gr.SelectData) -> list[gr.Column]:
+        return [gr.Column(visible=i == chosen(event)) for i in range(len(stages))]
+
+    switch.select(turn, None, stages, trigger_mode="always_last", **QUIET)
     search, searches = _connect(page, query, controls, result)
     _connect_batch(page, controls, batch, shown)
     backwards = _connect_reverse(page, controls, reverse, found)

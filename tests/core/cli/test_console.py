@@ -23,6 +23,7 @@ NAMES = (
     b":smile: [red] [bold.png",
 )
 """Names of files: of other scripts, no text, that move a terminal, that turn writing, of markup."""
+COLUMNS = ("rank", "id", "path", "cosine", "score", "p", "confidence", "influence")
 UNSAFE = ("\x1b", "\x07", "\r", "\u202e", "\u200f")
 
 
@@ -103,7 +104,7 @@ def test_a_row_is_legible_at_every_width(monkeypatch, capsys, width: int) -> Non
     monkeypatch.setattr(console, "results", Console(width=width, markup=False, emoji=False))
     path = "holidays/2019/harbour-at-dawn.png"
     row = ("10", "117", path, "0.834", "1.201", "0.004", "90 %", "")
-    console.print_table(console._MATCH, [row], wide={"path"}, title="Matches [/b]")
+    console.print_table(COLUMNS, [row], wide={"path"}, title="Matches [/b]")
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width
     text = "".join(line.strip(" │┃") for line in lines)

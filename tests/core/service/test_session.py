@@ -142,7 +142,7 @@ def test_a_lost_thumbnail_is_an_error_only_when_the_original_is_gone(
     gallery.store.thumbnail(record.sha256).unlink()
     assert session.source_image(gallery, record.id).size == (48, 40)
     (photos / record.path).unlink()
-    with pytest.raises(ImageError, match="cannot be read"):
+    with pytest.raises(GalleryError, match="nor its thumbnail"):
         session.source_image(gallery, record.id)
     with pytest.raises(GalleryError, match="id 99"):
         session.source_image(gallery, 99)
