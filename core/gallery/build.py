@@ -13,7 +13,7 @@ from core.encoders.load import shipped_heads
 from core.gallery.commit import Change, commit, disk_errors
 from core.gallery.gallery import Gallery
 from core.gallery.paths import is_own_root
-from core.gallery.plan import Plan, described, make_plan, missing, superseded
+from core.gallery.plan import Plan, described, make_plan, missing
 from core.gallery.shards import ShardWriter, Skipped, Stamp
 from core.gallery.source import Source, SourceFiles
 from core.gallery.store import Store
@@ -117,7 +117,7 @@ def _bring_up(work: _Work, progress: Progress) -> Change:
     plan = make_plan(gallery, work.found, encoders, workers=config.workers, progress=progress)
     folder = store.work / _work_name(gallery, encoders, config)
     writer = ShardWriter(store, folder, encoders, patch_heads=work.heads, config=config)
-    writer.renew = bool(superseded(gallery, encoders))
+    writer.renew = bool(plan.superseded)
     for keys, items in missing(gallery, writer.finished(), plan.items, encoders):
         writer.write(items, keys, progress)
     change = _finish(gallery, plan, writer, found=work.found)
@@ -153,12 +153,12 @@ def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceF
         raise GalleryError(f"there is no image that can be read{_first(skipped)}")
     moved = gallery.header.root != gallery.store.header().root
     removed = len(gallery.records) - len(plan.kept)
-    old = superseded(gallery, writer.encoders)
-    if shards or added or removed or plan.changes or moved or old:
-        seen = {record.sha256: record for shard in shards for record in shard.records if old}
+    if shards or added or removed or plan.changes or moved or plan.superseded:
+        anew = (record for shard in shards for record in shard.records if plan.superseded)
+        seen = {record.sha256: record for record in anew}
         kept = [replace(r, phash=seen.get(r.sha256, r).phash) for r in plan.kept]
         records, heads = [*kept, *added], writer.patch_heads
-        commit(gallery, records, shards, patch_heads=heads, superseded=old)
+        commit(gallery, records, shards, patch_heads=heads, superseded=plan.superseded)
     total = len(plan.kept) + len(added)
     return Change(
         total,

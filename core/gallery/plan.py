@@ -36,6 +36,8 @@ class Plan:
     unreadable: Sequence[Skipped]
     blocked: Sequence[str]
     """Files that show a blocked image."""
+    superseded: Sequence[str]
+    """Keys of encoders whose features go: others of the same names replace them."""
 
 
 def make_plan(
@@ -68,7 +70,7 @@ def make_plan(
     candidates = {name: files[name] for name in changed}
     blocked = Blocklist(gallery.store.folder).matching_files(candidates, workers=workers)
     new = {name: sha for name, sha in changed.items() if name not in blocked}
-    old_keys = superseded(gallery, keys)
+    old_keys = _superseded(gallery, keys)
     if lacking := [k for k in gallery.encoder_keys if new and k not in (*keys, *old_keys)]:
         raise GalleryError(
             f"the gallery also holds features of {', '.join(lacking)}: name those encoders too, so "
@@ -98,10 +100,11 @@ def make_plan(
         items=items,
         unreadable=unreadable,
         blocked=sorted(blocked),
+        superseded=old_keys,
     )
 
 
-def superseded(gallery: Gallery, keys: Collection[str]) -> list[str]:
+def _superseded(gallery: Gallery, keys: Collection[str]) -> list[str]:
     """Keys of a gallery's encoders that others of the same names, trained or read anew, replace."""
     names = {key.rpartition("@")[0] for key in keys}
     known = gallery.encoder_keys
