@@ -96,6 +96,22 @@ def test_what_encoders_see_is_the_same(name):
             assert cosines[1] < 0.9
 
 
+def test_on_a_smooth_picture_a_profile_changes_less_than_a_jpeg_file_does():
+    """Eight bits step there where the other space's do not, and the network sees little else."""
+    y, x = np.mgrid[0:192, 0:256] / np.array([192, 256])[:, None, None]
+    levels = 255 * np.stack([0.2 + 0.6 * x, 0.3 + 0.4 * y, 0.7 - 0.4 * x * y], axis=-1)
+    original = Image.fromarray(np.rint(levels).astype(np.uint8))
+    jpeg = open_image(encoded(original, "JPEG", quality=100, subsampling=0))
+    copies = [
+        open_image(encoded(copy_in(space, original), icc_profile=rgb_profile(space)))
+        for space in SPACES.values()
+    ]
+    features = load_encoder("lite0").encode([original, jpeg, *copies]).features
+    features = features / np.linalg.norm(features, axis=1, keepdims=True)
+    cosines = features @ features[0]
+    assert cosines[2:].min() > max(0.95, cosines[1]), cosines
+
+
 @VERSIONS
 @pytest.mark.parametrize("gamma", [1.0, 1.8])
 def test_grey_profiles(gamma, version):
