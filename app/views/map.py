@@ -1,4 +1,4 @@
-"""From a gallery's map to what the page draws: groups with colours, the drawing's data, a table."""
+"""From a gallery's map to what the page draws: the drawing's data, its words, a table."""
 
 from __future__ import annotations
 
@@ -11,76 +11,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from app.views.names import label_of, name_of, number_of
+from app.views.names import name_of, number_of
+from app.views.scene import Groups, Scene
+from app.views.square import within_square
 from core.report import csv_text
-from core.service import Example, Placed
-from core.values import ImageRecord, Match
+from core.service import Placed
+from core.values import Match
 
 Value = dict[str, object]
 """What the drawing takes; plain JSON."""
-
-DOMAIN, SOURCE, FOLDER = "domain", "source", "folder"
-DENSITY, MEANS = "cluster:density", "cluster:means"
-
-FIRST_COLOURS = [
-    ("Real or generated", DOMAIN),
-    ("Cluster: dense regions", DENSITY),
-    ("Cluster: k means", MEANS),
-]
-"""Colourings that every gallery has: label and key."""
 
 _NAMED = 10  # groups that get a colour of their own
 _EXAMPLES_SHADE, _OTHERS_SHADE = 10, 11
 _LEVELS = 12  # groups of a selection that are named
 _CARD_SIDE = 320  # longer side of a card's picture, pixels
-_TAIL = 0.005  # share of the points at each end of an axis that may lie in the rim
-_RIM = 0.05  # of the map's side, around the middle of its points
-_MOST_VALUES = 200  # a column of more different values names images, not groups
 _ABOUT = ("source", "creator", "licence", "url", "title")  # columns that every record has
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What is on a map, whatever its colours: gallery images, then example queries."""
-
-    records: tuple[ImageRecord, ...]
-    examples: tuple[Example, ...]
-
-    def __len__(self) -> int:
-        return len(self.records) + len(self.examples)
-
-    def name(self, row: int) -> str:
-        """What a point is called."""
-        n = len(self.records)
-        return name_of(self.records[row]) if row < n else self.examples[row - n].file.stem
-
-    def links(self) -> list[tuple[int, int]]:
-        """Every example with each of its sources: number of the example, row of the source."""
-        row_of = {record.path: row for row, record in enumerate(self.records)}
-        return [
-            (number, row_of[path])
-            for number, example in enumerate(self.examples)
-            for path in example.sources
-            if path in row_of
-        ]
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Points by what they share."""
-
-    names: tuple[str, ...]
-    of: tuple[int, ...]
-    """Group of every point."""
-
-    def rows(self, name: str) -> list[int]:
-        """Points of a group; none when no group has the name."""
-        return [row for row, group in enumerate(self.of) if self.names[group] == name]
-
-    def sizes(self) -> list[int]:
-        """Number of points of every group."""
-        counts = Counter(self.of)
-        return [counts[group] for group in range(len(self.names))]
 
 
 @dataclass(frozen=True)
@@ -125,110 +70,6 @@ def kept_rows(before: Drawing, scene: Scene) -> list[int]:
         for row in before.chosen
     ]
     return sorted(row for row in rows if row is not None)
-
-
-def colourings(scene: Scene) -> list[tuple[str, str]]:
-    """By what points can be coloured: label and key."""
-    found = list(FIRST_COLOURS)
-    records = scene.records
-    if _several({record.source for record in records}):
-        found.append(("Source", SOURCE))
-    if _several({_folder(record) for record in records}):
-        found.append(("Folder", FOLDER))
-    columns = sorted({name for record in records for name in record.extra})
-    for name in columns:
-        values = Counter(record.extra.get(name, "") for record in records)
-        if _several(values) and max(values.values()) > 1:
-            found.append((label_of(name), f"factor:{name}"))
-    return found
-
-
-def group(scene: Scene, key: str, labels: Sequence[int] | None = None) -> Groups:
-    """Points by a colouring.
-
-    Args:
-        scene: what is on the map.
-        key: one of the keys of :func:`colourings`.
-        labels: clusters of the gallery images, for the colourings by cluster.
-
-    Raises:
-        ValueError: when the scene has no such colouring.
-    """
-    if key not in {known for _, known in colourings(scene)}:
-        raise ValueError(f"the map cannot be coloured by {key!r}")
-    values = _values(scene.records, key, labels)
-    counted = Counter(values)
-    order = sorted(counted, key=lambda name: (name in ("", "No cluster"), -counted[name], name))
-    names = [name or "Not given" for name in order]
-    place = {name: number for number, name in enumerate(order)}
-    of = [place[value] for value in values]
-    if scene.examples:
-        names.append("Generated examples")
-        of += [len(order)] * len(scene.examples)
-    return Groups(tuple(names), tuple(of))
-
-
-def _values(records: Sequence[ImageRecord], key: str, labels: Sequence[int] | None) -> list[str]:
-    if labels is not None:
-        return [f"Cluster {label + 1}" if label >= 0 else "No cluster" for label in labels]
-    if key == DOMAIN:
-        return ["Gallery images"] * len(records)
-    if key == SOURCE:
-        return [record.source for record in records]
-    if key == FOLDER:
-        return [_folder(record) for record in records]
-    name = key.removeprefix("factor:")
-    return [record.extra.get(name, "") for record in records]
-
-
-def _folder(record: ImageRecord) -> str:
-    return record.path.rpartition("/")[0]
-
-
-def _several(values: set[str] | Mapping[str, int]) -> bool:
-    return 1 < len(values) <= _MOST_VALUES
-
-
-def within_square(points: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two sets of points (n, 2) on the unit square, by the spread of the first set on each axis.
-
-    A place is half its length along the axis and half its rank on it, so that neither a few far
-    points nor far islands make all others small: a map keeps neighbours, not lengths. What lies
-    beyond the middle 99 % goes into a rim, in its order.
-    """
-    if not len(points):
-        return points, others
-    low, high = np.quantile(points, [_TAIL, 1 - _TAIL], axis=0)
-    middle, span = (low + high) / 2, np.maximum(high - low, 1e-9)
-    first, second = (
-        _into_rim((each - middle) / span + 0.5, _ranks(each, points)) for each in (points, others)
-    )
-    return first, second
-
-
-def _ranks(places: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Share of points below each place, axis by axis, straight between two points."""
-    shares = (np.arange(len(among)) + 0.5) / len(among)
-    columns = [
-        np.interp(places[:, axis], *_distinct(among[:, axis], shares))
-        for axis in range(among.shape[1])
-    ]
-    return np.stack(columns, axis=1)
-
-
-def _distinct(values: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct values, ascending, each with the mean share of its points."""
-    found, counts = np.unique(values, return_counts=True)
-    last = np.cumsum(counts)
-    return found, (shares[last - counts] + shares[last - 1]) / 2
-
-
-def _into_rim(lengths: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Places on the square, from 0 to 1 for the middle: straight inside, bent in the rim."""
-    inside = np.clip(lengths, 0, 1)
-    beyond = lengths - inside
-    rim = _RIM * np.sign(beyond) * (1 - 1 / (1 + np.abs(beyond) / _RIM))
-    return (_RIM + (1 - 2 * _RIM) * (inside + ranks) / 2 + rim).astype(np.float32)
 
 
 def panel(title: str, points: np.ndarray, others: np.ndarray, placed: Placed | None) -> Panel:

@@ -19,7 +19,8 @@ from app.page.pictures import Pictures, fetchable
 from app.page.state import Asked, Page, encoder_choices
 from app.tabs.map.layout import NONE, Tab
 from app.views import map as views
-from app.views.map import Drawing, Groups, Panel, Scene
+from app.views.map import Drawing, Panel
+from app.views.scene import DENSITY, DOMAIN, FIRST_COLOURS, MEANS, Groups, Scene, colourings, group
 from core.service import Choice, Placed, Session, place
 from core.values import (
     ImageRecord,
@@ -168,7 +169,7 @@ class Handlers:
             tab.results: gr.Column(visible=False),
             tab.empty: gr.HTML(visible=True),
             tab.group: gr.Dropdown([], value=None),
-            tab.colour: gr.Dropdown(views.FIRST_COLOURS, value=views.DOMAIN),
+            tab.colour: gr.Dropdown(FIRST_COLOURS, value=DOMAIN),
         }
 
     def seconds(self, name: str, request: gr.Request) -> gr.Dropdown:
@@ -223,8 +224,8 @@ class Handlers:
     @staticmethod
     def _known(scene: Scene, colour: str) -> str:
         """The colouring, or by domain where the gallery has no such one."""
-        known = {key for _, key in views.colourings(scene)}
-        return colour if colour in known else views.DOMAIN
+        known = {key for _, key in colourings(scene)}
+        return colour if colour in known else DOMAIN
 
     def _groups(
         self,
@@ -236,11 +237,11 @@ class Handlers:
         report: Progress = no_progress,
     ) -> Groups:
         labels = None
-        if colour in (views.DENSITY, views.MEANS):
-            kind = "density" if colour == views.DENSITY else "means"
+        if colour in (DENSITY, MEANS):
+            kind = "density" if colour == DENSITY else "means"
             labels = self.session.clusters(choice, kind=kind, visitor=visitor, progress=report)
             labels = labels.tolist()
-        return views.group(scene, colour, labels)
+        return group(scene, colour, labels)
 
     def _shown(self, drawn: Drawn) -> dict[Any, Any]:
         tab = self.tab
@@ -269,7 +270,7 @@ class Handlers:
         """Colourings and groups to choose from, and what is selected."""
         scene, groups = drawn.drawing.scene, drawn.drawing.groups
         return {
-            self.tab.colour: gr.Dropdown(views.colourings(scene), value=drawn.colour),
+            self.tab.colour: gr.Dropdown(colourings(scene), value=drawn.colour),
             self.tab.group: gr.Dropdown(views.group_choices(groups), value=None),
             **self._selected(drawn, drawn.drawing.chosen),
         }

@@ -11,7 +11,7 @@ import gradio as gr
 from app.page.components import encoder_dropdown, image_given, stop_button, thumbnails
 from app.page.state import HEADS, Page, encoder_choices
 from app.page.theme import ASSETS
-from app.views import map as views
+from app.views.scene import DOMAIN, FIRST_COLOURS
 from app.views.templates import render
 
 NONE = ""
@@ -67,8 +67,8 @@ def _lay_side(page: Page) -> dict[str, Any]:
         )
     with gr.Group():
         colour = gr.Dropdown(
-            views.FIRST_COLOURS,
-            value=views.DOMAIN,
+            FIRST_COLOURS,
+            value=DOMAIN,
             label="Colour by",
             filterable=False,
             elem_id="ws-map-colour",

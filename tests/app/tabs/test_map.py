@@ -16,7 +16,7 @@ import pytest
 from app.page.state import Asked, open_page
 from app.tabs.map.handlers import Cards, Drawn, Handlers, rows_of
 from app.tabs.map.layout import NONE, lay
-from app.views import map as views_map
+from app.views.scene import DENSITY, DOMAIN, MEANS
 from core.service import Session
 from core.values import Cancelled
 from tests.app import small, tiny
@@ -43,7 +43,7 @@ def draw(handlers: Handlers, **changes: object) -> dict[Any, Any]:
         tab.encoder: changes.get("encoder", "random"),
         tab.head: changes.get("head", "default"),
         tab.second: changes.get("second", NONE),
-        tab.colour: changes.get("colour", views_map.DOMAIN),
+        tab.colour: changes.get("colour", DOMAIN),
         tab.image: changes.get("image"),
         tab.state: changes.get("state"),
         tab.state: changes.get("state"),
@@ -99,7 +99,7 @@ def test_a_factor_colours_the_points_and_its_groups_can_be_chosen(handlers: Hand
     assert "4 gallery images selected; all green." in chosen[handlers.tab.words]
 
 
-@pytest.mark.parametrize("colour", [views_map.DENSITY, views_map.MEANS])
+@pytest.mark.parametrize("colour", [DENSITY, MEANS])
 def test_clusters_cover_every_image(handlers: Handlers, colour: str):
     drawn = draw(handlers)[handlers.tab.state]
     shown = handlers.recolour(drawn, colour, PAGE)

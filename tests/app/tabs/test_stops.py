@@ -30,7 +30,7 @@ from app.tabs.map.handlers import Handlers as MapHandlers
 from app.tabs.map.layout import NONE
 from app.tabs.map.layout import lay as lay_map
 from app.views import compare as compare_views
-from app.views import map as map_views
+from app.views.scene import DOMAIN
 from core.config import BuildConfig
 from core.service import Session
 from tests.app import small, tiny
@@ -241,7 +241,7 @@ def test_laying_out_a_map(fresh: Path):
         tab.encoder: "histogram",
         tab.head: "identity",
         tab.second: NONE,
-        tab.colour: map_views.DOMAIN,
+        tab.colour: DOMAIN,
         tab.image: None,
         tab.state: None,
         page.gallery: page.start,
