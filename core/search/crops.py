@@ -54,8 +54,8 @@ def crop_links(
         found = [np.empty(0, np.int64)]
         for start in range(0, len(likely), _REGISTERED):
             some = likely[start : start + _REGISTERED]
-            shown = (images.of(rows) for rows in batch[some].T)
-            found.append(some[agreements(*shown, places[some]) > _AGREE])
+            asked, shown = (images.of(rows) for rows in batch[some].T)
+            found.append(some[agreements(asked, shown, places[some]) > _AGREE])
         return batch[np.concatenate(found)]
 
     links = [np.empty((0, 2), np.int64)]

@@ -1,7 +1,7 @@
 """Whether two images show the same pixels, once one is registered inside the other.
 
-Registration is that of Lucas and Kanade (1981) with a scale and a shift for either axis, from coarse
-to fine; many pairs of images are registered at once.
+Registration is that of Lucas and Kanade (1981) with a scale and a shift for either axis, from
+coarse to fine; many pairs of images are registered at once.
 """
 
 from __future__ import annotations
