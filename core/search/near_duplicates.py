@@ -91,8 +91,11 @@ def _equal_hash_links(
     The thinning keeps memory linear when thousands of images are equal.
     """
     order = np.argsort(bits, kind="stable")
-    for same in np.split(order, np.flatnonzero(np.diff(bits[order])) + 1):
-        unit = unit_rows(embeddings[same]) if len(same) > 1 else np.empty((0, 0))
+    begins = np.append(0, np.flatnonzero(np.diff(bits[order])) + 1)
+    ends = np.append(begins[1:], len(order))
+    for begin, end in zip(begins[ends - begins > 1], ends[ends - begins > 1], strict=True):
+        same = order[begin:end]
+        unit = unit_rows(embeddings[same])
         for start in range(0, len(unit), _BLOCK):
             close = unit[start : start + _BLOCK] @ unit.T >= min_cosine
             rows, columns = np.nonzero(close)
