@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 7860
 GALLERY ?= galleries/real
 
-.PHONY: app test quick check fix bench results measure evidence demo space try-space screenshots architecture clean train-moco train-dino selftest
+.PHONY: app test quick check fix bench scale results measure evidence demo space try-space screenshots architecture clean train-moco train-dino selftest
 
 app: $(VENV)/.app ## serve the app on 127.0.0.1:$(PORT)
 	@echo "Wellspring starts on http://127.0.0.1:$(PORT) (Ctrl+C stops it)"
@@ -29,6 +29,9 @@ fix: $(VENV)/.dev ## mend what the linter can mend
 bench: $(VENV)/.dev ## print speed as ratios (WELLSPRING_DATA names the images)
 	@$(BIN)/python -m benchmarks.speed.visit
 	@$(BIN)/python -m benchmarks.speed
+
+scale: $(VENV)/.dev ## time the stages of finishing a gallery by its size, write docs/scale.md (GALLERY, ARGS)
+	@$(BIN)/python -m benchmarks.scale --gallery $(GALLERY) $(ARGS)
 
 # One command for a CPU and for a GPU; with PROCESSES above 1, torchrun starts that many.
 STEPS ?= 240

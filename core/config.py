@@ -72,8 +72,11 @@ class HeadConfig:
 class ScoreConfig:
     """How candidates are ranked."""
 
-    search: Literal["exact", "hnsw"] = "exact"
-    """Compare with every image, or walk a graph that may miss some; see ``benchmarks.speed``."""
+    search: Literal["auto", "exact", "hnsw"] = "auto"
+    """Compare with every image, or walk a graph that may miss some; ``auto`` walks where there are
+    more images than ``exact``."""
+    exact: int = 20_000
+    """Images up to which all are compared with all to find neighbours; see decision 012."""
     local_scaling: bool = True
     """CSLS: 2 cos minus the gallery image's mean cosine to its nearest gallery images."""
     edges: bool = True
@@ -97,6 +100,7 @@ class ScoreConfig:
         """Refuse empty neighbourhoods."""
         _require(self.neighbours > 0, f"neighbours must be positive, got {self.neighbours}")
         _require(self.candidates > 0, f"candidates must be positive, got {self.candidates}")
+        _require(self.exact >= 0, f"exact must not be negative, got {self.exact}")
         _require(self.edges_weight >= 0, "edges_weight must not be negative")
         _require(0 <= self.edges_trust <= 1, "edges_trust must be in [0, 1]")
         _require(0 <= self.rerank_trust <= 1, "rerank_trust must be in [0, 1]")

@@ -31,6 +31,7 @@ from core.images.listing import list_images
 from core.images.thumbnails import thumbnail
 from core.search.index import Index, measured_recall
 from core.search.prepare import prepare
+from core.search.walk import Walk
 from core.service.session import Choice, Session, choose_head
 
 console = Console()
@@ -174,7 +175,7 @@ def search(vectors: int, *, dim: int = 512, queries: int = 20, k: int = 200) -> 
     asked = np.ascontiguousarray(asked, dtype=np.float32)
     flat = faiss.IndexFlatIP(dim)
     flat.add(base)
-    ours = Index.build(base)
+    ours = Index(base)
     matrix = torch.from_numpy(base)
     ways: dict[str, Callable[[np.ndarray], object]] = {
         "bare FAISS": lambda q: flat.search(q, k),
@@ -198,9 +199,9 @@ def graph(gallery: Path, encoder: str, *, queries: int = 200) -> None:
     opened = Gallery.open(gallery)
     network = load_encoder(encoder)
     head = choose_head(opened, network, "default")
-    view = prepare(opened, network, head, config=ScoreConfig()).views[0]
+    view = prepare(opened, network, head, config=ScoreConfig(search="exact")).views[0]
     began = time.perf_counter()
-    hnsw = Index.build(view.vectors, csls_means=view.csls_means, kind="hnsw")
+    hnsw = Index(view.vectors, csls_means=view.csls_means, walk=Walk.build(view.vectors))
     console.print(f"HNSW over {len(opened)} images built in {time.perf_counter() - began:.1f} s")
     rng = np.random.default_rng(0)
     asked = view.vectors[rng.choice(len(opened), queries)]

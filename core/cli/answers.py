@@ -68,9 +68,9 @@ def attribute(
     rerank: Annotated[bool, typer.Option(help="Local re-ranking.")] = True,
     local_scaling: Annotated[bool, typer.Option(help="Local scaling (CSLS).")] = True,
     search: Annotated[
-        Literal["exact", "hnsw"],
+        Literal["auto", "exact", "hnsw"],
         typer.Option(help="Compare with all images, or walk a graph that may miss some."),
-    ] = "exact",
+    ] = "auto",
     top: Annotated[int, typer.Option(min=1, help="Matches to print.")] = 10,
     prior: Annotated[
         float, typer.Option(help="Probability of a source before the image is seen.")

@@ -131,8 +131,9 @@ def fit_null(
     folds = [fold for fold in np.array_split(drawn, config.folds) if len(fold)]
     found: list[Standings] = []
     for fold in folds:
-        rest = collection.of(np.flatnonzero(~np.isin(groups, groups[fold])))
-        for values in _standings(rest, _asked(collection, rest, fold)):
+        out = np.flatnonzero(np.isin(groups, groups[fold]))
+        rest, left_out = collection.without(out)
+        for values in _standings(rest, _asked(collection, rest, fold), left_out):
             found.append(values)
             progress(len(found), len(drawn), "measuring how images without a source stand out")
     aspects = len(collection.aspect_names)
@@ -155,11 +156,13 @@ def _asked(
         yield Query(tuple(rows[place] for rows in vectors), local)
 
 
-def _standings(gallery: Collection, queries: Iterable[Query]) -> Iterator[Standings]:
+def _standings(
+    gallery: Collection, queries: Iterable[Query], left_out: Integer[np.ndarray, " l"]
+) -> Iterator[Standings]:
     """How far groups stand out for every query, in order."""
 
     def measure(query: Query) -> Standings:
-        ranking = gallery.rank(query, k=gallery.config.candidates)
+        ranking = gallery.rank(query, k=gallery.config.candidates, without=left_out)
         found = standings(aspects_of(ranking, gallery.groups))
         some = np.asarray((found.margins > 0).any(axis=1))  # the others stand out nowhere
         some[:1] = True

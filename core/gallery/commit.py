@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,8 @@ class Change:
     """Paths of images that stay though their files are no longer there."""
     account: Account | None = None
     """What became of every picture and row of the source, where one was read."""
+    recall: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Share of the nearest images that are found, by encoder, where not all are compared."""
 
 
 def commit(

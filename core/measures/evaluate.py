@@ -163,7 +163,7 @@ class Bench:
             means = csls_means(vectors, k=score.neighbours) if score.local_scaling else None
             features = np.concatenate([view.features[self.others], own])
             made = {"features": features, "vectors": vectors, "csls_means": means}
-            views.append(replace(view, **made, fitted=None, graph=None))
+            views.append(replace(view, **made, fitted=None, graph=None, walk=None))
         local = self.images.patches(encoder)
         patches = None
         if known.patches is not None and local is not None:

@@ -132,7 +132,7 @@ def attribute_command(
     flags = {"edges": score.edges, "rerank": score.rerank, "local-scaling": score.local_scaling}
     options = ["--gallery", choice.gallery, "--encoder", choice.encoder, "--head", choice.head]
     options += [f"--no-{name}" for name, on in flags.items() if not on]
-    options += [] if score.search == "exact" else ["--search", score.search]
+    options += [] if score.search == "auto" else ["--search", score.search]
     options += [] if prior is None else ["--prior", str(prior)]
     command = ["python", "-m", "core", "attribute", *options, "--top", str(top)]
     ends = ["--"] if any(query.startswith("-") for query in queries) else []

@@ -39,6 +39,10 @@ def change_lines(change: Change, *, prune: str) -> list[str]:
             f"{_count(len(change.gone), 'image')} no longer where they were: "
             f"{_listed(change.gone)}; {prune} drops them"
         )
+    lines += [
+        f"{name}: images are searched by a walk, which finds {recall:.1%} of the ten nearest"
+        for name, recall in change.recall.items()
+    ]
     return lines + (_account_lines(change.account) if change.account else [])
 
 

@@ -7,54 +7,24 @@ and compared. Descriptors alone would take two photographs of one scene for copi
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from jaxtyping import Float, Int8, Integer
-from PIL import Image, ImageFilter
-from scipy.ndimage import gaussian_filter
+from jaxtyping import Integer
+from PIL import Image
 
-from core.search.patches import mutual_pairs
+from core.search.placement import placements
+from core.search.registration import SIDE, agreements, grey
 from core.values import Descriptors, Grid, Progress, no_progress
 
-SIDE = 48
-"""Side of the grey images that are registered, pixels."""
-
-_SCALES = (1.0, 0.8, 0.64, 1 / 0.8, 1 / 0.64)  # of the source in the query
-_BINS = 21  # shifts that are told apart along an axis
 _VOTES = 0.12  # agreeing evidence per query patch from which pixels are compared
-_BLURS = (3.0, 1.5, 0.75)  # of the registration, coarse to fine; pixels
-_STEPS = 4  # of the registration at every blur
-_OVERLAP = 0.75  # share of the smaller image that must lie inside the other
-_LEAST_OVERLAP = 0.3  # the same while it is being registered
-_ALIKE = 0.8  # correlation of blurred images below which their detail is not compared
-_FLAT = 1e-3  # variation that is none
 _AGREE = 0.9  # correlation of registered fine detail from which two images are copies
-
-_AXIS = (2 * np.arange(SIDE) + 1) / SIDE - 1  # of the pixels
-
-GreyImage = Float[np.ndarray, "h w"]
-
-
-@dataclass(frozen=True)
-class Placement:
-    """How a source's positions follow from a query's, both in [-1, 1]: scale, shift, mirroring."""
-
-    votes: float
-    """Evidence of the matches that agree with it, per query patch."""
-    scale: float
-    mirrored: bool
-    shift: tuple[float, float]
-    """Down and right, in the source."""
-
-
-def grey(image: Image.Image) -> GreyImage:
-    """An image as what is registered: squeezed, grey, in [0, 1]."""
-    small = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-    return np.asarray(small.filter(ImageFilter.GaussianBlur(0.7)), np.float32) / 255
+_PAIRS = 256  # pairs of images whose descriptors are compared at once
+_REGISTERED = 32  # pairs of images that are registered at once
+_ROWS = 65_536  # rows whose pairs are listed at once
 
 
 def crop_links(
@@ -64,142 +34,65 @@ def crop_links(
     load: Callable[[int], Image.Image],
     progress: Progress = no_progress,
 ) -> Integer[np.ndarray, "m 2"]:
-    """Pairs of rows of which one is a crop of the other.
+    """Pairs of rows of which one is a crop of the other; found on all cores.
 
     Args:
         neighbours: rows of the nearest other images of every row, -1 for none; (n, k).
         patches: local descriptors of all rows, on square grids; crops are not found on others.
-        load: pixels of a row.
-        progress: told of every row; may raise ``Cancelled``.
+        load: pixels of a row; called at most once for each, from several threads.
+        progress: told of rows done; may raise ``Cancelled``.
     """
     side = math.isqrt(patches.shape[1])
     if side**2 != patches.shape[1]:
         return np.empty((0, 2), np.int64)
-    grid = Grid(side, side)
-    image = functools.lru_cache(2_000)(lambda row: grey(load(row)))
-    links: list[tuple[int, int]] = []
-    for row, others in enumerate(_each_pair_once(neighbours)):
-        progress(row, len(neighbours), "looking for crops among near-duplicates")
-        if len(others):
-            found = placements(np.asarray(patches[row]), np.asarray(patches[others]), grid=grid)
-            links += [
-                (row, int(other))
-                for other, place in zip(others, found, strict=True)
-                if place.votes >= _VOTES
-                and agreement(image(row), image(int(other)), place) > _AGREE
-            ]
-    return np.array(links, np.int64).reshape(-1, 2)
+    pairs, images = _each_pair_once(neighbours), _Greys(len(neighbours), load)
+
+    def linked(batch: Integer[np.ndarray, "b 2"]) -> Integer[np.ndarray, "l 2"]:
+        queries, sources = (np.ascontiguousarray(patches[rows]) for rows in batch.T)
+        places = placements(queries, sources, grid=Grid(side, side))
+        likely = np.flatnonzero(places.votes >= _VOTES)
+        found = [np.empty(0, np.int64)]
+        for start in range(0, len(likely), _REGISTERED):
+            some = likely[start : start + _REGISTERED]
+            asked, shown = (images.of(rows) for rows in batch[some].T)
+            found.append(some[agreements(asked, shown, places[some]) > _AGREE])
+        return batch[np.concatenate(found)]
+
+    links = [np.empty((0, 2), np.int64)]
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        batches = [pairs[start : start + _PAIRS] for start in range(0, len(pairs), _PAIRS)]
+        for batch, found in zip(batches, pool.map(linked, batches), strict=True):
+            links.append(found)
+            progress(int(batch[-1, 0]), len(neighbours), "looking for crops among near-duplicates")
+    finally:  # what has not begun is dropped when the caller stops
+        pool.shutdown(cancel_futures=True)
+    return np.concatenate(links)
 
 
-def _each_pair_once(neighbours: np.ndarray) -> Iterator[np.ndarray]:
-    """Neighbours of every row, those left out whose own list holds the row and that come before."""
-    for row, others in enumerate(neighbours):
-        known = (neighbours[others] == row).any(axis=1) & (others < row)
-        yield others[(others >= 0) & ~known]
+def _each_pair_once(neighbours: np.ndarray) -> Integer[np.ndarray, "m 2"]:
+    """Rows with their neighbours, without pairs that stand in the list of an earlier row."""
+    parts = [np.empty((0, 2), np.int64)]
+    for start in range(0, len(neighbours), _ROWS):
+        others = np.asarray(neighbours[start : start + _ROWS], np.int64)
+        rows = np.arange(start, start + len(others))[:, None]
+        known = (neighbours[others] == rows[:, :, None]).any(axis=2) & (others < rows)
+        row, column = np.nonzero((others >= 0) & ~known)
+        parts.append(np.stack([rows[row, 0], others[row, column]], axis=1))
+    return np.concatenate(parts)
 
 
-def placements(
-    query: Int8[np.ndarray, "p l"], candidates: Descriptors, *, grid: Grid
-) -> list[Placement]:
-    """The placement in every candidate on which most of the mutual matches agree.
+class _Greys:
+    """The grey images of rows, each made when it is first asked for."""
 
-    A vote over scale, mirroring and shift (Ballard, Generalizing the Hough transform, 1981), every
-    match weighted by its strength and counted in the neighbouring shifts too.
-    """
-    pairs = mutual_pairs(query, candidates)
-    across = _positions(grid)
-    asked, found = across[pairs.query_patch], across[pairs.source_patch]
-    best = [Placement(0.0, 1.0, False, (0.0, 0.0))] * len(candidates)
-    for mirrored in (False, True):
-        here = asked * np.array([1, -1 if mirrored else 1])
-        for scale in _SCALES:
-            step = 2 * max(scale, 1) / grid.rows  # a patch of the coarser image
-            bins = np.rint((found - scale * here) / step).astype(np.int64) + _BINS // 2
-            inside = ((bins >= 0) & (bins < _BINS)).all(axis=1)
-            cell = (pairs.candidate * _BINS + bins[:, 0]) * _BINS + bins[:, 1]
-            votes = np.bincount(
-                cell[inside], pairs.strength[inside], minlength=len(best) * _BINS**2
-            )
-            sums = _with_neighbours(votes.reshape(-1, _BINS, _BINS)).reshape(len(best), -1)
-            for i in np.flatnonzero(sums.max(axis=1) > [p.votes * len(query) for p in best]):
-                down, right = np.divmod(int(sums[i].argmax()), _BINS - 2)
-                shift = (float(down + 1 - _BINS // 2) * step, float(right + 1 - _BINS // 2) * step)
-                best[i] = Placement(float(sums[i].max() / len(query)), scale, mirrored, shift)
-    return best
+    def __init__(self, n: int, load: Callable[[int], Image.Image]) -> None:
+        self._images = np.zeros((n, SIDE, SIDE), np.uint8)  # pages come with what is written
+        self._there, self._load = np.zeros(n, bool), load
 
-
-def _positions(grid: Grid) -> Float[np.ndarray, "p 2"]:
-    """Centres of the patches, down and right in [-1, 1]."""
-    down = (2 * np.arange(grid.rows) + 1) / grid.rows - 1
-    right = (2 * np.arange(grid.columns) + 1) / grid.columns - 1
-    return np.stack(np.meshgrid(down, right, indexing="ij"), axis=-1).reshape(-1, 2)
-
-
-def _with_neighbours(votes: np.ndarray) -> np.ndarray:
-    """Sums over 3 x 3 shifts."""
-    rows = votes[:, :-2] + votes[:, 1:-1] + votes[:, 2:]
-    return rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
-
-
-def agreement(query: GreyImage, source: GreyImage, place: Placement) -> float:
-    """Correlation of the fine detail of two images, the one registered inside the other.
-
-    Registration is that of Lucas and Kanade (1981) with a scale and a shift for either axis; fine
-    detail is what a blur takes away. 0 where too little of the smaller one lies in the other.
-    """
-    if place.mirrored:
-        query = query[:, ::-1]
-    warp = np.array([place.scale, place.shift[0], place.scale, place.shift[1]])
-    for blur in _BLURS:
-        one, two = gaussian_filter(query, blur), gaussian_filter(source, blur)
-        warp = _registered(one, two, warp)
-        seen, inside = _seen(two, warp)
-        if inside.mean() * max(1, warp[0] * warp[2]) < _OVERLAP:
-            return 0.0
-        if _correlation(one[inside], seen[inside]) < _ALIKE:
-            return 0.0
-    seen, inside = _seen(source, warp)
-    return _correlation(_detail(query)[inside], _detail(np.where(inside, seen, query))[inside])
-
-
-def _correlation(one: np.ndarray, two: np.ndarray) -> float:
-    """Pearson's correlation; 0 for what does not vary."""
-    one, two = one - one.mean(), two - two.mean()
-    spread = float(np.linalg.norm(one) * np.linalg.norm(two))
-    return float((one * two).sum()) / spread if spread > _FLAT else 0.0
-
-
-def _registered(query: np.ndarray, source: np.ndarray, warp: np.ndarray) -> np.ndarray:
-    """Scale and shift along both axes for which the source looks like the query."""
-    for _ in range(_STEPS):
-        seen, inside = _seen(source, warp)
-        if inside.mean() < _LEAST_OVERLAP:
-            return warp
-        gain = seen[inside].std() / max(float(query[inside].std()), _FLAT)
-        target = (query - query[inside].mean()) * gain + seen[inside].mean()
-        down, right = np.gradient(seen, 2 / SIDE)
-        down, right = down / warp[0], right / warp[2]
-        parts = (down * _AXIS[:, None], down, right * _AXIS, right)
-        slopes = np.stack([part[inside] for part in parts], axis=1)
-        normal = slopes.T @ slopes + 1e-3 * np.eye(4)
-        step = np.linalg.solve(normal, slopes.T @ (target - seen)[inside])
-        warp = np.clip(warp + np.clip(step, -0.05, 0.05), [0.3, -2, 0.3, -2], [3, 2, 3, 2])
-    return warp
-
-
-def _seen(source: np.ndarray, warp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the source shows where the query's pixels lie, and which of these lie inside it."""
-    down, right = warp[0] * _AXIS + warp[1], warp[2] * _AXIS + warp[3]
-    inside = (np.abs(down) <= 1)[:, None] & (np.abs(right) <= 1)[None]
-    return _between(down) @ source @ _between(right).T, inside
-
-
-def _between(positions: np.ndarray) -> np.ndarray:
-    """Weights of the pixels in a linear interpolation at positions along one axis."""
-    pixels = np.clip((positions + 1) * SIDE / 2 - 0.5, 0, SIDE - 1)
-    return np.maximum(0, 1 - np.abs(pixels[:, None] - np.arange(SIDE)))
-
-
-def _detail(image: np.ndarray) -> np.ndarray:
-    """The image less its blur."""
-    return image - gaussian_filter(image, SIDE / 24)
+    def of(self, rows: Integer[np.ndarray, " m"]) -> np.ndarray:
+        """Images of rows; (m, side, side)."""
+        for row in rows[~self._there[rows]].tolist():
+            if not self._there[row]:
+                self._images[row] = grey(self._load(row))
+                self._there[row] = True
+        return self._images[rows]

@@ -1,33 +1,31 @@
-"""Nearest neighbours by cosine, with or without local scaling; the only module that knows FAISS.
+"""Nearest rows by cosine, with or without local scaling: exact, or among what a walk finds.
 
 Local scaling is CSLS (Conneau et al., Word translation without parallel data, ICLR 2018) with the
 gallery's side alone: score = 2 cos(q, g) - r(g), where r(g), the *CSLS mean*, is the mean cosine of
 the gallery image to the nearest other groups of near-duplicates. The query's own term is left out
 because it moves all scores of a query alike. One more column makes the score an inner product, so
 that a search by inner product ranks exactly by it: [q, 1] . [g, -r(g)/2] = score / 2.
+
+With a :class:`core.search.walk.Walk`, twice as many rows as are wanted are found by it, by cosine,
+and scored from the vectors themselves.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import faiss
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from core.values import GalleryError
+from core.heads.rows import unit_rows
+from core.search.walk import Walk
 
-Kind = Literal["exact", "hnsw"]
-
-_METRIC = faiss.METRIC_INNER_PRODUCT
-_LINKS = 32  # links per node of the HNSW graph
-_BUILD_BEAM = 128  # candidates kept while a node is inserted
-_SEARCH_BEAM = 512  # candidates kept while a query is searched
-_BLOCK = 4096  # queries compared at once by `neighbours`
+_BEAM = 256  # rows walked to for a query at least
+_OVERSAMPLED = 2  # rows walked to for every one that is wanted
+_WHOLE = 4  # a walk to more than this part of the rows takes longer than comparing all
+_BLOCK = 4096  # rows compared at once
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,8 @@ def csls_means(
     groups: Integer[np.ndarray, " n"] | None = None,
     *,
     k: int = 10,
-) -> Float[np.ndarray, " n"]:
+    rows: Integer[np.ndarray, " m"] | None = None,
+) -> Float[np.ndarray, " m"]:
     """Mean cosine of every row to the k nearest other groups; 0 where there is no other group.
 
     A group counts once and by one of its rows, its first, so that copies of an image make neither
@@ -85,23 +84,25 @@ def csls_means(
         embeddings: one row per image, of any length; (n, d).
         groups: near-duplicate group of every row; without it every row is one.
         k: groups that are looked at.
+        rows: the rows whose means are wanted; all by default.
 
     Raises:
         ValueError: if ``k`` is not positive or a value is not finite.
     """
     _check_k(k)
     unit = _augmented(embeddings, 0.0, dim=embeddings.shape[1])
+    wanted = np.arange(len(unit)) if rows is None else rows
     owners = np.arange(len(unit)) if groups is None else groups
     labels, first = np.unique(owners, return_index=True)
     width = min(k, len(labels) - 1)
-    if width < 1:
-        return np.zeros(len(unit), np.float32)
+    if width < 1 or not len(wanted):
+        return np.zeros(len(wanted), np.float32)
     flat = faiss.IndexFlatIP(unit.shape[1])
     flat.add(unit[first])
     parts: list[np.ndarray] = []
-    for block in _blocks(len(unit)):
-        cosines, found = flat.search(unit[block], width + 1)
-        own = labels[found] == owners[block, None]
+    for block in _blocks(len(wanted)):
+        cosines, found = flat.search(unit[wanted[block]], width + 1)
+        own = labels[found] == owners[wanted[block], None]
         own[:, -1] |= ~own.any(axis=1)
         parts.append(cosines[~own].reshape(-1, width).mean(axis=1))
     return np.concatenate(parts)
@@ -125,72 +126,38 @@ def csls_means_of_others(
 class Index:
     """The rows of a gallery, searched by cosine or by its locally scaled score; never changed."""
 
-    def __init__(self, engine: faiss.Index, csls_means: Float[np.ndarray, " n"] | None) -> None:
-        """Take an engine over rows with one more column; see :meth:`build`."""
-        self._engine = engine
-        self._means = csls_means
-
-    @classmethod
-    def build(
-        cls,
+    def __init__(
+        self,
         vectors: Float[np.ndarray, "n d"],
         *,
         csls_means: Float[np.ndarray, " n"] | None = None,
-        kind: Kind = "exact",
-    ) -> Index:
+        walk: Walk | None = None,
+    ) -> None:
         """Index rows, not necessarily of unit length.
 
         Args:
             vectors: one row per image; (n, d).
             csls_means: r of every row, see :func:`csls_means`; ``None`` scores by the bare cosine.
-            kind: ``exact`` compares with every row, ``hnsw`` walks a graph and may miss some.
+            walk: a graph over the same rows, or nearly so; without it all rows are compared.
 
         Raises:
             ValueError: if the arrays disagree or a value is not finite.
         """
-        means = _checked_means(csls_means, len(vectors))
-        engine = _empty_engine(kind, vectors.shape[1] + 1)
-        engine.add(_augmented(vectors, _column(means), dim=vectors.shape[1]))
-        return cls(engine, means)
-
-    @classmethod
-    def load(
-        cls, path: Path, *, shape: tuple[int, int], csls_means: Float[np.ndarray, " n"] | None
-    ) -> Index:
-        """Open an HNSW index that :meth:`save` wrote for vectors of this shape and these means.
-
-        Raises:
-            GalleryError: if the file cannot be read or was written for others.
-        """
-        try:
-            engine = faiss.read_index(str(path))
-        except RuntimeError as error:
-            raise GalleryError(f"{path.name} is not a readable search index") from error
-        means = _checked_means(csls_means, shape[0])
-        if not _is_graph_of(engine, shape, np.broadcast_to(_column(means), shape[:1])):
-            raise GalleryError(f"{path.name} is a search index of other embeddings")
-        return cls(engine, means)
-
-    def save(self, path: Path) -> None:
-        """Write the graph of an HNSW index, whole or not at all; exact ones are rebuilt in no time.
-
-        Raises:
-            ValueError: if the index is exact.
-        """
-        if isinstance(self._engine, faiss.IndexFlat):
-            raise ValueError("an exact index has no file of its own; build it from its embeddings")
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".index-") as folder:
-            written = Path(folder) / path.name
-            faiss.write_index(self._engine, str(written))
-            written.replace(path)
+        self._means = _checked_means(csls_means, len(vectors))
+        self._vectors, self._walk = vectors, walk
+        self._flat: faiss.IndexFlatIP | None = None
+        if walk is None:
+            column = 0.0 if self._means is None else -self._means / 2
+            self._flat = faiss.IndexFlatIP(self.dim + 1)
+            self._flat.add(_augmented(vectors, column, dim=self.dim))
 
     def __len__(self) -> int:
-        return self._engine.ntotal
+        return len(self._vectors)
 
     @property
     def dim(self) -> int:
         """Number of embedding dimensions d."""
-        return self._engine.d - 1
+        return self._vectors.shape[1]
 
     def search(self, queries: Float[np.ndarray, "q d"], *, k: int) -> Hits:
         """The k best rows of every query.
@@ -199,30 +166,54 @@ class Index:
             ValueError: if ``k`` is not positive, the width is not d, or a value is not finite.
         """
         _check_k(k)
-        products, rows = self._engine.search(_augmented(queries, 1.0, dim=self.dim), k)
+        asked = _augmented(queries, 1.0, dim=self.dim)
+        if self._flat is None:
+            return self._walked(asked[:, : self.dim], k)
+        products, rows = self._flat.search(asked, k)
         products = np.where(rows >= 0, products, -np.inf)
         if self._means is None or not len(self._means):
             return Hits(rows, products, products)
         return Hits(rows, 2 * products, products + self._means[rows] / 2)
 
+    def _walked(self, queries: np.ndarray, k: int) -> Hits:
+        """What a walk finds, scored from the vectors; all rows where nearly all are wanted."""
+        assert self._walk is not None
+        count = max(_BEAM, k if self._means is None else _OVERSAMPLED * k)
+        if count * _WHOLE > len(self):
+            rows = np.broadcast_to(np.arange(len(self)), (len(queries), len(self)))
+        else:
+            rows = self._walk.search(queries, k=count, beam=count)
+        cosines = np.empty(rows.shape, np.float32)
+        for row, (query, found) in enumerate(zip(queries, rows, strict=True)):
+            cosines[row] = _cosines(self._vectors, found, query)
+        scores = cosines if self._means is None else 2 * cosines - self._means[rows]
+        scores = np.where(rows >= 0, scores, -np.inf)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        found = Hits(*(np.take_along_axis(a, order, axis=1) for a in (rows, scores, cosines)))
+        missing = ((0, 0), (0, k - order.shape[1]))
+        rows, scores, cosines = (
+            np.pad(a, missing, constant_values=empty)
+            for a, empty in ((found.rows, -1), (found.scores, -np.inf), (found.cosines, -np.inf))
+        )
+        return Hits(rows, scores, np.where(rows >= 0, cosines, -np.inf))
 
-def _column(means: Float[np.ndarray, " n"] | None) -> np.ndarray | float:
-    """What stands beside the vectors, so that an inner product ranks by the score."""
-    return 0.0 if means is None else -means / 2
+
+def _cosines(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """Cosines of some rows with a unit query, a block at a time."""
+    found = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        some = slice(start, start + _BLOCK)
+        found[some] = unit_rows(vectors[rows[some]], dtype=np.float32) @ query
+    return found
 
 
-def _is_graph_of(engine: faiss.Index, shape: tuple[int, int], column: np.ndarray) -> bool:
-    """Whether a graph that was read has this shape and was built with this column."""
-    if not isinstance(engine, faiss.IndexHNSWFlat):
-        return False
-    storage = faiss.downcast_index(engine.storage)
-    width = shape[1] + 1
-    if (engine.ntotal, engine.d, engine.metric_type) != (shape[0], width, _METRIC):
-        return False
-    if not isinstance(storage, faiss.IndexFlat):
-        return False
-    stored = faiss.rev_swig_ptr(storage.get_xb(), engine.ntotal * width)
-    return np.array_equal(stored.reshape(-1, width)[:, -1], column)
+def nearest(
+    queries: Float[np.ndarray, "q d"], vectors: Float[np.ndarray, "n d"], *, k: int
+) -> Integer[np.ndarray, "q k"]:
+    """The k rows of largest inner product with every query, exact, without a copy of the rows."""
+    rows = np.ascontiguousarray(vectors, np.float32)
+    asked = np.ascontiguousarray(queries, np.float32)
+    return faiss.knn(asked, rows, k, metric=faiss.METRIC_INNER_PRODUCT)[1]
 
 
 def measured_recall(
@@ -233,17 +224,6 @@ def measured_recall(
     found = index.search(queries, k=k).rows
     hits = [np.isin(t[t >= 0], f).sum() for t, f in zip(truth, found, strict=True)]
     return float(np.sum(hits) / max((truth >= 0).sum(), 1))
-
-
-def _empty_engine(kind: Kind, width: int) -> faiss.Index:
-    if kind == "exact":
-        return faiss.IndexFlatIP(width)
-    if kind == "hnsw":
-        engine = faiss.IndexHNSWFlat(width, _LINKS, _METRIC)
-        engine.hnsw.efConstruction = _BUILD_BEAM
-        engine.hnsw.efSearch = _SEARCH_BEAM
-        return engine
-    raise ValueError(f"kind must be exact or hnsw, got {kind!r}")
 
 
 def _without_self(cosines: np.ndarray, rows: np.ndarray, block: slice) -> Neighbours:

@@ -47,19 +47,22 @@ def near_duplicate_groups(
     Raises:
         ValueError: if there is not one hash per row, or a hash is not 16 hexadecimal digits.
     """
-    bits = _parsed(hashes, n=len(embeddings))
-    unit = unit_rows(embeddings)
+    bits = parsed_hashes(hashes, n=len(embeddings))
     near = _neighbour_links(
-        unit, bits, neighbours=neighbours, max_distance=max_hash_distance, min_cosine=min_cosine
+        embeddings,
+        bits,
+        neighbours=neighbours,
+        max_distance=max_hash_distance,
+        min_cosine=min_cosine,
     )
     given = np.empty((0, 2), np.int64) if links is None else links
     return _components(
-        np.concatenate([near, given, *_equal_hash_links(unit, bits, min_cosine)]), len(bits)
+        np.concatenate([near, given, *_equal_hash_links(embeddings, bits, min_cosine)]), len(bits)
     )
 
 
 def _neighbour_links(
-    unit: np.ndarray,
+    embeddings: np.ndarray,
     bits: UInt64[np.ndarray, " n"],
     *,
     neighbours: np.ndarray,
@@ -74,23 +77,27 @@ def _neighbour_links(
     mirrored = np.bitwise_count(differing ^ _MIRROR) <= max_distance + _MIRROR_SLACK
     pairs = pairs[plain | mirrored]
     cosines = [
-        np.einsum("md,md->m", unit[block[:, 0]], unit[block[:, 1]])
+        np.einsum("md,md->m", *(unit_rows(embeddings[rows]) for rows in block.T))
         for block in (pairs[start : start + _BLOCK] for start in range(0, len(pairs), _BLOCK))
     ]
     return pairs[np.concatenate([np.empty(0), *cosines]) >= min_cosine]
 
 
 def _equal_hash_links(
-    unit: np.ndarray, bits: UInt64[np.ndarray, " n"], min_cosine: float
+    embeddings: np.ndarray, bits: UInt64[np.ndarray, " n"], min_cosine: float
 ) -> Iterator[Integer[np.ndarray, "m 2"]]:
     """Links among images of equal hash, thinned to the components they make block by block.
 
     The thinning keeps memory linear when thousands of images are equal.
     """
     order = np.argsort(bits, kind="stable")
-    for same in np.split(order, np.flatnonzero(np.diff(bits[order])) + 1):
-        for start in range(0, len(same) if len(same) > 1 else 0, _BLOCK):
-            close = unit[same[start : start + _BLOCK]] @ unit[same].T >= min_cosine
+    begins = np.append(0, np.flatnonzero(np.diff(bits[order])) + 1)
+    ends = np.append(begins[1:], len(order))
+    for begin, end in zip(begins[ends - begins > 1], ends[ends - begins > 1], strict=True):
+        same = order[begin:end]
+        unit = unit_rows(embeddings[same])
+        for start in range(0, len(unit), _BLOCK):
+            close = unit[start : start + _BLOCK] @ unit.T >= min_cosine
             rows, columns = np.nonzero(close)
             labels = _components(np.stack([rows + start, columns], axis=1), len(same))
             yield np.stack([same, same[labels]], axis=1)
@@ -103,7 +110,12 @@ def _components(pairs: Integer[np.ndarray, "m 2"], n: int) -> Integer[np.ndarray
     return np.unique(labels, return_index=True)[1][labels]
 
 
-def _parsed(hashes: Sequence[str], *, n: int) -> UInt64[np.ndarray, " n"]:
+def parsed_hashes(hashes: Sequence[str], *, n: int) -> UInt64[np.ndarray, " n"]:
+    """Hashes as numbers.
+
+    Raises:
+        ValueError: if there are not n hashes, or one is not 16 hexadecimal digits.
+    """
     if len(hashes) != n:
         raise ValueError(f"{n} embeddings need as many hashes, got {len(hashes)}")
     for value in hashes:

@@ -145,18 +145,24 @@ def pair_strengths(
 
 
 def mutual_pairs(
-    query: Int8[np.ndarray, "p l"], candidates: Int8[np.ndarray, "n p2 l"]
+    query: Int8[np.ndarray, "p l"] | Int8[np.ndarray, "n p l"],
+    candidates: Int8[np.ndarray, "n p2 l"],
 ) -> MutualPairs:
     """Mutual pairs, ordered by candidate and query patch; every patch is in one of them at most.
+
+    All candidates are compared with one query, or each with its own.
 
     Products of such descriptors are integers below 2^23, so float32 holds them and their halves
     exactly and equal ones compare equal. Of equally good partners the patch at the same place wins,
     so that a flat image agrees with itself everywhere, then the first one.
     """
     n, p2, width = candidates.shape
-    p = len(query)
-    flat = candidates.reshape(-1, width).astype(np.float32)
-    products = (flat @ query.T.astype(np.float32)).reshape(n, p2, p)
+    p = query.shape[-2]
+    asked, given = query.astype(np.float32), candidates.astype(np.float32)
+    if query.ndim == 2:
+        products = (given.reshape(-1, width) @ asked.T).reshape(n, p2, p)
+    else:
+        products = given @ asked.transpose(0, 2, 1)
     if p == p2:
         products[:, np.arange(p), np.arange(p)] += 0.5
     best = products.argmax(axis=2)  # (n, p2), a query patch for every candidate's patch

@@ -6,6 +6,7 @@ Each is computed once and kept with the gallery's artefacts.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,16 +15,17 @@ from jaxtyping import Float, Integer
 
 from core.config import GroupConfig, HeadConfig, ScoreConfig
 from core.encoders.network import levels_of
-from core.gallery.artefacts import Codec, Key, arrays, digest_of
+from core.gallery.artefacts import Codec, Key, arrays
 from core.gallery.gallery import Gallery
 from core.heads.fit import fit_head
 from core.heads.head import Head
 from core.search.crops import crop_links
 from core.search.edges import EDGES, HEAD
-from core.search.index import Index, csls_means, neighbours
-from core.search.near_duplicates import near_duplicate_groups
+from core.search.graph import Graph, csls_means_of, neighbour_graph, worth_linking
+from core.search.near_duplicates import near_duplicate_groups, parsed_hashes
 from core.search.ranking import Collection
 from core.search.views import View
+from core.search.walk import Walk
 from core.values import Encoder, ImageRecord, Progress, no_progress
 
 _LOOKED_AT = 64_000_000  # bytes of vectors whose norms are looked at when they are read again
@@ -108,19 +110,21 @@ def prepare(
     """
     vectors = _vectors(gallery, encoder, head)
     patches = gallery.patches(encoder)
-    groups = np.arange(len(gallery))
-    if grouped:
-        groups = _groups(gallery, encoder, head, vectors, progress=progress)
     fitted = head.fitted_on(image_hashes(gallery.records))
     features = gallery.features(encoder)
-    views = [View("embedding", encoder, head, features, vectors, fitted=fitted)]
+    embedding = View("embedding", encoder, head, features, vectors, fitted=fitted)
+    views = [_linked(gallery, embedding, config=config, progress=progress)]
+    groups = np.arange(len(gallery))
+    if grouped:
+        groups = _groups(gallery, views[0], config=config, progress=progress)
     has_edges = gallery.key_of(EDGES) in gallery.encoder_keys and len(gallery) > 1
     if config.edges and has_edges and gallery.patch_head(encoder) is not None:
         own = fitted_head(gallery, EDGES, config=HEAD)
         drawn = gallery.features(EDGES)
         edges = View("edges", EDGES, own, drawn, own(drawn, role="gallery"))
         how = {"weight": config.edges_weight, "trust": config.edges_trust}
-        views.append(replace(edges, **how, fitted=np.ones(len(gallery), bool)))
+        edges = replace(edges, **how, fitted=np.ones(len(gallery), bool))
+        views.append(_linked(gallery, edges, config=config, progress=progress))
     found = [_searchable(gallery, view, groups, config=config) for view in views]
     kept = patches if config.rerank else None
     return Collection(tuple(found), groups, kept, gallery.records, config)
@@ -144,20 +148,55 @@ def _vectors(gallery: Gallery, encoder: Encoder, head: Head) -> Float[np.ndarray
     return gallery.artefacts.get(key, compute, codec=arrays(_Vectors, whole=whole)).vectors
 
 
+def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Progress) -> View:
+    """A view with its neighbour graph, to be found when it is asked for, and what is walked."""
+    n = len(gallery)
+    given = {**_inputs(gallery, view, config=config), "images": gallery.identity}
+
+    def linked() -> Walk:
+        hashes = parsed_hashes([record.phash for record in gallery.records], n=n)
+        return Walk.build(view.vectors, rows=worth_linking(view.vectors, hashes), progress=progress)
+
+    @functools.cache
+    def walk() -> Walk:
+        return gallery.artefacts.get(
+            Key.of("walk", neighbour_graph, **given),
+            linked,
+            codec=Codec(
+                save=lambda found, folder: found.save(folder / "walk.faiss"),
+                load=lambda folder: Walk.load(folder / "walk.faiss", view.vectors),
+            ),
+        )
+
+    def whole(found: Mapping[str, np.ndarray]) -> bool:
+        rows, cosines = found["rows"], found["cosines"]
+        fits = rows.shape == cosines.shape and len(rows) == n and rows.dtype == np.int32
+        return fits and bool(((rows >= -1) & (rows < n)).all())
+
+    @functools.cache
+    def graph() -> Graph:
+        return gallery.artefacts.get(
+            Key.of("neighbours", neighbour_graph, **given),
+            lambda: neighbour_graph(
+                view.vectors, walk=walk() if n > config.exact else None, progress=progress
+            ),
+            codec=arrays(Graph, whole=whole),
+        )
+
+    walked = config.search == "hnsw" or (config.search == "auto" and n > config.exact)
+    return replace(view, graph=graph, walk=walk() if walked else None)
+
+
 def _groups(
-    gallery: Gallery,
-    encoder: Encoder,
-    head: Head,
-    vectors: Float[np.ndarray, "n d"],
-    *,
-    progress: Progress,
+    gallery: Gallery, view: View, *, config: ScoreConfig, progress: Progress
 ) -> Integer[np.ndarray, " n"]:
     """Near-duplicate group of every image: by perceptual hash and vector, and by crops."""
-    limits, n = GroupConfig(), len(gallery)
-    local = gallery.patches(encoder)
+    limits, n, vectors = GroupConfig(), len(gallery), view.vectors
+    local = gallery.patches(view.encoder)
 
     def compute() -> _Groups:
-        near = neighbours(vectors, k=max(limits.neighbours, limits.crop_neighbours)).rows
+        assert view.graph is not None
+        near = view.graph().rows
         links = None
         if local is not None:
             crops = near[:, : limits.crop_neighbours]
@@ -178,8 +217,8 @@ def _groups(
         fits = groups.shape == (n,) and groups.dtype.kind in "iu"
         return fits and bool(((groups >= 0) & (groups < n)).all())
 
-    given = {"images": gallery.identity, "features": gallery.digest(encoder), "limits": limits}
-    key = Key.of("groups", compute, **given, head=head.identity)
+    given = {**_inputs(gallery, view, config=config), "images": gallery.identity}
+    key = Key.of("groups", compute, **given, limits=limits)
     return gallery.artefacts.get(key, compute, codec=arrays(_Groups, whole=whole)).groups
 
 
@@ -190,30 +229,28 @@ def _searchable(
     *,
     config: ScoreConfig,
 ) -> View:
-    """A view with its CSLS means and, where a graph is searched, that."""
-    identity = digest_of([gallery.digest(view.encoder), view.head.identity, np.asarray(groups)])
-    k = config.neighbours
-    if config.local_scaling:
-        key = Key.of("csls", csls_means, view=identity, neighbours=k)
-        found = gallery.artefacts.get(
-            key, lambda: _Means(csls_means(view.vectors, groups, k=k)), codec=_means_of(len(groups))
-        )
-        view = replace(view, csls_means=found.csls_means)
-    if config.search == "exact":
+    """A view with its CSLS means."""
+    if not config.local_scaling:
         return view
-    key = Key.of("graph", csls_means, view=identity, scaled=config.local_scaling, neighbours=k)
-    means = view.csls_means
-    graph = gallery.artefacts.get(
-        key,
-        lambda: Index.build(view.vectors, csls_means=means, kind=config.search),
-        codec=Codec(
-            save=lambda index, folder: index.save(folder / "graph.faiss"),
-            load=lambda folder: Index.load(
-                folder / "graph.faiss", shape=view.vectors.shape, csls_means=means
-            ),
-        ),
-    )
-    return replace(view, graph=graph)
+    assert view.graph is not None
+    graph, k = view.graph, config.neighbours
+    given = _inputs(gallery, view, config=config)
+    key = Key.of("csls", csls_means_of, **given, groups=np.asarray(groups), neighbours=k)
+
+    def compute() -> _Means:
+        return _Means(csls_means_of(graph(), view.vectors, groups, k=k, walk=view.walk))
+
+    found = gallery.artefacts.get(key, compute, codec=_means_of(len(groups)))
+    return replace(view, csls_means=found.csls_means)
+
+
+def _inputs(gallery: Gallery, view: View, *, config: ScoreConfig) -> dict[str, object]:
+    """What all that follows from the neighbours of a view depends on."""
+    return {
+        "features": gallery.digest(view.encoder),
+        "head": view.head.identity,
+        "walked": len(gallery) > config.exact,
+    }
 
 
 def _means_of(n: int) -> Codec[_Means]:

@@ -108,6 +108,23 @@ class Collection:
             records=[self.records[row] for row in rows] if self.records else (),
         )
 
+    def without(
+        self, rows: Integer[np.ndarray, " m"]
+    ) -> tuple[Collection, Integer[np.ndarray, " l"]]:
+        """The collection as if some images had never been there, and the rows to leave out of it.
+
+        A small one is made anew without them, so that there is nothing to leave out; so is one that
+        is not walked.
+        """
+        gone = np.zeros(len(self), bool)
+        gone[rows] = True
+        walked = all(view.walk is not None and view.graph is not None for view in self.views)
+        if len(self) <= self.config.exact or not walked:
+            return self.of(np.flatnonzero(~gone)), np.empty(0, np.int64)
+        k = self.config.neighbours
+        views = tuple(view.without(gone, self.groups, k=k) for view in self.views)
+        return replace(self, views=views), rows
+
     def rank(
         self,
         query: Query,
@@ -310,7 +327,7 @@ class Collection:
         while depth:
             found = view.index.search(vector[None], k=depth).rows[0]
             rows = found[(found >= 0) & ~np.isin(found, left_out)]
-            enough = _distinct(self.groups[rows]) >= self._needed - gone
+            enough = _distinct(self.groups[rows]) >= min(self._needed, self._groups - gone)
             if depth == len(self) or enough:
                 return rows
             depth = min(2 * depth, len(self))
@@ -325,9 +342,14 @@ class Collection:
         return max(count, int(places[: self._needed][-1]) + 1) if len(places) else count
 
     @functools.cached_property
+    def _groups(self) -> int:
+        """Groups that there are."""
+        return _distinct(self.groups)
+
+    @functools.cached_property
     def _needed(self) -> int:
         """Groups that must be among the candidates."""
-        return min(_FEWEST_GROUPS, self.config.candidates, _distinct(self.groups))
+        return min(_FEWEST_GROUPS, self.config.candidates, self._groups)
 
 
 def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:

@@ -8,6 +8,7 @@ any number of them.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,7 +17,9 @@ from jaxtyping import Bool, Float, Integer
 from core.encoders.network import levels_of
 from core.heads.fit import refit_head
 from core.heads.head import Head
+from core.search.graph import Graph, csls_means_of, rescored
 from core.search.index import Index, csls_means
+from core.search.walk import Walk
 from core.values import Encoder, ScorePart
 
 COMMON = "how common it is"
@@ -46,13 +49,15 @@ class View:
     fitted: Bool[np.ndarray, " n"] | None = None
     """Images that the head was fitted on, so that they fit it better than others do; ``None``
     where it was fitted elsewhere."""
-    graph: Index | None = field(default=None, repr=False)
-    """An index that was built before; without it an exact one is built when it is needed."""
+    graph: Callable[[], Graph] | None = field(default=None, repr=False)
+    """Gives the neighbours of every image, where they are kept."""
+    walk: Walk | None = field(default=None, repr=False)
+    """What is walked to find images; without it all are compared."""
 
     @functools.cached_property
     def index(self) -> Index:
         """What finds the rows of the highest scores."""
-        return self.graph or Index.build(self.vectors, csls_means=self.csls_means)
+        return Index(self.vectors, csls_means=self.csls_means, walk=self.walk)
 
     def scores(
         self, vector: Float[np.ndarray, " d"], rows: Integer[np.ndarray, " m"]
@@ -100,7 +105,13 @@ class View:
             head = refit_head(self.head, features[self.fitted[rows]])
             vectors = head(features, role="gallery")
         means = None
-        if self.csls_means is not None:
+        if self.csls_means is not None and self.fitted is None and self.graph is not None:
+            left_out = np.ones(len(groups), bool)
+            left_out[rows] = False
+            means = csls_means_of(
+                self.graph(), self.vectors, groups, k=k, walk=self.walk, left_out=left_out
+            )[rows]
+        elif self.csls_means is not None:
             means = csls_means(vectors, np.asarray(groups[rows]), k=k)
         fitted = None if self.fitted is None else self.fitted[rows]
         changed = {
@@ -110,4 +121,28 @@ class View:
             "vectors": vectors,
             "csls_means": means,
         }
-        return replace(self, **changed, graph=None)
+        return replace(self, **changed, graph=None, walk=None)
+
+    def without(
+        self, left_out: Bool[np.ndarray, " n"], groups: Integer[np.ndarray, " n"], *, k: int
+    ) -> View:
+        """The view as if some images had never been there; their rows stay, and are not to be used.
+
+        What :meth:`of` makes, for a large view: nothing is copied, and where the head is fitted
+        again, neighbours are those of the head before, compared anew.
+
+        Args:
+            left_out: the images that go.
+            groups: near-duplicate group of every image.
+            k: neighbours in local scaling.
+        """
+        assert self.graph is not None, "a large view has a neighbour graph"
+        graph, head, vectors = self.graph(), self.head, self.vectors
+        if self.fitted is not None:
+            head = refit_head(self.head, self.features[self.fitted & ~left_out])
+            vectors = head(self.features, role="gallery")
+            graph = rescored(graph, vectors)
+        means = None
+        if self.csls_means is not None:
+            means = csls_means_of(graph, vectors, groups, k=k, walk=self.walk, left_out=left_out)
+        return replace(self, head=head, vectors=vectors, csls_means=means, graph=lambda: graph)

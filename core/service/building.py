@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from core.config import SourceLimits
@@ -60,27 +61,36 @@ def bring_up(
     As :func:`core.gallery.build.update`; what answers need is computed at the end and kept.
     """
     change = update(folder, source, encoders, progress=progress)
-    finish(folder, encoders, progress=progress)
-    return change
+    return replace(change, recall=finish(folder, encoders, progress=progress))
 
 
-def finish(folder: Path, encoders: Sequence[Encoder], *, progress: Progress = no_progress) -> None:
+def finish(
+    folder: Path, encoders: Sequence[Encoder], *, progress: Progress = no_progress
+) -> dict[str, float]:
     """Compute and keep what answers need of a gallery, so that the first reader waits for nothing.
 
     That is, for every network under its default head: the head, vectors, groups and the null. A
     gallery that is too small for any of these is left without.
 
+    Returns:
+        The measured recall of the search, by encoder and for edges, where a graph is walked.
+
     Raises:
         Cancelled: when ``progress`` asked for it; what was finished is kept.
     """
     if is_shipped(folder):  # its maker decides what is shipped with it
-        return
-    gallery = Gallery.open(folder)
+        return {}
+    gallery, recall = Gallery.open(folder), dict[str, float]()
     for encoder in encoders:
         if not isinstance(encoder, NetworkEncoder):
             continue
         try:
             head = choose_head(gallery, encoder, "default", progress=progress)
-            Workspace(gallery, encoder, head, progress=progress)
+            views = Workspace(gallery, encoder, head, progress=progress).collection.views
         except GalleryError as error:
             logger.info("nothing was computed ahead for %s: %s", encoder.name, error)
+            continue
+        for view in views:
+            if view.walk is not None and view.graph is not None:
+                recall[view.encoder.name] = float(view.graph().recall[0])
+    return recall

@@ -36,7 +36,7 @@ def guest(workspace: Workspace, query: Query, *, record: ImageRecord | None = No
         vectors = view.head(features, role="gallery")
         if view.csls_means is not None:
             own["csls_means"] = csls_means_of_others(vectors, view.vectors, k=k)
-        views.append(replace(view, vectors=vectors, **own, graph=None))
+        views.append(replace(view, vectors=vectors, **own, graph=None, walk=None))
     patches = None
     if collection.patches is not None and query.patches is not None:
         patches = query.patches[None]
@@ -82,4 +82,4 @@ def _joined(view: View, other: View) -> View:
         joined["csls_means"] = np.concatenate([view.csls_means, other.csls_means])
     if view.fitted is not None:
         joined["fitted"] = np.concatenate([view.fitted, np.zeros(len(other.vectors), bool)])
-    return replace(view, **joined, graph=None)
+    return replace(view, **joined, graph=None, walk=None)

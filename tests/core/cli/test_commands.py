@@ -101,6 +101,7 @@ CHANGE = an_object(
     kept_out=NAMES,
     moved={"type": "integer", "minimum": 0},
     gone=NAMES,
+    recall={"type": "object", "additionalProperties": {"type": "number"}},
     account={
         "anyOf": [
             {"type": "null"},

@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from core.encoders.descriptors import quantize
-from core.search.crops import (
-    Placement,
-    agreement,
-    crop_links,
-    grey,
-    placements,
-)
-from core.values import Grid
-
-GRID = Grid(10, 10)
-
-
-def picture(seed, side=200):
-    rng = np.random.default_rng(seed)
-    coarse, fine = (rng.integers(0, 256, (n, n, 3), np.uint8) for n in (6, 25))
-    both = [
-        np.asarray(Image.fromarray(a).resize((side, side), Image.Resampling.BICUBIC), np.float32)
-        for a in (coarse, fine)
-    ]
-    return Image.fromarray((0.6 * both[0] + 0.4 * both[1]).astype(np.uint8))
-
-
-def described(image):
-    """Descriptors of a grid: the pixels of every patch."""
-    pixels = np.asarray(image.convert("RGB").resize((40, 40), Image.Resampling.BOX), np.float32)
-    patches = pixels.reshape(10, 4, 10, 4, 3).transpose(0, 2, 1, 3, 4).reshape(100, -1)
-    return quantize(patches[None] - patches.mean())[0]
-
-
-def crop(image, share, at=(0.6, 0.3)):
-    width, height = int(image.width * share), int(image.height * share)
-    left, top = int((image.width - width) * at[0]), int((image.height - height) * at[1])
-    return image.crop((left, top, left + width, top + height))
+from core.search.crops import crop_links
+from core.values import Cancelled
+from tests.core.search.pictures import crop, described, picture
 
 
 def links_of(images):
@@ -79,33 +51,39 @@ def test_two_views_that_share_half_of_their_area_are_not_copies():
     assert links_of([whole.crop((0, 0, 200, 200)), whole.crop((100, 0, 300, 200))]) == set()
 
 
-def test_the_placement_of_a_known_crop():
-    image = picture(4)
-    part = crop(image, 0.64, at=(1, 1))
-    found = placements(described(image), described(part)[None], grid=GRID)[0]
-    assert not found.mirrored
-    assert found.scale > 1
-    assert found.shift == pytest.approx((-0.56, -0.56), abs=0.4)
-
-
-def test_mirrored_images_agree_where_the_placement_says_so():
-    image = picture(5)
-    one, two = grey(image), grey(ImageOps.mirror(image))
-    assert agreement(one, two, Placement(1.0, 1.0, True, (0.0, 0.0))) > 0.95
-    assert agreement(one, two, Placement(1.0, 1.0, False, (0.0, 0.0))) < 0.5
-
-
-def test_registration_makes_good_for_a_rough_placement():
-    image = picture(6)
-    rough = Placement(1.0, 0.8, False, (0.1, -0.1))
-    assert agreement(grey(crop(image, 0.85, at=(0.5, 0.5))), grey(image), rough) > 0.9
-
-
-def test_flat_images_agree_with_nothing():
-    flat = grey(Image.new("RGB", (50, 50), "white"))
-    assert agreement(flat, flat, Placement(1.0, 1.0, False, (0.0, 0.0))) == 0
-
-
 def test_nothing_is_looked_for_without_a_square_grid():
     patches = quantize(np.random.default_rng(0).standard_normal((3, 12, 4)))
     assert crop_links(np.array([[1], [0], [1]]), patches, load=lambda _: picture(0)).shape == (0, 2)
+
+
+def test_every_image_is_loaded_once_at_most_and_pairs_are_told_of():
+    images = [picture(seed) for seed in range(4)] + [crop(picture(seed), 0.9) for seed in range(4)]
+    patches = np.stack([described(image) for image in images])
+    table = np.array([[j for j in range(8) if j != i] for i in range(8)])
+    loaded, lock, told = [], threading.Lock(), []
+
+    def load(row):
+        with lock:
+            loaded.append(row)
+        return images[row]
+
+    found = crop_links(table, patches, load=load, progress=lambda *step: told.append(step))
+    assert {tuple(pair) for pair in found.tolist()} == {(0, 4), (1, 5), (2, 6), (3, 7)}
+    assert sorted(loaded) == sorted(set(loaded))
+    assert told
+    assert all(0 <= done < total == 8 for done, total, _ in told)
+
+
+def test_a_stop_is_heard():
+    patches = np.stack([described(picture(seed)) for seed in range(2)])
+
+    def stop(*_):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        crop_links(np.array([[1], [0]]), patches, load=picture, progress=stop)
+
+
+def test_images_without_neighbours_have_no_crops():
+    patches = np.stack([described(picture(seed)) for seed in range(2)])
+    assert crop_links(np.array([[-1], [-1]]), patches, load=picture).shape == (0, 2)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import faiss
 import numpy as np
 import pytest
 
@@ -9,9 +8,10 @@ from core.search.index import (
     csls_means,
     csls_means_of_others,
     measured_recall,
+    nearest,
     neighbours,
 )
-from core.values import GalleryError
+from core.search.walk import Walk
 
 DIM = 16
 
@@ -52,7 +52,7 @@ def best(scores: np.ndarray, *, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_cosine_search_equals_brute_force(gallery, queries):
-    hits = Index.build(gallery).search(queries, k=7)
+    hits = Index(gallery).search(queries, k=7)
     wanted_rows, wanted = best(unit(queries) @ unit(gallery).T, k=7)
     np.testing.assert_array_equal(hits.rows, wanted_rows)
     np.testing.assert_allclose(hits.scores, wanted, atol=1e-5)
@@ -61,7 +61,7 @@ def test_cosine_search_equals_brute_force(gallery, queries):
 
 def test_scaled_search_equals_the_literal_csls_formula(gallery, queries):
     r = literal_means(gallery, k=10)
-    hits = Index.build(gallery, csls_means=r).search(queries, k=20)
+    hits = Index(gallery, csls_means=r).search(queries, k=20)
     cosines = unit(queries) @ unit(gallery).T
     wanted_rows, wanted = best(2 * cosines - r, k=20)
     np.testing.assert_array_equal(hits.rows, wanted_rows)
@@ -72,15 +72,15 @@ def test_scaled_search_equals_the_literal_csls_formula(gallery, queries):
 
 def test_scaling_changes_the_ranking(gallery, queries):
     """Control: the comparison above would be empty if the means moved nothing."""
-    bare = Index.build(gallery).search(queries, k=20)
-    scaled = Index.build(gallery, csls_means=csls_means(gallery)).search(queries, k=20)
+    bare = Index(gallery).search(queries, k=20)
+    scaled = Index(gallery, csls_means=csls_means(gallery)).search(queries, k=20)
     assert (bare.rows != scaled.rows).any()
 
 
 def test_length_of_vectors_does_not_matter(gallery, queries):
     lengths = np.random.default_rng(2).uniform(0.1, 9, (len(gallery), 1)).astype("f4")
-    bare = Index.build(gallery).search(queries, k=5)
-    scaled = Index.build(gallery * lengths).search(3 * queries, k=5)
+    bare = Index(gallery).search(queries, k=5)
+    scaled = Index(gallery * lengths).search(3 * queries, k=5)
     np.testing.assert_array_equal(bare.rows, scaled.rows)
     np.testing.assert_allclose(bare.scores, scaled.scores, atol=1e-5)
 
@@ -114,118 +114,86 @@ def test_neighbours_are_as_wide_as_there_are_others():
 
 
 def test_more_asked_than_there_is(gallery, queries):
-    hits = Index.build(gallery[:3]).search(queries, k=5)
+    hits = Index(gallery[:3]).search(queries, k=5)
     assert (np.sort(hits.rows[:, :3], axis=1) == [0, 1, 2]).all()
     assert (hits.rows[:, 3:] == -1).all()
     assert np.isneginf(hits.scores[:, 3:]).all()
     assert np.isneginf(hits.cosines[:, 3:]).all()
 
 
-@pytest.mark.parametrize("kind", ["exact", "hnsw"])
-def test_empty_index_finds_nothing(kind, queries):
-    index = Index.build(np.empty((0, DIM)), kind=kind)
+@pytest.mark.parametrize("walks", [False, True])
+def test_empty_index_finds_nothing(walks, queries):
+    rows = np.empty((0, DIM))
+    index = Index(rows, walk=Walk.build(rows) if walks else None)
     assert len(index) == 0
     assert (index.search(queries, k=2).rows == -1).all()
 
 
 def test_zero_vectors_are_like_nothing(queries):
-    index = Index.build(np.stack([np.zeros(DIM), queries[0]]))
+    index = Index(np.stack([np.zeros(DIM), queries[0]]))
     hits = index.search(queries[:1], k=2)
     np.testing.assert_array_equal(hits.rows, [[1, 0]])
     np.testing.assert_allclose(hits.cosines, [[1, 0]], atol=1e-6)
 
 
-def test_hnsw_finds_what_the_exact_index_finds():
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_walk_finds_what_is_found_exactly_and_scores_it_alike(scaled):
     rows = clustered(7, n=3_000)
-    r = csls_means(rows)
-    exact = Index.build(rows, csls_means=r)
-    graph = Index.build(rows, csls_means=r, kind="hnsw")
+    r = csls_means(rows) if scaled else None
+    exact = Index(rows, csls_means=r)
+    walked = Index(rows, csls_means=r, walk=Walk.build(rows))
     asked = clustered(7, n=50) + np.float32(0.1)
-    assert measured_recall(graph, exact, queries=asked, k=10) >= 0.9
-    np.testing.assert_array_equal(graph.search(asked, k=1).rows, exact.search(asked, k=1).rows)
+    assert measured_recall(walked, exact, queries=asked, k=10) >= 0.95
+    one, two = walked.search(asked, k=1), exact.search(asked, k=1)
+    np.testing.assert_array_equal(one.rows, two.rows)
+    np.testing.assert_allclose(one.scores, two.scores, atol=1e-5)
+    np.testing.assert_allclose(one.cosines, two.cosines, atol=1e-5)
+
+
+def test_a_walk_to_nearly_all_rows_compares_all(gallery, queries):
+    walked = Index(gallery, walk=Walk.build(gallery))
+    exact = Index(gallery)
+    np.testing.assert_array_equal(
+        walked.search(queries, k=300).rows, exact.search(queries, k=300).rows
+    )
+    assert (walked.search(queries, k=500).rows[:, 400:] == -1).all()
+
+
+def test_nearest_rows_equal_brute_force(gallery, queries):
+    wanted = np.argsort(-(queries @ gallery.T), axis=1)[:, :6]
+    np.testing.assert_array_equal(nearest(queries, gallery, k=6), wanted)
+
+
+def test_means_of_some_rows_are_those_of_all(gallery):
+    groups = np.arange(400) // 3 * 3
+    some = np.array([7, 0, 399])
+    every = csls_means(gallery, groups)
+    np.testing.assert_allclose(csls_means(gallery, groups, rows=some), every[some], atol=1e-6)
 
 
 def test_measured_recall_sees_what_is_missing(gallery, queries):
-    exact = Index.build(gallery)
+    exact = Index(gallery)
     half = gallery.copy()
     half[::2] = 0
-    half = Index.build(half)
+    half = Index(half)
     assert measured_recall(exact, exact, queries=queries, k=10) == 1
     assert 0.3 < measured_recall(half, exact, queries=queries, k=10) < 0.7
 
 
-@pytest.mark.parametrize("n", [0, 400])
-def test_graph_survives_saving(tmp_path, gallery, queries, n):
-    r = csls_means(gallery)[:n]
-    index = Index.build(gallery[:n], csls_means=r, kind="hnsw")
-    index.save(tmp_path / "graph.faiss")
-    opened = Index.load(tmp_path / "graph.faiss", shape=(n, DIM), csls_means=r)
-    before, after = index.search(queries, k=9), opened.search(queries, k=9)
-    np.testing.assert_array_equal(before.rows, after.rows)
-    np.testing.assert_array_equal(before.scores, after.scores)
-    assert [path.name for path in tmp_path.iterdir()] == ["graph.faiss"]
-
-
-def test_graph_of_other_embeddings_is_refused(tmp_path, gallery):
-    path = tmp_path / "graph.faiss"
-    r = csls_means(gallery)
-    Index.build(gallery, csls_means=r, kind="hnsw").save(path)
-    for wrong in (
-        {"shape": (len(gallery), DIM + 1), "csls_means": r},
-        {"shape": (len(gallery) - 1, DIM), "csls_means": r[:-1]},
-        {"shape": gallery.shape, "csls_means": r[::-1].copy()},
-        {"shape": gallery.shape, "csls_means": None},
-    ):
-        with pytest.raises(GalleryError, match="other embeddings"):
-            Index.load(path, **wrong)
-    faiss.write_index(faiss.IndexFlatIP(DIM + 1), str(path))
-    with pytest.raises(GalleryError, match="other embeddings"):
-        Index.load(path, shape=(0, DIM), csls_means=None)
-
-
-@pytest.mark.parametrize("content", [b"", b"not an index", None])
-def test_damaged_graph_is_refused(tmp_path, gallery, content):
-    path = tmp_path / "graph.faiss"
-    Index.build(gallery, kind="hnsw").save(path)
-    path.write_bytes(path.read_bytes()[:5000] if content is None else content)
-    with pytest.raises(GalleryError, match="not a readable"):
-        Index.load(path, shape=gallery.shape, csls_means=None)
-
-
-def test_saving_keeps_the_old_graph_when_it_fails(tmp_path, gallery, monkeypatch):
-    path = tmp_path / "graph.faiss"
-    index = Index.build(gallery, kind="hnsw")
-    index.save(path)
-    before = path.read_bytes()
-
-    def full(_engine: object, name: str) -> None:
-        with open(name, "wb") as file:  # noqa: PTH123 - as a C library would
-            file.write(b"half")
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(faiss, "write_index", full)
-    with pytest.raises(OSError, match="no space"):
-        index.save(path)
-    assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["graph.faiss"]
-
-
-def test_wrong_input_is_named(tmp_path, gallery, queries):
-    index = Index.build(gallery)
+def test_wrong_input_is_named(gallery, queries):
+    index = Index(gallery)
     holes = gallery.copy()
     holes[3, 4] = np.nan
     with pytest.raises(ValueError, match="embedding 3 is not finite"):
-        Index.build(holes)
+        Index(holes)
     with pytest.raises(ValueError, match="embedding 0 is not finite"):
         index.search(np.full((1, DIM), np.inf), k=1)
     with pytest.raises(ValueError, match="16 dimensions, got 3"):
         index.search(queries[:, :3], k=1)
     with pytest.raises(ValueError, match="CSLS mean of row 0"):
-        Index.build(gallery[:1], csls_means=np.array([np.nan]))
+        Index(gallery[:1], csls_means=np.array([np.nan]))
     with pytest.raises(ValueError, match="k must be positive, got 0"):
         index.search(queries, k=0)
-    with pytest.raises(ValueError, match="no file of its own"):
-        index.save(tmp_path)
     assert len(index) == len(gallery)
 
 

@@ -18,6 +18,7 @@ from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.source import Source
 from core.heads.head import Head
 from core.search import prepare as module
+from core.search.index import neighbours
 from core.search.prepare import fitted_head, prepare
 from core.search.ranking import Collection
 from core.values import GalleryError
@@ -94,7 +95,7 @@ def test_vectors_are_those_of_the_head_and_are_kept(gallery, encoder, monkeypatc
     np.testing.assert_allclose(view.csls_means, nearest, atol=1e-5)
     assert found.groups.tolist() == list(range(12))
     assert view.fitted.all()
-    monkeypatch.setattr(module, "neighbours", None)
+    monkeypatch.setattr(module, "neighbour_graph", None)
     again = prepared(gallery, encoder, head).views[0]
     assert isinstance(again.vectors, np.memmap)
     np.testing.assert_array_equal(again.vectors, meant)
@@ -212,7 +213,46 @@ def test_a_full_disk_costs_only_what_would_be_kept(gallery, encoder, monkeypatch
     monkeypatch.setattr(module, "_HEAD", dataclasses.replace(module._HEAD, save=full))
     head = fitted_head(gallery, encoder, config=WHITEN)
     assert prepared(gallery, encoder, head).views[0].vectors.shape == (12, 5)
-    assert len([r for r in caplog.records if "could not be kept" in r.message]) == 4
+    assert len([r for r in caplog.records if "could not be kept" in r.message]) == 5
     monkeypatch.undo()
     assert not list(gallery.folder.rglob("*.part"))
     assert isinstance(fitted_head(gallery, encoder, config=WHITEN), Head)
+
+
+def test_a_large_gallery_is_walked_and_a_small_one_is_not(gallery, encoder) -> None:
+    head = fitted_head(gallery, encoder, config=WHITEN)
+    small = prepared(gallery, encoder, head)
+    assert small.views[0].walk is None
+    assert not list(gallery.artefacts.folder.glob("walk-*"))
+    large = prepared(gallery, encoder, head, exact=5)
+    assert large.views[0].walk is not None
+    graphs = [each.views[0].graph() for each in (small, large)]
+    assert [graph.recall[0] for graph in graphs] == [1, 1]
+    np.testing.assert_array_equal(graphs[0].rows, graphs[1].rows[:, :11])
+    np.testing.assert_allclose(large.views[0].csls_means, small.views[0].csls_means, atol=1e-5)
+    assert prepared(gallery, encoder, head, exact=5, search="exact").views[0].walk is None
+    assert prepared(gallery, encoder, head, search="hnsw").views[0].walk is not None
+
+
+def test_neighbours_are_found_once(gallery, encoder, monkeypatch) -> None:
+    """CSLS means compared all with all once more, whatever the groups had found."""
+    head = fitted_head(gallery, encoder, config=WHITEN)
+    calls: list[int] = []
+
+    def counted(vectors, **more):
+        calls.append(len(vectors))
+        return neighbours(vectors, **more)
+
+    monkeypatch.setattr("core.search.graph.neighbours", counted)
+    prepared(gallery, encoder, head)
+    prepared(gallery, encoder, head, neighbours=3)
+    assert calls == [12]
+
+
+def test_damaged_neighbours_are_found_again(gallery, encoder) -> None:
+    head = fitted_head(gallery, encoder, config=WHITEN)
+    meant = np.array(prepared(gallery, encoder, head).views[0].graph().rows)
+    for damage in (np.full((12, 11), 12, np.int32), np.zeros((3, 11), np.int32), np.zeros(12)):
+        np.save(kept(gallery, "neighbours") / "rows.npy", damage)
+        found = prepared(gallery, encoder, head).views[0].graph().rows
+        np.testing.assert_array_equal(found, meant)

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import ScoreConfig
+from core.config import HeadConfig, ScoreConfig
 from core.encoders.descriptors import quantize
+from core.heads.fit import fit_head
+from core.search.graph import neighbour_graph
 from core.search.index import csls_means
 from core.search.patches import local_scores
 from core.search.ranking import PLACES, SAME_FILE, Collection
+from core.search.walk import Walk
 from tests.core import made
 
 N, D = 60, 16
@@ -308,3 +311,44 @@ def test_a_query_that_is_not_finite_is_refused():
     query[3] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         world.rank(made.query(query), k=3)
+
+
+@pytest.mark.parametrize("refitted", [False, True])
+def test_what_is_left_out_of_a_walked_gallery_was_never_there(refitted):
+    """As the part of the gallery that is made anew without it, for the same queries."""
+    rng = np.random.default_rng(3)
+    rows = rng.standard_normal((600, D)).astype("f4")
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    config = ScoreConfig(candidates=40, exact=100)
+    groups = np.arange(600) // 2 * 2
+    walk, graph = Walk.build(rows), neighbour_graph(rows, walk=None)
+    view = made.view(rows, means=csls_means(rows, groups))
+    if refitted:
+        head = fit_head(rows, config=HeadConfig(kind="center"))
+        view = replace(view, head=head, fitted=np.ones(600, bool))
+    walked = replace(view, walk=walk, graph=lambda: graph)
+    large = Collection((walked,), groups, None, config=config)
+    small = Collection((view,), groups, None, config=config)
+    gone = np.flatnonzero(np.isin(groups, np.unique(groups)[::7]))
+    rest, left_out = large.without(gone)
+    part, none = small.without(gone)
+    assert left_out.tolist() == gone.tolist()
+    assert len(rest) == 600
+    assert len(none) == 0
+    kept = np.setdiff1d(np.arange(600), gone)
+    for row in gone[:10]:
+        query = made.query(part.views[0].head(rows[row][None], role="query")[0])
+        one = rest.rank(query, k=20, without=left_out)
+        two = part.rank(query, k=20)
+        assert (one.rows[:20] == kept[two.rows[:20]]).mean() >= (0.9 if refitted else 1)
+        # neighbours under a head that is fitted again are taken from those before
+        np.testing.assert_allclose(
+            one.scores[:20], two.scores[:20], atol=5e-3 if refitted else 1e-5
+        )
+
+
+def test_a_small_gallery_is_made_anew_without_what_goes():
+    world, _, _ = _world(1)
+    part, left_out = world.without(np.array([3, 5]))
+    assert len(part) == N - 2
+    assert len(left_out) == 0

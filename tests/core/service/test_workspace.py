@@ -301,7 +301,7 @@ def test_a_graph_is_kept_and_ranks_like_the_exact_search(gallery, encoders):
     encoder = encoders["histogram"]
     exact = _workspace(gallery, encoder)
     walked = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
-    (graph,) = gallery.artefacts.folder.glob("graph-*/graph.faiss")
+    (graph,) = gallery.artefacts.folder.glob("walk-*/walk.faiss")
     again = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
     query = exact.query(_pixels(exact, 3))
     wanted = exact.collection.rank(query, k=5).rows.tolist()

@@ -1,0 +1,1 @@
+"""How the stages of finishing a gallery grow with its size."""

@@ -1,0 +1,60 @@
+"""Times every stage of finishing a gallery at several sizes: ``python -m benchmarks.scale``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.scale.stages import run
+from benchmarks.scale.table import RESULTS, write_table
+from benchmarks.scale.world import real, resampled
+
+LARGE = 320_000
+
+
+def main() -> None:
+    """Time one size after another, each in a process of its own, and store what was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gallery", type=Path, default=Path("galleries/real"))
+    parser.add_argument("--encoder", default="lite0")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[5_000, 20_000, 80_000])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--large", action="store_true", help="320,000 images too")
+    parser.add_argument("--no-map", action="store_true", help="leave out the map")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one is not None:
+        source = real(options.gallery, options.encoder)
+        with tempfile.TemporaryDirectory(prefix="wellspring-scale-") as folder:
+            world = resampled(source, options.one, folder=Path(folder), seed=options.seed)
+            sys.stdout.write(json.dumps(run(world, with_map=not options.no_map)))
+        return
+    stored = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    now = stored.setdefault("now", {"sizes": {}})
+    now |= {"seed": options.seed, "command": "make scale"}
+    for size in [*options.sizes, *([LARGE] if options.large else [])]:
+        command = [sys.executable, "-m", "benchmarks.scale", "--one", str(size)]
+        command += ["--gallery", str(options.gallery), "--encoder", options.encoder]
+        command += ["--seed", str(options.seed), *(["--no-map"] if options.no_map else [])]
+        done = subprocess.run(command, env=_one_thread(), check=True, stdout=subprocess.PIPE)
+        now["sizes"][str(size)] = json.loads(done.stdout)
+        RESULTS.write_text(json.dumps(stored, indent=1) + "\n")
+        for stage in now["sizes"][str(size)]["stages"]:
+            words = f"{stage['seconds']:10.2f} s {stage['memory']:6.2f} GB  {stage['name']}"
+            print(f"{size:9,} {words}", flush=True)  # noqa: T201 - what it is for
+    write_table()
+
+
+def _one_thread() -> dict[str, str]:
+    """The environment in which libraries use one thread, so that seconds are those of one core."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {**os.environ, **dict.fromkeys(names, "1")}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""The stages of finishing a gallery, each timed by the product's own functions."""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.scale.world import World
+from core.config import GroupConfig, NullConfig, ProjectionConfig, ScoreConfig
+from core.evidence.null import fit_null
+from core.explain.projection import fit_map
+from core.search.crops import crop_links
+from core.search.edges import EDGES
+from core.search.graph import csls_means_of, neighbour_graph, worth_linking
+from core.search.near_duplicates import near_duplicate_groups, parsed_hashes
+from core.search.query import Query
+from core.search.ranking import Collection
+from core.search.views import View
+from core.search.walk import Walk
+
+CROP_ROWS = 1_000
+"""Images whose crops are looked for; the time is that of all, in proportion."""
+FOLDS = 1
+"""Folds of the null that are asked; the time is that of all, in proportion."""
+_QUERIES = 50
+_POLL = 0.02  # seconds between two looks at the memory
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage took."""
+
+    name: str
+    seconds: float
+    """Of the processor, children included; of all images."""
+    memory: float
+    """Peak of what is not mapped from files, GB."""
+
+
+class Clock:
+    """Times stages one after another."""
+
+    def __init__(self) -> None:
+        self.stages: list[Stage] = []
+
+    @contextmanager
+    def stage(self, name: str, *, times: float = 1.0) -> Iterator[None]:
+        """Time what is done inside; ``times`` makes up for a part that stands for the whole."""
+        stop, peak = threading.Event(), [_resident()]
+
+        def watch() -> None:
+            while not stop.wait(_POLL):
+                peak[0] = max(peak[0], _resident())
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        began = _processor_seconds()
+        try:
+            yield
+        finally:
+            took = _processor_seconds() - began
+            stop.set()
+            watcher.join()
+        self.stages.append(Stage(name, took * times, max(peak[0], _resident())))
+
+    def found(self) -> list[dict[str, object]]:
+        """The stages as plain values."""
+        return [asdict(stage) for stage in self.stages]
+
+
+def run(world: World, *, with_map: bool) -> dict[str, object]:
+    """Finish a gallery, stage by stage, and answer some queries."""
+    clock = Clock()
+    collection = _finish(world, clock)
+    if with_map:
+        with clock.stage("map"):
+            fit_map(collection.views[0].vectors, config=ProjectionConfig())
+    _answer(collection, clock)
+    graphs = [view.graph() for view in collection.views if view.graph is not None]
+    return {
+        "stages": clock.found(),
+        "recall": [float(graph.recall[0]) for graph in graphs],
+        "groups": len(np.unique(collection.groups)),
+    }
+
+
+def _finish(world: World, clock: Clock) -> Collection:
+    """What an answer needs, as :func:`core.search.prepare.prepare` computes it."""
+    score, limits, n = ScoreConfig(), GroupConfig(), len(world)
+    with clock.stage("vectors"):
+        vectors = world.head(world.features, role="gallery")
+        drawn = world.edges_head(world.edges, role="gallery")
+    hashes, (walk, edge_walk) = parsed_hashes(world.hashes, n=n), (None, None)
+    with clock.stage("neighbours"):
+        if n > score.exact:
+            walk = Walk.build(vectors, rows=worth_linking(vectors, hashes))
+        graph = neighbour_graph(vectors, walk=walk)
+    with clock.stage("neighbours of edges"):
+        if n > score.exact:
+            edge_walk = Walk.build(drawn, rows=worth_linking(drawn, hashes))
+        edge_graph = neighbour_graph(drawn, walk=edge_walk)
+    rows = min(CROP_ROWS, n)
+    with clock.stage("crop links", times=n / rows):
+        some = np.full((n, limits.crop_neighbours), -1)
+        some[:rows] = graph.rows[:rows, : limits.crop_neighbours]
+        crop_links(some, world.patches, load=world.load)
+    with clock.stage("near-duplicate groups"):
+        groups = near_duplicate_groups(
+            vectors,
+            world.hashes,
+            neighbours=graph.rows[:, : limits.neighbours],
+            max_hash_distance=limits.max_hash_distance,
+            min_cosine=limits.min_cosine,
+        )
+    with clock.stage("CSLS means"):
+        means = csls_means_of(graph, vectors, groups, k=score.neighbours, walk=walk)
+    with clock.stage("CSLS means of edges"):
+        edge_means = csls_means_of(edge_graph, drawn, groups, k=score.neighbours, walk=edge_walk)
+    embedding = View("embedding", world.encoder, world.head, world.features, vectors, means)
+    edges = View("edges", EDGES, world.edges_head, world.edges, drawn, edge_means)
+    how = {"weight": score.edges_weight, "trust": score.edges_trust, "fitted": np.ones(n, bool)}
+    views = (
+        replace(embedding, graph=lambda: graph, walk=walk),
+        replace(edges, **how, graph=lambda: edge_graph, walk=edge_walk),
+    )
+    return Collection(views, groups, world.patches, config=score)
+
+
+def _answer(collection: Collection, clock: Clock) -> None:
+    """The null, and some queries."""
+    views, n, k = collection.views, len(collection), collection.config.candidates
+    null = NullConfig()
+    with clock.stage("null", times=null.folds / FOLDS):
+        _some_folds(collection, null)
+    with clock.stage("index"):
+        for view in views:
+            len(view.index)
+    patches = collection.patches
+    assert patches is not None, "a world has local descriptors"
+    asked = np.random.default_rng(0).choice(n, min(_QUERIES, n), replace=False)
+    queries = [
+        Query(tuple(np.asarray(view.vectors[row]) for view in views), np.asarray(patches[row]))
+        for row in asked
+    ]
+    collection.rank(queries[0], k=k)
+    with clock.stage("answer", times=1 / len(queries)):
+        for query in queries:
+            collection.rank(query, k=k)
+
+
+def _some_folds(collection: Collection, config: NullConfig) -> None:
+    """Ask some folds of the null as a whole one is asked."""
+    left = FOLDS * min(config.queries, len(collection)) // config.folds
+
+    class Enough(Exception):
+        pass
+
+    def progress(done: int, total: int, what: str) -> None:
+        if done >= left:
+            raise Enough
+
+    try:
+        fit_null(collection, config=config, progress=progress)
+    except Enough:
+        return
+
+
+def _processor_seconds() -> float:
+    """Seconds of the processor that this process and its finished children have used."""
+    return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+
+
+def _resident() -> float:
+    """Memory that is not mapped from files, GB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

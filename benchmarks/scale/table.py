@@ -1,0 +1,101 @@
+"""The table of docs/scale.md, from what is stored."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[1] / "results" / "scale.json"
+PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
+_BEGIN, _END = "<!-- table: make scale -->\n", "<!-- end of table -->\n"
+_MILLION = 1_000_000
+_PER_QUERY = "answer"
+
+
+def write_table() -> None:
+    """Put the table into the page, between its marks."""
+    page = PAGE.read_text(encoding="utf-8")
+    head, rest = page.split(_BEGIN)
+    tail = rest.split(_END)[1]
+    PAGE.write_text(f"{head}{_BEGIN}{table()}{_END}{tail}", encoding="utf-8")
+
+
+def table() -> str:
+    """Tables in Markdown: seconds of every stage by size, what they sum to, recall, memory."""
+    stored = json.loads(RESULTS.read_text(encoding="utf-8"))
+    parts: list[str] = []
+    for label, words in (("now", "As it is"), ("before", "Before: all compared with all")):
+        if label in stored:
+            parts.append(
+                f"\n**{words}** (`{stored[label]['command']}`)\n\n{_seconds(stored[label])}"
+            )
+    now = stored["now"]["sizes"]
+    recalls = [
+        f"| {int(size):,} | " + " | ".join(f"{r:.3f}" for r in found["recall"]) + " |"
+        for size, found in _ordered(now)
+    ]
+    parts.append("\n| images | recall of neighbours | of edges |\n|---|---|---|\n")
+    return "".join(parts) + "\n".join(recalls) + "\n"
+
+
+def _ordered(sizes: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(sizes.items(), key=lambda item: int(item[0]))
+
+
+def _seconds(found: Mapping[str, Any]) -> str:
+    """One table: a row for every stage."""
+    sizes = _ordered(found["sizes"])
+    by_size = {int(size): {s["name"]: s for s in each["stages"]} for size, each in sizes}
+    names = list(dict.fromkeys(name for stages in by_size.values() for name in stages))
+    counts = list(by_size)
+    columns = " | ".join(f"{count:,}" for count in counts)
+    lines = [f"| stage | {columns} | exponent | at 1M |", "|---" * (len(counts) + 3) + "|"]
+    rows = {
+        name: {n: stages[name]["seconds"] for n, stages in by_size.items() if name in stages}
+        for name in names
+    }
+    waits = {n: sum(r[n] for k, r in rows.items() if k != _PER_QUERY and n in r) for n in counts}
+    million = sum(_at_a_million(r) for k, r in rows.items() if k != _PER_QUERY)
+    lines += [_row(name, values, counts, _at_a_million(values)) for name, values in rows.items()]
+    lines.append(_row("**all but the answer**", waits, counts, million))
+    peaks = [max(stage["memory"] for stage in by_size[n].values()) for n in counts]
+    lines.append(f"| peak memory, GB | {' | '.join(f'{peak:.2f}' for peak in peaks)} | | |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, values: Mapping[int, float], counts: Sequence[int], million: float) -> str:
+    """Seconds, the exponent between the last two sizes, and what it comes to at a million."""
+    cells = [_shown(values[n]) if n in values else "" for n in counts]
+    exponent = f"{_exponent(values):.2f}" if len(values) > 1 else ""
+    return f"| {name} | {' | '.join(cells)} | {exponent} | {_shown(million)} |"
+
+
+def _exponent(values: Mapping[int, float]) -> float:
+    """By which power of the size the seconds grow between the last two sizes."""
+    one, two = sorted(values)[-2:]
+    least = 1e-6  # s; a stage may have nothing to do
+    return math.log(max(values[two], least) / max(values[one], least)) / math.log(two / one)
+
+
+def _at_a_million(values: Mapping[int, float]) -> float:
+    """Seconds at a million images, growing as between the last two sizes, linearly at least."""
+    last = max(values)
+    slope = max(1.0, _exponent(values)) if len(values) > 1 else 1.0
+    return values[last] * (_MILLION / last) ** slope
+
+
+def _shown(seconds: float) -> str:
+    return (
+        f"{seconds:,.0f}"
+        if seconds >= 10
+        else f"{seconds:.1f}"
+        if seconds >= 1
+        else f"{seconds:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    write_table()

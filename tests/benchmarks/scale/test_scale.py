@@ -1,0 +1,98 @@
+"""Made galleries are like the real one that they are made of; the table says what was stored."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.scale import table as module
+from benchmarks.scale.stages import Clock
+from benchmarks.scale.world import COPIES, World, resampled
+from core.config import HeadConfig
+from core.encoders.load import load_encoder
+from core.heads.fit import fit_head
+
+
+@pytest.fixture(scope="module")
+def source() -> World:
+    """300 images of random features that vary by column."""
+    rng = np.random.default_rng(0)
+    encoder = load_encoder("random")
+    spread = rng.uniform(0.5, 2, encoder.dim)
+    features = (rng.standard_normal((300, encoder.dim)) * spread + 3).astype(np.float16)
+    edges = rng.standard_normal((300, 150)).astype(np.float16)
+    centred = HeadConfig(kind="center")
+    return World(
+        encoder,
+        fit_head(features, config=centred),
+        fit_head(edges, config=centred),
+        features,
+        edges,
+        rng.integers(-127, 128, (300, 4, 3), dtype=np.int8),
+        [f"{int(value):016x}" for value in rng.integers(2**63, size=300)],
+        lambda row: Image.new("L", (4, 4), row % 256),
+    )
+
+
+def test_made_images_have_the_spread_of_real_ones(source, tmp_path) -> None:
+    world = resampled(source, 1_000, folder=tmp_path, seed=1)
+    assert len(world) == len(world.hashes) == len(world.patches) == 1_000
+    real, made = (np.asarray(each.features, np.float64) for each in (source, world))
+    np.testing.assert_allclose(made.mean(axis=0), real.mean(axis=0), atol=0.5)
+    assert np.median(made.std(axis=0) / real.std(axis=0)) == pytest.approx(1, abs=0.1)
+    assert world.load(3).size == (4, 4)
+
+
+def test_a_share_of_made_images_are_near_copies(source, tmp_path) -> None:
+    world = resampled(source, 1_000, folder=tmp_path, seed=1)
+    repeated = 1_000 - len(set(world.hashes))
+    assert COPIES * 1_000 <= repeated < 2 * COPIES * 1_000  # some are drawn alike
+    rows = world.head(world.features, role="gallery")
+    cosines = rows @ rows.T - 2 * np.eye(1_000)
+    assert (cosines.max(axis=1) > 0.98).sum() >= repeated
+
+
+def test_a_seed_gives_one_gallery(source, tmp_path) -> None:
+    made = []
+    for name, seed in (("a", 4), ("b", 4), ("c", 5)):
+        (tmp_path / name).mkdir()
+        made.append(np.array(resampled(source, 50, folder=tmp_path / name, seed=seed).features))
+    np.testing.assert_array_equal(made[0], made[1])
+    assert (made[0] != made[2]).any()
+
+
+def test_a_stage_that_stands_for_more_is_multiplied() -> None:
+    clock = Clock()
+    for times in (1, 1_000):
+        with clock.stage("work", times=times):
+            sum(range(200_000))
+    one, many = clock.found()
+    assert many["seconds"] > 50 * one["seconds"]
+    assert one["memory"] > 0
+
+
+def test_the_table_gives_exponents_and_a_million(tmp_path, monkeypatch) -> None:
+    def stored(seconds: float) -> dict[str, object]:
+        stage = {"name": "neighbours", "seconds": seconds, "memory": 0.5}
+        answer = {"name": "answer", "seconds": 99.0, "memory": 0.5}
+        return {"stages": [stage, answer], "recall": [0.987, 0.991]}
+
+    found = {"sizes": {"20000": stored(80.0), "10000": stored(20.0)}, "command": "make scale"}
+    path, page = tmp_path / "scale.json", tmp_path / "scale.md"
+    path.write_text(json.dumps({"now": found}))
+    page.write_text("before\n<!-- table: make scale -->\nold\n<!-- end of table -->\nafter\n")
+    monkeypatch.setattr(module, "RESULTS", path)
+    monkeypatch.setattr(module, "PAGE", page)
+    module.write_table()
+    text = page.read_text()
+    assert "| neighbours | 20 | 80 | 2.00 | 200,000 |" in text
+    assert "| **all but the answer** | 20 | 80 | 2.00 | 200,000 |" in text
+    assert "| 20,000 | 0.987 | 0.991 |" in text
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    module.write_table()
+    assert page.read_text() == text

@@ -1,0 +1,110 @@
+"""A walk finds most of the nearest rows; its file is whole, and of the rows that it is read for."""
+
+from __future__ import annotations
+
+import faiss
+import numpy as np
+import pytest
+
+from core.search.walk import Walk
+from core.values import Cancelled, GalleryError
+
+DIM = 18  # no whole number of registers
+
+
+def rows_of(seed: int, *, n: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((20, DIM))
+    return (centres[rng.integers(20, size=n)] + 0.4 * rng.standard_normal((n, DIM))).astype("f4")
+
+
+@pytest.fixture(scope="module")
+def gallery() -> np.ndarray:
+    return rows_of(0, n=1_500)
+
+
+@pytest.fixture(scope="module")
+def walk(gallery) -> Walk:
+    return Walk.build(gallery)
+
+
+def nearest(queries, gallery, *, k):
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (queries, gallery)]
+    return np.argsort(-(unit[0] @ unit[1].T), axis=1)[:, :k]
+
+
+def recall(found, wanted):
+    return np.mean([np.isin(w, f).mean() for f, w in zip(found, wanted, strict=True)])
+
+
+def test_most_of_the_nearest_are_found_and_lengths_do_not_count(walk, gallery):
+    queries = 3 * gallery[:60] + np.float32(0.1)
+    wanted = nearest(queries, gallery, k=10)
+    assert recall(walk.search(queries, k=20, beam=64), wanted) >= 0.95
+    narrow = recall(walk.search(queries, k=10, beam=1), wanted)
+    assert narrow <= recall(walk.search(queries, k=10, beam=128), wanted)
+
+
+def test_only_the_rows_that_may_be_found_are(walk, gallery):
+    among = np.zeros(len(gallery), bool)
+    among[::3] = True
+    found = walk.search(gallery[:40], k=10, beam=64, among=among)
+    assert among[found[found >= 0]].all()
+    wanted = np.flatnonzero(among)[nearest(gallery[:40], gallery[among], k=10)]
+    assert recall(found, wanted) >= 0.9
+
+
+@pytest.mark.parametrize("n", [0, 1_500])
+def test_a_walk_survives_saving(tmp_path, gallery, n):
+    walk = Walk.build(gallery[:n])
+    walk.save(tmp_path / "walk.faiss")
+    opened = Walk.load(tmp_path / "walk.faiss", gallery[:n])
+    before, after = (each.search(gallery[:9], k=7, beam=32) for each in (walk, opened))
+    np.testing.assert_array_equal(before, after)
+    assert len(opened) == n
+    assert [path.name for path in tmp_path.iterdir()] == ["walk.faiss"]
+
+
+def test_a_walk_over_other_embeddings_is_refused(tmp_path, walk, gallery):
+    path = tmp_path / "walk.faiss"
+    walk.save(path)
+    for wrong in (gallery[:-1], gallery[:, :-3], gallery[::-1].copy(), rows_of(1, n=1_500)):
+        with pytest.raises(GalleryError, match="other embeddings"):
+            Walk.load(path, wrong)
+    faiss.write_index(faiss.IndexFlatIP(DIM), str(path))
+    with pytest.raises(GalleryError, match="other embeddings"):
+        Walk.load(path, gallery[:0])
+
+
+@pytest.mark.parametrize("content", [b"", b"not an index", None])
+def test_a_damaged_file_is_refused(tmp_path, walk, gallery, content):
+    path = tmp_path / "walk.faiss"
+    walk.save(path)
+    path.write_bytes(path.read_bytes()[:5000] if content is None else content)
+    with pytest.raises(GalleryError, match="not a readable"):
+        Walk.load(path, gallery)
+
+
+def test_saving_keeps_the_old_file_when_it_fails(tmp_path, walk, monkeypatch):
+    path = tmp_path / "walk.faiss"
+    walk.save(path)
+    before = path.read_bytes()
+
+    def full(_engine: object, name: str) -> None:
+        with open(name, "wb") as file:  # noqa: PTH123 - as a C library would
+            file.write(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(faiss, "write_index", full)
+    with pytest.raises(OSError, match="no space"):
+        walk.save(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["walk.faiss"]
+
+
+def test_a_stop_is_heard(gallery):
+    def stop(*_):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        Walk.build(gallery, progress=stop)
