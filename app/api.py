@@ -9,7 +9,7 @@ import gradio as gr
 
 from app.page.errors import user_error, user_errors
 from app.page.files import taken_as, unopened
-from app.page.state import HEADS, Page, encoder_choices
+from app.page.state import HEADS, Page, offered_choices
 from app.views.objects import (
     comparison_object,
     for_clients,
@@ -57,7 +57,7 @@ def publish(page: Page) -> None:
 
 def _embedding(page: Page, *, prefix: str = "") -> list[gr.Dropdown]:
     """Encoder and head."""
-    names = encoder_choices(page.encoders)
+    names = offered_choices(page.encoders)
     return [
         gr.Dropdown(names, value=page.encoder, label=f"{prefix}encoder"),
         gr.Dropdown(HEADS, value="default", label=f"{prefix}head"),

@@ -19,7 +19,8 @@ def serve(arguments: Sequence[str] | None = None) -> None:
         if args.host is not None:
             family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
             socket.create_server((args.host, args.port), family=family).close()
-        demo = build(open_session(), gallery=args.gallery, encoder=args.encoder)
+        session = open_session()
+        demo = build(session, gallery=args.gallery, encoder=args.encoder)
     except WellspringError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
@@ -27,6 +28,7 @@ def serve(arguments: Sequence[str] | None = None) -> None:
             f"error: cannot listen on {args.host}:{args.port}: {error.strerror or error}; "
             "name another with --host and --port"
         )
+    session.preparations.begin(args.gallery)
     demo.launch(server_name=args.host, server_port=args.port, **launch_options())
 
 

@@ -9,7 +9,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from app import api
-from app.page import address, theme
+from app.page import address, notice, theme
 from app.page.jobs import Stamped
 from app.page.state import open_page
 from app.tabs import attribute, compare, disentanglement, gallery, map
@@ -41,6 +41,7 @@ def build(session: Session, *, gallery: str = "builtin", encoder: str | None = N
         title="Wellspring", analytics_enabled=False, delete_cache=(3600, 3600)
     ) as blocks:
         gr.HTML(render("header"))
+        notice.create(session, gallery)
         page = open_page(session, gallery=gallery, encoder=encoder)
         items: dict[str, gr.Tab] = {}
         with gr.Tabs(elem_id="ws-tabs") as tabs:

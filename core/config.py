@@ -184,6 +184,10 @@ class BuildConfig:
             _require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
 
 
+DESCRIPTION = BuildConfig(batch=16, shard=64, patch_sample=200)
+"""How a gallery is described while somebody waits: a stop takes effect and loses within seconds."""
+
+
 @dataclass(frozen=True)
 class SourceLimits:
     """What is unpacked or fetched to become a gallery."""
@@ -220,6 +224,8 @@ class ServerConfig:
     """Sum of the galleries of all visitors of a hosted server, bytes."""
     max_builds: int = 4
     """Galleries that are built or changed at once on a hosted server."""
+    encoders: tuple[str, ...] = ()
+    """Encoders that are prepared at start, by name; on a hosted server no others are fetched."""
 
     def __post_init__(self) -> None:
         """Refuse a server on which no gallery can be built."""

@@ -50,6 +50,10 @@ class GalleryError(WellspringError):
         self.command = tuple(command)
 
 
+class UndescribedError(GalleryError):
+    """A gallery that an encoder does not describe; the encoder can be prepared for it."""
+
+
 class TrainingError(WellspringError, ValueError):
     """A training run that cannot begin or go on."""
 

@@ -8,6 +8,8 @@ import tempfile
 import pytest
 import torch
 
+# What a developer has fetched or prepared changes no test.
+os.environ["WELLSPRING_CACHE"] = tempfile.mkdtemp(prefix="wellspring-tests-cache-")
 # Gradio names uploads by their content, and every server removes its own at its end.
 os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="wellspring-tests-")
 

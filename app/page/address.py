@@ -14,7 +14,13 @@ import gradio as gr
 from app.page.events import QUIET, chosen
 from app.page.jobs import visitor_of
 from app.page.pictures import example_pictures, serve_thumbnails
-from app.page.state import Asked, Page, encoder_choices, first_encoder
+from app.page.state import (
+    Asked,
+    Page,
+    first_encoder,
+    named_by_owner,
+    offered_choices,
+)
 from core.values import WellspringError
 
 _AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
@@ -45,6 +51,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
         return list(items)[chosen(event)]
 
     outputs = [page.gallery, tabs, page.tab, page.example, page.asked, lost, *page.linked]
+    outputs += [other for other, _ in page.others]
     read = blocks.load(restore, None, outputs, **QUIET)  # only so it can warn
     read.success(None, lost, js="name => name && window.wellspring.forget()", **_AT_ONCE)
     tabs.select(opened, None, page.tab, trigger_mode="always_last", **QUIET)
@@ -67,10 +74,12 @@ def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list
     """Gallery, tab, example and encoders that an address names; what is not there stays."""
     wanted = dict(request.query_params)
     gallery, encoders, lost = _gallery(page, wanted.get("gallery", page.start), request)
-    usual = page.encoder if gallery == page.start else first_encoder(encoders)
+    usual = _usual(page, gallery, encoders)
     encoder = wanted.get("encoder", usual)
     encoder = encoder if encoder in encoders else usual
-    dropdown = gr.Dropdown(encoder_choices(encoders), value=encoder)
+    dropdown = gr.Dropdown(offered_choices(encoders), value=encoder)
+    if (gallery, encoder) == (page.start, page.encoder):  # who was quick may have chosen already
+        dropdown = gr.Dropdown(offered_choices(encoders))
     tab = wanted.get("tab") if wanted.get("tab") in names else None
     selected = gr.Tabs(selected=tab) if tab else gr.skip()
     number = "0" if lost else wanted.get("example", "")
@@ -78,7 +87,15 @@ def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list
     file = _example(page, gallery, example, request)
     asked = Asked(file, encoder) if file else None
     shown = [gallery, selected, tab or gr.skip(), example if file else 0, asked, lost]
-    return [*shown, *(dropdown for _ in page.linked)]
+    others = [opening(encoders, encoder) for _, opening in page.others]
+    return [*shown, *(dropdown for _ in page.linked), *others]
+
+
+def _usual(page: Page, gallery: str, encoders: tuple[str, ...]) -> str:
+    """The encoder where an address names none: the first ready one that the owner named."""
+    if gallery != page.start:
+        return first_encoder(encoders)
+    return next(iter(named_by_owner(page, encoders)), page.encoder)
 
 
 def kept_example(

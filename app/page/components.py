@@ -3,54 +3,11 @@
 from __future__ import annotations
 
 import gradio as gr
-from gradio.events import Dependency
 
-from app.page.errors import user_errors
 from app.page.events import QUIET
 from app.page.files import taken_as, unopened, uploads
-from app.page.jobs import visitor_of
 from app.page.pictures import Pictures, example_pictures
-from app.page.state import Page, encoder_choices, first_encoder
-
-
-def encoder_dropdown(
-    page: Page, *, label: str = "Encoder", value: str | None = None, linked: bool = True
-) -> tuple[gr.Dropdown, Dependency]:
-    """A choice among the encoders of the gallery that is looked at, and the event of its renewal.
-
-    Args:
-        page: the page.
-        label: what it is called.
-        value: the encoder chosen at first; the page's where it is not given.
-        linked: whether the page's address names its value.
-
-    Returns:
-        The component, and the event after which it has the encoders of another gallery:
-        connect what clears or repeats the tab's work to its ``success``.
-    """
-
-    def renew(name: str, encoder: str, request: gr.Request) -> gr.Dropdown:
-        with user_errors():
-            found = page.session.gallery(name, visitor=visitor_of(request)).encoder_names
-        kept = encoder if encoder in found else first_encoder(found)
-        return gr.Dropdown(encoder_choices(found), value=kept)
-
-    chosen = gr.Dropdown(
-        encoder_choices(page.encoders),
-        value=value or page.encoder,
-        label=label,
-        filterable=False,
-    )
-    chosen = taken_as(chosen, _of_any_gallery)
-    if linked:
-        page.linked.append(chosen)
-    renewed = page.gallery.change(renew, [page.gallery, chosen], chosen, **QUIET)
-    return chosen, renewed
-
-
-def _of_any_gallery(name: object) -> str:
-    """An encoder as it came: one of the gallery before may still be on its way, and is renewed."""
-    return name if isinstance(name, str) else ""
+from app.page.state import Page
 
 
 def thumbnails(

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from core.service import Session
-from core.values import WellspringError
+from core.values import UndescribedError, WellspringError
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,11 @@ def user_errors() -> Iterator[None]:
         yield
     except gr.Error:
         raise
+    except UndescribedError as error:
+        raise user_error(
+            "This encoder does not describe the gallery yet. Choose it once more to prepare it, or "
+            "choose another one."
+        ) from error
     except WellspringError as error:
         raise user_error(str(error)) from error
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 
@@ -9,9 +10,17 @@ from PIL import Image
 
 from app.page.zerogpu import LEND, Lend
 from core.config import ServerConfig
-from core.service import NetworkEncoder, Reading, Session, encoder_infos, load_encoder
+from core.service import (
+    NetworkEncoder,
+    Reading,
+    Session,
+    best_device,
+    encoder_infos,
+    load_encoder,
+)
 from core.values import Encoded, Encoder
 
+logger = logging.getLogger(__name__)
 _RESIDENT: dict[str, NetworkEncoder] = {}
 # The lent process is a fork of this one: it finds here the networks that were loaded at start-up.
 
@@ -21,50 +30,83 @@ def is_hosted(environment: Mapping[str, str] = os.environ) -> bool:
     return bool(environment.get("SPACE_ID") or environment.get("WELLSPRING_HOSTED"))
 
 
+def named_encoders(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Encoders that ``WELLSPRING_ENCODERS`` names, with commas between them: prepared at start."""
+    names = environment.get("WELLSPRING_ENCODERS", "").split(",")
+    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+
+
 def open_session(*, lend: Lend | None = LEND) -> Session:
     """The session of this place."""
-    server = ServerConfig(hosted=is_hosted())
-    return Session(server=server) if lend is None else LentSession(server=server, lend=lend)
+    server = ServerConfig(hosted=is_hosted(), encoders=named_encoders())
+    if lend is None:
+        return Session(server=server, device=best_device())
+    return LentSession(server=server, lend=lend)
 
 
 class LentSession(Session):
-    """A session whose bundled networks run on a lent GPU; all else stays on the CPU."""
+    """A session whose networks run on a lent GPU; all else stays on the CPU."""
 
     def __init__(self, *, server: ServerConfig, lend: Lend, device: str = "cuda") -> None:
         super().__init__(server=server)
+        self._lend, self._device = lend, device
         bundled = [info.name for info in encoder_infos() if info.kind == "bundled"]
         self._lent: dict[str, Encoder] = {
-            name: LentEncoder(name, lend=lend, device=device) for name in bundled
+            name: LentEncoder(_resident(name, device), lend=lend, device=device) for name in bundled
         }
 
     def encoder(self, name: str) -> Encoder:
         """An encoder by name; the bundled networks are on the GPU since start-up."""
-        return self._lent.get(name) or super().encoder(name)
+        if name not in self._lent:
+            found = super().encoder(name)
+            if not isinstance(found, NetworkEncoder):
+                return found
+            self._lent[name] = LateEncoder(found, lend=self._lend, device=self._device)
+        return self._lent[name]
 
 
 class LentEncoder(NetworkEncoder):
     """A network that is encoded with where a GPU is lent; arrays come back on the CPU."""
 
-    def __init__(self, name: str, *, lend: Lend, device: str) -> None:
-        resident = load_encoder(name, device=device)
-        if not isinstance(resident, NetworkEncoder):
-            raise TypeError(f"{name} is no network")
-        vars(self).update(vars(resident))
-        _RESIDENT[name] = resident
+    def __init__(self, network: NetworkEncoder, *, lend: Lend, device: str) -> None:
+        vars(self).update(vars(network))
+        self._lent_device = device
         self._encode, self._read = lend(_encode), lend(_read)
 
     def encode(self, images: Sequence[Image.Image]) -> Encoded:
         """Features, as :meth:`NetworkEncoder.encode` gives them."""
-        return self._encode(self.name, list(images))
+        return self._encode(self.name, self._lent_device, list(images))
 
     def read(self, image: Image.Image) -> Reading:
         """One pass over one image, as :meth:`NetworkEncoder.read` gives it."""
-        return self._read(self.name, image)
+        return self._read(self.name, self._lent_device, image)
 
 
-def _encode(name: str, images: Sequence[Image.Image]) -> Encoded:
-    return _RESIDENT[name].encode(images)
+class LateEncoder(LentEncoder):
+    """A network that was fetched after start-up; where no GPU is lent, the CPU has it too."""
+
+    def encode(self, images: Sequence[Image.Image]) -> Encoded:
+        """Features, as :meth:`NetworkEncoder.encode` gives them."""
+        try:
+            return super().encode(images)
+        except Exception as error:  # the lender's own errors: no GPU, no quota, no request
+            logger.warning("no GPU was lent for %s: %s", self.name, error)
+            return NetworkEncoder.encode(self, images)
 
 
-def _read(name: str, image: Image.Image) -> Reading:
-    return _RESIDENT[name].read(image)
+def _encode(name: str, device: str, images: Sequence[Image.Image]) -> Encoded:
+    return _resident(name, device).encode(images)
+
+
+def _read(name: str, device: str, image: Image.Image) -> Reading:
+    return _resident(name, device).read(image)
+
+
+def _resident(name: str, device: str) -> NetworkEncoder:
+    """A network of this process; one that was fetched after the fork is loaded there once."""
+    if name not in _RESIDENT:
+        found = load_encoder(name, device=device)
+        if not isinstance(found, NetworkEncoder):
+            raise TypeError(f"{name} is no network")
+        _RESIDENT[name] = found
+    return _RESIDENT[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -33,6 +33,10 @@ class Asked(NamedTuple):
     encoder: str
 
 
+Opening = Callable[[Sequence[str], str], gr.Dropdown]
+"""A choice as the page opens, by the gallery's encoders and the first that is chosen."""
+
+
 @dataclass(frozen=True)
 class Page:
     """What the tabs of one page have in common."""
@@ -46,6 +50,8 @@ class Page:
     """Encoders of that gallery."""
     encoder: str
     """The encoder chosen at first."""
+    insisted: bool
+    """Whether the program was started with just this encoder."""
     example: gr.Number
     """Place of the example that is the query, counted from 1; 0 for none. The address follows."""
     asked: gr.State
@@ -54,8 +60,14 @@ class Page:
     """Name of the tab that is open."""
     jobs: Jobs
     """Long work under way."""
+    prepared: gr.State
+    """Changes when an encoder has come to describe the gallery."""
     linked: list[gr.Dropdown] = field(default_factory=list[gr.Dropdown])
     """Choices of an encoder that the page's address sets and follows."""
+    others: list[tuple[gr.Dropdown, Opening]] = field(
+        default_factory=list[tuple[gr.Dropdown, Opening]]
+    )
+    """All other ones, and what they offer when the page opens."""
 
 
 def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
@@ -80,10 +92,12 @@ def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
         start=gallery,
         encoders=encoders,
         encoder=first_encoder(encoders, encoder),
+        insisted=encoder is not None,
         example=gr.Number(0, precision=0, visible=False),
         asked=gr.State(None),
         tab=gr.State(FIRST_TAB),
         jobs=jobs,
+        prepared=gr.State(0),
     )
 
 
@@ -105,3 +119,24 @@ def encoder_choices(names: Sequence[str]) -> list[tuple[str, str]]:
     """Title and name of encoders, for a dropdown."""
     titles = {info.name: info.title for info in encoder_infos()}
     return [(titles.get(name, name), name) for name in names]
+
+
+def offered_choices(names: Sequence[str], *, none: bool = False) -> list[tuple[str, str]]:
+    """Title and name of all encoders, those of a gallery first; others have to be prepared.
+
+    Args:
+        names: encoders of the gallery.
+        none: whether none may be chosen, as the empty text.
+    """
+    others = [i for i in encoder_infos() if i.kind != "baseline" and i.name not in names]
+    short = [info.title.partition(" (")[0] for info in others]  # the offer has all of it
+    offered = [
+        (f"{t} \N{MIDDLE DOT} to prepare", i.name) for t, i in zip(short, others, strict=True)
+    ]
+    return [*([("None", "")] if none else []), *encoder_choices(names), *offered]
+
+
+def named_by_owner(page: Page, encoders: Sequence[str]) -> list[str]:
+    """Encoders that the owner named and that are ready; none where the program was told one."""
+    named = page.session.server.encoders
+    return [] if page.insisted else [name for name in named if name in encoders]

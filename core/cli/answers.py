@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +33,7 @@ from core.config import (
 )
 from core.encoders.load import load_encoder
 from core.explain.projection import place
+from core.images.files import cache_home
 from core.images.listing import list_images
 from core.measures.evaluate import Bench, Evaluation
 from core.measures.variations.ways import WAYS
@@ -189,7 +189,7 @@ def evaluate(
     score = ScoreConfig(edges=edges, rerank=rerank, local_scaling=local_scaling)
     with reporting() as progress:
         loaded = [load_encoder(name) for name in encoder or BUNDLED]
-        bench = Bench(pairs, gallery, loaded, cache=_cache(), progress=progress)
+        bench = Bench(pairs, gallery, loaded, cache=cache_home(), progress=progress)
         chosen = tuple(p for p in bench.all_pairs if split in ("all", p.half))
         if not chosen:
             raise GalleryError(f"no pair of {pairs.name} is in the half {split!r}")
@@ -307,8 +307,3 @@ def _queries(
             left_out(str(path), error)
             unread[str(path)] = str(error)
         progress(done, len(paths), "looking at generated images")
-
-
-def _cache() -> Path:
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wellspring"
-    return Path(os.environ.get("WELLSPRING_CACHE", default))

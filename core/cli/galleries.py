@@ -32,7 +32,8 @@ from core.gallery.source import Source
 from core.gallery.verify import changed_images, verify
 from core.report.changes import change_lines, change_object
 from core.service.building import bring_up, build
-from core.service.library import refuse_shipped
+from core.service.library import BUILTIN, refuse_shipped
+from core.service.session import Session
 
 
 @app.command()
@@ -94,6 +95,26 @@ def add(
         loaded = [load_encoder(name, device=device) for name in encoder]
         change = bring_up(gallery, Source(Path(source)), loaded, progress=progress)
     _report(change, gallery, json=json)
+
+
+@app.command()
+def prepare(
+    names: Annotated[list[str], typer.Argument(help="Networks, as `encoders` names them.")],
+    *,
+    gallery: Annotated[str, typer.Option(help="builtin, or the folder of a gallery.")] = BUILTIN,
+    device: Device = "cpu",
+    json: JsonFlag = False,
+) -> None:
+    """Fetch encoders and describe a gallery by them, beside it; a stopped call goes on."""
+    with reporting() as progress:
+        session = Session(device=device)
+        for name in names:
+            session.preparations.prepare(gallery, name, progress=progress)
+        found = session.gallery(gallery).encoder_names
+    if json:
+        print_json({"encoders": list(found)})
+    else:
+        say(f"{gallery} is described by {', '.join(found)}")
 
 
 @app.command("remove")

@@ -69,7 +69,7 @@ def load_network(
     Args:
         name_or_path: a name of the registry; ``NAME=FILE``, a name with a local copy of its
             checkpoint; or a folder that our training wrote.
-        cache: folder of fetched files; the user's cache folder by default.
+        cache: folder of fetched files; by default that of the program.
         allow_download: whether a file that is not there yet may be fetched.
         progress: told of the bytes fetched.
 
@@ -90,6 +90,34 @@ def load_network(
         folder = fetched_folder(network.name, cache=cache)
         path = _fetched(network, folder, allow_download=allow_download, progress=progress)
     return _from_file(network, path)
+
+
+def fetch_weights(
+    name: str, *, cache: str | os.PathLike[str] | None = None, progress: Progress = no_progress
+) -> None:
+    """Have a network's weights on this machine; a file that cannot be loaded is fetched anew.
+
+    Args:
+        name: a name of the registry.
+        cache: folder of fetched files; by default that of the program.
+        progress: told of the bytes fetched; may raise ``Cancelled``, and the next call goes on.
+
+    Raises:
+        EncoderError: when the name is unknown, or the weights cannot be had or do not fit.
+    """
+    network = spec(name)
+    if network.source is None:
+        return
+    if weights_file(network, cache=cache) is None:
+        from core.encoders.backbones.download import fetch  # noqa: PLC0415 - its client takes time
+
+        folder = fetched_folder(name, cache=cache)
+        path = fetch(network.url or "", folder, checksum=network.checksum, progress=progress)
+        try:
+            _from_file(network, path)
+        except EncoderError:  # cut where nothing told of it, or another file in its place
+            path.unlink(missing_ok=True)
+            raise
 
 
 def _bundled(network: BackboneSpec) -> Backbone:

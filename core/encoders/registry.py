@@ -12,7 +12,7 @@ from core.encoders.backbones.hub import HubFile
 from core.encoders.backbones.storage import CONFIG_FILE
 from core.encoders.backbones.upstream import PLAIN, Layout
 from core.encoders.baselines import BASELINES
-from core.images.files import ASSETS
+from core.images.files import ASSETS, cache_home
 from core.values import EncoderError
 
 BUNDLED = ASSETS / "encoders"
@@ -35,6 +35,13 @@ class BackboneSpec:
     layout: Layout = PLAIN
     checksum: str | None = None
     """``algorithm:digits`` as the source states it; ``None`` where it states none."""
+    work: float = 1.0
+    """Multiplications of one image, 10^9: they decide how long it takes. Ours are limited by memory
+    and count for more than they multiply."""
+    megabytes: int = 0
+    """Size of the file that is fetched, 10^6 bytes."""
+    at_least: bool = False
+    """Whether the file may be larger: authors kept the state of training beside the networks."""
 
     @property
     def needs_network(self) -> bool:
@@ -86,7 +93,7 @@ def weights_file(
 
     Args:
         network: a network that does not come with the program.
-        cache: folder of fetched files; the user's cache folder by default.
+        cache: folder of fetched files; by default that of the program.
     """
     ours = fetched_folder(network.name, cache=cache) / Path(network.url or "").name
     if ours.is_file():
@@ -96,8 +103,7 @@ def weights_file(
 
 def fetched_folder(name: str, *, cache: str | os.PathLike[str] | None = None) -> Path:
     """Folder that the weights of a network are fetched into."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wellspring"
-    return Path(cache or default) / name
+    return Path(cache or cache_home()) / name
 
 
 def bundled_folder(name: str) -> Path:
@@ -175,6 +181,8 @@ NETWORKS = {
             "Apache-2.0",
             _vit("vit_small_patch16_224"),
             HubFile("timm/vit_small_patch16_224.dino", "733b42a211ebe03aa7327050699cfcee7cd96123"),
+            work=4.3,
+            megabytes=87,
         ),
         BackboneSpec(
             "dino-vitb16",
@@ -185,6 +193,8 @@ NETWORKS = {
             _vit("vit_base_patch16_224"),
             HubFile("timm/vit_base_patch16_224.dino", "c4ae505355ab2ffd6d399d6ab7a71ce3f3852465"),
             checksum="sha256:93181583427d6de3e18ab0e6ee4df35736cfc51a3c1bf9ae0e9b53b1316598dc",
+            work=16.9,
+            megabytes=343,
         ),
         BackboneSpec(
             "dinov2-vits14",
@@ -196,6 +206,8 @@ NETWORKS = {
             HubFile(
                 "timm/vit_small_patch14_dinov2.lvd142m", "cace07adb9220de26eb51226ecbef6d04d35defe"
             ),
+            work=5.6,
+            megabytes=88,
         ),
         BackboneSpec(
             "clip-vitb32",
@@ -209,6 +221,8 @@ NETWORKS = {
                 "ab5b8ef490e86faa07d3523926b842c765de1de5",
                 "open_clip_model.safetensors",
             ),
+            work=4.4,
+            megabytes=605,
         ),
         BackboneSpec(
             "mocov3-vits",
@@ -219,6 +233,9 @@ NETWORKS = {
             _vit("moco_v3_vit_small"),
             f"{_META}/moco-v3/vit-s-300ep/vit-s-300ep.pth.tar",
             _MOCO_V3,
+            work=4.3,
+            megabytes=337,
+            at_least=True,
         ),
         BackboneSpec(
             "mocov3-vitb",
@@ -229,6 +246,9 @@ NETWORKS = {
             _vit("moco_v3_vit_base"),
             f"{_META}/moco-v3/vit-b-300ep/vit-b-300ep.pth.tar",
             _MOCO_V3,
+            work=16.9,
+            megabytes=862,
+            at_least=True,
         ),
         BackboneSpec(
             "mocov2-r50",
@@ -240,6 +260,9 @@ NETWORKS = {
             f"{_META}/moco/moco_checkpoints/moco_v2_800ep/moco_v2_800ep_pretrain.pth.tar",
             _MOCO_V2,
             checksum="md5:a04e12f8",
+            work=4.1,
+            megabytes=257,
+            at_least=True,
         ),
         BackboneSpec(
             "sscd-r50",
@@ -252,6 +275,8 @@ NETWORKS = {
             # Weights with torchvision's names; the authors' TorchScript file would be code.
             f"{_META}/sscd-copy-detection/sscd_disc_mixup.torchvision.pt",
             _SSCD,
+            work=8.4,
+            megabytes=98,
         ),
     )
 }

@@ -70,21 +70,30 @@ class Key:
 class Artefacts:
     """The values kept for one generation of a gallery."""
 
-    def __init__(self, folder: Path, *, writable: bool) -> None:
-        """Take a folder, there or not; without ``writable`` nothing that is computed is kept."""
-        self.folder, self.writable = folder, writable
+    def __init__(self, folder: Path, *, writable: bool, beside: Path | None = None) -> None:
+        """Take a folder, there or not.
+
+        Args:
+            folder: where values lie.
+            writable: whether what is computed is kept there.
+            beside: where else values lie, and are kept if they must not be kept in the folder.
+        """
+        self.folder, self.beside = folder, beside
+        self.kept_in = folder if writable else beside
 
     def get(self, key: Key, compute: Callable[[], T], *, codec: Codec[T]) -> T:
         """The value of a key; computed where it is not kept, or what is kept is damaged."""
-        folder = self.folder / str(key)
-        if folder.is_dir():
+        for place in filter(None, (self.folder, self.beside)):
+            folder = place / str(key)
+            if not folder.is_dir():
+                continue
             try:
                 return codec.load(folder)
             except GalleryError as error:
                 logger.warning("%s is computed again: %s", folder.name, error)
         value = compute()
-        if self.writable and self.folder.parent.is_dir():
-            self._keep(value, folder, key, codec)
+        if self.kept_in is not None and self.kept_in.parent.is_dir():
+            self._keep(value, self.kept_in / str(key), key, codec)
         return value
 
     def keep_only(self, *kinds: str) -> None:
@@ -102,7 +111,7 @@ class Artefacts:
                 write_listing(partial)
         except (OSError, GalleryError) as error:  # a full disk; it is only slower next time
             logger.warning("%s could not be kept: %s", folder.name, error)
-        for old in self.folder.glob(f"{key.kind}-*-*"):
+        for old in folder.parent.glob(f"{key.kind}-*-*"):
             if not old.name.startswith(f"{key.kind}-{key.code}-"):
                 shutil.rmtree(old, ignore_errors=True)
 

@@ -76,7 +76,7 @@ def commit(
         for key in sorted(keys):
             (target / key).mkdir()
             for array in ("features.npy", "patches.npy"):
-                _gather(_sources(gallery, shards, f"{key}/{array}"), shas, target / key / array)
+                gather(arrays_of(gallery, shards, f"{key}/{array}"), shas, target / key / array)
             head = patch_heads.get(key) or _patch_head(gallery, key)
             if head:
                 head.save(target / key / "patch_head")
@@ -97,7 +97,7 @@ def _patch_head(gallery: Gallery, key: str) -> Head | None:
     return Head.load(folder) if folder.exists() else None
 
 
-def _sources(
+def arrays_of(
     gallery: Gallery, shards: Sequence[Shard], name: str
 ) -> list[tuple[list[str], np.ndarray]]:
     """Every array of that name with the contents that its rows are of.
@@ -119,7 +119,7 @@ def _sources(
     return found
 
 
-def _gather(sources: Sequence[tuple[list[str], np.ndarray]], shas: list[str], path: Path) -> None:
+def gather(sources: Sequence[tuple[list[str], np.ndarray]], shas: list[str], path: Path) -> None:
     """Write one array whose rows are the contents' rows, wherever they come from."""
     if not sources or not shas:
         return

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from core.values import (
     Encoder,
     GalleryError,
     ImageRecord,
+    UndescribedError,
 )
 
 SHIPPED = ASSETS / "gallery"
@@ -47,18 +49,32 @@ class Gallery:
     """A generation of a gallery, as it was when it was opened."""
 
     def __init__(
-        self, store: Store, header: Header, records: tuple[ImageRecord, ...], *, read_only: bool
+        self,
+        store: Store,
+        header: Header,
+        records: tuple[ImageRecord, ...],
+        *,
+        read_only: bool,
+        beside: Path | None = None,
     ) -> None:
         self.store = Store(store.folder, small=small_images(store.folder, header.root, records))
         self.header = header
         self.records = records
         self.read_only = read_only
+        self.beside = beside and beside / self.identity
+        """Folder of what describes just these images and does not belong to the gallery."""
         self.folder = store.generation(header.generation)
         self.row_of = {record.id: row for row, record in enumerate(records)}
 
     @classmethod
-    def open(cls, folder: Path, *, read_only: bool = False) -> Gallery:
-        """Open the current generation; ``read_only`` keeps nothing that is computed from it.
+    def open(cls, folder: Path, *, read_only: bool = False, beside: Path | None = None) -> Gallery:
+        """Open the current generation.
+
+        Args:
+            folder: the gallery.
+            read_only: whether nothing that is computed from it is kept in its folder.
+            beside: folder of what describes the gallery and does not belong to it: see
+                :mod:`core.gallery.describe`.
 
         Raises:
             GalleryError: when there is no gallery, or a damaged one, or one of another format.
@@ -68,7 +84,8 @@ class Gallery:
         store.check_links()
         while True:
             try:
-                return cls(store, header, _records(store, header), read_only=read_only)
+                found = _records(store, header)
+                return cls(store, header, found, read_only=read_only, beside=beside)
             except GalleryError as error:
                 newer = store.header()  # a writer may have moved on between the two reads
                 if newer.generation == header.generation:
@@ -129,13 +146,15 @@ class Gallery:
 
     @property
     def encoder_keys(self) -> tuple[str, ...]:
-        """Keys of the encoders whose features are stored."""
-        return tuple(sorted(path.parent.name for path in self.folder.glob("*/features.npy")))
+        """Keys of the encoders whose features are stored, in the gallery or beside it."""
+        places = [self.folder, *([self.beside] if self.beside else [])]
+        found = (path.parent.name for each in places for path in each.glob("[!.]*/features.npy"))
+        return tuple(sorted({*found}))
 
     @property
     def encoder_names(self) -> tuple[str, ...]:
         """Names of the encoders whose features are stored, networks before baselines."""
-        names = (key.rpartition("@")[0] for key in self.encoder_keys)
+        names = {key.rpartition("@")[0] for key in self.encoder_keys}
         return tuple(sorted(names, key=lambda name: (name in BASELINES, name)))
 
     def key_of(self, encoder: Encoder) -> str:
@@ -196,6 +215,8 @@ class Gallery:
         folder = self._encoder_folder(encoder)
         prefix = f"{folder.name}/"
         listed = {name: sha for name, sha in self._listing.items() if name.startswith(prefix)}
+        if folder.parent == self.beside:
+            listed = _listed(folder)
         if not listed:
             self.features(encoder)  # raises where there are none
             listed = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
@@ -204,14 +225,13 @@ class Gallery:
     @functools.cached_property
     def _listing(self) -> dict[str, str]:
         """Digests of the generation's files, as its writer listed them."""
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            return dict(read_json(self.folder / LISTING))
-        return {}
+        return _listed(self.folder)
 
     @functools.cached_property
     def artefacts(self) -> Artefacts:
         """What follows from this generation, kept where that is allowed."""
-        return Artefacts(self.folder / "artefacts", writable=not self.read_only)
+        beside = self.beside and self.beside / "artefacts"
+        return Artefacts(self.folder / "artefacts", writable=not self.read_only, beside=beside)
 
     def thumbnail(self, row: int) -> Image.Image:
         """An image's thumbnail; nothing to see where it is gone."""
@@ -221,31 +241,43 @@ class Gallery:
             return Image.new("L", (1, 1))
 
     def _encoder_folder(self, encoder: Encoder) -> Path:
-        return self.folder / self.key_of(encoder)
+        key = self.key_of(encoder)
+        own = self.folder / key
+        return own if self.beside is None or own.is_dir() else self.beside / key
 
     def _array(self, encoder: Encoder, name: str) -> np.ndarray:
         path = self._encoder_folder(encoder) / name
         self.require_images()
         if not path.parent.is_dir():
-            raise self._lacks(encoder)
+            raise self.lacks(encoder.name)
         try:
             return load_array(path)
         except GalleryError as error:
+            if path.parent.parent == self.beside:  # it can be made again
+                shutil.rmtree(path.parent, ignore_errors=True)
+                raise self.lacks(encoder.name) from error
             raise self.damaged(f"{name} of {encoder.name} is missing or damaged") from error
 
-    def _lacks(self, encoder: Encoder) -> GalleryError:
+    def lacks(self, encoder: str) -> UndescribedError:
         """The error that says which encoders there are, and how to have another one too."""
         have = ", ".join(self.encoder_keys) or "none"
-        of = f"encoder {encoder.name!r} (it has: {have})"
-        words = f"gallery {self.name!r} has no features of {of}"
+        words = f"gallery {self.name!r} has no features of encoder {encoder!r} (it has: {have})"
         if is_shipped(self.store.folder):
-            return GalleryError(f"{words}; name one of these")
+            remedy = ("prepare", encoder) if encoder in NETWORKS else ()
+            return UndescribedError(f"{words}; name one of these", command=remedy)
         known = [name for name in self.encoder_names if name in {*BASELINES, *NETWORKS}]
-        named = [word for name in (*known, encoder.name) for word in ("--encoder", name)]
-        return GalleryError(
+        named = [word for name in (*known, encoder) for word in ("--encoder", name)]
+        return UndescribedError(
             f"{words}; index its images with that encoder too",
             command=(*self.store.indexed(self.header.root), *named),
         )
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    """Digests of a folder's files, as its writer listed them."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return dict(read_json(folder / LISTING))
+    return {}
 
 
 def _records(store: Store, header: Header) -> tuple[ImageRecord, ...]:

@@ -17,6 +17,15 @@ ASSETS = Path(__file__).parents[2] / "assets"
 """What comes with the program."""
 
 
+def cache_home() -> Path:
+    """Folder of what can be fetched or computed again.
+
+    That is ``WELLSPRING_CACHE``, or ``wellspring`` in the user's cache folder.
+    """
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wellspring"
+    return Path(os.environ.get("WELLSPRING_CACHE") or usual)
+
+
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """A temporary file to write that becomes ``path`` when the block ends well.

@@ -5,7 +5,7 @@ The app knows the core by these names alone, besides its values, settings and re
 
 from core.encoders.baselines import EDGE_GRID
 from core.encoders.load import load_encoder
-from core.encoders.network import NetworkEncoder, Reading
+from core.encoders.network import NetworkEncoder, Reading, best_device
 from core.encoders.registry import EncoderInfo, encoder_infos
 from core.explain.projection import place
 from core.gallery.examples import Example, read_examples
@@ -26,6 +26,7 @@ from core.measures.retrieval import Interval
 from core.measures.variations.ways import WAYS, Way
 from core.search.patches import strongest_links
 from core.service.library import BUILTIN, Change, Facts, Library
+from core.service.preparing import Offer, Outcome, Preparations
 from core.service.reverse import Finding, adjust_known, reverse_lookup
 from core.service.selftest import SelfTest, Trial, selftest
 from core.service.session import (
@@ -61,7 +62,10 @@ __all__ = [
     "Library",
     "Measure",
     "NetworkEncoder",
+    "Offer",
+    "Outcome",
     "Placed",
+    "Preparations",
     "Query",
     "RankingComparison",
     "Reading",
@@ -72,6 +76,7 @@ __all__ = [
     "Way",
     "Workspace",
     "adjust_known",
+    "best_device",
     "compare_answers",
     "compare_examples",
     "encoder_infos",

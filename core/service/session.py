@@ -21,7 +21,7 @@ from core.config import (
     ServerConfig,
 )
 from core.encoders.load import load_encoder
-from core.encoders.registry import encoder_infos
+from core.encoders.registry import NETWORKS, encoder_infos, is_here
 from core.evidence.shares import COLUMNS, columns_of, shares_by
 from core.explain.clusters import ClusterKind
 from core.explain.projection import Map, place
@@ -43,6 +43,7 @@ from core.service.disentanglement import dimensions, measured_images, sample
 from core.service.heads import HEADS, choose_head
 from core.service.library import Library
 from core.service.memory import limit_heaps
+from core.service.preparing import Preparations
 from core.service.visitors import Visitors
 from core.service.workspace import Workspace
 from core.values import (
@@ -57,8 +58,6 @@ from core.values import (
     Progress,
     no_progress,
 )
-
-"""The gallery that comes with the program."""
 
 DEFAULT_ENCODER = "lite0"
 """The encoder used where none is named."""
@@ -127,16 +126,21 @@ class Session:
         self.device = device
         self.visitors = Visitors(self.server)
         self.library = Library(self.server, self.visitors, encoder=self.encoder)
+        self.preparations = Preparations(
+            self.server, self.visitors, gallery=self.gallery, encoder=self.encoder, device=device
+        )
         self._cache = Cache(REMEMBERED, others=_REMEMBERED)
 
     def encoder(self, name: str) -> Encoder:
-        """An encoder by name; folders only when not hosted.
+        """An encoder by name; folders, and weights that are fetched, only when not hosted.
 
         Raises:
             EncoderError: when it cannot be had.
         """
         if self.server.hosted and name not in {info.name for info in encoder_infos()}:
             raise EncoderError(f"no encoder is called {name!r}")
+        if self.server.hosted and not _at_hand(name):
+            raise EncoderError(f"the weights of {name} are not on this server")
         stamps = [_stamp(Path(name) / file) for file in ("cfg.json", "backbone.safetensors")]
         make = functools.partial(load_encoder, name, device=self.device)
         return self._cache.get(("encoder", name, *stamps), make)
@@ -148,14 +152,18 @@ class Session:
             GalleryError: when there is none of that name for this visitor.
         """
         if name == "builtin":
-            return self._cache.get("builtin", lambda: Gallery.open(SHIPPED, read_only=True))
+            beside = self.preparations.beside(SHIPPED)
+            make = functools.partial(Gallery.open, SHIPPED, read_only=True, beside=beside)
+            return self._cache.get("builtin", make)
         hosted = self.server.hosted
         folder = self.visitors.gallery(visitor, name) if hosted else Path(name).absolute()
+        beside = folder.with_name(f"{name}-beside") if hosted else None
         try:
             shipped = is_shipped(folder)
         except (OSError, ValueError) as error:  # no path has such a name
             raise GalleryError(f"{name[:80]!r} is no gallery") from error
-        make = functools.partial(Gallery.open, folder, read_only=shipped)
+        beside = beside or self.preparations.beside(folder)
+        make = functools.partial(Gallery.open, folder, read_only=shipped, beside=beside)
         return self._cache.get((folder, _stamp(folder / "gallery.json")), make)
 
     def workspace(
@@ -165,6 +173,8 @@ class Session:
         gallery = self.gallery(choice.gallery, visitor=visitor)
         if self.server.hosted and choice.head not in HEADS:
             raise GalleryError(f"no head is called {choice.head!r}")
+        if choice.encoder not in gallery.encoder_names and not _at_hand(choice.encoder):
+            raise gallery.lacks(choice.encoder)  # nothing is fetched only to say this
         encoder = self.encoder(choice.encoder)
         self._require(gallery, encoder)
 
@@ -420,6 +430,11 @@ class Session:
     def _require(gallery: Gallery, encoder: Encoder) -> None:
         if gallery.key_of(encoder) not in gallery.encoder_keys:
             gallery.features(encoder)  # raises, saying which encoders there are
+
+
+def _at_hand(name: str) -> bool:
+    """Whether an encoder can be loaded, or refused, without fetching anything."""
+    return name not in NETWORKS or is_here(NETWORKS[name])
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import pytest
 
 from app import serve as module
 from app.serve import serve
+from core.service import Session
 from core.values import GalleryError
 
 
@@ -26,7 +27,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         return Demo()
 
     monkeypatch.setattr(module, "build", build)
-    monkeypatch.setattr(module, "open_session", lambda: None)
+    monkeypatch.setattr(module, "open_session", Session)
     return launched
 
 

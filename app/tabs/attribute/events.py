@@ -89,7 +89,7 @@ def _connect(
     triggers = [
         picture.upload,
         picture.clear,
-        controls.encoder.input,
+        controls.ready.change,
         controls.head.input,
         controls.scoring.input,
         controls.prior.input,

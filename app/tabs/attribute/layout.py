@@ -8,7 +8,8 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
-from app.page.components import encoder_dropdown, query_given, stop_button, thumbnails
+from app.page.components import query_given, stop_button, thumbnails
+from app.page.encoders import encoder_choice
 from app.page.state import HEADS, Page
 from app.views.answer import empty_html
 from core.config import NullConfig
@@ -23,6 +24,8 @@ class Controls:
     encoder: gr.Dropdown
     renewed: Dependency
     """The event after which the encoders are those of another gallery."""
+    ready: gr.State
+    """Changes when an encoder was chosen that describes the gallery."""
     head: gr.Dropdown
     scoring: gr.CheckboxGroup
     prior: gr.Slider
@@ -96,7 +99,7 @@ def lay_query(page: Page) -> Query:
 def lay_controls(page: Page) -> Controls:
     """Encoder, head, scoring and prior."""
     with gr.Group():
-        encoder, renewed = encoder_dropdown(page)
+        encoder = encoder_choice(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
     with gr.Accordion("Scoring", open=False, elem_classes="ws-scoring"):
         scoring = gr.CheckboxGroup(
@@ -114,7 +117,7 @@ def lay_controls(page: Page) -> Controls:
             label="Prior probability of a source, %",
             elem_id="ws-prior",
         )
-    return Controls(encoder, renewed, head, scoring, prior)
+    return Controls(encoder.dropdown, encoder.renewed, encoder.ready, head, scoring, prior)
 
 
 def lay_result(page: Page) -> Result:

@@ -55,16 +55,18 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
     first = [page.example, table.image, table.starts]
     started = table.starts.select(handlers.start, page.gallery, first, **QUIET)
     taken = follow_query(page, "compare", table.image, left.encoder, second=right.encoder)
-    changes = [choice.input for side in handlers.sides for choice in (side.encoder, side.head)]
+    changes = [
+        change for side in handlers.sides for change in (side.choice.ready.change, side.head.input)
+    ]
     searches: list[Any] = [
         gr.on([table.image.upload, table.image.clear, *changes], trigger_mode="always_last", **ask),
         started.success(**ask),
         taken.change(**ask),
-        right.renewed.success(**ask),
+        right.choice.renewed.success(**ask),
     ]
     for asked in searches:
         asked.failure(handlers.refused, table.image, [table.image, *outputs], **QUIET)
-    right.renewed.success(handlers.renew, page.gallery, table.starts, **QUIET)
+    right.choice.renewed.success(handlers.renew, page.gallery, table.starts, **QUIET)
     table.which.input(handlers.show, [found, table.which], matches, **QUIET)
     shown: list[Component] = [table.examples, table.differing]
     ran = over.click(
@@ -77,4 +79,4 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
     )
     ran.failure(no_examples, None, shown, **QUIET)
     gr.on(changes, no_examples, None, shown, **QUIET)
-    right.renewed.success(no_examples, None, shown, **QUIET)
+    right.choice.renewed.success(no_examples, None, shown, **QUIET)

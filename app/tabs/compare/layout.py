@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import gradio as gr
-from gradio.events import Dependency
 
-from app.page.components import encoder_dropdown, stop_button, thumbnails
+from app.page.components import stop_button, thumbnails
+from app.page.encoders import EncoderChoice, encoder_choice
 from app.page.state import HEADS, Page
 from app.views import compare as views
 from app.views.templates import render
@@ -20,12 +20,15 @@ _WHERE = ("left", "right")
 class Side:
     """One way to search, and what it finds."""
 
-    encoder: gr.Dropdown
-    renewed: Dependency
-    """The event after which the encoders are those of another gallery."""
+    choice: EncoderChoice
     head: gr.Dropdown
     verdict: gr.HTML
     matches: gr.Gallery
+
+    @property
+    def encoder(self) -> gr.Dropdown:
+        """The encoder that is chosen."""
+        return self.choice.dropdown
 
 
 @dataclass(frozen=True)
@@ -41,24 +44,24 @@ class Table:
     differing: gr.Gallery
 
 
-def lay_choices(page: Page) -> list[tuple[gr.Dropdown, Dependency, gr.Dropdown]]:
+def lay_choices(page: Page) -> list[tuple[EncoderChoice, gr.Dropdown]]:
     """Encoder and head of both sides."""
     others = [name for name in _PREFERRED if name in page.encoders and name != page.encoder]
     second = next(iter([*others, *(n for n in page.encoders if n != page.encoder)]), page.encoder)
-    found: list[tuple[gr.Dropdown, Dependency, gr.Dropdown]] = []
+    found: list[tuple[EncoderChoice, gr.Dropdown]] = []
     with gr.Row(elem_classes="ws-sides"):
         for where, encoder in zip(_WHERE, (page.encoder, second), strict=True):
             with gr.Column(min_width=280), gr.Group():
-                chosen, renewed = encoder_dropdown(
+                chosen = encoder_choice(
                     page,
                     label=f"Encoder on the {where}",
                     value=encoder,
-                    linked=where == _WHERE[0],
+                    role="first" if where == _WHERE[0] else "second",
                 )
                 head = gr.Dropdown(
                     HEADS, value="default", label=f"Head on the {where}", filterable=False
                 )
-                found.append((chosen, renewed, head))
+                found.append((chosen, head))
     return found
 
 

@@ -39,7 +39,7 @@ def _connect(handlers: Handlers) -> None:
         factors.words_after,
     ]
     ran = gr.on(
-        [controls.run.click, controls.encoder.input, controls.head.input],
+        [controls.run.click, controls.choice.ready.change, controls.head.input],
         handlers.measure,
         given,
         outputs,
@@ -52,4 +52,6 @@ def _connect(handlers: Handlers) -> None:
     kept = ran.success(handlers.choice, given, measured, **QUIET)
     kept.success(handlers.look, [measured, dimension.chosen], dimension.shown, **QUIET)
     dimension.chosen.input(handlers.look, [measured, dimension.chosen], dimension.shown, **QUIET)
-    controls.renewed.success(cleared, None, [measured, result.overview, result.column], **QUIET)
+    controls.choice.renewed.success(
+        cleared, None, [measured, result.overview, result.column], **QUIET
+    )

@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
-from gradio.events import Dependency
 
-from app.page.components import encoder_dropdown, stop_button, thumbnails
+from app.page.components import stop_button, thumbnails
+from app.page.encoders import EncoderChoice, encoder_choice
 from app.page.state import HEADS, Page
 from app.views import disentanglement as views
 from app.views.templates import render
@@ -39,11 +39,14 @@ _MATRICES = (
 class Controls:
     """What is measured."""
 
-    encoder: gr.Dropdown
-    renewed: Dependency
-    """The event after which the encoders are those of another gallery."""
+    choice: EncoderChoice
     head: gr.Dropdown
     run: gr.Button
+
+    @property
+    def encoder(self) -> gr.Dropdown:
+        """The encoder that is chosen."""
+        return self.choice.dropdown
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,11 @@ class Result:
 def lay_controls(page: Page) -> Controls:
     """Encoder, head, and the button that measures."""
     with gr.Group():
-        encoder, renewed = encoder_dropdown(page)
+        choice = encoder_choice(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
     run = gr.Button("Measure", variant="primary", elem_id="ws-measure")
     gr.HTML(render("disentanglement_heads"))
-    return Controls(encoder, renewed, head, run)
+    return Controls(choice, head, run)
 
 
 def lay_result(page: Page) -> Result:

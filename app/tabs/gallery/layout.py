@@ -7,7 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from app.page.components import encoder_dropdown, stop_button, thumbnails
+from app.page.components import stop_button, thumbnails
+from app.page.encoders import encoder_choice
 from app.page.files import one_upload, taken_as, uploads
 from app.page.state import HEADS, Page, encoder_choices
 from core.service import encoder_infos
@@ -52,7 +53,6 @@ class Tab:
     twins_words: gr.Markdown
     twins: gr.Gallery
     encoder: gr.Dropdown
-    renewed: Any
     head: gr.Dropdown
     fit: gr.Button
     fitted: gr.Markdown
@@ -131,15 +131,15 @@ def _lay_stage(page: Page) -> dict[str, Any]:
     locked = gr.Markdown(elem_classes="ws-note", elem_id="ws-gallery-locked")
     with gr.Accordion("Images", open=False), gr.Column():
         images = _lay_images()
+    with gr.Group(elem_id="ws-gallery-encoder"):
+        encoder = encoder_choice(page, label="Encoder that is looked at", role="apart").dropdown
     with gr.Accordion("Near-duplicates", open=False):
         find = gr.Button("Find near-duplicates", elem_id="ws-gallery-find")
         twins_words = gr.Markdown(elem_classes="ws-note", elem_id="ws-gallery-twins-words")
         twins = thumbnails("Near-duplicates", columns=8, elem_id="ws-gallery-twins")
         twins.visible = False
     with gr.Accordion("Head", open=False):
-        with gr.Row():
-            encoder, renewed = encoder_dropdown(page, linked=False)
-            head = gr.Dropdown(_KINDS, value="whiten", label="Kind", filterable=False)
+        head = gr.Dropdown(_KINDS, value="whiten", label="Kind", filterable=False)
         fit = gr.Button("Fit to this gallery", elem_id="ws-gallery-fit")
         fitted = gr.Markdown(elem_classes="ws-note", elem_id="ws-gallery-fitted")
     with gr.Accordion("Health", open=False):
@@ -156,7 +156,6 @@ def _lay_stage(page: Page) -> dict[str, Any]:
         "twins_words": twins_words,
         "twins": twins,
         "encoder": encoder,
-        "renewed": renewed,
         "head": head,
         "fit": fit,
         "fitted": fitted,

@@ -35,9 +35,9 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
     }
     triggers = [
         tab.draw.click,
-        tab.encoder.input,
+        tab.first.ready.change,
         tab.head.input,
-        tab.second.input,
+        tab.beside.ready.change,
         tab.image.upload,
         tab.image.clear,
     ]
@@ -51,8 +51,7 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
     ]
     for drawn in draws:
         drawn.failure(handlers.refused, tab.image, tab.image, **QUIET)
-    cleared = tab.renewed.success(handlers.cleared, None, [*everything, *selection], **QUIET)
-    cleared.success(handlers.seconds, page.gallery, tab.second, **QUIET)
+    tab.first.renewed.success(handlers.cleared, None, [*everything, *selection], **QUIET)
     known = [*everything, *selection]
     tab.colour.input(handlers.recolour, [tab.state, tab.colour], known, **PRIVATE)
     tab.map.select(

@@ -17,7 +17,7 @@ from app.page.files import downloadable
 from app.page.jobs import PROGRESS, visitor_of
 from app.page.pictures import Pictures, fetchable
 from app.page.state import Asked, Page, encoder_choices
-from app.tabs.map.layout import NONE, Tab
+from app.tabs.map.layout import Tab
 from app.views import map as views
 from app.views.map import Drawing, Panel
 from app.views.scene import DENSITY, DOMAIN, FIRST_COLOURS, MEANS, Groups, Scene, colourings, group
@@ -171,12 +171,6 @@ class Handlers:
             tab.group: gr.Dropdown([], value=None),
             tab.colour: gr.Dropdown(FIRST_COLOURS, value=DOMAIN),
         }
-
-    def seconds(self, name: str, request: gr.Request) -> gr.Dropdown:
-        """Encoders that can stand beside the first."""
-        with user_errors():
-            gallery = self.session.gallery(name, visitor=visitor_of(request))
-        return gr.Dropdown([("None", NONE), *encoder_choices(gallery.encoder_names)], value=NONE)
 
     def _lay_out(self, given: dict[Any, Any], visitor: str, report: Progress) -> Drawn:
         """The maps asked for, and what lies nearest to the visitor's image."""

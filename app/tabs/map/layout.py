@@ -8,14 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from app.page.components import encoder_dropdown, image_given, stop_button, thumbnails
-from app.page.state import HEADS, Page, encoder_choices
+from app.page.components import image_given, stop_button, thumbnails
+from app.page.encoders import EncoderChoice, encoder_choice
+from app.page.state import HEADS, Page
 from app.page.theme import ASSETS
 from app.views.scene import DOMAIN, FIRST_COLOURS
 from app.views.templates import render
-
-NONE = ""
-"""No second map."""
 
 Peek = Callable[[object], dict[str, str] | None]
 """Picture and words of one point, as the map's script asks for them."""
@@ -28,10 +26,9 @@ class Tab:
     state: gr.State
     wanted: gr.State
     """Counts the times that the tab was opened with nothing drawn."""
-    encoder: gr.Dropdown
-    renewed: Any
+    first: EncoderChoice
     head: gr.Dropdown
-    second: gr.Dropdown
+    beside: EncoderChoice
     colour: gr.Dropdown
     group: gr.Dropdown
     image: gr.Image
@@ -46,6 +43,16 @@ class Tab:
     results: gr.Column
     empty: gr.HTML
 
+    @property
+    def encoder(self) -> gr.Dropdown:
+        """The encoder of the map."""
+        return self.first.dropdown
+
+    @property
+    def second(self) -> gr.Dropdown:
+        """The encoder of a map beside it; the empty text for none."""
+        return self.beside.dropdown
+
 
 def lay(page: Page, peek_at: Peek) -> Tab:
     """The tab's components, in their places."""
@@ -59,12 +66,9 @@ def lay(page: Page, peek_at: Peek) -> Tab:
 
 def _lay_side(page: Page) -> dict[str, Any]:
     with gr.Group():
-        encoder, renewed = encoder_dropdown(page)
+        first = encoder_choice(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
-        others = [("None", NONE), *encoder_choices(page.encoders)]
-        second = gr.Dropdown(
-            others, value=NONE, label="Beside it", filterable=False, elem_id="ws-map-beside"
-        )
+        beside = encoder_choice(page, label="Beside it", role="beside", elem_id="ws-map-beside")
     with gr.Group():
         colour = gr.Dropdown(
             FIRST_COLOURS,
@@ -87,10 +91,9 @@ def _lay_side(page: Page) -> dict[str, Any]:
         )
         stop_button(page, "map", elem_id="ws-map-stop")
     return {
-        "encoder": encoder,
-        "renewed": renewed,
+        "first": first,
         "head": head,
-        "second": second,
+        "beside": beside,
         "colour": colour,
         "group": group,
         "image": image,

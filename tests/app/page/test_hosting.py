@@ -14,10 +14,18 @@ import pytest
 from PIL import Image
 
 from app.page import zerogpu
-from app.page.hosting import LentEncoder, LentSession, is_hosted, open_session
+from app.page.hosting import (
+    LentEncoder,
+    LentSession,
+    is_hosted,
+    named_encoders,
+    open_session,
+)
 from core.config import ServerConfig
+from core.encoders.load import fetch_weights
 from core.service import Choice, Session
 from core.values import GalleryError
+from tests import checkpoints
 
 
 class Counter:
@@ -110,6 +118,32 @@ def test_networks_are_loaded_at_start_and_come_back_as_arrays(lent: LentSession)
     assert encoder.read(image).region_parts(weights).sum() == pytest.approx(
         float(found.features[0] @ weights), rel=1e-4
     )
+
+
+def test_a_network_fetched_after_start_up_is_lent_and_falls_back_to_the_cpu(
+    lend: Counter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    files = {checkpoints.DINO: checkpoints.dino(), checkpoints.MOCO: b""}
+    image, name = Image.new("RGB", (64, 64), "teal"), checkpoints.DINO
+    with checkpoints.published(monkeypatch, tmp_path, files):
+        session = LentSession(server=ServerConfig(encoders=(name,)), lend=lend, device="cpu")
+        fetch_weights(name)
+        encoder = session.encoder(name)
+        plain = Session().encoder(name).encode([image]).features
+    lend.calls.clear()
+    np.testing.assert_array_equal(encoder.encode([image]).features, plain)
+    assert lend.calls == ["_encode"]
+    monkeypatch.setattr(encoder, "_encode", lambda *_: 1 / 0)
+    np.testing.assert_array_equal(encoder.encode([image]).features, plain)
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [("", ()), ("a", ("a",)), (" a, b,,a ", ("a", "b"))],
+)
+def test_encoders_are_named_with_commas(value: str, names: tuple[str, ...]):
+    assert named_encoders({"WELLSPRING_ENCODERS": value}) == names
+    assert named_encoders({}) == ()
 
 
 def test_baselines_are_not_lent(lent: LentSession):

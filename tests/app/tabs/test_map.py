@@ -15,7 +15,7 @@ import pytest
 
 from app.page.state import Asked, open_page
 from app.tabs.map.handlers import Cards, Drawn, Handlers, rows_of
-from app.tabs.map.layout import NONE, lay
+from app.tabs.map.layout import lay
 from app.views.scene import DENSITY, DOMAIN, MEANS
 from core.service import Session
 from core.values import Cancelled
@@ -42,7 +42,7 @@ def draw(handlers: Handlers, **changes: object) -> dict[Any, Any]:
     given = {
         tab.encoder: changes.get("encoder", "random"),
         tab.head: changes.get("head", "default"),
-        tab.second: changes.get("second", NONE),
+        tab.second: changes.get("second", ""),
         tab.colour: changes.get("colour", DOMAIN),
         tab.image: changes.get("image"),
         tab.state: changes.get("state"),

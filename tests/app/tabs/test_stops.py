@@ -27,7 +27,6 @@ from app.tabs.gallery.layout import ZIP
 from app.tabs.gallery.layout import lay as lay_gallery
 from app.tabs.map.handlers import Cards
 from app.tabs.map.handlers import Handlers as MapHandlers
-from app.tabs.map.layout import NONE
 from app.tabs.map.layout import lay as lay_map
 from app.views import compare as compare_views
 from app.views.scene import DOMAIN
@@ -240,7 +239,7 @@ def test_laying_out_a_map(fresh: Path):
     given = {
         tab.encoder: "histogram",
         tab.head: "identity",
-        tab.second: NONE,
+        tab.second: "",
         tab.colour: DOMAIN,
         tab.image: None,
         tab.state: None,

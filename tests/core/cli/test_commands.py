@@ -366,6 +366,18 @@ def test_encoders_are_listed(tmp_path) -> None:
     assert "thumbnail" in call("encoders").stdout
 
 
+def test_a_gallery_is_described_by_one_more_encoder(folder, photos) -> None:
+    refused = call("attribute", photos / "01.png", "--gallery", folder, "--encoder", "random")
+    assert refused.exit_code == 1
+    done = call("prepare", "random", "--gallery", folder, "--json")
+    assert json.loads(done.stdout) == {"encoders": ["random", "thumbnail"]}
+    more = ("--gallery", folder, "--encoder", "random", "--json")
+    answer = json.loads(call("attribute", photos / "01.png", *more).stdout)
+    assert answer["matches"][0]["path"] == "01.png"
+    assert Gallery.open(folder).encoder_names == ("thumbnail",)
+    failed(call("prepare", "typo", "--gallery", folder), "no encoder is called 'typo'")
+
+
 def test_a_head_is_fitted_and_used(folder, photos, tmp_path) -> None:
     options = ("--encoder", "thumbnail", "--kind", "whiten", "--k", 4, "--out", tmp_path / "head")
     result = call("fit-head", folder, *options)

@@ -63,7 +63,7 @@ def test_all_encoders_are_listed_once_those_without_network_first() -> None:
 
 def test_what_was_fetched_is_here(bundled: Path, tmp_path: Path, monkeypatch) -> None:
     """The list called weights "fetched at first use" that had been fetched."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("WELLSPRING_CACHE", str(tmp_path / "wellspring"))
     monkeypatch.setattr(HubFile, "cached", lambda _: None)
     save_backbone(build(BackboneConfig(), seed=7), bundled / "dino")
     fetched = registry.spec("sscd-r50")

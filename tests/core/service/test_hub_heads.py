@@ -49,7 +49,7 @@ def save_mocov3(path: Path) -> None:
 )
 def test_a_head_is_fitted_and_used(name, save, features, photos, tmp_path, monkeypatch) -> None:
     """In the authors' layout, in the cache where a first use would put it; nothing is fetched."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("WELLSPRING_CACHE", str(tmp_path / "cache" / "wellspring"))
     monkeypatch.setattr("core.encoders.backbones.download.fetch", None)
     target = tmp_path / "cache" / "wellspring" / name / Path(spec(name).url or "").name
     target.parent.mkdir(parents=True)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,85 +15,18 @@ from tqdm import tqdm
 
 from core.encoders.backbones.download import fetch
 from core.values import Cancelled, EncoderError
+from tests.serving import Behaviour, serving
 
 DATA = bytes(range(256)) * 1200
 CHECKSUM = f"sha256:{hashlib.sha256(DATA).hexdigest()}"
 
 
-@dataclass
-class Behaviour:
-    """What the server does, and what it was asked."""
-
-    data: bytes = DATA
-    ranges: bool = True
-    cut: int | None = None
-    """Bytes after which the connection closes."""
-    stall: bool = False
-    """Wait after the cut instead of closing."""
-    silent: bool = False
-    status: int = 200
-    location: str = ""
-    length: bool = True
-    wrong_range: bool = False
-    asked: list[str | None] = field(default_factory=list)
-    done: threading.Event = field(default_factory=threading.Event)
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    behaviour: Behaviour
-
-    def do_GET(self) -> None:
-        do, asked = self.behaviour, self.headers["Range"]
-        do.asked.append(asked)
-        self.close_connection = True
-        if do.silent:
-            do.done.wait(20)
-        start = int(asked[6:-1]) if asked and do.ranges else 0
-        if start and start >= len(do.data):
-            self.answer(416, 0, [("Content-Range", f"bytes */{len(do.data)}")])
-            return
-        headers = [("Location", do.location)] if do.location else []
-        if start:
-            first = start + do.wrong_range
-            span = f"bytes {first}-{len(do.data) - 1}/{len(do.data)}"
-            headers.append(("Content-Range", span))
-        body = do.data[start:]
-        status = 206 if start and do.status == 200 else do.status
-        self.answer(status, len(body) if do.length else None, headers)
-        with contextlib.suppress(ConnectionError):  # of a client that left
-            self.wfile.write(body[: do.cut])
-            self.wfile.flush()
-        if do.stall:
-            do.done.wait(20)
-
-    def do_HEAD(self) -> None:
-        """As the hub answers."""
-        length = len(self.behaviour.data)
-        self.answer(200, length, [("X-Repo-Commit", "a" * 40), ("ETag", '"b"')])
-
-    def answer(self, status: int, length: int | None, headers: list[tuple[str, str]]) -> None:
-        self.send_response(status)
-        for name, value in headers:
-            self.send_header(name, value)
-        if length is not None:
-            self.send_header("Content-Length", str(length))
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Behaviour, str]]:
     monkeypatch.setenv("NO_PROXY", "*")
-    behaviour = Behaviour()
-    handler = type("Bound", (Handler,), {"behaviour": behaviour})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-        yield behaviour, f"http://127.0.0.1:{running.server_port}/folder/weights.pth?v=1"
-        behaviour.done.set()
-        running.shutdown()
+    behaviour = Behaviour(DATA)
+    with serving({"": behaviour}) as address:
+        yield behaviour, f"{address}/folder/weights.pth?v=1"
 
 
 def test_a_file_comes_whole_once(server, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from app.page.components import encoder_dropdown
+from app.page.encoders import encoder_choice
 from app.page.state import open_page
 from core.service import Session
 
@@ -15,6 +15,6 @@ def test_an_encoder_of_the_gallery_before_is_taken_as_it_comes(given, taken) -> 
     """It may be on its way while the choices are renewed, and was refused in Gradio's words."""
     with gr.Blocks():
         page = open_page(Session(), gallery="builtin", encoder="lite0")
-        chosen, _ = encoder_dropdown(page)
+        chosen = encoder_choice(page).dropdown
     assert not chosen.filterable
     assert type(chosen)(["lite0"]).preprocess(given) == taken

@@ -1,0 +1,156 @@
+"""A gallery described by one more encoder, beside it: the gallery itself is only read.
+
+Layout of the folder beside a gallery::
+
+    <identity>/<key>/        features of an encoder for the images of one state of the gallery, with
+                             the manifest of these images
+    <identity>/artefacts/    what follows from them, where the gallery may not keep it itself
+    <identity>/work/<key>/   what was not finished
+    lock                     held by the one writer
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.config import DESCRIPTION, BuildConfig
+from core.encoders.load import shipped_heads
+from core.gallery.commit import arrays_of, disk_errors, gather
+from core.gallery.gallery import Gallery, encoder_key
+from core.gallery.manifest import from_parquet, to_parquet
+from core.gallery.plan import missing
+from core.gallery.shards import Item, Shard, ShardWriter
+from core.gallery.store import write_listing
+from core.heads.head import Head
+from core.images.files import new_folder
+from core.values import Encoder, GalleryError, Progress, no_progress
+
+_PAUSE = 0.5  # seconds between two looks at whether another process is done
+
+
+def describe(
+    gallery: Gallery,
+    encoder: Encoder,
+    *,
+    config: BuildConfig = DESCRIPTION,
+    progress: Progress = no_progress,
+) -> None:
+    """Store the features of a gallery's images under an encoder beside the gallery.
+
+    Whole shards of a call that was stopped or killed are taken up again, and so are the features of
+    images that an earlier state of the gallery held.
+
+    Args:
+        gallery: a gallery that was opened with a folder beside it.
+        encoder: the encoder.
+        config: sizes of batches and shards.
+        progress: called with images done, or while another process is at work; may raise
+            ``Cancelled``.
+
+    Raises:
+        GalleryError: when an image is no longer as it was indexed, or the disk is full.
+        Cancelled: when ``progress`` asked for it; finished shards are kept.
+    """
+    beside, key = gallery.beside, encoder_key(encoder)
+    assert beside is not None
+    gallery.require_images()
+    with disk_errors(), _alone(beside.parent, progress):
+        if key in gallery.encoder_keys:
+            return
+        earlier = _earlier(beside, key)
+        heads = {key: _patch_head(earlier, key) or shipped_heads(encoder.name).patches}
+        work = beside / "work" / key
+        writer = ShardWriter(
+            gallery.store,
+            work,
+            {key: encoder},
+            patch_heads={name: head for name, head in heads.items() if head is not None},
+            config=config,
+        )
+        items = [Item(gallery.root / r.path, r.path, r.sha256) for r in gallery.records]
+        done = [*earlier, *writer.finished()]
+        for keys, lacking in missing(gallery, done, items, {key: encoder}):
+            writer.write(lacking, keys, progress)
+        if writer.unread:
+            name = next(item.name for item in items if item.sha256 in writer.unread)
+            raise GalleryError(
+                f"{len(writer.unread)} images of the gallery, {name!r} first, are not as they were "
+                "indexed: bring their files back, or drop them from the gallery"
+            )
+        _keep(gallery, [*earlier, *writer.finished()], key, writer.patch_heads.get(key))
+        shutil.rmtree(work, ignore_errors=True)
+        _drop_stale(beside, key)
+
+
+def described_already(gallery: Gallery, name: str) -> int:
+    """How many different images an unfinished description by an encoder of that name holds."""
+    if gallery.beside is None:
+        return 0
+    manifests = gallery.beside.glob(f"work/{name}@*/shard-*/manifest.parquet")
+    found: set[str] = set()
+    for manifest in manifests:
+        with contextlib.suppress(GalleryError):
+            found |= {record.sha256 for record in from_parquet(manifest)}
+    return len(found)
+
+
+def _keep(gallery: Gallery, shards: list[Shard], key: str, head: Head | None) -> None:
+    """Write the rows of a gallery's images, in their order, whole or not at all."""
+    assert gallery.beside is not None
+    shas = [record.sha256 for record in gallery.records]
+    with new_folder(gallery.beside / key, durable=True) as partial:
+        for array in ("features.npy", "patches.npy"):
+            gather(arrays_of(gallery, shards, f"{key}/{array}"), shas, partial / array)
+        if head is not None:
+            head.save(partial / "patch_head")
+        (partial / "manifest.parquet").write_bytes(to_parquet(gallery.records))
+        write_listing(partial)
+
+
+def _earlier(beside: Path, key: str) -> list[Shard]:
+    """What the encoder gave for the images of an earlier state, as a shard; the first is enough."""
+    for folder in beside.parent.glob(f"[!.]*/{key}"):
+        with contextlib.suppress(GalleryError):
+            records = from_parquet(folder / "manifest.parquet")
+            return [Shard(folder.parent, records, (key,))]
+    return []
+
+
+def _patch_head(earlier: list[Shard], key: str) -> Head | None:
+    for shard in earlier:
+        if (shard.folder / key / "patch_head").is_dir():
+            return Head.load(shard.folder / key / "patch_head")
+    return None
+
+
+def _drop_stale(beside: Path, key: str) -> None:
+    """Remove what the encoder, or an older one of its name, gave for other states and for this."""
+    name = key.rpartition("@")[0]
+    for folder in beside.parent.glob(f"[!.]*/{name}@*"):
+        if folder != beside / key:
+            shutil.rmtree(folder, ignore_errors=True)
+    for state in beside.parent.glob("[!.]*/"):
+        if state != beside and not any(state.glob("[!.]*/features.npy")):
+            shutil.rmtree(state, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, progress: Progress) -> Iterator[None]:
+    """Hold the lock of the one writer; wait for another process, telling so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock", timeout=_PAUSE, is_singleton=False)
+    while True:
+        try:
+            lock.acquire()
+            break
+        except Timeout:
+            progress(0, 1, "waiting for another process that describes this gallery")
+    try:
+        yield
+    finally:
+        lock.release()
