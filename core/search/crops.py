@@ -144,8 +144,27 @@ def _with_neighbours(votes: np.ndarray) -> np.ndarray:
 def agreement(query: GreyImage, source: GreyImage, place: Placement) -> float:
     """Correlation of the fine detail of two images, the one registered inside the other.
 
-    Registration is that of Lucas and Kanade (1981) with a scale and a shift for either axis; fine
-    detail is what a blur takes away. 0 where too little of the smaller one lies in the other.
+    Fine detail is what a blur takes away. 0 where too little of the smaller one lies in the other.
+    """
+    found = registered(query, source, place)
+    return 0.0 if found is None else found.agreement
+
+
+@dataclass(frozen=True)
+class Registration:
+    """How the source's positions follow from the query's, by pixels; as in a placement."""
+
+    scale: tuple[float, float]
+    """Down and right."""
+    shift: tuple[float, float]
+    agreement: float
+    """Correlation of the fine detail of what both show."""
+
+
+def registered(query: GreyImage, source: GreyImage, place: Placement) -> Registration | None:
+    """Two images registered from a placement; ``None`` where too little of them is alike.
+
+    Registration is that of Lucas and Kanade (1981) with a scale and a shift for either axis.
     """
     if place.mirrored:
         query = query[:, ::-1]
@@ -155,11 +174,15 @@ def agreement(query: GreyImage, source: GreyImage, place: Placement) -> float:
         warp = _registered(one, two, warp)
         seen, inside = _seen(two, warp)
         if inside.mean() * max(1, warp[0] * warp[2]) < _OVERLAP:
-            return 0.0
+            return None
         if _correlation(one[inside], seen[inside]) < _ALIKE:
-            return 0.0
+            return None
     seen, inside = _seen(source, warp)
-    return _correlation(_detail(query)[inside], _detail(np.where(inside, seen, query))[inside])
+    alike = _correlation(_detail(query)[inside], _detail(np.where(inside, seen, query))[inside])
+    scale, shift = (warp[0], warp[2]), (warp[1], warp[3])
+    return Registration(
+        (float(scale[0]), float(scale[1])), (float(shift[0]), float(shift[1])), alike
+    )
 
 
 def _correlation(one: np.ndarray, two: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from core.encoders.load import load_encoder
 from core.encoders.network import NetworkEncoder, Reading
 from core.encoders.registry import EncoderInfo, encoder_infos
 from core.explain.projection import place
+from core.gallery.datasets import OPEN_DATASETS, OpenDataset
 from core.gallery.examples import Example, read_examples
 from core.gallery.gallery import Gallery
 from core.gallery.verify import Damage
@@ -43,6 +44,7 @@ __all__ = [
     "DEPTHS",
     "EDGE_GRID",
     "HITS",
+    "OPEN_DATASETS",
     "WAYS",
     "Change",
     "Choice",
@@ -61,6 +63,7 @@ __all__ = [
     "Library",
     "Measure",
     "NetworkEncoder",
+    "OpenDataset",
     "Placed",
     "Query",
     "RankingComparison",
