@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from app.page.hosting import is_hosted, open_session
+from app.page.warm import warm_up
 from app.ui import build, launch_options
 from core.values import WellspringError
 
@@ -19,7 +20,8 @@ def serve(arguments: Sequence[str] | None = None) -> None:
         if args.host is not None:
             family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
             socket.create_server((args.host, args.port), family=family).close()
-        demo = build(open_session(), gallery=args.gallery, encoder=args.encoder)
+        session = open_session()
+        demo = build(session, gallery=args.gallery, encoder=args.encoder)
     except WellspringError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
@@ -27,6 +29,7 @@ def serve(arguments: Sequence[str] | None = None) -> None:
             f"error: cannot listen on {args.host}:{args.port}: {error.strerror or error}; "
             "name another with --host and --port"
         )
+    warm_up(session, gallery=args.gallery, encoder=args.encoder)
     demo.launch(server_name=args.host, server_port=args.port, **launch_options())
 
 

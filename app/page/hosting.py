@@ -30,6 +30,8 @@ def open_session(*, lend: Lend | None = LEND) -> Session:
 class LentSession(Session):
     """A session whose bundled networks run on a lent GPU; all else stays on the CPU."""
 
+    lends = True
+
     def __init__(self, *, server: ServerConfig, lend: Lend, device: str = "cuda") -> None:
         super().__init__(server=server)
         bundled = [info.name for info in encoder_infos() if info.kind == "bundled"]

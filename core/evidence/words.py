@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from core.config import NullConfig
-from core.search.ranking import TOGETHER
+from core.search.ranking import PLACES as PLACES
+from core.search.ranking import TOGETHER as TOGETHER
 from core.values import Answer, Aspect, Group, ImageRecord, Match
 
 Outcome = Literal["empty", "identical", "too few", "none", "one of", "named"]
@@ -23,6 +24,7 @@ TOO_FEW = "This gallery has too few different images to tell a source from chanc
 
 _COUNTED = 0.005  # share from which a group counts as a source; less would be printed as 0 %
 _FOREIGN = 0.95  # share of images nearer to theirs from which a query is of another kind
+_PERHAPS = 0.2  # p-value up to which what is no source is worth a look
 _LISTED = 3  # groups that "one of these" lists
 
 
@@ -120,8 +122,8 @@ def why_none(answer: Answer) -> str:
     if around is None or outcome(answer) != "none":
         return ""
     if around.nearer >= _FOREIGN:
-        often = "any of them is" if around.nearer == 1 else "nearly all of them are"
-        measured = f"it is less like its closest image here than {often} like theirs"
+        often = "any of these is" if around.nearer == 1 else "nearly all of these are"
+        measured = f"it is farther from its closest image here than {often} from theirs"
         return f"{holding(answer)} Yours is a picture of another kind: {measured}."
     measured = "it is as close to them as they are to one another"
     return f"{holding(answer)} Yours is of their kind: {measured}. But no single one stands out."
@@ -194,6 +196,9 @@ def stands_out_by(group: Group, *, level: float) -> str:
     return f"{'; '.join(told).capitalize()}."
 
 
+EDGES = "edges"
+"""The aspect of edges, as their view is called."""
+
 STRONG, SOME, WEAK = "strong", "some", "weak"
 """How far a group stands out in an aspect."""
 
@@ -235,6 +240,18 @@ def missing(count: int, *, level: float = NullConfig().level) -> str:
 def sources(groups: Sequence[Group]) -> list[Group]:
     """The groups that count as sources: those with a share of influence that can be printed."""
     return [group for group in groups if (group.influence or 0) >= _COUNTED]
+
+
+def beyond(answer: Answer) -> Group | None:
+    """What may be a further source, too weak to count: the best for what the sources leave.
+
+    Nothing where that stands out no more than one in five images without a source does.
+    """
+    count = len(sources(answer.groups))
+    if not 0 < count < len(answer.groups):
+        return None
+    group = answer.groups[count]
+    return group if group.p_value is not None and group.p_value <= _PERHAPS else None
 
 
 def none_share(answer: Answer) -> float | None:

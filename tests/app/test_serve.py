@@ -27,6 +27,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(module, "build", build)
     monkeypatch.setattr(module, "open_session", lambda: None)
+    monkeypatch.setattr(module, "warm_up", lambda *_, **__: None)
     return launched
 
 
