@@ -90,7 +90,7 @@ element.addEventListener('dblclick', (event) => {
 // The wheel goes on scrolling the page until a picture was clicked; a pinch of the touchpad zooms.
 element.addEventListener('wheel', (event) => {
   const frame = event.target.closest('.ws-frame');
-  if (!frame || !(event.ctrlKey || frame.contains(document.activeElement))) return;
+  if (!frame || !(event.ctrlKey || element.querySelector('.ws-frame:focus'))) return;
   event.preventDefault();
   zoom(Math.exp(-clamp(event.deltaY, -120, 120) * (event.ctrlKey ? 0.01 : 0.003)), ...place(event, frame));
 }, { passive: false });

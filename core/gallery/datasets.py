@@ -30,9 +30,9 @@ class OpenDataset:
 
 
 OPEN_DATASETS = (
-    OpenDataset("huggan/smithsonian-butterfly-lowres", "butterflies of the Smithsonian", "CC0 1.0"),
-    OpenDataset("alfredplpl/artbench-pd-256x256", "paintings out of copyright, 256 pixels", "MIT"),
-    OpenDataset("common-canvas/commoncatalog-cc-by", "photographs from Flickr", "CC BY 4.0"),
+    OpenDataset("huggan/smithsonian-butterfly-lowres", "Butterflies of the Smithsonian", "CC0 1.0"),
+    OpenDataset("alfredplpl/artbench-pd-256x256", "Paintings out of copyright, 256 pixels", "MIT"),
+    OpenDataset("common-canvas/commoncatalog-cc-by", "Photographs from Flickr", "CC BY 4.0"),
 )
 """Datasets to begin with, with the licences that their pages state."""
 

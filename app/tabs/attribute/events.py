@@ -119,7 +119,7 @@ def _connect(
         asked.success(handlers.sum_up, [search, by], summed, **QUIET)
         asked.success(None, None, None, js="() => window.wellspring.show('ws-answer')", **QUIET)
     by.input(handlers.sum_up, [search, by], summed, **QUIET)
-    picked = result.candidates.select(row_of, None, index, **QUIET)
+    picked = result.candidates.select(row_of, None, index, trigger_mode="always_last", **QUIET)
     _explain(handlers, picked, result, states=(search, index, found))
     result.reading.input(handlers.look, [search, found, result.reading], result.pair, **QUIET)
     ends = [result.most, result.least, result.side]

@@ -222,7 +222,7 @@ AROUND = Surroundings(images=800, holds="rendered still lifes", nearest=0.1, usu
     [
         (
             1.0,
-            "Yours is a picture of another kind: it is farther from its closest image here than any",
+            "Yours is a picture of another kind: it is farther from its closest image here",
         ),
         (0.97, "farther from its closest image here than nearly all of these are from theirs."),
         (0.4, "Yours is of their kind: it is as close to them as they are to one another."),
