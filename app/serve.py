@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from app.page.hosting import is_hosted, open_session
+from app.page.warm import warm_up
 from app.ui import build, launch_options
 from core.values import WellspringError
 
@@ -29,6 +30,7 @@ def serve(arguments: Sequence[str] | None = None) -> None:
             "name another with --host and --port"
         )
     session.preparations.begin(args.gallery)
+    warm_up(session, gallery=args.gallery, encoder=args.encoder)
     demo.launch(server_name=args.host, server_port=args.port, **launch_options())
 
 

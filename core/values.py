@@ -205,6 +205,32 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """Scores of two images that everybody can picture, between which people read all others."""
+
+    low: float
+    """What the middle image of the gallery scores: shown as 0."""
+    high: float
+    """What the query itself would score if it were in the gallery: shown as 100."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """A gallery around a query: what it holds, and how near the query lies to its images."""
+
+    images: int
+    """Images of the gallery."""
+    holds: str
+    """What they are, in the gallery's own words; empty where it has none."""
+    nearest: float
+    """Cosine of the query and the image nearest to it."""
+    usual: float
+    """Median cosine of the gallery's images and the image of another group nearest to each."""
+    nearer: float
+    """Share of the gallery's images whose nearest image is nearer than the query's."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the gallery says of one query; :mod:`core.evidence.words` has its words.
 
@@ -242,6 +268,10 @@ class Answer:
     """Largest p-value at which a group stands out."""
     notes: tuple[str, ...] = ()
     """What was unusual about the query's file, each in a few words: lower case, no full stop."""
+    scale: Scale | None = None
+    """How scores are shown; ``None`` where there is nothing to compare with."""
+    surroundings: Surroundings | None = None
+    """The gallery around the query; ``None`` where it holds too few images to say."""
 
 
 @dataclass(frozen=True)
@@ -266,13 +296,28 @@ class RegionMatch:
     query_grid: Grid
     source_grid: Grid
     query_heat: Float[np.ndarray, " p"]
-    """Evidence per query patch, non-negative; sums to the local score."""
+    """Evidence per query patch, non-negative; sums to the local score, less what is flat."""
     source_heat: Float[np.ndarray, " p2"]
     """The same evidence laid on the source's patches; the same sum."""
     pairs: Integer[np.ndarray, "m 2"]
     """Mutually best patches: row of the query patch, row of the source patch."""
     strengths: Float[np.ndarray, " m"]
     """Clipped squared cosine of each pair, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How a query lies in a source: ``source = scale * (mirrored) query + shift``.
+
+    Positions are in [-1, 1] from edge to edge, down and right.
+    """
+
+    scale: tuple[float, float]
+    """Down and right."""
+    shift: tuple[float, float]
+    """Down and right, in the source."""
+    mirrored: bool
+    """Whether the query is turned left to right first."""
 
 
 @dataclass(frozen=True)
@@ -305,6 +350,8 @@ class Explanation:
     score_parts: tuple[ScorePart, ...] = ()
     """What makes the score that ranks: levels, how common the image is, and what lifted it; they
     sum to the score."""
+    alignment: Alignment | None = None
+    """How the query lies in the source, where the pixels agree on it."""
 
 
 Descriptors = Int8[np.ndarray, "n p l"]

@@ -14,7 +14,7 @@ from app.ui import build, launch_options
 from core.service.session import Session
 
 READY = {
-    "attribute": (None, "#ws-most img"),
+    "attribute": (None, ".ws-pair img"),
     "compare": ("#ws-compare-starts button >> nth=0", "#ws-left img"),
     "disentanglement": ("#ws-measure", "#ws-factor-most img"),
     "map": ("#ws-map-draw", "#ws-map canvas"),
@@ -37,7 +37,7 @@ def shoot(browser: Browser, url: str, *, theme: str, width: int) -> None:
     page = browser.new_page(viewport={"width": width, "height": WIDTHS[width]})
     page.set_default_timeout(_WAIT)
     page.goto(f"{url}?__theme={theme}&example=1")
-    page.wait_for_selector("#ws-most img")
+    page.wait_for_selector(".ws-pair img")
     for tab in READY:
         _open(page, tab)
         _save(page, tab, theme=theme, width=width)

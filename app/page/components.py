@@ -48,15 +48,23 @@ def image_given(
 
 def query_given(page: Page, *, image_id: str, examples_id: str) -> tuple[gr.Image, gr.Gallery]:
     """The image to be asked about, and the examples to start from."""
+    return query_image(image_id), query_examples(page, examples_id)
+
+
+def query_image(elem_id: str) -> gr.Image:
+    """The image to be asked about."""
     words = "Drop an image here\nor click to choose one"
-    image = image_given("Image", elem_id=image_id, placeholder=words, height=300)
-    examples = thumbnails(
+    return image_given("Image", elem_id=elem_id, placeholder=words, height=300)
+
+
+def query_examples(page: Page, elem_id: str) -> gr.Gallery:
+    """Examples to start from."""
+    return thumbnails(
         "Or start from one of these",
         columns=6,
-        elem_id=examples_id,
+        elem_id=elem_id,
         value=example_pictures(page.session, page.start),
     )
-    return image, examples
 
 
 def files_given(label: str, *, elem_id: str, height: int, show_label: bool = True) -> gr.File:

@@ -11,7 +11,7 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder, is_static_file
 
 from app.views.names import name_of
-from core.service import Session, read_examples
+from core.service import Example, Session, read_examples
 from core.values import ImageRecord
 
 Pictures = list[tuple[str, str]]
@@ -49,12 +49,22 @@ def example_pictures(session: Session, gallery_name: str, *, visitor: str = "") 
     gallery = session.gallery(gallery_name, visitor=visitor)
     examples = read_examples(gallery.store.folder)
     if examples:
-        shown = _spread(examples)
-        return [
-            (fetchable(example.file), f"Example {i}: {example.kind.replace('-', ' ')}")
-            for i, example in enumerate(shown, 1)
-        ]
+        first = _starting_points(examples)
+        rest = [each for each in _spread(examples) if each not in first.values()]
+        named = [(example, name) for name, example in first.items()]
+        named += [(example, f"Example: {example.kind.replace('-', ' ')}") for example in rest]
+        return [(fetchable(example.file), name) for example, name in named[:_EXAMPLES]]
     return pictures(session, gallery_name, _spread(gallery.records), visitor=visitor)
+
+
+def _starting_points(examples: Sequence[Example]) -> dict[str, Example]:
+    """One example for each thing that an answer may say, by what a person would call it."""
+    wanted = {"A variation": 1, "A mixture of two": 2, "No source here": 0}
+    found = {
+        name: next((each for each in examples if len(each.sources) == count), None)
+        for name, count in wanted.items()
+    }
+    return {name: example for name, example in found.items() if example is not None}
 
 
 def _spread(items: Sequence[_T]) -> Sequence[_T]:

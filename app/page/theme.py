@@ -9,7 +9,10 @@ from gradio.themes.utils.colors import Color
 
 ASSETS = Path(__file__).parents[2] / "assets" / "app"
 
-STYLESHEETS = sorted(ASSETS.glob("*.css"))
+SCRIPTS = Path(__file__).parent
+"""Folder of the scripts of single components; their style sheets lie beside them."""
+
+STYLESHEETS = [*sorted(ASSETS.glob("*.css")), *sorted(SCRIPTS.glob("*.css"))]
 """What ``launch(css_paths=...)`` takes."""
 
 _ACCENT = Color(

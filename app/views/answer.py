@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from app.views.names import label_of, name_of
 from app.views.templates import render
 from core.report import is_web_address, words
+from core.service import OPEN_DATASETS
 from core.values import Answer, ImageRecord
 
 _SHADES = 5  # shades of the accent in the bar of shares; later sources share the last
@@ -16,6 +17,11 @@ _SHADES = 5  # shades of the accent in the bar of shares; later sources share th
 def headline(answer: Answer) -> str:
     """The answer in one sentence, with its confidence."""
     return words.sentence(answer, name=name_of)
+
+
+def has_sources(answer: Answer) -> bool:
+    """Whether the answer has candidate sources, or only the closest images."""
+    return words.outcome(answer) in ("identical", "one of", "named")
 
 
 def contenders_of(answer: Answer) -> str:
@@ -37,24 +43,17 @@ class _Part:
     share: float
 
 
-_ADVICE = {
-    "none": "Only images of this gallery can be found. The closest of them are below; if the image "
-    "may come from others, build a gallery of those in the Gallery tab and ask again. Test, beside "
-    "Reverse, shows what is found of a picture of your own."
-}
-"""What to do next, by what an answer comes to."""
-
-
 def answer_html(answer: Answer) -> str:
-    """The answer: its sentence, its evidence in plain words, and who shares the influence."""
+    """The answer: its sentence, who shares the influence, what to do next, and how sure it is."""
     return render(
         "answer",
         headline=headline(answer),
         odds=words.odds(answer),
+        why=words.why_none(answer),
         file=words.about_file(answer),
-        advice=_ADVICE.get(words.outcome(answer), ""),
+        datasets=OPEN_DATASETS if words.outcome(answer) in ("none", "too few") else (),
         prior=answer.prior,
-        parts=[] if answer.none is None else _parts(answer, none=answer.none),
+        parts=[] if (none := words.none_share(answer)) is None else _parts(answer, none=none),
     )
 
 

@@ -20,14 +20,15 @@ from app.views.names import name_of
 from app.views.templates import render
 from core.report import words
 from core.service import EDGE_GRID, Dimensions, strongest_links
-from core.values import Answer, Contribution, Explanation, Grid
+from core.values import Alignment, Answer, Contribution, Explanation, Grid, Group
 
 _POSITIVE, _NEGATIVE = "#2a9d93", "#b9792c"
 _GREY, _LINE = "#7b8a86", "rgba(128,140,137,0.25)"
 _VEIL = 0.65  # of the image is covered where the heat is greatest
-_SHOWN_SIDE = 640  # longer side of an image as it is sent, pixels
+SHOWN_SIDE = 1280
+"""Longer side of an image as it is sent, pixels."""
+
 _LINKS = 8  # links that are drawn
-_STABLE, _UNSTABLE = "", "/"  # patterns of bars
 
 Place = tuple[float, float]
 """A point of an image as shares of its width and height."""
@@ -46,28 +47,56 @@ class _Figure:
 
 
 def pair_html(
-    explanation: Explanation, images: tuple[Image.Image, Image.Image], *, reading: str
+    explanation: Explanation,
+    images: tuple[Image.Image, Image.Image],
+    *,
+    reading: str,
+    noise: bool = False,
 ) -> str:
-    """Query and source side by side, under one reading of where they agree.
+    """Query and source side by side and over one another, under one reading of where they agree.
 
     Args:
         explanation: the explanation.
         images: the query's and the source's pixels.
         reading: one of :func:`readings`.
+        noise: whether the two match no better than chance does, so that only the images are shown.
     """
     heats = _heats(explanation, reading)
     limit = max((float(np.abs(heat).max()) for heat, _ in heats), default=0.0)
     shown = [
-        overlay(image, heat, grid=grid, limit=limit, signed=reading != MATCHING)
+        overlay(image, heat, grid=grid, limit=limit, signed=True)
         for image, (heat, grid) in zip(images, heats, strict=False)
     ] or [fitted(image) for image in images]
     names = ("Your image", name_of(explanation.match))
-    about = "" if reading == PLAIN else f", {reading.lower()} highlighted"
+    about = f", {reading.lower()} highlighted" if heats else ""
     figures = [
         _figure(image, name, alt=f"{name}{about}", links=links)
         for image, name, links in zip(shown, names, _linked(explanation, reading), strict=True)
     ]
-    return render("pair", figures=figures, note=_note(explanation, reading))
+    return render(
+        "pair",
+        figures=figures,
+        note=_NOISE if noise and reading == PLAIN else _note(explanation, reading),
+        over=_laid(explanation.alignment),
+        wipe_note=_LAID if explanation.alignment is not None else _NOT_LAID,
+    )
+
+
+_NOISE = "No place of these two images matches better than chance does, so none is marked."
+_LAID = "The source is laid where its pixels agree with yours."
+_NOT_LAID = (
+    "The two do not lie over one another pixel by pixel, so they are compared centre on centre."
+)
+
+
+def _laid(alignment: Alignment | None) -> str:
+    """The transform, for a style sheet, that lays a source over its query."""
+    if alignment is None:
+        return ""
+    (high, wide), (down, right) = alignment.scale, alignment.shift
+    turned = "scaleX(-1) " if alignment.mirrored else ""
+    moved = f"translate({-50 * right / wide:.3f}%, {-50 * down / high:.3f}%)"
+    return f"{turned}{moved} scale({1 / wide:.4f}, {1 / high:.4f})"
 
 
 def _figure(image: Image.Image, caption: str, *, alt: str, links: Sequence[Place]) -> _Figure:
@@ -84,43 +113,51 @@ def _linked(explanation: Explanation, reading: str) -> tuple[Sequence[Place], Se
     return [link.query for link in links], [link.source for link in links]
 
 
-MATCHING, PARTS, EDGES = "Matching patches", "Parts of the cosine", "Matching edges"
+MATCHING, PARTS, EDGES = "Matching places", "Parts of the cosine", "Matching edges"
 PLAIN = "Images only"
 
 _NOTES = {
-    MATCHING: "Bright where patches of the two images are each other's best match; equal numbers "
-    "mark linked patches, 1 the strongest.",
+    MATCHING: "Equal numbers mark places that are each other's best match, 1 the strongest; even "
+    "backgrounds do not count. Point at one to see its partner.",
     PARTS: "The cosine split over regions: teal speaks for the match, brown against it.",
     EDGES: "How alike edges lie and run in the same place of both images, whatever the colours: "
     "teal speaks for the match, brown against it.",
-    PLAIN: "Without a heatmap.",
+    PLAIN: "Without marks.",
 }
 
 
 def _note(explanation: Explanation, reading: str) -> str:
     if reading == EDGES and explanation.edge_parts is not None:
         return f"{_NOTES[EDGES]} Cosine of the edges {explanation.edge_parts.sum():.2f}."
+    if reading == MATCHING and not _linked(explanation, reading)[0]:
+        return "Only even backgrounds match, which does not count."
     return _NOTES[reading]
 
 
-def readings(explanation: Explanation) -> list[str]:
-    """The readings that an explanation allows, best first."""
-    found = [MATCHING] if explanation.regions is not None else []
-    if explanation.query_parts is not None and explanation.source_parts is not None:
+def readings(explanation: Explanation, group: Group | None, *, level: float) -> list[str]:
+    """The readings that an explanation allows, best first; none of what is no better than chance.
+
+    Args:
+        explanation: the explanation.
+        group: the group of the match; ``None`` where its evidence is not known.
+        level: largest p-value at which an aspect counts.
+    """
+    if group is None or not group.aspects:
+        return [PLAIN]
+    rare = {aspect.name for aspect in group.aspects if aspect.p_value <= level}
+    found: list[str] = []
+    if explanation.regions is not None and words.PLACES in rare:
+        found.append(MATCHING)
+    if explanation.query_parts is not None and rare - {words.PLACES, words.EDGES}:
         found.append(PARTS)
-    if explanation.edge_parts is not None:
+    if explanation.edge_parts is not None and words.EDGES in rare:
         found.append(EDGES)
     return [*found, PLAIN]
 
 
 def _heats(explanation: Explanation, reading: str) -> list[tuple[np.ndarray, Grid]]:
     """Heat and grid of query and source; none for the plain reading."""
-    regions, grid = explanation.regions, explanation.grid
-    if reading == MATCHING and regions is not None:
-        return [
-            (regions.query_heat, regions.query_grid),
-            (regions.source_heat, regions.source_grid),
-        ]
+    grid = explanation.grid
     query, source = explanation.query_parts, explanation.source_parts
     if reading == PARTS and grid is not None and query is not None and source is not None:
         return [(query, grid), (source, grid)]
@@ -132,7 +169,7 @@ def _heats(explanation: Explanation, reading: str) -> list[tuple[np.ndarray, Gri
 def fitted(image: Image.Image) -> Image.Image:
     """The image, no larger than it is shown."""
     shown = image.convert("RGB")
-    shown.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
+    shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     return shown
 
 
@@ -172,7 +209,7 @@ def _colours(stops: tuple[str, ...]) -> np.ndarray:
 def data_uri(image: Image.Image) -> str:
     """An image as an address that holds it."""
     file = io.BytesIO()
-    image.save(file, "WEBP", quality=90)
+    image.save(file, "WEBP", quality=88, method=2)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
@@ -194,26 +231,20 @@ def levels_html(explanation: Explanation, answer: Answer) -> str:
 def contribution_bars(
     explanation: Explanation, *, judged: Dimensions | None = None, count: int = 16
 ) -> go.Figure:
-    """Bars of the largest parts of the cosine, signed; those of unstable dimensions are hatched.
+    """Bars of the largest parts of the cosine, signed; unstable dimensions have none.
 
     Args:
         explanation: the explanation.
         judged: what the dimensions are worth, where that is known.
-        count: bars at most.
+        count: dimensions that are looked at.
     """
-    parts = explanation.contributions[:count]
+    parts = stable_parts(explanation, judged, count=count)
     bars = go.Bar(
         x=[part.value for part in parts],
         y=[f"dim {part.dimension}" for part in parts],
         orientation="h",
         marker_color=[_POSITIVE if part.value >= 0 else _NEGATIVE for part in parts],
         marker_line_width=0,
-        marker_pattern={
-            "shape": [_UNSTABLE if _unstable(part, judged) else _STABLE for part in parts],
-            "fillmode": "replace",
-            "size": 6,
-            "solidity": 0.45,
-        },
         customdata=[_noted(part, judged) for part in parts],
         hovertemplate="%{y}: %{x:+.4f}%{customdata}<extra></extra>",
     )
@@ -231,8 +262,14 @@ def contribution_bars(
     return go.Figure(bars, layout)
 
 
-def _unstable(part: Contribution, judged: Dimensions | None) -> bool:
-    return judged is not None and not judged.stable[part.dimension]
+def stable_parts(
+    explanation: Explanation, judged: Dimensions | None, *, count: int = 16
+) -> Sequence[Contribution]:
+    """The largest contributions, without those of dimensions that are known to be unstable."""
+    parts = explanation.contributions[:count]
+    if judged is None:
+        return parts
+    return [part for part in parts if judged.stable[part.dimension]]
 
 
 def _noted(part: Contribution, judged: Dimensions | None) -> str:
@@ -246,13 +283,13 @@ def stability_words(explanation: Explanation, judged: Dimensions | None, *, coun
     parts = explanation.contributions[:count]
     if judged is None:
         return "Whether these dimensions come back in refits is not checked for this head or size."
-    unstable = sum(_unstable(part, judged) for part in parts)
-    if not unstable:
-        return "All of them come back when the head is fitted again on resamples of the gallery."
-    return (
-        f"Unstable and hatched: {unstable} of {len(parts)}. These do not come back when the head "
-        "is fitted again on resamples of the gallery, so by itself none stands for anything."
-    )
+    stable = len(stable_parts(explanation, judged, count=count))
+    back = "when the head is fitted again on resamples of the gallery"
+    if stable == len(parts):
+        return f"All of them come back {back}."
+    if not stable:
+        return f"None of them comes back {back}: by itself none stands for anything, none is drawn."
+    return f"Drawn: {stable} of {len(parts)}; the others do not come back {back}."
 
 
 def ends_words(explanation: Explanation, dimension: int) -> str:
@@ -286,5 +323,5 @@ def dimension_choices(
             f"Dimension {part.dimension} ({part.value:+.3f}){_noted(part, judged)}",
             part.dimension,
         )
-        for part in explanation.contributions[:count]
+        for part in stable_parts(explanation, judged, count=count)
     ]

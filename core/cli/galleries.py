@@ -29,6 +29,7 @@ from core.gallery.commit import Change
 from core.gallery.gallery import Gallery
 from core.gallery.remove import ids_of, remove
 from core.gallery.source import Source
+from core.gallery.store import Store
 from core.gallery.verify import changed_images, verify
 from core.report.changes import change_lines, change_object
 from core.service.building import bring_up, build
@@ -61,6 +62,9 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune", help="Drop images whose files are no longer there.")
     ] = False,
+    about: Annotated[
+        str | None, typer.Option(help="What the images are: `scans of herbarium sheets`.")
+    ] = None,
     shipped: ShippedFlag = False,
     json: JsonFlag = False,
 ) -> None:
@@ -69,6 +73,8 @@ def index(
         _changeable(out, shipped=shipped)
         loaded = [load_encoder(name, device=device) for name in encoder or BUNDLED]
         change = build(source, out, loaded, prune=prune, progress=progress)
+        if about is not None:
+            Store(out).describe(about)
     _report(change, out, json=json)
 
 

@@ -11,12 +11,15 @@ from core.evidence.words import (
     TOO_FEW,
     about_file,
     known,
+    none_share,
     number,
     odds,
+    points_text,
     sentence,
     share,
     sources,
     stands_out_by,
+    why_none,
 )
 from core.images.files import write_json
 from core.measures.evaluate import Evaluation
@@ -40,6 +43,8 @@ def print_answer(
     """An answer for people."""
     show(query, style="bold")
     show(sentence(answer))
+    if why := why_none(answer):
+        show(why)
     if rarity := odds(answer):
         show(rarity)
     if answer.notes:
@@ -47,14 +52,14 @@ def print_answer(
     if p_adjusted is not None:
         show(f"p adjusted for the number of images: {p_adjusted:.3g}")
     print_table(_MATCH, _matches(answer), wide={"path"})
-    if answer.none is None:
+    if (rest := none_share(answer)) is None:
         return
     for group in sources(answer.groups):
         image = group.best.image
         show(f"{known(image.path, image)}: {stands_out_by(group, level=answer.level)}")
     for column, sums in (shares or {}).items():
         rows = [*((value or "not stated", part) for value, part in sums.items())]
-        summed = [(value, share(part)) for value, part in (*rows, ("none of these", answer.none))]
+        summed = [(value, share(part)) for value, part in (*rows, ("none of these", rest))]
         print_table((column, "influence"), summed, wide={column})
 
 
@@ -63,7 +68,7 @@ def _matches(answer: Answer) -> Iterator[tuple[str, ...]]:
     groups = {group.id: group for group in answer.groups}
     for rank, match in enumerate(answer.matches, 1):
         group, image = groups[match.group], match.image
-        numbers = (f"{match.cosine:.3f}", f"{match.score:.3f}", number(group.p_value))
+        numbers = (f"{match.cosine:.3f}", points_text(match, answer), number(group.p_value))
         parts = (share(group.confidence), share(group.influence or None))
         yield (str(rank), str(image.id), known(image.path, image), *numbers, *parts)
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from core.config import NullConfig
-from core.search.ranking import TOGETHER
-from core.values import Answer, Group, ImageRecord
+from core.search.ranking import PLACES as PLACES
+from core.search.ranking import TOGETHER as TOGETHER
+from core.values import Answer, Aspect, Group, ImageRecord, Match
 
 Outcome = Literal["empty", "identical", "too few", "none", "one of", "named"]
 """What an answer comes to: the gallery is empty; the very file is in it; it has too few different
@@ -22,6 +23,8 @@ TOO_FEW = "This gallery has too few different images to tell a source from chanc
 """What is said in place of numbers."""
 
 _COUNTED = 0.005  # share from which a group counts as a source; less would be printed as 0 %
+_FOREIGN = 0.95  # share of images nearer to theirs from which a query is of another kind
+_PERHAPS = 0.2  # p-value up to which what is no source is worth a look
 _LISTED = 3  # groups that "one of these" lists
 
 
@@ -53,7 +56,7 @@ def known(name: str, record: ImageRecord) -> str:
 
 
 def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
-    """The answer in one sentence, with its confidence.
+    """The answer in one sentence, without a number: how sure it is comes in a word.
 
     Args:
         answer: the answer.
@@ -66,20 +69,83 @@ def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
         return f"Candidate source: {name(answer.groups[0].best.image)}, the very same file."
     if found == "too few":
         return TOO_FEW
-    shared = sources(answer.groups)
-    likeliest = max(shared or answer.groups, key=lambda group: group.confidence or 0)
-    sure = confidence_of(likeliest, answer)
     if found == "none":
         rare = answer.p_value is not None and answer.p_value <= answer.level
         verb = "is likely to be" if rare else "stands out as"
-        return f"None of these images {verb} a source: the likeliest has {sure}."
+        return f"None of these images {verb} a source{_at_prior(answer)}."
+    shared, prior = sources(answer.groups), _at_prior(answer)
+    confidences = [group.confidence or 0.0 for group in shared]
     if found == "one of":
-        lead = "One of these:" if len(shared) == 1 else "One or more of these:"
-        return f"{lead} {contender_names(answer, name=name)}, with {sure}."
-    first = name(shared[0].best.image)
+        several = "One of these is" if len(shared) == 1 else "One or more of these are"
+        noun = "a source" if len(shared) == 1 else "sources"
+        sure = sureness(max(confidences))
+        return f"{several} {sure} {noun}{prior}: {contender_names(answer, name=name)}."
+    sure = sureness(min(confidences))
     if len(shared) == 1:
-        return f"Candidate source: {first}, with {sure}."
-    return f"{len(shared)} candidate sources, first {first} with {sure}."
+        return f"Candidate source, {sure}{prior}: {name(shared[0].best.image)}."
+    names = "; ".join(name(group.best.image) for group in shared[:_LISTED])
+    more = f"; and {len(shared) - _LISTED} more" if len(shared) > _LISTED else ""
+    return f"{len(shared)} candidate sources, {sure}{prior}: {names}{more}."
+
+
+def sureness(confidence: float) -> str:
+    """A confidence in a word.
+
+    Args:
+        confidence: probability of a source, above one half for one that an answer gives.
+    """
+    words = ((0.99, "almost certainly"), (0.9, "very likely"), (0.5, "probably"))
+    return next((word for least, word in words if confidence >= least), "perhaps")
+
+
+def _at_prior(answer: Answer) -> str:
+    """The prior where it is not the usual one."""
+    usual = answer.prior == NullConfig().prior
+    return "" if usual else f" at a prior of {percent(answer.prior)}"
+
+
+def holding(answer: Answer) -> str:
+    """What the gallery holds; nothing where that is not known."""
+    around = answer.surroundings
+    if around is None:
+        return ""
+    return f"This gallery holds {around.images:,} {around.holds or 'images'}."
+
+
+def why_none(answer: Answer) -> str:
+    """Why no image stands out, as far as that can be measured; nothing where it cannot.
+
+    A query that lies farther from the gallery than nearly all of its images do from their nearest
+    is of another kind than these. Nothing is said of what it shows.
+    """
+    around = answer.surroundings
+    if around is None or outcome(answer) != "none":
+        return ""
+    if around.nearer >= _FOREIGN:
+        often = "any of these is" if around.nearer == 1 else "nearly all of these are"
+        measured = f"it is farther from its closest image here than {often} from theirs"
+        return f"{holding(answer)} Yours is a picture of another kind: {measured}."
+    measured = "it is as close to them as they are to one another"
+    return f"{holding(answer)} Yours is of their kind: {measured}. But no single one stands out."
+
+
+def points(match: Match, answer: Answer) -> int | None:
+    """The score that ranks, from 0, the middle image of the gallery, to 100, the very same one.
+
+    Nothing where there is no scale.
+    """
+    if match.image.id == answer.identical:
+        return 100
+    scale = answer.scale
+    if scale is None:
+        return None
+    return round(100 * min(max((match.score - scale.low) / (scale.high - scale.low), 0), 1))
+
+
+def points_text(match: Match, answer: Answer) -> str:
+    """The points of a match for a table; empty where there is no scale."""
+    found = points(match, answer)
+    return "" if found is None else str(found)
 
 
 def odds(answer: Answer) -> str:
@@ -102,7 +168,10 @@ def odds(answer: Answer) -> str:
     whose = "images without a source here stand out as far"
     if p_value * (count + 1) <= 1 + 1e-9:
         return f"Fewer than 1 in {count} {whose} (p ≤ {_rounded_up(1 / (count + 1))})."
-    often = f"About 1 in {round(1 / p_value)}" if p_value < 0.1 else f"About {share(p_value)} of"
+    if p_value < 0.1:
+        often = f"About 1 in {round(1 / p_value)}"
+    else:
+        often = "Nearly all" if p_value > 0.95 else f"About {100 * p_value:.0f} % of"
     return f"{often} {whose} (p = {p_value:.2g})."
 
 
@@ -112,21 +181,49 @@ def about_file(answer: Answer) -> str:
 
 
 def stands_out_by(group: Group, *, level: float) -> str:
-    """In which aspects a group stands out, the rarest first; nothing where none is known.
+    """How strongly a group stands out in every aspect; nothing where none is known.
 
     Args:
         group: the group.
         level: largest p-value at which it stands out.
     """
-    if not group.aspects:
+    found = by_strength(group, level=level)
+    if not found:
         return ""
-    rare = sorted((a for a in group.aspects if a.p_value <= level), key=lambda a: a.p_value)
-    if not rare:
-        return "It stands out by nothing."
-    names = [aspect.name for aspect in rare if aspect.name != TOGETHER]
-    if not names:
+    told = [f"{word}: {', '.join(names)}" for word, names in found.items() if names]
+    if not (found[STRONG] or found[SOME]) and any(a.p_value <= level for a in group.aspects):
         return "It stands out in no single aspect, but by all of them together."
-    return f"It stands out by: {', '.join(names)}."
+    return f"{'; '.join(told).capitalize()}."
+
+
+EDGES = "edges"
+"""The aspect of edges, as their view is called."""
+
+STRONG, SOME, WEAK = "strong", "some", "weak"
+"""How far a group stands out in an aspect."""
+
+
+def strength_of(aspect: Aspect, *, level: float) -> str:
+    """How far a group stands out in an aspect, in a word.
+
+    Args:
+        aspect: the aspect.
+        level: largest p-value at which it stands out; a fifth of it is strong.
+    """
+    if aspect.p_value > level:
+        return WEAK
+    return STRONG if aspect.p_value <= level / 5 else SOME
+
+
+def by_strength(group: Group, *, level: float) -> dict[str, list[str]]:
+    """Names of the aspects by how far a group stands out there, the rarest first."""
+    told = sorted((a for a in group.aspects if a.name != TOGETHER), key=lambda a: a.p_value)
+    if not told:
+        return {}
+    found: dict[str, list[str]] = {STRONG: [], SOME: [], WEAK: []}
+    for aspect in told:
+        found[strength_of(aspect, level=level)].append(aspect.name)
+    return found
 
 
 def missing(count: int, *, level: float = NullConfig().level) -> str:
@@ -140,16 +237,29 @@ def missing(count: int, *, level: float = NullConfig().level) -> str:
     return f"That takes {fewest(level)} images, near-duplicates counted once{there}."
 
 
-def confidence_of(group: Group, answer: Answer) -> str:
-    """A group's confidence, with the prior where it is not the usual one."""
-    usual = answer.prior == NullConfig().prior
-    at = "" if usual else f" at a prior of {percent(answer.prior)}"
-    return f"{share(group.confidence)} confidence{at}"
-
-
 def sources(groups: Sequence[Group]) -> list[Group]:
     """The groups that count as sources: those with a share of influence that can be printed."""
     return [group for group in groups if (group.influence or 0) >= _COUNTED]
+
+
+def beyond(answer: Answer) -> Group | None:
+    """What may be a further source, too weak to count: the best for what the sources leave.
+
+    Nothing where that stands out no more than one in five images without a source does.
+    """
+    count = len(sources(answer.groups))
+    if not 0 < count < len(answer.groups):
+        return None
+    group = answer.groups[count]
+    return group if group.p_value is not None and group.p_value <= _PERHAPS else None
+
+
+def none_share(answer: Answer) -> float | None:
+    """The share of "none of these" beside those of sources; nothing where there is no source.
+
+    Without one it is all of the image, which the sentence has said.
+    """
+    return answer.none if sources(answer.groups) else None
 
 
 def contenders(groups: Sequence[Group]) -> Sequence[Group]:

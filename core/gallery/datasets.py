@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,24 @@ from core.images.archives import unpack_images
 from core.images.decode import quoted
 from core.images.files import file_digest, new_folder
 from core.values import GalleryError, Progress, no_progress
+
+
+@dataclass(frozen=True)
+class OpenDataset:
+    """A public dataset that says under which licence its images are."""
+
+    name: str
+    """As the Hugging Face Hub has it."""
+    what: str
+    licence: str
+
+
+OPEN_DATASETS = (
+    OpenDataset("huggan/smithsonian-butterfly-lowres", "Butterflies of the Smithsonian", "CC0 1.0"),
+    OpenDataset("alfredplpl/artbench-pd-256x256", "Paintings out of copyright, 256 pixels", "MIT"),
+    OpenDataset("common-canvas/commoncatalog-cc-by", "Photographs from Flickr", "CC BY 4.0"),
+)
+"""Datasets to begin with, with the licences that their pages state."""
 
 _DATASET = re.compile(r"hf:[\w.-]{1,96}/[\w.-]{1,96}(:[\w.-]{1,64})?")
 # Without a user the library takes some names for file formats, and reads the working directory.

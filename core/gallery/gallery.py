@@ -105,6 +105,11 @@ class Gallery:
         return self.header.name
 
     @property
+    def description(self) -> str:
+        """What its images are, in a few words; empty where nobody said."""
+        return self.header.description
+
+    @property
     def root(self) -> Path:
         """Folder that the images' paths are relative to."""
         return self.store.folder / self.header.root

@@ -51,10 +51,12 @@ class Header:
     next_id: int = 0
     """The id that the next new image gets; ids are never used again."""
     format: int = FORMAT
+    description: str = ""
+    """What its images are, a few words that follow a number: ``rendered still lifes``."""
 
     def __post_init__(self) -> None:
         """Refuse values of other types, as a damaged file may hold, and roots that climb."""
-        texts, numbers = (self.name, self.root), (self.generation, self.next_id)
+        texts, numbers = (self.name, self.root, self.description), (self.generation, self.next_id)
         if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int} or min(numbers) < 0:
             raise TypeError("not the header of a gallery")
         check_root(self.root)
@@ -91,6 +93,15 @@ class Store:
         """Make an empty store, in the place of one that never had a generation; under the lock."""
         (self.folder / "generations" / "0").mkdir(parents=True, exist_ok=True)
         self._write_header(Header(name, root))
+
+    def describe(self, description: str) -> None:
+        """Keep what the gallery's images are, in a few words that follow their number.
+
+        Raises:
+            GalleryError: when there is no gallery, or somebody else writes to it.
+        """
+        with self.writing():
+            self._write_header(replace(self.header(), description=" ".join(description.split())))
 
     @property
     def exists(self) -> bool:
@@ -250,7 +261,8 @@ class Store:
         shutil.rmtree(self.work, ignore_errors=True)
 
     def _write_header(self, header: Header) -> None:
-        write_json(self.folder / "gallery.json", asdict(header))
+        described = {k: v for k, v in asdict(header).items() if v or k != "description"}
+        write_json(self.folder / "gallery.json", described)  # as before where there are no words
         sync_file(self.folder)
 
 

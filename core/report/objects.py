@@ -32,6 +32,7 @@ def answer_object(
                 "path": match.image.path,
                 "there": not match.image.gone,
                 "score": match.score,
+                "points": words.points(match, answer),
                 "cosine": match.cosine,
                 "group": match.group,
             }
@@ -51,6 +52,7 @@ def answer_object(
             for group in answer.groups
         ],
         "none": answer.none,
+        "surroundings": None if answer.surroundings is None else vars(answer.surroundings),
         "p_value": answer.p_value,
         "named": answer.named,
         "identical": answer.identical,

@@ -39,7 +39,7 @@ def report_html(cases: Sequence[Case], run: Run) -> str:
 def _templates() -> Environment:
     made = environment(ASSETS / "report")
     made.filters |= {"name": words.title_or_path, "number": _number, "share": _share}
-    made.filters["by"] = words.stands_out_by
+    made.filters |= {"by": words.stands_out_by, "points": words.points_text}
     return made
 
 
@@ -51,6 +51,7 @@ def _section(case: Case) -> dict[str, object]:
         "answer": answer,
         "sentence": words.sentence(answer),
         "odds": " ".join(filter(None, (words.odds(answer), words.about_file(answer)))),
+        "why": words.why_none(answer),
         "numbers": _numbers(case),
         "groups": [group for group in answer.groups if _shown(group, answer)],
         "figures": [
@@ -77,7 +78,7 @@ def _numbers(case: Case) -> Mapping[str, str]:
     evidence = {
         "p-value": _number(answer.p_value),
         "Adjusted p": _number(case.p_adjusted),
-        "None of these": _share(answer.none),
+        "None of these": _share(words.none_share(answer)),
     }
     return {
         **{name: value for name, value in evidence.items() if value},

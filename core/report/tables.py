@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 
+from core.evidence import words
 from core.report.cases import Case, Run
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -55,6 +56,7 @@ def _match_rows(case: Case, run: Run) -> Iterator[dict[str, object]]:
             "url": image.url,
             "sha256": image.sha256,
             "score": match.score,
+            "points": words.points(match, answer),
             "cosine": match.cosine,
             "group": match.group,
             "group_members": len(group.members),

@@ -17,7 +17,7 @@ from jaxtyping import Integer
 from PIL import Image
 
 from core.search.placement import placements
-from core.search.registration import SIDE, agreements, grey
+from core.search.registration import SIDE, grey, register
 from core.values import Descriptors, Grid, Progress, no_progress
 
 _VOTES = 0.12  # agreeing evidence per query patch from which pixels are compared
@@ -55,7 +55,7 @@ def crop_links(
         for start in range(0, len(likely), _REGISTERED):
             some = likely[start : start + _REGISTERED]
             asked, shown = (images.of(rows) for rows in batch[some].T)
-            found.append(some[agreements(asked, shown, places[some]) > _AGREE])
+            found.append(some[register(asked, shown, places[some]).agreement > _AGREE])
         return batch[np.concatenate(found)]
 
     links = [np.empty((0, 2), np.int64)]

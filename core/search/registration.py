@@ -7,6 +7,7 @@ coarse to fine; many pairs of images are registered at once.
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -38,30 +39,36 @@ def grey(image: Image.Image) -> UInt8[np.ndarray, "48 48"]:
     return np.asarray(small.filter(ImageFilter.GaussianBlur(0.7)))
 
 
-def agreements(
-    queries: GreyImages, sources: GreyImages, places: Placements
-) -> Float[np.ndarray, " m"]:
-    """Correlation of the fine detail of pairs of images, the one registered inside the other.
+@dataclass(frozen=True)
+class Registrations:
+    """How sources' positions follow from queries', by pixels; both in [-1, 1], as in placements."""
 
-    Fine detail is what a blur takes away. 0 where too little of the smaller one lies in the other.
-    """
+    scale: Float[np.ndarray, "m 2"]
+    """Down and right."""
+    shift: Float[np.ndarray, "m 2"]
+    agreement: Float[np.ndarray, " m"]
+    """Correlation of the fine detail of what both show; fine detail is what a blur takes away. 0
+    where too little of the smaller image lies in the other, or is like it."""
+
+
+def register(queries: GreyImages, sources: GreyImages, places: Placements) -> Registrations:
+    """Pairs of images, the one registered inside the other from where it was placed."""
     one = np.where(places.mirrored[:, None, None], queries[:, :, ::-1], queries)
     one, two = (images.astype(np.float32) / 255 for images in (one, sources))
     found, left = np.zeros(len(queries)), np.arange(len(queries))
     scale, (down, right) = places.scale, places.shift.T
-    warp = np.stack([scale, down, scale, right], axis=1).astype(np.float32)
+    warps = np.stack([scale, down, scale, right], axis=1).astype(np.float32)
     for blur in _BLURS:
         first, second = _blurred(one[left], blur), _blurred(two[left], blur)
-        warp = _registered(first, second, warp)
+        warps[left] = warp = _registered(first, second, warps[left])
         seen, inside = _seen(second, warp)
         share = inside.mean(axis=(1, 2)) * np.maximum(1, warp[:, 0] * warp[:, 2])
-        stays = (share >= _OVERLAP) & (_correlations(first, seen, inside) >= _ALIKE)
-        left, warp = left[stays], warp[stays]
+        left = left[(share >= _OVERLAP) & (_correlations(first, seen, inside) >= _ALIKE)]
     if len(left):
-        seen, inside = _seen(two[left], warp)
+        seen, inside = _seen(two[left], warps[left])
         shown = np.where(inside, seen, one[left])
         found[left] = _correlations(_detail(one[left]), _detail(shown), inside)
-    return found
+    return Registrations(warps[:, [0, 2]], warps[:, [1, 3]], found)
 
 
 def _correlations(one: np.ndarray, two: np.ndarray, inside: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from core.encoders.load import load_encoder
 from core.encoders.network import NetworkEncoder, Reading, best_device
 from core.encoders.registry import EncoderInfo, encoder_infos
 from core.explain.projection import place
+from core.gallery.datasets import OPEN_DATASETS, OpenDataset
 from core.gallery.examples import Example, read_examples
 from core.gallery.gallery import Gallery
 from core.gallery.verify import Damage
@@ -44,6 +45,7 @@ __all__ = [
     "DEPTHS",
     "EDGE_GRID",
     "HITS",
+    "OPEN_DATASETS",
     "WAYS",
     "Change",
     "Choice",
@@ -63,6 +65,7 @@ __all__ = [
     "Measure",
     "NetworkEncoder",
     "Offer",
+    "OpenDataset",
     "Outcome",
     "Placed",
     "Preparations",

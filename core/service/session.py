@@ -117,6 +117,9 @@ class Examples:
 class Session:
     """Opens each encoder, gallery and workspace once and hands it to every thread."""
 
+    lends = False
+    """Whether encoders run where a GPU is lent for the time of a call."""
+
     def __init__(self, *, server: ServerConfig | None = None, device: str = "cpu") -> None:
         # Torch, FAISS and numpy's BLAS each keep threads that spin after their work and so slow
         # each other's next step (docs/decisions/006-threads.md).
@@ -381,7 +384,9 @@ class Session:
             return self._cache.get(key, lambda: dimensions(workspace, progress=progress))
         return None
 
-    def source_image(self, gallery: Gallery, image_id: int) -> Image.Image:
+    def source_image(
+        self, gallery: Gallery, image_id: int, *, fit: int | None = _FIT
+    ) -> Image.Image:
         """Pixels of a gallery image; its thumbnail where the original is gone or has changed.
 
         Raises:
@@ -392,7 +397,7 @@ class Session:
         record = gallery.records[gallery.row_of[image_id]]
         original = gallery.root / record.path
         with contextlib.suppress(ImageError):
-            loaded = load_image(original, limits=ImageLimits(), fit=_FIT)
+            loaded = load_image(original, limits=ImageLimits(), fit=fit)
             if loaded.sha256 == record.sha256:
                 return loaded.image
         try:
@@ -422,9 +427,9 @@ class Session:
         )
 
     @staticmethod
-    def image(source: Image.Image | bytes | str | Path) -> Image.Image:
-        """A query's pixels alone; errors as in :meth:`query`."""
-        return open_image(source, limits=ImageLimits(), fit=_FIT)
+    def image(source: Image.Image | bytes | str | Path, *, fit: int | None = _FIT) -> Image.Image:
+        """A query's pixels alone, large enough to fit a side; errors as in :meth:`query`."""
+        return open_image(source, limits=ImageLimits(), fit=fit)
 
     @staticmethod
     def _require(gallery: Gallery, encoder: Encoder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from core.encoders.descriptors import describe_patches
 from core.encoders.network import Reading, read
 from core.evidence.answer import answer
 from core.evidence.null import Null, aspects_of, fit_null, standings
+from core.evidence.surroundings import own_nearest, score_scale, surroundings
+from core.explain.alignment import aligned, telling
 from core.explain.clusters import ClusterKind, cluster
 from core.explain.contributions import contributions, cosine_weights, excitement
 from core.explain.projection import Map, fit_map
@@ -158,7 +161,19 @@ class Workspace:
             encoder=f"{self.encoder.name}@{self.encoder.identity}",
             head=f"{self.head.name}@{self.head.identity}",
             gallery=f"{self.gallery.name}@{self.gallery.identity}",
+            scale=score_scale(query, self.collection, ranking),
+            surroundings=surroundings(
+                ranking,
+                self._own_nearest,
+                images=len(self.collection),
+                holds=self.gallery.description,
+            ),
         )
+
+    @functools.cached_property
+    def _own_nearest(self) -> Float[np.ndarray, " m"]:
+        """How near the gallery's images lie to one another."""
+        return own_nearest(self.collection)
 
     def _current(self, match: Match) -> Match:
         """A match that says whether its image is still there."""
@@ -204,10 +219,14 @@ class Workspace:
                 self._parts(there, other=query.embedding, role="gallery"),
             )
         grid = None if seen is None else seen.grid
-        patches, regions = self.gallery.patches(self.encoder), None
+        patches, regions, alignment = self.gallery.patches(self.encoder), None, None
         if query.patches is not None and patches is not None and grid is not None:
             local = np.asarray(patches[row])
             regions = region_match(query.patches, local, query_grid=grid, source_grid=grid)
+            if query.image is not None:
+                images = (query.image, source)
+                regions = telling(regions, images)
+                alignment = aligned(query.patches, local, grid=grid, images=images)
         return Explanation(
             match=self.gallery.records[row],
             cosine=float(query.embedding @ own),
@@ -218,6 +237,7 @@ class Workspace:
             regions=regions,
             edge_parts=self._edge_parts(query, row),
             score_parts=self.collection.parts(query, row),
+            alignment=alignment,
         )
 
     def exciting(self, dimension: int, *, count: int = 6) -> tuple[list[ImageRecord], ...]:

@@ -28,6 +28,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(module, "build", build)
     monkeypatch.setattr(module, "open_session", Session)
+    monkeypatch.setattr(module, "warm_up", lambda *_, **__: None)
     return launched
 
 

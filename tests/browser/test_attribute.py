@@ -29,8 +29,7 @@ def picture(gallery: Path) -> Path:
 def give(page: Page, file: Path) -> None:
     page.set_input_files(FILE, file)
     page.wait_for_selector(".ws-answer")
-    page.wait_for_selector("#ws-bars svg.main-svg")
-    page.wait_for_selector("#ws-most img")
+    page.wait_for_selector(".ws-pair img", state="attached")
 
 
 def luminance(page: Page, selector: str, what: str) -> float:
@@ -59,43 +58,145 @@ def test_from_an_image_to_its_reasons(visit: Visit, picture: Path, theme: str):
     assert ("dark" in (page.locator("body").get_attribute("class") or "")) == (theme == "dark")
     give(page, picture)
     expect(page.locator(".ws-answer h2")).to_contain_text("Candidate source: Blue <b>hills</b>")
-    candidates = page.locator("#ws-candidates button")
-    expect(candidates).to_have_count(tiny.COUNT)
-    expect(candidates.first.locator("img")).to_have_attribute(
-        "alt", re.compile(r"^1 · cosine 1\.00\ninfluence (over )?\d+ %\nBlue <b>hills</b>$")
-    )
+    matches = page.locator("#ws-candidates [role=option]")
+    expect(matches).to_have_count(tiny.COUNT)
+    expect(matches.first.locator(".ws-list-name")).to_have_text("Blue <b>hills</b>")
+    expect(matches.first.locator(".ws-points")).to_have_text("100 of 100")
     expect(page.locator(".ws-pair figcaption")).to_have_text(["Your image", "Blue <b>hills</b>"])
-    expect(page.locator(".ws-pair img").last).to_have_attribute(
-        "alt", "Blue <b>hills</b>, matching patches highlighted"
-    )
-    expect(page.locator("#ws-bars .bars .point")).to_have_count(16)
+    page.get_by_role("button", name="About the image").click()
     expect(page.locator("#ws-record")).to_contain_text("CC BY 4.0")
+    page.get_by_text("How sure is this?").click()
     for text in (".ws-answer h2", ".ws-odds", ".ws-legend b", ".ws-info summary"):
         assert contrast(page, text, ".ws-answer") >= 4.5
-    for text in (".ws-header p", ".ws-pair figcaption", ".caption-label", ".ws-facts dt"):
+    for text in (".ws-header p", ".ws-pair figcaption", ".ws-list-heading", ".ws-facts dt"):
         assert contrast(page, text, "gradio-app") >= 4.5
-    assert contrast(page, "#ws-bars text", "gradio-app", what="fill") >= 4.5
+    page.get_by_role("button", name="For researchers").click()
+    stable = page.locator("#ws-stable")
+    expect(stable).to_contain_text(re.compile("come|checked"))
+    if "none is drawn" not in stable.inner_text():
+        page.wait_for_selector("#ws-bars svg.main-svg")
+        assert contrast(page, "#ws-bars text", "gradio-app", what="fill") >= 4.5
 
 
-def test_source_reading_and_encoder_can_be_changed(visit: Visit, picture: Path):
+def test_keys_walk_the_list_and_the_reasons_follow(visit: Visit, picture: Path):
     page = visit()
     give(page, picture)
-    names, shown = page.locator(".ws-pair figcaption"), page.locator(".ws-pair img").last
-    second = page.locator("#ws-candidates button").nth(1)
-    title = (second.locator("img").get_attribute("alt") or "").split("\n")[-1]
-    second.focus()
-    page.keyboard.press("Enter")
-    expect(second).to_have_class(re.compile("selected"))
-    expect(names.last).to_have_text(title)
-    matching = shown.get_attribute("src") or ""
-    page.get_by_label("Parts of the cosine").check()
-    expect(shown).not_to_have_attribute("src", matching)
+    name = page.locator(".ws-pair figcaption").last
+    rows = page.locator("#ws-candidates [role=option]")
+    titles = rows.locator(".ws-list-name").all_inner_texts()
+    rows.first.click()
+    for key, place in (("ArrowDown", 1), ("ArrowRight", 2), ("ArrowUp", 1), ("Home", 0)):
+        page.keyboard.press(key)
+        expect(rows.nth(place)).to_have_attribute("aria-selected", "true")
+        expect(rows.nth(place)).to_be_focused()
+        expect(name).to_have_text(titles[place])
+    expect(page.locator("#ws-candidates [aria-selected=true]")).to_have_count(1)
+    page.get_by_role("button", name="Settings").click()
     page.get_by_label("Encoder").click()
     page.get_by_role("option", name="Baseline: histogram").click()
     expect(page.locator("#ws-reading")).to_be_hidden()
-    expect(names.last).to_have_text("Blue <b>hills</b>")  # the first again
-    expect(shown).to_have_attribute("alt", "Blue <b>hills</b>")  # without a heatmap
+    expect(name).to_have_text("Blue <b>hills</b>")  # the first again
     expect(page.locator("#ws-query img")).to_be_visible()
+
+
+TRANSFORMS = "all => all.map(each => each.style.transform)"
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
+def test_the_pair_is_zoomed_moved_and_wiped_as_one(
+    visit: Visit, picture: Path, theme: str, width: int
+):
+    page = visit(theme=theme, width=width)
+    give(page, picture)
+    frames, canvases = page.locator(".ws-side-by-side .ws-frame"), page.locator(".ws-canvas")
+    expect(canvases).to_have_count(4)
+
+    def moved() -> str:
+        (one,) = {*canvases.evaluate_all(TRANSFORMS)}  # all of them alike
+        return one
+
+    frames.first.click()
+    assert moved().endswith("scale(1)")
+    page.keyboard.press("+")
+    zoomed = moved()
+    assert zoomed.endswith("scale(1.5)")
+    page.keyboard.press("ArrowLeft")
+    assert moved() != zoomed
+    box = frames.last.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -240)  # a picture has the focus, so the wheel zooms
+    page.wait_for_function(
+        "() => !document.querySelector('.ws-canvas').style.transform.endsWith('(1.5)')"
+    )
+    before = moved()
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 - 30, box["y"] + box["height"] / 2 - 20)
+    page.mouse.up()
+    assert moved() != before
+    page.keyboard.press("0")
+    assert moved().endswith("scale(1)")
+    page.get_by_role("button", name="Wipe").click()
+    expect(frames.first).to_be_hidden()
+    slider = page.locator(".ws-wipe-at")
+    slider.focus()
+    page.keyboard.press("End")
+    shown = page.locator(".ws-wipe").evaluate("e => e.style.getPropertyValue('--ws-at')")
+    assert shown == "100%"
+    assert contrast(page, ".ws-wipe label", "gradio-app") >= 4.5
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_link_lights_up_with_its_partner(visit: Visit, picture: Path):
+    page = visit()
+    give(page, picture)
+    dots = page.locator(".ws-dots g")
+    if not dots.count():
+        pytest.skip("the two images have no place in common that stands out")
+    dots.first.hover()
+    lit = page.locator(".ws-pair .lit")
+    expect(lit).to_have_count(3)  # both places and the line between them
+    page.mouse.move(2, 2)
+    expect(lit).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("theme", "width"), [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
+)
+def test_without_a_source_the_page_says_why_and_what_to_do(
+    visit: Visit, tmp_path: Path, theme: str, width: int
+):
+    page = visit(theme=theme, width=width)
+    page.set_input_files(FILE, tiny.draw(tmp_path / "other.png", 99))
+    expect(page.locator(".ws-answer h2")).to_contain_text("None of these images")
+    expect(page.locator(".ws-why")).to_contain_text(f"This gallery holds {tiny.COUNT} images.")
+    expect(page.locator("#ws-list-title")).to_have_text("Closest images")
+    expect(page.locator(".ws-pair img").first).to_be_hidden()  # the reasons are folded
+    for text in (".ws-why", ".ws-next > button:last-of-type", ".ws-next summary"):
+        assert contrast(page, text, ".ws-answer") >= 4.5
+    assert contrast(page, ".ws-list-name", "gradio-app") >= 4.5
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width == 1440:
+        page.get_by_role("button", name="Test it on your own picture").click()
+        expect(page.locator("#ws-test .ws-empty")).to_be_visible()
+        page.get_by_role("tab", name="One", exact=True).click()
+    page.get_by_text("Open a public dataset").click()
+    page.get_by_role("button", name="Butterflies of the Smithsonian").click()
+    field = page.locator("#ws-gallery-dataset :is(input, textarea)")
+    expect(field).to_have_value("huggan/smithsonian-butterfly-lowres")
+
+
+def test_an_address_of_a_private_machine_is_refused_in_words(visit: Visit):
+    page = visit()
+    line = page.locator("#ws-address :is(input, textarea)")
+    for address, words in (
+        ("https://127.0.0.1/a.png", "private network"),
+        ("http://example.org/a.png", "beginning with https://"),
+    ):
+        line.fill(address)
+        line.press("Enter")
+        expect(page.get_by_test_id("toast-body").last).to_contain_text(words)
+    expect(page.locator(".ws-empty").first).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -250,7 +351,7 @@ def test_on_a_narrow_page_the_answer_comes_into_view(visit: Visit):
 
 def test_prior_and_shares_can_be_chosen(visit: Visit, picture: Path, tmp_path: Path):
     page = visit()
-    page.get_by_role("button", name="Scoring").click()  # a slider just put there forgets a value
+    page.get_by_role("button", name="Settings").click()  # a slider just put there forgets a value
     with Image.open(picture) as image:  # the very file would be certain at any prior
         image.resize((image.width * 2, image.height * 2)).save(tmp_path / "larger.png")
     give(page, tmp_path / "larger.png")
@@ -260,4 +361,4 @@ def test_prior_and_shares_can_be_chosen(visit: Visit, picture: Path, tmp_path: P
     expect(page.locator("#ws-shares")).to_contain_text("CC BY 4.0")
     page.locator("#ws-prior input[type=number]").fill("10")
     expect(page.locator(".ws-answer h2")).to_contain_text("at a prior of 10 %")
-    expect(page.locator(".ws-dots").first).to_be_visible()
+    expect(page.locator(".ws-pair figcaption").last).to_have_text("Blue <b>hills</b>")

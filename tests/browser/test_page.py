@@ -30,8 +30,9 @@ def test_no_serious_violation_on_any_tab(visit: Visit, theme: str, width: int):
         pytest.skip("no axe-core: `make test` fetches it")
     page = visit(theme=theme, width=width)
     page.locator("#ws-examples button").first.click()
-    page.wait_for_selector("#ws-most img")
-    page.wait_for_selector("#ws-bars svg.main-svg")
+    page.wait_for_selector(".ws-pair img")
+    for part in ("About the image", "For researchers", "Settings"):
+        page.get_by_role("button", name=part).click()
     page.add_script_tag(path=AXE)
     found: dict[str, list[str]] = {}
     for tab in TABS:

@@ -11,7 +11,7 @@ from app.page.state import Page
 from app.tabs.attribute import batch_layout, reverse_layout, selftest_layout
 from app.tabs.attribute.batch_handlers import BatchHandlers
 from app.tabs.attribute.batch_handlers import cleared as batch_cleared
-from app.tabs.attribute.handlers import Handlers
+from app.tabs.attribute.handlers import Handlers, row_of
 from app.tabs.attribute.layout import (
     Controls,
     Query,
@@ -74,7 +74,8 @@ def _connect(
     handlers = Handlers(page, query, controls, result.downloads)
     search, index, found = gr.State(None), gr.State(0), gr.State(None)
     picture = query.image
-    answered = [search, index, result.answer, result.candidates, result.column]
+    answered = [search, index, result.answer, result.heading, result.candidates]
+    answered += [result.column, result.why]
     ask: dict[str, Any] = {
         "fn": handlers.search,
         "inputs": {picture, *controls.inputs, page.gallery},
@@ -85,6 +86,15 @@ def _connect(
     }
     started = [page.example, picture]
     taken = query.examples.select(handlers.taken, page.gallery, [*started, query.examples], **QUIET)
+    fetched = query.address.submit(
+        handlers.fetched,
+        query.address,
+        [*started, query.address],
+        show_progress_on=result.answer,
+        concurrency_id="fetch",
+        concurrency_limit=2,
+        **PRIVATE,
+    )
     controls.renewed.success(handlers.examples, page.gallery, query.examples, **QUIET)
     triggers = [
         picture.upload,
@@ -97,6 +107,7 @@ def _connect(
     searches: list[Any] = [
         gr.on(triggers, trigger_mode="always_last", **ask),
         taken.success(**ask),
+        fetched.success(**ask),
         follow_query(page, "attribute", picture, controls.encoder, second=None).change(**ask),
         controls.renewed.success(**ask),
     ]
@@ -108,7 +119,7 @@ def _connect(
         asked.success(handlers.sum_up, [search, by], summed, **QUIET)
         asked.success(None, None, None, js="() => window.wellspring.show('ws-answer')", **QUIET)
     by.input(handlers.sum_up, [search, by], summed, **QUIET)
-    picked = result.candidates.select(chosen, None, index, **QUIET)
+    picked = result.candidates.select(row_of, None, index, trigger_mode="always_last", **QUIET)
     _explain(handlers, picked, result, states=(search, index, found))
     result.reading.input(handlers.look, [search, found, result.reading], result.pair, **QUIET)
     ends = [result.most, result.least, result.side]
@@ -129,13 +140,12 @@ def _explain(
         result.record,
         result.words,
         result.stable,
+        result.single,
         result.bars,
         result.dimension,
     ]
     why = after.success(handlers.explain, [search, index, result.reading], outputs, **QUIET)
-    ends = [result.most, result.least, result.side]
-    why.success(handlers.excite, [search, found, result.dimension], ends, **QUIET)
-    marked = [result.stable, result.bars, result.dimension]
+    marked = [result.stable, result.single, result.bars, result.dimension]
     judged = why.success(
         handlers.judge,
         [search, found],
@@ -144,6 +154,8 @@ def _explain(
         concurrency_limit=1,
         **QUIET,
     )
+    ends = [result.most, result.least, result.side]
+    judged.success(handlers.excite, [search, found, result.dimension], ends, **QUIET)
     judged.then(handlers.export, [search, found], list(result.downloads.buttons), **QUIET)
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
 from PIL import Image
 
-from app.page.errors import user_errors, without_unreadable
+from app.page.errors import user_error, user_errors, without_unreadable
 from app.page.events import Given
+from app.page.fetch import Fetcher
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS, visitor_of
-from app.page.pictures import Pictures, example_pictures, pictures
+from app.page.pictures import example_pictures, pictures
 from app.page.state import Page
 from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, RERANKING, Controls, Downloads, Query
 from app.views import answer as views
 from app.views import files, reasons
+from app.views import matches as lists
 from app.views.names import label_of
 from core.config import ScoreConfig
 from core.report import Case, query_digest, words
@@ -64,6 +68,7 @@ class Handlers:
     query: Query
     controls: Controls
     downloads: Downloads
+    fetcher: Fetcher = field(default_factory=Fetcher)
 
     @property
     def session(self) -> Session:
@@ -73,7 +78,7 @@ class Handlers:
     def search(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, ...]:
-        """Answer a query: search, chosen match, answer, candidates, whether there are any."""
+        """Answer a query: search, chosen match, and what is shown of the answer and its matches."""
         image, name, visitor = (
             given[self.query.image],
             given[self.page.gallery],
@@ -90,14 +95,15 @@ class Handlers:
             )
         found = Search(image, choice, prior, answer)
         shown = views.answer_html(answer)
-        candidates = gr.Gallery(self._candidates(found, visitor), selected_index=0)
-        return found, 0, shown, candidates, gr.Column(visible=True)
+        listed = lists.matches_html(answer, self._pictures(found, visitor))
+        sure = views.has_sources(answer)
+        heading = f"### {'Candidate sources' if sure else 'Closest images'}"
+        return found, 0, shown, heading, listed, gr.Column(visible=True), gr.Accordion(open=sure)
 
     def cleared(self, name: str, request: gr.Request) -> tuple[Any, ...]:
         """What :meth:`search` returns where there is nothing to show."""
-        nothing = gr.Gallery(None, selected_index=None)
         empty = views.empty_html(size=self._size(name, visitor_of(request)))
-        return None, 0, empty, nothing, gr.Column(visible=False)
+        return None, 0, empty, "", "", gr.Column(visible=False), gr.skip()
 
     def refused(self, image: str | None, name: str, request: gr.Request) -> tuple[Any, ...]:
         """After a failure: nothing to show, and an image that cannot be opened goes too."""
@@ -107,28 +113,33 @@ class Handlers:
         self, search: Search | None, index: int, reading: str | None, request: gr.Request
     ) -> tuple[Any, ...]:
         """Why the chosen match is one."""
-        if search is None:
-            return tuple(gr.skip() for _ in range(9))
-        visitor = visitor_of(request)
-        image_id = search.answer.matches[index].image.id
+        if search is None or not 0 <= index < len(search.answer.matches):
+            return tuple(gr.skip() for _ in range(10))
+        visitor, answer = visitor_of(request), search.answer
+        image_id = answer.matches[index].image.id
         with user_errors():
             found = self.session.explain(search.image, image_id, search.choice, visitor=visitor)
-            possible = reasons.readings(found)
-            several = len(possible) > 1
+            group = lists.group_of(answer, image_id)
+            possible = reasons.readings(found, group, level=answer.level)
             chosen = reading if reading in possible else possible[0]
-            pair = reasons.pair_html(found, self._images(search, found, visitor), reading=chosen)
-        dimensions = reasons.dimension_choices(found)
-        first = dimensions[0][1] if dimensions else None
+            pair = reasons.pair_html(
+                found,
+                self._images(search, found, visitor, fit=reasons.SHOWN_SIDE),
+                reading=chosen,
+                noise=possible == [reasons.PLAIN] and found.regions is not None,
+            )
+        several = len(possible) > 1
         return (
             found,
             pair,
-            reasons.levels_html(found, search.answer),
+            reasons.levels_html(found, answer),
             gr.Radio(possible, value=chosen if several else None, visible=several),
             views.record_html(found.match),
             reasons.contribution_words(found),
-            "",
-            reasons.contribution_bars(found),
-            gr.Dropdown(choices=dimensions, value=first),
+            "Looking at which dimensions come back in refits …",
+            gr.Column(visible=False),
+            gr.skip(),
+            gr.skip(),
         )
 
     def sum_up(self, search: Search | None, by: str | None, request: gr.Request) -> tuple[Any, ...]:
@@ -157,7 +168,7 @@ class Handlers:
         if search is None or found is None:
             return gr.skip()
         with user_errors():
-            images = self._images(search, found, visitor_of(request))
+            images = self._images(search, found, visitor_of(request), fit=reasons.SHOWN_SIDE)
             return reasons.pair_html(found, images, reading=reading)
 
     def judge(
@@ -167,18 +178,19 @@ class Handlers:
         request: gr.Request,
         progress: gr.Progress = PROGRESS,
     ) -> Any:
-        """Which of the bars' dimensions come back in refits: words, bars, and their choices."""
+        """Which dimensions come back in refits: words, whether any is shown, bars, and choices."""
         if search is None or found is None:
-            return gr.skip(), gr.skip(), gr.skip()
+            return tuple(gr.skip() for _ in range(4))
         visitor = visitor_of(request)
         with self.page.jobs.run("judge", request, progress) as report:
             judged = self.session.dimensions(search.choice, visitor=visitor, progress=report)
-        words = reasons.stability_words(found, judged)
-        if judged is None:
-            return words, gr.skip(), gr.skip()
         choices = reasons.dimension_choices(found, judged=judged)
-        bars = reasons.contribution_bars(found, judged=judged)
-        return words, bars, gr.Dropdown(choices=choices)
+        return (
+            reasons.stability_words(found, judged),
+            gr.Column(visible=bool(choices)),
+            reasons.contribution_bars(found, judged=judged) if choices else gr.skip(),
+            gr.Dropdown(choices=choices, value=choices[0][1] if choices else None),
+        )
 
     def excite(
         self,
@@ -224,6 +236,18 @@ class Handlers:
             for button, (name, content) in zip(buttons, contents.items(), strict=True)
         ]
 
+    def fetched(
+        self, address: str, request: gr.Request, progress: gr.Progress = PROGRESS
+    ) -> tuple[Any, ...]:
+        """A picture of the web as the query: no example, its file, and an empty line again."""
+        if self.session.server.hosted:
+            raise user_error("this server fetches no pictures; drop the file itself")
+        with self.page.jobs.run("attribute", request, progress) as report:
+            report(0, 1, "Fetching the picture")
+            content, name = self.fetcher.fetch(address)
+            self.session.image(content)  # refused in words where it is none
+        return 0, save_bytes_to_cache(content, name, get_upload_folder()), ""
+
     def taken(self, name: str, request: gr.Request, event: gr.SelectData) -> tuple[Any, Any, Any]:
         """The example that was selected, as the query; it can be selected again."""
         return *self.example(name, int(event.index) + 1, request), gr.Gallery(selected_index=None)
@@ -245,17 +269,25 @@ class Handlers:
     def _size(self, name: str, visitor: str) -> int:
         return len(self.session.gallery(name, visitor=visitor))
 
-    def _candidates(self, search: Search, visitor: str) -> Pictures:
+    def _pictures(self, search: Search, visitor: str) -> list[str]:
+        gallery = self.session.gallery(search.choice.gallery, visitor=visitor)
         records = [match.image for match in search.answer.matches]
-        shown = pictures(self.session, search.choice.gallery, records, visitor=visitor)
-        captions = views.captions(search.answer)
-        return [(file, caption) for (file, _), caption in zip(shown, captions, strict=True)]
+        return [lists.picture_of(file) for file in self.session.thumbnails(gallery, records)]
 
     def _images(
-        self, search: Search, found: Explanation, visitor: str
+        self, search: Search, found: Explanation, visitor: str, *, fit: int | None = None
     ) -> tuple[Image.Image, Image.Image]:
+        """Pixels of the query and of the source, large enough to fit a side."""
         gallery = self.session.gallery(search.choice.gallery, visitor=visitor)
+        side = {} if fit is None else {"fit": fit}
         return (
-            self.session.image(search.image),
-            self.session.source_image(gallery, found.match.id),
+            self.session.image(search.image, **side),
+            self.session.source_image(gallery, found.match.id, **side),
         )
+
+
+def row_of(event: gr.EventData) -> int:
+    """The row of the list of matches that a page says was chosen; -1 where it says no such."""
+    told = event._data
+    row = told.get("row") if isinstance(told, dict) else None
+    return row if type(row) is int and row >= 0 else -1

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
-from app.page.components import query_given, stop_button, thumbnails
+from app.page.components import (
+    query_examples,
+    query_image,
+    stop_button,
+    thumbnails,
+)
 from app.page.encoders import encoder_choice
 from app.page.state import HEADS, Page
+from app.page.theme import SCRIPTS
 from app.views.answer import empty_html
 from core.config import NullConfig
 
@@ -43,6 +50,8 @@ class Query:
 
     image: gr.Image
     examples: gr.Gallery
+    address: gr.Textbox
+    """Address of a picture on the web; not shown where strangers are served."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +85,16 @@ class Result:
     column: gr.Column
     sums: Sums
     downloads: Downloads
-    candidates: gr.Gallery
+    heading: gr.Markdown
+    candidates: gr.HTML
+    why: gr.Accordion
     reading: gr.Radio
     pair: gr.HTML
     levels: gr.HTML
     record: gr.HTML
     words: gr.Markdown
+    single: gr.Column
+    """What is shown of single dimensions, where any is stable."""
     bars: gr.Plot
     stable: gr.Markdown
     dimension: gr.Dropdown
@@ -92,22 +105,34 @@ class Result:
 
 
 def lay_query(page: Page) -> Query:
-    """The image and the examples."""
-    return Query(*query_given(page, image_id="ws-query", examples_id="ws-examples"))
+    """The image, the address of one, and the examples.
+
+    A hosted server fetches nothing for strangers: whoever asks is not known, and the request would
+    come from the host's own network.
+    """
+    image = query_image("ws-query")
+    address = gr.Textbox(
+        show_label=False,
+        label="Address of a picture on the web",
+        placeholder="Or an address: https://…, then Enter",
+        max_lines=1,
+        max_length=2_000,
+        submit_btn=True,
+        visible=not page.session.server.hosted,
+        elem_id="ws-address",
+    )
+    return Query(image, query_examples(page, "ws-examples"), address)
 
 
 def lay_controls(page: Page) -> Controls:
-    """Encoder, head, scoring and prior."""
-    with gr.Group():
+    """Encoder, head, scoring and prior, out of the way until they are wanted."""
+    with gr.Accordion("Settings", open=False, elem_classes="ws-scoring"):
         encoder = encoder_choice(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
-    with gr.Accordion("Scoring", open=False, elem_classes="ws-scoring"):
         scoring = gr.CheckboxGroup(
             [LOCAL_SCALING, EDGES, RERANKING],
             value=[LOCAL_SCALING, EDGES, RERANKING],
             label="Scoring",
-            show_label=False,
-            container=False,
         )
         prior = gr.Slider(
             1,
@@ -126,50 +151,72 @@ def lay_result(page: Page) -> Result:
     answer = gr.HTML(empty_html(size=size), elem_id="ws-answer", min_height=180)
     stop_button(page, "attribute", elem_id="ws-stop", on_result=True)
     with gr.Column(visible=False, elem_classes="ws-results") as column:
-        sums = _lay_sums()
         with gr.Row(elem_classes="ws-title"):
-            gr.Markdown("### Candidate sources")
+            heading = gr.Markdown(elem_id="ws-list-title")
             downloads = _lay_downloads()
-        candidates = thumbnails("Candidate sources", columns=6, elem_id="ws-candidates")
-        gr.Markdown("### Why this source")
-        reading = gr.Radio(
-            [], label="Heatmap", show_label=False, container=False, elem_id="ws-reading"
-        )
-        pair = gr.HTML(elem_id="ws-pair")
-        levels = gr.HTML(elem_id="ws-levels")
-        with gr.Row(elem_classes="ws-reasons"):
-            with gr.Column(scale=6, min_width=320):
-                gr.Markdown("### Contributions")
-                words = gr.Markdown(elem_classes="ws-note")
-                stable = gr.Markdown(elem_classes="ws-note", elem_id="ws-stable")
-                bars = gr.Plot(show_label=False, container=False, elem_id="ws-bars")
-            with gr.Column(scale=5, min_width=300):
-                gr.Markdown("### About the source")
-                record = gr.HTML(elem_id="ws-record")
-        gr.Markdown("### What a dimension responds to")
-        dimension = gr.Dropdown([], label="Dimension", filterable=False, elem_id="ws-dimension")
-        side = gr.Markdown(elem_classes="ws-note", elem_id="ws-end")
-        with gr.Row():
-            most = thumbnails("Highest end", columns=3, elem_id="ws-most")
-            least = thumbnails("Lowest end", columns=3, elem_id="ws-least")
+        with gr.Row(elem_classes="ws-found"):
+            with gr.Column(scale=4, min_width=240, elem_classes="ws-found-list"):
+                candidates = gr.HTML(
+                    js_on_load=(SCRIPTS / "matches.js").read_text(encoding="utf-8"),
+                    apply_default_css=False,
+                    elem_id="ws-candidates",
+                )
+            with gr.Column(scale=9, min_width=300, elem_classes="ws-found-why"):
+                reasons = _lay_reasons()
+        sums = _lay_sums()
     return Result(
         answer=answer,
         column=column,
         sums=sums,
         downloads=downloads,
+        heading=heading,
         candidates=candidates,
-        reading=reading,
-        pair=pair,
-        levels=levels,
-        record=record,
-        words=words,
-        bars=bars,
-        stable=stable,
-        dimension=dimension,
-        side=side,
-        most=most,
-        least=least,
+        **reasons,
     )
+
+
+def _lay_reasons() -> dict[str, Any]:
+    """Why the chosen image is among the matches: for everybody, then for researchers."""
+    with gr.Accordion("Why this image", elem_id="ws-why") as why:
+        pair = gr.HTML(
+            js_on_load=(SCRIPTS / "pair.js").read_text(encoding="utf-8"),
+            apply_default_css=False,
+            elem_id="ws-pair",
+        )
+        levels = gr.HTML(elem_id="ws-levels")
+        with gr.Accordion("About the image", open=False, elem_id="ws-about"):
+            record = gr.HTML(elem_id="ws-record")
+        with gr.Accordion("For researchers", open=False, elem_id="ws-research"):
+            reading = gr.Radio([], label="Marked on the two images", elem_id="ws-reading")
+            words = gr.Markdown(elem_classes="ws-note")
+            stable = gr.Markdown(elem_classes="ws-note", elem_id="ws-stable")
+            with gr.Column(visible=False) as single:
+                bars = gr.Plot(show_label=False, container=False, elem_id="ws-bars")
+                dimension = gr.Dropdown(
+                    [],
+                    label="What a dimension responds to",
+                    filterable=False,
+                    elem_id="ws-dimension",
+                )
+                side = gr.Markdown(elem_classes="ws-note", elem_id="ws-end")
+                with gr.Row():
+                    most = thumbnails("Highest end", columns=3, elem_id="ws-most")
+                    least = thumbnails("Lowest end", columns=3, elem_id="ws-least")
+    return {
+        "why": why,
+        "reading": reading,
+        "pair": pair,
+        "levels": levels,
+        "record": record,
+        "words": words,
+        "single": single,
+        "bars": bars,
+        "stable": stable,
+        "dimension": dimension,
+        "side": side,
+        "most": most,
+        "least": least,
+    }
 
 
 def _lay_sums() -> Sums:

@@ -16,7 +16,7 @@ from app.page.events import Given
 from app.page.state import open_page
 from app.tabs.attribute import batch_layout
 from app.tabs.attribute.batch_handlers import MOST, BatchHandlers
-from app.tabs.attribute.handlers import Handlers
+from app.tabs.attribute.handlers import Handlers, row_of
 from app.tabs.attribute.layout import (
     LOCAL_SCALING,
     RERANKING,
@@ -81,11 +81,31 @@ def bad(folder: Path) -> Path:
 
 
 def test_search_finds_the_picture_itself(handlers: Handlers, picture: Path):
-    found, index, html, candidates, column = search(handlers, picture)
+    found, index, html, heading, listed, column, why = search(handlers, picture)
     assert found.answer.matches[0].image.path == picture.name
-    assert (index, column.visible) == (0, True)
+    assert (index, column.visible, why.open) == (0, True, True)
     assert "Candidate source: Blue &lt;b&gt;hills&lt;/b&gt;" in html
-    assert candidates.value[0]["caption"].endswith("\nBlue <b>hills</b>")
+    assert heading == "### Candidate sources"
+    assert listed.count("data-row") == tiny.COUNT
+    assert '<b class="ws-points">100<' in listed
+
+
+def test_without_a_source_the_reasons_are_folded(handlers: Handlers, tmp_path: Path):
+    _, _, html, heading, listed, _, why = search(handlers, tiny.draw(tmp_path / "other.png", 99))
+    assert (heading, why.open) == ("### Closest images", False)
+    assert f"This gallery holds {tiny.COUNT} images." in html
+    assert "Candidate source" not in listed
+
+
+@pytest.mark.parametrize(
+    "told", [None, [], {}, {"row": "1"}, {"row": -1}, {"row": True}, {"row": 1.0}]
+)
+def test_a_choice_that_is_no_row_is_passed_over(handlers: Handlers, picture: Path, told: object):
+    row = row_of(gr.EventData(None, told))
+    assert row == -1
+    done = search(handlers, picture)[0]
+    for wrong in (row, 10_000):
+        assert set(map(str, handlers.explain(done, wrong, None, NOBODY))) == {str(gr.skip())}
 
 
 def test_scoring_reaches_the_choice(handlers: Handlers, picture: Path):
@@ -126,7 +146,7 @@ def test_an_answer_without_sources_has_no_sums(handlers: Handlers, tmp_path: Pat
 
 
 def test_no_image_shows_the_empty_state(handlers: Handlers):
-    found, _, html, _, column = search(handlers, None)
+    found, _, html, _, _, column, _ = search(handlers, None)
     assert found is None
     assert str(tiny.COUNT) in html
     assert not column.visible
@@ -134,43 +154,43 @@ def test_no_image_shows_the_empty_state(handlers: Handlers):
 
 def test_explanation_and_dimension_of_the_chosen_match(handlers: Handlers, picture: Path):
     done = search(handlers, picture)[0]
-    found, pair, levels, reading, record, words, _, bars, dimension = handlers.explain(
-        done, 1, None, NOBODY
+    found, pair, levels, reading, record, words, _, single, *_ = handlers.explain(
+        done, 0, None, NOBODY
     )
-    assert found.match.id == done.answer.matches[1].image.id
+    assert found.match.id == done.answer.matches[0].image.id
     assert reading.value == reasons.MATCHING
-    assert pair.count("<img") == 2
+    assert pair.count("<img") == 4
     assert "Subject" in levels
-    assert f"score of {done.answer.matches[1].score:.2f}" in levels
     assert found.match.path in record
     assert f"{found.cosine:.3f}" in words
-    assert len(bars.data[0].x) == 16
-    most, least, where = handlers.excite(done, found, dimension.value, NOBODY)
+    assert not single.visible  # until it is known which dimensions are stable
+    most, least, where = handlers.excite(done, found, 0, NOBODY)
     assert "end" in where
     assert len(most) == len(least) == 6
     assert {path for path, _ in most}.isdisjoint(path for path, _ in least)
     assert handlers.look(done, found, reasons.PARTS, NOBODY) != pair
 
 
-def test_unstable_dimensions_are_marked_after_the_answer(handlers: Handlers, picture: Path):
+def test_stable_dimensions_alone_are_drawn_after_the_answer(handlers: Handlers, picture: Path):
     done = search(handlers, picture, "random", "whiten")[0]
     found = handlers.explain(done, 0, None, NOBODY)[0]
-    words, bars, dimension = handlers.judge(done, found, NOBODY)
+    words, single, bars, dimension = handlers.judge(done, found, NOBODY)
     judged = handlers.session.dimensions(done.choice)
     assert judged is not None
-    unstable = [not judged.stable[part.dimension] for part in found.contributions[:16]]
-    assert [shape == "/" for shape in bars.data[0].marker.pattern.shape] == unstable
-    assert ["unstable" in name for name, _ in dimension.choices] == unstable
-    assert any(unstable)
-    assert f"Unstable and hatched: {sum(unstable)} of 16" in words
+    stable = [p.dimension for p in found.contributions[:16] if judged.stable[p.dimension]]
+    assert [number for _, number in dimension.choices] == stable
+    assert single.visible == bool(stable)
+    assert f"Drawn: {len(stable)} of 16" in words or "none is drawn" in words
+    assert not stable or len(bars.data[0].x) == len(stable)
 
 
 def test_heads_that_take_long_to_fit_are_not_judged(handlers: Handlers, picture: Path):
     done = search(handlers, picture, "histogram", "infomax")[0]
     found = handlers.explain(done, 0, None, NOBODY)[0]
-    words, bars, dimension = handlers.judge(done, found, NOBODY)
+    words, single, bars, _ = handlers.judge(done, found, NOBODY)
     assert "not checked" in words
-    assert bars == dimension == gr.skip()
+    assert single.visible
+    assert len(bars.data[0].x) == 16
 
 
 def test_a_gallery_that_cannot_be_resampled_is_not_judged(

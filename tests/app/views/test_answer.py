@@ -3,51 +3,92 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.views import answer as views
+from app.views import matches as lists
 from app.views import reasons
 from core.report import words
+from core.service import OPEN_DATASETS
 from core.values import (
     Answer,
     Explanation,
     ImageRecord,
     Match,
+    Surroundings,
 )
 from tests.app.made import answer, explanation, grey, group, record, untold
 
 
 def test_headline_names_the_only_source_with_its_confidence():
     found = answer(group(1, influence=0.9, title="Hills"), none=0.1)
-    assert views.headline(found) == "Candidate source: Hills, with 90 % confidence."
+    assert views.headline(found) == "Candidate source, very likely: Hills."
 
 
 def test_headline_counts_several_sources():
     found = answer(group(1, influence=0.5), group(2, influence=0.3), none=0.2)
-    assert views.headline(found) == "2 candidate sources, first image-1 with 90 % confidence."
+    assert views.headline(found) == "2 candidate sources, very likely: image-1; image-2."
 
 
 def test_headline_of_an_answer_that_names_nobody_lists_the_runner_up():
     """The best of near-equal candidates was put forward as the source."""
     one, other = group(1, influence=0.9, title="Hills"), group(2, influence=0.0, title="Lake")
     found = answer(one, other, group(3, influence=0.0), none=0.1, named=False)
-    assert views.headline(found) == "One of these: Hills; Lake, with 90 % confidence."
+    assert views.headline(found) == "One of these is very likely a source: Hills; Lake."
     both = answer(one, group(2, influence=0.05, title="Lake"), none=0.05, named=False)
-    assert views.headline(both).startswith("One or more of these: Hills; Lake, with")
-
-
-def test_headline_says_none_with_the_best_confidence():
-    weak = group(1, influence=0.0, confidence=0.3)
-    found = answer(weak, none=1.0, named=False, prior=0.1, p_value=0.3)
-    assert views.headline(found) == (
-        "None of these images stands out as a source: "
-        "the likeliest has 30 % confidence at a prior of 10 %."
+    assert views.headline(both).startswith(
+        "One or more of these are very likely sources: Hills; Lake"
     )
 
 
-def test_after_none_the_page_says_what_to_do_next():
-    none = answer(group(1, influence=0.0), none=1.0, named=False, p_value=0.3)
-    assert "build a gallery of those" in views.answer_html(none)
-    assert "build a gallery" not in views.answer_html(answer(group(1, influence=0.9), none=0.1))
+def test_headline_says_none_without_a_number():
+    weak = group(1, influence=0.0, confidence=0.3)
+    found = answer(weak, none=1.0, named=False, prior=0.1, p_value=0.3)
+    assert views.headline(found) == (
+        "None of these images stands out as a source at a prior of 10 %."
+    )
+
+
+def test_after_none_the_page_says_why_and_what_to_do_next():
+    around = Surroundings(800, "rendered still lifes", 0.1, 0.6, 1.0)
+    weak = group(1, influence=0.0)
+    none = answer(weak, none=1.0, named=False, p_value=0.3, surroundings=around)
+    html = views.answer_html(none)
+    assert "This gallery holds 800 rendered still lifes. Yours is a picture of another kind" in html
+    for step in ("Test it on your own picture", "Build a gallery", "Open a public dataset"):
+        assert step in html
+    for each in OPEN_DATASETS:
+        assert f'data-name="{each.name}"' in html
+        assert each.licence in html
+    found = views.answer_html(answer(group(1, influence=0.9), none=0.1, surroundings=around))
+    assert "data-go" not in found
+    assert "This gallery holds" not in found
+
+
+@given(
+    influences=st.lists(st.floats(0, 1), min_size=1, max_size=8),
+    confidence=st.floats(0, 1),
+    p_value=st.floats(1e-4, 1),
+    named=st.booleans(),
+)
+@settings(deadline=None)
+def test_every_number_is_shown_once_and_none_is_never_all(
+    influences: list[float], confidence: float, p_value: float, named: bool
+):
+    """ "25 %" stood beside "None of these 100 %", and a confidence twice in two roundings."""
+    total = max(sum(influences), 1.0)
+    shares = [x / total for x in influences]
+    groups = [group(i, influence=x, confidence=confidence) for i, x in enumerate(shares)]
+    none = 1.0 - sum(shares)
+    found = answer(*groups, none=max(none, 0.0), named=named, p_value=p_value)
+    html = re.sub(r"<details.*?</details>", "", views.answer_html(found), flags=re.DOTALL)
+    text = re.sub(r"<[^>]+>", " ", re.sub(r'(title|aria-label|style)="[^"]*"', "", html))
+    numbers = re.findall(r"(?:over |under )?[\d.]+ %", text)
+    parts = len(re.findall(r"<li><i class", html))
+    assert len(numbers) == parts  # one for each part of the bar, and no other
+    if not words.sources(found.groups):
+        assert numbers == []
 
 
 def test_a_gallery_too_small_for_any_p_value_claims_nothing():
@@ -113,6 +154,7 @@ def test_no_value_reaches_the_page_as_html():
             (grey(), grey()),
             reading=reasons.MATCHING,
         ),
+        lists.matches_html(answer(group(1, influence=0.9, title=EVIL), none=0.1), [""]),
     ]
     for html in shown:
         assert "<img src=x" not in html

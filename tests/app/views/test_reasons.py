@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from app.views import reasons
-from core.values import Contribution, Grid
-from tests.app.made import GRID, explanation, grey
+from core.report import words
+from core.service import Dimensions
+from core.values import Alignment, Aspect, Contribution, Grid, Group
+from tests.app.made import GRID, explanation, grey, group
 
 
 def test_overlay_colours_the_hot_patch_and_spares_the_cold():
@@ -40,14 +42,47 @@ def test_overlay_without_any_evidence_shows_the_image():
     assert np.ptp(np.asarray(shown)) == 0
 
 
+def judged(**p_values: float) -> Group:
+    """A group that stands out so far in places, edges and the subject."""
+    names = {"places": words.PLACES, "edges": words.EDGES, "subject": "subject"}
+    aspects = tuple(Aspect(names[name], value) for name, value in p_values.items())
+    return replace(group(1, influence=0.9), aspects=aspects)
+
+
 def test_readings_follow_what_the_explanation_has():
-    assert reasons.readings(explanation()) == [
+    sure = judged(places=0.01, edges=0.01, subject=0.01)
+    assert reasons.readings(explanation(), sure, level=0.05) == [
         reasons.MATCHING,
         reasons.PARTS,
         reasons.EDGES,
         reasons.PLAIN,
     ]
-    assert reasons.readings(explanation(space=False)) == [reasons.PLAIN]
+    assert reasons.readings(explanation(space=False), sure, level=0.05) == [reasons.PLAIN]
+
+
+def test_what_is_no_better_than_chance_is_not_drawn():
+    """Heat and links were drawn between images that have nothing to do with one another."""
+    only = judged(places=0.3, edges=0.01, subject=0.9)
+    assert reasons.readings(explanation(), only, level=0.05) == [reasons.EDGES, reasons.PLAIN]
+    noise = judged(places=0.3, edges=0.2, subject=0.9)
+    assert reasons.readings(explanation(), noise, level=0.05) == [reasons.PLAIN]
+    assert reasons.readings(explanation(), None, level=0.05) == [reasons.PLAIN]
+    html = reasons.pair_html(explanation(), (grey(), grey()), reading=reasons.PLAIN, noise=True)
+    assert "no" in html.lower() and "better than chance" in html
+    assert "<circle" not in html
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_registered_source_is_laid_over_the_query(mirrored: bool):
+    laid = Alignment(scale=(0.5, 0.8), shift=(0.25, -0.1), mirrored=mirrored)
+    found = replace(explanation(), alignment=laid)
+    html = reasons.pair_html(found, (grey(), grey()), reading=reasons.PLAIN)
+    turned = "scaleX(-1) " if mirrored else ""
+    assert f"transform:{turned}translate(6.250%, -25.000%) scale(1.2500, 2.0000)" in html
+    assert "laid where its pixels agree" in html
+    plain = reasons.pair_html(explanation(), (grey(), grey()), reading=reasons.PLAIN)
+    assert 'class="laid"' not in plain
+    assert "centre on centre" in plain
 
 
 @pytest.mark.parametrize(
@@ -58,7 +93,7 @@ def test_pair_shows_two_images_with_alternative_texts(reading: str):
     html = reasons.pair_html(explanation(), (grey(), grey(900)), reading=reading)
     alts = re.findall(r'alt="([^"]+)"', html)
     assert [alt.split(",")[0] for alt in alts] == ["Your image", "Hills"]
-    assert html.count("data:image/webp;base64,") == 2
+    assert html.count("data:image/webp;base64,") == 4  # each side by side and in the wipe
     assert ("Cosine of the edges 1.00." in html) == (reading == reasons.EDGES)
 
 
@@ -105,6 +140,19 @@ def test_contribution_words_add_up_to_the_cosine():
     cosine, total, rest = (float(x) for x in re.findall(r"[+-]?\d\.\d+", words))
     assert (cosine, total) == (0.8, 0.3)
     assert total + rest == pytest.approx(cosine)
+
+
+def test_unstable_dimensions_are_not_drawn():
+    """ "Unstable and hatched: 16 of 16" filled the page with what stands for nothing."""
+    similarity = np.zeros(8)
+    similarity[3] = 1
+    judged_ = Dimensions(similarity, (), np.zeros((8, 0)))
+    figure = reasons.contribution_bars(explanation(), judged=judged_)
+    assert list(figure.data[0].y) == ["dim 3"]
+    assert [n for _, n in reasons.dimension_choices(explanation(), judged=judged_)] == [3]
+    assert "Drawn: 1 of 3" in reasons.stability_words(explanation(), judged_)
+    none = replace(judged_, similarity=np.zeros(8))
+    assert "none is drawn" in reasons.stability_words(explanation(), none)
 
 
 def test_dimension_choices_carry_numbers():

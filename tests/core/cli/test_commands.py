@@ -42,9 +42,22 @@ MATCH = an_object(
     path={"type": "string", "pattern": "^[^/]"},
     there={"type": "boolean"},
     score=NUMBER,
+    points={"type": ["integer", "null"], "minimum": 0, "maximum": 100},
     cosine={"type": "number", "minimum": -1, "maximum": 1},
     group={"type": "integer"},
 )
+COSINE = {"type": "number", "minimum": -1.001, "maximum": 1.001}
+SURROUNDINGS = {
+    "type": ["object", "null"],
+    "properties": {
+        "images": {"type": "integer"},
+        "holds": {"type": "string"},
+        "nearest": COSINE,
+        "usual": COSINE,
+        "nearer": {"type": "number", "minimum": 0, "maximum": 1},
+    },
+    "additionalProperties": False,
+}
 
 
 def an_answer(number: dict[str, Any]) -> dict[str, Any]:
@@ -66,6 +79,7 @@ def an_answer(number: dict[str, Any]) -> dict[str, Any]:
         matches={"type": "array", "items": MATCH, "minItems": 1},
         groups={"type": "array", "items": group, "minItems": 1},
         none=number,
+        surroundings=SURROUNDINGS,
         p_value=number,
         named={"type": "boolean"},
         identical={"type": ["integer", "null"]},

@@ -223,7 +223,7 @@ def test_the_wording_accuses_nobody():
     for query in (_unrelated(), EMBEDDINGS[17], mixed, mixed + _unit(_unrelated())):
         told = sentence(_ask(query))
         assert not re.search(r"cop(y|ied|ies)|st(ole|eal)|theft|plagiar|infring", told, re.I)
-        assert "%" in told
+        assert "%" not in told
         assert told.endswith(".")
 
 
@@ -239,11 +239,11 @@ def test_a_source_without_a_rival_is_named_and_one_with_a_rival_is_one_of_these(
     alone = _ask(EMBEDDINGS[3])
     assert alone.named
     assert alone.lead_p_value == pytest.approx(1 / 501)
-    assert sentence(alone).startswith("Candidate source: photos/3.jpg")
+    assert sentence(alone).endswith(": photos/3.jpg.")
     rivals = _ask(EMBEDDINGS[3] + EMBEDDINGS[40])
     assert not rivals.named
     assert rivals.lead_p_value > 0.05
-    assert sentence(rivals).startswith("One or more of these: ")
+    assert sentence(rivals).startswith("One or more of these are ")
     paths = set(re.findall(r"photos/\d+\.jpg", sentence(rivals)))
     assert {"photos/3.jpg", "photos/40.jpg"} <= paths
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.evidence.words import (
     can_tell,
     fewest,
+    holding,
     missing,
+    none_share,
     number,
     odds,
     outcome,
     percent,
+    points,
     sentence,
     share,
     stands_out_by,
+    sureness,
     title_or_path,
+    why_none,
 )
-from core.values import Answer, Aspect, Group, ImageRecord, Match
+from core.values import Answer, Aspect, Group, ImageRecord, Match, Scale, Surroundings
 
 
 def group(i: int, *, influence: float, confidence: float = 0.9, title: str = "") -> Group:
@@ -73,24 +83,23 @@ UNTOLD = Answer(
         (
             answer(WEAK, named=False, prior=0.005),
             "none",
-            "None of these images is likely to be a source: the likeliest has 30 % confidence at a "
-            "prior of 0.5 %.",
+            "None of these images is likely to be a source at a prior of 0.5 %.",
         ),
         (
             answer(HILLS, RIVAL, named=False),
             "one of",
-            "One of these: Hills; Moor, with 90 % confidence.",
+            "One of these is very likely a source: Hills; Moor.",
         ),
         (
             answer(HILLS, LAKE, RIVAL, named=False),
             "one of",
-            "One or more of these: Hills; Lake, with 90 % confidence.",
+            "One or more of these are very likely sources: Hills; Lake.",
         ),
-        (answer(HILLS, RIVAL), "named", "Candidate source: Hills, with 90 % confidence."),
+        (answer(HILLS, RIVAL), "named", "Candidate source, very likely: Hills."),
         (
             answer(HILLS, LAKE),
             "named",
-            "2 candidate sources, first Hills with 90 % confidence.",
+            "2 candidate sources, very likely: Hills; Lake.",
         ),
     ],
 )
@@ -123,7 +132,7 @@ def test_an_image_without_a_title_is_called_by_its_path():
     assert title_or_path(WEAK.best.image) == "folder/4.png"
     assert title_or_path(HILLS.best.image) == "Hills"
     found = answer(group(5, influence=0.9))
-    assert sentence(found, name=lambda image: f"#{image.id}").startswith("Candidate source: #5,")
+    assert sentence(found, name=lambda image: f"#{image.id}").endswith(": #5.")
 
 
 @pytest.mark.parametrize(("level", "images"), [(0.05, 19), (0.01, 99), (0.5, 1), (0.049, 20)])
@@ -137,6 +146,8 @@ def test_the_fewest_images_just_reach_the_level(level: float, images: int):
     [
         (0.002, "About 1 in 500 images without a source here stand out as far (p = 0.002)."),
         (0.29, "About 29 % of images without a source here stand out as far (p = 0.29)."),
+        (0.994, "Nearly all images without a source here stand out as far (p = 0.99)."),
+        (1.0, "Nearly all images without a source here stand out as far (p = 1)."),
         (
             1 / 801,
             "Fewer than 1 in 800 images without a source here stand out as far (p ≤ 0.0013).",
@@ -178,18 +189,96 @@ def test_odds_refuse_what_is_no_p_value(p_value: float):
     ("p_values", "wanted"),
     [
         ({}, ""),
-        ({"pattern": 0.2, "edges": 0.06}, "It stands out by nothing."),
-        ({"pattern": 0.2, "edges": 0.05}, "It stands out by: edges."),
-        ({"pattern": 0.02, "edges": 0.01}, "It stands out by: edges, pattern."),
-        ({"all together": 0.01, "edges": 0.02}, "It stands out by: edges."),
+        ({"pattern": 0.2, "edges": 0.06}, "Weak: edges, pattern."),
+        ({"pattern": 0.2, "edges": 0.05}, "Some: edges; weak: pattern."),
+        ({"pattern": 0.02, "edges": 0.01}, "Strong: edges; some: pattern."),
+        ({"all together": 0.01, "edges": 0.02}, "Some: edges."),
         (
             {"all together": 0.01, "edges": 0.2},
             "It stands out in no single aspect, but by all of them together.",
         ),
-        ({"a": 0.03, "b": 0.01, "c": 0.02, "d": 1.0}, "It stands out by: b, c, a."),
+        ({"a": 0.03, "b": 0.01, "c": 0.02, "d": 1.0}, "Strong: b; some: c, a; weak: d."),
     ],
 )
 def test_aspects_that_are_rare_by_themselves_are_told_the_rarest_first(p_values, wanted):
     aspects = tuple(Aspect(*each) for each in p_values.items())
     found = Group(**{**vars(HILLS), "aspects": aspects})
     assert stands_out_by(found, level=0.05) == wanted
+
+
+@pytest.mark.parametrize(
+    ("confidence", "word"),
+    [(0.999, "almost certainly"), (0.95, "very likely"), (0.6, "probably"), (0.2, "perhaps")],
+)
+def test_confidence_has_a_word(confidence: float, word: str):
+    assert sureness(confidence) == word
+
+
+AROUND = Surroundings(images=800, holds="rendered still lifes", nearest=0.1, usual=0.6, nearer=1.0)
+
+
+@pytest.mark.parametrize(
+    ("nearer", "words"),
+    [
+        (
+            1.0,
+            "Yours is a picture of another kind: it is farther from its closest image here",
+        ),
+        (0.97, "farther from its closest image here than nearly all of these are from theirs."),
+        (0.4, "Yours is of their kind: it is as close to them as they are to one another."),
+    ],
+)
+def test_why_none_stands_out_is_measured(nearer: float, words: str):
+    """94 of 94 photographs were answered with "none", and with no word why."""
+    around = replace(AROUND, nearer=nearer)
+    found = why_none(answer(WEAK, named=False, surroundings=around))
+    assert found.startswith("This gallery holds 800 rendered still lifes. ")
+    assert words in found
+
+
+def test_nothing_is_said_of_why_where_a_source_is_found_or_nothing_is_known():
+    assert why_none(answer(HILLS, surroundings=AROUND)) == ""
+    assert why_none(answer(WEAK, named=False)) == ""
+    assert holding(answer(WEAK, surroundings=replace(AROUND, holds=""))) == (
+        "This gallery holds 800 images."
+    )
+
+
+@pytest.mark.parametrize(
+    ("score", "shown"), [(-2.0, 0), (0.0, 0), (1.0, 25), (4.0, 100), (9.0, 100)]
+)
+def test_scores_are_shown_from_nothing_in_common_to_the_very_same(score: float, shown: int):
+    match = replace(HILLS.best, score=score)
+    found = answer(HILLS, scale=Scale(0.0, 4.0))
+    assert points(match, found) == shown
+    assert points(match, answer(HILLS)) is None
+    assert points(match, answer(HILLS, identical=1)) == 100
+
+
+def test_the_share_of_none_stands_beside_those_of_sources_alone():
+    """ "None of these 100 %" stood beside a candidate of 25 %."""
+    assert none_share(answer(HILLS)) == pytest.approx(0.1)
+    assert none_share(answer(WEAK, named=False)) is None
+
+
+@given(
+    p_value=st.floats(1e-4, 1),
+    confidences=st.lists(st.floats(0, 1), min_size=1, max_size=6),
+    influences=st.lists(st.floats(0, 1), min_size=6, max_size=6),
+    named=st.booleans(),
+)
+def test_no_sentence_has_a_number_and_no_phrase_contradicts_itself(
+    p_value: float, confidences: list[float], influences: list[float], named: bool
+):
+    """ "About over 99 %" was printed."""
+    total = max(sum(influences), 1)
+    groups = [
+        replace(group(i, influence=influences[i] / total, title="Hills"), confidence=sure)
+        for i, sure in enumerate(confidences)
+    ]
+    found = answer(*groups, p_value=p_value, named=named)
+    said = sentence(found)
+    assert not re.search(r"\d+ ?%", said)
+    told = f"{said} {odds(found)} {why_none(found)}"
+    assert not re.search(r"[Aa]bout (over|under|100 %|0 %)", told)
+    assert told.count("%") <= 1

@@ -37,6 +37,23 @@ def test_a_new_store_is_empty_and_knows_its_name(store: Store) -> None:
     assert header.format == FORMAT
 
 
+def test_what_the_images_are_is_kept_over_generations(store: Store) -> None:
+    assert store.header().description == ""
+    assert "description" not in json.loads((store.folder / "gallery.json").read_text())
+    store.describe("scans of\n herbarium   sheets")
+    commit(store, "one")
+    assert store.header().description == "scans of herbarium sheets"
+    commit(store, "two")
+    assert store.header().description == "scans of herbarium sheets"
+
+
+def test_a_description_of_another_type_is_damage(store: Store) -> None:
+    raw = json.loads((store.folder / "gallery.json").read_text())
+    write_json(store.folder / "gallery.json", {**raw, "description": ["x"]})
+    with pytest.raises(GalleryError, match="damaged"):
+        store.header()
+
+
 def test_generations_follow_each_other_and_the_one_before_stays_for_its_readers(
     store: Store,
 ) -> None:

@@ -94,7 +94,7 @@ class Page(html.parser.HTMLParser):
 def test_a_page_says_what_the_answer_says():
     page = Page(report_html([case(creator="Ada", licence="CC0")], RUN))
     text = " ".join(" ".join(page.words).split())
-    for word in ("q.png", "ab" * 32, "Candidate source: 7.png, with 91 % confidence.",
+    for word in ("q.png", "ab" * 32, "Candidate source, very likely: 7.png.",
                  "Ada", "CC0", "0.0123457",
                  "91.0000 %", "75.0000 %", "25.0000 %", "About 1 in 81", "moco@1", "whiten@2",
                  "mine@3", "null0", RUN.command, RUN.time, MEANING, "prior", "numpy",

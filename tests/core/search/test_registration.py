@@ -8,13 +8,13 @@ from PIL import Image, ImageOps
 from scipy.ndimage import gaussian_filter
 
 from core.search.placement import Placements
-from core.search.registration import SIDE, agreements, grey
+from core.search.registration import SIDE, grey, register
 from tests.core.search.pictures import crop, picture
 
 
 def agreement(query, source, *, scale=1.0, mirrored=False, shift=(0.0, 0.0)):
     place = Placements(np.ones(1), np.array([scale]), np.array([mirrored]), np.array([shift]))
-    return agreements(query[None], source[None], place)[0]
+    return register(query[None], source[None], place).agreement[0]
 
 
 def test_mirrored_images_agree_where_the_placement_says_so():
@@ -54,6 +54,6 @@ def test_pairs_do_not_see_each_other():
     parts = [grey(crop(picture(seed), 0.9)) for seed in (0, 1, 3, 2)]
     m = len(images)
     place = Placements(np.ones(m), np.full(m, 0.9), np.zeros(m, bool), np.zeros((m, 2)))
-    together = agreements(np.stack(parts), np.stack(images), place)
+    together = register(np.stack(parts), np.stack(images), place).agreement
     alone = [agreement(*pair, scale=0.9) for pair in zip(parts, images, strict=True)]
     np.testing.assert_allclose(together, alone, atol=1e-4)

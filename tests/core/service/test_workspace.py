@@ -198,7 +198,7 @@ def test_regions_are_those_of_the_local_score(workspace):
     record = workspace.gallery.records[4]
     found = workspace.explain(query, record.id, source=image).regions
     assert found.query_heat.sum() == pytest.approx(found.source_heat.sum())
-    assert found.query_heat.sum() > 0.9  # it is the image itself
+    assert found.query_heat.sum() > 0.8  # it is the image itself, less what is flat in it
 
 
 def test_an_image_that_is_not_there_cannot_be_explained(workspace):

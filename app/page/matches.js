@@ -1,0 +1,40 @@
+// The list of matches: one is chosen, by a click or by the arrow keys.
+// Runs as the body of a function of (element, trigger, props, server, upload, watch).
+
+const rows = () => [...element.querySelectorAll('[data-row]')].filter((row) => row.offsetParent);
+let told = 0;
+
+function choose(row, quick) {
+  for (const each of rows()) {
+    const own = each === row;
+    each.setAttribute('aria-selected', String(own));
+    each.tabIndex = own ? 0 : -1;
+  }
+  row.focus({ preventScroll: true });
+  const still = quick || matchMedia('(prefers-reduced-motion: reduce)').matches;
+  row.scrollIntoView({ block: 'nearest', inline: 'nearest', behavior: still ? 'auto' : 'smooth' });
+  clearTimeout(told); // keys that are held down ask for the last one alone
+  told = setTimeout(() => trigger('select', { row: Number(row.dataset.row) }), quick ? 120 : 0);
+}
+
+element.addEventListener('click', (event) => {
+  const more = event.target.closest('[data-more]');
+  if (more) {
+    element.querySelector('.ws-list').classList.add('all');
+    more.hidden = true;
+    return;
+  }
+  const row = event.target.closest('[data-row]');
+  if (row) choose(row, false);
+});
+element.addEventListener('keydown', (event) => {
+  const found = rows(), at = found.indexOf(document.activeElement);
+  if (at < 0) return;
+  const steps = { ArrowDown: at + 1, ArrowRight: at + 1, ArrowUp: at - 1, ArrowLeft: at - 1, Home: 0, End: found.length - 1 };
+  if (event.key === 'Enter' || event.key === ' ') choose(found[at], false);
+  else if (event.key in steps) {
+    const next = found[Math.min(Math.max(steps[event.key], 0), found.length - 1)];
+    if (next !== found[at]) choose(next, true);
+  } else return;
+  event.preventDefault();
+});

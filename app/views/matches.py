@@ -1,0 +1,133 @@
+"""The list of matches: for each one number, by which levels it stands out, and its name."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from app.views.names import name_of
+from app.views.templates import render
+from core.report import words
+from core.values import Answer, Aspect, Group, Match
+
+SIDE = 144
+"""Longer side of a picture of the list, pixels."""
+
+_SHOWN = 12  # matches that are listed until more are asked for
+_FULL = 1e-3  # p-value from which a bar has its whole height
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """How far a match stands out in one aspect."""
+
+    name: str
+    strength: str
+    height: float
+    """Share of the whole height."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One match as it is listed."""
+
+    place: int
+    name: str
+    picture: str
+    points: int | None
+    bars: Sequence[_Bar]
+    note: str
+    heading: str
+    """What this and the following matches are, where that changes."""
+
+
+def matches_html(answer: Answer, pictures: Sequence[str]) -> str:
+    """The matches of an answer, the first of them chosen.
+
+    Args:
+        answer: the answer.
+        pictures: an address for the picture of every match.
+
+    Raises:
+        IndexError: when there are fewer pictures than matches.
+    """
+    closest = not words.sources(answer.groups) and answer.identical is None
+    groups = {group.id: group for group in answer.groups}
+    best = {group.best.image.id for group in answer.groups}
+    parts = [_heading(match, answer, closest=closest) for match in answer.matches]
+    order = sorted(range(len(parts)), key=lambda place: _HEADINGS.index(parts[place]))
+    rows: list[_Row] = []
+    for place in order:
+        match = answer.matches[place]
+        group = groups.get(match.group)
+        copy = match.image.id not in best
+        rows.append(
+            _Row(
+                place,
+                name_of(match.image),
+                pictures[place],
+                words.points(match, answer),
+                [] if group is None else [_bar(a, answer) for a in group.aspects if _shown(a)],
+                "near-duplicate of one above" if copy else "",
+                "" if parts[place] == parts[rows[-1].place if rows else place] else parts[place],
+            )
+        )
+    return render("matches", rows=rows, closest=closest, shown=_SHOWN)
+
+
+_SOURCE, _SOURCES = "Candidate source", "Candidate sources"
+_PERHAPS, _OTHERS = "Perhaps one more, too weak to count", "Also close"
+_HEADINGS = ("", _SOURCE, _SOURCES, _PERHAPS, _OTHERS)
+
+
+def _heading(match: Match, answer: Answer, *, closest: bool) -> str:
+    if closest:
+        return ""
+    sources = {group.id for group in words.sources(answer.groups)}
+    if answer.identical is not None:
+        sources = {answer.groups[0].id}
+    if match.group in sources:
+        return _SOURCE if len(sources) == 1 else _SOURCES
+    beyond = words.beyond(answer)
+    if beyond is not None and match.group == beyond.id:
+        return _PERHAPS
+    return _OTHERS
+
+
+def _shown(aspect: Aspect) -> bool:
+    return aspect.name != words.TOGETHER
+
+
+def _bar(aspect: Aspect, answer: Answer) -> _Bar:
+    height = min(math.log(aspect.p_value) / math.log(_FULL), 1)
+    return _Bar(aspect.name, words.strength_of(aspect, level=answer.level), max(height, 0.06))
+
+
+@functools.lru_cache(4096)
+def picture_of(file: Path) -> str:
+    """A thumbnail's file as an address that holds it, small; empty where it cannot be read.
+
+    Thumbnails are named by their contents, so a path is always the same picture.
+    """
+    try:
+        with Image.open(file) as opened:
+            shown = opened.convert("RGB")
+    except OSError:
+        return ""
+    shown.thumbnail((SIDE, SIDE))
+    packed = io.BytesIO()
+    shown.save(packed, "WEBP", quality=80)
+    return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
+
+
+def group_of(answer: Answer, image_id: int) -> Group | None:
+    """The group of a match."""
+    label = next((m.group for m in answer.matches if m.image.id == image_id), None)
+    return next((group for group in answer.groups if group.id == label), None)

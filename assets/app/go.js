@@ -1,0 +1,41 @@
+// The next steps after an answer: to another tab, and there to what it is about.
+{
+  const tab = (name) => [...document.querySelectorAll("[role=tab]")].find((each) => each.textContent.trim() === name);
+  const open = (name) => {
+    const found = tab(name);
+    if (found && found.offsetParent) return found.click();
+    for (const each of document.querySelectorAll("#ws-tabs .overflow-dropdown button")) {
+      if (each.textContent.trim() === name) each.click(); // narrow pages keep the last tabs in a menu
+    }
+  };
+  const soon = (find, then, left = 60) => {
+    const found = find();
+    if (found) then(found);
+    else if (left) setTimeout(() => soon(find, then, left - 1), 50);
+  };
+  const fill = (field, text) => {
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(field, text);
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.focus();
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-go]");
+    if (!button) return;
+    if (button.dataset.go === "test") {
+      open("Test");
+      return;
+    }
+    open("Gallery");
+    if (button.dataset.go !== "dataset") return;
+    soon(() => document.querySelector("#ws-gallery-kind input[value=Dataset]"), (radio) => {
+      radio.click();
+      soon(() => document.querySelector("#ws-gallery-dataset :is(input, textarea)"), (field) => {
+        if (field.tagName === "TEXTAREA") {
+          field.value = button.dataset.name;
+          field.dispatchEvent(new Event("input", { bubbles: true }));
+          field.focus();
+        } else fill(field, button.dataset.name);
+      });
+    });
+  });
+}
