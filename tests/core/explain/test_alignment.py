@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from core.explain.alignment import aligned, telling
 from core.search.patches import region_match
-from tests.core.search.test_crops import GRID, crop, described, picture
+from tests.core.search.pictures import GRID, crop, described, picture
 
 
 def _aligned(query, source):
