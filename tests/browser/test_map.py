@@ -15,7 +15,9 @@ from playwright.sync_api import Browser, Page, Route, expect
 from app.page.theme import ASSETS, STYLESHEETS, theme
 from app.ui import build, launch_options
 from app.views import map as views_map
-from app.views.map import Drawing, Panel, Scene
+from app.views.map import Drawing, Panel
+from app.views.scene import Scene, group
+from app.views.square import within_square
 from core.service import Session
 from core.values import ImageRecord, Progress
 from tests.app import small, tiny
@@ -195,8 +197,8 @@ def crowd(browser: Browser) -> Iterator[str]:
         for i in range(POINTS)
     )
     scene = Scene(records, ())
-    points = views_map.within_square(rng.normal(size=(POINTS, 2)), np.zeros((0, 2)))[0]
-    groups = views_map.group(scene, "factor:k")
+    points = within_square(rng.normal(size=(POINTS, 2)), np.zeros((0, 2)))[0]
+    groups = group(scene, "factor:k")
     value = views_map.value(Drawing("crowd", scene, (Panel("crowd", points),), groups))
     with gr.Blocks() as blocks:
         gr.HTML(
