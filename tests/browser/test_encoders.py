@@ -51,9 +51,10 @@ def choose(page: Page, label: str, name: str) -> Locator:
 
 def test_from_the_choice_to_two_maps_and_a_comparison(visit: Visit, authors: Authors):
     page = visit()
+    page.get_by_role("button", name="Settings").click()
     prepare_through_failures(page, authors)
     page.locator("#ws-examples button").first.click()
-    expect(page.locator("#ws-candidates button img").first).to_be_visible(timeout=_WAIT)
+    expect(page.locator("#ws-candidates [role=option] img").first).to_be_visible(timeout=_WAIT)
     expect(page.locator("#ws-levels")).to_contain_text("Subject")
     two_maps(page)
     page.get_by_role("tab", name="Compare").click()

@@ -62,6 +62,7 @@ def choose(page: Page, tab: str) -> None:
 def test_link_reopens_encoder_and_example(visit: Visit):
     page = visit(query="encoder=histogram&example=2")
     expect(page.locator(".ws-answer h2")).to_contain_text("andidate source")
+    page.get_by_role("button", name="Settings").click()
     expect(page.get_by_label("Encoder").first).to_have_value("Baseline: histogram")
     assert "example=2" in page.url
 
