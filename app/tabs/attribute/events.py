@@ -144,7 +144,9 @@ def _explain(
         result.bars,
         result.dimension,
     ]
-    why = after.success(handlers.explain, [search, index, result.reading], outputs, **QUIET)
+    given = [search, index, result.reading]
+    last: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}  # keys are quicker than reasons
+    why = after.success(handlers.explain, given, outputs, **last)
     marked = [result.stable, result.single, result.bars, result.dimension]
     judged = why.success(
         handlers.judge,
