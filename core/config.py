@@ -76,7 +76,7 @@ class ScoreConfig:
     """Compare with every image, or walk a graph that may miss some; ``auto`` walks where there are
     more images than ``exact``."""
     exact: int = 20_000
-    """Images up to which all are compared with all to find neighbours; see decision 012."""
+    """Images up to which all are compared with all to find neighbours; see decision 013."""
     local_scaling: bool = True
     """CSLS: 2 cos minus the gallery image's mean cosine to its nearest gallery images."""
     edges: bool = True

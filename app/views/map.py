@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from app.views.images import data_uri
 from app.views.names import name_of, number_of
 from app.views.scene import Groups, Scene
 from app.views.square import within_square
@@ -92,11 +92,7 @@ def panel(title: str, points: np.ndarray, others: np.ndarray, placed: Placed | N
 
 def picture(image: Image.Image) -> str:
     """An image as it stands on the card of a point."""
-    shown = image.convert("RGB")
-    shown.thumbnail((_CARD_SIDE, _CARD_SIDE))
-    file = io.BytesIO()
-    shown.save(file, "WEBP", quality=85)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return data_uri(image, side=_CARD_SIDE, quality=85)
 
 
 def value(drawing: Drawing) -> Value:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from app.views.answer import has_sources
+from app.views.images import data_uri
 from app.views.names import name_of
 from app.views.templates import render
 from core.report import words
@@ -58,7 +58,7 @@ def matches_html(answer: Answer, pictures: Sequence[str]) -> str:
     Raises:
         IndexError: when there are fewer pictures than matches.
     """
-    closest = not words.sources(answer.groups) and answer.identical is None
+    closest = not has_sources(answer)
     groups = {group.id: group for group in answer.groups}
     best = {group.best.image.id for group in answer.groups}
     parts = [_heading(match, answer, closest=closest) for match in answer.matches]
@@ -118,13 +118,9 @@ def picture_of(file: Path) -> str:
     """
     try:
         with Image.open(file) as opened:
-            shown = opened.convert("RGB")
+            return data_uri(opened, side=SIDE, quality=80)
     except OSError:
         return ""
-    shown.thumbnail((SIDE, SIDE))
-    packed = io.BytesIO()
-    shown.save(packed, "WEBP", quality=80)
-    return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
 def group_of(answer: Answer, image_id: int) -> Group | None:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +14,7 @@ import plotly.graph_objects as go
 from PIL import Image, ImageColor
 from plotly.colors import diverging, sequential
 
+from app.views.images import data_uri
 from app.views.names import name_of
 from app.views.templates import render
 from core.report import words
@@ -204,13 +203,6 @@ def overlay(
 def _colours(stops: tuple[str, ...]) -> np.ndarray:
     """Colours (s, 3) of a colour map's stops."""
     return np.array([ImageColor.getrgb(stop)[:3] for stop in stops], np.float32)
-
-
-def data_uri(image: Image.Image) -> str:
-    """An image as an address that holds it."""
-    file = io.BytesIO()
-    image.save(file, "WEBP", quality=88, method=2)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def levels_html(explanation: Explanation, answer: Answer) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from PIL import Image
 
 from app.views.answer import headline
+from app.views.images import data_uri
 from app.views.names import name_of
-from app.views.reasons import data_uri, fitted
+from app.views.reasons import fitted
 from app.views.templates import render
 from core.report import words
 from core.service import WAYS, Trial

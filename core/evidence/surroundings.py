@@ -7,7 +7,6 @@ image and that of the very same one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -60,7 +59,7 @@ def score_scale(query: Query, collection: Collection, ranking: Ranking) -> Scale
     Args:
         query: the query.
         collection: the gallery as it is ranked.
-        ranking: the query's ranking there.
+        ranking: the query's ranking there, with all its candidates.
     """
     if len(collection) < _FEWEST or not ranking.rival_scores:
         return None
@@ -68,37 +67,26 @@ def score_scale(query: Query, collection: Collection, ranking: Ranking) -> Scale
     for view, vector in zip(collection.views, query.vectors, strict=True):
         if view.trust is None:
             plain += view.weight * view.scores(vector, rows)[0]
-    itself = _copy(query, collection)
+    itself = _copy(query, collection, ranking)
     alone = replace(query, identical=None)
     high = itself.rank(alone, k=1, rival_scores=ranking.rival_scores).scores[0]
     low, high = float(np.median(plain)), max(float(high), float(ranking.scores.max()))
     return Scale(low, high) if high > low else None
 
 
-def _copy(query: Query, collection: Collection) -> Collection:
+def _copy(query: Query, collection: Collection, ranking: Ranking) -> Collection:
     """The query as a gallery's only image, as common as it is there."""
 
     def of(view: View, vector: Float[np.ndarray, " d"]) -> View:
         means = None
         if view.csls_means is not None:
-            found = view.index.search(vector[None], k=collection.config.neighbours).rows[0]
-            near = np.asarray(view.vectors[found[found >= 0]]) @ vector
-            means = np.array([near.mean() if len(near) else 0], np.float32)
-        vectors = vector[None].astype(np.float32)
-        first = {"features": view.features[:1], "fitted": None, "graph": None}
-        return replace(view, vectors=vectors, csls_means=means, **first)
+            scores, cosines = view.scores(vector, ranking.rows)
+            near = np.argsort(-scores, kind="stable")[: collection.config.neighbours]
+            means = np.array([cosines[near].mean() if len(near) else 0], np.float32)
+        row = vector[None].astype(np.float32)
+        return view.alone(row, features=view.features[:1], csls_means=means)
 
-    pairs: Sequence[tuple[View, np.ndarray]] = list(
-        zip(collection.views, query.vectors, strict=True)
-    )
-    known = collection.patches is not None and query.patches is not None
-    return replace(
-        collection,
-        views=tuple(of(*pair) for pair in pairs),
-        groups=np.zeros(1, np.int64),
-        patches=query.patches[None] if known and query.patches is not None else None,
-        records=(),
-    )
+    return collection.alone(map(of, collection.views, query.vectors), patches=query.patches)
 
 
 def _spread(count: int, most: int) -> np.ndarray:

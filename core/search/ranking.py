@@ -13,11 +13,11 @@ made of: the levels of an embedding, trusted views, matching places, and the sco
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Int8, Integer
 
 from core.config import ScoreConfig
 from core.search.patches import local_scores
@@ -106,6 +106,25 @@ class Collection:
             groups=np.asarray(self.groups[rows]),
             patches=patches,
             records=[self.records[row] for row in rows] if self.records else (),
+        )
+
+    def alone(
+        self,
+        views: Iterable[View],
+        *,
+        patches: Int8[np.ndarray, "p l"] | None,
+        records: Sequence[ImageRecord] = (),
+    ) -> Collection:
+        """A collection of one image, ranked like this one.
+
+        Args:
+            views: what :meth:`View.alone` makes of each view.
+            patches: the image's local descriptors; of no use where this one has none.
+            records: its record, where answers are given.
+        """
+        local = None if self.patches is None or patches is None else patches[None]
+        return replace(
+            self, views=tuple(views), groups=np.zeros(1, np.int64), patches=local, records=records
         )
 
     def without(

@@ -123,6 +123,23 @@ class View:
         }
         return replace(self, **changed, graph=None, walk=None)
 
+    def alone(
+        self,
+        vectors: Float[np.ndarray, "1 d"],
+        *,
+        features: Float[np.ndarray, "1 f"],
+        csls_means: Float[np.ndarray, " 1"] | None,
+    ) -> View:
+        """The view of one image that is not among these.
+
+        Args:
+            vectors: its unit row.
+            features: what the encoder gave of it.
+            csls_means: its mean cosine to the nearest of these; ``None`` without local scaling.
+        """
+        changed = {"vectors": vectors, "features": features, "csls_means": csls_means}
+        return replace(self, **changed, fitted=None, graph=None, walk=None)
+
     def without(
         self, left_out: Bool[np.ndarray, " n"], groups: Integer[np.ndarray, " n"], *, k: int
     ) -> View:

@@ -7,7 +7,6 @@ registers; what it finds are candidates, whose cosines are computed from the row
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from core.heads.rows import unit_rows
+from core.images.files import new_file
 from core.values import GalleryError, Progress, no_progress
 
 _faiss: Any = faiss  # what its annotations lack
@@ -79,10 +79,8 @@ class Walk:
 
     def save(self, path: Path) -> None:
         """Write the graph, whole or not at all."""
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".walk-") as folder:
-            written = Path(folder) / path.name
-            faiss.write_index(self._engine, str(written))
-            written.replace(path)
+        with new_file(path) as partial:
+            faiss.write_index(self._engine, str(partial))
 
     def __len__(self) -> int:
         return self._engine.ntotal

@@ -25,27 +25,17 @@ def guest(workspace: Workspace, query: Query, *, record: ImageRecord | None = No
     """
     assert query.image is not None and query.reading is not None
     collection, k = workspace.collection, workspace.score.neighbours
-    views: list[View] = []
-    described = workspace.features_of(query.image, query.reading)
-    for view, features in zip(collection.views, described, strict=True):
-        own: dict[str, np.ndarray | None] = {
-            "features": features,
-            "csls_means": None,
-            "fitted": None,
-        }
-        vectors = view.head(features, role="gallery")
+
+    def of(view: View, features: np.ndarray) -> View:
+        vectors, means = view.head(features, role="gallery"), None
         if view.csls_means is not None:
-            own["csls_means"] = csls_means_of_others(vectors, view.vectors, k=k)
-        views.append(replace(view, vectors=vectors, **own, graph=None, walk=None))
-    patches = None
-    if collection.patches is not None and query.patches is not None:
-        patches = query.patches[None]
-    return replace(
-        collection,
-        views=tuple(views),
-        groups=np.zeros(1, np.int64),
-        patches=patches,
-        records=() if record is None else (record,),
+            means = csls_means_of_others(vectors, view.vectors, k=k)
+        return view.alone(vectors, features=features, csls_means=means)
+
+    described = workspace.features_of(query.image, query.reading)
+    views = map(of, collection.views, described)
+    return collection.alone(
+        views, patches=query.patches, records=() if record is None else (record,)
     )
 
 

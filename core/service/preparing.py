@@ -122,8 +122,6 @@ class Preparations:
         network = _network(name)
         here, key = is_here(network), (gallery.beside, name)
         described = described_already(gallery, name)
-        left = max(len(gallery) - described, 0)
-        passes = left + (0 if described else min(DESCRIPTION.patch_sample, left))
         return Offer(
             title=network.title,
             licence=network.licence,
@@ -132,7 +130,9 @@ class Preparations:
             at_least=network.at_least,
             images=len(gallery),
             described=described,
-            seconds=self.speeds.seconds(network.work, passes=passes, images=len(gallery)),
+            seconds=self.speeds.seconds(
+                network.work, passes=_passes(gallery, described), images=len(gallery)
+            ),
             refusal=self._refusal(network),
             failure=self._failures.get(key, ""),
             told=self._turns.told(key),
@@ -228,19 +228,13 @@ class Preparations:
         if not self._knows(gallery, encoder):
             before, started = described_already(gallery, network.name), time.monotonic()
             describe(gallery, encoder, progress=progress)
-            self._learn(network, gallery, before=before, seconds=time.monotonic() - started)
+            seconds = time.monotonic() - started
+            self.speeds.learn(network.work, passes=_passes(gallery, before), seconds=seconds)
         started = time.monotonic()
         with contextlib.suppress(GalleryError):  # too small for a null; it answers without
             head = choose_head(gallery, encoder, "default", progress=progress)
             Workspace(gallery, encoder, head, progress=progress)
             self.speeds.learn_finish((time.monotonic() - started) / len(gallery))
-
-    def _learn(
-        self, network: BackboneSpec, gallery: Gallery, *, before: int, seconds: float
-    ) -> None:
-        left = len(gallery) - before
-        passes = left + (0 if before else min(DESCRIPTION.patch_sample, left))
-        self.speeds.learn(network.work, passes=passes, seconds=seconds)
 
     @staticmethod
     def _knows(gallery: Gallery, encoder: Encoder) -> bool:
@@ -268,6 +262,12 @@ class Preparations:
             return
         with self.visitors.working(visitor, progress=progress) as checked:
             yield checked
+
+
+def _passes(gallery: Gallery, described: int) -> int:
+    """Passes of a network that describe what is left of a gallery, its sample of patches first."""
+    left = max(len(gallery) - described, 0)
+    return left + (0 if described else min(DESCRIPTION.patch_sample, left))
 
 
 def _network(name: str) -> BackboneSpec:

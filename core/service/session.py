@@ -160,12 +160,12 @@ class Session:
             return self._cache.get("builtin", make)
         hosted = self.server.hosted
         folder = self.visitors.gallery(visitor, name) if hosted else Path(name).absolute()
-        beside = folder.with_name(f"{name}-beside") if hosted else None
         try:
             shipped = is_shipped(folder)
         except (OSError, ValueError) as error:  # no path has such a name
             raise GalleryError(f"{name[:80]!r} is no gallery") from error
-        beside = beside or self.preparations.beside(folder)
+        own = folder.parent / f"{name}-beside"
+        beside = own if hosted else self.preparations.beside(folder)
         make = functools.partial(Gallery.open, folder, read_only=shipped, beside=beside)
         return self._cache.get((folder, _stamp(folder / "gallery.json")), make)
 

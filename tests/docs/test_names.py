@@ -42,6 +42,13 @@ def test_what_a_page_names_is_there(page: Path) -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_links_to_are_there(page: Path) -> None:
+    """A decision that got another number left a link behind."""
+    links = re.findall(r"\]\(([^)#:\s]+)[^):]*\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
 def test_names_are_found_and_missing_ones_noticed() -> None:
     """Negative control."""
     text = (
