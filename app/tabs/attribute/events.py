@@ -90,7 +90,7 @@ def _connect(
         handlers.fetched,
         query.address,
         [*started, query.address],
-        show_progress_on=result.answer,
+        show_progress_on=picture,
         concurrency_id="fetch",
         concurrency_limit=2,
         **PRIVATE,
