@@ -129,6 +129,8 @@ class NullConfig:
     """Gallery images, each ranked against the gallery without its own group."""
     folds: int = 10
     """Parts in which the asked images are taken out of the gallery, for cross-fitting."""
+    alone: int = 60
+    """Images up to which each is taken out by itself: a tenth of few would leave too few."""
     seed: int = 0
     """Seed of the draw."""
     prior: float = 0.5
@@ -144,6 +146,7 @@ class NullConfig:
         """Refuse priors that decide everything."""
         _require(self.queries > 0, f"queries must be positive, got {self.queries}")
         _require(self.folds > 1, f"folds must exceed 1, got {self.folds}")
+        _require(self.alone >= 0, f"alone must not be negative, got {self.alone}")
         _require(0 < self.prior < 1, f"prior must be in (0, 1), got {self.prior}")
         _require(0 < self.level < 1, f"level must be in (0, 1), got {self.level}")
         _require(self.slope > 0, f"slope must be positive, got {self.slope}")

@@ -34,6 +34,7 @@ from benchmarks.evidence.law import law_bars
 from benchmarks.evidence.nominal import SIZES, nominal_bars
 from benchmarks.evidence.plots import curves, plot
 from benchmarks.evidence.several import several, ten_copies
+from benchmarks.evidence.tiny import tiny_bars
 from benchmarks.quality.study import RESULTS, stored, write
 from core.cli.console import results
 from core.encoders.backbones import build
@@ -134,6 +135,22 @@ def _nominal(world: World, options: argparse.Namespace) -> dict[str, Any]:
     return {"nominal": [Bar(**bar) for bar in found]}
 
 
+def _tiny(world: World, options: argparse.Namespace) -> dict[str, Any]:
+    """Galleries of few images: photographs and some of the exemplars."""
+    kinds = {kind: files for kind, files in _synthetic(world).items() if files}
+    asked = {"photographs": world.held_out, **kinds}
+    return {
+        "tiny": tiny_bars(
+            world.builder,
+            world.photos,
+            world.pairs,
+            world.data,
+            world.encoder,
+            without={name: list(files.values()) for name, files in asked.items()},
+        )
+    }
+
+
 def _encoder(name: str) -> Encoder:
     """An encoder; one of the hub whose weights are not here has random ones in its layout."""
     if name not in NETWORKS or is_here(NETWORKS[name]):
@@ -147,6 +164,7 @@ PARTS: Mapping[str, Callable[[World, argparse.Namespace], dict[str, Any]]] = {
     "edits": _edits,
     "several": _several,
     "nominal": _nominal,
+    "tiny": _tiny,
 }
 """What is measured, each part by itself."""
 
@@ -251,12 +269,7 @@ def judge(world: World, photos: Files, planted: Files) -> Setting:
     builder, encoder, pairs = world.builder, world.encoder, world.pairs
     asked = builder.workspace({**photos, **world.exemplars, **planted}, encoder)
     generated = [world.data / pair.generated for pair in pairs]
-    folder = world.data / "synthetic"
-    made = {path.relative_to(folder).as_posix(): path for path in list_images(folder)}
-    kinds = {
-        kind: dict(_drawn([i for i in made.items() if i[0].startswith(kind)], world.each))
-        for kind in ("stable_diffusion", "style_transfer", "gpt4o")
-    }
+    kinds = _synthetic(world)
     return Setting(
         held_out=Judged(
             ask(asked, list(world.held_out.values()), what="held-out photos"),
@@ -280,6 +293,16 @@ def judge(world: World, photos: Files, planted: Files) -> Setting:
             what="generated images without their sources",
         ),
     )
+
+
+def _synthetic(world: World) -> dict[str, Files]:
+    """Generated images whose sources are unknown, by their kind."""
+    folder = world.data / "synthetic"
+    made = {path.relative_to(folder).as_posix(): path for path in list_images(folder)}
+    return {
+        kind: dict(_drawn([i for i in made.items() if i[0].startswith(kind)], world.each))
+        for kind in ("stable_diffusion", "style_transfer", "gpt4o")
+    }
 
 
 def _cluster(path: str) -> str:

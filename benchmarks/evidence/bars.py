@@ -185,7 +185,8 @@ def _confidences(asked: Asked, law: NullConfig | None) -> np.ndarray:
     if law is None:
         return asked.confidences
     numbers = {"prior": law.prior, "midpoint": law.midpoint, "slope": law.slope}
-    return np.array([confidence(float(value), **numbers) for value in asked.strengths])
+    size = law.queries  # the galleries are large enough that the null's size bounds nothing
+    return np.array([confidence(float(x), **numbers, null_size=size) for x in asked.strengths])
 
 
 def _draw(

@@ -165,7 +165,11 @@ class _Judge:
             return None, None
         strength, config = float(self.strengths[place]), self.config
         sure = confidence(
-            strength, prior=config.prior, midpoint=config.midpoint, slope=config.slope
+            strength,
+            prior=config.prior,
+            midpoint=config.midpoint,
+            slope=config.slope,
+            null_size=len(self.null),
         )
         return self.null.standing.p_value(strength), sure
 

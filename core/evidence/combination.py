@@ -36,22 +36,29 @@ class Combination:
     def of(cls, queries: Sequence[Float[np.ndarray, "_g a"]], *, aspects: int) -> Combination:
         """The null that queries without a source make, in float32.
 
+        The strength of each refers to all others alone (the jackknife of Barber, Candès, Ramdas
+        and Tibshirani 2021), as that of any later query refers to queries that it is none of.
+        Tails that were fitted to a query's own values would make it look less strong than it is.
+
         Args:
             queries: values of every query's groups, one row a group.
             aspects: their number a.
         """
-        rows = [values.max(axis=0) for values in queries]
-        largest = np.sort(np.array(rows, np.float32).reshape(-1, aspects), axis=0)
-        alone = cls(largest, np.zeros(len(largest), np.float32))
-        strengths = [alone.strength(values, of_null=True).max() for values in queries]
-        return cls(largest, np.sort(np.array(strengths, np.float32)))
+        rows = np.array([values.max(axis=0) for values in queries], np.float32)
+        rows = rows.reshape(-1, aspects)
+        largest = np.sort(rows, axis=0)
+        places = [np.searchsorted(*both) for both in zip(largest.T, rows.T, strict=True)]
+        strengths = np.zeros(len(rows), np.float32)
+        for query, values in enumerate(queries):
+            others = [np.delete(largest[:, a], at[query]) for a, at in enumerate(places)]
+            rest = cls(np.column_stack(others), strengths[1:])
+            strengths[query] = rest.strength(values).max()
+        return cls(largest, np.sort(strengths))
 
     def __len__(self) -> int:
         return len(self.strengths)
 
-    def aspect_p_values(
-        self, values: Float[np.ndarray, "g a"], *, of_null: bool = False
-    ) -> Float[np.ndarray, "g a"]:
+    def aspect_p_values(self, values: Float[np.ndarray, "g a"]) -> Float[np.ndarray, "g a"]:
         """Share of null queries of which some group has at least as high a value in an aspect.
 
         In the upper tenth of the null by an exponential tail, so that it says by how much a value
@@ -59,24 +66,20 @@ class Combination:
 
         Args:
             values: one row a group.
-            of_null: whether the values are among those of the null.
         """
         found = np.empty(values.shape)
         for aspect, tail in enumerate(self._tails):
             column = values[:, aspect]
             p_values = conformal(self.largest[:, aspect], column)
-            p_values -= of_null / (len(self.largest) + 1)
             if tail is not None:
                 beyond = column > tail.threshold
                 p_values[beyond] = tail.p_values(column[beyond])
             found[:, aspect] = p_values
         return np.clip(found, _SMALLEST, 1)
 
-    def strength(
-        self, values: Float[np.ndarray, "g a"], *, of_null: bool = False
-    ) -> Float[np.ndarray, " g"]:
+    def strength(self, values: Float[np.ndarray, "g a"]) -> Float[np.ndarray, " g"]:
         """Strength of groups by their values; see :func:`combined`."""
-        return combined(self.aspect_p_values(values, of_null=of_null))
+        return combined(self.aspect_p_values(values))
 
     def p_value(self, strength: float) -> float:
         """The larger of the counted and the fitted share of null queries that are as strong.

@@ -7,21 +7,30 @@ import math
 _SUREST = 7.0  # largest log-odds of the evidence: no measurement here bears out more than .999
 
 
-def confidence(strength: float, *, prior: float, midpoint: float, slope: float) -> float:
+def confidence(
+    strength: float, *, prior: float, midpoint: float, slope: float, null_size: int
+) -> float:
     """Probability of a source at a prior probability, by a logistic law of the strength.
 
     The law is Platt's (1999): the log of the likelihood ratio is linear in the strength. Its two
     numbers hold for all galleries, because strengths are made of p-values of the gallery's own
     null; docs/evidence.md says how they were found.
 
+    Strengths beyond a null come from tails that are fitted to it, and a null of few images knows
+    little of its tail. What it does know is that an image without a source reaches beyond all m of
+    it with a probability of 1 / (m + 1) at most; whatever the probability with a source, their
+    ratio is m + 1 at most, and so are the odds of the evidence.
+
     Args:
         strength: minus the logarithm of the mean of a group's p-values.
         prior: probability of a source before the image was seen.
         midpoint: strength at which both are equally likely at a prior of one half.
         slope: log-odds per unit of strength.
+        null_size: m, the queries of the null that the strength refers to.
 
     Raises:
-        ValueError: when strength is not finite, prior not in (0, 1) or slope not positive.
+        ValueError: when strength is not finite, prior not in (0, 1), or slope or
+            null_size not positive.
     """
     if not math.isfinite(strength):
         raise ValueError(f"strength must be finite, got {strength}")
@@ -29,5 +38,8 @@ def confidence(strength: float, *, prior: float, midpoint: float, slope: float) 
         raise ValueError(f"prior must be in (0, 1), got {prior}")
     if slope <= 0:
         raise ValueError(f"slope must be positive, got {slope}")
-    evidence = min(max(slope * (strength - midpoint), -_SUREST), _SUREST)
+    if null_size <= 0:
+        raise ValueError(f"null_size must be positive, got {null_size}")
+    surest = min(_SUREST, math.log(null_size + 1))
+    evidence = min(max(slope * (strength - midpoint), -surest), surest)
     return 1 / (1 + math.exp(-evidence) * (1 - prior) / prior)

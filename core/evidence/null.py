@@ -128,7 +128,8 @@ def fit_null(
     first = np.unique(groups, return_index=True)[1]
     enough = len(first) >= FEWEST_GROUPS
     drawn = np.random.default_rng(config.seed).permutation(first)[: config.queries * enough]
-    folds = [fold for fold in np.array_split(drawn, config.folds) if len(fold)]
+    parts = len(drawn) if len(drawn) <= config.alone else config.folds
+    folds = [fold for fold in np.array_split(drawn, max(parts, 1)) if len(fold)]
     found: list[Standings] = []
     for fold in folds:
         out = np.flatnonzero(np.isin(groups, groups[fold]))

@@ -77,7 +77,7 @@ def read_table(path: Path) -> Table:
         if path.stat().st_size > MAX_BYTES:
             raise GalleryError(f"{path.name} is over {MAX_BYTES:,} bytes")
         if kind == "parquet":
-            return _table(path, _of_parquet(path))
+            return _table(path, *_of_parquet(path))
         text, notes = decoded(path.read_bytes())
         if kind in ("csv", "tsv"):
             return _of_text(path, text, notes)
@@ -124,11 +124,26 @@ def _of_text(path: Path, text: str, notes: tuple[str, ...]) -> Table:
     if long:
         shown = ", ".join(map(str, long[:10]))
         notes = (*notes, f"{len(long)} rows have more values than there are columns: {shown}")
-    rows = [
-        {column: cell for column, cell in zip(header, line, strict=False) if column and cell}
-        for line in cells
-    ]
-    return Table(path, tuple(dict.fromkeys(filter(None, header))), tuple(rows), notes)
+    rows = tuple(_row(header, line) for line in cells)
+    columns = tuple(dict.fromkeys(filter(None, header)))
+    return Table(path, columns, rows, (*notes, *_twice(header)))
+
+
+def _row(columns: Sequence[str], cells: Sequence[Any]) -> dict[str, Any]:
+    """The first value of every column that has one."""
+    row: dict[str, Any] = {}
+    for column, cell in zip(columns, cells, strict=False):
+        if column and cell not in ("", None):
+            row.setdefault(column, cell)
+    return row
+
+
+def _twice(columns: Sequence[str]) -> tuple[str, ...]:
+    """A note for columns that stand there several times: of their values the first counts."""
+    names = sorted({name for name in columns if name and columns.count(name) > 1})
+    if not names:
+        return ()
+    return (f"several columns are called {', '.join(names)}: the first that has a value counts",)
 
 
 def _fit(text: str, delimiter: str) -> tuple[bool, int]:
@@ -189,8 +204,8 @@ def _of_json(text: str) -> list[Mapping[str, Any]]:
     raise ValueError("it holds no list of objects, one for every image")
 
 
-def _of_parquet(path: Path) -> list[Mapping[str, Any]]:
-    """Rows of a Parquet file; columns of bytes, such as the images themselves, are left out."""
+def _of_parquet(path: Path) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
+    """Rows of a Parquet file and notes; columns of bytes, such as the images, are left out."""
     with pq.ParquetFile(path) as file:
         groups = range(file.metadata.num_row_groups)
         if sum(file.metadata.row_group(i).total_byte_size for i in groups) > MAX_BYTES:
@@ -200,7 +215,9 @@ def _of_parquet(path: Path) -> list[Mapping[str, Any]]:
         kept = [field.name for field in schema if not any(is_of(field.type) for is_of in binary)]
         if not kept:
             raise ValueError(f"none of its columns is of text: {', '.join(schema.names)}")
-        return file.read(columns=kept).to_pylist()
+        read = file.read(columns=list(dict.fromkeys(kept)))
+        cells = zip(*(column.to_pylist() for column in read.columns), strict=True)
+        return [_row(read.column_names, row) for row in cells], _twice(kept)
 
 
 def _table(path: Path, records: Sequence[Mapping[str, Any]], notes: tuple[str, ...] = ()) -> Table:

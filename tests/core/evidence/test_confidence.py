@@ -1,4 +1,4 @@
-"""The confidence is a logistic law of the strength, moved by the prior as Bayes' rule says."""
+"""The confidence is a law of the strength, moved by the prior, bounded by what a null can tell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.evidence.confidence import confidence
 
-LAW = {"midpoint": 3.0, "slope": 2.0}
+LAW = {"midpoint": 3.0, "slope": 2.0, "null_size": 2_000}
 SHARES = st.floats(0.01, 0.99)
 STANDINGS = st.floats(-50, 50)
 
@@ -60,4 +60,20 @@ def test_a_prior_that_decides_everything_is_refused(prior):
 
 def test_a_law_that_does_not_rise_is_refused():
     with pytest.raises(ValueError, match="slope"):
-        confidence(1.0, prior=0.5, midpoint=3.0, slope=0.0)
+        confidence(1.0, prior=0.5, **{**LAW, "slope": 0.0})
+
+
+@given(STANDINGS, SHARES, st.integers(1, 500))
+def test_the_odds_of_the_evidence_are_at_most_those_that_the_null_can_count(strength, prior, size):
+    found = confidence(strength, prior=prior, **{**LAW, "null_size": size})
+    assert odds(found) <= odds(prior) * (size + 1) * (1 + 1e-9)
+
+
+def test_a_group_beyond_a_null_of_thirty_is_no_surer_than_thirty_one_to_one():
+    found = confidence(30.0, prior=0.5, **{**LAW, "null_size": 30})
+    assert odds(found) == pytest.approx(31)
+
+
+def test_a_null_of_none_is_refused():
+    with pytest.raises(ValueError, match="null_size"):
+        confidence(1.0, prior=0.5, **{**LAW, "null_size": 0})

@@ -51,6 +51,13 @@ def test_copies_change_no_null(local_scaling):
     np.testing.assert_allclose(copied.leads, single.leads, atol=1e-5)
 
 
+def test_in_galleries_of_few_images_each_is_taken_out_alone():
+    world = _world(n=30)
+    few, many = _fit(world, folds=2), _fit(world, folds=30, alone=0)
+    np.testing.assert_array_equal(few.margins, many.margins)
+    assert not np.array_equal(few.margins, _fit(world, folds=2, alone=0).margins)
+
+
 def test_too_few_groups_have_no_null():
     """Nothing stands out among fewer groups than a margin is taken against."""
     assert len(_fit(_world(copies=10, n=4))) == 0

@@ -104,6 +104,22 @@ def test_what_had_to_be_guessed_is_said(tmp_path: Path) -> None:
     assert read_table(path).notes == ()
 
 
+def test_of_columns_with_one_name_the_first_value_counts_and_it_is_said(tmp_path: Path) -> None:
+    rows = (
+        {"file_name": "a.jpg", "creator": "Ada"},
+        {"file_name": "b.jpg", "creator": "Grace"},
+    )
+    text = tmp_path / "metadata.csv"
+    text.write_text("file_name,creator,creator\na.jpg,Ada,Bob\nb.jpg,,Grace\n")
+    values = [pa.array(v) for v in (["a.jpg", "b.jpg"], ["Ada", None], ["Bob", "Grace"])]
+    columns = pa.table(values, names=["file_name", "creator", "creator"])
+    pq.write_table(columns, tmp_path / "metadata.parquet")
+    for table in (read_table(text), read_table(tmp_path / "metadata.parquet")):
+        assert table.rows == rows
+        assert table.columns == ("file_name", "creator")
+        assert "several columns are called creator" in table.notes[0]
+
+
 def test_apostrophes_that_keep_cells_from_being_formulas_are_none_of_theirs(tmp_path: Path) -> None:
     path = tmp_path / "metadata.csv"
     path.write_text("file_name,title\n'-a.jpg,'=x\nb.jpg,'tis\n")
