@@ -15,12 +15,14 @@ from app.page.events import QUIET, chosen
 from app.page.jobs import visitor_of
 from app.page.pictures import example_pictures, serve_thumbnails
 from app.page.state import (
+    FIRST_TAB,
     Asked,
     Page,
     first_encoder,
     named_by_owner,
     offered_choices,
 )
+from core.service import read_examples
 from core.values import WellspringError
 
 _AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
@@ -54,6 +56,16 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     outputs += [other for other, _ in page.others]
     read = blocks.load(restore, None, outputs, **QUIET)  # only so it can warn
     read.success(None, lost, js="name => name && window.wellspring.forget()", **_AT_ONCE)
+
+    def welcomed(
+        name: str, encoder: str, tab: str, asked: Asked | None, request: gr.Request
+    ) -> tuple[Any, Any]:
+        if asked is not None or tab != FIRST_TAB:  # the address, or who was quick
+            return gr.skip(), gr.skip()
+        return first_example(page, name, encoder, request=request)
+
+    seen = [page.gallery, page.linked[0], page.tab, page.asked]
+    read.then(welcomed, seen, [page.example, page.asked], **QUIET)
     tabs.select(opened, None, page.tab, trigger_mode="always_last", **QUIET)
     for name, tab in items.items():
         tab.select(None, js=f"() => window.wellspring.write('tab', '{name}')", **_AT_ONCE)
@@ -89,6 +101,22 @@ def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list
     shown = [gallery, selected, tab or gr.skip(), example if file else 0, asked, lost]
     others = [opening(encoders, encoder) for _, opening in page.others]
     return [*shown, *(dropdown for _ in page.linked), *others]
+
+
+def first_example(page: Page, gallery: str, encoder: str, *, request: gr.Request) -> Any:
+    """Number and query of the first example, with which a page opens where nothing is asked.
+
+    Nothing changes in galleries without examples, nor where a GPU is lent: a visitor's share of it
+    is the visitor's to spend.
+    """
+    try:
+        folder = page.session.gallery(gallery, visitor=visitor_of(request)).store.folder
+        file = _example(page, gallery, 1, request) if read_examples(folder) else None
+    except WellspringError:
+        file = None
+    if file is None or page.session.lends:
+        return gr.skip(), gr.skip()
+    return 1, Asked(file, encoder)
 
 
 def _usual(page: Page, gallery: str, encoders: tuple[str, ...]) -> str:

@@ -1,5 +1,6 @@
 // Where the page is one column, an answer that arrives below the screen is brought into view.
 window.wellspring.show = (id) => {
+  if (!window.wellspring.acted) return; // a page that just opened stays at its top
   if (!window.matchMedia("(max-width: 899px)").matches) return;
   requestAnimationFrame(() => requestAnimationFrame(() => {
     const shown = document.getElementById(id);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+
+from tests.app import tiny
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -101,6 +104,38 @@ def test_one_image_is_asked_about_in_every_tab(visit: Visit):
     page.wait_for_timeout(500)  # nothing is searched for again
     expect(page.locator(".ws-agreement h2")).to_be_visible()
     assert "example=2" in page.url
+
+
+def test_a_page_opens_with_the_first_example_answered_and_at_its_top(
+    visit: Visit, tmp_path_factory: pytest.TempPathFactory
+):
+    gallery = tiny.make(tmp_path_factory.mktemp("examples"))
+    (gallery / "queries").mkdir()
+    tiny.draw(gallery / "queries" / "first.png", 3)
+    listing = {"queries": [{"file": "first.png", "sources": [], "kind": "made"}]}
+    (gallery / "queries" / "queries.json").write_text(json.dumps(listing))
+    page = visit(query=f"gallery={gallery}", width=390)
+    expect(page.locator(".ws-answer h2")).to_be_visible()
+    expect(page.locator(".ws-pair img").first).to_be_visible()
+    assert "example=" not in page.url
+    assert page.evaluate("window.scrollY") == 0
+
+
+def test_a_picture_is_dropped_anywhere(visit: Visit, gallery: Path):
+    """A picture that missed its field was opened by the browser, in place of the page."""
+    page = visit()
+    content = (gallery.parent / "images" / f"{tiny.NAMES[0]}.png").read_bytes()
+    page.evaluate(
+        """bytes => {
+          const held = new DataTransfer(), target = document.querySelector('.ws-header h1');
+          held.items.add(new File([new Uint8Array(bytes)], 'own.png', {type: 'image/png'}));
+          window.left = ['dragover', 'drop'].map(name => target.dispatchEvent(new DragEvent(
+            name, {bubbles: true, cancelable: true, dataTransfer: held})));
+        }""",
+        list(content),
+    )
+    expect(page.locator(".ws-answer h2")).to_be_visible()
+    assert page.evaluate("window.left") == [False, False], "the browser does not open it"
 
 
 def test_lost_gallery_is_told_and_leaves_the_address(visit: Visit):

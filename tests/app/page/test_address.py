@@ -84,3 +84,16 @@ def test_hosted_address_opens_no_folder(gallery_folder: Path):
     request = gr.Request(session_hash="somebody0", query_params={"gallery": str(gallery_folder)})
     with pytest.warns(UserWarning, match="expired"):
         assert address.restored(page, request, names=())[0] == "builtin"
+
+
+def test_a_page_opens_with_the_first_example_of_a_gallery_that_has_some(
+    session: Session, gallery_folder: Path
+):
+    with gr.Blocks():
+        page = open_page(session, gallery=str(gallery_folder), encoder="random")
+    request = gr.Request(session_hash="somebody0")
+    number, asked = address.first_example(page, "builtin", "random", request=request)
+    assert number == 1
+    assert asked == Asked(example_pictures(session, "builtin")[0][0], "random")
+    for found in address.first_example(page, str(gallery_folder), "random", request=request):
+        assert found == gr.skip(), "its own images are no examples"

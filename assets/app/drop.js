@@ -1,0 +1,47 @@
+// What is dropped or pasted anywhere on the page goes to the open tab; a drop that misses never leaves the page.
+{
+  const takes = (input, file) => !input.accept || input.accept.split(",").some((kind) =>
+    kind.endsWith("/*") ? file.type.startsWith(kind.slice(0, -1)) : file.name.toLowerCase().endsWith(kind.trim()));
+  const place = (files) => [...document.querySelectorAll(".block input[type=file]")].find((input) =>
+    input.closest(".block").offsetParent && (files.length === 1 || input.multiple) && takes(input, files[0]));
+  const give = (input, files) => {
+    const held = new DataTransfer();
+    for (const file of files) held.items.add(file);
+    input.files = held.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const take = (files) => {
+    const input = place(files);
+    if (input) return give(input, files);
+    const tabs = [...document.querySelectorAll(".ws-switch [role=tab]")];
+    const several = tabs.find((tab) => tab.offsetParent && tab.textContent.trim() === "Several");
+    if (files.length === 1 || !several) return;
+    several.click();
+    const soon = (left) => {
+      const found = place(files);
+      if (found) give(found, files);
+      else if (left) setTimeout(soon, 50, left - 1);
+    };
+    soon(60);
+  };
+  const mark = (on) => document.body.classList.toggle("ws-dropping", on);
+  const carries = (event) => event.dataTransfer?.types.includes("Files");
+  window.addEventListener("dragover", (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    mark(true);
+  });
+  window.addEventListener("dragleave", (event) => { if (!event.relatedTarget) mark(false); });
+  window.addEventListener("drop", () => mark(false), { capture: true }); // also where a field of its own takes it
+  window.addEventListener("drop", (event) => {
+    if (!carries(event) || event.defaultPrevented) return;
+    event.preventDefault();
+    take([...event.dataTransfer.files]);
+  });
+  window.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (!files.length || event.defaultPrevented) return;
+    event.preventDefault();
+    take(files);
+  });
+}
