@@ -17,9 +17,9 @@ def confidence(
     null; docs/evidence.md says how they were found.
 
     Strengths beyond a null come from tails that are fitted to it, and a null of few images knows
-    little of its tail. What it does know is that an image without a source reaches beyond all m of
-    it with a probability of 1 / (m + 1) at most; whatever the probability with a source, their
-    ratio is m + 1 at most, and so are the odds of the evidence.
+    little of its tail. Of m images without a source none stands out farther than all of them: then
+    at most 3 in m do, with a confidence of 95 % (the rule of three, Hanley and Lippman-Hand 1983).
+    However likely a source is to stand out so far, the odds of the evidence are m / 3 at most.
 
     Args:
         strength: minus the logarithm of the mean of a group's p-values.
@@ -40,6 +40,6 @@ def confidence(
         raise ValueError(f"slope must be positive, got {slope}")
     if null_size <= 0:
         raise ValueError(f"null_size must be positive, got {null_size}")
-    surest = min(_SUREST, math.log(null_size + 1))
+    surest = min(_SUREST, math.log(max(null_size / 3, 1)))
     evidence = min(max(slope * (strength - midpoint), -surest), surest)
     return 1 / (1 + math.exp(-evidence) * (1 - prior) / prior)
