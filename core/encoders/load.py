@@ -109,10 +109,8 @@ def fetch_weights(
     if network.source is None:
         return
     if weights_file(network, cache=cache) is None:
-        from core.encoders.backbones.download import fetch  # noqa: PLC0415 - its client takes time
-
         folder = fetched_folder(name, cache=cache)
-        path = fetch(network.url or "", folder, checksum=network.checksum, progress=progress)
+        path = _fetched(network, folder, allow_download=True, progress=progress)
         try:
             _from_file(network, path)
         except EncoderError:  # cut where nothing told of it, or another file in its place

@@ -146,6 +146,8 @@ def test_a_failed_download_names_what_works(tmp_path: Path, monkeypatch) -> None
     monkeypatch.setitem(registry.NETWORKS, "odd", odd)
     with pytest.raises(EncoderError, match=r"cannot fetch https://127.*encoders work: .*random"):
         load_network("odd", cache=tmp_path)
+    with pytest.raises(EncoderError, match=r"cannot fetch https://127.*encoders work: .*lite0"):
+        fetch_weights("odd", cache=tmp_path)
 
 
 def test_a_fetched_file_is_used_again(tmp_path: Path, monkeypatch) -> None:
