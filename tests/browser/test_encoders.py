@@ -77,7 +77,9 @@ def prepare_through_failures(page: Page, authors: Authors) -> None:
 
     authors.dino.status = 403
     offer.get_by_role("button", name="Prepare it").click()
-    expect(offer.locator(".ws-offer-failure")).to_contain_text("HTTP 403 Forbidden", timeout=_WAIT)
+    failure = offer.locator(".ws-offer-failure")
+    expect(failure).to_contain_text("HTTP 403 Forbidden", timeout=_WAIT)
+    expect(failure).to_contain_text("Without them these encoders work")
     authors.dino.status, authors.dino.cut = 200, 3_000_000
     offer.get_by_role("button", name="Try again").click()
     expect(offer.locator(".ws-offer-failure")).to_contain_text("peer closed connection")

@@ -21,7 +21,7 @@ from core.encoders.backbones import (
 )
 from core.encoders.backbones.hub import HubFile
 from core.encoders.baselines import BASELINES
-from core.encoders.load import load_encoder, load_network, shipped_heads
+from core.encoders.load import fetch_weights, load_encoder, load_network, shipped_heads
 from core.encoders.network import NetworkEncoder
 from core.heads.fit import fit_head
 from core.values import EncoderError, GalleryError
