@@ -4,22 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from app.views.answer import contenders_of, headline
+from app.views.answer import contenders_of
+from app.views.matches import Bar, bars_of
 from app.views.names import name_of, number_of
 from app.views.templates import render
 from core.report import csv_text, words
 from core.service import adjust_known
-from core.values import Answer
+from core.values import Answer, ImageRecord
 
+Kind = Literal["named", "one of", "none", "refused"]
+"""What becomes of an image, as people look for it."""
+
+SIDE = 96
+"""Longer side of a picture in a table, pixels."""
+
+_KINDS: dict[Kind, str] = {
+    "named": "Named",
+    "one of": "One of several",
+    "none": "None",
+    "refused": "Refused",
+}
 _COLUMNS = (
     "file",
     "answer",
-    "named",
+    "outcome",
     "best_source",
+    "creator",
+    "licence",
     "confidence",
     "p_value",
     "p_adjusted",
+    "named",
     "problem",
 )
 
@@ -33,15 +50,47 @@ class Row:
     answer: Answer | None = None
     problem: str = ""
     """Why there is no answer."""
+    file: str = ""
+    """Where the image lies; never shown."""
+    picture: str = ""
+    """Address that holds a small copy of it; empty where there is none."""
+    source: str = ""
+    """The same of its first candidate."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """An answer among the others of its batch."""
+    """An answer by itself and among the others of its batch."""
 
     answer: Answer
     p_adjusted: float | None
     """The p-value adjusted for the number of images that were answered."""
+
+    @property
+    def kind(self) -> Kind:
+        """What the answer comes to by itself."""
+        found = words.outcome(self.answer)
+        if found in ("identical", "named"):
+            return "named"
+        return "one of" if found == "one of" else "none"
+
+    @property
+    def alone(self) -> str:
+        """The answer by itself, in a few words."""
+        found = words.outcome(self.answer)
+        if found == "identical":
+            return "Candidate source, the very same file"
+        if found == "too few":
+            return words.TOO_FEW
+        shared = words.sources(self.answer.groups)
+        if not shared:
+            return "None stands out" if found == "none" else "The gallery is empty"
+        sures = [group.confidence or 0.0 for group in shared]
+        if found == "one of":
+            several = "One of these" if len(shared) == 1 else "One or more of these"
+            return f"{several}, {words.sureness(max(sures))}: {contenders_of(self.answer)}"
+        count = "Candidate source" if len(shared) == 1 else f"{len(shared)} candidate sources"
+        return f"{count}, {words.sureness(min(sures))}"
 
     @property
     def holds(self) -> bool:
@@ -57,24 +106,30 @@ class Judged:
         return self.holds and self.answer.named
 
     @property
+    def best(self) -> ImageRecord | None:
+        """The first candidate, whether it is a source or not."""
+        return self.answer.groups[0].best.image if self.answer.groups else None
+
+    @property
     def source(self) -> str:
-        """The source, those among which the answer cannot choose, or nothing."""
-        if not self.holds:
+        """By itself: the source, those among which the answer cannot choose, or nothing."""
+        if self.kind == "none":
             return ""
-        if self.named:
-            return name_of(self.answer.groups[0].best.image)
-        return contenders_of(self.answer)
+        if self.kind == "one of":
+            return contenders_of(self.answer)
+        return name_of(self.answer.groups[0].best.image)
 
     @property
     def confidence(self) -> float | None:
         """Confidence of the best candidate, whether it is a source or not."""
         return self.answer.groups[0].confidence if self.answer.groups else None
 
-    def sentence(self, *, total: int) -> str:
-        """The answer in one sentence, among a number of images."""
-        if words.sources(self.answer.groups) and not self.holds:
-            return f"Stands out by itself, but not among {number_of(total, 'image')}."
-        return headline(self.answer)
+    def among(self, count: int) -> str:
+        """What is left of a source among a number of images."""
+        if self.kind == "none" or words.outcome(self.answer) == "identical":
+            return ""
+        images = number_of(count, "image")
+        return f"Holds among {images}" if self.holds else f"Not among {images}: may be chance"
 
 
 def judge(rows: Sequence[Row]) -> list[Judged | None]:
@@ -84,6 +139,21 @@ def judge(rows: Sequence[Row]) -> list[Judged | None]:
     return [None if row.answer is None else Judged(row.answer, next(levels)) for row in rows]
 
 
+@dataclass(frozen=True)
+class _Line:
+    """One row of the table."""
+
+    place: int
+    row: Row
+    kind: Kind
+    judged: Judged | None
+    title: str
+    """What its first candidate is called."""
+    maker: str
+    """Creator and licence of that."""
+    bars: Sequence[Bar]
+
+
 def table_html(rows: Sequence[Row], *, total: int) -> str:
     """The table so far.
 
@@ -91,10 +161,29 @@ def table_html(rows: Sequence[Row], *, total: int) -> str:
         rows: the images done.
         total: the images given.
     """
+    lines = [_line(place, *pair) for place, pair in enumerate(zip(rows, judge(rows), strict=True))]
     done = number_of(total, "image")
     if len(rows) < total:
         done = f"{len(rows)} of {done}"
-    return render("batch", done=done, rows=list(zip(rows, judge(rows), strict=True)))
+    kinds = [line.kind for line in lines]
+    return render(
+        "batch",
+        done=done,
+        lines=lines,
+        answered=len(rows) - kinds.count("refused"),
+        makers=any(line.maker for line in lines),
+        kinds=[(kind, name, kinds.count(kind)) for kind, name in _KINDS.items() if kind in kinds],
+    )
+
+
+def _line(place: int, row: Row, judged: Judged | None) -> _Line:
+    if judged is None:
+        return _Line(place, row, "refused", None, "", "", ())
+    best = judged.best
+    bars = bars_of(judged.answer.groups[0].aspects, level=judged.answer.level) if best else ()
+    title = name_of(best) if best else ""
+    maker = ", ".join(filter(None, (best.creator, best.licence))) if best else ""
+    return _Line(place, row, judged.kind, judged, title, maker, bars)
 
 
 def table_csv(rows: Sequence[Row]) -> str:
@@ -105,14 +194,18 @@ def table_csv(rows: Sequence[Row]) -> str:
 
 def _cells(row: Row, judged: Judged | None) -> tuple[str, ...]:
     if judged is None:
-        return (row.name, "", "", "", "", "", "", row.problem)
+        return (row.name, "", "refused", *[""] * 7, row.problem)
+    best = judged.best if judged.source else None
     return (
         row.name,
         words.sentence(judged.answer),
-        "yes" if judged.named else "no",
+        judged.kind,
         judged.source,
+        best.creator if best else "",
+        best.licence if best else "",
         words.number(judged.confidence, ".6f"),
         words.number(judged.answer.p_value, ".6g"),
         words.number(judged.p_adjusted, ".6g"),
+        "yes" if judged.named else "no",
         "",
     )

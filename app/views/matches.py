@@ -25,7 +25,7 @@ _FULL = 1e-3  # p-value from which a bar has its whole height
 
 
 @dataclass(frozen=True)
-class _Bar:
+class Bar:
     """How far a match stands out in one aspect."""
 
     name: str
@@ -42,18 +42,19 @@ class _Row:
     name: str
     picture: str
     points: int | None
-    bars: Sequence[_Bar]
+    bars: Sequence[Bar]
     note: str
     heading: str
     """What this and the following matches are, where that changes."""
 
 
-def matches_html(answer: Answer, pictures: Sequence[str]) -> str:
-    """The matches of an answer, the first of them chosen.
+def matches_html(answer: Answer, pictures: Sequence[str], *, chosen: int = 0) -> str:
+    """The matches of an answer, one of them chosen.
 
     Args:
         answer: the answer.
         pictures: an address for the picture of every match.
+        chosen: place of the match that is chosen.
 
     Raises:
         IndexError: when there are fewer pictures than matches.
@@ -74,12 +75,12 @@ def matches_html(answer: Answer, pictures: Sequence[str]) -> str:
                 name_of(match.image),
                 pictures[place],
                 words.points(match, answer),
-                [] if group is None else [_bar(a, answer) for a in group.aspects if _shown(a)],
+                [] if group is None else bars_of(group.aspects, level=answer.level),
                 "near-duplicate of one above" if copy else "",
                 "" if parts[place] == parts[rows[-1].place if rows else place] else parts[place],
             )
         )
-    return render("matches", rows=rows, closest=closest, shown=_SHOWN)
+    return render("matches", rows=rows, closest=closest, shown=_SHOWN, chosen=chosen)
 
 
 _SOURCE, _SOURCES = "Candidate source", "Candidate sources"
@@ -101,24 +102,34 @@ def _heading(match: Match, answer: Answer, *, closest: bool) -> str:
     return _OTHERS
 
 
-def _shown(aspect: Aspect) -> bool:
-    return aspect.name != words.TOGETHER
+def bars_of(aspects: Sequence[Aspect], *, level: float) -> list[Bar]:
+    """How far something stands out, aspect by aspect.
+
+    Args:
+        aspects: the aspects; what they come to together has no bar.
+        level: largest p-value at which it stands out.
+    """
+    return [_bar(aspect, level) for aspect in aspects if aspect.name != words.TOGETHER]
 
 
-def _bar(aspect: Aspect, answer: Answer) -> _Bar:
+def _bar(aspect: Aspect, level: float) -> Bar:
     height = min(math.log(aspect.p_value) / math.log(_FULL), 1)
-    return _Bar(aspect.name, words.strength_of(aspect, level=answer.level), max(height, 0.06))
+    return Bar(aspect.name, words.strength_of(aspect, level=level), max(height, 0.06))
 
 
 @functools.lru_cache(4096)
-def picture_of(file: Path) -> str:
+def picture_of(file: Path, *, side: int = SIDE) -> str:
     """A thumbnail's file as an address that holds it, small; empty where it cannot be read.
 
     Thumbnails are named by their contents, so a path is always the same picture.
+
+    Args:
+        file: the file.
+        side: most pixels of its longer side.
     """
     try:
         with Image.open(file) as opened:
-            return data_uri(opened, side=SIDE, quality=80)
+            return data_uri(opened, side=side, quality=80)
     except OSError:
         return ""
 

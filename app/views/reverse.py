@@ -2,24 +2,60 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from app.views.matches import Bar, bars_of
 from app.views.names import number_of
 from app.views.templates import render
+from core.config import NullConfig
 from core.report import csv_text, words
-from core.service import Finding
+from core.service import Finding, fewest_named
+from core.values import ImageRecord
 
+Kind = Literal["named", "stands out", "no", "refused"]
+"""What becomes of a generated image, as people look for it."""
+
+_KINDS: dict[Kind, str] = {
+    "named": "Named",
+    "stands out": "Stands out",
+    "no": "Not",
+    "refused": "Refused",
+}
+_RESULTS: dict[Kind, str] = {
+    "named": "Candidate source",
+    "stands out": "Stands out by itself, not named",
+    "no": "Not told from chance",
+}
 _COLUMNS = (
     "generated",
     "source",
     "image_id",
     "score",
+    "confidence",
     "p_value",
     "p_adjusted",
     "named",
     "problem",
 )
+
+
+@dataclass(frozen=True)
+class Source:
+    """The image that is looked for."""
+
+    name: str
+    picture: str
+    """Address that holds a small copy of it."""
+    record: ImageRecord | None = None
+    """What the gallery knows of it; ``None`` for an image of the visitor's own."""
+
+    @property
+    def maker(self) -> str:
+        """Creator and licence, where they are known."""
+        found = self.record
+        return ", ".join(filter(None, (found.creator, found.licence))) if found else ""
 
 
 @dataclass(frozen=True)
@@ -36,41 +72,115 @@ class Lookup:
     """False-discovery rate at which images are named."""
     null_size: int
     """Images of the gallery's null."""
+    source: Source = Source("", "")
+    pictures: tuple[str, ...] = ()
+    """Addresses that hold small copies of the images, finding by finding."""
+    level: float = NullConfig().level
+    """Largest p-value at which an image stands out by itself."""
 
     @property
     def too_few(self) -> bool:
         """Whether the gallery has too few different images to tell a source from chance."""
         return any(finding.p_value is None for finding in self.findings)
 
+    def kind(self, finding: Finding) -> Kind:
+        """What becomes of an image."""
+        if finding.named:
+            return "named"
+        alone = finding.p_value is not None and finding.p_value <= self.level
+        return "stands out" if alone else "no"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One row of the table."""
+
+    place: int
+    finding: Finding
+    kind: Kind
+    result: str
+    picture: str
+    bars: Sequence[Bar]
+
 
 def lookup_html(lookup: Lookup) -> str:
     """The images as a table, and what their being named means."""
-    return render("reverse", headline=_headline(lookup), note=_note(lookup), lookup=lookup)
+    lines = [_line(place, finding, lookup) for place, finding in enumerate(lookup.findings)]
+    kinds = [*(line.kind for line in lines), *["refused"] * len(lookup.problems)]
+    return render(
+        "reverse",
+        headline=_headline(lookup),
+        note=_note(lookup),
+        lookup=lookup,
+        lines=lines,
+        kinds=[(k, name, kinds.count(k)) for k, name in _KINDS.items() if k in kinds],
+    )
+
+
+def _line(place: int, finding: Finding, lookup: Lookup) -> _Line:
+    kind = lookup.kind(finding)
+    return _Line(
+        place,
+        finding,
+        kind,
+        "" if lookup.too_few else _RESULTS[kind],
+        lookup.pictures[place] if lookup.pictures else "",
+        bars_of(finding.aspects, level=lookup.level),
+    )
 
 
 def _headline(lookup: Lookup) -> str:
     if lookup.too_few:
         return words.TOO_FEW
-    named = sum(finding.named for finding in lookup.findings)
+    kinds = [lookup.kind(finding) for finding in lookup.findings]
+    named, alone = kinds.count("named"), kinds.count("stands out")
     count = len(lookup.findings) + len(lookup.problems)
     looked = number_of(lookup.given, "image")
     if count < lookup.given:
         looked = f"{count} of {looked}"
-    return f"Candidate source of {named or 'none'} of {looked}"
+    if named or not alone:
+        return f"Candidate source of {named or 'none'} of {looked}"
+    stand, them = ("stands out", "it") if alone == 1 else ("stand out", "them")
+    rate = words.share(lookup.rate)
+    needed = fewest_named(len(kinds), null_size=lookup.null_size, rate=lookup.rate)
+    if needed is None or alone < needed:
+        return f"{alone} of {looked} {stand}, too few images here to name {them} at {rate}"
+    return f"{alone} of {looked} {stand}, but may be chance among so many at {rate}"
 
 
 def _note(lookup: Lookup) -> str:
     """What the rate promises, and where nothing could have been named."""
     if lookup.too_few:
-        return words.missing(lookup.null_size)
-    rate = words.share(lookup.rate)
-    promise = f"Of the images that are named, {rate} are expected to be wrong at most."
-    alone = math.floor(lookup.rate * (lookup.null_size + 1) + 1e-9)
-    if len(lookup.findings) <= alone:
-        return promise
+        return words.missing(lookup.null_size, level=lookup.level)
+    promise = (
+        f"Of the images that are named, {words.share(lookup.rate)} are expected to be wrong at "
+        "most."
+    )
+    limit = foretold(len(lookup.findings), images=lookup.null_size, rate=lookup.rate)
+    return " ".join(filter(None, (promise, limit)))
+
+
+def foretold(given: int, *, images: int, rate: float) -> str:
+    """What a gallery is too small for, before anything is looked at; nothing where it is not.
+
+    Args:
+        given: generated images.
+        images: different images of the gallery that p-values rest on, at most.
+        rate: false-discovery rate.
+    """
+    at, here = words.share(rate), number_of(images, "image")
+    needed = fewest_named(max(given, 1), null_size=images, rate=rate)
+    if needed is None:
+        least = words.fewest(rate)
+        return (
+            f"At {at} nothing can be named here: that takes {least:,} images; there are {images}."
+        )
+    if needed == 1:
+        return ""
+    alone = int(rate * (images + 1) + 1e-9)
     return (
-        f"{promise} No p-value of this gallery is below 1 in {lookup.null_size + 1}, so at {rate} "
-        f"a lone image can be named among {alone} at most; here are {len(lookup.findings)}."
+        f"With {here} here, none of {given} is named at {at} unless at least {needed} of them "
+        f"stand out; a lone one can be named among {alone} at most."
     )
 
 
@@ -87,6 +197,7 @@ def _cells(finding: Finding) -> tuple[object, ...]:
         finding.source,
         finding.image_id,
         _rounded(finding.score),
+        words.number(finding.confidence, ".6f"),
         words.number(finding.p_value, ".6g"),
         words.number(finding.p_adjusted, ".6g"),
         "yes" if finding.named else "no",

@@ -39,7 +39,7 @@ from core.measures.evaluate import Bench, Evaluation
 from core.measures.variations.ways import WAYS
 from core.report.cases import attribute_command, case_of, run_of, without_images
 from core.report.files import write_report
-from core.report.objects import answer_object
+from core.report.objects import answer_object, finding_object
 from core.report.trials import trial_object
 from core.service.reverse import adjust_known, reverse_lookup
 from core.service.selftest import Trial, selftest
@@ -165,7 +165,7 @@ def reverse(
         )
     if json:
         errors = [{"path": path, "error": why} for path, why in {**refused, **unread}.items()]
-        pairs = [vars(finding) for finding in found]
+        pairs = [finding_object(finding) for finding in found]
         print_json({"fdr": fdr, "pairs": pairs, **({"refused": errors} if errors else {})})
     else:
         results.print_findings(found, rate=fdr)

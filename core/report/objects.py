@@ -11,6 +11,7 @@ from core.evidence import words
 from core.measures.dimensions import Dimensions
 from core.report.cases import MEANING, Case, Run, versions
 from core.search.patches import strongest_links
+from core.service.reverse import Finding
 from core.values import Answer, Contribution, Explanation, Grid, ImageRecord, RegionMatch
 
 
@@ -65,6 +66,12 @@ def answer_object(
         **({} if p_adjusted is None else {"p_adjusted": p_adjusted}),
         **({} if shares is None else {"shares": {k: dict(v) for k, v in shares.items()}}),
     }
+
+
+def finding_object(finding: Finding) -> dict[str, object]:
+    """A pair as the JSON object of ``reverse --json``; docs/cli.md has its schema."""
+    aspects = {aspect.name: aspect.p_value for aspect in finding.aspects}
+    return {**vars(finding), "aspects": aspects}
 
 
 def report_json(cases: Sequence[Case], run: Run) -> str:

@@ -28,7 +28,7 @@ from core.measures.variations.ways import WAYS, Way
 from core.search.patches import strongest_links
 from core.service.library import BUILTIN, Change, Facts, Library
 from core.service.preparing import Offer, Outcome, Preparations
-from core.service.reverse import Finding, adjust_known, reverse_lookup
+from core.service.reverse import Finding, adjust_known, fewest_named, reverse_lookup
 from core.service.selftest import SelfTest, Trial, selftest
 from core.service.session import (
     DEFAULT_ENCODER,
@@ -83,6 +83,7 @@ __all__ = [
     "compare_answers",
     "compare_examples",
     "encoder_infos",
+    "fewest_named",
     "load_encoder",
     "place",
     "read_examples",

@@ -9,6 +9,7 @@ Yekutieli, which costs more pairs, where the pairs of several sources share thei
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,7 +23,7 @@ from core.search.query import Query
 from core.search.ranking import Collection
 from core.service.guests import guest
 from core.service.workspace import Workspace
-from core.values import GalleryError
+from core.values import Aspect, GalleryError
 
 _DEPTH = 200  # matches looked at for every generated image; a source below has the p-value 1
 
@@ -46,6 +47,10 @@ class Finding:
     """The smallest false-discovery rate at which the pair would be named."""
     named: bool
     """Whether the pair is named at the chosen rate."""
+    confidence: float | None = None
+    """Probability that the source is one; ``None`` where the p-value is, or is 1 unseen."""
+    aspects: tuple[Aspect, ...] = ()
+    """By what the source stands out; empty where that is not known."""
 
 
 def adjust(p_values: Sequence[float], *, share_queries: bool = False) -> Float[np.ndarray, " m"]:
@@ -73,6 +78,23 @@ def adjust_known(
     known = [value for value in p_values if value is not None]
     adjusted = iter(adjust(known, share_queries=share_queries).tolist())
     return [None if value is None else next(adjusted) for value in p_values]
+
+
+def fewest_named(count: int, *, null_size: int, rate: float) -> int | None:
+    """How many pairs have to stand out as far as a gallery can tell before any is named.
+
+    The smallest p-value of a null of m queries is 1 / (m + 1); k of n pairs that have it are named
+    where n / k times as much is at most the rate. ``None`` where even all of them are not.
+
+    Args:
+        count: pairs of one source, n.
+        null_size: queries of the null, m.
+        rate: false-discovery rate, in (0, 1).
+    """
+    least = 1 / (null_size + 1)
+    if least > rate * (1 + 1e-9):
+        return None
+    return max(1, math.ceil(count * least / rate - 1e-9))
 
 
 def reverse_lookup(
@@ -134,6 +156,8 @@ class _Pair:
     image_id: int | None
     score: float | None
     p_value: float | None
+    confidence: float | None
+    aspects: tuple[Aspect, ...]
 
     def finding(self, p_adjusted: float | None, *, rate: float) -> Finding:
         """The pair with its place among all others."""
@@ -153,8 +177,11 @@ def _of_gallery(
     for number in dict.fromkeys(ids):
         path = workspace.gallery.records[workspace.gallery.row_of[number]].path
         group = group_of.get(number)
-        score, p_value = (group.best.score, group.p_value) if group else (None, unseen)
-        yield _Pair(name, path, number, score, p_value)
+        if group is None:
+            yield _Pair(name, path, number, None, unseen, None, ())
+            continue
+        found = (group.p_value, group.confidence, group.aspects)
+        yield _Pair(name, path, number, group.best.score, *found)
 
 
 def _of_guests(
@@ -168,5 +195,8 @@ def _of_guests(
     for source, alone_there in guests.items():
         alone = alone_there.rank(stranger, k=1, rival_scores=ranking.rival_scores)
         score = float(alone.scores[0])
-        p_value = workspace.p_value(ranking, alone) if telling else None
-        yield _Pair(name, source, None, score, p_value)
+        if not telling:
+            yield _Pair(name, source, None, score, None, None, ())
+            continue
+        found = workspace.evidence(ranking, alone)
+        yield _Pair(name, source, None, score, found.p_value, found.confidence, found.aspects)

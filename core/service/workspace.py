@@ -15,6 +15,7 @@ from core.config import BuildConfig, ImageLimits, NullConfig, ProjectionConfig, 
 from core.encoders.descriptors import describe_patches
 from core.encoders.network import Reading, read
 from core.evidence.answer import answer
+from core.evidence.confidence import confidence
 from core.evidence.null import Null, aspects_of, fit_null, standings
 from core.evidence.surroundings import own_nearest, score_scale, surroundings
 from core.explain.alignment import aligned, telling
@@ -33,6 +34,7 @@ from core.search.ranking import Ranking
 from core.search.views import View
 from core.values import (
     Answer,
+    Aspect,
     Encoder,
     EncoderError,
     Explanation,
@@ -52,6 +54,15 @@ class _Clusters:
     """Clusters as they are kept."""
 
     labels: Integer[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class GuestEvidence:
+    """Evidence for an image that is not in the gallery, as that for a group of it."""
+
+    p_value: float
+    confidence: float
+    aspects: tuple[Aspect, ...]
 
 
 def _seen(view: View) -> list[np.ndarray]:
@@ -180,17 +191,23 @@ class Workspace:
         gone = self.gallery.is_gone(match.image)
         return replace(match, image=replace(match.image, gone=True)) if gone else match
 
-    def p_value(self, ranking: Ranking, guest: Ranking) -> float:
-        """p-value of an image that is not in the gallery, if it were.
+    def evidence(self, ranking: Ranking, guest: Ranking) -> GuestEvidence:
+        """The evidence for an image that is not in the gallery, if it were.
 
         Args:
             ranking: the candidates for the query.
             guest: the image's own ranking, by the same rivals.
         """
         rivals = aspects_of(ranking, self.collection.groups)
-        found = standings(np.concatenate([guest.aspects[:1], rivals]))
-        standing = self.null.standing
-        return standing.p_value(float(standing.strength(found.margins[:1])[0]))
+        margins = standings(np.concatenate([guest.aspects[:1], rivals])).margins[:1]
+        standing, config = self.null.standing, self.null_config
+        strength = float(standing.strength(margins)[0])
+        p_values = standing.aspect_p_values(margins)[0].tolist()
+        sure = confidence(
+            strength, prior=config.prior, midpoint=config.midpoint, slope=config.slope
+        )
+        aspects = tuple(map(Aspect, self.collection.aspect_names, p_values))
+        return GuestEvidence(standing.p_value(strength), sure, aspects)
 
     def explain(
         self, query: Query, image_id: int, *, source: Image.Image, top: int = 24

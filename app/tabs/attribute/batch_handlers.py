@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,16 +16,21 @@ from app.page.files import downloadable
 from app.page.jobs import PROGRESS, visitor_of
 from app.page.state import Page
 from app.tabs.attribute.batch_layout import Batch, BatchResult
-from app.tabs.attribute.handlers import CANDIDATES, choice_of, prior_of
+from app.tabs.attribute.cases import Opened
+from app.tabs.attribute.handlers import CANDIDATES, Search, choice_of, prior_of, row_of
 from app.tabs.attribute.layout import Controls
 from app.views import batch, files
+from app.views.images import data_uri
+from app.views.matches import picture_of
 from app.views.templates import render
-from core.report import Case, query_digest
+from core.report import Case
 from core.service import Choice
 from core.values import Cancelled, ImageError, Progress
 
 MOST = 200
 """Images at once."""
+
+_PAUSE = 0.5  # seconds between two tables while both are short
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,22 @@ class Done:
     rows: tuple[batch.Row, ...]
     choice: Choice
     prior: float
+
+
+@dataclass
+class Shown:
+    """When a table that grows was last sent; the longer it is, the more rarely it is sent."""
+
+    rows: int = 0
+    at: float = 0.0
+
+    def due(self, rows: int) -> bool:
+        """Whether so many rows are to be sent now."""
+        now = time.monotonic()
+        if self.rows and now - self.at < _PAUSE * (1 + rows / 20):
+            return False
+        self.rows, self.at = rows, now
+        return True
 
 
 @dataclass(frozen=True)
@@ -48,14 +70,14 @@ class BatchHandlers:
     def run(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> Iterator[tuple[Any, ...]]:
-        """Answer image by image; the rows so far and their table.
+        """Answer image by image; the rows so far and their table, ever more rows at a time.
 
         An image that cannot be taken gets a row that says so, and the others go on. A stop keeps
         the rows so far.
         """
         paths, visitor = require_files(given[self.batch.files]), visitor_of(request)
         choice = choice_of(given, self.controls, self.page.gallery)
-        done = Done((), choice, prior_of(given, self.controls))
+        done, shown = Done((), choice, prior_of(given, self.controls)), Shown()
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, len(paths), "Opening the encoder and the gallery")
             self.page.session.workspace(choice, visitor=visitor, progress=report)
@@ -64,15 +86,18 @@ class BatchHandlers:
                     report(len(done.rows), len(paths), f"Finding the sources of {Path(path).name}")
                     row = self._row(path, done, visitor=visitor, progress=report)
                 except Cancelled:
-                    return
+                    break
                 done = replace(done, rows=(*done.rows, row))
+                if shown.due(len(done.rows)):
+                    yield done, batch.table_html(done.rows, total=len(paths))
+            if done.rows and shown.rows < len(done.rows):
                 yield done, batch.table_html(done.rows, total=len(paths))
 
     def _row(self, path: str, done: Done, *, visitor: str, progress: Progress) -> batch.Row:
         """One image with its answer, or with the reason why there is none."""
-        name = Path(path).name
+        name, session = Path(path).name, self.page.session
         try:
-            answer = self.page.session.attribute(
+            answer = session.attribute(
                 path,
                 done.choice,
                 top=CANDIDATES,
@@ -80,9 +105,26 @@ class BatchHandlers:
                 visitor=visitor,
                 progress=progress,
             )
+            query = session.query(session.workspace(done.choice, visitor=visitor), path)
         except ImageError as error:
             return batch.Row(name, problem=str(error))
-        return batch.Row(name, query_digest(path), answer)
+        picture = "" if query.image is None else data_uri(query.image, side=batch.SIDE, quality=80)
+        gallery = session.gallery(done.choice.gallery, visitor=visitor)
+        best = [group.best.image for group in answer.groups[:1]]
+        source = [picture_of(f, side=batch.SIDE) for f in session.thumbnails(gallery, best)]
+        return batch.Row(
+            name, query.sha256, answer, file=path, picture=picture, source="".join(source)
+        )
+
+    def opened(self, done: Done | None, event: gr.EventData) -> Opened | None:
+        """The case of the row that was chosen; nothing where there is no such."""
+        row = row_of(event)
+        if done is None or not 0 <= row < len(done.rows):
+            return None
+        found = done.rows[row]
+        if found.answer is None:
+            return None
+        return Opened(Search(found.file, done.choice, done.prior, found.answer))
 
     def pack(self, done: Done | None, request: gr.Request) -> Any:
         """All answers that there are, in one zip."""

@@ -8,6 +8,7 @@ import gradio as gr
 
 from app.page.components import files_given, run_row
 from app.page.state import Page
+from app.tabs.attribute.cases import cases_table
 from app.views.templates import render
 
 
@@ -38,7 +39,7 @@ def lay(page: Page) -> Batch:
 
 def lay_result() -> BatchResult:
     """The table and the zip."""
-    table = gr.HTML(render("empty", of="batch"), elem_id="ws-batch", min_height=180)
+    table = cases_table(render("empty", of="batch"), elem_id="ws-batch")
     with gr.Row(elem_classes="ws-downloads"):
         download = gr.DownloadButton(
             "Download all answers", size="sm", min_width=0, visible=False, elem_id="ws-download-zip"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from app.page.errors import user_errors
 from app.page.events import PRIVATE, QUIET, chosen, follow_query
+from app.page.jobs import visitor_of
 from app.page.state import Page
 from app.tabs.attribute import batch_layout, reverse_layout, selftest_layout
 from app.tabs.attribute.batch_handlers import BatchHandlers
 from app.tabs.attribute.batch_handlers import cleared as batch_cleared
+from app.tabs.attribute.cases import Opened
 from app.tabs.attribute.handlers import Handlers, row_of
 from app.tabs.attribute.layout import (
     Controls,
@@ -26,19 +30,22 @@ from app.tabs.attribute.selftest_handlers import SelftestHandlers
 from app.tabs.attribute.selftest_handlers import cleared as test_cleared
 from app.views.selftest import Tally
 
+SWITCH = ("one", "several", "reverse", "test")
+"""The parts of the tab, by the names of their tabs."""
+
 
 def create(page: Page) -> None:
     """Lay out the tab inside the current Blocks and connect its events."""
     with gr.Row(elem_classes="ws-desk"):
         with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
-            with gr.Tabs(elem_classes="ws-switch") as switch:
-                with gr.Tab("One"):
+            with gr.Tabs(elem_classes="ws-switch", elem_id="ws-switch") as switch:
+                with gr.Tab("One", id=SWITCH[0]):
                     query = lay_query(page)
-                with gr.Tab("Several"):
+                with gr.Tab("Several", id=SWITCH[1]):
                     batch = batch_layout.lay(page)
-                with gr.Tab("Reverse"):
+                with gr.Tab("Reverse", id=SWITCH[2]):
                     reverse = reverse_layout.lay(page)
-                with gr.Tab("Test"):
+                with gr.Tab("Test", id=SWITCH[3]):
                     test = selftest_layout.lay(page)
             controls = lay_controls(page)
         with gr.Column(scale=8, min_width=320):
@@ -53,12 +60,15 @@ def create(page: Page) -> None:
     stages = [single, many, other, tried]
 
     def turn(event: gr.SelectData) -> list[gr.Column]:
-        return [gr.Column(visible=i == chosen(event)) for i in range(len(stages))]
+        return _turned(chosen(event))
 
     switch.select(turn, None, stages, trigger_mode="always_last", **QUIET)
-    search, searches = _connect(page, query, controls, result)
-    _connect_batch(page, controls, batch, shown)
-    backwards = _connect_reverse(page, controls, reverse, found)
+    opened = gr.State(None)
+    cases = [_connect_batch(page, controls, batch, shown, opened)]
+    backwards, looked = _connect_reverse(page, controls, reverse, found, opened)
+    search, searches = _connect(
+        page, query, controls, result, cases=_Cases([*cases, looked], opened, [switch, *stages])
+    )
     _connect_test(page, controls, test, outcome)
     for asked in searches:
         asked.then(backwards.offer, search, reverse.offered, **QUIET)
@@ -67,8 +77,24 @@ def create(page: Page) -> None:
     )
 
 
+def _turned(place: int) -> list[gr.Column]:
+    """What is shown beside one of the tab's parts."""
+    return [gr.Column(visible=i == place) for i in range(len(SWITCH))]
+
+
+@dataclass(frozen=True)
+class _Cases:
+    """Where cases come from that are opened as single images."""
+
+    events: list[Any]
+    """After each of them, ``opened`` has a case."""
+    opened: gr.State
+    places: list[Any]
+    """What turns to the single image: the tabs and what is beside them."""
+
+
 def _connect(
-    page: Page, query: Query, controls: Controls, result: Result
+    page: Page, query: Query, controls: Controls, result: Result, *, cases: _Cases
 ) -> tuple[gr.State, list[Any]]:
     """Connect the events of one image; the state of its search, and the events that set it."""
     handlers = Handlers(page, query, controls, result.downloads)
@@ -104,12 +130,23 @@ def _connect(
         controls.scoring.input,
         controls.prior.input,
     ]
+
+    def open_case(opened: Opened | None, request: gr.Request) -> list[Any]:
+        if opened is None:
+            return [gr.skip() for _ in (*cases.places, *started, *answered)]
+        one = [gr.Tabs(selected=SWITCH[0]), *_turned(0), 0, opened.search.image]
+        with user_errors():
+            return [*one, *handlers.shown(opened.search, visitor_of(request), index=opened.index)]
+
+    into = [*cases.places, *started, *answered]
+    cases_opened = [event.success(open_case, cases.opened, into, **QUIET) for event in cases.events]
     searches: list[Any] = [
         gr.on(triggers, trigger_mode="always_last", **ask),
         taken.success(**ask),
         fetched.success(**ask),
         follow_query(page, "attribute", picture, controls.encoder, second=None).change(**ask),
         controls.renewed.success(**ask),
+        *cases_opened,
     ]
     by = result.sums.by
     summed = [result.sums.column, by, result.sums.table]
@@ -118,6 +155,8 @@ def _connect(
         _explain(handlers, asked, result, states=(search, index, found))
         asked.success(handlers.sum_up, [search, by], summed, **QUIET)
         asked.success(None, None, None, js="() => window.wellspring.show('ws-answer')", **QUIET)
+    for opening in cases_opened:
+        opening.success(None, None, None, js=_TO_TABS, **QUIET)
     by.input(handlers.sum_up, [search, by], summed, **QUIET)
     picked = result.candidates.select(row_of, None, index, trigger_mode="always_last", **QUIET)
     _explain(handlers, picked, result, states=(search, index, found))
@@ -125,6 +164,10 @@ def _connect(
     ends = [result.most, result.least, result.side]
     result.dimension.input(handlers.excite, [search, found, result.dimension], ends, **QUIET)
     return search, searches
+
+
+_TO_TABS = "() => document.querySelector('#ws-switch [role=tab]')?.focus({preventScroll: true})"
+"""Where the keyboard is after a row has gone with its table: one step from the way back."""
 
 
 def _explain(
@@ -162,9 +205,13 @@ def _explain(
 
 
 def _connect_batch(
-    page: Page, controls: Controls, batch: batch_layout.Batch, result: batch_layout.BatchResult
-) -> None:
-    """Connect the events."""
+    page: Page,
+    controls: Controls,
+    batch: batch_layout.Batch,
+    result: batch_layout.BatchResult,
+    opened: gr.State,
+) -> Any:
+    """Connect the events; the one that sets the case that is opened."""
     handlers, done = BatchHandlers(page, controls, batch, result), gr.State(None)
     given = {batch.files, *controls.inputs, page.gallery}
     run = batch.run.click(
@@ -180,6 +227,7 @@ def _connect_batch(
         ended(handlers.pack, done, result.download, **QUIET)
     for gone in (page.gallery.change, batch.files.clear):
         gone(batch_cleared, None, [done, result.table, result.download], **QUIET)
+    return result.table.select(handlers.opened, done, opened, **QUIET)
 
 
 def _connect_reverse(
@@ -187,11 +235,17 @@ def _connect_reverse(
     controls: Controls,
     reverse: reverse_layout.Reverse,
     result: reverse_layout.ReverseResult,
-) -> ReverseHandlers:
-    """Connect the events; what is left is where the last answer offers and gives its images."""
+    opened: gr.State,
+) -> tuple[ReverseHandlers, Any]:
+    """Connect the events: what offers and gives the images of the last answer is left.
+
+    Returns:
+        The handlers for that, and the event that sets the case that is opened.
+    """
     handlers = ReverseHandlers(page, controls, reverse, result)
     asked = {reverse.source, reverse.taken, reverse.files, reverse.rate, page.gallery}
-    shown = [result.table, result.download]
+    looked = gr.State(None)
+    shown = [looked, result.table, result.download]
     run = reverse.run.click(
         handlers.run,
         {*asked, *controls.inputs},
@@ -205,7 +259,15 @@ def _connect_reverse(
     for own in (reverse.source.upload, reverse.source.clear):
         own(lambda: (None, None), None, [reverse.offered, reverse.taken], **QUIET)
     page.gallery.change(reverse_cleared, None, [*source, reverse.offered, *shown], **QUIET)
-    return handlers
+    gr.on(
+        [reverse.files.change, reverse.rate.change, page.gallery.change],
+        handlers.foretell,
+        [reverse.files, reverse.rate, page.gallery],
+        reverse.limit,
+        trigger_mode="always_last",
+        **QUIET,
+    )
+    return handlers, result.table.select(handlers.opened, looked, opened, **QUIET)
 
 
 def _connect_test(

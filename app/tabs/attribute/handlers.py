@@ -93,12 +93,17 @@ class Handlers:
             answer = self.session.attribute(
                 image, choice, top=CANDIDATES, prior=prior, visitor=visitor, progress=report
             )
-        found = Search(image, choice, prior, answer)
+        return self.shown(Search(image, choice, prior, answer), visitor)
+
+    def shown(self, found: Search, visitor: str, *, index: int = 0) -> tuple[Any, ...]:
+        """What :meth:`search` returns of a finished search, one of its matches chosen."""
+        answer = found.answer
         shown = views.answer_html(answer)
-        listed = lists.matches_html(answer, self._pictures(found, visitor))
+        listed = lists.matches_html(answer, self._pictures(found, visitor), chosen=index)
         sure = views.has_sources(answer)
         heading = f"### {'Candidate sources' if sure else 'Closest images'}"
-        return found, 0, shown, heading, listed, gr.Column(visible=True), gr.Accordion(open=sure)
+        why = gr.Accordion(open=sure or index > 0)
+        return found, index, shown, heading, listed, gr.Column(visible=True), why
 
     def cleared(self, name: str, request: gr.Request) -> tuple[Any, ...]:
         """What :meth:`search` returns where there is nothing to show."""

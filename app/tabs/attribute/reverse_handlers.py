@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,32 @@ from app.page.jobs import PROGRESS, visitor_of
 from app.page.pictures import pictures
 from app.page.state import Page
 from app.tabs.attribute.batch_handlers import require_files
-from app.tabs.attribute.handlers import Search, choice_of
+from app.tabs.attribute.cases import Opened
+from app.tabs.attribute.handlers import CANDIDATES, Search, choice_of, prior_of, row_of
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.reverse_layout import Reverse, ReverseResult
+from app.views.batch import SIDE
+from app.views.images import data_uri
 from app.views.names import name_of
-from app.views.reverse import Lookup, lookup_csv, lookup_html
+from app.views.reverse import Lookup, Source, foretold, lookup_csv, lookup_html
 from app.views.templates import render
-from core.service import Query, Workspace, reverse_lookup
+from core.config import NullConfig
+from core.service import Choice, Query, Workspace, reverse_lookup
 from core.values import Cancelled, ImageError, Progress
 
 QUERY = "query"
 """Stands for the image that is asked about, where others are ids."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Images that a source was looked for in, row by row."""
+
+    files: tuple[str, ...]
+    choice: Choice
+    prior: float
+    image_id: int | None
+    """Id of the source in the gallery."""
 
 
 @dataclass(frozen=True)
@@ -40,40 +55,61 @@ class ReverseHandlers:
 
     def run(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
-    ) -> tuple[Any, Any]:
-        """Look for the source in every image: the table, and the same as a file."""
+    ) -> tuple[Any, ...]:
+        """Look for the source in every image: what was found, its table, and that as a file."""
         files = require_files(given[self.reverse.files])
         source, image_id = given[self.reverse.source], given[self.reverse.taken]
         if source is None:
             raise user_error("choose the source first")
         session, visitor = self.page.session, visitor_of(request)
         choice = choice_of(given, self.controls, self.page.gallery)
-        rate, problems = given[self.reverse.rate] / 100, list[tuple[str, str]]()
+        seen, problems = dict[str, str](), list[tuple[str, str]]()
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, len(files), "Opening the encoder and the gallery")
             workspace = session.workspace(choice, visitor=visitor, progress=report)
             own = {} if image_id is not None else {Path(source).name: session.image(source)}
-            findings = reverse_lookup(
+            found = reverse_lookup(
                 workspace,
-                self._queries(workspace, files, report, problems),
+                self._queries(workspace, files, report, (seen, problems)),
                 ids=[] if image_id is None else [image_id],
                 uploads=own,
-                rate=rate,
+                rate=given[self.reverse.rate] / 100,
             )
-        size = len(workspace.null)
-        found = Lookup(findings, tuple(problems), len(files), rate, size)
+        lookup = Lookup(
+            tuple(replace(each, generated=Path(each.generated).name) for each in found),
+            tuple(problems),
+            len(files),
+            given[self.reverse.rate] / 100,
+            len(workspace.null),
+            source=self._source(workspace, source, image_id),
+            pictures=tuple(seen[each.generated] for each in found),
+        )
+        prior = prior_of(given, self.controls)
+        looked = Looked(tuple(each.generated for each in found), choice, prior, image_id)
         button = self.result.download
-        file = downloadable(lookup_csv(found).encode(), button, name="wellspring-reverse.csv")
-        return lookup_html(found), gr.DownloadButton(value=file, visible=True)
+        file = downloadable(lookup_csv(lookup).encode(), button, name="wellspring-reverse.csv")
+        return looked, lookup_html(lookup), gr.DownloadButton(value=file, visible=True)
+
+    def _source(self, workspace: Workspace, file: str, image_id: int | None) -> Source:
+        """The image that is looked for, as the table shows it."""
+        picture = data_uri(self.page.session.image(file), side=SIDE, quality=80)
+        if image_id is None:
+            return Source(Path(file).name, picture)
+        record = workspace.gallery.records[workspace.gallery.row_of[image_id]]
+        return Source(name_of(record), picture, record)
 
     def _queries(
         self,
         workspace: Workspace,
         files: Sequence[str],
         report: Progress,
-        problems: list[tuple[str, str]],
+        kept: tuple[dict[str, str], list[tuple[str, str]]],
     ) -> Iterator[tuple[str, Query]]:
-        """The images one by one; a stop ends them, so that those looked at are kept."""
+        """The images one by one; a stop ends them, so that those looked at are kept.
+
+        What was looked at is noted in ``kept``, with a small copy, and so is what was refused.
+        """
+        seen, problems = kept
         for done, file in enumerate(files):
             name = Path(file).name
             try:
@@ -84,7 +120,35 @@ class ReverseHandlers:
             except ImageError as error:
                 problems.append((name, str(error)))
             else:
-                yield name, query
+                image = query.image
+                seen[file] = "" if image is None else data_uri(image, side=SIDE, quality=80)
+                yield file, query
+
+    def opened(
+        self, looked: Looked | None, event: gr.EventData, request: gr.Request
+    ) -> Opened | None:
+        """What the gallery says of the image that was chosen; nothing where there is no such."""
+        row = row_of(event)
+        if looked is None or not 0 <= row < len(looked.files):
+            return None
+        file, choice, prior = looked.files[row], looked.choice, looked.prior
+        with user_errors():
+            answer = self.page.session.attribute(
+                file, choice, top=CANDIDATES, prior=prior, visitor=visitor_of(request)
+            )
+        places = [match.image.id for match in answer.matches]
+        place = places.index(looked.image_id) if looked.image_id in places else 0
+        return Opened(Search(file, choice, prior, answer), place)
+
+    def foretell(
+        self, files: list[str] | None, rate: float, name: str, request: gr.Request
+    ) -> gr.Markdown:
+        """What the gallery is too small for, before it is asked."""
+        with user_errors():
+            size = len(self.page.session.gallery(name, visitor=visitor_of(request)))
+        images = min(size, NullConfig().queries)
+        limit = foretold(len(files or ()), images=images, rate=rate / 100)
+        return gr.Markdown(limit, visible=bool(limit))
 
     def offer(self, search: Search | None) -> gr.Dropdown:
         """The images of an answer as sources to choose from."""
@@ -113,4 +177,4 @@ def cleared() -> tuple[Any, ...]:
     """Nothing looked for, as for a gallery that was just opened."""
     nothing = gr.Dropdown([], value=None, visible=False)
     empty = render("empty", of="reverse")
-    return None, None, nothing, empty, gr.DownloadButton(visible=False)
+    return None, None, nothing, None, empty, gr.DownloadButton(visible=False)

@@ -8,6 +8,7 @@ import gradio as gr
 
 from app.page.components import files_given, image_given, run_row
 from app.page.state import Page
+from app.tabs.attribute.cases import cases_table
 from app.views.templates import render
 
 
@@ -22,6 +23,8 @@ class Reverse:
     """Id of the source in the gallery; ``None`` for an image of the visitor's own."""
     files: gr.File
     rate: gr.Slider
+    limit: gr.Markdown
+    """What the gallery is too small for."""
     run: gr.Button
 
 
@@ -48,6 +51,7 @@ def lay(page: Page) -> Reverse:
     )
     files = files_given("Generated images", elem_id="ws-made", height=180)
     rate = gr.Slider(1, 50, value=5, step=1, label="False-discovery rate, %", elem_id="ws-rate")
+    limit = gr.Markdown(visible=False, elem_classes="ws-note", elem_id="ws-limit")
     run = run_row(
         page,
         "attribute",
@@ -55,12 +59,12 @@ def lay(page: Page) -> Reverse:
         elem_id="ws-run-reverse",
         stop_id="ws-stop-reverse",
     )
-    return Reverse(source, offered, gr.State(None), files, rate, run)
+    return Reverse(source, offered, gr.State(None), files, rate, limit, run)
 
 
 def lay_result() -> ReverseResult:
     """The table and its file."""
-    table = gr.HTML(render("empty", of="reverse"), elem_id="ws-reverse", min_height=180)
+    table = cases_table(render("empty", of="reverse"), elem_id="ws-reverse")
     with gr.Row(elem_classes="ws-downloads"):
         download = gr.DownloadButton(
             "CSV", size="sm", min_width=0, visible=False, elem_id="ws-download-reverse"
