@@ -171,7 +171,6 @@ def table_html(rows: Sequence[Row], *, total: int) -> str:
         done=done,
         lines=lines,
         answered=len(rows) - kinds.count("refused"),
-        makers=any(line.maker for line in lines),
         kinds=[(kind, name, kinds.count(kind)) for kind, name in _KINDS.items() if kind in kinds],
     )
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from app.views.answer import headline
 from app.views.images import data_uri
-from app.views.names import name_of
+from app.views.names import name_of, number_of
 from app.views.reasons import fitted
 from app.views.templates import render
-from core.report import words
-from core.service import WAYS, Trial
+from core.report import traced, words
+from core.service import WAYS, Tally, Trial, Verdict, by_confidence, by_way, tally_of
 from core.values import Answer
 
 SHOWN = 5
@@ -22,18 +22,51 @@ _SIDE = 144  # of a match, pixels
 
 
 @dataclass(frozen=True)
-class Tally:
-    """What came of the trials of a visit."""
+class Line:
+    """One trial as it is listed, or a picture that was refused."""
 
-    trials: int = 0
-    found: int = 0
-    """Answers that had the picture among the sources."""
-    false: int = 0
-    """Answers without the picture that had an image among the sources that took no part."""
+    name: str
+    """What the picture is called."""
+    found: Verdict | str
+    """What came of the trial, or why there was none."""
+    picture: str = ""
+    """Address that holds a small copy of the picture."""
+    variation: str = ""
+    """The same of its variation."""
 
-    def after(self, trial: Trial) -> Tally:
-        """The tally with one trial more."""
-        return Tally(self.trials + 1, self.found + trial.found, self.false + trial.false)
+    @property
+    def kind(self) -> str:
+        """What the trial came to, as people look for it."""
+        if isinstance(self.found, str):
+            return "refused"
+        if self.found.false:
+            return "false"
+        return "traced" if self.found.found else "missed"
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Trials of several pictures so far."""
+
+    lines: tuple[Line, ...]
+    total: int
+    """Trials that were asked for, less those of pictures that were refused."""
+    tally: Tally
+    """Of the visit, these included."""
+    each: int = 1
+    """Trials of every picture."""
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """What came of those that were made."""
+        return [line.found for line in self.lines if isinstance(line.found, Verdict)]
+
+    def after(self, line: Line) -> Trials:
+        """The trials with one more, or with a picture that was refused."""
+        lines, found = (*self.lines, line), line.found
+        if isinstance(found, Verdict):
+            return replace(self, lines=lines, tally=self.tally.after(found))
+        return replace(self, lines=lines, total=self.total - self.each)
 
 
 @dataclass(frozen=True)
@@ -79,7 +112,40 @@ def trial_html(trial: Trial, pictures: Mapping[int, Image.Image], tally: Tally) 
         ),
         _side("Without it", trial.absent, not trial.false, pictures, _untraced(trial)),
     ]
-    return render("selftest", figures=shown, sides=sides, tally=tally)
+    return render("selftest", figures=shown, sides=sides, visit=tally_words(tally))
+
+
+_KINDS = {"traced": "Traced", "missed": "Missed", "false": "False answer", "refused": "Refused"}
+
+
+def trials_html(trials: Trials) -> str:
+    """Trials of several pictures: recall, false answers, confidence against outcome, and each."""
+    kinds = [line.kind for line in trials.lines]
+    verdicts = trials.verdicts
+    tallies = [(WAYS[way].title, tally) for way, tally in by_way(verdicts).items()]
+    if len(tallies) > 1:
+        tallies.append(("All", tally_of(verdicts)))
+    done, total = len(verdicts), number_of(trials.total, "trial")
+    return render(
+        "trials",
+        headline=f"{done} of {total}" if done < trials.total else total,
+        tallies=tallies,
+        bands=by_confidence(verdicts),
+        lines=[(line, isinstance(line.found, Verdict)) for line in trials.lines],
+        kinds=[(kind, name, kinds.count(kind)) for kind, name in _KINDS.items() if kind in kinds],
+        titles={name: way.title for name, way in WAYS.items()},
+        traced=traced,
+        visit=tally_words(trials.tally),
+    )
+
+
+def tally_words(tally: Tally) -> str:
+    """What came of all trials of a visit."""
+    made = number_of(tally.trials, "variation")
+    return (
+        f"This visit: {tally.found} of {made} traced to your pictures; {tally.false} of "
+        f"{tally.trials} wrongly traced to another where yours was not there."
+    )
 
 
 def _side(

@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from core.cli.console import print_table, show
+from core.config import NullConfig
 from core.evidence.words import (
     TOO_FEW,
     about_file,
@@ -26,8 +27,10 @@ from core.measures.evaluate import Evaluation
 from core.measures.reports import MEASURES
 from core.measures.retrieval import Cell
 from core.measures.variations.ways import WAYS
+from core.report.trials import traced
 from core.service.reverse import Finding
 from core.service.selftest import Trial
+from core.service.trials import Verdict, by_confidence, by_way, tally_of, verdict_of
 from core.values import Answer
 
 _MATCH = ("rank", "id", "path", "cosine", "score", "p", "confidence", "influence")
@@ -74,19 +77,41 @@ def _matches(answer: Answer) -> Iterator[tuple[str, ...]]:
 
 
 def print_trials(trials: Sequence[tuple[str, Trial]]) -> None:
-    """Print variations of images, whether each was traced, and the share that was, by way."""
+    """Print variations of images, whether each was traced, and what all of them come to."""
     rows: list[tuple[str, ...]] = []
-    for name, trial in trials:
-        traced = "yes" if trial.found else "first, not certain" if trial.first else "no"
-        absent = "wrong image" if trial.false else "right"
-        title = WAYS[trial.way].title
-        rows.append((name, title, traced, number(trial.present.p_value), absent))
-    columns = ("image", "made by", "traced to it", "p", "without it")
+    verdicts = [(name, verdict_of(trial)) for name, trial in trials]
+    for name, found in verdicts:
+        absent = "wrong image" if found.false else "right"
+        numbers = (share(found.confidence), number(found.p_value))
+        rows.append((name, WAYS[found.way].title, traced(found), *numbers, absent))
+    columns = ("image", "made by", "with it", "confidence", "p", "without it")
     print_table(columns, rows, wide={"image", "made by"})
-    found, wrong = (sum(getattr(t, what) for _, t in trials) for what in ("found", "false"))
+    print_summary([verdict for _, verdict in verdicts])
+
+
+def print_summary(verdicts: Sequence[Verdict]) -> None:
+    """Print recall and false answers by way, and confidence against outcome."""
+    tallies = {WAYS[way].title: tally for way, tally in by_way(verdicts).items()}
+    if len(tallies) > 1:
+        tallies["all"] = tally_of(verdicts)
+    columns = ("made by", "trials", "traced", "recall", "first", "false without it")
+    rows = [
+        (name, str(t.trials), str(t.found), share(t.found / t.trials), str(t.first), str(t.false))
+        for name, t in tallies.items()
+    ]
+    print_table(columns, rows, wide={"made by"})
+    bands = [
+        (band.word, str(band.claims), str(band.right), share(band.right / band.claims))
+        for band in by_confidence(verdicts)
+    ]
+    if bands:
+        means = (share(band.mean) for band in by_confidence(verdicts))
+        said = [(*band, mean) for band, mean in zip(bands, means, strict=True)]
+        print_table(("first candidate", "times", "right", "share", "mean confidence"), said)
+    whole = tally_of(verdicts)
     show(
-        f"{found} of {len(trials)} variations are traced to their image; without it {wrong} are "
-        "traced to one that took no part"
+        f"{whole.found} of {whole.trials} variations are traced to their image; without it "
+        f"{whole.false} are traced to one that took no part"
     )
 
 
@@ -104,6 +129,10 @@ def print_findings(findings: Sequence[Finding], *, rate: float) -> None:
     if named:
         print_table(columns, rows, wide={"generated image", "source"})
     show(f"{len(named)} of {len(findings)} pairs are named at a false-discovery rate of {rate:g}")
+    level = NullConfig().level
+    alone = sum(not each.named and (each.p_value or 1) <= level for each in findings)
+    if alone:
+        show(f"{alone} more by themselves, at p ≤ {level:g}, but not among so many")
 
 
 def print_cells(title: str, cells: Sequence[Cell]) -> None:

@@ -10,7 +10,7 @@ from core.report.objects import answer_object, report_json
 from core.report.page import report_html
 from core.report.tables import csv_text, report_csv
 from core.report.templates import environment, is_web_address
-from core.report.trials import trial_object
+from core.report.trials import traced, trial_object, trials_csv
 
 __all__ = [
     "Case",
@@ -29,6 +29,8 @@ __all__ = [
     "report_json",
     "run_of",
     "template_csv",
+    "traced",
     "trial_object",
+    "trials_csv",
     "words",
 ]

@@ -37,6 +37,8 @@ from core.service.session import (
     Placed,
     Session,
 )
+from core.service.trials import Tally, Verdict, by_confidence, by_way, tally_of, verdict_of
+from core.service.uploads import Picture, pictures_of
 from core.service.workspace import Query, Workspace
 
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "Offer",
     "OpenDataset",
     "Outcome",
+    "Picture",
     "Placed",
     "Preparations",
     "Query",
@@ -75,19 +78,26 @@ __all__ = [
     "SelfTest",
     "Session",
     "Stage",
+    "Tally",
     "Trial",
+    "Verdict",
     "Way",
     "Workspace",
     "adjust_known",
     "best_device",
+    "by_confidence",
+    "by_way",
     "compare_answers",
     "compare_examples",
     "encoder_infos",
     "fewest_named",
     "load_encoder",
+    "pictures_of",
     "place",
     "read_examples",
     "reverse_lookup",
     "selftest",
     "strongest_links",
+    "tally_of",
+    "verdict_of",
 ]

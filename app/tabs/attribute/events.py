@@ -28,7 +28,7 @@ from app.tabs.attribute.reverse_handlers import ReverseHandlers
 from app.tabs.attribute.reverse_handlers import cleared as reverse_cleared
 from app.tabs.attribute.selftest_handlers import SelftestHandlers
 from app.tabs.attribute.selftest_handlers import cleared as test_cleared
-from app.views.selftest import Tally
+from core.service import Tally
 
 SWITCH = ("one", "several", "reverse", "test")
 """The parts of the tab, by the names of their tabs."""
@@ -69,7 +69,15 @@ def create(page: Page) -> None:
     search, searches = _connect(
         page, query, controls, result, cases=_Cases([*cases, looked], opened, [switch, *stages])
     )
-    _connect_test(page, controls, test, outcome)
+    tests = _connect_test(page, controls, test, outcome)
+
+    def carry(image: Any, own: Any, carried: Any, event: gr.SelectData) -> tuple[Any, Any]:
+        if SWITCH[chosen(event)] != "test":
+            return gr.skip(), gr.skip()
+        return tests.carry(image, own, carried)
+
+    given = [query.image, test.image, test.carried]
+    switch.select(carry, given, [test.image, test.carried], **QUIET)
     for asked in searches:
         asked.then(backwards.offer, search, reverse.offered, **QUIET)
     reverse.offered.input(
@@ -271,19 +279,25 @@ def _connect_reverse(
 
 
 def _connect_test(
-    page: Page, controls: Controls, test: selftest_layout.Selftest, result: gr.HTML
-) -> None:
-    """Connect the events."""
-    tally = gr.State(Tally())
-    handlers = SelftestHandlers(page, controls, test, tally)
+    page: Page,
+    controls: Controls,
+    test: selftest_layout.Selftest,
+    result: selftest_layout.SelftestResult,
+) -> SelftestHandlers:
+    """Connect the events; what is left is where the picture to test is taken over."""
+    tally, done = gr.State(Tally()), gr.State(None)
+    handlers = SelftestHandlers(page, controls, test, result, tally)
     run = test.run.click(
         handlers.run,
-        {test.image, test.way, test.far, tally, *controls.inputs, page.gallery},
-        [result, tally],
-        show_progress_on=result,
+        {test.image, test.files, test.ways, test.far, tally, *controls.inputs, page.gallery},
+        [done, result.table, tally],
+        show_progress_on=result.table,
         concurrency_id="encoder",
         **PRIVATE,
     )
     run.success(None, None, None, js="() => window.wellspring.show('ws-test')", **QUIET)
-    for gone in (page.gallery.change, test.image.clear):
-        gone(test_cleared, None, [result, tally], **QUIET)
+    for ended in (run.success, run.failure):
+        ended(handlers.export, done, result.download, **QUIET)
+    for gone in (page.gallery.change, test.image.clear, test.files.clear):
+        gone(test_cleared, None, [done, result.table, result.download], **QUIET)
+    return handlers

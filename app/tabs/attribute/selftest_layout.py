@@ -1,4 +1,4 @@
-"""Components of the part of Attribute that tests itself on a picture of the visitor's own."""
+"""Components of the part of Attribute that tests itself on pictures of the visitor's own."""
 
 from __future__ import annotations
 
@@ -6,44 +6,62 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from app.page.components import image_given, run_row
+from app.page.components import files_given, image_given, run_row
 from app.page.state import Page
+from app.tabs.attribute.cases import cases_table
 from app.views.selftest import empty_html
 from core.service import WAYS
 
 
 @dataclass(frozen=True)
 class Selftest:
-    """The picture, and how its variation is made."""
+    """The pictures, and how variations of them are made."""
 
     image: gr.Image
-    way: gr.Dropdown
+    carried: gr.State
+    """The picture that was taken over from the single image; ``None`` where none was."""
+    files: gr.File
+    """Several pictures and zips; where there are any they stand in the place of the one."""
+    ways: gr.CheckboxGroup
     far: gr.Slider
     run: gr.Button
 
 
+@dataclass(frozen=True)
+class SelftestResult:
+    """What came of it."""
+
+    table: gr.HTML
+    download: gr.DownloadButton
+
+
 def lay(page: Page) -> Selftest:
-    """The picture, the way, the dial from near to far, and the button."""
+    """The pictures, the ways, the dial from near to far, and the button."""
     words = "Drop a picture of your own\nor click to choose it"
     image = image_given("Your picture", elem_id="ws-own", placeholder=words, height=240)
-    way = gr.Dropdown(
+    files = files_given("Or several, or a zip of them", elem_id="ws-owns", height=120)
+    ways = gr.CheckboxGroup(
         [(each.title, name) for name, each in WAYS.items()],
-        value=next(iter(WAYS)),
-        label="What is made of it",
-        filterable=False,
-        elem_id="ws-way",
+        value=[next(iter(WAYS))],
+        label="What is made of each",
+        elem_id="ws-ways",
     )
     far = gr.Slider(0, 100, value=50, step=1, label="How far from it, %", elem_id="ws-far")
     run = run_row(
         page,
         "attribute",
-        "Make a variation and trace it",
+        "Make variations and trace them",
         elem_id="ws-run-test",
         stop_id="ws-stop-test",
     )
-    return Selftest(image, way, far, run)
+    return Selftest(image, gr.State(None), files, ways, far, run)
 
 
-def lay_result() -> gr.HTML:
-    """The variation and both answers."""
-    return gr.HTML(empty_html(), elem_id="ws-test", min_height=180)
+def lay_result() -> SelftestResult:
+    """The trials and their file."""
+    table = cases_table(empty_html(), elem_id="ws-test")
+    with gr.Row(elem_classes="ws-downloads"):
+        download = gr.DownloadButton(
+            "CSV", size="sm", min_width=0, visible=False, elem_id="ws-download-test"
+        )
+    return SelftestResult(table, download)
