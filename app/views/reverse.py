@@ -140,6 +140,7 @@ def _headline(lookup: Lookup) -> str:
         looked = f"{count} of {looked}"
     if named or not alone:
         return f"Candidate source of {named or 'none'} of {looked}"
+    looked = number_of(count, "image")
     stand, them = ("stands out", "it") if alone == 1 else ("stand out", "them")
     rate = words.share(lookup.rate)
     needed = fewest_named(len(kinds), null_size=lookup.null_size, rate=lookup.rate)

@@ -238,6 +238,51 @@ def test_several_images_fill_a_table_and_a_zip(
         assert any(name.endswith(".csv") for name in packed.namelist())
 
 
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
+def test_the_table_is_sorted_and_filtered_and_a_row_opens_its_case(
+    visit: Visit, picture: Path, tmp_path: Path, theme: str, width: int
+):
+    (tmp_path / "bad.jpg").write_text("no image")
+    page = visit(theme=theme, width=width)
+    page.get_by_role("tab", name="Several").click()
+    files = [tiny.draw(tmp_path / "zebra.png", 99), tmp_path / "bad.jpg", picture]
+    page.set_input_files("#ws-files input[type=file]", files)
+    page.wait_for_selector("#ws-files .file-preview")
+    page.locator("#ws-run").click()
+    table = page.locator("#ws-batch")
+    expect(table.locator("h2")).to_have_text("3 images")
+    names = table.locator("tbody th")
+    expect(names).to_have_text(["zebra.png", "bad.jpg", picture.name])
+    head = table.get_by_role("columnheader", name="Image")
+    head.get_by_role("button").click()
+    expect(head).to_have_attribute("aria-sort", "ascending")
+    expect(names).to_have_text(["bad.jpg", picture.name, "zebra.png"])
+    head.get_by_role("button").click()
+    expect(head).to_have_attribute("aria-sort", "descending")
+    expect(names).to_have_text(["zebra.png", picture.name, "bad.jpg"])
+    table.get_by_role("button", name="Named 1").click()
+    expect(table.locator("tbody tr:visible")).to_have_count(1)
+    expect(table.locator("[data-told]")).to_have_text("1 of 3 rows shown")
+    table.get_by_role("button", name="All 3").click()
+    table.get_by_role("searchbox").fill("ZEB none")
+    expect(table.locator("tbody tr:visible th")).to_have_text("zebra.png")
+    table.get_by_role("searchbox").fill("")
+    for text in (".ws-cases td", ".ws-cases thead button", ".ws-cases small"):
+        assert contrast(page, f"#ws-batch {text}", "#ws-batch .ws-cases") >= 4.5
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    table.get_by_role("button", name=picture.name).press("Enter")
+    expect(page.locator(".ws-answer h2")).to_contain_text("Candidate source: Blue <b>hills</b>")
+    expect(page.locator("#ws-query img")).to_be_visible()
+    expect(page.locator(".ws-pair figcaption").last).to_have_text("Blue <b>hills</b>")
+    one = page.get_by_role("tab", name="One", exact=True)
+    expect(one).to_have_attribute("aria-selected", "true")
+    expect(one).to_be_focused()
+    page.get_by_role("tab", name="Several").click()
+    expect(names).to_have_text(["zebra.png", picture.name, "bad.jpg"])  # as it was left
+    table.locator("tbody tr").first.locator("td").nth(2).click()
+    expect(page.locator(".ws-answer h2")).to_contain_text("None of these images")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_batch_can_be_stopped_and_keeps_its_rows(
     visit: Visit, gallery: Path, monkeypatch: pytest.MonkeyPatch, theme: str
@@ -299,7 +344,10 @@ def test_the_candidate_is_looked_for_among_generated_images(
     expect(page.locator("#ws-reverse h2")).to_have_text("Candidate source of 1 of 2 images")
     first = page.locator("#ws-reverse tbody tr").first
     expect(first).to_contain_text("Candidate source")
-    assert contrast(page, "#ws-reverse td", ".ws-scroll") >= 4.5
+    expect(first.locator("img")).to_be_visible()
+    assert contrast(page, "#ws-reverse td", "#ws-reverse .ws-cases") >= 4.5
+    page.locator("#ws-rate input[type=number]").fill("1")
+    expect(page.locator("#ws-limit")).to_contain_text("At 1 % nothing can be named here")
     with page.expect_download() as saved:
         page.locator("#ws-download-reverse").click()
     assert "picture-00.png" in Path(saved.value.path()).read_text()
@@ -321,9 +369,10 @@ def test_a_picture_of_ones_own_is_varied_and_traced_twice(visit: Visit, theme: s
     own = tiny.draw(tmp_path / "own.png", 123)
     page.set_input_files("#ws-own input[type=file]", own)
     expect(page.locator("#ws-own img")).to_be_visible()
-    for count, way in ((1, "Blended with another image"), (2, "Pasted into another image")):
-        page.get_by_label("What is made of it").click()
-        page.get_by_role("option", name=way).click()
+    ways = ("Blended with another image", "Pasted into another image")
+    for count, way, other in ((1, ways[0], "Patch synthesis"), (2, ways[1], ways[0])):
+        page.get_by_label(way).check()
+        page.get_by_label(other).uncheck()
         expect(page.locator("#ws-stop-test")).to_be_hidden()
         page.locator("#ws-run-test").click()
         told = page.locator("#ws-test [role=status]")
@@ -336,6 +385,38 @@ def test_a_picture_of_ones_own_is_varied_and_traced_twice(visit: Visit, theme: s
     assert contrast(page, "#ws-test figcaption", "gradio-app") >= 4.5
     page.locator("#ws-own").get_by_role("button", name="Remove Image").click()
     expect(page.locator("#ws-test .ws-empty")).to_be_visible()
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
+def test_several_pictures_of_ones_own_make_a_benchmark(
+    visit: Visit, tmp_path: Path, theme: str, width: int
+):
+    own = [tiny.draw(tmp_path / f"own-{i}.png", 300 + i) for i in range(3)]
+    (tmp_path / "bad.jpg").write_text("no image")
+    with zipfile.ZipFile(tmp_path / "own.zip", "w") as packed:
+        for file in own[:2]:
+            packed.write(file, file.name)
+    page = visit(theme=theme, width=width)
+    page.set_input_files(FILE, own[2])
+    page.get_by_role("button", name="Test it on your own picture").click()
+    expect(page.locator("#ws-own img")).to_be_visible()  # nothing was uploaded again
+    files = [tmp_path / "own.zip", tmp_path / "bad.jpg", own[2]]
+    page.set_input_files("#ws-owns input[type=file]", files)
+    page.wait_for_selector("#ws-owns .file-preview")
+    page.get_by_label("Blended with another image").check()
+    page.get_by_label("Pasted into another image").check()
+    page.get_by_label("Patch synthesis").uncheck()
+    page.locator("#ws-run-test").click()
+    shown = page.locator("#ws-test")
+    expect(shown.locator("h2")).to_have_text("6 trials")
+    expect(shown).to_contain_text("not an image of an accepted kind")
+    expect(shown.locator(".ws-sums-of tbody").first.locator("tr")).to_have_count(3)
+    expect(shown.get_by_role("status").last).to_contain_text("of 6 variations traced")
+    assert contrast(page, "#ws-test .ws-shares caption", "gradio-app") >= 4.5
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    with page.expect_download() as saved:
+        page.locator("#ws-download-test").click()
+    assert len(Path(saved.value.path()).read_text().splitlines()) == 8
 
 
 def test_on_a_narrow_page_the_answer_comes_into_view(visit: Visit):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import shlex
 import zipfile
@@ -15,7 +16,7 @@ from PIL import Image
 from app.page.events import Given
 from app.page.state import open_page
 from app.tabs.attribute import batch_layout
-from app.tabs.attribute.batch_handlers import MOST, BatchHandlers
+from app.tabs.attribute.batch_handlers import MOST, BatchHandlers, Shown
 from app.tabs.attribute.handlers import Handlers, row_of
 from app.tabs.attribute.layout import (
     LOCAL_SCALING,
@@ -273,13 +274,42 @@ def test_batch_answers_in_order_and_goes_on_after_a_bad_file(
     images = gallery_folder.parent / "images"
     pictures = [images / f"{name}.png" for name in tiny.NAMES[:2]]
     steps = run(batch, [pictures[0], bad(tmp_path), pictures[1]])
-    assert len(steps) == 3
     done, html = steps[-1]
     rows = done.rows
     assert [row.name for row in rows] == [pictures[0].name, "bad.jpg", pictures[1].name]
     assert "is not an image of an accepted kind" in rows[1].problem
     assert "1 of 3 images" in steps[0][1]
     assert "Blue &lt;b&gt;hills&lt;/b&gt;" in html
+    assert html.count('<img src="data:image/webp') == 4
+
+
+def test_a_row_of_the_batch_opens_its_case(
+    batch: BatchHandlers, handlers: Handlers, picture: Path, tmp_path: Path
+):
+    done, _ = run(batch, [bad(tmp_path), picture])[-1]
+    opened = batch.opened(done, gr.EventData(None, {"row": 1}))
+    assert opened is not None
+    assert opened.search.image == str(picture)
+    found, index, html, *_ = handlers.shown(opened.search, "", index=2)
+    assert (found, index) == (opened.search, 2)
+    assert "Blue &lt;b&gt;hills&lt;/b&gt;" in html
+    for wrong in (0, 2, -1):  # refused, beyond, none
+        assert batch.opened(done, gr.EventData(None, {"row": wrong})) is None
+    assert batch.opened(None, gr.EventData(None, {"row": 0})) is None
+
+
+def test_a_table_that_grows_is_sent_more_and_more_rarely(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr("app.tabs.attribute.batch_handlers.time.monotonic", lambda: now[0])
+    shown, sent = Shown(), []
+    for rows in range(1, 201):
+        now[0] += 0.4
+        if shown.due(rows):
+            sent.append(rows)
+    assert sent[0] == 1
+    assert len(sent) < 40
+    steps = [after - before for before, after in itertools.pairwise(sent)]
+    assert steps[-2] > steps[0]
 
 
 def test_batch_stops_where_the_fault_is_no_image_s(

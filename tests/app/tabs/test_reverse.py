@@ -63,7 +63,7 @@ def test_what_shows_a_gallery_image_is_named_and_other_images_are_not(
     (tmp_path / "bad.jpg").write_text("no image")
     other = tiny.draw(tmp_path / "other.png", 99)
     image_id = search.answer.matches[0].image.id
-    html, button = run(handlers, picture, [other, tmp_path / "bad.jpg", picture], image_id)
+    _, html, button = run(handlers, picture, [other, tmp_path / "bad.jpg", picture], image_id)
     assert "Candidate source of 1 of 3 images" in html
     found = rows(button)
     assert [row["generated"] for row in found] == [picture.name, other.name, "bad.jpg"]
@@ -72,10 +72,36 @@ def test_what_shows_a_gallery_image_is_named_and_other_images_are_not(
     assert "not an image of an accepted kind" in found[2]["problem"]
 
 
+def test_a_row_opens_what_the_gallery_says_of_its_image(
+    handlers: ReverseHandlers, search: Search, picture: Path, tmp_path: Path
+):
+    other = tiny.draw(tmp_path / "other.png", 99)
+    image_id = search.answer.matches[3].image.id
+    looked, html, _ = run(handlers, picture, [other, picture], image_id)
+    assert html.count('<img src="data:image/webp') == 3  # the source and both images
+    names = [Path(file).name for file in looked.files]
+    row = names.index(picture.name)
+    opened = handlers.opened(looked, gr.EventData(None, {"row": row}), NOBODY)
+    assert opened is not None
+    assert opened.search.image == str(picture)
+    assert opened.search.answer.matches[opened.index].image.id == image_id
+    for wrong in ({"row": 2}, {"row": "0"}, None):
+        assert handlers.opened(looked, gr.EventData(None, wrong), NOBODY) is None
+    assert handlers.opened(None, gr.EventData(None, {"row": 0}), NOBODY) is None
+
+
+def test_what_cannot_be_named_is_told_before_the_run(handlers: ReverseHandlers):
+    told = handlers.foretell(["a.png"] * 3, 5, handlers.page.start, NOBODY)
+    assert "unless at least 3 of them stand out" in told.value
+    assert told.visible
+    assert not handlers.foretell(None, 5, handlers.page.start, NOBODY).visible
+    assert "nothing can be named" in handlers.foretell(None, 1, handlers.page.start, NOBODY).value
+
+
 def test_an_image_of_ones_own_is_looked_for_too(handlers: ReverseHandlers, tmp_path: Path):
     own = tiny.draw(tmp_path / "own.png", 77)
     other = tiny.draw(tmp_path / "other.png", 99)
-    html, button = run(handlers, own, [other, own])
+    _, html, button = run(handlers, own, [other, own])
     assert "Candidate source of 1 of 2 images" in html
     first = rows(button)[0]
     assert (first["generated"], first["source"], first["image_id"]) == ("own.png", "own.png", "")
@@ -93,7 +119,7 @@ def test_a_stop_keeps_what_was_looked_at(
         return query(session, workspace, source)
 
     monkeypatch.setattr(Session, "query", stopping)
-    html, _ = run(handlers, picture, [picture] * 5)
+    _, html, _ = run(handlers, picture, [picture] * 5)
     assert "2 of 5 images" in html
 
 

@@ -1,8 +1,12 @@
-"""The self-test's handlers: a variation, both answers, a tally, and words where it cannot go on."""
+"""The self-test's handlers: variations, both answers, a tally, and words where it cannot go on."""
 
 from __future__ import annotations
 
+import csv
+import io
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -11,9 +15,8 @@ from app.page.events import Given
 from app.page.state import open_page
 from app.tabs.attribute import selftest_layout
 from app.tabs.attribute.layout import LOCAL_SCALING, RERANKING, lay_controls
-from app.tabs.attribute.selftest_handlers import SelftestHandlers, cleared
-from app.views.selftest import Tally
-from core.service import Session
+from app.tabs.attribute.selftest_handlers import MOST, SelftestHandlers, cleared
+from core.service import SelfTest, Session, Tally
 from tests.app import tiny
 
 NOBODY = gr.Request(session_hash="somebody0")
@@ -24,14 +27,16 @@ def handlers(session: Session, gallery_folder: Path) -> SelftestHandlers:
     with gr.Blocks():
         page = open_page(session, gallery=str(gallery_folder), encoder="random")
         test, controls = selftest_layout.lay(page), lay_controls(page)
-        return SelftestHandlers(page, controls, test, gr.State(Tally()))
+        result = selftest_layout.lay_result()
+        return SelftestHandlers(page, controls, test, result, gr.State(Tally()))
 
 
 def given(handlers: SelftestHandlers, image: Path | None, **more: object) -> Given:
     controls, test = handlers.controls, handlers.test
     return {
         test.image: None if image is None else str(image),
-        test.way: more.get("way", "patches"),
+        test.files: more.get("files"),
+        test.ways: more.get("ways", ["patches"]),
         test.far: more.get("far", 20),
         handlers.tally: more.get("tally", Tally()),
         controls.encoder: "random",
@@ -42,31 +47,109 @@ def given(handlers: SelftestHandlers, image: Path | None, **more: object) -> Giv
     }
 
 
+def run(handlers: SelftestHandlers, image: Path | None, **more: object) -> tuple[Any, ...]:
+    """What is shown last."""
+    return list(handlers.run(given(handlers, image, **more), NOBODY))[-1]
+
+
+def zipped(folder: Path, *files: Path) -> Path:
+    with zipfile.ZipFile(folder / "own.zip", "w") as made:
+        for file in files:
+            made.write(file, f"trip/{file.name}")
+    return folder / "own.zip"
+
+
 @pytest.mark.slow
 def test_a_variation_is_shown_with_both_answers_and_counted(
     handlers: SelftestHandlers, tmp_path: Path
 ):
     picture = tiny.draw(tmp_path / "own.png", 123)
-    html, tally = handlers.run(given(handlers, picture), NOBODY)
+    done, html, tally = run(handlers, picture)
     assert html.count("<figure>") == 2
     assert "Patch synthesis, 20 % of the way" in html
     assert "With your picture in the gallery" in html
     assert "Without it" in html
     assert "of 1 variation traced" in html
-    assert tally.trials == 1
-    html, tally = handlers.run(given(handlers, picture, way="blend", tally=tally), NOBODY)
+    assert (tally.trials, len(done.lines)) == (1, 1)
+    _, html, tally = run(handlers, picture, ways=["blend"], tally=tally)
     assert html.count("<figure>") == 3
     assert "Also took part: " in html
     assert "of 2 variations traced" in html
     assert tally.trials == 2
 
 
-def test_without_a_picture_it_says_what_to_do(handlers: SelftestHandlers):
+def test_several_pictures_and_a_zip_make_a_benchmark(handlers: SelftestHandlers, tmp_path: Path):
+    pictures = [tiny.draw(tmp_path / f"own-{i}.png", 300 + i) for i in range(3)]
+    (tmp_path / "bad.jpg").write_text("no image")
+    (tmp_path / "bad.zip").write_text("no zip")
+    names = [zipped(tmp_path, *pictures[:2]), tmp_path / "bad.jpg", tmp_path / "bad.zip"]
+    files = [str(file) for file in (*names, pictures[2])]
+    done, html, tally = run(handlers, None, files=files, ways=["blend", "paste"])
+    assert tally.trials == 6
+    assert ">6 trials<" in html
+    assert html.count("not an image of an accepted kind") == 1
+    assert html.count("not a zip of images") == 1
+    assert f"{sum(v.found for v in done.verdicts)} of 6" in html
+    assert html.count('<img src="data:image/webp') == 12
+    assert "Confidence in the first candidate against outcome" in html
+    button = handlers.export(done)
+    rows = list(csv.DictReader(io.StringIO(Path(button.value["path"]).read_text())))
+    assert [row["picture"] for row in rows] == [
+        *["trip/own-0.png"] * 2,
+        *["trip/own-1.png"] * 2,
+        "bad.jpg",
+        "bad.zip",
+        *["own-2.png"] * 2,
+    ]
+    assert rows[0]["way"] == "Blended with another image"
+    assert {row["traced"] for row in rows} <= {"yes", "no", ""}
+    assert rows[4]["problem"]
+    assert str(tmp_path) not in Path(button.value["path"]).read_text()
+
+
+def test_a_stop_keeps_the_trials_that_were_made(
+    handlers: SelftestHandlers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pictures = [str(tiny.draw(tmp_path / f"own-{i}.png", 400 + i)) for i in range(4)]
+    make, made = SelfTest.run, []
+
+    def stopping(self: SelfTest, *args: Any, **options: Any) -> Any:
+        made.append(args)
+        if len(made) == 3:
+            handlers.page.jobs.stop("attribute", NOBODY)
+        return make(self, *args, **options)
+
+    monkeypatch.setattr(SelfTest, "run", stopping)
+    done, html, tally = run(handlers, None, files=pictures, ways=["blend"])
+    assert 2 <= len(done.lines) < 4
+    assert tally.trials == len(done.lines)
+    assert f">{len(done.lines)} of 4 trials<" in html
+    assert handlers.export(done).visible
+
+
+def test_wrong_use_is_told(handlers: SelftestHandlers, tmp_path: Path):
     with pytest.raises(gr.Error, match="choose a picture of your own first"):
-        handlers.run(given(handlers, None), NOBODY)
+        run(handlers, None)
+    own = tiny.draw(tmp_path / "own.png", 123)
+    with pytest.raises(gr.Error, match="choose at least one way"):
+        run(handlers, own, ways=[])
+    files = [str(own)] * (MOST // 2 + 1)
+    with pytest.raises(gr.Error, match=f"that is {MOST + 2} trials; at most {MOST}"):
+        run(handlers, None, files=files, ways=["blend", "paste"])
+    with pytest.raises(gr.Error, match="too many at once"):
+        run(handlers, None, files=[str(own)] * (MOST + 1))
 
 
-def test_another_picture_or_gallery_starts_again():
-    html, tally = cleared()
+def test_the_single_picture_is_carried_unless_another_was_given(handlers: SelftestHandlers):
+    assert handlers.carry("a.png", None, None) == ("a.png", "a.png")
+    assert handlers.carry("b.png", "a.png", "a.png") == ("b.png", "b.png")
+    for nothing in (("a.png", "own.png", None), ("b.png", "own.png", "a.png"), (None, None, None)):
+        assert handlers.carry(*nothing) == (gr.skip(), gr.skip())
+
+
+def test_another_picture_or_gallery_starts_again_and_the_tally_stays(handlers: SelftestHandlers):
+    done, html, button = cleared()
+    assert done is None
     assert "drop a picture of your own" in html
-    assert tally == Tally()
+    assert not button.visible
+    assert not handlers.export(None).visible

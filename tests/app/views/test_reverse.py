@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from app.views.reverse import Lookup, lookup_csv, lookup_html
+from app.views.reverse import Lookup, foretold, lookup_csv, lookup_html
 from core.service import Finding
 
 
@@ -29,15 +29,60 @@ def test_table_counts_the_named_and_escapes():
 
 
 def test_a_stopped_look_up_says_how_far_it_came():
-    html = lookup_html(lookup(finding("b.png", named=False), given=40))
+    html = lookup_html(lookup(finding("b.png", named=False, p_value=0.4), given=40))
     assert "Candidate source of none of 2 of 40 images" in html
+
+
+def alone(count: int, *, among: int, null_size: int) -> str:
+    """What is said where some stand out as far as the gallery can tell, and none is named."""
+    least = 1 / (null_size + 1)
+    findings = [
+        Finding(f"{i}.png", "s", 7, 1.5, least if i < count else 0.9, among * least, named=False)
+        for i in range(among)
+    ]
+    return lookup_html(Lookup(tuple(findings), (), among, 0.05, null_size))
+
+
+def test_what_stands_out_is_said_where_too_few_images_allow_no_name():
+    """The headline said "candidate source of none" of images that are named one by one."""
+    html = alone(2, among=150, null_size=800)
+    assert "2 of 150 images stand out, too few images here to name them at 5 %" in html
+    assert html.count("Stands out by itself, not named") == 2
+    assert "1 of 90 images stands out, too few images here to name it" in alone(
+        1, among=90, null_size=800
+    )
+
+
+def test_where_more_images_would_not_help_chance_is_said():
+    findings = [finding("a.png", named=False, p_value=0.04)] * 2
+    html = lookup_html(Lookup(tuple(findings), (), 2, 0.05, 800))
+    assert "2 of 2 images stand out, but may be chance among so many at 5 %" in html
+
+
+@pytest.mark.parametrize(
+    ("given", "images", "rate", "said"),
+    [
+        (40, 800, 0.05, ""),
+        (41, 800, 0.05, "unless at least 2 of them stand out; a lone one can be named among 40"),
+        (200, 800, 0.05, "none of 200 is named at 5 % unless at least 5"),
+        (1, 24, 0.01, "At 1 % nothing can be named here: that takes 99 images"),
+        (0, 24, 0.05, ""),
+        (10, 19, 0.05, "unless at least 10 of them"),
+    ],
+)
+def test_what_a_gallery_is_too_small_for_is_told_before(
+    given: int, images: int, rate: float, said: str
+):
+    told = foretold(given, images=images, rate=rate)
+    assert said in told
+    assert bool(told) == bool(said)
 
 
 @pytest.mark.parametrize(("null_size", "warned"), [(800, False), (38, True)])
 def test_too_many_images_for_the_null_are_told(null_size: int, warned: bool):
     found = [finding(f"{i}.png", named=False) for i in range(2)]
     html = lookup_html(lookup(*found, null_size=null_size))
-    assert ("can be named among 1 at most; here are 2" in html) == warned
+    assert ("a lone one can be named among 1 at most" in html) == warned
 
 
 def test_csv_has_every_pair_and_no_formula():
@@ -56,7 +101,7 @@ def test_a_gallery_that_cannot_tell_has_no_p_value_in_the_table():
     assert "too few different images" in html
     assert "That takes 19 images, near-duplicates counted once; there are 12." in html
     assert "%" not in html
-    assert 'data-label="p ="></td>' in html
+    assert 'data-label="p =" data-key=""></td>' in html
     for row in csv.DictReader(io.StringIO(lookup_csv(found))):
         assert (row["p_value"], row["p_adjusted"], row["named"]) == ("", "", "no")
 

@@ -14,7 +14,7 @@ from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.search.edges import with_edges
 from core.search.prepare import fitted_head
-from core.service.reverse import adjust, reverse_lookup
+from core.service.reverse import adjust, fewest_named, reverse_lookup
 from core.service.workspace import Workspace
 from core.values import Encoder, GalleryError
 
@@ -107,6 +107,31 @@ def test_the_p_value_of_a_pair_is_that_of_the_answer(workspace):
     assert found.p_value == group.p_value
     assert found.score == group.best.score
     assert (found.image_id, found.source) == (9, "09.png")
+
+
+def test_fewest_named_is_what_the_adjustment_needs():
+    """As many of the smallest p-value as that are named, and one fewer are not."""
+    for count, null_size, rate in ((200, 800, 0.05), (41, 800, 0.05), (30, 60, 0.1), (5, 800, 0.5)):
+        needed = fewest_named(count, null_size=null_size, rate=rate)
+        assert needed is not None
+
+        def smallest(standing: int, total: int = count, size: int = null_size) -> float:
+            return float(adjust([1 / (size + 1)] * standing + [1.0] * (total - standing)).min())
+
+        assert smallest(needed) <= rate * (1 + 1e-9)
+        assert needed == 1 or smallest(needed - 1) > rate
+    assert fewest_named(5, null_size=24, rate=0.01) is None
+
+
+def test_a_finding_says_by_what_it_stands_out_an_upload_s_too(workspace):
+    query = workspace.query(picture(5))
+    (group,) = (g for g in workspace.attribute(query, top=COUNT).groups if 6 in g.members)
+    (inside,) = reverse_lookup(workspace, [("q", query)], ids=[6])
+    assert (inside.aspects, inside.confidence) == (group.aspects, group.confidence)
+    (own,) = reverse_lookup(workspace, [("q", query)], uploads={"mine": picture(5)})
+    assert [aspect.name for aspect in own.aspects] == [aspect.name for aspect in group.aspects]
+    assert own.confidence is not None
+    assert own.confidence > 0.5
 
 
 def test_an_upload_is_scored_as_if_it_were_in_the_gallery(workspace):
