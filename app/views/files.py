@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from app.views.batch import Row, table_csv
@@ -17,13 +18,15 @@ from core.report import (
     report_json,
     run_of,
 )
-from core.service import Choice, Workspace
+from core.service import BUILTIN, Choice, Workspace
 
 
 def run_for(
     workspace: Workspace, queries: Sequence[str], choice: Choice, *, top: int, prior: float
 ) -> Run:
     """How answers were made: the command that makes them again, and all settings.
+
+    Galleries that lie on the server are called by their names, never by their folders.
 
     Args:
         workspace: what answered.
@@ -32,6 +35,8 @@ def run_for(
         top: matches of every answer.
         prior: probability of a source before the images were seen.
     """
+    if choice.gallery != BUILTIN:
+        choice = replace(choice, gallery=workspace.gallery.name)
     command = attribute_command(queries, choice, top=top, prior=prior)
     return run_of(workspace, command, prior=prior)
 
@@ -52,7 +57,14 @@ def answer_files(case: Case, run: Run) -> dict[str, bytes]:
 
 
 def batch_zip(rows: Sequence[Row], cases: Sequence[Case], run: Run) -> bytes:
-    """The answers of a batch: the table that the page shows, and the report in its three kinds."""
+    """The answers of a batch: the table that the page shows, and the report in its three kinds.
+
+    Args:
+        rows: all images, refused ones too.
+        cases: those that were answered.
+        run: how they were made.
+    """
+    run = replace(run, refused={row.name: row.problem for row in rows if row.problem})
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("answers.csv", table_csv(rows))

@@ -115,12 +115,20 @@ def _panel(
         )
         for patch in np.flatnonzero(level > 0).tolist()
     )
-    return Panel(x, width, "" if image is None else _data_uri(image), tuple(cells))
+    return Panel(x, width, picture_address(image), tuple(cells))
 
 
-def _data_uri(image: Image.Image) -> str:
+def picture_address(image: Image.Image | None, *, side: int = _SHOWN_SIDE) -> str:
+    """An image as an address that holds it; empty where there is none.
+
+    Args:
+        image: the image.
+        side: most pixels of its longer side.
+    """
+    if image is None:
+        return ""
     small = image.convert("RGB")
-    small.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
+    small.thumbnail((side, side))
     file = io.BytesIO()
     small.save(file, "JPEG", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -13,12 +13,21 @@ from jinja2 import Environment
 from core.evidence import words
 from core.images.files import ASSETS
 from core.report.cases import MEANING, Case, Run, versions
-from core.report.figures import drawing_of
+from core.report.figures import drawing_of, picture_address
 from core.report.templates import environment
 from core.values import Answer, Contribution, Group
 
 _LEADING = 3  # groups shown whatever their influence
 _DIMENSIONS = 8  # contributions shown
+_SMALL = 96  # longer side of a picture in a table, pixels
+_OUTCOMES: Mapping[words.Outcome, str] = {
+    "named": "with a named source",
+    "identical": "with a named source",
+    "one of": "with one of several",
+    "none": "without a source",
+    "too few": "without a source",
+    "empty": "without a source",
+}
 
 
 def report_html(cases: Sequence[Case], run: Run) -> str:
@@ -28,6 +37,7 @@ def report_html(cases: Sequence[Case], run: Run) -> str:
         .get_template("report.html")
         .render(
             sections=[_section(case) for case in cases],
+            summary=_summary(cases, run) if len(cases) + len(run.refused) > 1 else "",
             meaning=MEANING,
             run=run,
             facts={**versions(), **run.settings},
@@ -38,7 +48,7 @@ def report_html(cases: Sequence[Case], run: Run) -> str:
 @functools.cache
 def _templates() -> Environment:
     made = environment(ASSETS / "report")
-    made.filters |= {"name": words.title_or_path, "number": _number, "share": _share}
+    made.filters |= {"name": words.title_or_path, "number": words.number, "share": words.share}
     made.filters |= {"by": words.stands_out_by, "points": words.points_text}
     return made
 
@@ -53,7 +63,13 @@ def _section(case: Case) -> dict[str, object]:
         "odds": " ".join(filter(None, (words.odds(answer), words.about_file(answer)))),
         "why": words.why_none(answer),
         "numbers": _numbers(case),
-        "groups": [group for group in answer.groups if _shown(group, answer)],
+        "picture": picture_address(case.image),
+        "small": picture_address(case.image, side=_SMALL),
+        "groups": [
+            (group, picture_address(case.sources.get(group.best.image.id), side=_SMALL))
+            for group in answer.groups
+            if _shown(group, answer)
+        ],
         "figures": [
             {
                 "found": found,
@@ -72,13 +88,23 @@ def _section(case: Case) -> dict[str, object]:
     }
 
 
+def _summary(cases: Sequence[Case], run: Run) -> str:
+    """How many images came to what, each by itself."""
+    found = [_OUTCOMES[words.outcome(case.answer)] for case in cases]
+    counts = {told: found.count(told) for told in dict.fromkeys(_OUTCOMES.values())}
+    counts["left out"] = len(run.refused)
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"{len(cases) + len(run.refused)} images: {told}."
+
+
 def _numbers(case: Case) -> Mapping[str, str]:
     """The numbers of an answer; those that cannot be told are left out."""
     answer = case.answer
     evidence = {
-        "p-value": _number(answer.p_value),
-        "Adjusted p": _number(case.p_adjusted),
-        "None of these": _share(words.none_share(answer)),
+        "Confidence": words.share(answer.groups[0].confidence if answer.groups else None),
+        "p-value": words.number(answer.p_value),
+        "p among all": words.number(case.p_adjusted),
+        "None of these": words.share(words.none_share(answer)),
     }
     return {
         **{name: value for name, value in evidence.items() if value},
@@ -100,12 +126,4 @@ def _shown(group: Group, answer: Answer) -> bool:
 
 def _part(part: Contribution, case: Case) -> str:
     note = "" if case.dimensions is None else case.dimensions.note(part.dimension)
-    return f"{part.dimension}: {part.value:+.6f}" + (f" ({note})" if note else "")
-
-
-def _number(value: float | None) -> str:
-    return words.number(value, ".6g")
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.4f} %"
+    return f"{part.dimension}: {part.value:+.3f}" + (f" ({note})" if note else "")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from app.page.errors import user_error, user_errors
 from app.page.events import Given
@@ -24,12 +25,14 @@ from app.views.images import data_uri
 from app.views.matches import picture_of
 from app.views.templates import render
 from core.report import Case
-from core.service import Choice
-from core.values import Cancelled, ImageError, Progress
+from core.service import Choice, Workspace
+from core.values import Answer, Cancelled, ImageError, Progress
 
 MOST = 200
 """Images at once."""
 
+_FIT = 160  # shorter side at which images are opened for a report, pixels, as far as that is quick
+_PICTURED = 3  # candidates of every answer that have a picture in a report
 _PAUSE = 0.5  # seconds between two tables while both are short
 
 
@@ -133,22 +136,39 @@ class BatchHandlers:
         session, visitor = self.page.session, visitor_of(request)
         with user_errors():
             workspace = session.workspace(done.choice, visitor=visitor)
+            judged = zip(done.rows, batch.judge(done.rows), strict=True)
             cases = [
                 Case(
                     query=row.name,
                     sha256=row.sha256,
-                    answer=judged.answer,
-                    p_adjusted=judged.p_adjusted,
-                    shares=session.shares(judged.answer, done.choice, visitor=visitor),
+                    answer=each.answer,
+                    image=self._copy(row.file),
+                    sources=self._sources(each.answer, workspace),
+                    p_adjusted=each.p_adjusted,
+                    shares=session.shares(each.answer, done.choice, visitor=visitor),
                 )
-                for row, judged in zip(done.rows, batch.judge(done.rows), strict=True)
-                if judged is not None
+                for row, each in judged
+                if each is not None
             ]
         names = [case.query for case in cases]
         run = files.run_for(workspace, names, done.choice, top=CANDIDATES, prior=done.prior)
         content = files.batch_zip(done.rows, cases, run)
         path = downloadable(content, self.result.download, name="wellspring.zip")
         return gr.DownloadButton(value=path, visible=True)
+
+    def _copy(self, file: str | Path) -> Image.Image | None:
+        """A small copy of an image; nothing where it is gone."""
+        try:
+            return self.page.session.image(file, fit=_FIT)
+        except ImageError:
+            return None
+
+    def _sources(self, answer: Answer, workspace: Workspace) -> dict[int, Image.Image]:
+        """Pixels of the first candidates of an answer, by id, as far as they are there."""
+        best = [group.best.image for group in answer.groups[:_PICTURED]]
+        files = self.page.session.thumbnails(workspace.gallery, best)
+        copies = zip(best, map(self._copy, files), strict=True)
+        return {record.id: copy for record, copy in copies if copy is not None}
 
 
 def cleared() -> tuple[Any, ...]:

@@ -245,7 +245,10 @@ def test_examples_are_chosen_by_number(handlers: Handlers):
         assert handlers.example(handlers.page.start, number, NOBODY) == (gr.skip(), gr.skip())
 
 
-def test_files_hold_the_answer_and_no_server_path(handlers: Handlers, picture: Path):
+def test_files_hold_the_answer_and_no_server_path(
+    handlers: Handlers, picture: Path, gallery_folder: Path
+):
+    """The command named the folder of the gallery on the server."""
     done = search(handlers, picture, "random", "default", [LOCAL_SCALING], 20)[0]
     found = handlers.explain(done, 0, None, NOBODY)[0]
     files = {Path(path).suffix: Path(path) for path in handlers.export(done, found, NOBODY)}
@@ -265,7 +268,8 @@ def test_files_hold_the_answer_and_no_server_path(handlers: Handlers, picture: P
     assert "<b>hills</b>" not in html
     assert "Blue &lt;b&gt;hills&lt;/b&gt;" in html
     for path in files.values():
-        assert str(picture.parent) not in path.read_text()
+        for folder in (picture.parent, gallery_folder, gallery_folder.parent):
+            assert str(folder) not in path.read_text()
 
 
 def test_batch_answers_in_order_and_goes_on_after_a_bad_file(
@@ -335,11 +339,20 @@ def test_batch_is_packed_with_adjusted_levels(batch: BatchHandlers, picture: Pat
             "report.json",
         }
         rows = list(csv.DictReader(io.StringIO(packed.read("answers.csv").decode())))
-        queries = json.loads(packed.read("report.json"))["queries"]
+        report = json.loads(packed.read("report.json"))
+        html = packed.read("report.html").decode()
+        texts = [packed.read(name).decode() for name in packed.namelist()]
+    queries = report["queries"]
     assert [row["file"] for row in rows] == [picture.name, "bad.jpg"]
     assert rows[1]["problem"]
     assert len(queries) == 1
     assert queries[0]["p_adjusted"] == pytest.approx(queries[0]["p_value"])
+    assert [each["query"] for each in report["refused"]] == ["bad.jpg"]
+    assert "2 images: 1 with a named source, 1 left out." in html
+    assert html.count('src="data:image/jpeg') == 3 + 3  # the query twice, candidates
+    for text in texts:
+        assert str(tmp_path) not in text
+        assert str(picture.parents[1]) not in text
 
 
 def test_stopped_batch_packs_what_was_done(batch: BatchHandlers, picture: Path):

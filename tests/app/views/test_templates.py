@@ -26,5 +26,6 @@ def test_a_value_that_is_missing_is_an_error():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_template_is_used(name: str):
-    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "app").rglob("*.py"))
+    places = [*(ROOT / "app").rglob("*.py"), *(ROOT / "assets" / "app").glob("*.html")]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in places)
     assert re.search(rf'"{name}(\.html)?"', code)

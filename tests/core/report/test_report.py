@@ -95,14 +95,39 @@ def test_a_page_says_what_the_answer_says():
     page = Page(report_html([case(creator="Ada", licence="CC0")], RUN))
     text = " ".join(" ".join(page.words).split())
     for word in ("q.png", "ab" * 32, "Candidate source, very likely: 7.png.",
-                 "Ada", "CC0", "0.0123457",
-                 "91.0000 %", "75.0000 %", "25.0000 %", "About 1 in 81", "moco@1", "whiten@2",
+                 "Ada", "CC0", "p-value 0.012", "91 %", "75 %", "25 %", "0.250", "About 1 in 81",
+                 "moco@1", "whiten@2",
                  "mine@3", "null0", RUN.command, RUN.time, MEANING, "prior", "numpy",
-                 "4: +0.300000", "2: -0.100000"):  # fmt: skip
+                 "4: +0.300", "2: -0.100"):  # fmt: skip
         assert word in text, word
     assert "copied" not in text
     assert sum(tag == "line" for tag, _ in page.tags) == 2
     assert sum(tag == "image" and "href" in found for tag, found in page.tags) == 2
+
+
+def test_a_page_of_several_begins_with_a_summary_that_leads_to_each():
+    """A batch was told one image after the other, without a picture or a way to any of them."""
+    none = replace(case().answer, named=False, p_value=0.6)
+    none = replace(none, groups=tuple(replace(g, influence=0.0) for g in none.groups))
+    cases = [
+        replace(case(creator="Ada"), p_adjusted=0.0247),
+        replace(case(), query="r.png", answer=none, p_adjusted=0.6),
+    ]
+    page = Page(report_html(cases, replace(RUN, refused={"bad.png": "no image"})))
+    text = " ".join(" ".join(page.words).split())
+    assert "3 images: 1 with a named source, 1 without a source, 1 left out." in text
+    links = [found["href"] for tag, found in page.tags if tag == "a"]
+    assert links == ["#image-1", "#image-2", "#left-out", "#meaning", "#again"]
+    assert {link[1:] for link in links if link} <= {found.get("id") for _, found in page.tags}
+    images = [found for tag, found in page.tags if tag == "img"]
+    assert len(images) == 2 * (2 + 2)  # query and source in the summary, and in the section
+    assert "0.025" in text
+
+
+def test_a_page_of_one_image_needs_no_summary():
+    page = report_html([case()], RUN)
+    assert "Summary" not in page
+    assert "@media print" in page
 
 
 def test_a_page_asks_the_network_for_nothing():
@@ -198,7 +223,7 @@ def test_unstable_dimensions_are_marked():
     ]
     assert (first["stable"], first["stability"], first["follows"]) == (True, 0.9, "colour")
     assert (second["stable"], second["dimension"]) == (False, 2)
-    assert "2: -0.100000 (unstable, follows colour)" in report_html([found], RUN)
+    assert "2: -0.100 (unstable, follows colour)" in report_html([found], RUN)
 
 
 def test_csv_has_a_row_for_every_match():
