@@ -1,7 +1,9 @@
 // A table of cases: sorted by its headings, filtered by outcome and by words; a row opens its case.
 // Runs as the body of a function of (element, trigger, props, server, upload, watch).
 
-const wanted = { by: -1, down: false, kind: '', text: '' };
+// Order and filters outlive the element, which goes with its part of the tab and comes anew.
+const tables = (window.wellspring.tables ??= {});
+const wanted = (tables[element.closest('[id]')?.id] ??= { by: -1, down: false, kind: '', text: '' });
 let typing = false;
 const all = (selector) => [...element.querySelectorAll(selector)];
 const key = (row) => row.cells[wanted.by]?.dataset.key ?? '';
