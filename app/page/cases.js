@@ -3,7 +3,7 @@
 
 // Order and filters outlive the element, which goes with its part of the tab and comes anew.
 const tables = (window.wellspring.tables ??= {});
-const wanted = (tables[element.closest('[id]')?.id] ??= { by: -1, down: false, kind: '', text: '' });
+const wanted = (tables[element.closest('[id^=ws-]')?.id] ??= { by: -1, down: false, kind: '', text: '' });
 let typing = false;
 const all = (selector) => [...element.querySelectorAll(selector)];
 const key = (row) => row.cells[wanted.by]?.dataset.key ?? '';
