@@ -204,7 +204,11 @@ class Workspace:
         strength = float(standing.strength(margins)[0])
         p_values = standing.aspect_p_values(margins)[0].tolist()
         sure = confidence(
-            strength, prior=config.prior, midpoint=config.midpoint, slope=config.slope
+            strength,
+            prior=config.prior,
+            midpoint=config.midpoint,
+            slope=config.slope,
+            null_size=len(self.null),
         )
         aspects = tuple(map(Aspect, self.collection.aspect_names, p_values))
         return GuestEvidence(standing.p_value(strength), sure, aspects)

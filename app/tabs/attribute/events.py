@@ -71,12 +71,14 @@ def create(page: Page) -> None:
     )
     tests = _connect_test(page, controls, test, outcome)
 
-    def carry(image: Any, own: Any, carried: Any, event: gr.SelectData) -> tuple[Any, Any]:
-        if SWITCH[chosen(event)] != "test":
+    def carry(
+        image: Any, example: float, own: Any, carried: Any, event: gr.SelectData
+    ) -> tuple[Any, Any]:
+        if SWITCH[chosen(event)] != "test" or example:  # an example is nobody's own
             return gr.skip(), gr.skip()
         return tests.carry(image, own, carried)
 
-    given = [query.image, test.image, test.carried]
+    given = [query.image, page.example, test.image, test.carried]
     switch.select(carry, given, [test.image, test.carried], **QUIET)
     for asked in searches:
         asked.then(backwards.offer, search, reverse.offered, **QUIET)
