@@ -39,7 +39,7 @@ def lay(page: Page) -> Selftest:
     """The pictures, the ways, the dial from near to far, and the button."""
     words = "Drop a picture of your own\nor click to choose it"
     image = image_given("Your picture", elem_id="ws-own", placeholder=words, height=240)
-    files = files_given("Or several, or a zip of them", elem_id="ws-owns", height=120)
+    files = files_given("Or several, or a zip of them", elem_id="ws-owns", height=150)
     ways = gr.CheckboxGroup(
         [(each.title, name) for name, each in WAYS.items()],
         value=[next(iter(WAYS))],
