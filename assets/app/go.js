@@ -25,6 +25,10 @@
       open("Test");
       return;
     }
+    if (button.dataset.go === "tab") {
+      open(button.dataset.name);
+      return;
+    }
     open("Gallery");
     if (button.dataset.go !== "dataset") return;
     soon(() => document.querySelector("#ws-gallery-kind input[value=Dataset]"), (radio) => {

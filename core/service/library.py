@@ -172,15 +172,11 @@ class Library:
 
     def opt_out(self, name: str, ids: Sequence[int], *, visitor: str = "") -> Opted:
         """Take images out of every answer; :meth:`opt_in` undoes it, errors as :meth:`remove`."""
-        folder = self.folder(name, visitor=visitor)
-        with self._working(visitor, no_progress):
-            return opt_out(folder, ids)
+        return opt_out(self.folder(name, visitor=visitor), ids)
 
     def opt_in(self, name: str, ids: Sequence[int], *, visitor: str = "") -> Opted:
         """Let images that were opted out be part of answers again, errors as :meth:`remove`."""
-        folder = self.folder(name, visitor=visitor)
-        with self._working(visitor, no_progress):
-            return opt_in(folder, ids)
+        return opt_in(self.folder(name, visitor=visitor), ids)
 
     def finish(self, name: str, *, visitor: str = "", progress: Progress) -> None:
         """Compute and keep what answers need of a gallery after a change, so that none waits.
@@ -191,6 +187,15 @@ class Library:
         folder = self.folder(name, visitor=visitor)
         with _told_when_full(), self._working(visitor, progress) as checked:
             finish(folder, self._encoders(Gallery.open(folder)), progress=checked)
+
+    @staticmethod
+    def title(name: str) -> str:
+        """What a gallery is called, without opening it; its folder's name where that is unknown."""
+        folder = SHIPPED if name == BUILTIN else Path(name)
+        try:
+            return Store(folder).header().name
+        except (GalleryError, OSError, ValueError):
+            return folder.name
 
     def rename(self, name: str, title: str, *, visitor: str = "") -> None:
         """Give a gallery another title.

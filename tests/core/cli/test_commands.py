@@ -489,7 +489,7 @@ def test_failures_say_what_is_wrong(folder, photos, tmp_path) -> None:
         (("add", tmp_path / "nowhere", *gallery), "not a folder of images"),
         (("add", photos, "--gallery", tmp_path / "nowhere"), "not a gallery"),
         (("remove", 99, *gallery), "id 99"),
-        (("remove", 1, "gone.png", 99, *gallery), "the path 'gone.png', or the id 99; none was"),
+        (("remove", 1, "gone.png", 99, *gallery), "the path 'gone.png', or the id 99; nothing was"),
         (("reverse", photos, "--source", 99, *gallery, *plain), "id 99"),
         (("reverse", tmp_path / "nowhere", "--source", 1, *gallery, *plain), "nowhere"),
         (("verify", photos), "not a gallery"),
