@@ -115,6 +115,27 @@ def first_encoder(encoders: Sequence[str], wanted: str | None = None) -> str:
     return wanted
 
 
+def compared(page: Page, encoders: Sequence[str]) -> tuple[str, str]:
+    """Two encoders to be compared at first: MoCo and DINO where both describe the gallery.
+
+    Of several, those that the owner named come first, then those of others' training, then ours.
+    An encoder that the program was told stands on the left.
+    """
+    if not page.insisted:
+        infos = [info for info in encoder_infos() if info.name in encoders]
+        named = page.session.server.encoders
+        infos.sort(key=lambda info: (info.name not in named, info.kind == "bundled"))
+        first = [
+            next((info.name for info in infos if info.method == method), None)
+            for method in ("MoCo", "DINO")
+        ]
+        if first[0] and first[1]:
+            return first[0], first[1]
+    left = page.encoder if page.encoder in encoders else first_encoder(encoders)
+    others = [name for name in ("dino", "moco", "random") if name in encoders and name != left]
+    return left, next(iter([*others, *(name for name in encoders if name != left)]), left)
+
+
 def encoder_choices(names: Sequence[str]) -> list[tuple[str, str]]:
     """Title and name of encoders, for a dropdown."""
     titles = {info.name: info.title for info in encoder_infos()}

@@ -38,6 +38,7 @@ def _shown(tab: Tab) -> list[Any]:
     about += [tab.add, tab.refresh, tab.prune, tab.template]
     shelf = tab.shelf
     about += [*shelf.wanted, shelf.pictures, shelf.leaf, shelf.chosen, shelf.bar]
+    about += [shelf.said, shelf.undo]
     return [*about, *shelf.buttons]
 
 
@@ -51,9 +52,7 @@ def _connect_opening(handlers: Handlers, heavy: dict[str, Any]) -> None:
     }
     name.change(**show)
     name.change(handlers.cleared, None, _results(tab), **QUIET)
-    name.change(
-        lambda: (None, gr.Button(visible=False)), None, [handlers.undone, tab.undo], **QUIET
-    )
+    name.change(lambda: None, None, handlers.undone, **QUIET)
     if Context.root_block is not None:
         Context.root_block.load(**show)
     said = [tab.status, tab.account, tab.steps]
@@ -63,6 +62,7 @@ def _connect_opening(handlers: Handlers, heavy: dict[str, Any]) -> None:
     page.prepared.change(lambda: gr.CheckboxGroup(build_choices()), None, tab.encoders, **QUIET)
     given = {tab.kind, *inputs, tab.encoders}
     tab.build.click(handlers.build, given, [name, *said], **heavy)
+    tab.build.click(None, None, None, js="() => window.wellspring.show('ws-tabs')", **QUIET)
 
 
 def _connect_shelf(handlers: ShelfHandlers) -> None:
@@ -105,14 +105,15 @@ def _connect_changes(handlers: Handlers, heavy: dict[str, Any]) -> None:
         (tab.prune, handlers.prune, shelf.chosen),
     ):
         follow(button.click(work, [name, more], [tab.status, tab.account, tab.added], **heavy))
-    undo = [tab.status, handlers.undone, tab.undo]
+    undo = [shelf.said, handlers.undone, shelf.undo]
+    on_said = {**heavy, "show_progress_on": shelf.said}
     for button, work, more in (
         (shelf.opt_out, handlers.pictures.opt_out, shelf.chosen),
         (shelf.opt_in, handlers.pictures.opt_in, shelf.chosen),
-        (tab.undo, handlers.pictures.undo, handlers.undone),
+        (shelf.undo, handlers.pictures.undo, handlers.undone),
     ):
         follow(button.click(work, [name, more], undo, **QUIET)).success(
-            handlers.finish, name, tab.status, **heavy
+            handlers.finish, name, shelf.said, **on_said
         )
     gr.on(
         [tab.rename.click, tab.name.submit],

@@ -35,7 +35,6 @@ class Tab:
     encoders: gr.CheckboxGroup
     build: gr.Button
     status: gr.Markdown
-    undo: gr.Button
     account: gr.DownloadButton
     steps: gr.HTML
     """What to do next, after a build."""
@@ -87,7 +86,6 @@ def _lay_stage(page: Page) -> dict[str, Any]:
     """The gallery that is open: what was done to it last, and its pictures."""
     status = gr.Markdown(elem_id="ws-gallery-status", elem_classes="ws-status")
     stop_button(page, "gallery", elem_id="ws-gallery-stop", on_result=True)
-    undo = gr.Button("Undo", size="sm", visible=False, elem_id="ws-gallery-undo")
     account = gr.DownloadButton(
         "Every file and row, as a table", size="sm", visible=False, elem_id="ws-gallery-account"
     )
@@ -96,12 +94,11 @@ def _lay_stage(page: Page) -> dict[str, Any]:
     locked = gr.Markdown(elem_classes="ws-note", elem_id="ws-gallery-locked")
     return {
         "status": status,
-        "undo": undo,
         "account": account,
         "steps": steps,
         "title": title,
         "locked": locked,
-        "shelf": shelf_layout.lay(),
+        "shelf": shelf_layout.lay(page),
     }
 
 

@@ -44,6 +44,8 @@ class ShelfHandlers:
             shelf.leaf: 1,
             shelf.chosen: [],
             shelf.bar: gr.Column(visible=name != BUILTIN),
+            shelf.said: "",
+            shelf.undo: gr.Button(visible=False),
             **self._bar(0, out=False),
         }
 

@@ -8,7 +8,9 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from app.page.components import stop_button
 from app.page.files import taken_as
+from app.page.state import Page
 from app.page.theme import SCRIPTS
 
 IN, OUT = "Part of answers", "Opted out"
@@ -30,6 +32,9 @@ class Shelf:
     chosen: gr.State
     """Ids of the chosen images, on whatever page they are."""
     bar: gr.Column
+    said: gr.Markdown
+    """What opting did."""
+    undo: gr.Button
     picked: gr.Markdown
     every: gr.Button
     none: gr.Button
@@ -88,7 +93,7 @@ def _lay_filters() -> dict[str, Any]:
     return {"search": search, "column": column, "value": value, "order": order, "which": which}
 
 
-def lay() -> Shelf:
+def lay(page: Page) -> Shelf:
     """The pictures with what is above and below them."""
     filters = _lay_filters()
     pictures = gr.HTML(
@@ -98,6 +103,10 @@ def lay() -> Shelf:
         min_height=320,
     )
     with gr.Column(elem_id="ws-gallery-picked") as bar:
+        with gr.Row(elem_classes="ws-picked"):
+            said = gr.Markdown(elem_id="ws-gallery-said", elem_classes="ws-status")
+            undo = gr.Button("Undo", size="sm", visible=False, elem_id="ws-gallery-undo")
+            stop_button(page, "gallery", elem_id="ws-gallery-stop-finish", on_result=True)
         with gr.Row(elem_classes="ws-picked"):
             picked = gr.Markdown(elem_id="ws-gallery-chosen")
             every = gr.Button("Choose all that are found", size="sm", elem_id="ws-gallery-every")
@@ -118,6 +127,8 @@ def lay() -> Shelf:
         leaf=gr.State(1),
         chosen=gr.State([]),
         bar=bar,
+        said=said,
+        undo=undo,
         picked=picked,
         every=every,
         none=none,
