@@ -118,13 +118,15 @@ def first_encoder(encoders: Sequence[str], wanted: str | None = None) -> str:
 def compared(page: Page, encoders: Sequence[str]) -> tuple[str, str]:
     """Two encoders to be compared at first: MoCo and DINO where both describe the gallery.
 
-    Of several, those that the owner named come first, then those of others' training, then ours.
-    An encoder that the program was told stands on the left.
+    Two that the owner named come before all; of several, one that the owner named and those of
+    others' training come before ours. An encoder that the program was told stands on the left.
     """
     if not page.insisted:
+        chosen = named_by_owner(page, encoders)
+        if len(chosen) > 1:
+            return chosen[0], chosen[1]
         infos = [info for info in encoder_infos() if info.name in encoders]
-        named = page.session.server.encoders
-        infos.sort(key=lambda info: (info.name not in named, info.kind == "bundled"))
+        infos.sort(key=lambda info: (info.name not in chosen, info.kind == "bundled"))
         first = [
             next((info.name for info in infos if info.method == method), None)
             for method in ("MoCo", "DINO")

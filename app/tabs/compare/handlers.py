@@ -26,6 +26,7 @@ from core.service import DEPTHS, Choice, RankingComparison, compare_answers, com
 from core.values import Answer, Explanation
 
 _DEPTH = DEPTHS[-1]
+_SHOWN = 12  # matches of either side that are shown; all of them are in the files
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ class Handlers:
         request: gr.Request,
     ) -> Pictures:
         own, other = answers
-        rows = views.shown_rows(own, found.found, which)
+        rows = views.shown_rows(own, found.found, which)[:_SHOWN]
         records = [own.matches[row].image for row in rows]
         captions = views.marked_captions(own, other, there=there)
         with user_errors():
