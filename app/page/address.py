@@ -99,7 +99,7 @@ def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list
     file = _example(page, gallery, example, request)
     asked = Asked(file, encoder) if file else None
     shown = [gallery, selected, tab or gr.skip(), example if file else 0, asked, lost]
-    others = [opening(encoders, encoder) for _, opening in page.others]
+    others = [opening(encoders, wanted.get("encoder", "")) for _, opening in page.others]
     return [*shown, *(dropdown for _ in page.linked), *others]
 
 

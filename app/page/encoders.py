@@ -76,10 +76,11 @@ def encoder_choice(
 def _opening(page: Page, role: Role) -> Opening:
     """What a choice that the address does not name offers when the page opens."""
 
-    def opened(encoders: Sequence[str], _first: str) -> gr.Dropdown:
+    def opened(encoders: Sequence[str], wanted: str) -> gr.Dropdown:
         choices = offered_choices(encoders, none=role == "beside")
         if role in ("left", "right") and encoders:
-            return gr.Dropdown(choices, value=compared(page, encoders)[role == "right"])
+            pair = compared(page, encoders, left=wanted)
+            return gr.Dropdown(choices, value=pair[role == "right"])
         return gr.Dropdown(choices)
 
     return opened

@@ -30,6 +30,9 @@
       return;
     }
     open("Gallery");
+    soon(() => document.querySelector("#ws-gallery-building > button"), (label) => {
+      if (!label.classList.contains("open")) label.click();
+    });
     if (button.dataset.go !== "dataset") return;
     soon(() => document.querySelector("#ws-gallery-kind input[value=Dataset]"), (radio) => {
       radio.click();

@@ -78,7 +78,7 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
     page.tab.change(
         handlers.begin,
         [page.gallery, page.tab, table.image, page.asked, begun],
-        [page.example, table.image, begun],
+        [table.image, begun],
         **QUIET,
     )
     taken = follow_query(page, "compare", table.image, None)

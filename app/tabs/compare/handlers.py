@@ -177,13 +177,13 @@ class Handlers:
         asked: Asked | None,
         count: int,
         request: gr.Request,
-    ) -> tuple[Any, Any, Any]:
-        """The first image to start from, its number before, where nothing was asked in any tab."""
+    ) -> tuple[Any, Any]:
+        """The first image to start from, where nothing was asked in any tab; the address stays."""
         if tab != "compare" or image is not None or (asked is not None and asked.image):
-            return gr.skip(), gr.skip(), gr.skip()
+            return gr.skip(), gr.skip()
         with user_errors():
             shown = example_pictures(self.page.session, name, visitor=visitor_of(request))
-        return (1, shown[0][0], count + 1) if shown else (gr.skip(), gr.skip(), gr.skip())
+        return (shown[0][0], count + 1) if shown else (gr.skip(), gr.skip())
 
     def over_examples(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS

@@ -156,15 +156,15 @@ def test_a_comparison_is_given_as_files(handlers: Handlers, picture: Path):
 
 def test_it_begins_with_an_image_where_nothing_was_asked(handlers: Handlers):
     name = handlers.page.start
-    number, file, count = handlers.begin(name, "compare", None, None, 0, NOBODY)
-    assert (number, count) == (1, 1) and Path(file).is_file()
+    file, count = handlers.begin(name, "compare", None, None, 0, NOBODY)
+    assert count == 1 and Path(file).is_file()
     for tab, image, asked in (
         ("map", None, None),
         ("compare", file, None),
         ("compare", None, Asked(file, "random")),
     ):
-        assert handlers.begin(name, tab, image, asked, 1, NOBODY) == (gr.skip(),) * 3
-    assert handlers.begin(name, "compare", None, Asked(None, "random"), 1, NOBODY)[2] == 2
+        assert handlers.begin(name, tab, image, asked, 1, NOBODY) == (gr.skip(),) * 2
+    assert handlers.begin(name, "compare", None, Asked(None, "random"), 1, NOBODY)[1] == 2
 
 
 @pytest.mark.parametrize(
@@ -183,6 +183,7 @@ def test_moco_is_compared_with_dino_where_both_are_there(
 ):
     page = replace(handlers.page, insisted=told is not None, encoder=told or "lite0")
     assert compared(page, names) == pair
+    assert compared(page, names, left=names[-1])[0] == names[-1]
 
 
 def test_an_image_that_only_one_side_has_is_marked(
