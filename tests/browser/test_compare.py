@@ -26,7 +26,7 @@ def picture(gallery: Path) -> Path:
 
 def opened(page: Page) -> Page:
     page.get_by_role("tab", name="Compare").click()
-    expect(page.locator(".ws-agreement h2")).to_be_visible()  # of the first image to start from
+    expect(page.locator("#ws-agreement .ws-empty")).to_be_visible()
     return page
 
 

@@ -14,7 +14,7 @@ from app.page.errors import user_errors, without_unreadable
 from app.page.events import Given
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS, visitor_of
-from app.page.pictures import Pictures, example_pictures, fetchable, pictures
+from app.page.pictures import Pictures, example_pictures, fetchable, first_example, pictures
 from app.page.state import HEADS, Asked, Page, encoder_choices
 from app.tabs.compare.layout import Side, Table
 from app.views import compare as views
@@ -178,12 +178,11 @@ class Handlers:
         count: int,
         request: gr.Request,
     ) -> tuple[Any, Any]:
-        """The first image to start from, where nothing was asked in any tab; the address stays."""
+        """The first example, where nothing was asked in any tab; as :func:`first_example`."""
         if tab != "compare" or image is not None or (asked is not None and asked.image):
             return gr.skip(), gr.skip()
-        with user_errors():
-            shown = example_pictures(self.page.session, name, visitor=visitor_of(request))
-        return (shown[0][0], count + 1) if shown else (gr.skip(), gr.skip())
+        file = first_example(self.page.session, name, visitor=visitor_of(request))
+        return (file, count + 1) if file else (gr.skip(), gr.skip())
 
     def over_examples(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
