@@ -78,7 +78,7 @@ def shelf_html(
         chosen=sorted(chosen or ()),
         fixed=chosen is None,
         words=leaf_words(leaf, of=of),
-        none=none,
+        empty=none,
         leaf=leaf.number,
         pages=leaf.pages,
     )
