@@ -129,7 +129,7 @@ def test_found_images_are_opted_out_and_in_again(visit: Visit, tmp_path: Path, t
     expect(page.locator("#ws-gallery-title")).to_contain_text("3 images, 2 opted out")
     expect(page.locator(".ws-shelf-none")).to_contain_text(
         "No image has that"
-    )  # none of Ann's is left
+    )
     page.locator("#ws-gallery-which").get_by_label("Opted out").check()
     expect(shelf).to_have_count(2)
     page.locator("#ws-gallery-undo").click()
