@@ -18,7 +18,7 @@ READY = {
     "compare": ("#ws-compare-starts button >> nth=0", "#ws-left img"),
     "disentanglement": ("#ws-measure", "#ws-factor-most img"),
     "map": ("#ws-map-draw", "#ws-map canvas"),
-    "gallery": (None, "#ws-tabs"),
+    "gallery": (None, "#ws-gallery-shelf img"),
 }
 """By tab: what is clicked once, and what is there when it is done."""
 

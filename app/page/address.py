@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.page import pictures
 from app.page.events import QUIET, chosen
 from app.page.jobs import visitor_of
 from app.page.pictures import example_pictures, serve_thumbnails
@@ -22,7 +23,6 @@ from app.page.state import (
     named_by_owner,
     offered_choices,
 )
-from core.service import read_examples
 from core.values import WellspringError
 
 _AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
@@ -99,24 +99,14 @@ def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list
     file = _example(page, gallery, example, request)
     asked = Asked(file, encoder) if file else None
     shown = [gallery, selected, tab or gr.skip(), example if file else 0, asked, lost]
-    others = [opening(encoders, encoder) for _, opening in page.others]
+    others = [opening(encoders, wanted.get("encoder", "")) for _, opening in page.others]
     return [*shown, *(dropdown for _ in page.linked), *others]
 
 
 def first_example(page: Page, gallery: str, encoder: str, *, request: gr.Request) -> Any:
-    """Number and query of the first example, with which a page opens where nothing is asked.
-
-    Nothing changes in galleries without examples, nor where a GPU is lent: a visitor's share of it
-    is the visitor's to spend.
-    """
-    try:
-        folder = page.session.gallery(gallery, visitor=visitor_of(request)).store.folder
-        file = _example(page, gallery, 1, request) if read_examples(folder) else None
-    except WellspringError:
-        file = None
-    if file is None or page.session.lends:
-        return gr.skip(), gr.skip()
-    return 1, Asked(file, encoder)
+    """Number and query of the example with which a page opens where nothing is asked."""
+    file = pictures.first_example(page.session, gallery, visitor=visitor_of(request))
+    return (1, Asked(file, encoder)) if file else (gr.skip(), gr.skip())
 
 
 def _usual(page: Page, gallery: str, encoders: tuple[str, ...]) -> str:

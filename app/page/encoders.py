@@ -13,11 +13,11 @@ from app.page.errors import user_errors
 from app.page.events import PRIVATE, QUIET
 from app.page.files import taken_as
 from app.page.jobs import PROGRESS, visitor_of
-from app.page.state import Opening, Page, first_encoder, named_by_owner, offered_choices
+from app.page.state import Opening, Page, compared, first_encoder, offered_choices
 from app.views.encoders import button_words, offer_html
 
-Role = Literal["first", "second", "beside", "apart"]
-"""What is chosen: the encoder that the page's address names; the one that it is compared with; one
+Role = Literal["first", "left", "right", "beside", "apart"]
+"""What is chosen: the encoder that the page's address names; either of two that are compared; one
 beside it or, as the empty text, none; one that has nothing to do with these."""
 
 _JOB = "prepare"
@@ -69,18 +69,18 @@ def encoder_choice(
     else:
         page.others.append((chosen, _opening(page, role)))
     offered = _Offered.lay(len(page.linked) + len(page.others))
-    handlers = _Handlers(page, chosen, offered, gr.State(0), none=none)
+    handlers = _Handlers(page, chosen, offered, gr.State(0), role)
     return EncoderChoice(chosen, handlers.connect(), handlers.ready)
 
 
 def _opening(page: Page, role: Role) -> Opening:
     """What a choice that the address does not name offers when the page opens."""
 
-    def opened(encoders: Sequence[str], first: str) -> gr.Dropdown:
+    def opened(encoders: Sequence[str], wanted: str) -> gr.Dropdown:
         choices = offered_choices(encoders, none=role == "beside")
-        named = [name for name in named_by_owner(page, encoders) if name != first]
-        if named and role == "second":
-            return gr.Dropdown(choices, value=named[0])
+        if role in ("left", "right") and encoders:
+            pair = compared(page, encoders, left=wanted)
+            return gr.Dropdown(choices, value=pair[role == "right"])
         return gr.Dropdown(choices)
 
     return opened
@@ -119,7 +119,12 @@ class _Handlers:
     chosen: gr.Dropdown
     offered: _Offered
     ready: gr.State
-    none: bool
+    role: Role
+
+    @property
+    def none(self) -> bool:
+        """Whether none may be chosen."""
+        return self.role == "beside"
 
     def connect(self) -> Dependency:
         page, offered = self.page, self.offered
@@ -202,9 +207,15 @@ class _Handlers:
         if name == last:
             return [gr.skip()] * 5
         found = self._names(name, request)
-        kept = encoder if encoder in found else "" if self.none else first_encoder(found)
+        kept = encoder if encoder in found else self._first(found)
         chosen = gr.Dropdown(offered_choices(found, none=self.none), value=kept)
         return [chosen, name, *self.hidden()]
+
+    def _first(self, found: Sequence[str]) -> str:
+        """The encoder that is chosen in another gallery that lacks the one that was."""
+        if self.role in ("left", "right"):
+            return compared(self.page, found)[self.role == "right"]
+        return "" if self.role == "beside" else first_encoder(found)
 
     def _names(self, name: str, request: gr.Request) -> tuple[str, ...]:
         with user_errors():

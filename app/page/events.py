@@ -27,7 +27,12 @@ def chosen(event: gr.SelectData) -> int:
 
 
 def follow_query(
-    page: Page, name: str, image: gr.Image, encoder: gr.Dropdown, *, second: gr.Dropdown | None
+    page: Page,
+    name: str,
+    image: gr.Image,
+    encoder: gr.Dropdown | None,
+    *,
+    second: gr.Dropdown | None = None,
 ) -> gr.State:
     """Ask about one image in every tab: tell the others of this tab's, take theirs when it is open.
 
@@ -35,7 +40,7 @@ def follow_query(
         page: the page.
         name: the tab.
         image: its query.
-        encoder: what it is asked with.
+        encoder: what it is asked with; ``None`` where the tab keeps encoders of its own.
         second: a second encoder; it changes places where it would be the same.
 
     Returns:
@@ -48,15 +53,21 @@ def follow_query(
             return [gr.skip() for _ in taken]
         with user_errors():
             gallery = page.session.gallery(given[page.gallery], visitor=visitor_of(request))
+        if encoder is None:
+            return [asked[0], given[count] + 1]
         old = given[encoder]
         coder = asked[1] if asked[1] in gallery.encoder_names else old
         others = [old if given[other] == coder else given[other] for other in taken[3:]]
         return [asked[0], given[count] + 1, coder, *others]
 
     count = gr.State(0)
-    taken: list[Any] = [image, count, encoder, *([] if second is None else [second])]
-    for told in (image.change, encoder.input):
-        told(Asked, [image, encoder], page.asked, **QUIET)
+    taken: list[Any] = [image, count]
+    if encoder is None:
+        image.change(lambda file: Asked(file, ""), image, page.asked, **QUIET)
+    else:
+        taken += [encoder, *([] if second is None else [second])]
+        for told in (image.change, encoder.input):
+            told(Asked, [image, encoder], page.asked, **QUIET)
     for told in (image.upload, image.clear):
         told(lambda: 0, None, page.example, **QUIET)
     gr.on(

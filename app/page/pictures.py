@@ -12,7 +12,7 @@ from gradio.utils import get_upload_folder, is_static_file
 
 from app.views.names import name_of
 from core.service import Example, Session, read_examples
-from core.values import ImageRecord
+from core.values import ImageRecord, WellspringError
 
 Pictures = list[tuple[str, str]]
 """Files and captions."""
@@ -55,6 +55,21 @@ def example_pictures(session: Session, gallery_name: str, *, visitor: str = "") 
         named += [(example, f"Example: {example.kind.replace('-', ' ')}") for example in rest]
         return [(fetchable(example.file), name) for example, name in named[:_EXAMPLES]]
     return pictures(session, gallery_name, _spread(gallery.records), visitor=visitor)
+
+
+def first_example(session: Session, gallery_name: str, *, visitor: str = "") -> str | None:
+    """The first example, with which a page opens where nothing is asked.
+
+    There is none in galleries without examples, nor where a GPU is lent: a visitor's share of it is
+    the visitor's to spend.
+    """
+    try:
+        folder = session.gallery(gallery_name, visitor=visitor).store.folder
+        if session.lends or not read_examples(folder):
+            return None
+        return example_pictures(session, gallery_name, visitor=visitor)[0][0]
+    except WellspringError:
+        return None
 
 
 def _starting_points(examples: Sequence[Example]) -> dict[str, Example]:

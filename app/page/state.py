@@ -34,7 +34,7 @@ class Asked(NamedTuple):
 
 
 Opening = Callable[[Sequence[str], str], gr.Dropdown]
-"""A choice as the page opens, by the gallery's encoders and the first that is chosen."""
+"""A choice as the page opens, by the gallery's encoders and the one that the address names."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,31 @@ def first_encoder(encoders: Sequence[str], wanted: str | None = None) -> str:
         have = ", ".join(encoders) or "none"
         raise GalleryError(f"the gallery has no features of encoder {wanted!r}; it has: {have}")
     return wanted
+
+
+def compared(page: Page, encoders: Sequence[str], *, left: str = "") -> tuple[str, str]:
+    """Two encoders to be compared at first: MoCo and DINO where both describe the gallery.
+
+    Two that the owner named come before all; of several, one that the owner named and those of
+    others' training come before ours. An encoder that is wanted on the left, or that the program
+    was told, stands there.
+    """
+    if not page.insisted and left not in encoders:
+        chosen = named_by_owner(page, encoders)
+        if len(chosen) > 1:
+            return chosen[0], chosen[1]
+        infos = [info for info in encoder_infos() if info.name in encoders]
+        infos.sort(key=lambda info: (info.name not in chosen, info.kind == "bundled"))
+        first = [
+            next((info.name for info in infos if info.method == method), None)
+            for method in ("MoCo", "DINO")
+        ]
+        if first[0] and first[1]:
+            return first[0], first[1]
+    if left not in encoders:
+        left = page.encoder if page.encoder in encoders else first_encoder(encoders)
+    others = [name for name in ("dino", "moco", "random") if name in encoders and name != left]
+    return left, next(iter([*others, *(name for name in encoders if name != left)]), left)
 
 
 def encoder_choices(names: Sequence[str]) -> list[tuple[str, str]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from app.views.answer import captions
 from app.views.answer import headline as answer_headline
+from app.views.matches import group_of
+from app.views.names import name_of
 from app.views.templates import render
+from core.report import words
 from core.service import HITS, ExampleComparison, Interval, RankingComparison
-from core.values import Answer
+from core.values import Answer, Explanation, ImageRecord
 
 BOTH, ONE, ALL = "Found by both", "Found by one only", "All"
 """Which of the matches are shown."""
@@ -70,6 +75,48 @@ def headline(comparison: RankingComparison) -> str:
         "Both rank the same image first" if comparison.overlaps[1] else "They differ on the first"
     )
     return f"{same}; {len(comparison.common)} of the first {depth} are the same."
+
+
+def chosen_html(answers: tuple[Answer, Answer], image: ImageRecord, names: tuple[str, str]) -> str:
+    """Which image is looked at, and at which place either side has it."""
+    places = [
+        next((rank for rank, m in enumerate(answer.matches, 1) if m.image.id == image.id), None)
+        for answer in answers
+    ]
+    said = [
+        f"{name}: {f'place {place}' if place else f'not among the first {len(answer.matches)}'}"
+        for name, place, answer in zip(names, places, answers, strict=True)
+    ]
+    return render("compare_note", of="chosen", sentence=name_of(image), places=said)
+
+
+def levels_html(found: tuple[Explanation, Explanation], names: tuple[str, str]) -> str:
+    """What makes an image's score on either side, level by level.
+
+    Args:
+        found: why the image matches, on the left and on the right.
+        names: what the sides are called.
+    """
+    sides = [{part.name: part.value for part in each.score_parts} for each in found]
+    longest = max((abs(v) for side in sides for v in side.values()), default=1.0) or 1.0
+    levels = dict.fromkeys(level for side in sides for level in side)
+    rows = [
+        (level.capitalize(), [(v, 100 * abs(v or 0.0) / longest) for v in map(_at(level), sides)])
+        for level in levels
+    ]
+    totals = [sum(side.values()) for side in sides]
+    return render("compare_levels", names=names, rows=rows, totals=totals)
+
+
+def _at(level: str) -> Callable[[Mapping[str, float]], float | None]:
+    return lambda side: side.get(level)
+
+
+def by_html(answer: Answer, image_id: int) -> str:
+    """By what an image stands out on one side."""
+    group = group_of(answer, image_id)
+    by = "" if group is None else words.stands_out_by(group, level=answer.level)
+    return render("compare_note", of="by", sentence=by or "It does not stand out here.")
 
 
 def examples_html(found: ExampleComparison, names: tuple[str, str]) -> str:

@@ -27,6 +27,8 @@ class Facts:
     """Bytes on the disk."""
     examples: int
     """Example queries beside it."""
+    opted_out: int = 0
+    """Images that are part of no answer."""
 
 
 def facts_html(facts: Facts) -> str:
@@ -34,6 +36,7 @@ def facts_html(facts: Facts) -> str:
     records = facts.records
     rows = {
         "Images": f"{len(records):,}",
+        "Opted out": f"{facts.opted_out:,}" if facts.opted_out else "",
         "Sources": counted([record.source for record in records]),
         "Creators": counted([record.creator for record in records]),
         "Licences": counted([record.licence for record in records]),
@@ -77,24 +80,15 @@ def size(count: int) -> str:
     return f"{value:.1f} GB"
 
 
-def title(name: str) -> str:
-    """Which gallery is open, as a heading."""
-    return f"## {_escaped(name)}"
-
-
-def leaf_words(count: int, *, first: int, shown: int) -> str:
-    """Which of the images are on the page."""
-    if not count:
-        return "No image has that in its name."
-    if not shown:
-        return f"There are only {number_of(count, 'image')}; go back some pages."
-    place = f"{first + 1:,} to {first + shown:,} of {number_of(count, 'image')}"
-    return f"{place}. Click one to choose it."
+def title(name: str, facts: Facts) -> str:
+    """Which gallery is open, as a heading, and how much it holds."""
+    out = f", {facts.opted_out:,} opted out" if facts.opted_out else ""
+    return f"## {_escaped(name)}\n{number_of(len(facts.records), 'image')}{out}"
 
 
 def change_words(change: Change) -> str:
     """What a change did, and what became of every picture and row, as Markdown."""
-    first, *lines = change_lines(change, prune="“Drop what is gone”, below the images,")
+    first, *lines = change_lines(change, prune="“Drop what is gone”, under “Change it”,")
     return "\n".join(
         [f"The gallery holds {_escaped(first)}.", *(f"- {_escaped(x)}" for x in lines)]
     )

@@ -25,7 +25,14 @@
       open("Test");
       return;
     }
+    if (button.dataset.go === "tab") {
+      open(button.dataset.name);
+      return;
+    }
     open("Gallery");
+    soon(() => document.querySelector("#ws-gallery-building > button"), (label) => {
+      if (!label.classList.contains("open")) label.click();
+    });
     if (button.dataset.go !== "dataset") return;
     soon(() => document.querySelector("#ws-gallery-kind input[value=Dataset]"), (radio) => {
       radio.click();

@@ -31,7 +31,7 @@ _TABS = {
     "Compare": ("#ws-over", "#ws-over-found table"),
     "Disentanglement": ("#ws-measure", "#ws-factor-most img"),
     "Map": ("#ws-map-draw", ".ws-map.drawn"),
-    "Gallery": (None, "#ws-gallery-facts dl"),
+    "Gallery": (None, "#ws-gallery-shelf img"),
 }
 """By tab after the first: what is clicked, and what is there when it is done."""
 

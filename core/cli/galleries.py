@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from core.encoders.load import load_encoder
 from core.encoders.registry import encoder_infos
 from core.gallery.commit import Change
 from core.gallery.gallery import Gallery
+from core.gallery.opting import Opted, opt_in, opt_out
 from core.gallery.remove import ids_of, remove
 from core.gallery.source import Source
 from core.gallery.store import Store
@@ -62,6 +64,9 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune", help="Drop images whose files are no longer there.")
     ] = False,
+    title: Annotated[
+        str | None, typer.Option(help="What the gallery is called; else as its folder.")
+    ] = None,
     about: Annotated[
         str | None, typer.Option(help="What the images are: `scans of herbarium sheets`.")
     ] = None,
@@ -73,6 +78,8 @@ def index(
         _changeable(out, shipped=shipped)
         loaded = [load_encoder(name, device=device) for name in encoder or BUNDLED]
         change = build(source, out, loaded, prune=prune, progress=progress)
+        if title is not None:
+            Store(out).rename(title)
         if about is not None:
             Store(out).describe(about)
     _report(change, out, json=json)
@@ -140,8 +147,49 @@ def remove_images(
     """Take images out of a gallery; with ``--tombstone``, their resaves too, for good."""
     with reporting():
         _changeable(gallery, shipped=shipped)
-        change = remove(gallery, ids_of(Gallery.open(gallery), images), block=block)
+        change = remove(gallery, ids_of(Gallery.open(gallery, whole=True), images), block=block)
     _report(change, gallery, json=json)
+
+
+@app.command("opt-out")
+def opt_images_out(
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids of images, or paths; none lists what is opted out."),
+    ] = None,
+    *,
+    gallery: Annotated[Path, typer.Option(help="Folder of the gallery.")],
+    json: JsonFlag = False,
+) -> None:
+    """Take images out of every answer of a gallery; ``opt-in`` undoes it at once."""
+    _opt(opt_out, images or [], gallery, json=json)
+
+
+@app.command("opt-in")
+def opt_images_in(
+    images: Annotated[list[str], typer.Argument(help="Ids of opted-out images, or paths.")],
+    *,
+    gallery: Annotated[Path, typer.Option(help="Folder of the gallery.")],
+    json: JsonFlag = False,
+) -> None:
+    """Let images that were opted out be part of answers again."""
+    _opt(opt_in, images, gallery, json=json)
+
+
+def _opt(
+    change: Callable[[Path, Collection[int]], Opted], images: list[str], folder: Path, *, json: bool
+) -> None:
+    with reporting():
+        refuse_shipped(folder)
+        gallery = Gallery.open(folder, whole=True)
+        ids = ids_of(gallery, images)
+        out = change(folder, ids).out if ids else gallery.header.opted_out
+    if json:
+        print_json({"images": len(gallery), "opted_out": list(out)})
+        return
+    for number in out:
+        say(f"{number}: {gallery.records[gallery.row_of[number]].path}")
+    say(f"{len(out):,} of {len(gallery):,} images of {folder} are opted out of answers")
 
 
 @app.command("verify")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.config import BuildConfig
 from core.encoders.load import shipped_heads
-from core.gallery.commit import Change, commit, disk_errors
+from core.gallery.commit import Change, commit, disk_errors, still_opted_out
 from core.gallery.gallery import Gallery
 from core.gallery.paths import is_own_root
 from core.gallery.plan import Plan, described, make_plan, missing
@@ -62,7 +62,7 @@ def update(
             if not store.exists or store.header().generation == 0:
                 store.create(store.folder.name, root=root)
             store.sweep()
-            gallery = _rooted(Gallery.open(folder), root, found)
+            gallery = _rooted(Gallery.open(folder, whole=True), root, found)
             by_key = {gallery.key_of(encoder): encoder for encoder in encoders}
             heads = _patch_heads(gallery, by_key, patch_heads or {})
             work = _Work(gallery, found, by_key, heads, config or BuildConfig())
@@ -99,7 +99,7 @@ def _rooted(gallery: Gallery, root: str, found: SourceFiles) -> Gallery:
             "there, or index a folder that holds both as another gallery"
         )
     header = replace(gallery.header, root=root)
-    return Gallery(gallery.store, header, gallery.records, read_only=gallery.read_only)
+    return Gallery(gallery.store, header, gallery.stored, read_only=False, whole=True)
 
 
 def _root(source: Path, folder: Path) -> str:
@@ -159,9 +159,9 @@ def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceF
         kept = [replace(r, phash=seen.get(r.sha256, r).phash) for r in plan.kept]
         records, heads = [*kept, *added], writer.patch_heads
         commit(gallery, records, shards, patch_heads=heads, superseded=plan.superseded)
-    total = len(plan.kept) + len(added)
+    images = [*plan.kept, *added]
     return Change(
-        total,
+        len(images),
         len(added),
         removed,
         skipped,
@@ -169,6 +169,7 @@ def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceF
         moved=plan.moved,
         gone=tuple(plan.gone),
         account=found.account,
+        opted_out=len(still_opted_out(gallery, images)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,8 @@ class Change:
     """What became of every picture and row of the source, where one was read."""
     recall: Mapping[str, float] = field(default_factory=dict[str, float])
     """Share of the nearest images that are found, by encoder, where not all are compared."""
+    opted_out: int = 0
+    """Images of the gallery that are part of no answer."""
 
 
 def commit(
@@ -56,7 +58,7 @@ def commit(
     those of small images, which are their own thumbnails.
 
     Args:
-        gallery: the generation before.
+        gallery: the generation before, opened whole.
         records: the images of the next one; each is in the one before or in a shard.
         shards: newly encoded images.
         patch_heads: heads of local descriptors of the encoders that are new.
@@ -67,7 +69,8 @@ def commit(
         GalleryError: when an image lacks features; the generation before stays.
         OSError: when the disk is full or refuses; the generation before stays.
     """
-    store, header = gallery.store, gallery.header
+    out = tuple(sorted(still_opted_out(gallery, records)))
+    store, header = gallery.store, replace(gallery.header, opted_out=out)
     next_id = max([header.next_id, *(record.id + 1 for record in records)])
     keys = {*gallery.encoder_keys, *(key for shard in shards for key in shard.keys)}
     keys = keys.difference(superseded)
@@ -84,12 +87,26 @@ def commit(
                 narrow_array(target / key / "features.npy")
         (target / "manifest.parquet").write_bytes(to_parquet(records))
         write_listing(target)
-    gone = {record.sha256 for record in gallery.records}.difference(shas)
+    gone = {record.sha256 for record in gallery.stored}.difference(shas)
     for sha in gone.union(small_images(store.folder, header.root, records)):
         made = store.made_thumbnail(sha)
         with contextlib.suppress(OSError):
             made.unlink()
             made.parent.rmdir()
+
+
+def still_opted_out(gallery: Gallery, records: Sequence[ImageRecord]) -> set[int]:
+    """Ids of the next generation's images that stay opted out, or are what a file of such became.
+
+    Args:
+        gallery: the generation before, opened whole.
+        records: the images of the next one.
+    """
+    ids = {record.id for record in records}
+    out = {record.id: record.path for record in gallery.stored}
+    out = {number: path for number, path in out.items() if number in gallery.header.opted_out}
+    replaced = {path for number, path in out.items() if number not in ids}
+    return {record.id for record in records if record.id in out or record.path in replaced}
 
 
 def _patch_head(gallery: Gallery, key: str) -> Head | None:
@@ -105,7 +122,7 @@ def arrays_of(
     Raises:
         GalleryError: when one is damaged.
     """
-    places = [(gallery.folder, gallery.records), *((s.folder, s.records) for s in shards)]
+    places = [(gallery.folder, gallery.stored), *((s.folder, s.records) for s in shards)]
     try:
         found = [
             ([record.sha256 for record in records], load_array(folder / name))

@@ -72,7 +72,7 @@ def describe(
             patch_heads={name: head for name, head in heads.items() if head is not None},
             config=config,
         )
-        items = [Item(gallery.root / r.path, r.path, r.sha256) for r in gallery.records]
+        items = [Item(gallery.root / r.path, r.path, r.sha256) for r in gallery.stored]
         done = [*earlier, *writer.finished()]
         for keys, lacking in missing(gallery, done, items, {key: encoder}):
             writer.write(lacking, keys, progress)
@@ -102,13 +102,13 @@ def described_already(gallery: Gallery, name: str) -> int:
 def _keep(gallery: Gallery, shards: list[Shard], key: str, head: Head | None) -> None:
     """Write the rows of a gallery's images, in their order, whole or not at all."""
     assert gallery.beside is not None
-    shas = [record.sha256 for record in gallery.records]
+    shas = [record.sha256 for record in gallery.stored]
     with new_folder(gallery.beside / key, durable=True) as partial:
         for array in ("features.npy", "patches.npy"):
             gather(arrays_of(gallery, shards, f"{key}/{array}"), shas, partial / array)
         if head is not None:
             head.save(partial / "patch_head")
-        (partial / "manifest.parquet").write_bytes(to_parquet(gallery.records))
+        (partial / "manifest.parquet").write_bytes(to_parquet(gallery.stored))
         write_listing(partial)
 
 

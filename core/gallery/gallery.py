@@ -7,7 +7,7 @@ import functools
 import hashlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,9 @@ from core.values import (
 SHIPPED = ASSETS / "gallery"
 """Folder of the gallery that comes with the program."""
 
+ARTEFACTS = "artefacts"
+"""Folder of what follows from a generation, in that of the generation."""
+
 
 def is_shipped(folder: Path) -> bool:
     """Whether a folder is the gallery that comes with the program, which only its maker changes."""
@@ -52,29 +55,42 @@ class Gallery:
         self,
         store: Store,
         header: Header,
-        records: tuple[ImageRecord, ...],
+        stored: tuple[ImageRecord, ...],
         *,
         read_only: bool,
         beside: Path | None = None,
+        whole: bool = False,
     ) -> None:
-        self.store = Store(store.folder, small=small_images(store.folder, header.root, records))
+        self.store = Store(store.folder, small=small_images(store.folder, header.root, stored))
         self.header = header
-        self.records = records
+        self.stored = stored
+        """All images that are stored, those that are opted out included."""
+        self._out = frozenset(() if whole else header.opted_out)
+        self.records = tuple(record for record in stored if record.id not in self._out)
         self.read_only = read_only
-        self.beside = beside and beside / self.identity
+        self.beside = beside and beside / _identity(stored)
         """Folder of what describes just these images and does not belong to the gallery."""
         self.folder = store.generation(header.generation)
-        self.row_of = {record.id: row for row, record in enumerate(records)}
+        self.row_of = {record.id: row for row, record in enumerate(self.records)}
 
     @classmethod
-    def open(cls, folder: Path, *, read_only: bool = False, beside: Path | None = None) -> Gallery:
-        """Open the current generation.
+    def open(
+        cls,
+        folder: Path,
+        *,
+        read_only: bool = False,
+        beside: Path | None = None,
+        whole: bool = False,
+    ) -> Gallery:
+        """Open the current generation, without the images that are opted out.
 
         Args:
             folder: the gallery.
             read_only: whether nothing that is computed from it is kept in its folder.
             beside: folder of what describes the gallery and does not belong to it: see
                 :mod:`core.gallery.describe`.
+            whole: whether images that are opted out are there as well, for who writes the next
+                generation or checks this one.
 
         Raises:
             GalleryError: when there is no gallery, or a damaged one, or one of another format.
@@ -85,7 +101,7 @@ class Gallery:
         while True:
             try:
                 found = _records(store, header)
-                return cls(store, header, found, read_only=read_only, beside=beside)
+                return cls(store, header, found, read_only=read_only, beside=beside, whole=whole)
             except GalleryError as error:
                 newer = store.header()  # a writer may have moved on between the two reads
                 if newer.generation == header.generation:
@@ -96,8 +112,19 @@ class Gallery:
     @functools.cached_property
     def identity(self) -> str:
         """Hash of the ids and the contents of all images, 16 hexadecimal digits."""
-        lines = "\n".join(f"{record.id} {record.sha256}" for record in self.records)
-        return hashlib.sha256(lines.encode()).hexdigest()[:16]
+        return _identity(self.records)
+
+    @property
+    def opted_out(self) -> tuple[ImageRecord, ...]:
+        """Images that are stored and part of no answer."""
+        return tuple(record for record in self.stored if record.id in self._out)
+
+    @functools.cached_property
+    def _rows(self) -> np.ndarray | None:
+        """Places of the images among those that are stored; ``None`` where all are there."""
+        if len(self.records) == len(self.stored):
+            return None
+        return np.flatnonzero([record.id not in self._out for record in self.stored])
 
     @property
     def name(self) -> str:
@@ -132,6 +159,11 @@ class Gallery:
         """
         if self.records:
             return
+        if self.stored:
+            raise GalleryError(
+                f"all images of gallery {self.name!r} are opted out; opt some in again",
+                command=("opt-in", "IMAGE", "--gallery", str(self.store.folder)),
+            )
         if self.header.generation == 0:
             words = "was stopped before its first build was complete; index its images again"
         else:
@@ -140,6 +172,15 @@ class Gallery:
             f"gallery {self.name!r} {words}, with the encoders that it shall have",
             command=self.store.indexed(self.header.root),
         )
+
+    def require(self, ids: Collection[int]) -> None:
+        """Refuse ids that no image has.
+
+        Raises:
+            GalleryError: when there is one; says which.
+        """
+        if unknown := set(ids) - self.row_of.keys():
+            raise GalleryError(f"no image of the gallery has the id {min(unknown)}")
 
     def damaged(self, what: str) -> GalleryError:
         """The error that says what is damaged, with the command that builds the gallery again."""
@@ -171,7 +212,7 @@ class Gallery:
         return next(same, key)
 
     def features(self, encoder: Encoder) -> Float[np.ndarray, "n f"]:
-        """Un-headed features of all images, float16, memory-mapped.
+        """Un-headed features of all images, float16, memory-mapped where none is opted out.
 
         Raises:
             GalleryError: when the gallery lacks the encoder, or a file is damaged.
@@ -185,7 +226,7 @@ class Gallery:
         return array
 
     def patches(self, encoder: Encoder) -> Descriptors | None:
-        """Local descriptors of all images, memory-mapped; ``None`` for encoders without space.
+        """Local descriptors of all images, as :meth:`features`; ``None`` without space.
 
         Raises:
             GalleryError: when a file is missing or damaged.
@@ -225,7 +266,7 @@ class Gallery:
         if not listed:
             self.features(encoder)  # raises where there are none
             listed = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
-        return digest_of(listed)
+        return digest_of([listed, sorted(self._out)] if self._out else listed)
 
     @functools.cached_property
     def _listing(self) -> dict[str, str]:
@@ -235,8 +276,9 @@ class Gallery:
     @functools.cached_property
     def artefacts(self) -> Artefacts:
         """What follows from this generation, kept where that is allowed."""
-        beside = self.beside and self.beside / "artefacts"
-        return Artefacts(self.folder / "artefacts", writable=not self.read_only, beside=beside)
+        beside = self.beside and self.beside / ARTEFACTS
+        folder = self.folder / artefacts_name(self._out)
+        return Artefacts(folder, writable=not self.read_only, beside=beside)
 
     def thumbnail(self, row: int) -> Image.Image:
         """An image's thumbnail; nothing to see where it is gone."""
@@ -256,12 +298,17 @@ class Gallery:
         if not path.parent.is_dir():
             raise self.lacks(encoder.name)
         try:
-            return load_array(path)
+            array = load_array(path)
         except GalleryError as error:
             if path.parent.parent == self.beside:  # it can be made again
                 shutil.rmtree(path.parent, ignore_errors=True)
                 raise self.lacks(encoder.name) from error
             raise self.damaged(f"{name} of {encoder.name} is missing or damaged") from error
+        if self._rows is None:
+            return array
+        if len(array) != len(self.stored):
+            raise self.damaged(f"{name} of {encoder.name} is damaged")
+        return array[self._rows]
 
     def lacks(self, encoder: str) -> UndescribedError:
         """The error that says which encoders there are, and how to have another one too."""
@@ -270,6 +317,11 @@ class Gallery:
         if is_shipped(self.store.folder):
             remedy = ("prepare", encoder) if encoder in NETWORKS else ()
             return UndescribedError(f"{words}; name one of these", command=remedy)
+        if self.beside is not None and encoder in NETWORKS:
+            return UndescribedError(
+                f"{words}; prepare it for this gallery",
+                command=("prepare", encoder, "--gallery", str(self.store.folder)),
+            )
         known = [name for name in self.encoder_names if name in {*BASELINES, *NETWORKS}]
         named = [word for name in (*known, encoder) for word in ("--encoder", name)]
         return UndescribedError(
@@ -283,6 +335,16 @@ def _listed(folder: Path) -> dict[str, str]:
     with contextlib.suppress(OSError, ValueError, TypeError):
         return dict(read_json(folder / LISTING))
     return {}
+
+
+def artefacts_name(opted_out: Collection[int]) -> str:
+    """Name of the folder of what follows from a generation without some of its images."""
+    return f"{ARTEFACTS}-{digest_of(sorted(opted_out))}" if opted_out else ARTEFACTS
+
+
+def _identity(records: Sequence[ImageRecord]) -> str:
+    lines = "\n".join(f"{record.id} {record.sha256}" for record in records)
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
 def _records(store: Store, header: Header) -> tuple[ImageRecord, ...]:

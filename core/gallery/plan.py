@@ -171,7 +171,7 @@ def missing(
     Yields:
         Keys of encoders, and the images that lack just these.
     """
-    stored = {record.sha256 for record in gallery.records}
+    stored = {record.sha256 for record in gallery.stored}
     have = {(sha, key) for sha in stored for key in gallery.encoder_keys}
     have |= {(r.sha256, key) for shard in shards for r in shard.records for key in shard.keys}
     by_keys: dict[tuple[str, ...], dict[str, Item]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from core.gallery.blocklist import BlockedImage, Blocklist
-from core.gallery.commit import Change, commit, disk_errors
+from core.gallery.commit import Change, commit, disk_errors, still_opted_out
 from core.gallery.gallery import Gallery
 from core.gallery.store import Store
 from core.images.decode import open_image
@@ -29,15 +29,15 @@ def remove(folder: Path, ids: Iterable[int], *, block: bool = False) -> Change:
     store = Store(folder)
     store.header()
     with disk_errors(), store.writing():
-        gallery = Gallery.open(folder)
+        gallery = Gallery.open(folder, whole=True)
         gone = set(ids)
-        if unknown := gone - gallery.row_of.keys():
-            raise GalleryError(f"no image of the gallery has the id {min(unknown)}")
+        gallery.require(gone)
         if block:
             gone |= _block(gallery, sorted(gone))
         kept = [record for record in gallery.records if record.id not in gone]
         commit(gallery, kept, (), patch_heads={})
-    return Change(len(kept), added=0, removed=len(gone))
+        out = len(still_opted_out(gallery, kept))
+    return Change(len(kept), added=0, removed=len(gone), opted_out=out)
 
 
 def ids_of(gallery: Gallery, names: Iterable[str]) -> set[int]:
@@ -55,7 +55,7 @@ def ids_of(gallery: Gallery, names: Iterable[str]) -> set[int]:
     if not unknown:
         return {number for number in found.values() if number is not None}
     words = (f"the id {name}" if _is_id(name) else f"the path {name!r}" for name in unknown)
-    raise GalleryError(f"no image of the gallery has {', or '.join(words)}; none was removed")
+    raise GalleryError(f"no image of the gallery has {', or '.join(words)}; nothing was changed")
 
 
 def _id_of(gallery: Gallery, by_path: Mapping[str, int], name: str) -> int | None:
@@ -95,7 +95,7 @@ def narrow(folder: Path) -> None:
     store = Store(folder)
     store.header()
     with disk_errors(), store.writing():
-        gallery = Gallery.open(folder)
+        gallery = Gallery.open(folder, whole=True)
         if not len(gallery):
             raise GalleryError(f"{gallery.name} holds no image whose features could be narrowed")
         commit(gallery, gallery.records, (), patch_heads={}, narrowed=True)

@@ -16,7 +16,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -32,6 +32,8 @@ _OWN = ("gallery.json", "generations", "thumbnails", "work", "lock", "blocklist.
 # What the store itself writes at the top of its folder.
 _OLD = ("tombstones.json",)  # what earlier versions wrote there
 _IMAGES = "IMAGES"  # stands for a folder of images in a command
+_IF_ANY = ("description", "opted_out")  # what a header names only where there is any
+_NAME = 120  # characters of a gallery's name
 _STALE = 3_600  # seconds after which nobody writes on what is half-written
 FORMAT = 1
 """Version of the layout; raised with every change that older code would misread."""
@@ -53,10 +55,13 @@ class Header:
     format: int = FORMAT
     description: str = ""
     """What its images are, a few words that follow a number: ``rendered still lifes``."""
+    opted_out: tuple[int, ...] = ()
+    """Ids of images that are stored and yet part of no answer, in their order."""
 
     def __post_init__(self) -> None:
         """Refuse values of other types, as a damaged file may hold, and roots that climb."""
-        texts, numbers = (self.name, self.root, self.description), (self.generation, self.next_id)
+        texts = (self.name, self.root, self.description)
+        numbers = (self.generation, self.next_id, *self.opted_out)
         if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int} or min(numbers) < 0:
             raise TypeError("not the header of a gallery")
         check_root(self.root)
@@ -103,6 +108,23 @@ class Store:
         with self.writing():
             self._write_header(replace(self.header(), description=" ".join(description.split())))
 
+    def rename(self, name: str) -> None:
+        """Give the gallery another name to be shown by; its folder stays where it is.
+
+        Raises:
+            GalleryError: when nothing is left of the name, there is no gallery, or somebody else
+                writes to it.
+        """
+        plain = " ".join(name.split())[:_NAME]
+        if not plain:
+            raise GalleryError("a gallery needs a name; write one")
+        with self.writing():
+            self._write_header(replace(self.header(), name=plain))
+
+    def opt_out(self, ids: Collection[int]) -> None:
+        """Keep which images are part of no answer; under the lock."""
+        self._write_header(replace(self.header(), opted_out=tuple(sorted(ids))))
+
     @property
     def exists(self) -> bool:
         """Whether the folder holds a store."""
@@ -118,7 +140,7 @@ class Store:
             raw = read_json(self.folder / "gallery.json")
             found = raw["format"]
             if found == FORMAT:
-                return Header(**raw)
+                return Header(**{**raw, "opted_out": tuple(raw.get("opted_out", ()))})
         except (FileNotFoundError, NotADirectoryError) as error:
             raise GalleryError(
                 f"{self.folder.name} is not a gallery: it has no gallery.json",
@@ -261,8 +283,9 @@ class Store:
         shutil.rmtree(self.work, ignore_errors=True)
 
     def _write_header(self, header: Header) -> None:
-        described = {k: v for k, v in asdict(header).items() if v or k != "description"}
-        write_json(self.folder / "gallery.json", described)  # as before where there are no words
+        # as before where there is nothing to say
+        said = {k: v for k, v in asdict(header).items() if v or k not in _IF_ANY}
+        write_json(self.folder / "gallery.json", said)
         sync_file(self.folder)
 
 

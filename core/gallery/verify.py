@@ -10,7 +10,7 @@ import numpy as np
 
 from core.config import ImageLimits
 from core.gallery.blocklist import BLOCKLIST, OLD_BLOCKLIST, Blocklist
-from core.gallery.gallery import Gallery, load_array
+from core.gallery.gallery import ARTEFACTS, Gallery, load_array
 from core.gallery.store import Store, changed_files
 from core.images.decode import open_image
 from core.images.files import file_digest
@@ -52,7 +52,7 @@ def verify(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
     found = list(changed_files(generation)) if generation.name != "0" else []
     found += [*_bad_derived(generation), *_bad_blocklist(store.folder)]
     try:
-        gallery = Gallery.open(folder)
+        gallery = Gallery.open(folder, whole=True)
     except GalleryError as error:
         found = found or [(generation / "manifest.parquet", str(error))]
     else:
@@ -69,7 +69,7 @@ def changed_images(folder: Path, *, progress: Progress = no_progress) -> list[Da
     Raises:
         GalleryError: when there is no gallery, or a damaged one.
     """
-    gallery = Gallery.open(folder)
+    gallery = Gallery.open(folder, whole=True)
     found: list[Damage] = []
     for done, record in enumerate(gallery.records if gallery.root.is_dir() else (), 1):
         if gallery.is_gone(record):
@@ -99,7 +99,7 @@ def _bad_blocklist(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def _bad_derived(generation: Path) -> Iterator[tuple[Path, str]]:
     """Files of what follows from the features."""
-    for folder in sorted(generation.glob("artefacts/[!.]*")):
+    for folder in sorted(generation.glob(f"{ARTEFACTS}*/[!.]*")):
         yield from changed_files(folder)
 
 

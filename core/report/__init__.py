@@ -6,6 +6,13 @@ The app words and writes answers by these names alone.
 from core.evidence import words
 from core.report.cases import Case, Run, attribute_command, case_of, query_digest, run_of
 from core.report.changes import account_csv, change_lines, template_csv
+from core.report.comparison import (
+    Names,
+    comparison_csv,
+    comparison_json,
+    examples_csv,
+    examples_json,
+)
 from core.report.objects import answer_object, report_json
 from core.report.page import report_html
 from core.report.tables import csv_text, report_csv
@@ -14,14 +21,19 @@ from core.report.trials import traced, trial_object, trials_csv
 
 __all__ = [
     "Case",
+    "Names",
     "Run",
     "account_csv",
     "answer_object",
     "attribute_command",
     "case_of",
     "change_lines",
+    "comparison_csv",
+    "comparison_json",
     "csv_text",
     "environment",
+    "examples_csv",
+    "examples_json",
     "is_web_address",
     "query_digest",
     "report_csv",

@@ -23,9 +23,10 @@ def change_lines(change: Change, *, prune: str) -> list[str]:
         prune: what drops images whose files are gone, such as "`index --prune`".
     """
     kept_out = f", {len(change.kept_out)} kept out for good" if change.kept_out else ""
+    opted_out = f", {change.opted_out:,} opted out of answers" if change.opted_out else ""
     lines = [
         f"{_count(change.images, 'image')}: {change.added:,} added, {change.removed:,} removed, "
-        f"{len(change.skipped):,} left out{kept_out}"
+        f"{len(change.skipped):,} left out{kept_out}{opted_out}"
     ]
     lines += [f"left out {each.path!r}: {each.reason}" for each in change.skipped[:_NAMED]]
     lines += _more(len(change.skipped), "left out")

@@ -8,9 +8,19 @@ from core.encoders.load import load_encoder
 from core.encoders.network import NetworkEncoder, Reading, best_device
 from core.encoders.registry import EncoderInfo, encoder_infos
 from core.explain.projection import place
+from core.gallery.browse import (
+    ADDED,
+    NAME,
+    NEWEST,
+    Wanted,
+    browse,
+    column_names,
+    column_values,
+)
 from core.gallery.datasets import OPEN_DATASETS, OpenDataset
 from core.gallery.examples import Example, read_examples
 from core.gallery.gallery import Gallery
+from core.gallery.opting import Opted
 from core.gallery.verify import Damage
 from core.measures.compare import (
     DEPTHS,
@@ -42,11 +52,14 @@ from core.service.uploads import Picture, pictures_of
 from core.service.workspace import Query, Workspace
 
 __all__ = [
+    "ADDED",
     "BUILTIN",
     "DEFAULT_ENCODER",
     "DEPTHS",
     "EDGE_GRID",
     "HITS",
+    "NAME",
+    "NEWEST",
     "OPEN_DATASETS",
     "WAYS",
     "Change",
@@ -68,6 +81,7 @@ __all__ = [
     "NetworkEncoder",
     "Offer",
     "OpenDataset",
+    "Opted",
     "Outcome",
     "Picture",
     "Placed",
@@ -81,12 +95,16 @@ __all__ = [
     "Tally",
     "Trial",
     "Verdict",
+    "Wanted",
     "Way",
     "Workspace",
     "adjust_known",
     "best_device",
+    "browse",
     "by_confidence",
     "by_way",
+    "column_names",
+    "column_values",
     "compare_answers",
     "compare_examples",
     "encoder_infos",

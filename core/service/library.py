@@ -17,14 +17,16 @@ from core.gallery.commit import Change
 from core.gallery.datasets import source_identity
 from core.gallery.examples import read_examples
 from core.gallery.gallery import SHIPPED, Gallery, is_shipped
+from core.gallery.opting import Opted, opt_in, opt_out
 from core.gallery.paths import delete_inside
 from core.gallery.remove import remove
 from core.gallery.shards import Skipped
 from core.gallery.source import Source
+from core.gallery.store import Store
 from core.gallery.verify import Damage, changed_images, verify
 from core.images.decode import load_image
 from core.images.files import file_digest, folder_size, new_file
-from core.service.building import bring_up, build
+from core.service.building import bring_up, build, finish
 from core.service.visitors import Visitors
 from core.values import (
     Encoder,
@@ -159,7 +161,7 @@ class Library:
             GalleryError: when an id is not there, or the gallery cannot be written.
         """
         folder = self.folder(name, visitor=visitor)
-        gallery = Gallery.open(folder)
+        gallery = Gallery.open(folder, whole=True)
         with self._working(visitor, no_progress):
             change = remove(folder, ids)
         if gallery.keeps_images:
@@ -167,6 +169,41 @@ class Library:
                 record = gallery.records[gallery.row_of[image_id]]
                 delete_inside(gallery.root / record.path, gallery.store.folder)
         return change
+
+    def opt_out(self, name: str, ids: Sequence[int], *, visitor: str = "") -> Opted:
+        """Take images out of every answer; :meth:`opt_in` undoes it, errors as :meth:`remove`."""
+        return opt_out(self.folder(name, visitor=visitor), ids)
+
+    def opt_in(self, name: str, ids: Sequence[int], *, visitor: str = "") -> Opted:
+        """Let images that were opted out be part of answers again, errors as :meth:`remove`."""
+        return opt_in(self.folder(name, visitor=visitor), ids)
+
+    def finish(self, name: str, *, visitor: str = "", progress: Progress) -> None:
+        """Compute and keep what answers need of a gallery after a change, so that none waits.
+
+        Raises:
+            GalleryError: when the gallery cannot be used.
+        """
+        folder = self.folder(name, visitor=visitor)
+        with _told_when_full(), self._working(visitor, progress) as checked:
+            finish(folder, self._encoders(Gallery.open(folder)), progress=checked)
+
+    @staticmethod
+    def title(name: str) -> str:
+        """What a gallery is called, without opening it; its folder's name where that is unknown."""
+        folder = SHIPPED if name == BUILTIN else Path(name)
+        try:
+            return Store(folder).header().name
+        except (GalleryError, OSError, ValueError):
+            return folder.name
+
+    def rename(self, name: str, title: str, *, visitor: str = "") -> None:
+        """Give a gallery another title.
+
+        Raises:
+            GalleryError: when nothing is left of the title, or the gallery cannot be written.
+        """
+        Store(self.folder(name, visitor=visitor)).rename(title)
 
     def facts(self, gallery: Gallery) -> Facts:
         """What only a look at the gallery's folder tells."""
@@ -229,7 +266,7 @@ class Library:
         if not self.server.hosted:
             return
         most = self.server.max_images
-        if len(gallery) + len(files) > most:
+        if len(gallery.stored) + len(files) > most:
             raise GalleryError(f"with these the gallery would exceed {most:,} images; add fewer")
         size = folder_size(gallery.store.folder) + sum(file.stat().st_size for file in files)
         if size > self.server.max_unpacked_bytes:

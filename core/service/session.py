@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -295,7 +295,7 @@ class Session:
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
 
         def make() -> Examples:
-            listed = read_examples(workspace.gallery.store.folder)
+            listed = _known_examples(workspace.gallery)
             found: dict[Example, Query] = {}
             for done, example in enumerate(listed):
                 progress(done, len(listed), "reading the examples")
@@ -435,6 +435,13 @@ class Session:
     def _require(gallery: Gallery, encoder: Encoder) -> None:
         if gallery.key_of(encoder) not in gallery.encoder_keys:
             gallery.features(encoder)  # raises, saying which encoders there are
+
+
+def _known_examples(gallery: Gallery) -> list[Example]:
+    """A gallery's examples, with those of their sources that are part of answers."""
+    paths = {record.path for record in gallery.records}
+    listed = read_examples(gallery.store.folder)
+    return [replace(e, sources=tuple(s for s in e.sources if s in paths)) for e in listed]
 
 
 def _at_hand(name: str) -> bool:

@@ -45,12 +45,20 @@ def test_two_rankings_of_one_image(visit: Visit, picture: Path, theme: str):
     expect(page.locator(".ws-meters li")).to_have_count(4)
     for side, other in (("left", "right"), ("right", "left")):
         images = page.locator(f"#ws-{side} img")
-        expect(images).to_have_count(tiny.COUNT)
+        expect(images).to_have_count(12)
         first = re.compile(rf"^1 · cos 1\.00\n(influence [^\n]+\n)?both · {other} 1\nBlue <b>hills")
         expect(images.first).to_have_attribute("alt", first)
         frame = images.first.evaluate("image => getComputedStyle(image).boxShadow")
         assert "3px" in frame
         expect(page.locator(f"#ws-verdict-{side} p")).not_to_be_empty()
+    for side in ("left", "right"):
+        expect(page.locator(f"#ws-pair-{side} figure")).to_have_count(2)
+    page.locator("#ws-right button").nth(3).click()
+    expect(page.locator("#ws-looked")).to_contain_text("Baseline: histogram: place 4")
+    expect(page.locator("#ws-both-levels")).to_contain_text("Level by level")
+    with page.expect_download() as got:
+        page.locator("#ws-compare-csv").click()
+    assert got.value.suggested_filename == "comparison.csv"
     page.get_by_label("Found by one only").check()
     expect(page.locator("#ws-left img")).to_have_count(0)
     page.locator("#ws-over").click()
@@ -60,7 +68,7 @@ def test_two_rankings_of_one_image(visit: Visit, picture: Path, theme: str):
 def test_another_encoder_compares_again(visit: Visit, picture: Path):
     page = opened(visit())
     page.set_input_files(FILE, picture)
-    expect(page.locator("#ws-right img")).to_have_count(tiny.COUNT)
+    expect(page.locator("#ws-right img")).to_have_count(12)
     page.get_by_label("Encoder on the right").click()
     page.get_by_role("option").first.click()
     expect(page.locator(".ws-agreement h2")).to_contain_text("24 of the first 24 are the same")
@@ -109,7 +117,7 @@ def test_narrow_pages_do_not_scroll_sideways(visit: Visit, picture: Path):
     page = opened(visit())
     page.set_viewport_size({"width": 390, "height": 900})
     page.set_input_files(FILE, picture)
-    expect(page.locator("#ws-right img")).to_have_count(tiny.COUNT)
+    expect(page.locator("#ws-right img")).to_have_count(12)
     for width in (390, 768):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function("width => innerWidth === width", arg=width)

@@ -52,11 +52,17 @@ def archive(tmp_path: Path) -> Path:
 
 def open_tab(page: Page) -> None:
     page.get_by_role("tab", name="Gallery").click()
-    expect(page.locator("#ws-gallery-facts")).to_contain_text("Storage")
+    expect(page.locator("#ws-gallery-shelf [data-id]").first).to_be_visible()
+
+
+def unfold(page: Page, *names: str) -> None:
+    for name in names:
+        page.get_by_role("button", name=re.compile(f"^{name}")).click()
 
 
 def give(page: Page, file: Path) -> None:
     """Choose the zip and the quickest encoder, and build."""
+    unfold(page, "Build one of your own")
     page.set_input_files("#ws-gallery-zip input[type=file]", file)
     page.wait_for_selector("#ws-gallery-zip .file-preview")
     coders = page.locator("#ws-gallery-coders")
@@ -73,30 +79,62 @@ def test_a_zip_becomes_the_gallery_of_every_tab(visit: Visit, archive: Path, the
     open_tab(page)
     give(page, archive)
     expect(page.locator("#ws-gallery-status")).to_contain_text("holds 4 images")
+    unfold(page, "About it", "Check it")
     expect(page.locator("#ws-gallery-facts")).not_to_contain_text("Random weights")
-    page.get_by_role("button", name=re.compile("^Near-duplicates")).click()
     page.locator("#ws-gallery-find").click()
     expect(page.locator("#ws-gallery-twins-words")).to_contain_text("1 group")
     expect(page.locator("#ws-gallery-twins button img")).to_have_count(2)
-    page.get_by_role("tab", name="Map").click()
+    page.locator("#ws-gallery-steps").get_by_role("button", name="map").click()
     page.wait_for_selector(".ws-map.drawn")
     expect(page.locator(".ws-map-key")).to_contain_text("Gallery images4")
 
 
-def test_an_image_is_chosen_and_removed(visit: Visit, archive: Path):
+def test_an_image_is_chosen_and_removed_once_that_is_confirmed(visit: Visit, archive: Path):
     page = visit()
     open_tab(page)
     give(page, archive)
-    expect(page.locator("#ws-gallery-facts")).to_contain_text("Baseline: histogram")
-    page.get_by_role("button", name=re.compile("^Images")).click()
-    shelf = page.locator("#ws-gallery-shelf button")
+    shelf = page.locator("#ws-gallery-shelf [data-id]")
     expect(shelf).to_have_count(4)
     shelf.first.focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#ws-gallery-chosen")).to_contain_text("0.png")
+    expect(page.locator("#ws-gallery-chosen")).to_contain_text("1 image chosen")
     page.locator("#ws-gallery-remove").click()
+    page.locator("#ws-gallery-kept").click()
+    expect(page.locator("#ws-gallery-removed")).to_be_hidden()
+    page.locator("#ws-gallery-remove").click()
+    page.locator("#ws-gallery-removed").click()
     expect(page.locator("#ws-gallery-status")).to_contain_text("1 removed")
     expect(shelf).to_have_count(3)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_found_images_are_opted_out_and_in_again(visit: Visit, tmp_path: Path, theme: str):
+    with zipfile.ZipFile(tmp_path / f"{theme}.zip", "w") as packed:
+        for seed in range(5):
+            packed.write(tiny.draw(tmp_path / f"{seed}.png", seed + 30), f"{seed}.png")
+        packed.writestr("metadata.csv", "file_name,creator\n0.png,Ann\n1.png,Bo\n2.png,Ann\n")
+    page = visit(theme=theme)
+    open_tab(page)
+    give(page, tmp_path / f"{theme}.zip")
+    expect(page.locator("#ws-gallery-title")).to_contain_text("5 images")
+    shelf = page.locator("#ws-gallery-shelf [data-id]")
+    for field, wanted in (("column", "creator"), ("value", "Ann (2)")):
+        page.locator(f"#ws-gallery-{field} input").click()
+        page.get_by_role("option", name=wanted).click()
+    expect(shelf).to_have_count(2)
+    page.locator("#ws-gallery-every").click()
+    expect(page.locator("#ws-gallery-shelf [aria-pressed=true]")).to_have_count(2)
+    page.locator("#ws-gallery-opt-out").click()
+    expect(page.locator("#ws-gallery-said")).to_contain_text("Opted out: 2 images")
+    expect(page.locator("#ws-gallery-title")).to_contain_text("3 images, 2 opted out")
+    expect(page.locator(".ws-shelf-none")).to_contain_text("No image has that")
+    page.locator("#ws-gallery-which").get_by_label("Opted out").check()
+    expect(shelf).to_have_count(2)
+    page.locator("#ws-gallery-undo").click()
+    expect(page.locator("#ws-gallery-said")).to_contain_text("Opted in again: 2 images")
+    expect(page.locator("#ws-gallery-title")).to_contain_text("5 images")
+    expect(page.locator("#ws-gallery-undo")).to_be_hidden()
+    expect(shelf).to_have_count(2)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -107,7 +145,7 @@ def test_a_bad_zip_is_refused_in_words(visit: Visit, tmp_path: Path, theme: str)
     give(page, tmp_path / "bad.zip")
     message = page.get_by_test_id("toast-body")
     expect(message).to_contain_text("is damaged, cut short or not a zip of images")
-    expect(page.locator("#ws-gallery-facts")).to_contain_text("Storage")
+    expect(page.locator("#ws-gallery-title")).to_contain_text("images")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -143,7 +181,7 @@ def test_a_lost_server_is_told(visit: Visit, theme: str):
     page = visit(theme=theme, lost=True)
     open_tab(page)
     page.route("**/gradio_api/**", lambda route: route.abort("connectionrefused"))
-    page.get_by_role("button", name="Health").click()
+    unfold(page, "Check it")
     page.locator("#ws-gallery-verify").click()
     expect(page.get_by_test_id("toast-body").first).to_contain_text("start it again")
 
@@ -152,6 +190,5 @@ def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
     page = visit()
     open_tab(page)
     page.set_viewport_size({"width": 390, "height": 900})
-    for name in ("Images", "Head", "Health"):
-        page.get_by_role("button", name=re.compile(f"^{name}")).click()
+    unfold(page, "Build one", "Change it", "About it", "Check it")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

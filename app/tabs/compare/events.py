@@ -11,7 +11,14 @@ from app.page.components import query_given, stop_button
 from app.page.events import PRIVATE, QUIET, follow_query
 from app.page.state import Page
 from app.tabs.compare.handlers import Handlers, no_examples
-from app.tabs.compare.layout import Side, Table, lay_choices, lay_examples, lay_matches
+from app.tabs.compare.layout import (
+    Side,
+    Table,
+    lay_choices,
+    lay_examples,
+    lay_matches,
+    lay_reasons,
+)
 from app.views.templates import render
 
 
@@ -30,19 +37,32 @@ def create(page: Page) -> None:
                 )
                 stop_button(page, "compare", elem_id="ws-stop-compare", on_result=True)
             with gr.Column(visible=False, elem_classes="ws-results") as column:
-                which, found = lay_matches()
-            examples, differing, over = lay_examples(page)
-    sides = tuple(Side(*choice, *shown) for choice, shown in zip(choices, found, strict=True))
-    table = Table(image, starts, agreement, column, which, examples, differing)
+                which, downloads, found = lay_matches()
+                looked, levels, why = lay_reasons()
+            examples, differing, counted, over = lay_examples(page)
+    sides = tuple(Side(*c, *shown, *w) for c, shown, w in zip(choices, found, why, strict=True))
+    table = Table(
+        image=image,
+        starts=starts,
+        agreement=agreement,
+        column=column,
+        which=which,
+        downloads=downloads,
+        looked=looked,
+        levels=levels,
+        examples=examples,
+        differing=differing,
+        counted=counted,
+    )
     handlers = Handlers(page, table, (sides[0], sides[1]))
     _connect(handlers, over=over)
 
 
 def _connect(handlers: Handlers, *, over: gr.Button) -> None:
     page, table, (left, right) = handlers.page, handlers.table, handlers.sides
-    found = gr.State(None)
+    found, chosen = gr.State(None), gr.State(None)
     matches: list[Component] = [left.matches, right.matches]
-    outputs = [found, table.agreement, left.verdict, right.verdict, *matches, table.column]
+    outputs = [found, chosen, table.agreement, left.verdict, right.verdict, *matches, table.column]
     controls = {left.encoder, left.head, right.encoder, right.head, page.gallery}
     ask: dict[str, Any] = {
         "fn": handlers.search,
@@ -54,7 +74,14 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
     }
     first = [page.example, table.image, table.starts]
     started = table.starts.select(handlers.start, page.gallery, first, **QUIET)
-    taken = follow_query(page, "compare", table.image, left.encoder, second=right.encoder)
+    begun = gr.State(0)
+    page.tab.change(
+        handlers.begin,
+        [page.gallery, page.tab, table.image, page.asked, begun],
+        [table.image, begun],
+        **QUIET,
+    )
+    taken = follow_query(page, "compare", table.image, None)
     changes = [
         change for side in handlers.sides for change in (side.choice.ready.change, side.head.input)
     ]
@@ -62,13 +89,22 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
         gr.on([table.image.upload, table.image.clear, *changes], trigger_mode="always_last", **ask),
         started.success(**ask),
         taken.change(**ask),
+        begun.change(**ask),
         right.choice.renewed.success(**ask),
     ]
     for asked in searches:
         asked.failure(handlers.refused, table.image, [table.image, *outputs], **QUIET)
+        _explain(handlers, asked, (found, chosen))
+        asked.success(handlers.export, found, list(table.downloads), **QUIET)
     right.choice.renewed.success(handlers.renew, page.gallery, table.starts, **QUIET)
+    for side, work in ((left, handlers.on_left), (right, handlers.on_right)):
+        picked = side.matches.select(
+            work, [found, table.which], [chosen, side.matches], trigger_mode="always_last", **QUIET
+        )
+        _explain(handlers, picked, (found, chosen))
+        picked.success(None, None, None, js="() => window.wellspring.show('ws-looked')", **QUIET)
     table.which.input(handlers.show, [found, table.which], matches, **QUIET)
-    shown: list[Component] = [table.examples, table.differing]
+    shown: list[Component] = [table.examples, table.differing, *table.counted]
     ran = over.click(
         handlers.over_examples,
         controls,
@@ -80,3 +116,10 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
     ran.failure(no_examples, None, shown, **QUIET)
     gr.on(changes, no_examples, None, shown, **QUIET)
     right.choice.renewed.success(no_examples, None, shown, **QUIET)
+
+
+def _explain(handlers: Handlers, after: Any, states: tuple[gr.State, gr.State]) -> None:
+    """After a search or a choice: both sides' reasons for the chosen match."""
+    table, (left, right) = handlers.table, handlers.sides
+    outputs = [table.looked, table.levels, left.pair, left.by, right.pair, right.by]
+    after.success(handlers.explain, list(states), outputs, trigger_mode="always_last", **QUIET)

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from app.page.errors import user_errors, without_unreadable
 from app.page.events import Given
+from app.page.files import downloadable
 from app.page.jobs import PROGRESS, visitor_of
-from app.page.pictures import Pictures, example_pictures, fetchable, pictures
-from app.page.state import HEADS, Page, encoder_choices
+from app.page.pictures import Pictures, example_pictures, fetchable, first_example, pictures
+from app.page.state import HEADS, Asked, Page, encoder_choices
 from app.tabs.compare.layout import Side, Table
 from app.views import compare as views
+from app.views import reasons
+from app.views.matches import group_of
 from app.views.templates import render
+from core.report import comparison_csv, comparison_json, examples_csv, examples_json
 from core.service import DEPTHS, Choice, RankingComparison, compare_answers, compare_examples
-from core.values import Answer
+from core.values import Answer, Explanation
 
 _DEPTH = DEPTHS[-1]
+_SHOWN = 12  # matches of either side that are shown; all of them are in the files
 
 
 @dataclass(frozen=True)
 class Comparison:
     """A finished comparison: what later events need of it."""
 
-    gallery: str
+    image: str
+    choices: tuple[Choice, Choice]
     answers: tuple[Answer, Answer]
     found: RankingComparison
 
@@ -42,21 +50,24 @@ class Handlers:
     def search(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, ...]:
-        """Search for the image on both sides: comparison, agreement, verdicts, matches, column."""
+        """Search on both sides: comparison, chosen match, agreement, verdicts, matches, column."""
         image, visitor = given[self.table.image], visitor_of(request)
         if image is None:
             return self.cleared()
         with self.page.jobs.run("compare", request, progress) as report:
             report(0, 1, "Opening the encoders and the gallery")
+            choices = self._choices(given)
             left, right = (
                 self.page.session.attribute(
                     image, choice, top=_DEPTH, visitor=visitor, progress=report
                 )
-                for choice in self._choices(given)
+                for choice in choices
             )
-        found = Comparison(given[self.page.gallery], (left, right), compare_answers(left, right))
+        found = Comparison(image, choices, (left, right), compare_answers(left, right))
+        first = left.matches[0].image.id
         return (
             found,
+            first,
             views.agreement_html(found.found),
             views.verdict_html(left),
             views.verdict_html(right),
@@ -66,7 +77,8 @@ class Handlers:
 
     def cleared(self) -> tuple[Any, ...]:
         """What :meth:`search` returns where there is nothing to show."""
-        return None, render("empty", of="compare"), "", "", None, None, gr.Column(visible=False)
+        empty = render("empty", of="compare")
+        return None, None, empty, "", "", None, None, gr.Column(visible=False)
 
     def refused(self, image: str | None) -> tuple[Any, ...]:
         """After a failure: nothing to show, and an image that cannot be opened goes too."""
@@ -84,6 +96,67 @@ class Handlers:
             self._matches(found, (right, left), which, there="left", request=request),
         )
 
+    def picked(
+        self, found: Comparison | None, which: str, event: gr.SelectData, *, side: int
+    ) -> tuple[int | None, Any]:
+        """The match that was selected on a side; it can be selected again."""
+        if found is None:
+            return None, gr.Gallery(selected_index=None)
+        answer, place = found.answers[side], int(event.index)
+        rows = views.shown_rows(answer, found.found, which)
+        chosen = answer.matches[rows[place]].image.id if 0 <= place < len(rows) else None
+        return chosen, gr.Gallery(selected_index=None)
+
+    def on_left(self, found: Comparison | None, which: str, event: gr.SelectData) -> Any:
+        """The match that was selected on the left."""
+        return self.picked(found, which, event, side=0)
+
+    def on_right(self, found: Comparison | None, which: str, event: gr.SelectData) -> Any:
+        """The match that was selected on the right."""
+        return self.picked(found, which, event, side=1)
+
+    def explain(
+        self, found: Comparison | None, image_id: int | None, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """Why the chosen match is one, on both sides: its places, levels, and pair and words."""
+        if found is None or image_id is None:
+            return tuple(gr.skip() for _ in range(6))
+        session, visitor = self.page.session, visitor_of(request)
+        names = side_names(found.choices)
+        with user_errors():
+            gallery = session.gallery(found.choices[0].gallery, visitor=visitor)
+            images = (
+                session.image(found.image, fit=reasons.SHOWN_SIDE),
+                session.source_image(gallery, image_id, fit=reasons.SHOWN_SIDE),
+            )
+            left, right = (
+                session.explain(found.image, image_id, choice, visitor=visitor)
+                for choice in found.choices
+            )
+        shown = [
+            (_pair(each, answer, images), views.by_html(answer, image_id))
+            for each, answer in zip((left, right), found.answers, strict=True)
+        ]
+        return (
+            views.chosen_html(found.answers, left.match, names),
+            views.levels_html((left, right), names),
+            *shown[0],
+            *shown[1],
+        )
+
+    def export(self, found: Comparison | None) -> tuple[Any, ...]:
+        """The comparison as files."""
+        csv, json = self.table.downloads
+        if found is None:
+            return gr.skip(), gr.skip()
+        names, query = side_names(found.choices), Path(found.image).name
+        table = comparison_csv(found.answers, names)
+        whole = comparison_json(query, found.answers, found.found, names)
+        return (
+            downloadable(table.encode(), csv, name="comparison.csv"),
+            downloadable(whole.encode(), json, name="comparison.json"),
+        )
+
     def start(self, name: str, event: gr.SelectData, request: gr.Request) -> tuple[Any, Any, Any]:
         """The image to start from that was selected, and its number; it can be selected again."""
         with user_errors():
@@ -96,25 +169,53 @@ class Handlers:
         with user_errors():
             return example_pictures(self.page.session, name, visitor=visitor_of(request))
 
+    def begin(
+        self,
+        name: str,
+        tab: str,
+        image: str | None,
+        asked: Asked | None,
+        count: int,
+        request: gr.Request,
+    ) -> tuple[Any, Any]:
+        """The first example, where nothing was asked in any tab; as :func:`first_example`."""
+        if tab != "compare" or image is not None or (asked is not None and asked.image):
+            return gr.skip(), gr.skip()
+        file = first_example(self.page.session, name, visitor=visitor_of(request))
+        return (file, count + 1) if file else (gr.skip(), gr.skip())
+
     def over_examples(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
-    ) -> tuple[Any, Any]:
-        """Both sides over the gallery's examples."""
+    ) -> tuple[Any, ...]:
+        """Both sides over the gallery's examples: the table, what is wrong, and files."""
         visitor, choices = visitor_of(request), self._choices(given)
         session = self.page.session
         with self.page.jobs.run("compare", request, progress) as report:
             report(0, 1, "Opening the encoders and the gallery")
             examples = session.examples(choices[0], visitor=visitor, progress=report).examples
             if not examples:
-                return render("compare_note", of="no examples"), gr.Gallery(visible=False)
+                return render("compare_note", of="no examples"), *no_examples()[1:]
             left, right = (
                 session.example_answers(choice, visitor=visitor, progress=report)
                 for choice in choices
             )
             found = compare_examples(examples, left, right)
         wrong = [(fetchable(examples[i].file), who) for i, who in views.differing(found)]
-        table = views.examples_html(found, side_names(choices))
-        return table, gr.Gallery(wrong, visible=bool(wrong))
+        names, (csv, json) = side_names(choices), self.table.counted
+        files = (
+            (examples_csv(found, names), csv, "examples.csv"),
+            (examples_json(found, names), json, "examples.json"),
+        )
+        return (
+            views.examples_html(found, names),
+            gr.Gallery(wrong, visible=bool(wrong)),
+            *(
+                gr.DownloadButton(
+                    value=downloadable(text.encode(), button, name=file), visible=True
+                )
+                for text, button, file in files
+            ),
+        )
 
     def _choices(self, given: Given) -> tuple[Choice, Choice]:
         left, right = (
@@ -133,11 +234,12 @@ class Handlers:
         request: gr.Request,
     ) -> Pictures:
         own, other = answers
-        rows = views.shown_rows(own, found.found, which)
+        rows = views.shown_rows(own, found.found, which)[:_SHOWN]
         records = [own.matches[row].image for row in rows]
         captions = views.marked_captions(own, other, there=there)
         with user_errors():
-            files = pictures(self.page.session, found.gallery, records, visitor=visitor_of(request))
+            name = found.choices[0].gallery
+            files = pictures(self.page.session, name, records, visitor=visitor_of(request))
         return [(file, captions[row]) for (file, _), row in zip(files, rows, strict=True)]
 
 
@@ -153,6 +255,14 @@ def side_names(choices: Sequence[Choice]) -> tuple[str, str]:
     return titles[0], titles[1]
 
 
-def no_examples() -> tuple[Any, Any]:
+def no_examples() -> tuple[Any, ...]:
     """Nothing counted over the examples."""
-    return render("compare_note", of="examples"), gr.Gallery(None, visible=False)
+    hidden = [gr.DownloadButton(visible=False) for _ in range(2)]
+    return render("compare_note", of="examples"), gr.Gallery(None, visible=False), *hidden
+
+
+def _pair(found: Explanation, answer: Answer, images: tuple[Image.Image, Image.Image]) -> str:
+    """The two images with what one side marks on them first."""
+    possible = reasons.readings(found, group_of(answer, found.match.id), level=answer.level)
+    noise = possible == [reasons.PLAIN] and found.regions is not None
+    return reasons.pair_html(found, images, reading=possible[0], noise=noise)

@@ -8,12 +8,15 @@ import gradio as gr
 
 from app.page.components import stop_button, thumbnails
 from app.page.encoders import EncoderChoice, encoder_choice
-from app.page.state import HEADS, Page
+from app.page.state import HEADS, Page, compared
+from app.page.theme import SCRIPTS
 from app.views import compare as views
 from app.views.templates import render
 
-_PREFERRED = ("dino", "moco", "random")  # what the right side shows at first, if it is there
 _WHERE = ("left", "right")
+
+Downloads = tuple[gr.DownloadButton, gr.DownloadButton]
+"""A table as CSV, and all of it as JSON."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,10 @@ class Side:
     head: gr.Dropdown
     verdict: gr.HTML
     matches: gr.Gallery
+    pair: gr.HTML
+    """The image that is asked about and the one that is looked at."""
+    by: gr.HTML
+    """By what that one stands out here."""
 
     @property
     def encoder(self) -> gr.Dropdown:
@@ -40,23 +47,29 @@ class Table:
     agreement: gr.HTML
     column: gr.Column
     which: gr.Radio
+    downloads: Downloads
+    """The comparison as CSV and as JSON."""
+    looked: gr.HTML
+    """Which match is looked at, and where either side has it."""
+    levels: gr.HTML
+    """What makes its score on both sides."""
     examples: gr.HTML
     differing: gr.Gallery
+    counted: Downloads
+    """What was counted over the examples, as CSV and as JSON."""
 
 
 def lay_choices(page: Page) -> list[tuple[EncoderChoice, gr.Dropdown]]:
     """Encoder and head of both sides."""
-    others = [name for name in _PREFERRED if name in page.encoders and name != page.encoder]
-    second = next(iter([*others, *(n for n in page.encoders if n != page.encoder)]), page.encoder)
     found: list[tuple[EncoderChoice, gr.Dropdown]] = []
     with gr.Row(elem_classes="ws-sides"):
-        for where, encoder in zip(_WHERE, (page.encoder, second), strict=True):
+        for where, encoder in zip(_WHERE, compared(page, page.encoders), strict=True):
             with gr.Column(min_width=280), gr.Group():
                 chosen = encoder_choice(
                     page,
                     label=f"Encoder on the {where}",
                     value=encoder,
-                    role="first" if where == _WHERE[0] else "second",
+                    role="left" if where == _WHERE[0] else "right",
                 )
                 head = gr.Dropdown(
                     HEADS, value="default", label=f"Head on the {where}", filterable=False
@@ -65,10 +78,11 @@ def lay_choices(page: Page) -> list[tuple[EncoderChoice, gr.Dropdown]]:
     return found
 
 
-def lay_matches() -> tuple[gr.Radio, list[tuple[gr.HTML, gr.Gallery]]]:
-    """What both sides find, and which of it is shown."""
+def lay_matches() -> tuple[gr.Radio, Downloads, list[tuple[gr.HTML, gr.Gallery]]]:
+    """What both sides find, which of it is shown, and all of it as files."""
     with gr.Row(elem_classes=["ws-title", "ws-which-title"]):
         gr.Markdown("### Candidate sources")
+        downloads = _lay_downloads("compare", visible=True)
         which = gr.Radio(
             [views.ALL, views.BOTH, views.ONE],
             value=views.ALL,
@@ -85,18 +99,48 @@ def lay_matches() -> tuple[gr.Radio, list[tuple[gr.HTML, gr.Gallery]]]:
                 verdict = gr.HTML(elem_id=f"ws-verdict-{where}")
                 label = f"Candidate sources, {where}"
                 found.append((verdict, thumbnails(label, columns=4, elem_id=f"ws-{where}")))
-    return which, found
+    return which, downloads, found
 
 
-def lay_examples(page: Page) -> tuple[gr.HTML, gr.Gallery, gr.Button]:
+def lay_reasons() -> tuple[gr.HTML, gr.HTML, list[tuple[gr.HTML, gr.HTML]]]:
+    """The match that is looked at, what makes its score, and both sides' reasons for it."""
+    looked = gr.HTML(elem_id="ws-looked")
+    found: list[tuple[gr.HTML, gr.HTML]] = []
+    with gr.Row(elem_classes="ws-sides"):
+        for where in _WHERE:
+            with gr.Column(min_width=280):
+                by = gr.HTML(elem_id=f"ws-by-{where}")
+                pair = gr.HTML(
+                    js_on_load=(SCRIPTS / "pair.js").read_text(encoding="utf-8"),
+                    apply_default_css=False,
+                    elem_id=f"ws-pair-{where}",
+                )
+                found.append((pair, by))
+    levels = gr.HTML(elem_id="ws-both-levels")
+    return looked, levels, found
+
+
+def _lay_downloads(name: str, *, visible: bool) -> Downloads:
+    with gr.Row(elem_classes="ws-downloads"):
+        csv, json = (
+            gr.DownloadButton(
+                kind.upper(), size="sm", min_width=0, visible=visible, elem_id=f"ws-{name}-{kind}"
+            )
+            for kind in ("csv", "json")
+        )
+    return csv, json
+
+
+def lay_examples(page: Page) -> tuple[gr.HTML, gr.Gallery, Downloads, gr.Button]:
     """The comparison over the examples, and its buttons."""
     gr.Markdown("### Over the gallery's examples", elem_classes="ws-chapter")
     with gr.Row(elem_classes="ws-commands"):
         over = gr.Button("Compare over all examples", variant="primary", elem_id="ws-over")
         stop_button(page, "compare", elem_id="ws-stop-over", on_result=True)
+        counted = _lay_downloads("counted", visible=False)
     examples = gr.HTML(
         render("compare_note", of="examples"), elem_id="ws-over-found", min_height=60
     )
     differing = thumbnails("Examples that a side gets wrong", columns=6, elem_id="ws-differing")
     differing.visible = False
-    return examples, differing, over
+    return examples, differing, counted, over

@@ -10,55 +10,124 @@ from gradio.context import Context
 from app.page.events import PRIVATE, QUIET
 from app.page.state import Page
 from app.tabs.gallery.handlers import Handlers
-from app.tabs.gallery.layout import lay
+from app.tabs.gallery.layout import Tab, build_choices, lay
+from app.tabs.gallery.shelf_handlers import ShelfHandlers
+
+_LAST: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
 
 
 def create(page: Page) -> None:
     """Lay out the tab inside the current Blocks and connect its events."""
-    _connect(page, Handlers(page, lay(page)))
-
-
-def _connect(page: Page, handlers: Handlers) -> None:
-    tab, name = handlers.tab, page.gallery
-    about = [tab.opened, tab.title, tab.facts, tab.locked, tab.changes, tab.added, tab.add]
-    about += [tab.refresh, tab.prune, tab.template, tab.shelf, tab.shelf_words, tab.chosen]
-    results = [tab.twins, tab.twins_words, tab.fitted, tab.health]
+    tab = lay(page)
+    shelf = ShelfHandlers(page, tab.shelf)
+    handlers = Handlers(page, tab, shelf)
     heavy: dict[str, Any] = {
         "concurrency_id": "encoder",
         "show_progress_on": tab.status,
         **PRIVATE,
     }
-    show: dict[str, Any] = {"fn": handlers.show, "inputs": name, "outputs": about, **QUIET}
-    page.gallery.change(**show)
-    page.gallery.change(handlers.cleared, None, results, **QUIET)
+    _connect_opening(handlers, heavy)
+    _connect_shelf(shelf)
+    _connect_changes(handlers, heavy)
+    _connect_checks(handlers, heavy)
+
+
+def _shown(tab: Tab) -> list[Any]:
+    """What is told of a gallery."""
+    about = [tab.opened, tab.title, tab.facts, tab.locked, tab.changes, tab.name, tab.added]
+    about += [tab.add, tab.refresh, tab.prune, tab.template]
+    shelf = tab.shelf
+    about += [*shelf.wanted, shelf.pictures, shelf.leaf, shelf.chosen, shelf.bar]
+    about += [shelf.said, shelf.undo]
+    return [*about, *shelf.buttons]
+
+
+def _connect_opening(handlers: Handlers, heavy: dict[str, Any]) -> None:
+    page, tab, name = handlers.page, handlers.tab, handlers.page.gallery
+    show: dict[str, Any] = {
+        "fn": handlers.show,
+        "inputs": name,
+        "outputs": _shown(tab),
+        **QUIET,
+    }
+    name.change(**show)
+    name.change(handlers.cleared, None, _results(tab), **QUIET)
+    name.change(lambda: None, None, handlers.undone, **QUIET)
     if Context.root_block is not None:
         Context.root_block.load(**show)
-    tab.opened.input(handlers.open, tab.opened, [name, tab.status, tab.account], **QUIET)
+    said = [tab.status, tab.account, tab.steps]
+    tab.opened.input(handlers.open, tab.opened, [name, *said], **QUIET)
     inputs = [tab.archive, tab.folder, tab.dataset]
     tab.kind.change(handlers.kinds, tab.kind, inputs, **QUIET)
+    page.prepared.change(lambda: gr.CheckboxGroup(build_choices()), None, tab.encoders, **QUIET)
     given = {tab.kind, *inputs, tab.encoders}
-    tab.build.click(handlers.build, given, [name, tab.status, tab.account], **heavy)
-    shelf = [tab.shelf, tab.shelf_words]
-    tab.search.input(lambda: 1, None, tab.leaf, **QUIET)
+    tab.build.click(handlers.build, given, [name, *said], **heavy)
+    tab.build.click(None, None, None, js="() => window.wellspring.show('ws-tabs')", **QUIET)
+
+
+def _connect_shelf(handlers: ShelfHandlers) -> None:
+    """Looking and choosing."""
+    shelf = handlers.shelf
+    given = {handlers.page.gallery, *shelf.wanted, shelf.leaf, shelf.chosen}
+    shown = [shelf.pictures, shelf.leaf]
     gr.on(
-        [tab.search.input, tab.leaf.input],
-        handlers.browse,
-        [name, tab.search, tab.leaf],
-        shelf,
-        trigger_mode="always_last",
-        **QUIET,
+        [shelf.search.input, shelf.value.input, shelf.order.input],
+        handlers.look,
+        given,
+        shown,
+        **_LAST,
     )
-    picking = [name, tab.search, tab.leaf, tab.chosen]
-    tab.shelf.select(handlers.pick, picking, [tab.chosen, tab.shelf], **QUIET)
+    shelf.column.input(handlers.values, given, [shelf.value, *shown], **_LAST)
+    chosen = [*shown, shelf.chosen, *shelf.buttons]
+    shelf.which.input(handlers.turned, given, chosen, **_LAST)
+    shelf.pictures.select(handlers.told, given, chosen, **_LAST)
+    shelf.every.click(handlers.every, given, chosen, **_LAST)
+    shelf.none.click(handlers.none, given, chosen, **_LAST)
+    shelf.remove.click(handlers.ask, shelf.chosen, [shelf.sure, shelf.sure_words], **QUIET)
+    shelf.kept.click(lambda: gr.Column(visible=False), None, shelf.sure, **QUIET)
+
+
+def _connect_changes(handlers: Handlers, heavy: dict[str, Any]) -> None:
+    """What changes the gallery; what is shown of it follows, and what answers need of it."""
+    tab, shelf, name = handlers.tab, handlers.tab.shelf, handlers.page.gallery
+    given = {name, *shelf.wanted, shelf.leaf}
+    again = [tab.opened, tab.title, tab.facts, tab.locked, tab.name, tab.added, shelf.which]
+    again += [shelf.pictures, shelf.chosen, *shelf.buttons]
+
+    def follow(done: Any) -> Any:
+        shown = done.success(handlers.again, given, again, **QUIET)
+        return shown.success(handlers.cleared, None, _results(tab), **QUIET)
+
     for button, work, more in (
         (tab.add, handlers.add, tab.added),
-        (tab.remove, handlers.remove, tab.chosen),
-        (tab.refresh, handlers.refresh, tab.chosen),
-        (tab.prune, handlers.prune, tab.chosen),
+        (shelf.removed, handlers.remove, shelf.chosen),
+        (tab.refresh, handlers.refresh, shelf.chosen),
+        (tab.prune, handlers.prune, shelf.chosen),
     ):
-        done = button.click(work, [name, more], [tab.status, tab.account, tab.added], **heavy)
-        done.success(**show).success(handlers.cleared, None, results, **QUIET)
+        follow(button.click(work, [name, more], [tab.status, tab.account, tab.added], **heavy))
+    undo = [shelf.said, handlers.undone, shelf.undo]
+    on_said = {**heavy, "show_progress_on": shelf.said}
+    for button, work, more in (
+        (shelf.opt_out, handlers.pictures.opt_out, shelf.chosen),
+        (shelf.opt_in, handlers.pictures.opt_in, shelf.chosen),
+        (shelf.undo, handlers.pictures.undo, handlers.undone),
+    ):
+        follow(button.click(work, [name, more], undo, **QUIET)).success(
+            handlers.finish, name, shelf.said, **on_said
+        )
+    gr.on(
+        [tab.rename.click, tab.name.submit],
+        handlers.rename,
+        [name, tab.name],
+        [tab.status, tab.opened, tab.title],
+        **QUIET,
+    )
     tab.fill_in.click(handlers.fill_in, name, tab.template, **QUIET)
+
+
+def _connect_checks(handlers: Handlers, heavy: dict[str, Any]) -> None:
+    """Near-duplicates, heads and files."""
+    tab, name = handlers.tab, handlers.page.gallery
     choice = [name, tab.encoder]
     on_twins = {**heavy, "show_progress_on": tab.twins_words}
     tab.find.click(handlers.duplicates, choice, [tab.twins, tab.twins_words], **on_twins)
@@ -66,3 +135,8 @@ def _connect(page: Page, handlers: Handlers) -> None:
     tab.fit.click(handlers.fit, [*choice, tab.head], tab.fitted, **on_fitted)
     on_health = {**heavy, "show_progress_on": tab.health}
     tab.verify.click(handlers.verify, name, tab.health, **on_health)
+
+
+def _results(tab: Tab) -> list[Any]:
+    """What was found of a gallery, which a change makes untrue."""
+    return [tab.twins, tab.twins_words, tab.fitted, tab.health]

@@ -10,59 +10,100 @@ from typing import Any
 import gradio as gr
 
 from app.page.errors import user_error, user_errors
+from app.page.events import Given
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS, visitor_of
-from app.page.pictures import Pictures, pictures, serve_thumbnails
+from app.page.pictures import pictures, serve_thumbnails
 from app.page.state import HEADS, Page, encoder_choices
 from app.tabs.gallery.layout import DATASET, FOLDER, ZIP, Tab
+from app.tabs.gallery.shelf_handlers import ShelfHandlers
 from app.views import gallery as views
 from core.report import account_csv, template_csv
-from core.service import BUILTIN, Change, Choice
-from core.values import ImageRecord, Progress
+from core.service import BUILTIN, Change, Choice, Gallery
+from core.values import Progress
 
-_LEAF = 48  # thumbnails on a page of the gallery
 _GROUPS = 30  # groups of near-duplicates shown
 _AGAIN = "build again with the same source and encoders to go on"
 _LOCKED = (
     "The gallery that comes with the program is read-only, so that every visitor finds it the "
-    "same. To add or remove images, build one of your own."
+    "same. To add images, opt some out or remove them, build one of your own."
 )
 
 
 class Handlers:
     """What the tab's buttons do."""
 
-    def __init__(self, page: Page, tab: Tab) -> None:
+    def __init__(self, page: Page, tab: Tab, shelf: ShelfHandlers) -> None:
         self.page, self.session, self.tab = page, page.session, tab
+        self.pictures = shelf
         self.library = page.session.library
+        self.undone = gr.State(None)
+        """What undoes the last opting out or in."""
 
     def show(self, name: str, request: gr.Request) -> dict[Any, Any]:
-        """A gallery's numbers and first images."""
+        """A gallery's pictures, and what is told of it."""
         tab, visitor = self.tab, visitor_of(request)
         with user_errors():
             gallery = self.session.gallery(name, visitor=visitor)
-            found = self.library.facts(gallery)
-        locked = name == BUILTIN
+            keeps_images = gallery.keeps_images
+        locked, hosted = name == BUILTIN, self.session.server.hosted
+        return {
+            **self._told(gallery, name),
+            tab.changes: gr.Accordion(visible=not locked),
+            tab.added: gr.File(None, visible=keeps_images),
+            tab.add: gr.Button(visible=keeps_images),
+            tab.refresh: gr.Button(visible=not hosted),
+            tab.prune: gr.Button(visible=not hosted),
+            tab.template: gr.DownloadButton(visible=False),
+            **self.pictures.fresh(gallery, name),
+        }
+
+    def again(self, given: Given, request: gr.Request) -> dict[Any, Any]:
+        """The same gallery after a change."""
+        name = given[self.page.gallery]
+        with user_errors():
+            gallery = self.session.gallery(name, visitor=visitor_of(request))
+        told = self._told(gallery, name)
+        return {**told, self.tab.added: gr.File(None), **self.pictures.again(given, request)}
+
+    def _told(self, gallery: Gallery, name: str) -> dict[Any, Any]:
+        tab, locked = self.tab, name == BUILTIN
+        found = self.library.facts(gallery)
         coders = [title for title, _ in encoder_choices(gallery.encoder_names)]
         facts = views.Facts(
-            gallery.name, gallery.records, tuple(coders), found.storage, found.examples
+            gallery.name,
+            gallery.records,
+            tuple(coders),
+            found.storage,
+            found.examples,
+            len(gallery.opted_out),
         )
-        shelf, words = self._leaf(name, "", 1, visitor)
+        title = self._title(name, gallery)
         return {
-            tab.opened: gr.Dropdown(self._galleries(name), value=name),
-            tab.title: views.title(self._title(name, gallery.name)),
+            tab.opened: gr.Dropdown(self._galleries(name, title), value=name),
+            tab.title: views.title(title, facts),
             tab.facts: views.facts_html(facts),
             tab.locked: gr.Markdown(_LOCKED if locked else "", visible=locked),
-            tab.changes: gr.Column(visible=not locked),
-            tab.added: gr.File(None, visible=found.keeps_images),
-            tab.add: gr.Button(visible=found.keeps_images),
-            tab.refresh: gr.Button(visible=not self.session.server.hosted),
-            tab.prune: gr.Button(visible=not self.session.server.hosted),
-            tab.template: gr.DownloadButton(visible=False),
-            tab.shelf: gr.Gallery(shelf, selected_index=None),
-            tab.shelf_words: words,
-            tab.chosen: gr.Dropdown([], value=[]),
+            tab.name: title,
         }
+
+    def rename(self, name: str, title: str, request: gr.Request) -> tuple[Any, Any, Any]:
+        """Another name to show the gallery by."""
+        visitor = visitor_of(request)
+        with user_errors():
+            self.library.rename(name, title, visitor=visitor)
+            gallery = self.session.gallery(name, visitor=visitor)
+        told = self._told(gallery, name)
+        return "Renamed.", told[self.tab.opened], told[self.tab.title]
+
+    def finish(self, name: str, request: gr.Request, progress: gr.Progress = PROGRESS) -> Any:
+        """Compute what answers need after a change; what was said of the change stays."""
+        if name == BUILTIN:
+            return gr.skip()
+        with self._job(request, progress, again="the next answer computes the rest") as report:
+            report(0, 1, "Computing what answers need")
+            self.library.finish(name, visitor=visitor_of(request), progress=report)
+        return gr.skip()
 
     def fill_in(self, name: str, request: gr.Request) -> Any:
         """A table of metadata to fill in, with the gallery's images."""
@@ -76,12 +117,12 @@ class Handlers:
         """No results: what was found of another gallery, or of this one before a change."""
         return gr.Gallery(None, visible=False), "", "", ""
 
-    def open(self, name: str, request: gr.Request) -> tuple[str, str, Any]:
+    def open(self, name: str, request: gr.Request) -> tuple[Any, ...]:
         """Another gallery for every tab."""
         with user_errors():
             self.session.gallery(name, visitor=visitor_of(request))
         self._serve(name)
-        return name, "", gr.DownloadButton(visible=False)
+        return name, "", gr.DownloadButton(visible=False), gr.HTML(visible=False)
 
     @staticmethod
     def kinds(kind: str) -> list[Any]:
@@ -98,14 +139,14 @@ class Handlers:
         source = self._source(given)
         if given[tab.kind] == FOLDER and (Path(source) / "gallery.json").is_file():
             opened = self.open(str(Path(source).absolute()), request)
-            return dict(zip((name, tab.status, tab.account), opened, strict=True))
+            return dict(zip((name, tab.status, tab.account, tab.steps), opened, strict=True))
         with self._job(request, progress, again=_AGAIN) as report:
             report(0, 1, "Opening the encoders")
             built, change = self.library.build(
                 source, given[tab.encoders], visitor=visitor_of(request), progress=report
             )
         self._serve(built)
-        return {name: built, **self._said(change)}
+        return {name: built, **self._said(change), tab.steps: gr.HTML(visible=True)}
 
     def add(
         self,
@@ -143,37 +184,11 @@ class Handlers:
     ) -> dict[Any, Any]:
         """Take the chosen images out of the gallery."""
         if not ids:
-            raise user_error("choose images first: click them above")
+            raise user_error("choose images first: click them")
         visitor = visitor_of(request)
         return self._change(
             lambda _: self.library.remove(name, ids, visitor=visitor), request, progress
         )
-
-    def browse(self, name: str, search: str, leaf: int | None, request: gr.Request) -> Any:
-        """A page of the gallery's images."""
-        with user_errors():
-            shown, words = self._leaf(name, search, leaf or 1, visitor_of(request))
-        return gr.Gallery(shown, selected_index=None), words
-
-    def pick(
-        self,
-        name: str,
-        search: str,
-        leaf: int | None,
-        chosen: list[int],
-        event: gr.SelectData,
-        request: gr.Request,
-    ) -> tuple[Any, Any]:
-        """Choose the image that was clicked, or let it go when it was chosen before."""
-        with user_errors():
-            records = self.session.gallery(name, visitor=visitor_of(request)).records
-        place = (max(leaf or 1, 1) - 1) * _LEAF + int(event.index)
-        record = _found(records, search)[place]
-        ids = [each for each in chosen if each != record.id]
-        ids += [record.id] if len(ids) == len(chosen) else []
-        listed = [each for each in records if each.id in set(ids)]
-        options = views.choices(listed)
-        return gr.Dropdown(options, value=ids), gr.Gallery(selected_index=None)
 
     def duplicates(
         self, name: str, encoder: str, request: gr.Request, progress: gr.Progress = PROGRESS
@@ -275,24 +290,16 @@ class Handlers:
         if not self.session.server.hosted:
             serve_thumbnails(self.session, name)
 
-    def _leaf(self, name: str, search: str, leaf: int, visitor: str) -> tuple[Pictures, str]:
-        records = _found(self.session.gallery(name, visitor=visitor).records, search)
-        first = (max(leaf, 1) - 1) * _LEAF
-        shown = pictures(self.session, name, records[first : first + _LEAF], visitor=visitor)
-        return shown, views.leaf_words(len(records), first=first, shown=len(shown))
-
-    def _galleries(self, name: str) -> list[tuple[str, str]]:
+    def _galleries(self, name: str, title: str) -> list[tuple[str, str]]:
         """Galleries to open: the built-in one, the one at the start, those kept, this one."""
-        names = dict.fromkeys([BUILTIN, self.page.start, *map(str, self.library.kept()), name])
-        return [(self._title(each, Path(each).name), each) for each in names]
+        others = [BUILTIN, self.page.start, *map(str, self.library.kept())]
+        named = {each: self._named(each, self.library.title(each)) for each in others}
+        return [(called, each) for each, called in {**named, name: title}.items()]
 
-    def _title(self, name: str, own: str) -> str:
+    def _title(self, name: str, gallery: Gallery) -> str:
+        return self._named(name, gallery.name)
+
+    def _named(self, name: str, own: str) -> str:
         if name == BUILTIN:
             return "The gallery that comes with the program"
-        return "Your gallery" if self.session.server.hosted else own
-
-
-def _found(records: tuple[ImageRecord, ...], search: str) -> list[ImageRecord]:
-    """Images whose title or path holds the text."""
-    text = search.strip().lower()
-    return [each for each in records if text in f"{each.title}\n{each.path}".lower()]
+        return "Your gallery" if self.session.server.hosted and own == name else own

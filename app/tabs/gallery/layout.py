@@ -1,7 +1,8 @@
-"""The components of the Gallery tab."""
+"""The components of the Gallery tab: its pictures first, and beside them what else can be done."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from app.page.components import stop_button, thumbnails
 from app.page.encoders import encoder_choice
 from app.page.files import one_upload, taken_as, uploads
 from app.page.state import HEADS, Page, encoder_choices
+from app.tabs.gallery import shelf_layout
+from app.views.templates import render
 from core.service import encoder_infos
 
 ZIP, FOLDER, DATASET = "Zip", "Folder", "Dataset"
@@ -33,16 +36,15 @@ class Tab:
     build: gr.Button
     status: gr.Markdown
     account: gr.DownloadButton
+    steps: gr.HTML
+    """What to do next, after a build."""
     title: gr.Markdown
     facts: gr.HTML
     locked: gr.Markdown
-    search: gr.Textbox
-    leaf: gr.Number
-    shelf_words: gr.Markdown
-    shelf: gr.Gallery
-    changes: gr.Column
-    chosen: gr.Dropdown
-    remove: gr.Button
+    shelf: shelf_layout.Shelf
+    changes: gr.Accordion
+    name: gr.Textbox
+    rename: gr.Button
     added: gr.File
     add: gr.Button
     refresh: gr.Button
@@ -63,19 +65,79 @@ class Tab:
 def lay(page: Page) -> Tab:
     """The tab's components, in their places."""
     with gr.Row(elem_classes="ws-desk"):
+        with gr.Column(scale=8, min_width=320, elem_classes="ws-stage"):
+            stage = _lay_stage(page)
         with gr.Column(scale=4, min_width=300, elem_classes="ws-side"):
             side = _lay_side(page)
-        with gr.Column(scale=7, min_width=320, elem_classes="ws-stage"):
-            stage = _lay_stage(page)
-    return Tab(**side, **stage)
+    return Tab(**stage, **side)
+
+
+def build_choices() -> list[tuple[str, str]]:
+    """Encoders that a gallery can be built with: those that are here, with others' licences."""
+    infos = [info for info in encoder_infos() if info.here]
+    titles = encoder_choices([info.name for info in infos])
+    return [
+        (title if info.kind in ("bundled", "baseline") else f"{title} · {info.licence}", name)
+        for (title, name), info in zip(titles, infos, strict=True)
+    ]
+
+
+def _lay_stage(page: Page) -> dict[str, Any]:
+    """The gallery that is open: what was done to it last, and its pictures."""
+    status = gr.Markdown(elem_id="ws-gallery-status", elem_classes="ws-status")
+    stop_button(page, "gallery", elem_id="ws-gallery-stop", on_result=True)
+    account = gr.DownloadButton(
+        "Every file and row, as a table", size="sm", visible=False, elem_id="ws-gallery-account"
+    )
+    steps = gr.HTML(render("next_steps"), visible=False, elem_id="ws-gallery-steps")
+    title = gr.Markdown(elem_id="ws-gallery-title")
+    locked = gr.Markdown(elem_classes="ws-note", elem_id="ws-gallery-locked")
+    return {
+        "status": status,
+        "account": account,
+        "steps": steps,
+        "title": title,
+        "locked": locked,
+        "shelf": shelf_layout.lay(page),
+    }
 
 
 def _lay_side(page: Page) -> dict[str, Any]:
-    hosted = page.session.server.hosted
+    """What else can be done: open and build galleries, change, describe and check this one."""
     opened = gr.Dropdown(
         [], value=None, label="Open a gallery", filterable=False, elem_id="ws-gallery-open"
     )
-    gr.Markdown("### Build one of your own")
+    with gr.Accordion("Build one of your own", open=False, elem_id="ws-gallery-building"):
+        building = _lay_building(page)
+    with gr.Accordion("Change it", open=False, elem_id="ws-gallery-changes") as changes:
+        changing = _lay_changes()
+    with gr.Accordion("About it", open=False, elem_id="ws-gallery-about"):
+        facts = gr.HTML(elem_id="ws-gallery-facts", min_height=180)
+        fill_in = gr.Button(
+            "Make a metadata table to fill in", size="sm", elem_id="ws-gallery-fill-in"
+        )
+        template = gr.DownloadButton(
+            "metadata.csv with these images",
+            size="sm",
+            visible=False,
+            elem_id="ws-gallery-template",
+        )
+    with gr.Accordion("Check it", open=False, elem_id="ws-gallery-checks"):
+        checks = _lay_checks(page)
+    return {
+        "opened": opened,
+        **building,
+        "changes": changes,
+        **changing,
+        "facts": facts,
+        "fill_in": fill_in,
+        "template": template,
+        **checks,
+    }
+
+
+def _lay_building(page: Page) -> dict[str, Any]:
+    hosted = page.session.server.hosted
     kinds = [ZIP, DATASET] if hosted else [ZIP, FOLDER, DATASET]
     kind = gr.Radio(kinds, value=ZIP, show_label=False, container=False, elem_id="ws-gallery-kind")
     archive = gr.File(
@@ -95,17 +157,16 @@ def _lay_side(page: Page) -> dict[str, Any]:
         visible=False,
         elem_id="ws-gallery-dataset",
     )
-    names = [info.name for info in encoder_infos() if not info.needs_network]
     encoders = gr.CheckboxGroup(
-        encoder_choices(names), value=_FIRST_ENCODERS, label="Encoders", elem_id="ws-gallery-coders"
+        build_choices(),
+        value=_FIRST_ENCODERS,
+        label="Encoders",
+        info="Others can be prepared for the gallery in any tab, once it is built.",
+        elem_id="ws-gallery-coders",
     )
-    with gr.Row():
-        build = gr.Button(
-            "Build", variant="primary", min_width=120, scale=2, elem_id="ws-gallery-build"
-        )
-        stop_button(page, "gallery", elem_id="ws-gallery-stop")
+    encoders = taken_as(encoders, _names)
+    build = gr.Button("Build", variant="primary", elem_id="ws-gallery-build")
     return {
-        "opened": opened,
         "kind": kind,
         "archive": archive,
         "folder": folder,
@@ -115,90 +176,62 @@ def _lay_side(page: Page) -> dict[str, Any]:
     }
 
 
+def _names(payload: Sequence[object] | None) -> list[str]:
+    """Names as they came: which encoders are here may have changed since the page was made."""
+    return [name for name in payload or () if isinstance(name, str)]
+
+
 def _dataset_info(page: Page) -> str:
     server = page.session.server
     most = f"Its first {server.max_images:,} images are taken." if server.hosted else ""
     return f"An image dataset, as user/name. {most}".strip()
 
 
-def _lay_stage(page: Page) -> dict[str, Any]:
-    status = gr.Markdown(elem_id="ws-gallery-status", elem_classes="ws-status")
-    account = gr.DownloadButton(
-        "Every file and row, as a table", size="sm", visible=False, elem_id="ws-gallery-account"
+def _lay_changes() -> dict[str, Any]:
+    name = gr.Textbox(
+        label="Its name", max_lines=1, max_length=120, submit_btn=False, elem_id="ws-gallery-name"
     )
-    title = gr.Markdown(elem_id="ws-gallery-title")
-    facts = gr.HTML(elem_id="ws-gallery-facts", min_height=180)
-    locked = gr.Markdown(elem_classes="ws-note", elem_id="ws-gallery-locked")
-    with gr.Accordion("Images", open=False), gr.Column():
-        images = _lay_images()
-    with gr.Group(elem_id="ws-gallery-encoder"):
-        encoder = encoder_choice(page, label="Encoder that is looked at", role="apart").dropdown
-    with gr.Accordion("Near-duplicates", open=False):
-        find = gr.Button("Find near-duplicates", elem_id="ws-gallery-find")
-        twins_words = gr.Markdown(elem_classes="ws-note", elem_id="ws-gallery-twins-words")
-        twins = thumbnails("Near-duplicates", columns=8, elem_id="ws-gallery-twins")
-        twins.visible = False
-    with gr.Accordion("Head", open=False):
-        head = gr.Dropdown(_KINDS, value="whiten", label="Kind", filterable=False)
-        fit = gr.Button("Fit to this gallery", elem_id="ws-gallery-fit")
-        fitted = gr.Markdown(elem_classes="ws-note", elem_id="ws-gallery-fitted")
-    with gr.Accordion("Health", open=False):
-        verify = gr.Button("Check every file", elem_id="ws-gallery-verify")
-        health = gr.Markdown(elem_id="ws-gallery-health")
-    return {
-        "status": status,
-        "account": account,
-        "title": title,
-        "facts": facts,
-        "locked": locked,
-        **images,
-        "find": find,
-        "twins_words": twins_words,
-        "twins": twins,
-        "encoder": encoder,
-        "head": head,
-        "fit": fit,
-        "fitted": fitted,
-        "verify": verify,
-        "health": health,
-    }
-
-
-def _lay_images() -> dict[str, Any]:
-    with gr.Row():
-        search = gr.Textbox(label="Find by name", elem_id="ws-gallery-search")
-        leaf = gr.Number(1, label="Page", precision=0, minimum=1, elem_id="ws-gallery-leaf")
-    shelf_words = gr.Markdown(elem_classes="ws-note")
-    shelf = thumbnails("Images of the gallery", columns=8, elem_id="ws-gallery-shelf")
-    with gr.Column(elem_id="ws-gallery-changes") as changes:
-        chosen = gr.Dropdown(
-            [], multiselect=True, label="Chosen images", elem_id="ws-gallery-chosen"
-        )
-        remove = gr.Button("Remove the chosen images", variant="stop", elem_id="ws-gallery-remove")
-        added = gr.File(
-            file_count="multiple", label="Images to add", height=120, elem_id="ws-gallery-added"
-        )
-        added = taken_as(added, uploads)
-        with gr.Row():
-            add = gr.Button("Add them", elem_id="ws-gallery-add")
-            refresh = gr.Button("Look for new images in its folder", elem_id="ws-gallery-refresh")
-            prune = gr.Button("Drop what is gone", elem_id="ws-gallery-prune")
-    fill_in = gr.Button("Make a metadata table to fill in", size="sm", elem_id="ws-gallery-fill-in")
-    template = gr.DownloadButton(
-        "metadata.csv with these images", size="sm", visible=False, elem_id="ws-gallery-template"
+    rename = gr.Button("Rename", size="sm", elem_id="ws-gallery-rename")
+    added = gr.File(
+        file_count="multiple", label="Images to add", height=120, elem_id="ws-gallery-added"
     )
+    added = taken_as(added, uploads)
+    add = gr.Button("Add them", size="sm", elem_id="ws-gallery-add")
+    refresh = gr.Button(
+        "Look for new images in its folder", size="sm", elem_id="ws-gallery-refresh"
+    )
+    prune = gr.Button("Drop what is gone", size="sm", elem_id="ws-gallery-prune")
     return {
-        "search": search,
-        "leaf": leaf,
-        "shelf_words": shelf_words,
-        "shelf": shelf,
-        "changes": changes,
-        "chosen": chosen,
-        "remove": remove,
+        "name": name,
+        "rename": rename,
         "added": added,
         "add": add,
         "refresh": refresh,
         "prune": prune,
-        "fill_in": fill_in,
-        "template": template,
+    }
+
+
+def _lay_checks(page: Page) -> dict[str, Any]:
+    verify = gr.Button("Check every file", size="sm", elem_id="ws-gallery-verify")
+    health = gr.Markdown(elem_id="ws-gallery-health")
+    encoder = encoder_choice(
+        page, label="Encoder that is looked at", role="apart", elem_id="ws-gallery-encoder"
+    ).dropdown
+    find = gr.Button("Find near-duplicates", size="sm", elem_id="ws-gallery-find")
+    twins_words = gr.Markdown(elem_classes="ws-note", elem_id="ws-gallery-twins-words")
+    twins = thumbnails("Near-duplicates", columns=4, elem_id="ws-gallery-twins")
+    twins.visible = False
+    head = gr.Dropdown(_KINDS, value="whiten", label="Kind of head", filterable=False)
+    fit = gr.Button("Fit to this gallery", size="sm", elem_id="ws-gallery-fit")
+    fitted = gr.Markdown(elem_classes="ws-note", elem_id="ws-gallery-fitted")
+    return {
+        "verify": verify,
+        "health": health,
+        "encoder": encoder,
+        "find": find,
+        "twins_words": twins_words,
+        "twins": twins,
+        "head": head,
+        "fit": fit,
+        "fitted": fitted,
     }

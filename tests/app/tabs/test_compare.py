@@ -3,20 +3,24 @@ from __future__ import annotations
 import html
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 import pytest
 
 from app.page.components import query_given
 from app.page.events import Given
-from app.page.state import open_page
+from app.page.state import Asked, compared, open_page
 from app.tabs.compare import layout
 from app.tabs.compare.handlers import Handlers, side_names
 from app.views import compare as views
 from app.views.names import name_of
 from core.report import words
 from core.service import Choice, Session, compare_answers, compare_examples
+from core.values import Explanation
 from tests.app import tiny
 
 NOBODY = gr.Request(session_hash="somebody0")
@@ -46,11 +50,24 @@ def handlers_of(session: Session, folder: Path) -> Handlers:
             page, image_id="ws-compare-query", examples_id="ws-compare-starts"
         )
         choices = layout.lay_choices(page)
-        which, found = layout.lay_matches()
-        examples, differing, _ = layout.lay_examples(page)
-        sides = [layout.Side(*c, *f) for c, f in zip(choices, found, strict=True)]
+        which, downloads, found = layout.lay_matches()
+        looked, levels, why = layout.lay_reasons()
+        examples, differing, counted, _ = layout.lay_examples(page)
+        sides = [layout.Side(*c, *f, *w) for c, f, w in zip(choices, found, why, strict=True)]
         column, agreement = gr.Column(), gr.HTML()
-    table = layout.Table(image, starts, agreement, column, which, examples, differing)
+    table = layout.Table(
+        image=image,
+        starts=starts,
+        agreement=agreement,
+        column=column,
+        which=which,
+        downloads=downloads,
+        looked=looked,
+        levels=levels,
+        examples=examples,
+        differing=differing,
+        counted=counted,
+    )
     return Handlers(page, table, (sides[0], sides[1]))
 
 
@@ -73,9 +90,10 @@ def handlers(session: Session, with_examples: Path) -> Handlers:
 
 
 def test_both_sides_find_the_picture_and_say_so(handlers: Handlers, picture: Path):
-    found, agreement, left, _, matches, others, column = handlers.search(
+    found, first, agreement, left, _, matches, others, column = handlers.search(
         given(handlers, picture), NOBODY
     )
+    assert first == found.answers[0].matches[0].image.id
     assert "Both rank the same image first" in agreement
     assert html.escape(words.sentence(found.answers[0], name=name_of)) in left
     assert matches[0][1].startswith("1 · cos 1.00\n")
@@ -91,7 +109,81 @@ def test_choice_of_matches_leaves_the_common_or_the_others(handlers: Handlers, p
     one = views.shown_rows(answer, comparison, views.ONE)
     assert sorted([*both, *one]) == list(range(len(answer.matches)))
     assert len(both) == len(comparison.common)
-    assert len(handlers.show(found, views.BOTH, NOBODY)[0] or []) == len(both)
+    assert len(handlers.show(found, views.BOTH, NOBODY)[0] or []) == min(len(both), 12)
+
+
+def test_both_sides_give_their_reasons_for_the_match_that_is_selected(
+    handlers: Handlers, picture: Path
+):
+    found, first, *_ = handlers.search(given(handlers, picture), NOBODY)
+    event: Any = SimpleNamespace(index=2)
+    chosen, _ = handlers.on_right(found, views.ALL, event)
+    assert chosen == found.answers[1].matches[2].image.id
+    looked, levels, left, left_by, right, _ = handlers.explain(found, chosen, NOBODY)
+    names = side_names(found.choices)
+    for name, answer in zip(names, found.answers, strict=True):
+        ids = [match.image.id for match in answer.matches]
+        assert f"{name}: place {ids.index(chosen) + 1}" in looked
+        assert f'<th scope="col" colspan="2">{name}' in levels
+    assert "ws-side-by-side" in left and "ws-side-by-side" in right
+    assert "ws-note" in left_by
+    assert handlers.on_left(found, views.ONE, SimpleNamespace(index=99))[0] is None
+    assert handlers.on_left(None, views.ALL, event)[0] is None
+    own = handlers.explain(found, first, NOBODY)[1]
+    total = sum(p.value for p in _explained(handlers, found, first).score_parts)
+    assert f"{total:+.2f}" in own
+
+
+def _explained(handlers: Handlers, found: Any, image_id: int) -> Explanation:
+    return handlers.page.session.explain(found.image, image_id, found.choices[0])
+
+
+def test_a_comparison_is_given_as_files(handlers: Handlers, picture: Path):
+    found = handlers.search(given(handlers, picture), NOBODY)[0]
+    csv, whole = (Path(path).read_text() for path in handlers.export(found))
+    lines = csv.splitlines()
+    assert lines[0].startswith("id,path,title,left: Random weights rank,left: Random weights score")
+    assert len(lines) == 1 + tiny.COUNT
+    told = json.loads(whole)
+    assert told["query"] == picture.name
+    assert str(picture.parent) not in whole
+    assert told["left"]["name"] == "Random weights"
+    assert told["agreement"]["overlaps"]["1"] == 1.0
+    assert [m["id"] for m in told["left"]["matches"]] == [
+        match.image.id for match in found.answers[0].matches
+    ]
+
+
+def test_it_begins_with_an_image_where_nothing_was_asked(handlers: Handlers):
+    name = handlers.page.start
+    file, count = handlers.begin(name, "compare", None, None, 0, NOBODY)
+    assert count == 1 and Path(file).is_file()
+    for tab, image, asked in (
+        ("map", None, None),
+        ("compare", file, None),
+        ("compare", None, Asked(file, "random")),
+    ):
+        assert handlers.begin(name, tab, image, asked, 1, NOBODY) == (gr.skip(),) * 2
+    assert handlers.begin(name, "compare", None, Asked(None, "random"), 1, NOBODY)[1] == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "told", "pair"),
+    [
+        (["lite0", "dino", "moco"], None, ("moco", "dino")),
+        (["lite0", "dino", "moco", "mocov3-vits"], None, ("mocov3-vits", "dino")),
+        (["dino", "moco", "mocov3-vits", "dino-vits16"], None, ("mocov3-vits", "dino-vits16")),
+        (["lite0", "dino", "moco"], "lite0", ("lite0", "dino")),
+        (["lite0", "histogram"], None, ("lite0", "histogram")),
+        (["histogram"], None, ("histogram", "histogram")),
+    ],
+)
+def test_moco_is_compared_with_dino_where_both_are_there(
+    handlers: Handlers, names: list[str], told: str | None, pair: tuple[str, str]
+):
+    page = replace(handlers.page, insisted=told is not None, encoder=told or "lite0")
+    assert compared(page, names) == pair
+    assert compared(page, names, left=names[-1])[0] == names[-1]
 
 
 def test_an_image_that_only_one_side_has_is_marked(
@@ -107,8 +199,9 @@ def test_an_image_that_only_one_side_has_is_marked(
 
 
 def test_no_image_shows_the_empty_state(handlers: Handlers):
-    found, agreement, *_, column = handlers.search(given(handlers, None), NOBODY)
-    assert (found, column.visible) == (None, False)
+    found, first, agreement, *_, column = handlers.search(given(handlers, None), NOBODY)
+    assert (found, first, column.visible) == (None, None, False)
+    assert handlers.explain(found, first, NOBODY) == tuple(gr.skip() for _ in range(6))
     assert "ws-empty" in agreement
 
 
@@ -121,17 +214,21 @@ def test_bad_image_is_refused_in_words_and_goes(handlers: Handlers, tmp_path: Pa
 
 
 def test_examples_are_counted_where_the_truth_is_known(handlers: Handlers):
-    table, wrong = handlers.over_examples(given(handlers, None), NOBODY)
+    table, wrong, *files = handlers.over_examples(given(handlers, None), NOBODY)
     assert "Over 2 examples" in table
     assert "1 of 1" in table
     assert "Unrelated images answered with none" in table
     assert "Images of a known source answered with none" in table
     assert not wrong.visible
+    csv, whole = (Path(button.value["path"]).read_text() for button in files)
+    assert csv.splitlines()[0] == "measure,side,value,low,high,examples"
+    assert "a source among the first 1,left: Random weights,1.0," in csv
+    assert json.loads(whole)["examples"] == 2
 
 
 def test_gallery_without_examples_says_how_to_add_some(session: Session, gallery_folder: Path):
     handlers = handlers_of(session, gallery_folder)
-    words, _ = handlers.over_examples(given(handlers, None), NOBODY)
+    words, *_ = handlers.over_examples(given(handlers, None), NOBODY)
     assert "queries.json" in words
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -15,9 +16,11 @@ import pytest
 from app.page.state import open_page
 from app.tabs import gallery as gallery_tab
 from app.tabs.gallery.handlers import BUILTIN, Handlers
-from app.tabs.gallery.layout import DATASET, FOLDER, ZIP, lay
+from app.tabs.gallery.layout import DATASET, FOLDER, ZIP, build_choices, lay
+from app.tabs.gallery.shelf_handlers import ShelfHandlers
+from app.tabs.gallery.shelf_layout import IN, OUT
 from core.config import ServerConfig
-from core.service import Session
+from core.service import Session, encoder_infos
 from core.values import Cancelled
 from tests.app import small, tiny
 
@@ -40,7 +43,8 @@ def make(tmp_path: Path, builtin: Path, monkeypatch: pytest.MonkeyPatch) -> Call
         session.library.home = tmp_path / "home"
         with gr.Blocks():
             page = open_page(session, gallery=BUILTIN, encoder="histogram")
-            return Handlers(page, lay(page))
+            tab = lay(page)
+            return Handlers(page, tab, ShelfHandlers(page, tab.shelf))
 
     return made
 
@@ -159,11 +163,8 @@ def test_a_stopped_build_is_told_and_goes_on(
 def test_images_are_chosen_removed_added_and_checked(make, archive: Path, tmp_path: Path) -> None:
     handlers = make()
     name = opened(handlers, build(handlers, archive=str(archive)))
-    click: Any = SimpleNamespace(index=1)
-    chosen, _ = handlers.pick(name, "", 1, [], click, ANN)
-    assert chosen.value == [1]
-    assert handlers.pick(name, "", 1, [1], click, ANN)[0].value == []
-    assert handlers.pick(name, "3.PNG", 1, [1], SimpleNamespace(index=0), ANN)[0].value == [1, 3]
+    asked, words = handlers.pictures.ask([1])
+    assert asked.visible and "Remove 1 image from the gallery?" in words
     assert "1 removed" in handlers.remove(name, [1], ANN, QUIET)[handlers.tab.status]
     with pytest.raises(gr.Error, match="choose images first"):
         handlers.remove(name, [], ANN, QUIET)
@@ -176,6 +177,117 @@ def test_images_are_chosen_removed_added_and_checked(make, archive: Path, tmp_pa
     gallery = handlers.session.gallery(name)
     handlers.session.thumbnails(gallery, gallery.records)[0].write_bytes(b"x")
     assert "Not as they should be: 1 file." in handlers.verify(name, ANN, QUIET)
+
+
+def wanted(handlers: Handlers, name: str, **given: Any) -> dict[Any, Any]:
+    """What decides which pictures are shown; all of them by default."""
+    shelf = handlers.tab.shelf
+    usual = {"search": "", "column": "", "value": "", "order": "added", "which": IN}
+    usual |= {"leaf": 1, "chosen": []}
+    found = {getattr(shelf, key): value for key, value in {**usual, **given}.items()}
+    return {handlers.page.gallery: name, **found}
+
+
+def ids_in(html: str) -> list[int]:
+    return [int(found) for found in re.findall(r'data-id="(\d+)"', html)]
+
+
+def test_pictures_are_found_sorted_and_turned(make, tmp_path: Path) -> None:
+    (folder := tmp_path / "photos").mkdir()
+    rows = ["file_name,creator,year"]
+    for seed in range(40):
+        tiny.draw(folder / f"{seed}.png", seed)
+        rows += [f"{seed}.png,{'Ann <b>' if seed < 3 else ''},{2000 - seed}"]
+    (folder / "metadata.csv").write_text("\n".join(rows))
+    handlers = make()
+    name, pictures = (
+        opened(handlers, build(handlers, FOLDER, folder=str(folder))),
+        handlers.pictures,
+    )
+
+    def look(**given: Any) -> list[int]:
+        return ids_in(pictures.look(wanted(handlers, name, **given), ANN)[0])
+
+    first = handlers.show(name, ANN)
+    html = first[handlers.tab.shelf.pictures]
+    assert len(ids_in(html)) == 36 and "1 / 2" in html and "1 to 36 of 40 found." in html
+    assert [label for label, _ in first[handlers.tab.shelf.column].choices] == [
+        "any column",
+        "creator",
+        "year",
+    ]
+    ann = look(column="creator", value="=Ann <b>")
+    assert ann == look(search="ANN") and len(ann) == 3
+    assert len(look(column="creator", value="=")) == 36  # of 37, on this page
+    assert look(order="newest")[0] == 39
+    assert look(order="year", search="199")[:1] == [2]  # 1990 is of 10.png
+    values, _, _ = pictures.values(wanted(handlers, name, column="creator"), ANN)
+    assert values.choices == [("anything", ""), ("no value (37)", "="), ("Ann <b> (3)", "=Ann <b>")]
+    assert "No image has that" in pictures.look(wanted(handlers, name, search="zzz"), ANN)[0]
+
+    def told(data: object, **given: Any) -> dict[Any, Any]:
+        event: Any = SimpleNamespace(_data=data)
+        return pictures.told(wanted(handlers, name, **given), ANN, event)
+
+    shelf = handlers.tab.shelf
+    turned = told({"leaf": 2}, chosen=[39])
+    assert len(ids_in(turned[shelf.pictures])) == 4
+    assert turned[shelf.pictures].count('aria-pressed="true"') == 1
+    assert told({"chosen": [3, 5, 99, "7", True]})[shelf.chosen] == [3, 5]
+    for bad in (None, 3, {"chosen": "3"}, {"leaf": True}):
+        assert told(bad)[shelf.chosen] == []
+    assert told({"leaf": 10**9}, chosen=[39])[shelf.pictures] == turned[shelf.pictures]
+    assert len(pictures.every(wanted(handlers, name), ANN)[shelf.chosen]) == 40
+
+
+def test_opted_out_images_are_no_answer_until_it_is_undone(make, archive: Path) -> None:
+    handlers = make()
+    name = opened(handlers, build(handlers, archive=str(archive)))
+    shelf, pictures = handlers.tab.shelf, handlers.pictures
+    with pytest.raises(gr.Error, match="choose images first"):
+        pictures.opt_out(name, [], ANN)
+    words, undo, button = pictures.opt_out(name, [1, 2], ANN)
+    assert "Opted out: 2 images" in words and button.visible
+    handlers.finish(name, ANN, QUIET)
+    shown = handlers.again(wanted(handlers, name), ANN)
+    assert ids_in(shown[shelf.pictures]) == [0, 3]
+    assert "2 images, 2 opted out" in shown[handlers.tab.title]
+    assert shown[shelf.which].visible
+    out = pictures.turned(wanted(handlers, name, which=OUT), ANN)
+    assert ids_in(out[shelf.pictures]) == [1, 2]
+    assert (out[shelf.opt_in].visible, out[shelf.opt_out].visible) == (True, False)
+    assert "1 to 2 of 2" in out[shelf.pictures]
+    words, undo, button = pictures.undo(name, undo, ANN)
+    assert "Opted in again: 2 images" in words and undo is None and not button.visible
+    assert len(handlers.session.gallery(name)) == 4
+    with pytest.raises(gr.Error, match="build one of your own"):
+        pictures.opt_out(BUILTIN, [0], ANN)
+    assert ids_in(handlers.show(BUILTIN, ANN)[shelf.pictures]) == []  # nothing there to choose
+
+
+def test_a_gallery_is_shown_by_its_new_name(make, archive: Path) -> None:
+    handlers = make()
+    name = opened(handlers, build(handlers, archive=str(archive)))
+    said, choices, title = handlers.rename(name, " Trip  to *Rome* ", ANN)
+    assert said == "Renamed." and "Trip to \\*Rome\\*" in title
+    assert ("Trip to *Rome*", name) in choices.choices
+    other = handlers.show(BUILTIN, ANN)[handlers.tab.opened]
+    assert ("Trip to *Rome*", name) in other.choices
+    for bad in ("", "  "):
+        with pytest.raises(gr.Error, match="needs a name"):
+            handlers.rename(name, bad, ANN)
+    with pytest.raises(gr.Error, match="build one of your own"):
+        handlers.rename(BUILTIN, "mine", ANN)
+
+
+def test_a_gallery_is_built_with_any_encoder_that_is_here(make, monkeypatch) -> None:
+    names = [name for _, name in build_choices()]
+    assert {"lite0", "moco", "dino", "histogram"} <= {*names}
+    here = [info for info in encoder_infos() if info.here or info.name == "dino-vits16"]
+    infos = [replace(info, here=True) for info in here]
+    monkeypatch.setattr("app.tabs.gallery.layout.encoder_infos", lambda: infos)
+    label = next(label for label, name in build_choices() if name == "dino-vits16")
+    assert label.endswith("Apache-2.0")
 
 
 def test_what_became_of_every_row_is_told_and_can_be_downloaded(make, tmp_path: Path) -> None:
@@ -231,7 +343,10 @@ def test_a_visitor_s_gallery_is_nobody_else_s(make, archive: Path) -> None:
     for work in (
         lambda: handlers.show(name, BOB),
         lambda: handlers.open(name, BOB),
-        lambda: handlers.browse(name, "", 1, BOB),
+        lambda: handlers.pictures.look(wanted(handlers, name), BOB),
+        lambda: handlers.pictures.opt_out(name, [0], BOB),
+        lambda: handlers.rename(name, "mine", BOB),
+        lambda: handlers.finish(name, BOB, QUIET),
         lambda: handlers.remove(name, [0], BOB, QUIET),
         lambda: handlers.add(name, [], BOB, QUIET),
         lambda: handlers.refresh(name, None, BOB, QUIET),

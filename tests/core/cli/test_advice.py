@@ -72,6 +72,8 @@ def asking(gallery: Path, photos: Path) -> dict[str, tuple[object, ...]]:
         "fit-head": ("fit-head", gallery, "--kind", "center", "--out", out),
         "add": ("add", photos, *at),
         "remove": ("remove", 0, *at),
+        "opt-out": ("opt-out", 0, *at),
+        "opt-in": ("opt-in", 0, *at),
         "verify": ("verify", gallery),
         "evaluate": ("evaluate", "--pairs", pairs, *at, *PLAIN),
     }
@@ -131,6 +133,11 @@ def emptied(place: Place) -> tuple[object, ...]:
     return ("add", place.photos, "--gallery", place.gallery)
 
 
+def hushed(place: Place) -> tuple[object, ...]:
+    call("opt-out", *range(12), "--gallery", place.gallery)
+    return ("attribute", place.photos / "01.png", "--gallery", place.gallery)
+
+
 def older(place: Place) -> tuple[object, ...]:
     file = place.gallery / "gallery.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 0}))
@@ -169,6 +176,7 @@ def lost(place: Place) -> tuple[object, ...]:
     ("broken", "words"),
     [
         (emptied, "holds no images; index some"),
+        (hushed, "are opted out; opt some in again"),
         (older, "has gallery format 0, this version reads 1; build the gallery again"),
         (headless, "gallery.json of g is damaged; build the gallery again"),
         (tableless, "is missing or damaged (OSError|ArrowInvalid); build the gallery again"),
@@ -185,7 +193,7 @@ def test_the_command_that_is_advised_helps(
     assert words.partition(" (")[0] in result.stderr
     command = advised(result)
     more = PLAIN if command[0] == "index" and "--encoder" not in command else ()
-    follow(command, *more, IMAGES=place.photos)
+    follow(command, *more, IMAGES=place.photos, IMAGE="0")
     again = str(place.remade()) in command
     asked = tuple(place.remade() if again and a == place.gallery else a for a in asked)
     done = call(*asked)

@@ -116,6 +116,7 @@ CHANGE = an_object(
     moved={"type": "integer", "minimum": 0},
     gone=NAMES,
     recall={"type": "object", "additionalProperties": {"type": "number"}},
+    opted_out={"type": "integer", "minimum": 0},
     account={
         "anyOf": [
             {"type": "null"},
@@ -177,6 +178,15 @@ def test_index_attribute_add_remove_verify(photos, tmp_path, write_image) -> Non
         call("remove", "02.png", photos / "05.png", "--gallery", folder, "--json"), CHANGE
     )
     assert (change["images"], change["removed"]) == (9, 2)
+    first, second = Gallery.open(folder).records[:2]
+    opted = {"images": 9, "opted_out": [first.id, second.id]}
+    out = ("opt-out", first.id, second.path, "--gallery", folder)
+    assert said(call(*out, "--json")) == opted
+    assert said(call("opt-out", "--gallery", folder, "--json")) == opted
+    assert "2 of 9 images" in call("opt-out", "--gallery", folder).stderr
+    assert {first.id, second.id}.isdisjoint(Gallery.open(folder).row_of)
+    back = said(call("opt-in", first.id, "--gallery", folder, "--json"))
+    assert back == {"images": 9, "opted_out": [second.id]}
     assert said(call("verify", folder, "--json")) == []
     result = call("verify", folder)
     assert (result.exit_code, result.stdout) == (0, "")
@@ -479,7 +489,7 @@ def test_failures_say_what_is_wrong(folder, photos, tmp_path) -> None:
         (("add", tmp_path / "nowhere", *gallery), "not a folder of images"),
         (("add", photos, "--gallery", tmp_path / "nowhere"), "not a gallery"),
         (("remove", 99, *gallery), "id 99"),
-        (("remove", 1, "gone.png", 99, *gallery), "the path 'gone.png', or the id 99; none was"),
+        (("remove", 1, "gone.png", 99, *gallery), "the path 'gone.png', or the id 99; nothing was"),
         (("reverse", photos, "--source", 99, *gallery, *plain), "id 99"),
         (("reverse", tmp_path / "nowhere", "--source", 1, *gallery, *plain), "nowhere"),
         (("verify", photos), "not a gallery"),

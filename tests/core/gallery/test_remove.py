@@ -60,6 +60,11 @@ def test_all_unknown_names_are_told_at_once(gallery, tmp_path) -> None:
     with pytest.raises(GalleryError) as raised:
         ids_of(gallery, ["1", "99", "gone.png", str(outside), "-1"])
     words = str(raised.value)
-    for name in ("the id 99", "the path 'gone.png'", f"the path {str(outside)!r}", "none was"):
+    for name in (
+        "the id 99",
+        "the path 'gone.png'",
+        f"the path {str(outside)!r}",
+        "nothing was changed",
+    ):
         assert name in words
     assert "id 1," not in words

@@ -198,7 +198,13 @@ def test_the_embedded_gallery_is_not_changed_by_its_folder_either(make, archive,
     library = make()
     name, _ = library.build(archive, ["fake"])
     monkeypatch.setattr("core.gallery.gallery.SHIPPED", Path(name))
-    for change in (library.refresh, lambda name, **_: library.remove(name, [0])):
+    for change in (
+        library.refresh,
+        library.finish,
+        lambda name, **_: library.remove(name, [0]),
+        lambda name, **_: library.opt_out(name, [0]),
+        lambda name, **_: library.rename(name, "mine"),
+    ):
         with pytest.raises(GalleryError, match="build one of your own"):
             change(name, progress=no_progress)
 
