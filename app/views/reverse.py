@@ -140,13 +140,15 @@ def _headline(lookup: Lookup) -> str:
         looked = f"{count} of {looked}"
     if named or not alone:
         return f"Candidate source of {named or 'none'} of {looked}"
-    looked = number_of(count, "image")
     stand, them = ("stands out", "it") if alone == 1 else ("stand out", "them")
+    told = (
+        f"{alone} of {looked} {stand}" if count == lookup.given else f"{alone} {stand} in {looked}"
+    )
     rate = words.share(lookup.rate)
     needed = fewest_named(len(kinds), null_size=lookup.null_size, rate=lookup.rate)
     if needed is None or alone < needed:
-        return f"{alone} of {looked} {stand}, too few images here to name {them} at {rate}"
-    return f"{alone} of {looked} {stand}, but may be chance among so many at {rate}"
+        return f"{told}, too few images here to name {them} at {rate}"
+    return f"{told}, but may be chance among so many at {rate}"
 
 
 def _note(lookup: Lookup) -> str:

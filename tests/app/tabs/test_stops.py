@@ -25,6 +25,7 @@ from app.tabs.disentanglement.layout import lay_controls, lay_result
 from app.tabs.gallery.handlers import Handlers as GalleryHandlers
 from app.tabs.gallery.layout import ZIP
 from app.tabs.gallery.layout import lay as lay_gallery
+from app.tabs.gallery.shelf_handlers import ShelfHandlers
 from app.tabs.map.handlers import Cards
 from app.tabs.map.handlers import Handlers as MapHandlers
 from app.tabs.map.layout import lay as lay_map
@@ -179,11 +180,26 @@ def compared(folder: Path) -> CompareHandlers:
         page = opened(folder)
         image, starts = query_given(page, image_id="a", examples_id="b")
         choices = compare_layout.lay_choices(page)
-        which, found = compare_layout.lay_matches()
-        examples, differing, _ = compare_layout.lay_examples(page)
+        which, downloads, found = compare_layout.lay_matches()
+        looked, levels, why = compare_layout.lay_reasons()
+        examples, differing, counted, _ = compare_layout.lay_examples(page)
         column, agreement = gr.Column(), gr.HTML()
-    left, right = (compare_layout.Side(*c, *f) for c, f in zip(choices, found, strict=True))
-    table = compare_layout.Table(image, starts, agreement, column, which, examples, differing)
+    left, right = (
+        compare_layout.Side(*c, *f, *w) for c, f, w in zip(choices, found, why, strict=True)
+    )
+    table = compare_layout.Table(
+        image=image,
+        starts=starts,
+        agreement=agreement,
+        column=column,
+        which=which,
+        downloads=downloads,
+        looked=looked,
+        levels=levels,
+        examples=examples,
+        differing=differing,
+        counted=counted,
+    )
     return CompareHandlers(page, table, (left, right))
 
 
@@ -256,7 +272,8 @@ def gallery(fresh: Path, tmp_path: Path) -> GalleryHandlers:
     with gr.Blocks():
         page = opened(fresh)
         page.session.library.home = tmp_path / "home"
-        return GalleryHandlers(page, lay_gallery(page))
+        tab = lay_gallery(page)
+        return GalleryHandlers(page, tab, ShelfHandlers(page, tab.shelf))
 
 
 def test_building_a_gallery(gallery: GalleryHandlers, tmp_path: Path):

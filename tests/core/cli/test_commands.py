@@ -141,6 +141,8 @@ def pairs_of(number: dict[str, object]) -> dict[str, Any]:
         image_id={"type": ["integer", "null"]},
         score={"type": ["number", "null"]},
         p_value=number,
+        confidence=number,
+        aspects={"type": "object", "additionalProperties": SHARE},
         p_adjusted=number,
         named={"type": "boolean"},
     )
@@ -292,7 +294,7 @@ def test_reports_are_written_and_can_be_made_again(folder, photos, tmp_path) -> 
     reports = [word for name in names for word in ("--report", name)]
     assert call(*asked, *reports).exit_code == 0
     page, value, table = (name.read_text() for name in names)
-    assert "data:image/" not in page  # a thumbnail's histogram has no regions to show
+    assert page.count("data:image/") >= 4  # two queries and their first candidates
     assert "01.png" in page
     assert len(table.splitlines()) == 7
     found = json.loads(value)

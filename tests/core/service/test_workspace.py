@@ -246,7 +246,9 @@ def test_the_null_is_kept_and_keyed_by_the_scoring(gallery, encoders):
     assert prior.null.identity == first.null.identity
     assert not calls
     others = [
-        _workspace(gallery, encoder, null=NullConfig(queries=7, folds=3), progress=progress),
+        _workspace(
+            gallery, encoder, null=NullConfig(queries=7, folds=3, alone=0), progress=progress
+        ),
         _workspace(gallery, encoder, null=NullConfig(queries=7, seed=1), progress=progress),
         _workspace(gallery, encoder, null=fresh, score=ScoreConfig(rerank=False)),
     ]
