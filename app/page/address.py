@@ -46,8 +46,10 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
 
     def followed(
         name: str, example: int, asked: Asked | None, request: gr.Request
-    ) -> tuple[str, int]:
-        return name, kept_example(page, name, example, asked, request=request)
+    ) -> tuple[str, int, Any]:
+        kept = kept_example(page, name, example, asked, request=request)
+        gone = example and not kept and asked is not None  # another gallery's example is no query
+        return name, kept, Asked(None, asked.encoder) if gone else gr.skip()
 
     def opened(event: gr.SelectData) -> str:
         return list(items)[chosen(event)]
@@ -76,7 +78,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     changed = page.gallery.change(
         followed,
         [page.gallery, page.example, page.asked],
-        [named, page.example],
+        [named, page.example, page.asked],
         **_AT_ONCE,
     )
     changed.success(None, named, js=_WRITE.format(key="'gallery'"), **_AT_ONCE)
