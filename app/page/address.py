@@ -48,8 +48,9 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
         name: str, example: int, asked: Asked | None, request: gr.Request
     ) -> tuple[str, int, Any]:
         kept = kept_example(page, name, example, asked, request=request)
-        gone = example and not kept and asked is not None  # another gallery's example is no query
-        return name, kept, Asked(None, asked.encoder) if gone else gr.skip()
+        if asked is None or not example or kept:
+            return name, kept, gr.skip()
+        return name, kept, Asked(None, asked.encoder)  # another gallery's example is no query
 
     def opened(event: gr.SelectData) -> str:
         return list(items)[chosen(event)]
