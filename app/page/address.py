@@ -48,9 +48,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
         name: str, example: int, asked: Asked | None, request: gr.Request
     ) -> tuple[str, int, Any]:
         kept = kept_example(page, name, example, asked, request=request)
-        if asked is None or not example or kept:
-            return name, kept, gr.skip()
-        return name, kept, Asked(None, asked.encoder)  # another gallery's example is no query
+        return name, kept, _without_example(asked, gone=example > 0 and not kept)
 
     def opened(event: gr.SelectData) -> str:
         return list(items)[chosen(event)]
@@ -117,6 +115,11 @@ def _usual(page: Page, gallery: str, encoders: tuple[str, ...]) -> str:
     if gallery != page.start:
         return first_encoder(encoders)
     return next(iter(named_by_owner(page, encoders)), page.encoder)
+
+
+def _without_example(asked: Asked | None, *, gone: bool) -> Any:
+    """What is asked where the example was another gallery's, which is no query here."""
+    return gr.skip() if asked is None or not gone else Asked(None, asked.encoder)
 
 
 def kept_example(
