@@ -17,9 +17,6 @@ from core.values import Answer, ImageRecord
 Kind = Literal["named", "one of", "none", "refused"]
 """What becomes of an image, as people look for it."""
 
-SIDE = 96
-"""Longer side of a picture in a table, pixels."""
-
 _KINDS: dict[Kind, str] = {
     "named": "Named",
     "one of": "One of several",

@@ -45,6 +45,16 @@ class _Figure:
     links: Sequence[Place]
 
 
+def is_noise(explanation: Explanation, possible: Sequence[str]) -> bool:
+    """Whether two images match no better than chance does, so that only they are shown.
+
+    Args:
+        explanation: the explanation.
+        possible: its :func:`readings`.
+    """
+    return list(possible) == [PLAIN] and explanation.regions is not None
+
+
 def pair_html(
     explanation: Explanation,
     images: tuple[Image.Image, Image.Image],
@@ -58,7 +68,7 @@ def pair_html(
         explanation: the explanation.
         images: the query's and the source's pixels.
         reading: one of :func:`readings`.
-        noise: whether the two match no better than chance does, so that only the images are shown.
+        noise: as of :func:`is_noise`.
     """
     heats = _heats(explanation, reading)
     limit = max((float(np.abs(heat).max()) for heat, _ in heats), default=0.0)

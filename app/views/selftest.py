@@ -152,7 +152,7 @@ def _side(
     title: str, answer: Answer, right: bool, pictures: Mapping[int, Image.Image], verdict: str
 ) -> _Side:
     matches = [
-        (data_uri(_small(pictures[match.image.id])), name_of(match.image))
+        (data_uri(pictures[match.image.id], side=_SIDE), name_of(match.image))
         for match in answer.matches[:SHOWN]
     ]
     return _Side(title, right, verdict, headline(answer), words.odds(answer), matches)
@@ -172,9 +172,3 @@ def _untraced(trial: Trial) -> str:
     if words.sources(trial.absent.groups):
         return "Right: only the image that took part is among the sources."
     return "Right: nothing is taken for a source."
-
-
-def _small(image: Image.Image) -> Image.Image:
-    shown = image.convert("RGB")
-    shown.thumbnail((_SIDE, _SIDE))
-    return shown

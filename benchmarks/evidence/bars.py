@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.evidence.galleries import Asked
 from core.config import NullConfig
-from core.evidence.confidence import confidence
+from core.evidence.confidence import stated
 from core.measures.retrieval import Pair, clustered_interval
 
 WAYS: Mapping[str, Callable[[Asked], np.ndarray]] = {
@@ -184,9 +184,8 @@ def draws_of(setting: Setting, *, draws: int, law: NullConfig | None = None) -> 
 def _confidences(asked: Asked, law: NullConfig | None) -> np.ndarray:
     if law is None:
         return asked.confidences
-    numbers = {"prior": law.prior, "midpoint": law.midpoint, "slope": law.slope}
-    size = law.queries  # the galleries are large enough that the null's size bounds nothing
-    return np.array([confidence(float(x), **numbers, null_size=size) for x in asked.strengths])
+    size = law.queries  # of the large gallery; those of the small ones bound a little more
+    return np.array([stated(float(x), law, null_size=size) for x in asked.strengths])
 
 
 def _draw(

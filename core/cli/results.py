@@ -100,13 +100,11 @@ def print_summary(verdicts: Sequence[Verdict]) -> None:
         for name, t in tallies.items()
     ]
     print_table(columns, rows, wide={"made by"})
-    bands = [
-        (band.word, str(band.claims), str(band.right), share(band.right / band.claims))
-        for band in by_confidence(verdicts)
-    ]
-    if bands:
-        means = (share(band.mean) for band in by_confidence(verdicts))
-        said = [(*band, mean) for band, mean in zip(bands, means, strict=True)]
+    if bands := by_confidence(verdicts):
+        said = [
+            (b.word, str(b.claims), str(b.right), share(b.right / b.claims), share(b.mean))
+            for b in bands
+        ]
         print_table(("first candidate", "times", "right", "share", "mean confidence"), said)
     whole = tally_of(verdicts)
     show(

@@ -9,7 +9,7 @@ from jaxtyping import Float, Integer
 
 from core.config import NullConfig
 from core.evidence.combination import combined
-from core.evidence.confidence import confidence
+from core.evidence.confidence import stated
 from core.evidence.influence import contested, decompose, influences
 from core.evidence.null import Null, aspects_of, standings
 from core.evidence.words import can_tell
@@ -163,14 +163,8 @@ class _Judge:
         """p-value and confidence of a group, where anything can be told."""
         if not self.telling:
             return None, None
-        strength, config = float(self.strengths[place]), self.config
-        sure = confidence(
-            strength,
-            prior=config.prior,
-            midpoint=config.midpoint,
-            slope=config.slope,
-            null_size=len(self.null),
-        )
+        strength = float(self.strengths[place])
+        sure = stated(strength, self.config, null_size=len(self.null))
         return self.null.standing.p_value(strength), sure
 
     def aspects(self, place: int) -> tuple[Aspect, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from core.config import NullConfig
+
 _SUREST = 7.0  # largest log-odds of the evidence: no measurement here bears out more than .999
 
 
@@ -43,3 +45,14 @@ def confidence(
     surest = min(_SUREST, math.log(max(null_size / 3, 1)))
     evidence = min(max(slope * (strength - midpoint), -surest), surest)
     return 1 / (1 + math.exp(-evidence) * (1 - prior) / prior)
+
+
+def stated(strength: float, config: NullConfig, *, null_size: int) -> float:
+    """The :func:`confidence` of a strength by the law and the prior of a configuration."""
+    return confidence(
+        strength,
+        prior=config.prior,
+        midpoint=config.midpoint,
+        slope=config.slope,
+        null_size=null_size,
+    )

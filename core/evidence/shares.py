@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from core.gallery.browse import column_names, value_of
 from core.values import Answer, GalleryError, ImageRecord
 
 COLUMNS = ("creator", "licence", "source")
@@ -12,8 +13,7 @@ COLUMNS = ("creator", "licence", "source")
 
 def columns_of(records: Sequence[ImageRecord]) -> tuple[str, ...]:
     """Columns by which shares can be summed: those that say anything of these images."""
-    own = [name for name in COLUMNS if any(getattr(record, name) for record in records)]
-    return (*own, *sorted({name for record in records for name in record.extra}))
+    return column_names(records, known=COLUMNS)
 
 
 def shares_by(
@@ -38,14 +38,8 @@ def shares_by(
     sums: dict[str, float] = {}
     for group in answer.groups:
         if group.influence:
-            said = {_value(records[member], column) for member in group.members}
+            said = {value_of(records[member], column) for member in group.members}
             said = (said - {""}) or said
             for value in said:
                 sums[value] = sums.get(value, 0.0) + group.influence / len(said)
     return dict(sorted(sums.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _value(record: ImageRecord, column: str) -> str:
-    if column in COLUMNS:
-        return str(getattr(record, column))
-    return record.extra.get(column, "")

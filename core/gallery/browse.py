@@ -30,9 +30,11 @@ class Wanted:
     """One of the orders above, or a column."""
 
 
-def column_names(records: Sequence[ImageRecord]) -> tuple[str, ...]:
+def column_names(
+    records: Sequence[ImageRecord], *, known: Sequence[str] = STANDARD
+) -> tuple[str, ...]:
     """Columns that say anything of these images: the known ones, then the free ones."""
-    own = [name for name in STANDARD if any(getattr(record, name) for record in records)]
+    own = [name for name in known if any(getattr(record, name) for record in records)]
     return (*own, *sorted({name for record in records for name in record.extra}))
 
 

@@ -15,7 +15,7 @@ from core.config import BuildConfig, ImageLimits, NullConfig, ProjectionConfig, 
 from core.encoders.descriptors import describe_patches
 from core.encoders.network import Reading, read
 from core.evidence.answer import answer
-from core.evidence.confidence import confidence
+from core.evidence.confidence import stated
 from core.evidence.null import Null, aspects_of, fit_null, standings
 from core.evidence.surroundings import own_nearest, score_scale, surroundings
 from core.explain.alignment import aligned, telling
@@ -200,16 +200,10 @@ class Workspace:
         """
         rivals = aspects_of(ranking, self.collection.groups)
         margins = standings(np.concatenate([guest.aspects[:1], rivals])).margins[:1]
-        standing, config = self.null.standing, self.null_config
+        standing = self.null.standing
         strength = float(standing.strength(margins)[0])
         p_values = standing.aspect_p_values(margins)[0].tolist()
-        sure = confidence(
-            strength,
-            prior=config.prior,
-            midpoint=config.midpoint,
-            slope=config.slope,
-            null_size=len(self.null),
-        )
+        sure = stated(strength, self.null_config, null_size=len(self.null))
         aspects = tuple(map(Aspect, self.collection.aspect_names, p_values))
         return GuestEvidence(standing.p_value(strength), sure, aspects)
 

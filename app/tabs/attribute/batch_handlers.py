@@ -21,7 +21,7 @@ from app.tabs.attribute.cases import Opened
 from app.tabs.attribute.handlers import CANDIDATES, Search, choice_of, prior_of, row_of
 from app.tabs.attribute.layout import Controls
 from app.views import batch, files
-from app.views.images import data_uri
+from app.views.images import SMALL, small_picture
 from app.views.matches import picture_of
 from app.views.templates import render
 from core.report import Case
@@ -111,12 +111,16 @@ class BatchHandlers:
             query = session.query(session.workspace(done.choice, visitor=visitor), path)
         except ImageError as error:
             return batch.Row(name, problem=str(error))
-        picture = "" if query.image is None else data_uri(query.image, side=batch.SIDE, quality=80)
         gallery = session.gallery(done.choice.gallery, visitor=visitor)
         best = [group.best.image for group in answer.groups[:1]]
-        source = [picture_of(f, side=batch.SIDE) for f in session.thumbnails(gallery, best)]
+        source = [picture_of(f, side=SMALL) for f in session.thumbnails(gallery, best)]
         return batch.Row(
-            name, query.sha256, answer, file=path, picture=picture, source="".join(source)
+            name,
+            query.sha256,
+            answer,
+            file=path,
+            picture=small_picture(query.image),
+            source="".join(source),
         )
 
     def opened(self, done: Done | None, event: gr.EventData) -> Opened | None:

@@ -131,7 +131,7 @@ class Handlers:
                 found,
                 self._images(search, found, visitor, fit=reasons.SHOWN_SIDE),
                 reading=chosen,
-                noise=possible == [reasons.PLAIN] and found.regions is not None,
+                noise=reasons.is_noise(found, possible),
             )
         several = len(possible) > 1
         return (

@@ -20,8 +20,7 @@ from app.tabs.attribute.cases import Opened
 from app.tabs.attribute.handlers import CANDIDATES, Search, choice_of, prior_of, row_of
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.reverse_layout import Reverse, ReverseResult
-from app.views.batch import SIDE
-from app.views.images import data_uri
+from app.views.images import small_picture
 from app.views.names import name_of
 from app.views.reverse import Lookup, Source, foretold, lookup_csv, lookup_html
 from app.views.templates import render
@@ -92,7 +91,7 @@ class ReverseHandlers:
 
     def _source(self, workspace: Workspace, file: str, image_id: int | None) -> Source:
         """The image that is looked for, as the table shows it."""
-        picture = data_uri(self.page.session.image(file), side=SIDE, quality=80)
+        picture = small_picture(self.page.session.image(file))
         if image_id is None:
             return Source(Path(file).name, picture)
         record = workspace.gallery.records[workspace.gallery.row_of[image_id]]
@@ -120,8 +119,7 @@ class ReverseHandlers:
             except ImageError as error:
                 problems.append((name, str(error)))
             else:
-                image = query.image
-                seen[file] = "" if image is None else data_uri(image, side=SIDE, quality=80)
+                seen[file] = small_picture(query.image)
                 yield file, query
 
     def opened(

@@ -20,8 +20,7 @@ from app.tabs.attribute.batch_handlers import Shown
 from app.tabs.attribute.handlers import choice_of
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.selftest_layout import Selftest, SelftestResult
-from app.views.batch import SIDE
-from app.views.images import data_uri
+from app.views.images import small_picture
 from app.views.selftest import SHOWN, Line, Trials, empty_html, trial_html, trials_html
 from core.report import trials_csv
 from core.service import (
@@ -149,14 +148,14 @@ class SelftestHandlers:
         except ImageError as error:
             yield Line(name, str(error))
             return
-        own = data_uri(test.image, side=SIDE, quality=80)
+        own = small_picture(test.image)
         for place, way in enumerate(asked.ways):
             what = f"{name}: {WAYS[way].title.lower()}"
             told = partial(_told, report, first + place, total, what)
             told()
             seed = before.tally.trials + place
             trial = test.run(way, far=asked.far, seed=seed, progress=told)
-            made = data_uri(trial.variation, side=SIDE, quality=80)
+            made = small_picture(trial.variation)
             yield Line(name, verdict_of(trial), picture=own, variation=made)
 
     def export(self, done: Trials | None) -> Any:

@@ -7,55 +7,16 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app.page.components import query_given, stop_button
 from app.page.events import PRIVATE, QUIET, follow_query
 from app.page.state import Page
 from app.tabs.compare.handlers import Handlers, no_examples
-from app.tabs.compare.layout import (
-    Side,
-    Table,
-    lay_choices,
-    lay_examples,
-    lay_matches,
-    lay_reasons,
-)
-from app.views.templates import render
+from app.tabs.compare.layout import lay
 
 
 def create(page: Page) -> None:
     """Lay out the tab inside the current Blocks and connect its events."""
-    with gr.Row(elem_classes="ws-desk"):
-        with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
-            image, starts = query_given(
-                page, image_id="ws-compare-query", examples_id="ws-compare-starts"
-            )
-        with gr.Column(scale=8, min_width=320):
-            choices = lay_choices(page)
-            with gr.Column(elem_classes="ws-stage"):
-                agreement = gr.HTML(
-                    render("empty", of="compare"), elem_id="ws-agreement", min_height=180
-                )
-                stop_button(page, "compare", elem_id="ws-stop-compare", on_result=True)
-            with gr.Column(visible=False, elem_classes="ws-results") as column:
-                which, downloads, found = lay_matches()
-                looked, levels, why = lay_reasons()
-            examples, differing, counted, over = lay_examples(page)
-    sides = tuple(Side(*c, *shown, *w) for c, shown, w in zip(choices, found, why, strict=True))
-    table = Table(
-        image=image,
-        starts=starts,
-        agreement=agreement,
-        column=column,
-        which=which,
-        downloads=downloads,
-        looked=looked,
-        levels=levels,
-        examples=examples,
-        differing=differing,
-        counted=counted,
-    )
-    handlers = Handlers(page, table, (sides[0], sides[1]))
-    _connect(handlers, over=over)
+    table, sides, over = lay(page)
+    _connect(Handlers(page, table, sides), over=over)
 
 
 def _connect(handlers: Handlers, *, over: gr.Button) -> None:

@@ -264,5 +264,5 @@ def no_examples() -> tuple[Any, ...]:
 def _pair(found: Explanation, answer: Answer, images: tuple[Image.Image, Image.Image]) -> str:
     """The two images with what one side marks on them first."""
     possible = reasons.readings(found, group_of(answer, found.match.id), level=answer.level)
-    noise = possible == [reasons.PLAIN] and found.regions is not None
+    noise = reasons.is_noise(found, possible)
     return reasons.pair_html(found, images, reading=possible[0], noise=noise)

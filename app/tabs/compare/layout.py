@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from app.page.components import stop_button, thumbnails
+from app.page.components import query_given, stop_button, thumbnails
 from app.page.encoders import EncoderChoice, encoder_choice
 from app.page.state import HEADS, Page, compared
 from app.page.theme import SCRIPTS
@@ -59,7 +59,42 @@ class Table:
     """What was counted over the examples, as CSV and as JSON."""
 
 
-def lay_choices(page: Page) -> list[tuple[EncoderChoice, gr.Dropdown]]:
+def lay(page: Page) -> tuple[Table, tuple[Side, Side], gr.Button]:
+    """The tab's components in their places: the table, both sides, and what starts the examples."""
+    with gr.Row(elem_classes="ws-desk"):
+        with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
+            image, starts = query_given(
+                page, image_id="ws-compare-query", examples_id="ws-compare-starts"
+            )
+        with gr.Column(scale=8, min_width=320):
+            choices = _lay_choices(page)
+            with gr.Column(elem_classes="ws-stage"):
+                agreement = gr.HTML(
+                    render("empty", of="compare"), elem_id="ws-agreement", min_height=180
+                )
+                stop_button(page, "compare", elem_id="ws-stop-compare", on_result=True)
+            with gr.Column(visible=False, elem_classes="ws-results") as column:
+                which, downloads, found = _lay_matches()
+                looked, levels, why = _lay_reasons()
+            examples, differing, counted, over = _lay_examples(page)
+    left, right = (Side(*c, *shown, *w) for c, shown, w in zip(choices, found, why, strict=True))
+    table = Table(
+        image=image,
+        starts=starts,
+        agreement=agreement,
+        column=column,
+        which=which,
+        downloads=downloads,
+        looked=looked,
+        levels=levels,
+        examples=examples,
+        differing=differing,
+        counted=counted,
+    )
+    return table, (left, right), over
+
+
+def _lay_choices(page: Page) -> list[tuple[EncoderChoice, gr.Dropdown]]:
     """Encoder and head of both sides."""
     found: list[tuple[EncoderChoice, gr.Dropdown]] = []
     with gr.Row(elem_classes="ws-sides"):
@@ -78,7 +113,7 @@ def lay_choices(page: Page) -> list[tuple[EncoderChoice, gr.Dropdown]]:
     return found
 
 
-def lay_matches() -> tuple[gr.Radio, Downloads, list[tuple[gr.HTML, gr.Gallery]]]:
+def _lay_matches() -> tuple[gr.Radio, Downloads, list[tuple[gr.HTML, gr.Gallery]]]:
     """What both sides find, which of it is shown, and all of it as files."""
     with gr.Row(elem_classes=["ws-title", "ws-which-title"]):
         gr.Markdown("### Candidate sources")
@@ -102,7 +137,7 @@ def lay_matches() -> tuple[gr.Radio, Downloads, list[tuple[gr.HTML, gr.Gallery]]
     return which, downloads, found
 
 
-def lay_reasons() -> tuple[gr.HTML, gr.HTML, list[tuple[gr.HTML, gr.HTML]]]:
+def _lay_reasons() -> tuple[gr.HTML, gr.HTML, list[tuple[gr.HTML, gr.HTML]]]:
     """The match that is looked at, what makes its score, and both sides' reasons for it."""
     looked = gr.HTML(elem_id="ws-looked")
     found: list[tuple[gr.HTML, gr.HTML]] = []
@@ -131,7 +166,7 @@ def _lay_downloads(name: str, *, visible: bool) -> Downloads:
     return csv, json
 
 
-def lay_examples(page: Page) -> tuple[gr.HTML, gr.Gallery, Downloads, gr.Button]:
+def _lay_examples(page: Page) -> tuple[gr.HTML, gr.Gallery, Downloads, gr.Button]:
     """The comparison over the examples, and its buttons."""
     gr.Markdown("### Over the gallery's examples", elem_classes="ws-chapter")
     with gr.Row(elem_classes="ws-commands"):

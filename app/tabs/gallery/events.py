@@ -52,7 +52,7 @@ def _connect_opening(handlers: Handlers, heavy: dict[str, Any]) -> None:
     }
     name.change(**show)
     name.change(handlers.cleared, None, _results(tab), **QUIET)
-    name.change(lambda: None, None, handlers.undone, **QUIET)
+    name.change(lambda: None, None, tab.shelf.undone, **QUIET)
     if Context.root_block is not None:
         Context.root_block.load(**show)
     said = [tab.status, tab.account, tab.steps]
@@ -105,12 +105,12 @@ def _connect_changes(handlers: Handlers, heavy: dict[str, Any]) -> None:
         (tab.prune, handlers.prune, shelf.chosen),
     ):
         follow(button.click(work, [name, more], [tab.status, tab.account, tab.added], **heavy))
-    undo = [shelf.said, handlers.undone, shelf.undo]
+    undo = [shelf.said, shelf.undone, shelf.undo]
     on_said = {**heavy, "show_progress_on": shelf.said}
     for button, work, more in (
         (shelf.opt_out, handlers.pictures.opt_out, shelf.chosen),
         (shelf.opt_in, handlers.pictures.opt_in, shelf.chosen),
-        (shelf.undo, handlers.pictures.undo, handlers.undone),
+        (shelf.undo, handlers.pictures.undo, shelf.undone),
     ):
         follow(button.click(work, [name, more], undo, **QUIET)).success(
             handlers.finish, name, shelf.said, **on_said

@@ -37,8 +37,6 @@ class Handlers:
         self.page, self.session, self.tab = page, page.session, tab
         self.pictures = shelf
         self.library = page.session.library
-        self.undone = gr.State(None)
-        """What undoes the last opting out or in."""
 
     def show(self, name: str, request: gr.Request) -> dict[Any, Any]:
         """A gallery's pictures, and what is told of it."""

@@ -35,6 +35,8 @@ class Shelf:
     said: gr.Markdown
     """What opting did."""
     undo: gr.Button
+    undone: gr.State
+    """What undoes the last opting out or in."""
     picked: gr.Markdown
     every: gr.Button
     none: gr.Button
@@ -129,6 +131,7 @@ def lay(page: Page) -> Shelf:
         bar=bar,
         said=said,
         undo=undo,
+        undone=gr.State(None),
         picked=picked,
         every=every,
         none=none,

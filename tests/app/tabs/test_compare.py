@@ -11,7 +11,6 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from app.page.components import query_given
 from app.page.events import Given
 from app.page.state import Asked, compared, open_page
 from app.tabs.compare import layout
@@ -46,29 +45,8 @@ def with_examples(gallery_folder: Path, tmp_path_factory: pytest.TempPathFactory
 def handlers_of(session: Session, folder: Path) -> Handlers:
     with gr.Blocks():
         page = open_page(session, gallery=str(folder), encoder="random")
-        image, starts = query_given(
-            page, image_id="ws-compare-query", examples_id="ws-compare-starts"
-        )
-        choices = layout.lay_choices(page)
-        which, downloads, found = layout.lay_matches()
-        looked, levels, why = layout.lay_reasons()
-        examples, differing, counted, _ = layout.lay_examples(page)
-        sides = [layout.Side(*c, *f, *w) for c, f, w in zip(choices, found, why, strict=True)]
-        column, agreement = gr.Column(), gr.HTML()
-    table = layout.Table(
-        image=image,
-        starts=starts,
-        agreement=agreement,
-        column=column,
-        which=which,
-        downloads=downloads,
-        looked=looked,
-        levels=levels,
-        examples=examples,
-        differing=differing,
-        counted=counted,
-    )
-    return Handlers(page, table, (sides[0], sides[1]))
+        table, sides, _ = layout.lay(page)
+    return Handlers(page, table, sides)
 
 
 def given(handlers: Handlers, image: Path | None, *, right: str = "histogram") -> Given:

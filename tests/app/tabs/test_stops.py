@@ -12,7 +12,6 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from app.page.components import query_given
 from app.page.state import Page, open_page
 from app.tabs.attribute import batch_layout, layout, reverse_layout
 from app.tabs.attribute.batch_handlers import BatchHandlers
@@ -178,29 +177,8 @@ def test_reverse_look_up(fresh: Path, picture: Path):
 def compared(folder: Path) -> CompareHandlers:
     with gr.Blocks():
         page = opened(folder)
-        image, starts = query_given(page, image_id="a", examples_id="b")
-        choices = compare_layout.lay_choices(page)
-        which, downloads, found = compare_layout.lay_matches()
-        looked, levels, why = compare_layout.lay_reasons()
-        examples, differing, counted, _ = compare_layout.lay_examples(page)
-        column, agreement = gr.Column(), gr.HTML()
-    left, right = (
-        compare_layout.Side(*c, *f, *w) for c, f, w in zip(choices, found, why, strict=True)
-    )
-    table = compare_layout.Table(
-        image=image,
-        starts=starts,
-        agreement=agreement,
-        column=column,
-        which=which,
-        downloads=downloads,
-        looked=looked,
-        levels=levels,
-        examples=examples,
-        differing=differing,
-        counted=counted,
-    )
-    return CompareHandlers(page, table, (left, right))
+        table, sides, _ = compare_layout.lay(page)
+    return CompareHandlers(page, table, sides)
 
 
 def sides(handlers: CompareHandlers, picture: Path | None = None) -> dict[Any, Any]:
