@@ -13,16 +13,9 @@
   const take = (files) => {
     const input = place(files);
     if (input) return give(input, files);
-    const tabs = [...document.querySelectorAll(".ws-switch [role=tab]")];
-    const several = tabs.find((tab) => tab.offsetParent && tab.textContent.trim() === "Several");
-    if (files.length === 1 || !several) return;
-    several.click();
-    const soon = (left) => {
-      const found = place(files);
-      if (found) give(found, files);
-      else if (left) setTimeout(soon, 50, left - 1);
-    };
-    soon(60);
+    if (files.length === 1 || !document.querySelector(".ws-switch")?.offsetParent) return;
+    window.wellspring.open("Several");
+    window.wellspring.soon(() => place(files), (found) => give(found, files));
   };
   const mark = (on) => document.body.classList.toggle("ws-dropping", on);
   const carries = (event) => event.dataTransfer?.types.includes("Files");

@@ -13,6 +13,7 @@
     if (found) then(found);
     else if (left) setTimeout(() => soon(find, then, left - 1), 50);
   };
+  Object.assign(window.wellspring, { open, soon });
   const fill = (field, text) => {
     Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(field, text);
     field.dispatchEvent(new Event("input", { bubbles: true }));

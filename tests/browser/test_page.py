@@ -124,18 +124,20 @@ def test_a_page_opens_with_the_first_example_answered_and_at_its_top(
 def test_a_picture_is_dropped_anywhere(visit: Visit, gallery: Path):
     """A picture that missed its field was opened by the browser, in place of the page."""
     page = visit()
-    content = (gallery.parent / "images" / f"{tiny.NAMES[0]}.png").read_bytes()
-    page.evaluate(
-        """bytes => {
-          const held = new DataTransfer(), target = document.querySelector('.ws-header h1');
-          held.items.add(new File([new Uint8Array(bytes)], 'own.png', {type: 'image/png'}));
-          window.left = ['dragover', 'drop'].map(name => target.dispatchEvent(new DragEvent(
-            name, {bubbles: true, cancelable: true, dataTransfer: held})));
-        }""",
-        list(content),
-    )
+    content = list((gallery.parent / "images" / f"{tiny.NAMES[0]}.png").read_bytes())
+    drop = """([bytes, count]) => {
+      const held = new DataTransfer(), target = document.querySelector('.ws-header h1');
+      for (let i = 0; i < count; i++) {
+        held.items.add(new File([new Uint8Array(bytes)], `own${i}.png`, {type: 'image/png'}));
+      }
+      return ['dragover', 'drop'].map(name => target.dispatchEvent(new DragEvent(
+        name, {bubbles: true, cancelable: true, dataTransfer: held})));
+    }"""
+    assert page.evaluate(drop, [content, 1]) == [False, False], "the browser does not open it"
     expect(page.locator(".ws-answer h2")).to_be_visible()
-    assert page.evaluate("window.left") == [False, False], "the browser does not open it"
+    assert page.evaluate(drop, [content, 2]) == [False, False]
+    expect(page.get_by_role("tab", name="Several")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#ws-files")).to_contain_text("own1")
 
 
 def test_lost_gallery_is_told_and_leaves_the_address(visit: Visit):
