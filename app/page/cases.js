@@ -36,7 +36,10 @@ function filter() {
     button.setAttribute('aria-pressed', String(button.dataset.kind === wanted.kind));
   }
   const told = element.querySelector('[data-told]');
-  if (told) told.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} rows shown`;
+  const count = rows.filter((row) => !row.hidden).length;
+  if (!told) return;
+  told.textContent = `${count || 'None'} of ${rows.length} rows shown`;
+  told.classList.toggle('ws-unseen', count > 0); // an empty table says so to everybody
 }
 
 // A table that has just come is put into the order, and behind the filters, of the one before.

@@ -60,6 +60,8 @@ class Page:
     """Name of the tab that is open."""
     jobs: Jobs
     """Long work under way."""
+    changed: gr.State
+    """Changes when images of the gallery that is looked at were added, removed, or opted out."""
     prepared: gr.State
     """Changes when an encoder has come to describe the gallery."""
     linked: list[gr.Dropdown] = field(default_factory=list[gr.Dropdown])
@@ -97,6 +99,7 @@ def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
         asked=gr.State(None),
         tab=gr.State(FIRST_TAB),
         jobs=jobs,
+        changed=gr.State(0),
         prepared=gr.State(0),
     )
 

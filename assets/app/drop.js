@@ -10,10 +10,19 @@
     input.files = held.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
+  let told;
+  const say = (words) => { // for as long as it takes to read
+    told?.remove();
+    told = Object.assign(document.createElement("p"), { className: "ws-told", textContent: words });
+    told.setAttribute("role", "status");
+    document.body.append(told);
+    setTimeout((old) => old.remove(), 6000, told);
+  };
   const take = (files) => {
     const input = place(files);
     if (input) return give(input, files);
-    if (files.length === 1 || !document.querySelector(".ws-switch")?.offsetParent) return;
+    const several = document.querySelector(".ws-switch")?.offsetParent;
+    if (files.length === 1 || !several) return say(`Nothing on this part of the page takes ${files[0].name}.`);
     window.wellspring.open("Several");
     window.wellspring.soon(() => place(files), (found) => give(found, files));
   };

@@ -127,12 +127,16 @@ def test_found_images_are_opted_out_and_in_again(visit: Visit, tmp_path: Path, t
     page.locator("#ws-gallery-opt-out").click()
     expect(page.locator("#ws-gallery-said")).to_contain_text("Opted out: 2 images")
     expect(page.locator("#ws-gallery-title")).to_contain_text("3 images, 2 opted out")
+    expect(page.locator("#ws-examples button img")).to_have_count(
+        3
+    )  # none of them starts from there
     expect(page.locator(".ws-shelf-none")).to_contain_text("No image has that")
     page.locator("#ws-gallery-which").get_by_label("Opted out").check()
     expect(shelf).to_have_count(2)
     page.locator("#ws-gallery-undo").click()
     expect(page.locator("#ws-gallery-said")).to_contain_text("Opted in again: 2 images")
     expect(page.locator("#ws-gallery-title")).to_contain_text("5 images")
+    expect(page.locator("#ws-examples button img")).to_have_count(5)
     expect(page.locator("#ws-gallery-undo")).to_be_hidden()
     expect(shelf).to_have_count(2)
 

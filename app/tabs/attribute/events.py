@@ -131,7 +131,8 @@ def _connect(
         concurrency_limit=2,
         **PRIVATE,
     )
-    controls.renewed.success(handlers.examples, page.gallery, query.examples, **QUIET)
+    for other in (controls.renewed.success, page.changed.change):
+        other(handlers.examples, page.gallery, query.examples, **QUIET)
     triggers = [
         picture.upload,
         picture.clear,

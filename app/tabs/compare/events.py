@@ -57,7 +57,8 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
         asked.failure(handlers.refused, table.image, [table.image, *outputs], **QUIET)
         _explain(handlers, asked, (found, chosen))
         asked.success(handlers.export, found, list(table.downloads), **QUIET)
-    right.choice.renewed.success(handlers.renew, page.gallery, table.starts, **QUIET)
+    for other in (right.choice.renewed.success, page.changed.change):
+        other(handlers.renew, page.gallery, table.starts, **QUIET)
     for side, work in ((left, handlers.on_left), (right, handlers.on_right)):
         picked = side.matches.select(
             work, [found, table.which], [chosen, side.matches], trigger_mode="always_last", **QUIET

@@ -90,11 +90,12 @@ def _connect_shelf(handlers: ShelfHandlers) -> None:
 def _connect_changes(handlers: Handlers, heavy: dict[str, Any]) -> None:
     """What changes the gallery; what is shown of it follows, and what answers need of it."""
     tab, shelf, name = handlers.tab, handlers.tab.shelf, handlers.page.gallery
-    given = {name, *shelf.wanted, shelf.leaf}
+    given, changed = {name, *shelf.wanted, shelf.leaf}, handlers.page.changed
     again = [tab.opened, tab.title, tab.facts, tab.locked, tab.name, tab.added, shelf.which]
     again += [shelf.pictures, shelf.chosen, *shelf.buttons]
 
     def follow(done: Any) -> Any:
+        done.success(lambda count: count + 1, changed, changed, **QUIET)
         shown = done.success(handlers.again, given, again, **QUIET)
         return shown.success(handlers.cleared, None, _results(tab), **QUIET)
 

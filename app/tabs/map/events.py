@@ -51,7 +51,8 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
     ]
     for drawn in draws:
         drawn.failure(handlers.refused, tab.image, tab.image, **QUIET)
-    tab.first.renewed.success(handlers.cleared, None, [*everything, *selection], **QUIET)
+    for other in (tab.first.renewed.success, page.changed.change):
+        other(handlers.cleared, None, [*everything, *selection], **QUIET)
     known = [*everything, *selection]
     tab.colour.input(handlers.recolour, [tab.state, tab.colour], known, **PRIVATE)
     tab.map.select(
