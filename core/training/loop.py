@@ -136,8 +136,11 @@ class Run:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.model.before_step(share)
-        nn.utils.clip_grad_norm_(self.model.student.parameters(), config.clip)
-        self.optimiser.step()
+        norm = nn.utils.clip_grad_norm_(self.model.student.parameters(), config.clip)
+        if norm.isfinite():
+            self.optimiser.step()
+        else:  # as gradient scalers do: one such update would spoil every weight for good
+            logger.warning("step %d changes nothing: its gradient is not finite", self.step + 1)
         update_momentum(self.model.student, self.model.teacher, self.model.momentum(share))
         self.step += 1
         value = float(loss.detach())

@@ -92,6 +92,18 @@ def whole(request, images, tmp_path_factory):
     return config, out
 
 
+def test_a_gradient_that_is_not_finite_changes_no_weight(images, tmp_path, caplog):
+    """In half precision one is met now and then, whatever the loss; it made every weight NaN."""
+    run = loop.Run(_backbone(), images, config=CONFIG, out=tmp_path)
+    before = [parameter.detach().clone() for parameter in run.model.student.parameters()]
+    next(run.model.student.parameters()).register_hook(lambda grad: grad * float("nan"))
+    run.advance()
+    run.close()
+    after = list(run.model.student.parameters())
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    assert "step 1 changes nothing" in caplog.text
+
+
 def test_losses_are_finite_and_logged(whole):
     config, out = whole
     losses = _losses(out)
