@@ -13,7 +13,7 @@
   let told;
   const say = (words) => { // for as long as it takes to read
     told?.remove();
-    told = Object.assign(document.createElement("p"), { className: "ws-told", textContent: words });
+    told = Object.assign(document.createElement("p"), { className: "ws-dropped-nowhere", textContent: words });
     told.setAttribute("role", "status");
     document.body.append(told);
     setTimeout((old) => old.remove(), 6000, told);
