@@ -1,6 +1,6 @@
 """The page's address: it names tab, gallery, encoder and example, so that a link reopens them.
 
-It never names an uploaded image.
+It never names an uploaded image or a folder.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
         name: str, example: int, asked: Asked | None, request: gr.Request
     ) -> tuple[str, int, Any]:
         kept = kept_example(page, name, example, asked, request=request)
-        return name, kept, _without_example(asked, gone=example > 0 and not kept)
+        rest = _without_example(asked, gone=example > 0 and not kept)
+        return page.session.library.link_of(name), kept, rest
 
     def opened(event: gr.SelectData) -> str:
         return list(items)[chosen(event)]
@@ -73,7 +74,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     for linked in page.linked:
         linked.change(None, linked, js=_WRITE.format(key="'encoder'"), **_AT_ONCE)
     page.example.change(None, page.example, js=_WRITE.format(key="'example'"), **_AT_ONCE)
-    named = gr.Textbox(page.start, visible=False)
+    named = gr.Textbox("", visible=False)
     changed = page.gallery.change(
         followed,
         [page.gallery, page.example, page.asked],
@@ -86,7 +87,9 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
 def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list[Any]:
     """Gallery, tab, example and encoders that an address names; what is not there stays."""
     wanted = dict(request.query_params)
-    gallery, encoders, lost = _gallery(page, wanted.get("gallery", page.start), request)
+    linked = wanted.get("gallery")
+    name = page.session.library.linked(linked) if linked else page.start
+    gallery, encoders, lost = _gallery(page, name, request)
     usual = _usual(page, gallery, encoders)
     encoder = wanted.get("encoder", usual)
     encoder = encoder if encoder in encoders else usual

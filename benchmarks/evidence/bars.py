@@ -184,8 +184,9 @@ def draws_of(setting: Setting, *, draws: int, law: NullConfig | None = None) -> 
 def _confidences(asked: Asked, law: NullConfig | None) -> np.ndarray:
     if law is None:
         return asked.confidences
-    size = law.queries  # of the large gallery; those of the small ones bound a little more
-    return np.array([stated(float(x), law, null_size=size) for x in asked.strengths])
+    p_values = np.maximum(asked.counted, asked.fitted)  # of the first group
+    rows = zip(asked.strengths, p_values, asked.null_sizes, strict=True)
+    return np.array([stated(float(x), law, p_value=float(p), null_size=int(m)) for x, p, m in rows])
 
 
 def _draw(

@@ -47,6 +47,8 @@ class Asked:
     """Strength of the first group."""
     confidences: np.ndarray
     """Confidence of the first group, as it is answered."""
+    null_sizes: np.ndarray
+    """Queries of the null that they refer to."""
     named: np.ndarray
     """Whether the answer names its first group."""
     right: np.ndarray
@@ -130,7 +132,7 @@ def ask(
             lambda each: _row(asked, *each), zip(files, answers, strict=True), what=what
         )
         columns = np.array(rows, float).T
-        return Asked(*columns[:5], *(columns[5:] > 0))
+        return Asked(*columns[:6], *(columns[6:] > 0))
 
     given = {
         "files": [(str(path), path.stat().st_size) for path in files],
@@ -157,6 +159,7 @@ def _row(asked: Workspace, file: Path, right: Sequence[str]) -> tuple[float, ...
         standing.tail_p_value(strength),
         strength,
         sure,
+        said.null_size,
         said.named,
         not names_of(asked, said, 0).isdisjoint(right),
     )

@@ -164,8 +164,8 @@ class _Judge:
         if not self.telling:
             return None, None
         strength = float(self.strengths[place])
-        sure = stated(strength, self.config, null_size=len(self.null))
-        return self.null.standing.p_value(strength), sure
+        p_value = self.null.standing.p_value(strength)
+        return p_value, stated(strength, self.config, p_value=p_value, null_size=len(self.null))
 
     def aspects(self, place: int) -> tuple[Aspect, ...]:
         """By what a group stands out, where anything can be told; none beyond the candidates."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.config import ImageLimits, ServerConfig, SourceLimits
+from core.gallery.artefacts import digest_of
 from core.gallery.commit import Change
 from core.gallery.datasets import source_identity
 from core.gallery.examples import read_examples
@@ -71,6 +72,7 @@ class Library:
     ) -> None:
         self.server, self.visitors, self.encoder = server, visitors, encoder
         self.home = home or default_home()
+        self._linked: dict[str, str] = {}
 
     def build(
         self,
@@ -230,6 +232,28 @@ class Library:
         if self.server.hosted or not self.home.is_dir():
             return []
         return sorted(path.parent for path in self.home.glob("*/gallery.json"))
+
+    def link_of(self, name: str) -> str:
+        """What a link calls a gallery: never a path of this machine.
+
+        A gallery that lies elsewhere than those built from uploads is found again by its link
+        while the program runs.
+        """
+        folder = Path(name).absolute()
+        if self.server.hosted or name == BUILTIN:
+            return name
+        if folder.parent == self.home.absolute() and folder.name != BUILTIN:
+            return folder.name
+        link = f"{folder.name}-{digest_of(str(folder))[:8]}"
+        self._linked[link] = name
+        return link
+
+    def linked(self, link: str) -> str:
+        """Name of the gallery that a link means; the link itself where none is known by it."""
+        if self.server.hosted or link == BUILTIN:
+            return link
+        kept = {folder.name: str(folder) for folder in self.kept()}
+        return self._linked.get(link) or kept.get(link, link)
 
     def _build_for(
         self, visitor: str, source: str | Path, encoders: Sequence[Encoder], *, progress: Progress

@@ -202,10 +202,11 @@ class Workspace:
         margins = standings(np.concatenate([guest.aspects[:1], rivals])).margins[:1]
         standing = self.null.standing
         strength = float(standing.strength(margins)[0])
-        p_values = standing.aspect_p_values(margins)[0].tolist()
-        sure = stated(strength, self.null_config, null_size=len(self.null))
-        aspects = tuple(map(Aspect, self.collection.aspect_names, p_values))
-        return GuestEvidence(standing.p_value(strength), sure, aspects)
+        p_value = standing.p_value(strength)
+        sure = stated(strength, self.null_config, p_value=p_value, null_size=len(self.null))
+        aspect_p_values = standing.aspect_p_values(margins)[0].tolist()
+        aspects = tuple(map(Aspect, self.collection.aspect_names, aspect_p_values))
+        return GuestEvidence(p_value, sure, aspects)
 
     def explain(
         self, query: Query, image_id: int, *, source: Image.Image, top: int = 24

@@ -211,11 +211,21 @@ def test_bad_file_is_refused_in_words_and_the_page_goes_on(
     page.set_input_files(FILE, tmp_path / "bad.jpg")
     message = page.get_by_test_id("toast-body")
     expect(message).to_contain_text("'bad.jpg' is not an image of an accepted kind")
-    expect(page.locator(".ws-empty")).to_be_visible()
-    expect(page.locator("#ws-candidates")).to_be_hidden()
-    expect(page.locator("#ws-query img")).to_have_count(0)
-    example.click()
+    expect(page.locator("#ws-query img")).to_have_count(1)  # as before, and so is the answer
     expect(page.locator(".ws-answer h2")).to_contain_text("Candidate source")
+    expect(page.locator("#ws-candidates")).to_be_visible()
+    page.locator("#ws-examples button").nth(1).click()
+    page.wait_for_function("() => location.search.includes('example=2')")
+    expect(page.locator(".ws-answer h2")).to_be_visible()
+
+
+def test_bad_file_where_nothing_is_answered_leaves_the_page_empty(visit: Visit, tmp_path: Path):
+    (tmp_path / "bad.jpg").write_text("no image")
+    page = visit()
+    page.set_input_files(FILE, tmp_path / "bad.jpg")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("not an image of an accepted kind")
+    expect(page.locator(".ws-empty")).to_be_visible()
+    expect(page.locator("#ws-query img")).to_have_count(0)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

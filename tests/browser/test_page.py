@@ -140,7 +140,9 @@ def test_a_picture_is_dropped_anywhere(visit: Visit, gallery: Path):
     expect(page.locator("#ws-files")).to_contain_text("own1")
     page.get_by_role("tab", name="Map", exact=True).click()
     assert page.evaluate(drop, [content, 2]) == [False, False]
-    expect(page.locator(".ws-dropped-nowhere")).to_contain_text("Nothing on this part of the page takes own0")
+    expect(page.locator(".ws-dropped-nowhere")).to_contain_text(
+        "Nothing on this part of the page takes own0"
+    )
 
 
 def test_lost_gallery_is_told_and_leaves_the_address(visit: Visit):

@@ -162,7 +162,8 @@ def _connect(
     by = result.sums.by
     summed = [result.sums.column, by, result.sums.table]
     for asked in searches:
-        asked.failure(handlers.refused, [picture, page.gallery], [picture, *answered], **QUIET)
+        given = [picture, page.gallery, search]
+        asked.failure(handlers.refused, given, [picture, *answered], **QUIET)
         _explain(handlers, asked, result, states=(search, index, found))
         asked.success(handlers.sum_up, [search, by], summed, **QUIET)
         asked.success(None, None, None, js="() => window.wellspring.show('ws-answer')", **QUIET)

@@ -110,9 +110,15 @@ class Handlers:
         empty = views.empty_html(size=self._size(name, visitor_of(request)))
         return None, 0, empty, "", "", gr.Column(visible=False), gr.skip()
 
-    def refused(self, image: str | None, name: str, request: gr.Request) -> tuple[Any, ...]:
-        """After a failure: nothing to show, and an image that cannot be opened goes too."""
-        return without_unreadable(self.session, image), *self.cleared(name, request)
+    def refused(
+        self, image: str | None, name: str, search: Search | None, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """After a failure: nothing to show, but the answer from before an unreadable image."""
+        cleared = self.cleared(name, request)
+        readable = without_unreadable(self.session, image)
+        if image and readable is None and search is not None and search.image != image:
+            return search.image, *(gr.skip() for _ in cleared)
+        return readable, *cleared
 
     def explain(
         self, search: Search | None, index: int, reading: str | None, request: gr.Request

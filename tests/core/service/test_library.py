@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -276,3 +277,17 @@ def test_a_hosted_dataset_reads_no_file_of_the_server(make, monkeypatch) -> None
     monkeypatch.setattr("core.gallery.datasets._open_dataset", lambda *_, **__: (rows, "image"))
     with pytest.raises(GalleryError, match="not its own"):
         make(QUOTA).build("hf:user/name", ["fake"], visitor=ANN)
+
+
+def test_a_link_names_no_folder_of_the_machine(make, photos, tmp_path):
+    library = make()
+    built, _ = library.build(photos, encoders=["small"])
+    elsewhere = tmp_path / "elsewhere" / "mine"
+    shutil.copytree(built, elsewhere)
+    for name in (built, str(elsewhere), "builtin"):
+        link = library.link_of(name)
+        assert str(tmp_path) not in link
+        assert "/" not in link
+        assert library.linked(link) == name
+    assert make().linked(library.link_of(built)) == built  # another start of the program
+    assert library.linked("nowhere") == "nowhere"
