@@ -67,11 +67,7 @@ def _test(page: Page) -> None:
 def _open(page: Page, tab: str) -> None:
     """Go to a tab, let it compute what it shows, and wait until it stands still."""
     name = tab.capitalize()
-    item = page.get_by_role("tab", name=name, exact=True)
-    if not item.is_visible():  # narrow pages keep the last tabs in a menu
-        page.locator("#ws-tabs .overflow-menu button").first.click()
-        item = page.locator("#ws-tabs .overflow-dropdown button", has_text=name)
-    item.click()
+    page.get_by_role("tab", name=name, exact=True).click()
     click, ready = READY[tab]
     if click is not None:
         page.locator(click).click()

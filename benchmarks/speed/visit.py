@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from gradio_client import Client, handle_file
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.speed.server import memory, served
 from core.cli.console import say
@@ -34,6 +34,11 @@ _TABS = {
     "Gallery": (None, "#ws-gallery-shelf img"),
 }
 """By tab after the first: what is clicked, and what is there when it is done."""
+
+_SHIFTS = """window.shifts = 0;
+new PerformanceObserver(list => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+}).observe({type: 'layout-shift', buffered: true});"""
 
 _IDLE = """() => ![...document.querySelectorAll('.wrap.translucent')].some(e => e.offsetParent)"""
 
@@ -59,6 +64,8 @@ def _browse(url: str) -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for width, height in ((1440, 900), (390, 844)):
+            _settle(browser, url, width=width, height=height)
         page = browser.new_page()
         page.set_default_timeout(1e3 * _WAIT)
         for visit in ("first", "second"):
@@ -78,6 +85,19 @@ def _browse(url: str) -> None:
                 page.wait_for_function(_IDLE)
                 say(f"{tab} with {encoder}: {time.monotonic() - began:.1f} s")
         browser.close()
+
+
+def _settle(browser: Browser, url: str, *, width: int, height: int) -> None:
+    """Open a page until its first example is answered and explained: how far things moved."""
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(1e3 * _WAIT)
+    page.add_init_script(_SHIFTS)
+    page.goto(url)
+    page.wait_for_selector(".ws-pair img")
+    page.wait_for_function(_IDLE)
+    page.wait_for_timeout(3_000)  # pictures that come late
+    say(f"{width} wide: cumulative layout shift {page.evaluate('window.shifts'):.3f}")
+    page.close()
 
 
 def _open(page: Page, tab: str, encoder: str, *, click: str | None) -> None:
