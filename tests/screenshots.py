@@ -1,4 +1,4 @@
-"""Pictures of every tab for the documents: ``python -m tests.screenshots``."""
+"""Pictures of every tab, and a recording, for the documents: ``python -m tests.screenshots``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from app.ui import build, launch_options
 from core.service.session import Session
@@ -30,6 +30,8 @@ OUT = Path(__file__).parents[1] / "docs" / "screenshots"
 WIDTHS = {1440: 900, 390: 844}
 _WAIT = 300_000  # milliseconds; some tabs compute when they open
 _SCALE = {1440: 0.75, 390: 1.0}
+_STAGE: ViewportSize = {"width": 1200, "height": 760}
+_SHOWN = 2_200  # milliseconds that each picture of the recording stays
 
 
 def shoot(browser: Browser, url: str, *, theme: str, width: int) -> None:
@@ -50,6 +52,50 @@ def _save(page: Page, name: str, *, theme: str, width: int) -> None:
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     size = (int(shot.width * _SCALE[width]), int(shot.height * _SCALE[width]))
     shot.resize(size).save(OUT / f"{name}-{theme}-{width}.webp", quality=82, method=6)
+
+
+def record(browser: Browser, url: str) -> None:
+    """The first minute as an animation: an answer, its pair, and what every tab makes of it."""
+    page = browser.new_page(viewport=_STAGE)
+    page.set_default_timeout(_WAIT)
+    page.goto(f"{url}?__theme=light")
+    page.wait_for_selector(".ws-pair img")
+    page.wait_for_timeout(1_500)
+    frames = [_frame(page)]
+    page.locator(".ws-pair").scroll_into_view_if_needed()
+    frames.append(_frame(page))
+    page.get_by_role("button", name="Wipe", exact=True).click()
+    page.wait_for_timeout(500)
+    frames.append(_frame(page))
+    page.evaluate("() => scrollTo(0, 0)")
+    page.locator("#ws-examples button").nth(2).click()
+    page.locator("#ws-answer", has_text="None of these").wait_for()
+    page.wait_for_function(STILL)
+    frames.append(_frame(page))
+    page.locator("#ws-examples button").nth(1).click()
+    page.locator("#ws-answer", has_text="andidate source").wait_for()
+    page.wait_for_function(STILL)
+    frames.append(_frame(page))
+    for tab in ("compare", "map", "gallery"):
+        _open(page, tab)
+        frames.append(_frame(page))
+    _test(page)
+    frames.append(_frame(page))
+    page.close()
+    first, *others = frames
+    first.save(
+        OUT / "tour.webp",
+        save_all=True,
+        append_images=others,
+        duration=_SHOWN,
+        quality=70,
+        method=6,
+    )
+
+
+def _frame(page: Page) -> Image.Image:
+    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    return shot.resize((shot.width * 3 // 4, shot.height * 3 // 4))
 
 
 def _test(page: Page) -> None:
@@ -91,6 +137,7 @@ def main() -> int:
         for width in WIDTHS:
             for theme in ("light", "dark"):
                 shoot(browser, url, theme=theme, width=width)
+        record(browser, url)
         browser.close()
     blocks.close()
     return 0
