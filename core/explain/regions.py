@@ -1,7 +1,7 @@
-"""Regions of a map, and what stands out in each: names that a person can check against the gallery.
+"""Regions of a map, and what stands out in each: names that can be checked against the gallery.
 
-A region is what climbs to one peak of the map's blurred density. Its name is the metadata value that
-the region has most more of than the gallery, and only where that is no chance and no small share.
+A region is what climbs to one peak of the map's blurred density. Its name is the metadata value
+that it has far more of than the gallery, where that is neither chance nor a small share.
 """
 
 from __future__ import annotations
@@ -100,10 +100,10 @@ def standouts(
             size, here, there = sizes[label], table[label, place], overall[place]
             if hypergeom.sf(here - 1, len(labels), there, size) * tests > _CHANCE:
                 continue
-            share, rest = here / size, there / len(labels)
-            gain = float(size * _divergence(share, rest))
+            share, rest = float(here / size), float(there / len(labels))
+            gain = float(size) * _divergence(share, rest)
             if gain > best[label][0]:
-                found = Standout(column, str(values[place]), float(share), float(rest))
+                found = Standout(column, str(values[place]), share, rest)
                 best[label] = (gain, found)
     return [found for _, found in best]
 
@@ -117,7 +117,8 @@ def _qualified(
     """Sets and values whose shares are large enough to name a set by."""
     share = table / np.maximum(sizes, 1)[:, None]
     enough = (share >= _LEAST_SHARE) & (share >= _TIMES * overall / max(overall.sum(), 1))
-    return np.nonzero(enough & (sizes >= _SMALLEST)[:, None] & (values != "")[None])
+    sets, places = np.nonzero(enough & (sizes >= _SMALLEST)[:, None] & (values != "")[None])
+    return sets, places
 
 
 def _divergence(share: float, rest: float) -> float:

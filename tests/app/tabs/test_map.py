@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from app.page.state import Asked, open_page
-from app.tabs.map.handlers import Cards, Drawn, Handlers, rows_of
+from app.tabs.map.cards import Cards, Drawn, rows_of
+from app.tabs.map.handlers import Handlers
 from app.tabs.map.layout import lay
 from app.views.scene import DENSITY, DOMAIN, MEANS
 from core.service import Session
@@ -34,7 +35,7 @@ def handlers(session: Session, folder: Path) -> Iterator[Handlers]:
     with gr.Blocks():
         page = open_page(session, gallery=str(folder), encoder="random")
         cards = Cards(session)
-        yield Handlers(page, lay(page, cards.peek), cards)
+        yield Handlers(page, lay(page, cards.peek, cards.pictures), cards)
 
 
 def draw(handlers: Handlers, **changes: object) -> dict[Any, Any]:
@@ -46,7 +47,7 @@ def draw(handlers: Handlers, **changes: object) -> dict[Any, Any]:
         tab.colour: changes.get("colour", DOMAIN),
         tab.image: changes.get("image"),
         tab.state: changes.get("state"),
-        tab.state: changes.get("state"),
+        handlers.page.marked: changes.get("marked"),
         handlers.page.gallery: handlers.page.start,
     }
     return handlers.draw(given, PAGE, lambda *_, **__: None)  # pyright: ignore[reportArgumentType]
@@ -64,7 +65,11 @@ def test_the_map_holds_every_image_and_example(handlers: Handlers):
     shown = draw(handlers)
     value = shown[handlers.tab.map]
     assert value["n"] == small.COUNT
-    assert json.loads(json.dumps(value)) == {**value, "links": [list(e) for e in value["links"]]}
+    assert json.loads(json.dumps(value)) == {
+        **value,
+        "links": [list(e) for e in value["links"]],
+        "marks": [list(e) for e in value["marks"]],
+    }
     x, y = (floats(value["panels"][0][axis]) for axis in "xy")
     assert len(x) == len(y) == small.COUNT + 2
     assert min(x[: small.COUNT].min(), y[: small.COUNT].min()) >= 0
@@ -92,7 +97,7 @@ def test_a_factor_colours_the_points_and_its_groups_can_be_chosen(handlers: Hand
         "Generated examples": 2,
     }
     drawn = shown[handlers.tab.state]
-    chosen = handlers.choose(drawn, "green")
+    chosen = handlers.linked.choose(drawn, "green")
     rows = [row for row in range(small.COUNT) if row % 3 == 1]
     assert chosen[handlers.tab.map]["chosen"] == rows
     assert len(chosen[handlers.tab.chosen].value) == 4
@@ -111,7 +116,7 @@ def test_clusters_cover_every_image(handlers: Handlers, colour: str):
 def test_recolouring_keeps_the_selection(handlers: Handlers):
     drawn = draw(handlers)[handlers.tab.state]
     sent = event({"ticket": drawn.drawing.ticket, "rows": [5, 3]})
-    selected = handlers.select(drawn, sent)[handlers.tab.state]
+    selected = handlers.linked.select(drawn, sent)[handlers.tab.state]
     shown = handlers.recolour(selected, "factor:colour", PAGE)
     assert shown[handlers.tab.map]["chosen"] == [3, 5]
 
@@ -121,7 +126,7 @@ def test_a_second_encoder_and_an_image_keep_the_selection(handlers: Handlers, tm
     drawn = draw(handlers)[handlers.tab.state]
     rows = [3, small.COUNT + 1]
     sent = event({"ticket": drawn.drawing.ticket, "rows": rows})
-    selected = handlers.select(drawn, sent)[handlers.tab.state]
+    selected = handlers.linked.select(drawn, sent)[handlers.tab.state]
     image = tiny.draw(tmp_path / "mine.png", 7)
     shown = draw(handlers, state=selected, second="histogram", image=str(image))
     assert shown[handlers.tab.map]["chosen"] == rows
@@ -141,13 +146,13 @@ def test_a_failure_drops_an_image_that_cannot_be_opened_and_no_other(
 def test_a_selection_can_be_downloaded(handlers: Handlers):
     drawn = draw(handlers)[handlers.tab.state]
     rows = [3, small.COUNT]
-    found = handlers.select(drawn, event({"ticket": drawn.drawing.ticket, "rows": rows}))
+    found = handlers.linked.select(drawn, event({"ticket": drawn.drawing.ticket, "rows": rows}))
     table = Path(found[handlers.tab.table].value["path"]).read_text()
     read = list(csv.DictReader(io.StringIO(table)))
     assert [row["file"] for row in read] == ["picture-03.png", "known.png"]
     assert [row["domain"] for row in read] == ["gallery", "generated"]
     assert read[0]["colour"] == "red"
-    nothing = handlers.select(drawn, event({"ticket": drawn.drawing.ticket, "rows": []}))
+    nothing = handlers.linked.select(drawn, event({"ticket": drawn.drawing.ticket, "rows": []}))
     assert not nothing[handlers.tab.table].visible
     assert "Nothing is selected" in nothing[handlers.tab.words]
 
