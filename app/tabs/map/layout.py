@@ -133,8 +133,10 @@ def _lay_stage(peek_at: Peek, small_of: Small) -> dict[str, Any]:
 def _lay_selection() -> dict[str, Any]:
     gr.Markdown("### Selection")
     words = gr.Markdown(elem_classes="ws-note", elem_id="ws-map-words")
-    point = gr.HTML(js_on_load=_ACTS, apply_default_css=False, elem_id="ws-map-about")
-    shared = gr.HTML(apply_default_css=False, elem_id="ws-map-share")
+    point = gr.HTML(
+        js_on_load=_ACTS, apply_default_css=False, visible=False, elem_id="ws-map-about"
+    )
+    shared = gr.HTML(apply_default_css=False, visible=False, elem_id="ws-map-share")
     with gr.Row(elem_classes="ws-downloads"):
         table = gr.DownloadButton(
             "Selection as CSV", size="sm", visible=False, elem_id="ws-map-table"

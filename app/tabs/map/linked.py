@@ -97,13 +97,13 @@ class Linked:
         scene, groups = drawing.scene, drawing.groups
         content = said.table(scene, rows, drawing.panels, groups).encode() if rows else b""
         file = downloadable(content, tab.table, name="selection.csv") if rows else None
-        several = len(rows) > 1
+        several, shared = len(rows) > 1, said.shared_html(scene, rows)
         kept = replace(drawn, drawing=replace(drawing, chosen=tuple(rows)))
         return {
             tab.state: self.cards.keep(kept),
             tab.words: said.selection_words(scene, rows, groups, shown=_SHOWN),
-            tab.point: "" if len(rows) != 1 else self._point(drawn, rows[0]),
-            tab.shared: said.shared_html(scene, rows),
+            tab.point: self._point(drawn, rows) if len(rows) == 1 else gr.HTML("", visible=False),
+            tab.shared: gr.HTML(shared, visible=bool(shared)),
             tab.chosen: gr.Gallery(
                 self.pictures(drawn, rows[:_SHOWN]) if several else None,
                 visible=several,
@@ -118,11 +118,11 @@ class Linked:
         scene = drawn.drawing.scene
         return [(fetchable(drawn.file(row)), scene.name(row)) for row in rows]
 
-    def _point(self, drawn: Drawn, row: int) -> str:
-        scene, groups = drawn.drawing.scene, drawn.drawing.groups
+    def _point(self, drawn: Drawn, rows: Sequence[int]) -> gr.HTML:
+        (row,), scene, groups = rows, drawn.drawing.scene, drawn.drawing.groups
         with user_errors():
             picture = views.picture(self.page.session.image(drawn.file(row)))
-        return said.point_html(scene, row, groups, picture=picture)
+        return gr.HTML(said.point_html(scene, row, groups, picture=picture), visible=True)
 
     def _one_of(self, drawn: Drawn, rows: Sequence[int], event: gr.SelectData) -> dict[Any, Any]:
         place = chosen(event)

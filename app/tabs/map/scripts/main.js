@@ -67,6 +67,7 @@ function colours() {
   state.rim = new Float32Array(rgb(style('--ws-map-rim')));
   const of = { link: '--ws-map-link', you: '--ws-map-you', ground: '--ws-map-ground', lasso: '--ws-map-lasso', ring: '--ws-ring', text: '--body-text-color', line: '--border-color-primary' };
   state.look = Object.fromEntries(Object.entries(of).map(([name, variable]) => [name, style(variable)]));
+  state.look.names = new Map();
   everywhere((panel) => panel.paint());
 }
 

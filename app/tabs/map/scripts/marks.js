@@ -1,7 +1,7 @@
 // What is drawn over the points: lines, pictures, names, the visitor's image, the marked one, the pointer's.
 
 function renderMarks(panel) {
-  const pen = panel.marks.getContext('2d'), { map, look } = state, { you } = panel;
+  const pen = panel.marks.getContext('2d', { willReadFrequently: true }), { map, look } = state, { you } = panel;
   pen.setTransform(ratio(), 0, 0, ratio(), 0, 0);
   pen.clearRect(0, 0, panel.width, panel.height);
   pen.lineWidth = 1;

@@ -6,31 +6,35 @@ const PAD = 7;
 function renderNames(panel, pen) {
   if (!state.names || !panel.regions) return;
   const { names } = panel.regions[panel.view.zoom < NEARER ? 0 : 1], boxes = [];
-  pen.font = '600 12px system-ui, sans-serif';
-  pen.textAlign = 'center';
-  pen.textBaseline = 'middle';
   for (const { text, at } of names) {
-    const [x, y] = panel.screen(...at), half = (widthOf(pen, text) + 2 * PAD) / 2;
+    const [x, y] = panel.screen(...at), drawn = nameOf(pen, text), half = drawn.width / ratio() / 2;
     if (x - half < 0 || y < 12 || x + half > panel.width || y > panel.height - 12) continue;
     if (boxes.some((box) => Math.abs(box.x - x) < box.half + half + 4 && Math.abs(box.y - y) < 26)) continue;
     boxes.push({ x, y, half });
-    pen.globalAlpha = 0.88;
-    pen.fillStyle = state.look.ground;
-    pen.beginPath();
-    pen.roundRect(x - half, y - 11, 2 * half, 22, 11);
-    pen.fill();
-    pen.globalAlpha = 1;
-    pen.lineWidth = 1;
-    pen.strokeStyle = state.look.line;
-    pen.stroke();
-    pen.fillStyle = state.look.text;
-    pen.fillText(text, x, y + 0.5);
+    stamp(pen, drawn, [x, y]);
   }
-  pen.textBaseline = 'alphabetic';
 }
 
-const widths = new Map();
-function widthOf(pen, text) {
-  if (!widths.has(text)) widths.set(text, pen.measureText(text).width);
-  return widths.get(text);
+// A name on its plate, drawn once for each look.
+function nameOf(pen, text) {
+  const key = `${text} ${ratio()}`, { look } = state, font = '600 12px system-ui, sans-serif';
+  if (!look.names.has(key)) {
+    pen.font = font;
+    const width = pen.measureText(text).width + 2 * PAD;
+    look.names.set(key, sprite(width, 22, (own) => {
+      own.roundRect(0.5, 0.5, width - 1, 21, 10.5);
+      own.globalAlpha = 0.9;
+      own.fillStyle = look.ground;
+      own.fill();
+      own.globalAlpha = 1;
+      own.strokeStyle = look.line;
+      own.stroke();
+      own.font = font;
+      own.fillStyle = look.text;
+      own.textAlign = 'center';
+      own.textBaseline = 'middle';
+      own.fillText(text, width / 2, 11.5);
+    }));
+  }
+  return look.names.get(key);
 }

@@ -65,7 +65,7 @@ class Pictures {
     const zoom = 2 ** (level / 2), { width, height } = this.panel;
     const wide = width * 0.96 * zoom, high = height * 0.96 * zoom;
     const apart = Math.sqrt((wide * high) / Math.max(this.n, 1));
-    const side = Math.max(width < 500 ? 30 : 38, Math.min(88, 0.62 * apart));
+    const side = Math.max(width < 500 ? 30 : 38, Math.min(88, Math.round(0.62 * apart)));
     return { wide, high, side, box: side * (side < 60 ? 1.75 : 1.1) };
   }
 
@@ -116,17 +116,12 @@ class Pictures {
   render(pen) {
     if (!state.pictures) return;
     const { side } = this.shown, { codes } = state.map;
-    pen.lineWidth = 2;
     for (const row of this.visible()) {
       const tile = state.tiles.get(row);
       if (!tile) continue;
-      const [x, y] = this.panel.screen(this.x[row], this.y[row]);
       pen.globalAlpha = state.count && !state.selected[row] ? 0.25 : 1;
-      pen.drawImage(tile, x - side / 2, y - side / 2, side, side);
-      pen.strokeStyle = state.inks[Math.min(codes[row], SHADES - 1)];
-      pen.beginPath();
-      pen.roundRect(x - side / 2, y - side / 2, side, side, 6);
-      pen.stroke();
+      const ink = state.inks[Math.min(codes[row], SHADES - 1)];
+      stamp(pen, tile.as(side, ink), this.panel.screen(this.x[row], this.y[row]));
     }
     pen.globalAlpha = 1;
   }
@@ -147,16 +142,44 @@ async function fetchPictures(rows) {
   }
 }
 
-// A picture cut to a square with round corners.
+// A picture cut to a square with round corners and a rim, drawn once for each size and colour.
 async function tileOf(source) {
   const image = new Image();
   image.src = source;
   await image.decode();
-  const tile = make('canvas'), pen = tile.getContext('2d'), side = Math.min(image.width, image.height);
-  tile.width = tile.height = 96;
+  let drawn = null, key = '';
+  const as = (side, ink) => {
+    if (key === `${side} ${ink} ${ratio()}`) return drawn;
+    key = `${side} ${ink} ${ratio()}`;
+    drawn = sprite(side, side, (pen) => {
+      const cut = Math.min(image.width, image.height);
+      pen.roundRect(1, 1, side - 2, side - 2, 6);
+      pen.save();
+      pen.clip();
+      pen.drawImage(image, (image.width - cut) / 2, (image.height - cut) / 2, cut, cut, 0, 0, side, side);
+      pen.restore();
+      pen.lineWidth = 2;
+      pen.strokeStyle = ink;
+      pen.stroke();
+    });
+    return drawn;
+  };
+  return { as };
+}
+
+// Something drawn once and then copied: paths and text are dear, copies are not.
+function sprite(width, height, paint) {
+  const made = make('canvas'), pen = made.getContext('2d', { willReadFrequently: true });
+  made.width = Math.ceil(width * ratio());
+  made.height = Math.ceil(height * ratio());
+  pen.scale(ratio(), ratio());
   pen.beginPath();
-  pen.roundRect(0, 0, 96, 96, 10);
-  pen.clip();
-  pen.drawImage(image, (image.width - side) / 2, (image.height - side) / 2, side, side, 0, 0, 96, 96);
-  return tile;
+  paint(pen);
+  return made;
+}
+
+// Copy a sprite around a place, on whole pixels.
+function stamp(pen, drawn, [x, y]) {
+  const r = ratio(), w = drawn.width / r, h = drawn.height / r;
+  pen.drawImage(drawn, Math.round((x - w / 2) * r) / r, Math.round((y - h / 2) * r) / r, w, h);
 }

@@ -1,9 +1,10 @@
 // Points and their density: two WebGL calls a panel, so that 50,000 points stay fluid.
 
 const SHADES = 12; // colours of groups; the last one is for all others
-const GRID = 192; // cells of a side on which density is taken
-const BLUR = 3; // radius of each of three box blurs, cells
-const APART = 5; // pixels between points from which on all are drawn; nearer ones are drawn as a sample
+const GRID = 256; // cells of a side on which density is taken
+const BLUR = 4; // radius of each of three box blurs, cells
+const BANDS = 7; // steps of density
+const APART = 7; // pixels between points from which on all are drawn; nearer ones are drawn as a sample
 
 const VERTEX = `
 attribute vec2 at; attribute vec4 look; // look: shade, shape, chosen, muted
@@ -35,10 +36,7 @@ const CLOUD_FRAGMENT = `
 precision mediump float;
 varying vec2 uv; uniform sampler2D cloud; uniform float strength;
 void main() {
-  vec4 here = texture2D(cloud, uv);
-  float t = here.a * 7.0, band = floor(t) + smoothstep(0.7, 1.0, fract(t));
-  float alpha = strength * min(band / 7.0, 1.0);
-  gl_FragColor = vec4(here.rgb * alpha, alpha);
+  gl_FragColor = texture2D(cloud, uv) * strength;
 }`;
 
 function program(gl, sources) {
@@ -167,14 +165,14 @@ class Points {
 function levelOf(apart, n, wide, high) {
   const share = Math.max(0, Math.min(1, (34 - apart) / 28));
   return {
-    cloud: n > state.map.dense ? 0.62 * share : 0,
-    size: Math.max(1.6, Math.min(9, 0.28 * apart)),
+    cloud: n > state.map.dense ? 0.7 * share : 0,
+    size: Math.max(n < 2000 ? 4.5 : 1.6, Math.min(9, 0.28 * apart)),
     ink: Math.max(0.3, Math.min(0.9, apart / 24)),
     drawn: Math.ceil((wide * high) / (APART * APART)),
   };
 }
 
-// Density of the gallery's points as an image: its height is opacity, its colour that of the groups there.
+// Density of the gallery's points as an image: its steps are opacity, its colour that of the groups there.
 function cloudOf(x, y, n, codes, shades) {
   const cells = GRID * GRID, fields = new Map(), total = new Float32Array(cells);
   for (let i = 0; i < n; i++) {
@@ -196,8 +194,10 @@ function cloudOf(x, y, n, codes, shades) {
       sum += weight;
       for (let k = 0; k < 3; k++) mix[k] += weight * shades[3 * shade + k];
     }
-    for (let k = 0; k < 3; k++) image[4 * c + k] = 255 * (mix[k] / sum);
-    image[4 * c + 3] = 255 * Math.sqrt(total[c] / most);
+    const t = BANDS * Math.sqrt(total[c] / most), rise = Math.max(0, (t % 1) - 0.7) / 0.3;
+    const alpha = Math.min(1, (Math.floor(t) + rise) / BANDS);
+    for (let k = 0; k < 3; k++) image[4 * c + k] = 255 * alpha * (mix[k] / sum);
+    image[4 * c + 3] = 255 * alpha;
   }
   return image;
 }
