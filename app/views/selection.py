@@ -78,7 +78,7 @@ def point_html(scene: Scene, row: int, groups: Groups, *, picture: str) -> str:
         picture: an address for the image.
     """
     n = len(scene.records)
-    facts = record_html(scene.records[row]) if row < n else ""
+    facts = record_html(scene.records[row], title=False) if row < n else ""
     return render(
         "map_point",
         row=row,

@@ -31,7 +31,8 @@ POINTS = 50_000
 _ISLANDS = 40
 
 _MOVE = """async ([way, count]) => {
-  const stage = document.querySelector('.ws-map-stage'), box = stage.getBoundingClientRect(), times = [];
+  const stage = document.querySelector('.ws-map-stage'), times = [];
+  const box = stage.getBoundingClientRect();
   const at = (type, x, y) => stage.dispatchEvent(new PointerEvent(type, {
     pointerId: 1, clientX: box.left + x, clientY: box.top + y, bubbles: true }));
   stage.setPointerCapture = () => {};
@@ -39,7 +40,8 @@ _MOVE = """async ([way, count]) => {
   if (way === 'move') at('pointerdown', 400, 300);
   let last = await frame();
   for (let i = 0; i < count; i++) {
-    if (way === 'move') at('pointermove', 400 + 150 * Math.sin(i / 15), 300 + 100 * Math.cos(i / 20));
+    const [x, y] = [400 + 150 * Math.sin(i / 15), 300 + 100 * Math.cos(i / 20)];
+    if (way === 'move') at('pointermove', x, y);
     else stage.dispatchEvent(new WheelEvent('wheel', { deltaY: i < count / 2 ? -30 : 30,
       clientX: box.left + 300, clientY: box.top + 250, cancelable: true }));
     const now = await frame();

@@ -54,6 +54,7 @@ function listRegions() {
       const rows = [];
       of.forEach((region, row) => { if (region === label) rows.push(row); });
       choose(rows, event.shiftKey);
+      everywhere((panel) => panel.reveal(rows));
     });
     item.append(button);
     return item;
@@ -75,7 +76,7 @@ function draw() {
   const value = props.value;
   if (!value || !value.panels) { root.classList.remove('drawn'); return; }
   const same = state.map && state.map.ticket === value.ticket;
-  const seen = same ? state.map.marked?.id : null;
+  const seen = same ? state.map.marked?.id : null, chosen = same ? String(state.map.chosen) : '';
   const groups = new Uint16Array(bytes(value.groups).buffer);
   const members = value.legend.map(() => []);
   groups.forEach((group, row) => members[group].push(row));
@@ -97,6 +98,7 @@ function draw() {
   host.classList.toggle('pair', value.panels.length > 1);
   colours();
   state.panels.forEach((panel, i) => panel.show(value.panels[i], same && panel.view, seen));
+  if (same && String(value.chosen) !== chosen) everywhere((panel) => panel.reveal(value.chosen));
   list();
   listRegions();
 }

@@ -47,7 +47,9 @@ function marked(panel, pen) {
   }
   ring(pen, at, 13, look.ground, 6);
   ring(pen, at, 13, look.you, 3);
-  tell(panel, pen, at, label, 20);
+  const near = panel.you ? panel.screen(...panel.you.at)[1] - at[1] : 99;
+  const aside = Math.abs(near) < 20 ? (near > 0 ? -1 : 1) * 20 : 0; // clear of the star's words
+  tell(panel, pen, [at[0], at[1] + aside], label, 20);
 }
 
 function star(panel, pen) {

@@ -65,7 +65,7 @@ class Panel {
     if (!keep) this.view = { ...WHOLE };
     this.index();
     this.points.load(this.x, this.y, state.map.n);
-    this.pictures.load(this.x, this.y, state.map.n);
+    this.pictures.load(this.x, this.y, state.map.n, state.map.marked?.row);
     this.paint();
     this.resize();
     if (state.map.marked && state.map.marked.id !== seen) this.focus();
@@ -206,8 +206,20 @@ class Panel {
   // The marked image, and the visitor's own where there is one, in the middle and large.
   focus() {
     const { row } = state.map.marked, here = [this.x[row], this.y[row]], there = this.you?.at ?? here;
-    const far = Math.max(Math.abs(here[0] - there[0]), Math.abs(here[1] - there[1]), 0.08);
-    this.view = { x: (here[0] + there[0]) / 2, y: (here[1] + there[1]) / 2, zoom: Math.max(1, 0.6 / far) };
+    this.fit([here[0], there[0]], [here[1], there[1]]);
+  }
+
+  // Selected points that were chosen elsewhere: all of them in view.
+  reveal(rows) {
+    const out = (row) => this.of(row).some((p, i) => p < 0 || p > (i ? this.height : this.width));
+    if (this.width && rows.some(out)) this.fit(rows.map((row) => this.x[row]), rows.map((row) => this.y[row]));
+  }
+
+  fit(xs, ys) {
+    const range = (values) => values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [1, 0]);
+    const [left, right] = range(xs), [low, high] = range(ys);
+    const zoom = Math.max(1, Math.min(4, 0.7 / Math.max(right - left, high - low, 1e-3)));
+    this.view = { x: (left + right) / 2, y: (low + high) / 2, zoom };
     this.changed();
   }
 

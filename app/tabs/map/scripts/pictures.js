@@ -51,8 +51,8 @@ function fitting(order, x, y, wide, high, box) {
 class Pictures {
   constructor(panel) { this.panel = panel; }
 
-  load(x, y, n) {
-    Object.assign(this, { x, y, n, order: null, levels: new Map() });
+  load(x, y, n, first) {
+    Object.assign(this, { x, y, n, first, order: null, levels: new Map() });
     clearTimeout(this.timer);
   }
 
@@ -93,7 +93,8 @@ class Pictures {
   settle() {
     if (!this.panel.width || !this.x) return;
     const level = this.level;
-    this.order ??= spread(this.x, this.y, this.n);
+    this.order ??= this.first === undefined ? spread(this.x, this.y, this.n)
+      : [this.first, ...spread(this.x, this.y, this.n).filter((row) => row !== this.first)];
     if (!this.levels.has(level)) {
       const { wide, high, side, box } = this.at(level);
       this.levels.set(level, { rows: fitting(this.order, this.x, this.y, wide, high, box), side });
