@@ -102,7 +102,7 @@ def served(blocks: gr.Blocks) -> str:
 
 
 def frames(page: Page, way: str, *, count: int = 180) -> Frames:
-    """Times between frames while the map of an open page is moved (``move``) or zoomed (``zoom``)."""
+    """Times between frames while the map of an open page is moved (``move``) or zoomed."""
     return Frames(np.array(page.evaluate(_MOVE, [way, count]), np.float64))
 
 

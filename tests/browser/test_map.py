@@ -212,7 +212,7 @@ def crowd(browser: Browser) -> Iterator[str]:
 
 
 def test_fifty_thousand_points_stay_fluid(browser: Browser, crowd: str):
-    """Frames while moving and zooming, drawn by a processor alone; a graphics card is far faster."""
+    """Frames while moving and zooming, drawn by a processor; a graphics card is faster."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(_WAIT)
     page.goto(crowd)
