@@ -24,6 +24,7 @@ _EXAMPLES_SHADE, _OTHERS_SHADE = 10, 11
 DENSE = 300
 """Images of a gallery above which its density is drawn."""
 
+_SAMPLED = 5_000  # images of a gallery above which not every point is drawn from afar
 _CARD_SIDE = 320  # longer side of a card's picture, pixels
 
 
@@ -141,7 +142,9 @@ def _marked(mark: Mark | None) -> Value | None:
 
 def marks(drawing: Drawing) -> list[tuple[str, str]]:
     """Every mark and line besides the groups, for the legend: how it looks, and what it means."""
-    found = [("cloud", "Density of the gallery")] if len(drawing.scene.records) > DENSE else []
+    size = len(drawing.scene.records)
+    sampled = "; from afar, points are a sample" if size > _SAMPLED else ""
+    found = [("cloud", f"Density of the gallery{sampled}")] if size > DENSE else []
     found.append(("tile", "Picture of an image that stands for those around it"))
     if any(regions.named for panel in drawing.panels for regions in panel.regions):
         found.append(("name", "What a region has far more of than the gallery, with its share"))
