@@ -28,6 +28,7 @@ fix: $(VENV)/.dev ## mend what the linter can mend
 
 bench: $(VENV)/.dev ## print speed as ratios (WELLSPRING_DATA names the images)
 	@$(BIN)/python -m benchmarks.speed.visit
+	@$(BIN)/python -m benchmarks.speed.frames
 	@$(BIN)/python -m benchmarks.speed
 
 scale: $(VENV)/.dev ## time the stages of finishing a gallery by its size, write docs/scale.md (GALLERY, ARGS)

@@ -33,6 +33,28 @@ class Asked(NamedTuple):
     encoder: str
 
 
+class Marked(NamedTuple):
+    """A gallery image that one tab asks the map to show."""
+
+    image_id: int
+    image: str | None
+    """The query that it is a match of."""
+    label: str
+    """What it is called on the map."""
+    number: int
+    """Counts the askings, so that the same can be asked twice."""
+
+
+class Sought(NamedTuple):
+    """A gallery image of which it is asked what was made from it."""
+
+    image_id: int
+    picture: str
+    """File of its thumbnail."""
+    number: int
+    """Counts the askings."""
+
+
 Opening = Callable[[Sequence[str], str], gr.Dropdown]
 """A choice as the page opens, by the gallery's encoders and the one that the address names."""
 
@@ -64,6 +86,10 @@ class Page:
     """Changes when images of the gallery that is looked at were added, removed, or opted out."""
     prepared: gr.State
     """Changes when an encoder has come to describe the gallery."""
+    marked: gr.State
+    """What the map is asked to show, as :class:`Marked`; ``None`` before."""
+    sought: gr.State
+    """What Attribute is asked to look for in generated images, as :class:`Sought`."""
     linked: list[gr.Dropdown] = field(default_factory=list[gr.Dropdown])
     """Choices of an encoder that the page's address sets and follows."""
     others: list[tuple[gr.Dropdown, Opening]] = field(
@@ -101,6 +127,8 @@ def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
         jobs=jobs,
         changed=gr.State(0),
         prepared=gr.State(0),
+        marked=gr.State(None),
+        sought=gr.State(None),
     )
 
 

@@ -98,10 +98,15 @@ def captions(answer: Answer) -> list[str]:
     return lines
 
 
-def record_html(record: ImageRecord) -> str:
-    """What is known of a gallery image; its path as the gallery has it, never the server's."""
+def record_html(record: ImageRecord, *, title: bool = True) -> str:
+    """What is known of a gallery image; its path as the gallery has it, never the server's.
+
+    Args:
+        record: the image.
+        title: whether its title is among it, and not above it.
+    """
     rows = [
-        ("Title", name_of(record)),
+        ("Title", name_of(record) if title else ""),
         ("Creator", record.creator),
         ("Licence", record.licence),
         ("Link", record.url),

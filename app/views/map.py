@@ -1,9 +1,8 @@
-"""From a gallery's map to what the page draws: the drawing's data, its words, a table."""
+"""From a gallery's map to what the page draws: the drawing's data and its legend."""
 
 from __future__ import annotations
 
 import base64
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,21 +10,22 @@ import numpy as np
 from PIL import Image
 
 from app.views.images import data_uri
-from app.views.names import name_of, number_of
-from app.views.scene import Groups, Scene
+from app.views.names import number_of
+from app.views.regions import Region, Regions, regions_of
+from app.views.scene import Groups, Scene, named_columns
 from app.views.square import within_square
-from core.report import csv_text
 from core.service import Placed
-from core.values import Match
 
 Value = dict[str, object]
 """What the drawing takes; plain JSON."""
 
 _NAMED = 10  # groups that get a colour of their own
 _EXAMPLES_SHADE, _OTHERS_SHADE = 10, 11
-_LEVELS = 12  # groups of a selection that are named
+DENSE = 300
+"""Images of a gallery above which its density is drawn."""
+
+_SAMPLED = 5_000  # images of a gallery above which not every point is drawn from afar
 _CARD_SIDE = 320  # longer side of a card's picture, pixels
-_ABOUT = ("source", "creator", "licence", "url", "title")  # columns that every record has
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,19 @@ class Panel:
     title: str
     points: np.ndarray
     you: You | None = None
+    regions: tuple[Regions, ...] = ()
+    """Of the gallery images, the large ones first."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A gallery image that another tab has pointed at."""
+
+    row: int
+    label: str
+    """What it is called on the map."""
+    number: int
+    """Tells one pointing from the next, which brings the image into view again."""
 
 
 @dataclass(frozen=True)
@@ -55,39 +68,29 @@ class Drawing:
     panels: tuple[Panel, ...]
     groups: Groups
     chosen: Sequence[int] = field(default_factory=tuple[int, ...])
+    mark: Mark | None = None
 
 
-def kept_rows(before: Drawing, scene: Scene) -> list[int]:
-    """Rows of another scene for what is selected of a drawing; what is gone is left out."""
-    old = before.scene
-    row_of = {(r.id, r.sha256): row for row, r in enumerate(scene.records)}
-    example_of = {e.file: row for row, e in enumerate(scene.examples, len(scene.records))}
-    n = len(old.records)
-    rows = [
-        row_of.get((old.records[row].id, old.records[row].sha256))
-        if row < n
-        else example_of.get(old.examples[row - n].file)
-        for row in before.chosen
-    ]
-    return sorted(row for row in rows if row is not None)
-
-
-def panel(title: str, points: np.ndarray, others: np.ndarray, placed: Placed | None) -> Panel:
-    """One map on the unit square.
+def panel(
+    title: str, points: np.ndarray, others: np.ndarray, placed: Placed | None, *, scene: Scene
+) -> Panel:
+    """One map on the unit square, its regions named by what the scene knows of its images.
 
     Args:
         title: its title.
         points: where the gallery images lie (n, 2).
         others: where the examples lie (q, 2).
         placed: the visitor's own image, if there is one.
+        scene: what is on the map.
     """
     own = np.array([[placed.x, placed.y]] if placed else np.zeros((0, 2)), np.float32)
     points, rest = within_square(points, np.vstack([others, own]))
+    found = regions_of(points, named_columns(scene))
     if placed is None:
-        return Panel(title, np.vstack([points, rest]))
+        return Panel(title, np.vstack([points, rest]), regions=found)
     x, y = rest[-1].tolist()
     near = tuple(match.image.id for match in placed.nearest)
-    return Panel(title, np.vstack([points, rest[:-1]]), You((x, y), near))
+    return Panel(title, np.vstack([points, rest[:-1]]), You((x, y), near), found)
 
 
 def picture(image: Image.Image) -> str:
@@ -106,8 +109,11 @@ def value(drawing: Drawing) -> Value:
         "panels": [_panel(panel, row_of) for panel in drawing.panels],
         "groups": _packed(np.asarray(shown, np.uint16)),
         "legend": legend,
+        "marks": marks(drawing),
+        "marked": _marked(drawing.mark),
         "links": scene.links(),
         "chosen": [int(row) for row in drawing.chosen],
+        "dense": DENSE,
         "words": words(scene, groups),
     }
 
@@ -118,7 +124,37 @@ def _panel(panel: Panel, row_of: Mapping[int, int]) -> Value:
     if panel.you is not None:
         you = {"at": list(panel.you.at), "near": [row_of[near] for near in panel.you.near]}
     x, y = (_packed(np.ascontiguousarray(points[:, axis])) for axis in (0, 1))
-    return {"title": panel.title, "x": x, "y": y, "you": you}
+    regions = [
+        {"names": [_region(each) for each in found.named], "of": _packed(found.of)}
+        for found in panel.regions
+    ]
+    return {"title": panel.title, "x": x, "y": y, "you": you, "regions": regions}
+
+
+def _region(region: Region) -> Value:
+    about = {"text": region.text, "words": region.words}
+    return {"label": region.label, "at": list(region.at), **about}
+
+
+def _marked(mark: Mark | None) -> Value | None:
+    return None if mark is None else {"row": mark.row, "label": mark.label, "id": mark.number}
+
+
+def marks(drawing: Drawing) -> list[tuple[str, str]]:
+    """Every mark and line besides the groups, for the legend: how it looks, and what it means."""
+    size = len(drawing.scene.records)
+    sampled = "; from afar, points are a sample" if size > _SAMPLED else ""
+    found = [("cloud", f"Density of the gallery{sampled}")] if size > DENSE else []
+    found.append(("tile", "Picture of an image that stands for those around it"))
+    if any(regions.named for panel in drawing.panels for regions in panel.regions):
+        found.append(("name", "What a region has far more of than the gallery, with its share"))
+    if drawing.scene.links():
+        found.append(("link", "Generated example to its source"))
+    if any(panel.you for panel in drawing.panels):
+        found += [("star", "Your image"), ("own", "Your image to its nearest by the ranking")]
+    if drawing.mark is not None:
+        found.append(("ring", drawing.mark.label))
+    return found
 
 
 def _legend(groups: Groups, *, examples: int) -> tuple[list[Value], list[int]]:
@@ -162,79 +198,3 @@ def group_choices(groups: Groups) -> list[tuple[str, str]]:
     """Every group with its size, for a list to choose from."""
     sizes = groups.sizes()
     return [(f"{name} ({size:,})", name) for name, size in zip(groups.names, sizes, strict=True)]
-
-
-def selection_words(scene: Scene, rows: Sequence[int], groups: Groups, *, shown: int) -> str:
-    """What is selected, in a sentence."""
-    if not rows:
-        return "Nothing is selected: draw around points, choose a group, or click a point."
-    n = len(scene.records)
-    generated = sum(row >= n for row in rows)
-    what = number_of(len(rows) - generated, "gallery image")
-    if generated:
-        what += f" and {number_of(generated, 'generated example')}"
-    counted = Counter(groups.names[groups.of[row]] for row in rows if row < n)
-    of = _levels(counted) if len({*groups.of[:n]}) > 1 else ""
-    first = f". The first {shown} are shown; the table has all" if len(rows) > shown else ""
-    return f"{what} selected{of}{first}."
-
-
-def _levels(counted: Mapping[str, int]) -> str:
-    """The groups of a selection's gallery images, the largest first."""
-    if len(counted) < 2:
-        return "".join(f"; all {name}" for name in counted)
-    order = sorted(counted, key=lambda name: (-counted[name], name))
-    named = [f"{name} ({counted[name]:,})" for name in order[:_LEVELS]]
-    more = len(order) - len(named)
-    return f": {', '.join([*named, f'{more:,} more groups'] if more else named)}"
-
-
-def near_words(nearest: Mapping[str, Sequence[Match]]) -> str:
-    """What lies nearest to the visitor's image, under every encoder shown."""
-    return " ".join(
-        f"{title}: nearest is {name_of(matches[0].image)}, cosine {matches[0].cosine:.2f}."
-        for title, matches in nearest.items()
-        if matches
-    )
-
-
-def near_captions(nearest: Mapping[str, Sequence[Match]]) -> list[str]:
-    """Name and cosine of every nearest image, with its encoder where there are two."""
-    several = len(nearest) > 1
-    return [
-        f"cosine {match.cosine:.2f}\n{f'{title}: ' if several else ''}{name_of(match.image)}"
-        for title, matches in nearest.items()
-        for match in matches
-    ]
-
-
-def note(scene: Scene, row: int, groups: Groups) -> str:
-    """What stands below a point's name."""
-    n = len(scene.records)
-    if row < n:
-        return groups.names[groups.of[row]]
-    example = scene.examples[row - n]
-    kind = example.kind.replace("-", " ")
-    known = number_of(len(example.sources), "known source") if example.sources else "no source here"
-    return f"Generated, {kind}: {known}" if kind else f"Generated: {known}"
-
-
-def table(scene: Scene, rows: Sequence[int], panels: Sequence[Panel], groups: Groups) -> str:
-    """Selected points as CSV."""
-    extra = sorted({name for record in scene.records for name in record.extra})
-    places = [f"{axis} ({panel.title})" for panel in panels for axis in ("x", "y")]
-    columns = ["id", "file", "domain", "group", *places, *_ABOUT, *extra]
-    lines: list[list[object]] = []
-    for row in rows:
-        group_name = groups.names[groups.of[row]]
-        points = [round(float(value), 5) for panel in panels for value in panel.points[row]]
-        if row < len(scene.records):
-            record = scene.records[row]
-            about = [getattr(record, name) for name in _ABOUT]
-            about += [record.extra.get(name, "") for name in extra]
-            lines.append([record.id, record.path, "gallery", group_name, *points, *about])
-        else:
-            file = scene.examples[row - len(scene.records)].file.name
-            lines.append(["", file, "generated", group_name, *points])
-    width = len(columns)
-    return csv_text(columns, [[*line, *[""] * (width - len(line))] for line in lines])

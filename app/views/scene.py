@@ -83,6 +83,15 @@ def colourings(scene: Scene) -> list[tuple[str, str]]:
     return found
 
 
+def named_columns(scene: Scene) -> dict[str, list[str]]:
+    """The columns that images can be grouped by: values of all gallery images, "" for none."""
+    factors = [key for _, key in colourings(scene) if key.startswith("factor:")]
+    found = {key.removeprefix("factor:"): _values(scene.records, key, None) for key in factors}
+    if SOURCE in {key for _, key in colourings(scene)}:
+        found[SOURCE] = _values(scene.records, SOURCE, None)
+    return found
+
+
 def group(scene: Scene, key: str, labels: Sequence[int] | None = None) -> Groups:
     """Points by a colouring.
 

@@ -13,7 +13,14 @@
     if (found) then(found);
     else if (left) setTimeout(() => soon(find, then, left - 1), 50);
   };
-  Object.assign(window.wellspring, { open, soon });
+  // "Attribute/Reverse": a tab, and the part of it where one is named.
+  const go = (where) => {
+    const [name, part] = (where || "").split("/");
+    if (name) open(name);
+    const found = () => [...document.querySelectorAll("#ws-switch [role=tab]")].find((each) => each.textContent.trim() === part && each.offsetParent);
+    if (part) soon(found, (each) => each.click());
+  };
+  Object.assign(window.wellspring, { open, soon, go });
   const fill = (field, text) => {
     Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(field, text);
     field.dispatchEvent(new Event("input", { bubbles: true }));

@@ -8,6 +8,7 @@ from core.encoders.load import load_encoder
 from core.encoders.network import NetworkEncoder, Reading, best_device
 from core.encoders.registry import EncoderInfo, encoder_infos
 from core.explain.projection import place
+from core.explain.regions import Standout, regions, standouts
 from core.gallery.browse import (
     ADDED,
     NAME,
@@ -37,6 +38,7 @@ from core.measures.retrieval import Interval
 from core.measures.variations.ways import WAYS, Way
 from core.search.patches import strongest_links
 from core.service.library import BUILTIN, Change, Facts, Library
+from core.service.neighbourhoods import near_images, shared_neighbours
 from core.service.preparing import Offer, Outcome, Preparations
 from core.service.reverse import Finding, adjust_known, fewest_named, reverse_lookup
 from core.service.selftest import SelfTest, Trial, selftest
@@ -92,6 +94,7 @@ __all__ = [
     "SelfTest",
     "Session",
     "Stage",
+    "Standout",
     "Tally",
     "Trial",
     "Verdict",
@@ -110,11 +113,15 @@ __all__ = [
     "encoder_infos",
     "fewest_named",
     "load_encoder",
+    "near_images",
     "pictures_of",
     "place",
     "read_examples",
+    "regions",
     "reverse_lookup",
     "selftest",
+    "shared_neighbours",
+    "standouts",
     "strongest_links",
     "tally_of",
     "verdict_of",

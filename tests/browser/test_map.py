@@ -7,19 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import gradio as gr
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from app.page.theme import ASSETS, STYLESHEETS, theme
 from app.ui import build, launch_options
-from app.views import map as views_map
-from app.views.map import Drawing, Panel
-from app.views.scene import Scene, group
-from app.views.square import within_square
+from benchmarks.speed.frames import frames, page_of, served
 from core.service import Session
-from core.values import ImageRecord, Progress
+from core.values import Progress
 from tests.app import small, tiny
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -27,7 +22,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 Visit = Callable[..., Page]
 _WAIT = 60_000  # milliseconds; a busy machine is slow, not broken
 expect.set_options(timeout=_WAIT)
-POINTS = 50_000
 
 
 @pytest.fixture(scope="module")
@@ -188,52 +182,55 @@ def test_a_lost_server_is_told(visit: Visit, theme: str):
     expect(page.locator(".ws-map-stage")).to_be_visible()
 
 
+def test_a_candidate_is_shown_on_the_map_and_asked_about_there(visit: Visit, tmp_path: Path):
+    """From the answer to the map, from there to its neighbours, the list, and back to Attribute."""
+    page = visit()
+    page.set_input_files("#ws-query input[type=file]", tiny.draw(tmp_path / "mine.png", 7))
+    page.locator("#ws-to-map").click()
+    page.wait_for_selector(".ws-map.drawn")
+    expect(page.locator(".ws-map-key", has=page.locator("i.ring"))).to_be_visible()
+    expect(page.locator("#ws-map-near")).to_contain_text("also near it on the map")
+    page.locator("#ws-map-neighbours button:has(img)").first.click()
+    about = page.locator("#ws-map-about")
+    expect(about).to_contain_text("picture-07")
+    about.get_by_role("button", name="Select its nearest images").click()
+    expect(page.locator("#ws-map-words")).to_contain_text("Selected with picture-07")
+    expect(page.locator("#ws-map-share")).to_contain_text("of the gallery")
+    expect(page.locator("#ws-map-chosen button img")).to_have_count(small.COUNT)
+    page.locator("#ws-map-chosen button:has(img)").nth(2).click()
+    expect(about).to_contain_text("picture-02")
+    about.get_by_role("button", name="Find what was made from it").click()
+    expect(page.locator("#ws-source img")).to_be_visible()
+
+
 @pytest.fixture(scope="module")
 def crowd(browser: Browser) -> Iterator[str]:
     """A page with nothing but a map of 50,000 points."""
-    rng = np.random.default_rng(0)
-    records = tuple(
-        ImageRecord(i, f"{i}.png", "0" * 64, "0" * 16, 8, 8, extra={"k": f"group {i % 9}"})
-        for i in range(POINTS)
-    )
-    scene = Scene(records, ())
-    points = within_square(rng.normal(size=(POINTS, 2)), np.zeros((0, 2)))[0]
-    groups = group(scene, "factor:k")
-    value = views_map.value(Drawing("crowd", scene, (Panel("crowd", points),), groups))
-    with gr.Blocks() as blocks:
-        gr.HTML(
-            value,
-            html_template=(ASSETS / "map.html").read_text(encoding="utf-8"),
-            js_on_load=(ASSETS / "map.js").read_text(encoding="utf-8"),
-        )
-    options = {"theme": theme(), "css_paths": STYLESHEETS}
-    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **options)
-    yield address
+    blocks = page_of()
+    yield served(blocks)
     blocks.close()
 
 
 def test_fifty_thousand_points_stay_fluid(browser: Browser, crowd: str):
-    """Frames while zooming, drawn by a processor alone; a graphics card is far faster."""
+    """Frames while moving and zooming, drawn by a processor; a graphics card is faster."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(_WAIT)
     page.goto(crowd)
     page.wait_for_selector(".ws-map.drawn")
-    times = page.evaluate(
-        """async () => {
-          const stage = document.querySelector('.ws-map-stage'), times = [];
-          const box = stage.getBoundingClientRect();
-          const frame = () => new Promise(requestAnimationFrame);
-          for (let i = 0; i < 40; i++) {
-            const start = performance.now();
-            stage.dispatchEvent(new WheelEvent('wheel', { deltaY: i < 20 ? -40 : 40,
-              clientX: box.left + 200, clientY: box.top + 200, cancelable: true }));
-            await frame(); await frame();
-            times.push((performance.now() - start) / 2);
-          }
-          return times.sort((a, b) => a - b);
-        }"""
-    )
+    for way in ("move", "zoom"):
+        found = frames(page, way, count=60)
+        print(f"{way}: {found}")  # noqa: T201
+        assert np.median(found.times) < 100
     page.close()
-    median, late = times[len(times) // 2], times[int(0.95 * len(times))]
-    print(f"{POINTS:,} points: median frame {median:.1f} ms, 95th percentile {late:.1f} ms")  # noqa: T201
-    assert median < 100
+
+
+def test_pictures_are_shown_where_they_fit_and_can_be_hidden(browser: Browser, crowd: str):
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(_WAIT)
+    page.goto(crowd)
+    page.wait_for_selector(".ws-map.drawn")
+    pixels = "() => document.querySelectorAll('.ws-map-stage canvas')[1].toDataURL().length"
+    page.wait_for_function(f"({pixels})() > 100_000")  # noise of many pictures
+    page.get_by_role("button", name="Pictures").click()
+    page.wait_for_function(f"({pixels})() < 100_000")
+    page.close()

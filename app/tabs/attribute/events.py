@@ -170,6 +170,8 @@ def _connect(
         asked.success(None, None, None, js="() => window.wellspring.show('ws-answer')", **QUIET)
     for opening in cases_opened:
         opening.success(None, None, None, js=_TO_TABS, **QUIET)
+    shown = result.to_map.click(handlers.marked, [search, index, page.marked], page.marked, **QUIET)
+    shown.success(None, None, None, js="() => window.wellspring.go('Map')", **QUIET)
     by.input(handlers.sum_up, [search, by], summed, **QUIET)
     picked = result.candidates.select(row_of, None, index, trigger_mode="always_last", **QUIET)
     _explain(handlers, picked, result, states=(search, index, found))
@@ -271,6 +273,7 @@ def _connect_reverse(
     source = [reverse.source, reverse.taken]
     for own in (reverse.source.upload, reverse.source.clear):
         own(lambda: (None, None), None, [reverse.offered, reverse.taken], **QUIET)
+    page.sought.change(handlers.sought, page.sought, [*source, reverse.offered], **QUIET)
     page.gallery.change(reverse_cleared, None, [*source, reverse.offered, *shown], **QUIET)
     gr.on(
         [reverse.files.change, reverse.rate.change, page.gallery.change],

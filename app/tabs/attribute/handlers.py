@@ -17,7 +17,7 @@ from app.page.fetch import Fetcher
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS, visitor_of
 from app.page.pictures import example_pictures, pictures
-from app.page.state import Page
+from app.page.state import Marked, Page
 from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, RERANKING, Controls, Downloads, Query
 from app.views import answer as views
 from app.views import files, reasons
@@ -152,6 +152,17 @@ class Handlers:
             gr.skip(),
             gr.skip(),
         )
+
+    @staticmethod
+    def marked(search: Search | None, index: int, before: Marked | None) -> Any:
+        """The chosen match, as the map is asked to show it."""
+        if search is None or not 0 <= index < len(search.answer.matches):
+            return gr.skip()
+        match = search.answer.matches[index]
+        named = {group.id for group in words.sources(search.answer.groups)}
+        label = "Candidate source" if match.group in named else "Close image"
+        number = (before.number if before else 0) + 1
+        return Marked(match.image.id, search.image, label, number)
 
     def sum_up(self, search: Search | None, by: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Shares of influence by a column: whether there are any, the columns, and the table."""

@@ -90,6 +90,8 @@ class Result:
     why: gr.Accordion
     reading: gr.Radio
     pair: gr.HTML
+    to_map: gr.Button
+    """Shows the chosen match where it lies on the map."""
     levels: gr.HTML
     record: gr.HTML
     words: gr.Markdown
@@ -183,6 +185,8 @@ def _lay_reasons() -> dict[str, Any]:
             apply_default_css=False,
             elem_id="ws-pair",
         )
+        with gr.Row(elem_classes="ws-downloads"):
+            to_map = gr.Button("Show on the map", size="sm", min_width=0, elem_id="ws-to-map")
         levels = gr.HTML(elem_id="ws-levels")
         with gr.Accordion("About the image", open=False, elem_id="ws-about"):
             record = gr.HTML(elem_id="ws-record")
@@ -206,6 +210,7 @@ def _lay_reasons() -> dict[str, Any]:
         "why": why,
         "reading": reading,
         "pair": pair,
+        "to_map": to_map,
         "levels": levels,
         "record": record,
         "words": words,

@@ -14,7 +14,7 @@ from app.page.events import Given
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS, visitor_of
 from app.page.pictures import pictures
-from app.page.state import Page
+from app.page.state import Page, Sought
 from app.tabs.attribute.batch_handlers import require_files
 from app.tabs.attribute.cases import Opened
 from app.tabs.attribute.handlers import CANDIDATES, Search, choice_of, prior_of, row_of
@@ -169,6 +169,13 @@ class ReverseHandlers:
             gallery, visitor = search.choice.gallery, visitor_of(request)
             shown = pictures(self.page.session, gallery, [match.image], visitor=visitor)
         return shown[0][0], match.image.id
+
+    @staticmethod
+    def sought(wanted: Sought | None) -> Any:
+        """An image of the gallery that another tab asks about, as the source."""
+        if wanted is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        return wanted.picture, wanted.image_id, None
 
 
 def cleared() -> tuple[Any, ...]:

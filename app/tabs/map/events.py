@@ -9,22 +9,24 @@ from gradio.context import get_render_context
 
 from app.page.events import PRIVATE, QUIET, follow_query
 from app.page.state import Page
-from app.tabs.map.handlers import Cards, Handlers
+from app.tabs.map.cards import Cards
+from app.tabs.map.handlers import Handlers
 from app.tabs.map.layout import lay
 
 
 def create(page: Page) -> None:
     """Lay out the tab inside the current Blocks and connect its events."""
     here, cards = get_render_context(), Cards(page.session)
-    _connect(page, Handlers(page, lay(page, cards.peek), cards), here)
+    _connect(page, Handlers(page, lay(page, cards.peek, cards.pictures), cards), here)
 
 
 def _connect(page: Page, handlers: Handlers, here: Any) -> None:
     tab = handlers.tab
     everything = [tab.state, tab.map, tab.results, tab.empty, tab.colour, tab.group]
-    everything += [tab.nearby, tab.near, tab.neighbours]
-    selection = [tab.words, tab.chosen, tab.table]
+    everything += [tab.nearby, tab.near, tab.neighbours, tab.moved, tab.moved_words, tab.movers]
+    selection = [tab.words, tab.point, tab.shared, tab.chosen, tab.table]
     asked = {tab.encoder, tab.head, tab.second, tab.colour, tab.image, tab.state, page.gallery}
+    asked |= {page.marked}
     draw: dict[str, Any] = {
         "fn": handlers.draw,
         "inputs": asked,
@@ -55,7 +57,30 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
         other(handlers.cleared, None, [*everything, *selection], **QUIET)
     known = [*everything, *selection]
     tab.colour.input(handlers.recolour, [tab.state, tab.colour], known, **PRIVATE)
-    tab.map.select(
-        handlers.select, tab.state, [tab.state, tab.group, tab.near, *selection], **QUIET
+    page.marked.change(
+        handlers.mark,
+        [tab.state, page.marked, tab.image, page.gallery],
+        [tab.state, tab.map],
+        **QUIET,
     )
-    tab.group.input(handlers.choose, [tab.state, tab.group], known, **QUIET)
+    _connect_selection(page, handlers, known)
+
+
+def _connect_selection(page: Page, handlers: Handlers, known: list[Any]) -> None:
+    tab, linked = handlers.tab, handlers.linked
+    tab.map.select(linked.select, tab.state, known, **QUIET)
+    tab.group.input(linked.choose, [tab.state, tab.group], known, **QUIET)
+    lists = [(tab.chosen, linked.pick), (tab.movers, linked.pick_moved)]
+    for pictures, picked in [*lists, (tab.neighbours, linked.pick_near)]:
+        pictures.select(picked, tab.state, known, **QUIET)
+    asked = tab.point.select(
+        linked.ask,
+        [tab.state, page.sought, tab.encoder],
+        [*known, page.sought, page.asked, page.example, tab.go],
+        **QUIET,
+    )
+    asked.success(None, tab.go, tab.go, js=_GO, **QUIET)
+
+
+_GO = "where => { window.wellspring.go(where); return ''; }"
+"""Opens the tab that was asked for, once; nothing happens where none was."""

@@ -3,89 +3,33 @@
 from __future__ import annotations
 
 import secrets
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from app.page.errors import user_error, user_errors, without_unreadable
-from app.page.files import downloadable
+from app.page.errors import user_errors, without_unreadable
 from app.page.jobs import PROGRESS, visitor_of
-from app.page.pictures import Pictures, fetchable
-from app.page.state import Asked, Page, encoder_choices
+from app.page.pictures import fetchable
+from app.page.state import Asked, Marked, Page, encoder_choices
+from app.tabs.map.cards import Cards, Drawn, Moved
 from app.tabs.map.layout import Tab
+from app.tabs.map.linked import Linked
 from app.views import map as views
-from app.views.map import Drawing, Panel
+from app.views import near as words
+from app.views.map import Drawing, Mark, Panel
 from app.views.scene import DENSITY, DOMAIN, FIRST_COLOURS, MEANS, Groups, Scene, colourings, group
-from core.service import Choice, Placed, Session, place
-from core.values import (
-    ImageRecord,
-    Match,
-    Progress,
-    no_progress,
-)
+from app.views.selection import kept_rows
+from core.service import Choice, Placed, place, shared_neighbours
+from core.values import Match, Progress, no_progress
 
-_SHOWN = 60  # thumbnails of a selection at most
 _NEAREST = 8
+_COMPARED, _MOVED = (
+    10,
+    16,
+)  # neighbours compared; images that moved which are shown
 _AGAIN = "draw it again when you like"
-_TICKETS = 32  # maps whose points can be asked about
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What a page shows: later events are about it."""
-
-    choice: Choice
-    """Of the first map; clusters are its."""
-    colour: str
-    drawing: Drawing
-    nearest: Mapping[str, tuple[Match, ...]]
-    """What lies nearest to the visitor's image, by title of the encoder."""
-    thumbnail: Callable[[ImageRecord], Path]
-    """File of a gallery image's thumbnail."""
-
-
-class Cards:
-    """The cards beside the pointer, for maps drawn lately; a map is asked about by its ticket."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self._drawn: dict[str, Drawn] = {}
-        self._lock = threading.Lock()
-
-    def keep(self, drawn: Drawn) -> Drawn:
-        """Remember a map by its ticket, the latest ones only."""
-        with self._lock:
-            self._drawn.pop(drawn.drawing.ticket, None)
-            self._drawn[drawn.drawing.ticket] = drawn
-            while len(self._drawn) > _TICKETS:
-                del self._drawn[next(iter(self._drawn))]
-        return drawn
-
-    def peek(self, payload: object) -> dict[str, str] | None:
-        """Picture and words of one point, for the card beside the pointer."""
-        asked = payload if isinstance(payload, Mapping) else {}
-        with self._lock:
-            drawn = self._drawn.get(str(asked.get("ticket")))
-        row = asked.get("row")
-        if drawn is None or type(row) is not int or not 0 <= row < len(drawn.drawing.scene):
-            return None
-        scene = drawn.drawing.scene
-        with user_errors():
-            if row < len(scene.records):
-                file = drawn.thumbnail(scene.records[row])
-            else:
-                file = scene.examples[row - len(scene.records)].file
-            picture = views.picture(self.session.image(file))
-        return {
-            "picture": picture,
-            "name": scene.name(row),
-            "note": views.note(scene, row, drawn.drawing.groups),
-        }
 
 
 class Handlers:
@@ -93,6 +37,7 @@ class Handlers:
 
     def __init__(self, page: Page, tab: Tab, cards: Cards) -> None:
         self.page, self.session, self.tab, self.cards = page, page.session, tab, cards
+        self.linked = Linked(page, tab, cards)
 
     def draw(
         self, given: dict[Any, Any], request: gr.Request, progress: gr.Progress = PROGRESS
@@ -105,7 +50,12 @@ class Handlers:
         with self.page.jobs.run("map", request, progress, again=_AGAIN) as report:
             report(0, 1, "Opening the encoder and the gallery")
             drawn = self._lay_out(given, visitor, report)
-        return {**self._shown(drawn), **self._near(drawn), **self._choices(drawn)}
+        return {
+            **self._shown(drawn),
+            **self._near(drawn),
+            **self._moved(drawn),
+            **self._choices(drawn),
+        }
 
     def follow(
         self, given: dict[Any, Any], request: gr.Request, progress: gr.Progress = PROGRESS
@@ -130,21 +80,17 @@ class Handlers:
         changed = replace(drawn, colour=colour, drawing=drawing)
         return {**self._shown(changed), **self._choices(changed)}
 
-    def select(self, drawn: Drawn | None, event: gr.EventData) -> dict[Any, Any]:
-        """What was selected on the map."""
-        if drawn is None:
-            return {self.tab.near: gr.skip()}
-        rows = rows_of(event._data, drawn.drawing)
-        return {**self._selected(drawn, rows), self.tab.group: gr.Dropdown(value=None)}
-
-    def choose(self, drawn: Drawn | None, name: str | None) -> dict[Any, Any]:
-        """Select a group by its name, as the map's legend does."""
-        if drawn is None or not name:
-            return {self.tab.near: gr.skip()}
-        rows = drawn.drawing.groups.rows(name)
-        chosen = replace(drawn, drawing=replace(drawn.drawing, chosen=rows))
-        shown = self._selected(chosen, rows)
-        return {**shown, self.tab.map: views.value(chosen.drawing)}
+    def mark(
+        self, drawn: Drawn | None, marked: Marked | None, image: str | None, gallery: str
+    ) -> tuple[Any, Any]:
+        """The map that is drawn, with what another tab has pointed at."""
+        if drawn is None or drawn.choice.gallery != gallery:
+            return gr.skip(), gr.skip()
+        mark = mark_of(drawn.drawing.scene, marked, image)
+        if mark is None or mark == drawn.drawing.mark:
+            return gr.skip(), gr.skip()
+        changed = replace(drawn, drawing=replace(drawn.drawing, mark=mark))
+        return self.cards.keep(changed), views.value(changed.drawing)
 
     @staticmethod
     def wanted(
@@ -166,6 +112,7 @@ class Handlers:
             tab.state: None,
             tab.map: None,
             tab.nearby: gr.Column(visible=False),
+            tab.moved: gr.Column(visible=False),
             tab.results: gr.Column(visible=False),
             tab.empty: gr.HTML(visible=True),
             tab.group: gr.Dropdown([], value=None),
@@ -179,27 +126,42 @@ class Handlers:
         second = Choice(given[tab.second], "default", first.gallery)
         gallery = self.session.gallery(first.gallery, visitor=visitor)
         titles = {name: title for title, name in encoder_choices(gallery.encoder_names)}
-        panels: list[Panel] = []
-        nearest: dict[str, tuple[Match, ...]] = {}
-        for choice in (first, second)[: 2 if second.encoder in titles else 1]:
-            title = titles.get(choice.encoder, choice.encoder)
-            points, placed = self._points(choice, given[tab.image], visitor, report)
-            panels.append(views.panel(title, *points, placed))
-            if placed is not None:
-                nearest[title] = placed.nearest
         examples = self.session.examples(first, visitor=visitor).examples
         scene = Scene(gallery.records, examples)
+        choices = (first, second)[: 2 if second.encoder in titles else 1]
+        panels: list[Panel] = []
+        nearest: dict[str, tuple[Match, ...]] = {}
+        for choice in choices:
+            title = titles.get(choice.encoder, choice.encoder)
+            points, placed = self._points(choice, given[tab.image], visitor, report)
+            panels.append(views.panel(title, *points, placed, scene=scene))
+            if placed is not None:
+                nearest[title] = placed.nearest
+        spaces = [self.session.workspace(choice, visitor=visitor) for choice in choices]
+        moved = None
+        if len(spaces) > 1:
+            shares = shared_neighbours(spaces[0], spaces[1], k=_COMPARED)
+            told = words.moved_words(shares, [panel.title for panel in panels], k=_COMPARED)
+            moved = Moved(told, tuple(words.moved_rows(shares, top=_MOVED)))
         colour = self._known(scene, given[tab.colour])
         groups = self._groups(scene, first, colour=colour, visitor=visitor, report=report)
         before: Drawn | None = given[tab.state]
-        chosen = views.kept_rows(before.drawing, scene) if before else []
-        drawing = Drawing(secrets.token_urlsafe(16), scene, tuple(panels), groups, chosen)
+        drawing = Drawing(
+            secrets.token_urlsafe(16),
+            scene,
+            tuple(panels),
+            groups,
+            kept_rows(before.drawing, scene) if before else [],
+            mark_of(scene, given[self.page.marked], given[tab.image]),
+        )
         return Drawn(
             first,
             colour,
             drawing,
+            tuple(space.head.dim for space in spaces),
             nearest,
             lambda record: self.session.thumbnails(gallery, [record])[0],
+            moved,
         )
 
     def _points(
@@ -253,11 +215,29 @@ class Handlers:
             for matches in nearest.values()
             for match in matches
         ]
-        captions = views.near_captions(nearest)
+        captions = words.near_captions(nearest)
+        drawing = drawn.drawing
+        told = [words.near_words(nearest)]
+        for panel, dim in zip(drawing.panels, drawn.dims, strict=True):
+            far = words.far_words(panel, drawing.scene, dim=dim)
+            several = len(drawing.panels) > 1
+            told.append(f"{panel.title}: {far}" if far and several else far)
         return {
             tab.nearby: gr.Column(visible=bool(nearest)),
-            tab.near: views.near_words(nearest),
-            tab.neighbours: gr.Gallery([*zip(files, captions, strict=True)] or None),
+            tab.near: "\n\n".join(filter(None, told)),
+            tab.neighbours: gr.Gallery(
+                [*zip(files, captions, strict=True)] or None, selected_index=None
+            ),
+        }
+
+    def _moved(self, drawn: Drawn) -> dict[Any, Any]:
+        """What two encoders see most differently."""
+        tab, moved = self.tab, drawn.moved
+        rows = moved.rows if moved else ()
+        return {
+            tab.moved: gr.Column(visible=moved is not None),
+            tab.moved_words: moved.words if moved else "",
+            tab.movers: gr.Gallery(self.linked.pictures(drawn, rows) or None, selected_index=None),
         }
 
     def _choices(self, drawn: Drawn) -> dict[Any, Any]:
@@ -266,49 +246,14 @@ class Handlers:
         return {
             self.tab.colour: gr.Dropdown(colourings(scene), value=drawn.colour),
             self.tab.group: gr.Dropdown(views.group_choices(groups), value=None),
-            **self._selected(drawn, drawn.drawing.chosen),
+            **self.linked.selected(drawn, drawn.drawing.chosen),
         }
 
-    def _selected(self, drawn: Drawn, rows: Sequence[int]) -> dict[Any, Any]:
-        """The selection as words, thumbnails and a table."""
-        tab, drawing = self.tab, drawn.drawing
-        scene, groups = drawing.scene, drawing.groups
-        shown = rows[:_SHOWN]
-        content = views.table(scene, rows, drawing.panels, groups).encode() if rows else b""
-        file = downloadable(content, tab.table, name="selection.csv") if rows else None
-        return {
-            tab.state: self.cards.keep(
-                replace(drawn, drawing=replace(drawing, chosen=tuple(rows)))
-            ),
-            tab.words: views.selection_words(scene, rows, groups, shown=_SHOWN),
-            tab.chosen: gr.Gallery(self._pictures(drawn, shown), visible=bool(rows)),
-            tab.table: gr.DownloadButton(value=file, visible=bool(rows)),
-        }
 
-    def _pictures(self, drawn: Drawn, rows: Sequence[int]) -> Pictures:
-        """Thumbnails of gallery images, and examples."""
-        scene = drawn.drawing.scene
-        n = len(scene.records)
-        return [
-            (fetchable(drawn.thumbnail(scene.records[row])), scene.name(row))
-            if row < n
-            else (fetchable(scene.examples[row - n].file), scene.name(row))
-            for row in rows
-        ]
-
-
-def rows_of(payload: object, drawing: Drawing) -> list[int]:
-    """The points that a page says it has selected; what it sends is not trusted.
-
-    Raises:
-        gr.Error: when it is not a selection of the map that is shown.
-    """
-    sent = payload if isinstance(payload, Mapping) else {}
-    rows = sent.get("rows")
-    if sent.get("ticket") != drawing.ticket:
-        raise user_error("the map has changed; select again")
-    if not isinstance(rows, list) or len(rows) > len(drawing.scene):
-        raise user_error("this is no selection of points")
-    if not all(type(row) is int and 0 <= row < len(drawing.scene) for row in rows):
-        raise user_error("this is no selection of points")
-    return sorted(set(rows))
+def mark_of(scene: Scene, marked: Marked | None, image: str | None) -> Mark | None:
+    """What another tab has pointed at, where it is on the map and about the image that is asked."""
+    if marked is None or marked.image != image:
+        return None
+    found = (row for row, record in enumerate(scene.records) if record.id == marked.image_id)
+    row = next(found, None)
+    return None if row is None else Mark(row, marked.label, marked.number)

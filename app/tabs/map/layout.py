@@ -11,12 +11,20 @@ import gradio as gr
 from app.page.components import image_given, stop_button, thumbnails
 from app.page.encoders import EncoderChoice, encoder_choice
 from app.page.state import HEADS, Page
-from app.page.theme import ASSETS
+from app.tabs.map.drawing import drawing
 from app.views.scene import DOMAIN, FIRST_COLOURS
 from app.views.templates import render
 
 Peek = Callable[[object], dict[str, str] | None]
 """Picture and words of one point, as the map's script asks for them."""
+
+Small = Callable[[object], list[str] | None]
+"""Small pictures of some points, asked for in the same way."""
+
+_ACTS = """element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-act]');
+  if (button) trigger('select', { act: button.dataset.act, row: Number(button.dataset.row) });
+});"""
 
 
 @dataclass(frozen=True)
@@ -37,11 +45,18 @@ class Tab:
     nearby: gr.Column
     near: gr.Markdown
     neighbours: gr.Gallery
+    moved: gr.Column
+    moved_words: gr.Markdown
+    movers: gr.Gallery
     words: gr.Markdown
+    point: gr.HTML
+    shared: gr.HTML
     chosen: gr.Gallery
     table: gr.DownloadButton
     results: gr.Column
     empty: gr.HTML
+    go: gr.Textbox
+    """Where the page goes next, as ``tab/part``."""
 
     @property
     def encoder(self) -> gr.Dropdown:
@@ -54,13 +69,13 @@ class Tab:
         return self.beside.dropdown
 
 
-def lay(page: Page, peek_at: Peek) -> Tab:
+def lay(page: Page, peek_at: Peek, small_of: Small) -> Tab:
     """The tab's components, in their places."""
     with gr.Row(elem_classes="ws-desk"):
         with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
             side = _lay_side(page)
         with gr.Column(scale=8, min_width=320, elem_classes="ws-stage"):
-            stage = _lay_stage(peek_at)
+            stage = _lay_stage(peek_at, small_of)
     return Tab(state=gr.State(None), wanted=gr.State(0), **side, **stage)
 
 
@@ -101,38 +116,49 @@ def _lay_side(page: Page) -> dict[str, Any]:
     }
 
 
-def _lay_stage(peek_at: Peek) -> dict[str, Any]:
+def _lay_stage(peek_at: Peek, small_of: Small) -> dict[str, Any]:
     def peek(payload: Any) -> dict[str, str] | None:  # Gradio marks functions, and not methods
         return peek_at(payload)
 
+    def pictures(payload: Any) -> list[str] | None:
+        return small_of(payload)
+
     empty = gr.HTML(render("empty", of="map"), elem_id="ws-map-empty", min_height=180)
+    go = gr.Textbox("", visible=False)
     with gr.Column(visible=False, elem_classes="ws-results") as results:
-        drawing = gr.HTML(
-            html_template=(ASSETS / "map.html").read_text(encoding="utf-8"),
-            js_on_load=(ASSETS / "map.js").read_text(encoding="utf-8"),
-            server_functions=[peek],
-            apply_default_css=False,
-            elem_id="ws-map",
+        found = {"map": drawing(asked=[peek, pictures]), **_lay_selection(), **_lay_near()}
+    return {"empty": empty, "results": results, "go": go, **found}
+
+
+def _lay_selection() -> dict[str, Any]:
+    gr.Markdown("### Selection")
+    words = gr.Markdown(elem_classes="ws-note", elem_id="ws-map-words")
+    point = gr.HTML(
+        js_on_load=_ACTS, apply_default_css=False, visible=False, elem_id="ws-map-about"
+    )
+    shared = gr.HTML(apply_default_css=False, visible=False, elem_id="ws-map-share")
+    with gr.Row(elem_classes="ws-downloads"):
+        table = gr.DownloadButton(
+            "Selection as CSV", size="sm", visible=False, elem_id="ws-map-table"
         )
-        with gr.Column(visible=False) as nearby:
-            gr.Markdown("### Nearest to your image")
-            near = gr.Markdown(elem_classes="ws-note", elem_id="ws-map-near")
-            neighbours = thumbnails("Nearest images", columns=8, elem_id="ws-map-neighbours")
-        gr.Markdown("### Selection")
-        words = gr.Markdown(elem_classes="ws-note", elem_id="ws-map-words")
-        with gr.Row(elem_classes="ws-downloads"):
-            table = gr.DownloadButton(
-                "Selection as CSV", size="sm", visible=False, elem_id="ws-map-table"
-            )
-        chosen = thumbnails("Selected images", columns=8, elem_id="ws-map-chosen")
+    chosen = thumbnails("Selected images", columns=8, elem_id="ws-map-chosen")
+    return {"words": words, "point": point, "shared": shared, "table": table, "chosen": chosen}
+
+
+def _lay_near() -> dict[str, Any]:
+    with gr.Column(visible=False) as nearby:
+        gr.Markdown("### Nearest to your image")
+        near = gr.Markdown(elem_classes="ws-note", elem_id="ws-map-near")
+        neighbours = thumbnails("Nearest images", columns=8, elem_id="ws-map-neighbours")
+    with gr.Column(visible=False) as moved:
+        gr.Markdown("### Moved most among their neighbours")
+        moved_words = gr.Markdown(elem_classes="ws-note", elem_id="ws-map-moved")
+        movers = thumbnails("Images that moved most", columns=8, elem_id="ws-map-movers")
     return {
-        "empty": empty,
-        "results": results,
         "nearby": nearby,
         "near": near,
         "neighbours": neighbours,
-        "map": drawing,
-        "words": words,
-        "table": table,
-        "chosen": chosen,
+        "moved": moved,
+        "moved_words": moved_words,
+        "movers": movers,
     }

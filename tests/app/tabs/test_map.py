@@ -13,8 +13,9 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from app.page.state import Asked, open_page
-from app.tabs.map.handlers import Cards, Drawn, Handlers, rows_of
+from app.page.state import Asked, Marked, open_page
+from app.tabs.map.cards import Cards, Drawn, rows_of
+from app.tabs.map.handlers import Handlers
 from app.tabs.map.layout import lay
 from app.views.scene import DENSITY, DOMAIN, MEANS
 from core.service import Session
@@ -34,7 +35,7 @@ def handlers(session: Session, folder: Path) -> Iterator[Handlers]:
     with gr.Blocks():
         page = open_page(session, gallery=str(folder), encoder="random")
         cards = Cards(session)
-        yield Handlers(page, lay(page, cards.peek), cards)
+        yield Handlers(page, lay(page, cards.peek, cards.pictures), cards)
 
 
 def draw(handlers: Handlers, **changes: object) -> dict[Any, Any]:
@@ -46,7 +47,7 @@ def draw(handlers: Handlers, **changes: object) -> dict[Any, Any]:
         tab.colour: changes.get("colour", DOMAIN),
         tab.image: changes.get("image"),
         tab.state: changes.get("state"),
-        tab.state: changes.get("state"),
+        handlers.page.marked: changes.get("marked"),
         handlers.page.gallery: handlers.page.start,
     }
     return handlers.draw(given, PAGE, lambda *_, **__: None)  # pyright: ignore[reportArgumentType]
@@ -64,7 +65,11 @@ def test_the_map_holds_every_image_and_example(handlers: Handlers):
     shown = draw(handlers)
     value = shown[handlers.tab.map]
     assert value["n"] == small.COUNT
-    assert json.loads(json.dumps(value)) == {**value, "links": [list(e) for e in value["links"]]}
+    assert json.loads(json.dumps(value)) == {
+        **value,
+        "links": [list(e) for e in value["links"]],
+        "marks": [list(e) for e in value["marks"]],
+    }
     x, y = (floats(value["panels"][0][axis]) for axis in "xy")
     assert len(x) == len(y) == small.COUNT + 2
     assert min(x[: small.COUNT].min(), y[: small.COUNT].min()) >= 0
@@ -92,7 +97,7 @@ def test_a_factor_colours_the_points_and_its_groups_can_be_chosen(handlers: Hand
         "Generated examples": 2,
     }
     drawn = shown[handlers.tab.state]
-    chosen = handlers.choose(drawn, "green")
+    chosen = handlers.linked.choose(drawn, "green")
     rows = [row for row in range(small.COUNT) if row % 3 == 1]
     assert chosen[handlers.tab.map]["chosen"] == rows
     assert len(chosen[handlers.tab.chosen].value) == 4
@@ -111,7 +116,7 @@ def test_clusters_cover_every_image(handlers: Handlers, colour: str):
 def test_recolouring_keeps_the_selection(handlers: Handlers):
     drawn = draw(handlers)[handlers.tab.state]
     sent = event({"ticket": drawn.drawing.ticket, "rows": [5, 3]})
-    selected = handlers.select(drawn, sent)[handlers.tab.state]
+    selected = handlers.linked.select(drawn, sent)[handlers.tab.state]
     shown = handlers.recolour(selected, "factor:colour", PAGE)
     assert shown[handlers.tab.map]["chosen"] == [3, 5]
 
@@ -121,7 +126,7 @@ def test_a_second_encoder_and_an_image_keep_the_selection(handlers: Handlers, tm
     drawn = draw(handlers)[handlers.tab.state]
     rows = [3, small.COUNT + 1]
     sent = event({"ticket": drawn.drawing.ticket, "rows": rows})
-    selected = handlers.select(drawn, sent)[handlers.tab.state]
+    selected = handlers.linked.select(drawn, sent)[handlers.tab.state]
     image = tiny.draw(tmp_path / "mine.png", 7)
     shown = draw(handlers, state=selected, second="histogram", image=str(image))
     assert shown[handlers.tab.map]["chosen"] == rows
@@ -141,13 +146,13 @@ def test_a_failure_drops_an_image_that_cannot_be_opened_and_no_other(
 def test_a_selection_can_be_downloaded(handlers: Handlers):
     drawn = draw(handlers)[handlers.tab.state]
     rows = [3, small.COUNT]
-    found = handlers.select(drawn, event({"ticket": drawn.drawing.ticket, "rows": rows}))
+    found = handlers.linked.select(drawn, event({"ticket": drawn.drawing.ticket, "rows": rows}))
     table = Path(found[handlers.tab.table].value["path"]).read_text()
     read = list(csv.DictReader(io.StringIO(table)))
     assert [row["file"] for row in read] == ["picture-03.png", "known.png"]
     assert [row["domain"] for row in read] == ["gallery", "generated"]
     assert read[0]["colour"] == "red"
-    nothing = handlers.select(drawn, event({"ticket": drawn.drawing.ticket, "rows": []}))
+    nothing = handlers.linked.select(drawn, event({"ticket": drawn.drawing.ticket, "rows": []}))
     assert not nothing[handlers.tab.table].visible
     assert "Nothing is selected" in nothing[handlers.tab.words]
 
@@ -241,3 +246,84 @@ def test_a_map_of_the_gallery_that_was_open_before_is_drawn_anew(handlers: Handl
 def test_nothing_is_drawn_while_another_tab_is_open(handlers: Handlers):
     given = {handlers.page.tab: "attribute"}
     assert handlers.follow(given, gr.Request()) == {handlers.tab.near: gr.skip()}
+
+
+def test_what_another_tab_points_at_is_marked_where_its_image_is_asked(
+    handlers: Handlers, tmp_path: Path
+):
+    image = str(tiny.draw(tmp_path / "mine.png", 7))
+    marked = Marked(5, image, "Candidate source", 1)
+    shown = draw(handlers, image=image, marked=marked)
+    value = shown[handlers.tab.map]
+    assert value["marked"] == {"row": 5, "label": "Candidate source", "id": 1}
+    assert ("ring", "Candidate source") in value["marks"]
+    drawn, start = shown[handlers.tab.state], handlers.page.start
+    again = Marked(6, image, "Close image", 2)
+    assert handlers.mark(drawn, again, image, start)[1]["marked"]["row"] == 6
+    for other in ((marked, image), (again, "another.png"), (None, image)):
+        assert handlers.mark(drawn, *other, start) == (gr.skip(), gr.skip())
+    assert handlers.mark(drawn, again, image, "another") == (gr.skip(), gr.skip())
+
+
+def test_an_image_is_asked_about_from_the_map(handlers: Handlers):
+    tab, page = handlers.tab, handlers.page
+    drawn = draw(handlers)[tab.state]
+
+    def ask(payload: object) -> dict[Any, Any]:
+        return handlers.linked.ask(drawn, None, "random", PAGE, event(payload))
+
+    near = ask({"act": "near", "row": 4})
+    assert len(near[tab.map]["chosen"]) == small.COUNT  # it and its eleven nearest
+    assert "Selected with picture-04" in near[tab.words]
+    made = ask({"act": "made", "row": 4})
+    assert made[page.sought].image_id == 4
+    assert made[tab.go] == "Attribute/Reverse"
+    came = ask({"act": "ask", "row": small.COUNT})
+    assert Path(came[page.asked].image).name == "known.png"
+    for payload in (
+        {"act": "ask", "row": 0},
+        {"act": "made", "row": small.COUNT},
+        {"act": "near", "row": -1},
+        {"act": "near", "row": True},
+        {"act": "drop", "row": 0},
+        None,
+    ):
+        with pytest.raises(gr.Error):
+            ask(payload)
+
+
+def test_one_selected_image_shows_its_record_and_several_what_they_share(handlers: Handlers):
+    tab = handlers.tab
+    drawn = draw(handlers)[tab.state]
+
+    def select(rows: list[int]) -> dict[Any, Any]:
+        sent = event({"ticket": drawn.drawing.ticket, "rows": rows})
+        return handlers.linked.select(drawn, sent)
+
+    one = select([4])
+    assert "picture-04" in one[tab.point].value
+    assert not one[tab.shared].visible
+    several = select([1, 4, 7])
+    assert not several[tab.point].visible
+    assert "green" in several[tab.shared].value
+    picked = handlers.linked.pick(several[tab.state], gr.SelectData(None, {"index": 1, "value": 0}))
+    assert picked[tab.map]["chosen"] == [4]
+
+
+def test_two_encoders_say_what_moved_and_an_encoder_beside_itself_moves_nothing(handlers: Handlers):
+    tab = handlers.tab
+    shown = draw(handlers, second="histogram")
+    assert "would share" in shown[tab.moved_words]
+    assert len(shown[tab.movers].value) == small.COUNT
+    same = draw(handlers, second="random")
+    assert "100 % on average" in same[tab.moved_words]
+
+
+def test_small_pictures_are_given_of_gallery_images_alone(handlers: Handlers):
+    ticket = draw(handlers)[handlers.tab.state].drawing.ticket
+    found = handlers.cards.pictures({"ticket": ticket, "rows": [0, 5]})
+    assert found is not None
+    assert all(each.startswith("data:image/webp") for each in found)
+    for rows in ([small.COUNT], [-1], ["0"], [True], 0, None, [0] * 65):
+        assert handlers.cards.pictures({"ticket": ticket, "rows": rows}) is None
+    assert handlers.cards.pictures({"ticket": "guess", "rows": [0]}) is None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.views import map as views_map
+from app.views import selection
 from app.views.map import Drawing, Panel
 from app.views.scene import Groups, Scene, group
 from core.service import Example
@@ -44,21 +45,21 @@ def test_a_selection_names_the_groups_that_the_legend_joins():
     scene = Scene(records, ())
     groups = group(scene, "factor:k")
     rows = [row for row in range(90) if row % 30 >= 20]
-    words = views_map.selection_words(scene, rows, groups, shown=60)
+    words = selection.selection_words(scene, rows, groups, shown=60)
     assert "v20 (3), v21 (3)" in words
     assert "v29 (3)" in words
-    every = views_map.selection_words(scene, range(90), groups, shown=60)
+    every = selection.selection_words(scene, range(90), groups, shown=60)
     assert "v11 (3), 18 more groups" in every
 
 
 def test_no_cell_of_the_table_is_a_formula():
     scene = Scene((record(0, title="=1+1", creator="@x", extra={"k": "-2"}),), ())
     groups = Groups(("=A",), (0,))
-    rows = list(csv.reader(io.StringIO(views_map.table(scene, [0], [], groups))))
+    rows = list(csv.reader(io.StringIO(selection.table(scene, [0], [], groups))))
     assert not any(cell.startswith(("=", "@", "-")) for row in rows for cell in row)
 
 
 def test_a_selection_follows_images_that_moved_and_drops_those_that_left():
     old, new = (Scene(tuple(record(i) for i in ids), ()) for ids in ((0, 1, 2), (2, 0)))
     drawing = Drawing("t", old, (), Groups(("all",), (0, 0, 0)), chosen=[1, 2])
-    assert views_map.kept_rows(drawing, new) == [0]
+    assert selection.kept_rows(drawing, new) == [0]

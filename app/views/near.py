@@ -1,0 +1,113 @@
+"""What lies near what, on a map and in the whole embedding, in words and captions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from app.views.map import Panel
+from app.views.names import name_of, number_of
+from app.views.scene import Scene
+from core.report import words
+from core.values import ImageRecord, Match
+
+_NEAR = 0.05  # share of a gallery's images that count as near a place of the map
+
+
+def near_words(nearest: Mapping[str, Sequence[Match]]) -> str:
+    """What lies nearest to the visitor's image, under every encoder shown."""
+    return " ".join(
+        f"{title}: nearest is {name_of(matches[0].image)}, cosine {matches[0].cosine:.2f}."
+        for title, matches in nearest.items()
+        if matches
+    )
+
+
+def near_captions(nearest: Mapping[str, Sequence[Match]]) -> list[str]:
+    """Name and cosine of every nearest image, with its encoder where there are two."""
+    several = len(nearest) > 1
+    return [
+        f"cosine {match.cosine:.2f}\n{f'{title}: ' if several else ''}{name_of(match.image)}"
+        for title, matches in nearest.items()
+        for match in matches
+    ]
+
+
+def near_on_map(panel: Panel, at: Sequence[float], rows: Sequence[int], *, n: int) -> list[int]:
+    """Those of some gallery images that are among the nearest 5 % of all to a place of the map.
+
+    Args:
+        panel: the map.
+        at: the place.
+        rows: the images.
+        n: images of the gallery; as many as there are rows count as near at least.
+    """
+    far = np.hypot(*(panel.points[:n] - np.asarray(at, np.float32)).T)
+    limit = np.sort(far)[min(_counted(len(rows), n), n) - 1] if n else 0.0
+    return [row for row in rows if far[row] <= limit]
+
+
+def _counted(rows: int, n: int) -> int:
+    return max(rows, round(_NEAR * n), 1)
+
+
+def far_words(panel: Panel, scene: Scene, *, dim: int) -> str:
+    """How many of the nearest to the visitor's image lie near it on the map too, and why not all.
+
+    Args:
+        panel: the map, with the visitor's image.
+        scene: what is on it.
+        dim: dimensions of the embedding.
+    """
+    if panel.you is None or not panel.you.near:
+        return ""
+    n = len(scene.records)
+    row_of = {record.id: row for row, record in enumerate(scene.records)}
+    rows = [row_of[image_id] for image_id in panel.you.near]
+    near = near_on_map(panel, panel.you.at, rows, n=n)
+    within = number_of(_counted(len(rows), n), "image")
+    said = (
+        f"{len(near)} of its {len(rows)} nearest are also near it on the map, "
+        f"among the {within} around it."
+    )
+    if 2 * len(near) > len(rows):
+        return said
+    return (
+        f"{said} The others are drawn far away: the map puts {dim} dimensions into two and keeps "
+        "neighbourhoods, not distances, while the ranking compares every level, and edges, in all "
+        "of them. Trust the lines, not the length of the way."
+    )
+
+
+def neighbour_words(record: ImageRecord, near: Sequence[tuple[ImageRecord, float]]) -> str:
+    """The nearest images to one of the gallery."""
+    if not near:
+        return f"{name_of(record)} has no neighbours here."
+    first, cosine = near[0]
+    return (
+        f"Selected with {name_of(record)}: its {number_of(len(near), 'nearest image')} by the "
+        f"whole embedding. The nearest is {name_of(first)}, cosine {cosine:.2f}."
+    )
+
+
+def moved_words(shares: np.ndarray, titles: Sequence[str], *, k: int) -> str:
+    """How far two encoders agree about neighbours, held against chance.
+
+    Args:
+        shares: share of every image's k nearest under the first that are so under the second.
+        titles: both encoders.
+        k: neighbours.
+    """
+    n = len(shares)
+    chance = min(k / max(n - 1, 1), 1.0)
+    return (
+        f"Of an image's {k} nearest under {titles[0]}, {words.share(float(shares.mean()))} on "
+        f"average are among its {k} nearest under {titles[1]}; two encoders that know nothing of "
+        f"each other would share {words.share(chance)}. Below are the images that keep fewest."
+    )
+
+
+def moved_rows(shares: np.ndarray, *, top: int) -> list[int]:
+    """The images that keep the fewest of their neighbours."""
+    return np.argsort(shares, kind="stable")[:top].tolist()

@@ -1,0 +1,58 @@
+"""Neighbours of gallery images by the whole embedding: of one image, and under two encoders."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int32
+
+from core.search.graph import Graph, neighbour_graph
+from core.service.workspace import Workspace
+from core.values import GalleryError, ImageRecord
+
+
+def near_images(
+    workspace: Workspace, image_id: int, *, top: int
+) -> tuple[tuple[ImageRecord, float], ...]:
+    """The images nearest to an image of the gallery, each with its cosine, best first.
+
+    Args:
+        workspace: the gallery as an encoder sees it.
+        image_id: the image.
+        top: images wanted; at most 32 are known.
+
+    Raises:
+        GalleryError: when no image has that id.
+    """
+    gallery = workspace.gallery
+    if image_id not in gallery.row_of:
+        raise GalleryError(f"the gallery has no image {image_id}")
+    graph, row = _graph(workspace), gallery.row_of[image_id]
+    pairs = zip(graph.rows[row, :top].tolist(), graph.cosines[row, :top].tolist(), strict=True)
+    return tuple((gallery.records[other], cosine) for other, cosine in pairs if other >= 0)
+
+
+def shared_neighbours(one: Workspace, other: Workspace, *, k: int) -> Float[np.ndarray, " n"]:
+    """Share of every image's k nearest under one encoder that are so under another.
+
+    Two encoders without anything in common share k / (n - 1) on average.
+
+    Raises:
+        ValueError: when they do not describe the same images.
+    """
+    if one.gallery.records != other.gallery.records:
+        raise ValueError("neighbours can be compared within one gallery only")
+    return overlap(_graph(one).rows[:, :k], _graph(other).rows[:, :k])
+
+
+def overlap(
+    one: Int32[np.ndarray, "n k"], other: Int32[np.ndarray, "n k"]
+) -> Float[np.ndarray, " n"]:
+    """Share of every row's entries that are in the other's; -1 stands for no entry."""
+    present = one >= 0
+    both = (one[:, :, None] == other[:, None, :]).any(axis=2) & present
+    return both.sum(axis=1) / np.maximum(present.sum(axis=1), 1)
+
+
+def _graph(workspace: Workspace) -> Graph:
+    view = workspace.collection.views[0]
+    return neighbour_graph(view.vectors, walk=view.walk) if view.graph is None else view.graph()
