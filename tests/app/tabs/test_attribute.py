@@ -219,8 +219,18 @@ def test_encoder_without_space_has_no_heatmap(handlers: Handlers, picture: Path)
 def test_refused_file_is_taken_off_the_page_and_a_good_one_stays(
     handlers: Handlers, picture: Path, tmp_path: Path
 ):
-    assert handlers.refused(str(bad(tmp_path)), handlers.page.start, NOBODY)[0] is None
-    assert handlers.refused(str(picture), handlers.page.start, NOBODY)[0] is not None
+    start = handlers.page.start
+    assert handlers.refused(str(bad(tmp_path)), start, None, NOBODY)[0] is None
+    assert handlers.refused(str(picture), start, None, NOBODY)[0] is not None
+
+
+def test_an_unreadable_file_leaves_the_answer_from_before(
+    handlers: Handlers, picture: Path, tmp_path: Path
+):
+    before = search(handlers, picture)[0]
+    image, *shown = handlers.refused(str(bad(tmp_path)), handlers.page.start, before, NOBODY)
+    assert image == before.image
+    assert all(value == gr.skip() for value in shown)
 
 
 def test_error_tells_what_to_do(handlers: Handlers, tmp_path: Path):
