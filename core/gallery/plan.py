@@ -12,6 +12,7 @@ from core.gallery.manifest import STANDARD
 from core.gallery.metadata import split_fields
 from core.gallery.shards import Item, Shard, Skipped, Stamp, hash_files
 from core.gallery.source import SourceFiles
+from core.images.stated import READING, states_numbers
 from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
 
 
@@ -38,6 +39,13 @@ class Plan:
     """Files that show a blocked image."""
     superseded: Sequence[str]
     """Keys of encoders whose features go: others of the same names replace them."""
+    by_numbers: Collection[str]
+    """Contents whose colours numbers state, in a gallery that may hold them read as before."""
+
+    @property
+    def again(self) -> set[str]:
+        """Contents that the gallery holds and that are described again."""
+        return {record.sha256 for record in self.kept}.intersection(self.by_numbers)
 
 
 def make_plan(
@@ -89,6 +97,9 @@ def make_plan(
         for record in kept
     ]
     changes = _timeless(kept) != _timeless(r for r in gallery.records if r.path not in new)
+    by_numbers: set[str] = set()
+    if found.whole and gallery.header.reading < READING:
+        by_numbers = {sha for name, sha in shas.items() if states_numbers(files[name])}
     gone = [record.path for record in kept if found.whole and record.path not in files]
     return Plan(
         new,
@@ -101,6 +112,7 @@ def make_plan(
         unreadable=unreadable,
         blocked=sorted(blocked),
         superseded=old_keys,
+        by_numbers=by_numbers,
     )
 
 
@@ -159,6 +171,8 @@ def missing(
     shards: Sequence[Shard],
     items: Sequence[Item],
     encoders: Mapping[str, Encoder],
+    *,
+    again: Collection[str] = (),
 ) -> Iterator[tuple[tuple[str, ...], list[Item]]]:
     """Images that still have to be encoded, each content once.
 
@@ -167,11 +181,12 @@ def missing(
         shards: what an unfinished build has encoded already.
         items: every image that the gallery will hold.
         encoders: the encoders to apply, by key.
+        again: contents of which the gallery's own features do not count.
 
     Yields:
         Keys of encoders, and the images that lack just these.
     """
-    stored = {record.sha256 for record in gallery.stored}
+    stored = {record.sha256 for record in gallery.stored}.difference(again)
     have = {(sha, key) for sha in stored for key in gallery.encoder_keys}
     have |= {(r.sha256, key) for shard in shards for r in shard.records for key in shard.keys}
     by_keys: dict[tuple[str, ...], dict[str, Item]] = {}

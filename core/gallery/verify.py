@@ -14,6 +14,7 @@ from core.gallery.gallery import ARTEFACTS, Gallery, load_array
 from core.gallery.store import Store, changed_files
 from core.images.decode import open_image
 from core.images.files import file_digest
+from core.images.stated import READING, states_numbers
 from core.values import (
     GalleryError,
     ImageError,
@@ -26,6 +27,10 @@ _GONE = ("its file is no longer there", "`index --prune` with the same folder dr
 _CHANGED = (
     "its file has changed since it was indexed",
     "`index` with the same folder takes it in anew",
+)
+_OTHERWISE = (
+    "its colours were read as they are stored, and are now read as the file states them",
+    "`index` with the same folder describes it again",
 )
 _BLOCK = 4_096  # rows looked at together
 
@@ -76,6 +81,8 @@ def changed_images(folder: Path, *, progress: Progress = no_progress) -> list[Da
             found.append(Damage(record.path, *_GONE))
         elif not _as_indexed(gallery.root / record.path, record):
             found.append(Damage(record.path, *_CHANGED))
+        elif gallery.header.reading < READING and states_numbers(gallery.root / record.path):
+            found.append(Damage(record.path, *_OTHERWISE))
         progress(done, len(gallery), "comparing images with their files")
     return found
 

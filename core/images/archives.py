@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from core.config import ImageLimits
 from core.images.decode import quoted
 from core.images.kinds import ACCEPTED, FIRST_BYTES
-from core.images.listing import IMAGE, TABLE, kind_of_file, list_images
+from core.images.listing import IMAGE, TABLE, is_hidden, kind_of_file, list_images
 from core.values import GalleryError, ImageError, WellspringError
 
 _MAX_TABLE_BYTES = 10_000_000
@@ -135,7 +135,7 @@ def _chosen(zipped: ZipFile) -> _Entries:
         if path in seen:
             raise GalleryError(f"the zip holds {quoted(str(path))} twice")
         seen.add(path)
-        hidden = any(part.startswith(".") for part in path.parts)
+        hidden = any(map(is_hidden, path.parts))
         if not hidden and (kind := kind_of_file(path.name, partial(_head, zipped, info))):
             entries.append((info, path, kind))
     return entries
