@@ -22,6 +22,8 @@ from core.images.files import file_digest
 from core.images.stated import READING
 from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
 
+_NAMED = 20  # images that a command names at most
+
 
 def update(
     folder: Path,
@@ -157,6 +159,15 @@ def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceF
     left_out = [Skipped(name, unread[sha]) for name, sha in plan.new.items() if sha in unread]
     skipped = (*plan.unreadable, *left_out)
     if not (plan.kept or added or plan.blocked):
+        if found.prune and gallery.records and not found.files:
+            raise GalleryError(
+                f"none of the {len(gallery.records)} images is there any more, so none is dropped: "
+                "see that the folder is the right one; to drop them all the same",
+                command=(
+                    *("remove", "--gallery", str(gallery.store.folder), "--"),
+                    *(record.path for record in gallery.records[:_NAMED]),
+                ),
+            )
         raise GalleryError(f"there is no image that can be read{_first(skipped)}")
     moved = gallery.header.root != gallery.store.header().root
     removed = len(gallery.records) - len(plan.kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from core.gallery.blocklist import Blocklist
 from core.gallery.gallery import Gallery
@@ -71,10 +71,10 @@ def make_plan(
     files, metadata = found.files, found.metadata.fields
     stamps, unreadable = hash_files(files, progress=progress)
     shas = {name: stamp.sha256 for name, stamp in stamps.items()}
-    moves = _moves(gallery.records, files, shas) if found.whole else {}
+    moves = _moves(gallery.records, shas) if found.whole else {}
     records = [replace(r, path=moves.get(r.path, r.path)) for r in gallery.records]
-    old = {record.path: record.sha256 for record in records}
-    changed = {name: sha for name, sha in shas.items() if old.get(name) != sha}
+    old = {(record.path, record.sha256) for record in records}
+    changed = {name: sha for name, sha in shas.items() if (name, sha) not in old}
     candidates = {name: files[name] for name in changed}
     blocked = Blocklist(gallery.store.folder).matching_files(candidates, workers=workers)
     new = {name: sha for name, sha in changed.items() if name not in blocked}
@@ -87,7 +87,8 @@ def make_plan(
     stays = [
         record
         for record in records
-        if record.path not in changed and not (found.prune and record.path not in files)
+        if shas.get(record.path, record.sha256) == record.sha256
+        and not (found.prune and record.path not in files)
     ]
     kept = [_current(record, stamps, metadata) for record in stays]
     copies = {sha: files[name] for name, sha in shas.items()}
@@ -123,20 +124,17 @@ def _superseded(gallery: Gallery, keys: Collection[str]) -> list[str]:
     return [key for key in known if key not in keys and key.rpartition("@")[0] in names]
 
 
-def _moves(
-    records: Iterable[ImageRecord], files: Mapping[str, Path], shas: Mapping[str, str]
-) -> dict[str, str]:
-    """New paths of images whose files have gone, by the old ones: files of the same content."""
-    records = list(records)
-    known = {record.path for record in records}
+def _moves(records: Sequence[ImageRecord], shas: Mapping[str, str]) -> dict[str, str]:
+    """New paths, by the old ones, of images that are no longer where they were: by content."""
+    there = {record.path for record in records if shas.get(record.path) == record.sha256}
     free: dict[str, list[str]] = {}
     for name, sha in shas.items():
-        if name not in known:
+        if name not in there:
             free.setdefault(sha, []).append(name)
-    lost = [record for record in records if record.path not in files and free.get(record.sha256)]
     found: dict[str, str] = {}
-    for record in lost:
-        if names := free[record.sha256]:
+    for record in records:
+        names = [] if record.path in there else free.get(record.sha256, [])
+        if names:
             same = [name for name in names if PurePosixPath(name).name == _base(record)]
             found[record.path] = (same or names)[0]
             names.remove(found[record.path])

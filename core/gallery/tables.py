@@ -304,6 +304,6 @@ def _text(value: object) -> str:
 
 
 def _plain(column: str) -> str:
-    """A column's name as ``image_path``, written ``Image Path``, ``image-path`` or ``ImagePath``."""
+    """A column's name in one form: ``Image Path``, ``image-path`` and ``ImagePath`` are alike."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", column).lower()
     return "_".join(re.sub(r"[-_]", " ", words).split())

@@ -24,6 +24,11 @@ from core.values import (
 )
 
 _GONE = ("its file is no longer there", "`index --prune` with the same folder drops it")
+_ALL_GONE = (_GONE[0], "`remove` with its path drops it")  # to prune all is refused
+_NO_FOLDER = (
+    "the folder of the images is no longer there",
+    "`index` with the folder that they are in now goes on with it",
+)
 _CHANGED = (
     "its file has changed since it was indexed",
     "`index` with the same folder takes it in anew",
@@ -69,17 +74,22 @@ def changed_images(folder: Path, *, progress: Progress = no_progress) -> list[Da
     """Images whose files have gone, or are no longer what was indexed.
 
     Files are compared by size and time, and read where these differ. Where the folder of the images
-    is not here, nothing is said of them.
+    is not here, that alone is said.
 
     Raises:
         GalleryError: when there is no gallery, or a damaged one.
     """
     gallery = Gallery.open(folder, whole=True)
-    found: list[Damage] = []
-    for done, record in enumerate(gallery.records if gallery.root.is_dir() else (), 1):
-        if gallery.is_gone(record):
-            found.append(Damage(record.path, *_GONE))
-        elif not _as_indexed(gallery.root / record.path, record):
+    if gallery.records and not gallery.root.is_dir():
+        return [Damage(str(gallery.root), *_NO_FOLDER)]
+    gone = [record for record in gallery.records if gallery.is_gone(record)]
+    what = _ALL_GONE if len(gone) == len(gallery) else _GONE
+    found = [Damage(record.path, *what) for record in gone]
+    known = {record.path for record in gone}
+    for done, record in enumerate(gallery.records, 1):
+        if record.path in known:
+            continue
+        if not _as_indexed(gallery.root / record.path, record):
             found.append(Damage(record.path, *_CHANGED))
         elif gallery.header.reading < READING and states_numbers(gallery.root / record.path):
             found.append(Damage(record.path, *_OTHERWISE))

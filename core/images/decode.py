@@ -285,6 +285,8 @@ def _upright(image: Image.Image, fit: int | None) -> _Upright:
     plain = _plain(image)
     factor = 1 if fit is None else min(plain.size) // fit
     rgb, note = flat_srgb(plain.reduce(factor) if factor > 1 else plain)
+    if _is_deep_grey(image.mode) and "icc_profile" in image.info:
+        note = "its greys are of more than 8 bits, and were read without its colour profile"
     turn = _turn(image)
     upright = rgb if turn is None else rgb.transpose(turn)
     upright.info.clear()
@@ -302,13 +304,17 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 def _plain(image: Image.Image) -> Image.Image:
     """An image of the same colours, of mode L, LA, RGB, RGBA, CMYK or LAB; maybe the same image."""
     mode = image.mode
-    if mode in ("I", "F") or mode.startswith("I;16"):
+    if _is_deep_grey(mode):
         return Image.fromarray(_grey_levels(np.asarray(image)))
     if image.has_transparency_data:
         return image.convert("LA" if mode in ("1", "L", "LA") else "RGBA")
     if mode in ("L", "RGB", "CMYK", "LAB"):
         return image
     return image.convert("L" if mode == "1" else "RGB")
+
+
+def _is_deep_grey(mode: str) -> bool:
+    return mode in ("I", "F") or mode.startswith("I;16")
 
 
 def _grey_levels(values: Num[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:

@@ -56,9 +56,19 @@ _EXTENSIONS_OF = {
     "JPEG 2000": ".jp2 .j2k .j2c .jpc .jpx .jpf",
     "PSD": ".psd .psb",
     "SVG": ".svg .svgz",
-    "camera RAW": ".cr2 .cr3 .crw .nef .nrw .arw .dng .raf .orf .rw2 .pef .srw",
+    "camera RAW": ".cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .dng .raf .orf .rw2 .rwl .pef .srw .3fr"
+    " .fff .iiq .mef .mos .mrw .dcr .kdc .erf .gpr .x3f",
     "ICO": ".ico",
+    "ICNS": ".icns",
     "EPS": ".eps",
+    "PNM": ".pbm .pgm .ppm .pnm .pam .pfm",
+    "TGA": ".tga",
+    "PCX": ".pcx",
+    "DDS": ".dds",
+    "OpenEXR": ".exr",
+    "Radiance HDR": ".hdr",
+    "XCF": ".xcf",
+    "QOI": ".qoi",
 }
 _KIND_OF_EXTENSION = {end: kind for kind, ends in _EXTENSIONS_OF.items() for end in ends.split()}
 EXTENSIONS = frozenset(end for end, kind in _KIND_OF_EXTENSION.items() if kind in READ)
@@ -87,7 +97,15 @@ _STARTS = (
     (b"IIRS", "camera RAW"),
     (b"MMOR", "camera RAW"),
     (b"IIU\0", "camera RAW"),
+    (b"FOVb", "camera RAW"),
+    (b"\0MRM", "camera RAW"),
     (b"\0\0\1\0", "ICO"),
+    (b"icns", "ICNS"),
+    (b"DDS |\0\0\0", "DDS"),
+    (b"v/1\1", "OpenEXR"),
+    (b"#?RADIANCE", "Radiance HDR"),
+    (b"gimp xcf ", "XCF"),
+    (b"qoif", "QOI"),
     (b"%!PS", "EPS"),
     (b"\xc5\xd0\xd3\xc6", "EPS"),
 )
