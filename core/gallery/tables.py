@@ -251,18 +251,22 @@ def _of_parquet(path: Path) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
     """Rows of a Parquet file and notes.
 
     Columns of bytes, such as the images, are left out; of images with their paths, as the
-    Hugging Face format has them, the path is taken.
+    Hugging Face format has them, the path is taken where no other column names files.
     """
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
-        names = [leaf for field in schema if (leaf := _leaf(field))]
+        leaves = {field.name: leaf for field in schema if (leaf := _leaf(field))}
+        plain = [name for name, leaf in leaves.items() if name == leaf]
+        names = plain if _names_files(plain) else [*leaves.values()]
         if not names:
             raise ValueError(f"none of its columns is of text: {', '.join(schema.names)}")
         if sum(_unpacked(file, {name.partition(".")[0] for name in names})) > MAX_BYTES:
             raise ValueError(f"it unpacks to over {MAX_BYTES:,} bytes")
-        read = file.read(columns=list(dict.fromkeys(names)))
+        read = file.read(columns=names)
         cells = zip(*(map(_path_of, column.to_pylist()) for column in read.columns), strict=True)
-        return [_row(read.column_names, row) for row in cells], _twice(read.column_names)
+        return [_row(read.column_names, row) for row in cells], _twice(
+            [field.name for field in schema if field.name in read.column_names]
+        )
 
 
 def _leaf(field: pa.Field) -> str | None:
