@@ -144,7 +144,7 @@ class ImageRecord:
     modified: int = 0
     """When its file had last been changed then, nanoseconds since 1970."""
     gone: bool = False
-    """In an answer: whether its file is no longer there, though the gallery's folder is."""
+    """In an answer: whether its file is no longer where it was indexed."""
     source: str = ""
     creator: str = ""
     licence: str = ""

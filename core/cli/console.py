@@ -23,6 +23,9 @@ from rich.table import Table
 from core.values import GalleryError, ImageError, Progress, WellspringError
 
 T = TypeVar("T")
+for _name in ("stdout", "stderr"):
+    if getattr(sys, _name) is None:  # closed by whoever started the program
+        setattr(sys, _name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - kept
 messages = Console(stderr=True, markup=False, emoji=False, highlight=False)
 results = Console(
     width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160,

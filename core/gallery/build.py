@@ -16,10 +16,13 @@ from core.gallery.paths import is_own_root
 from core.gallery.plan import Plan, described, make_plan, missing
 from core.gallery.shards import ShardWriter, Skipped, Stamp
 from core.gallery.source import Source, SourceFiles
-from core.gallery.store import Store
+from core.gallery.store import Header, Store
 from core.heads.head import Head
 from core.images.files import file_digest
+from core.images.stated import READING
 from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
+
+_NAMED = 20  # images that a command names at most
 
 
 def update(
@@ -98,7 +101,10 @@ def _rooted(gallery: Gallery, root: str, found: SourceFiles) -> Gallery:
             f"the gallery's images lie in {gallery.root}, not in {found.folder}: put the new ones "
             "there, or index a folder that holds both as another gallery"
         )
-    header = replace(gallery.header, root=root)
+    return _with(gallery, replace(gallery.header, root=root))
+
+
+def _with(gallery: Gallery, header: Header) -> Gallery:
     return Gallery(gallery.store, header, gallery.stored, read_only=False, whole=True)
 
 
@@ -117,8 +123,11 @@ def _bring_up(work: _Work, progress: Progress) -> Change:
     plan = make_plan(gallery, work.found, encoders, workers=config.workers, progress=progress)
     folder = store.work / _work_name(gallery, encoders, config)
     writer = ShardWriter(store, folder, encoders, patch_heads=work.heads, config=config)
-    writer.renew = bool(plan.superseded)
-    for keys, items in missing(gallery, writer.finished(), plan.items, encoders):
+    writer.renew = bool(plan.superseded or plan.again)
+    if plan.by_numbers:
+        gallery = _with(gallery, replace(gallery.header, reading=READING))
+    lacking = missing(gallery, writer.finished(), plan.items, encoders, again=plan.again)
+    for keys, items in lacking:
         writer.write(items, keys, progress)
     change = _finish(gallery, plan, writer, found=work.found)
     shutil.rmtree(store.work, ignore_errors=True)
@@ -150,11 +159,20 @@ def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceF
     left_out = [Skipped(name, unread[sha]) for name, sha in plan.new.items() if sha in unread]
     skipped = (*plan.unreadable, *left_out)
     if not (plan.kept or added or plan.blocked):
+        if found.prune and gallery.records and not found.files:
+            raise GalleryError(
+                f"none of the {len(gallery.records)} images is there any more, so none is dropped: "
+                "see that the folder is the right one; to drop them all the same",
+                command=(
+                    *("remove", "--gallery", str(gallery.store.folder), "--"),
+                    *(record.path for record in gallery.records[:_NAMED]),
+                ),
+            )
         raise GalleryError(f"there is no image that can be read{_first(skipped)}")
     moved = gallery.header.root != gallery.store.header().root
     removed = len(gallery.records) - len(plan.kept)
     if shards or added or removed or plan.changes or moved or plan.superseded:
-        anew = (record for shard in shards for record in shard.records if plan.superseded)
+        anew = (record for shard in shards for record in shard.records if writer.renew)
         seen = {record.sha256: record for record in anew}
         kept = [replace(r, phash=seen.get(r.sha256, r).phash) for r in plan.kept]
         records, heads = [*kept, *added], writer.patch_heads
@@ -196,7 +214,7 @@ def _patch_heads(
 
 def _work_name(gallery: Gallery, encoders: Mapping[str, Encoder], config: BuildConfig) -> str:
     """Work is taken up again only from the same generation, encoders and settings."""
-    parts = [str(gallery.header.generation), *sorted(encoders), repr(config)]
+    parts = [str(gallery.header.generation), *sorted(encoders), repr(config), str(READING)]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
 
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -28,6 +29,7 @@ from core.gallery.shards import Item, Shard, ShardWriter
 from core.gallery.store import write_listing
 from core.heads.head import Head
 from core.images.files import new_folder
+from core.images.stated import states_numbers
 from core.values import Encoder, GalleryError, Progress, no_progress
 
 _PAUSE = 0.5  # seconds between two looks at whether another process is done
@@ -73,7 +75,8 @@ def describe(
             config=config,
         )
         items = [Item(gallery.root / r.path, r.path, r.sha256) for r in gallery.stored]
-        done = [*earlier, *writer.finished()]
+        anew = {item.sha256 for item in items if earlier and states_numbers(item.path)}
+        done = [*(_without(anew, shard) for shard in earlier), *writer.finished()]
         for keys, lacking in missing(gallery, done, items, {key: encoder}):
             writer.write(lacking, keys, progress)
         if writer.unread:
@@ -119,6 +122,11 @@ def _earlier(beside: Path, key: str) -> list[Shard]:
             records = from_parquet(folder / "manifest.parquet")
             return [Shard(folder.parent, records, (key,))]
     return []
+
+
+def _without(contents: Collection[str], shard: Shard) -> Shard:
+    """A shard less some contents, which may have been read otherwise than now."""
+    return replace(shard, records=tuple(r for r in shard.records if r.sha256 not in contents))
 
 
 def _patch_head(earlier: list[Shard], key: str) -> Head | None:

@@ -147,9 +147,8 @@ class Gallery:
         return is_own_root(self.header.root) and lies_inside(self.root, self.store.folder)
 
     def is_gone(self, record: ImageRecord) -> bool:
-        """Whether the file of an image of the gallery is no longer there, though its folder is."""
-        known = record.id in self.row_of and self.root.is_dir()
-        return known and not (self.root / record.path).is_file()
+        """Whether the file of an image of the gallery is no longer where it was indexed."""
+        return record.id in self.row_of and not (self.root / record.path).is_file()
 
     def require_images(self) -> None:
         """Refuse a gallery without images: it was emptied, or its first build was stopped.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import posixpath
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from core.gallery.manifest import STANDARD
 from core.gallery.tables import Table, read_table
+from core.images.files import parse_json
 from core.values import GalleryError
 
 _MEANT = {name: name for name in STANDARD} | {
@@ -145,10 +148,16 @@ def _names(table: Table, columns: Sequence[str]) -> Iterator[tuple[int, str]]:
     for at, row in enumerate(table.rows):
         for column in columns:
             text = row.get(column, "")
-            if text.startswith("[") and column.lower().endswith("s"):
-                yield from ((at, str(each)) for each in json.loads(text))
-            else:
-                yield at, text
+            several = _several(text) if column.lower().endswith("s") else None
+            yield from ((at, str(each)) for each in ([text] if several is None else several))
+
+
+def _several(text: str) -> list[object] | None:
+    """The names of a list; ``None`` for a text that is none."""
+    with contextlib.suppress(ValueError):
+        value = parse_json(text) if text.startswith("[") else None
+        return value if isinstance(value, list) else None
+    return None
 
 
 def _match(
@@ -179,12 +188,12 @@ def _matchers(files: Mapping[str, str]) -> list[Callable[[str], str | None]]:
     stems = _unique((PurePosixPath(name).stem, file) for name, file in bases.items())
 
     def by_end(text: str) -> str | None:
-        parts = _plain(text).casefold().split("/")
-        ends = ("/".join(parts[start:]) for start in range(1, len(parts) - 1))
+        parts = _plain(_address(text)).casefold().split("/")
+        ends = ("/".join(parts[start:]) for start in range(len(parts) - 1))
         return next((folded[end] for end in ends if folded.get(end)), None)
 
     def by_name(text: str) -> str | None:
-        base = _plain(text).casefold().rpartition("/")[2]
+        base = _plain(_address(text)).casefold().rpartition("/")[2]
         if base in bases:
             return bases[base]
         return stems.get(base) or stems.get(PurePosixPath(base).stem)
@@ -207,9 +216,19 @@ def _unique(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
 
 
 def _plain(text: str) -> str:
-    """A path with forward slashes, without ``.`` and empty parts, in composed Unicode."""
+    """A path with forward slashes, without ``.``, ``..`` and empty parts, in composed Unicode."""
     parts = unicodedata.normalize("NFC", text).replace("\\", "/").split("/")
-    return "/".join(part for each in parts if (part := each.strip()) not in ("", "."))
+    path = "/".join(part for each in parts if (part := each.strip()) not in ("", "."))
+    return posixpath.normpath(path) if ".." in path else path
+
+
+def _address(text: str) -> str:
+    """The path of a web address or a file's; any other text as it is."""
+    if "://" not in text:
+        return text
+    with contextlib.suppress(ValueError):  # such as of a host in half a bracket
+        return unquote(urlsplit(text).path)
+    return text
 
 
 def _meant(row: Mapping[str, str], *, without: Sequence[str]) -> dict[str, str]:

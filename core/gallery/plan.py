@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from core.gallery.blocklist import Blocklist
 from core.gallery.gallery import Gallery
@@ -12,6 +12,7 @@ from core.gallery.manifest import STANDARD
 from core.gallery.metadata import split_fields
 from core.gallery.shards import Item, Shard, Skipped, Stamp, hash_files
 from core.gallery.source import SourceFiles
+from core.images.stated import READING, states_numbers
 from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
 
 
@@ -38,6 +39,13 @@ class Plan:
     """Files that show a blocked image."""
     superseded: Sequence[str]
     """Keys of encoders whose features go: others of the same names replace them."""
+    by_numbers: Collection[str]
+    """Contents whose colours numbers state, in a gallery that may hold them read as before."""
+
+    @property
+    def again(self) -> set[str]:
+        """Contents that the gallery holds and that are described again."""
+        return {record.sha256 for record in self.kept}.intersection(self.by_numbers)
 
 
 def make_plan(
@@ -63,10 +71,10 @@ def make_plan(
     files, metadata = found.files, found.metadata.fields
     stamps, unreadable = hash_files(files, progress=progress)
     shas = {name: stamp.sha256 for name, stamp in stamps.items()}
-    moves = _moves(gallery.records, files, shas) if found.whole else {}
+    moves = _moves(gallery.records, shas) if found.whole else {}
     records = [replace(r, path=moves.get(r.path, r.path)) for r in gallery.records]
-    old = {record.path: record.sha256 for record in records}
-    changed = {name: sha for name, sha in shas.items() if old.get(name) != sha}
+    old = {(record.path, record.sha256) for record in records}
+    changed = {name: sha for name, sha in shas.items() if (name, sha) not in old}
     candidates = {name: files[name] for name in changed}
     blocked = Blocklist(gallery.store.folder).matching_files(candidates, workers=workers)
     new = {name: sha for name, sha in changed.items() if name not in blocked}
@@ -79,7 +87,8 @@ def make_plan(
     stays = [
         record
         for record in records
-        if record.path not in changed and not (found.prune and record.path not in files)
+        if shas.get(record.path, record.sha256) == record.sha256
+        and not (found.prune and record.path not in files)
     ]
     kept = [_current(record, stamps, metadata) for record in stays]
     copies = {sha: files[name] for name, sha in shas.items()}
@@ -89,6 +98,9 @@ def make_plan(
         for record in kept
     ]
     changes = _timeless(kept) != _timeless(r for r in gallery.records if r.path not in new)
+    by_numbers: set[str] = set()
+    if found.whole and gallery.header.reading < READING:
+        by_numbers = {sha for name, sha in shas.items() if states_numbers(files[name])}
     gone = [record.path for record in kept if found.whole and record.path not in files]
     return Plan(
         new,
@@ -101,6 +113,7 @@ def make_plan(
         unreadable=unreadable,
         blocked=sorted(blocked),
         superseded=old_keys,
+        by_numbers=by_numbers,
     )
 
 
@@ -111,20 +124,17 @@ def _superseded(gallery: Gallery, keys: Collection[str]) -> list[str]:
     return [key for key in known if key not in keys and key.rpartition("@")[0] in names]
 
 
-def _moves(
-    records: Iterable[ImageRecord], files: Mapping[str, Path], shas: Mapping[str, str]
-) -> dict[str, str]:
-    """New paths of images whose files have gone, by the old ones: files of the same content."""
-    records = list(records)
-    known = {record.path for record in records}
+def _moves(records: Sequence[ImageRecord], shas: Mapping[str, str]) -> dict[str, str]:
+    """New paths, by the old ones, of images that are no longer where they were: by content."""
+    there = {record.path for record in records if shas.get(record.path) == record.sha256}
     free: dict[str, list[str]] = {}
     for name, sha in shas.items():
-        if name not in known:
+        if name not in there:
             free.setdefault(sha, []).append(name)
-    lost = [record for record in records if record.path not in files and free.get(record.sha256)]
     found: dict[str, str] = {}
-    for record in lost:
-        if names := free[record.sha256]:
+    for record in records:
+        names = [] if record.path in there else free.get(record.sha256, [])
+        if names:
             same = [name for name in names if PurePosixPath(name).name == _base(record)]
             found[record.path] = (same or names)[0]
             names.remove(found[record.path])
@@ -159,6 +169,8 @@ def missing(
     shards: Sequence[Shard],
     items: Sequence[Item],
     encoders: Mapping[str, Encoder],
+    *,
+    again: Collection[str] = (),
 ) -> Iterator[tuple[tuple[str, ...], list[Item]]]:
     """Images that still have to be encoded, each content once.
 
@@ -167,11 +179,12 @@ def missing(
         shards: what an unfinished build has encoded already.
         items: every image that the gallery will hold.
         encoders: the encoders to apply, by key.
+        again: contents of which the gallery's own features do not count.
 
     Yields:
         Keys of encoders, and the images that lack just these.
     """
-    stored = {record.sha256 for record in gallery.stored}
+    stored = {record.sha256 for record in gallery.stored}.difference(again)
     have = {(sha, key) for sha in stored for key in gallery.encoder_keys}
     have |= {(r.sha256, key) for shard in shards for r in shard.records for key in shard.keys}
     by_keys: dict[tuple[str, ...], dict[str, Item]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from core.gallery.blocklist import BlockedImage, Blocklist
 from core.gallery.commit import Change, commit, disk_errors, still_opted_out
@@ -60,8 +60,9 @@ def ids_of(gallery: Gallery, names: Iterable[str]) -> set[int]:
 
 def _id_of(gallery: Gallery, by_path: Mapping[str, int], name: str) -> int | None:
     """Id of the image of a name, if there is one; its file need not be there any more."""
-    if name in by_path:
-        return by_path[name]
+    for path in (name, PurePosixPath(name.replace("\\", "/")).as_posix()):
+        if path in by_path:
+            return by_path[path]
     if _is_id(name):
         return int(name) if int(name) in gallery.row_of else None
     root, path = gallery.root.resolve(), Path(name)

@@ -32,7 +32,7 @@ _OWN = ("gallery.json", "generations", "thumbnails", "work", "lock", "blocklist.
 # What the store itself writes at the top of its folder.
 _OLD = ("tombstones.json",)  # what earlier versions wrote there
 _IMAGES = "IMAGES"  # stands for a folder of images in a command
-_IF_ANY = ("description", "opted_out")  # what a header names only where there is any
+_IF_ANY = ("description", "opted_out", "reading")  # what a header names only where there is any
 _NAME = 120  # characters of a gallery's name
 _STALE = 3_600  # seconds after which nobody writes on what is half-written
 FORMAT = 1
@@ -57,11 +57,13 @@ class Header:
     """What its images are, a few words that follow a number: ``rendered still lifes``."""
     opted_out: tuple[int, ...] = ()
     """Ids of images that are stored and yet part of no answer, in their order."""
+    reading: int = 0
+    """How colours that numbers state were read: see :data:`core.images.stated.READING`."""
 
     def __post_init__(self) -> None:
         """Refuse values of other types, as a damaged file may hold, and roots that climb."""
         texts = (self.name, self.root, self.description)
-        numbers = (self.generation, self.next_id, *self.opted_out)
+        numbers = (self.generation, self.next_id, self.reading, *self.opted_out)
         if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int} or min(numbers) < 0:
             raise TypeError("not the header of a gallery")
         check_root(self.root)

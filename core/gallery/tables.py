@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +23,20 @@ from core.values import GalleryError
 MAX_BYTES = 100_000_000
 """Largest table that is read, in bytes, packed and unpacked alike."""
 
+_MARKS = {
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
 _DELIMITERS = ",;\t|"
 _NAME = "file_name"
-_ALIASES = ("filename", "file", "image", "image_path", "file_path", "filepath", "path", "name")
+_NAMES = "file_names"
+_ALIASES = (
+    *("filename", "filenames", "file", "image", "image_file", "image_path", "image_name"),
+    *("image_filename", "img", "img_path", "img_name", "file_path", "filepath", "path", "name"),
+)
+_TITLES = 10  # lines that may stand above the columns
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,7 @@ class Table:
         stated = tuple(
             column
             for column, name in plain.items()
-            if name == _NAME or name.endswith(("_file_name", "_file_names"))
+            if name in (_NAME, _NAMES) or name.endswith(("_file_name", "_file_names"))
         )
         others = [
             (column,) for alias in _ALIASES for column, name in plain.items() if name == alias
@@ -81,15 +95,14 @@ def read_table(path: Path) -> Table:
         text, notes = decoded(path.read_bytes())
         if kind in ("csv", "tsv"):
             return _of_text(path, text, notes)
-        records = _of_lines(text) if kind == "jsonl" else _of_json(text)
-        return _table(path, records, notes)
+        return _table(path, _of_json(text, lines=kind == "jsonl"), notes)
     except (ValueError, csv.Error, pa.ArrowException, OSError) as error:
         raise GalleryError(f"{path.name} cannot be read as {kind}: {error}") from error
 
 
 def decoded(data: bytes) -> tuple[str, tuple[str, ...]]:
     """The text of a file, and a note where its encoding had to be guessed."""
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+    for mark, encoding in _MARKS.items():
         if data.startswith(mark):
             return data.decode(encoding), ()
     for encoding, places in (("utf-16-le", data[1:200:2]), ("utf-16-be", data[:200:2])):
@@ -119,7 +132,10 @@ def _of_text(path: Path, text: str, notes: tuple[str, ...]) -> Table:
     except csv.Error as error:
         notes = (*notes, f"its quotation marks do not match ({error}): see that no row is missing")
         lines = list(_cells(text, delimiter))
-    header, cells = lines[0] if lines else [], lines[1:]
+    start = next((i for i, cells in enumerate(lines[:_TITLES]) if _names_files(cells)), 0)
+    if start:
+        notes = (*notes, f"its columns are named in line {start + 1} of those that hold something")
+    header, cells = lines[start] if lines else [], lines[start + 1 :]
     long = [i for i, c in enumerate(cells, 1) if len(c) > len(header) and c[0][:1] != "#"]
     if long:
         shown = ", ".join(map(str, long[:10]))
@@ -148,20 +164,21 @@ def _twice(columns: Sequence[str]) -> tuple[str, ...]:
 
 def _fit(text: str, delimiter: str) -> tuple[bool, int]:
     """How well a delimiter splits the line of the columns: are files named, in how many columns."""
-    cells = next(_cells(text, delimiter), [])
-    return _names_files(cells), len(cells)
+    lines = islice(_cells(text, delimiter), _TITLES)
+    return max(((_names_files(cells), len(cells)) for cells in lines), default=(False, 0))
 
 
 def _names_files(columns: Sequence[str]) -> bool:
     names = {_plain(column) for column in columns}
-    named = any(name.endswith((_NAME, "_file_names")) for name in names)
+    named = any(name.endswith((_NAME, _NAMES)) for name in names)
     return named or not names.isdisjoint(_ALIASES)
 
 
 def _cells(text: str, delimiter: str, *, strict: bool = False) -> Iterator[list[str]]:
     """Lines that hold something, from the columns' on, without blank cells at their ends."""
     begun = False
-    for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict):
+    file = io.StringIO(text, newline="")
+    for line in csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=strict):
         cells = [_bare(cell.strip()) for cell in line]
         while cells and not cells[-1]:
             cells.pop()
@@ -176,6 +193,18 @@ def _bare(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
+def _of_json(text: str, *, lines: bool) -> list[Mapping[str, Any]]:
+    """Objects of a JSON text, or one in every line, whichever it is; programs write either."""
+    first, second = (_of_lines, _of_one) if lines else (_of_one, _of_lines)
+    try:
+        return first(text)
+    except ValueError:
+        with contextlib.suppress(ValueError):
+            if len(rows := second(text)) > 1 or lines:
+                return rows
+        raise
+
+
 def _of_lines(text: str) -> list[Mapping[str, Any]]:
     rows = [parse_json(line) for line in text.split("\n") if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
@@ -183,11 +212,11 @@ def _of_lines(text: str) -> list[Mapping[str, Any]]:
     return rows
 
 
-def _of_json(text: str) -> list[Mapping[str, Any]]:
+def _of_one(text: str) -> list[Mapping[str, Any]]:
     """Objects of a list, alone or beside other things; by file name; or column by column."""
     value = parse_json(text)
     if isinstance(value, dict):
-        columns = [column for column in value if _plain(column) in (_NAME, *_ALIASES)]
+        columns = [column for column in value if _plain(column) in (_NAME, _NAMES, *_ALIASES)]
         inner = {type(each) for each in value.values()}
         if columns and inner == {list}:
             rows = zip(*value.values(), strict=True)
@@ -195,29 +224,72 @@ def _of_json(text: str) -> list[Mapping[str, Any]]:
         if columns and inner == {dict}:
             keys = value[columns[0]]
             return [{c: cells.get(key) for c, cells in value.items()} for key in keys]
+        if columns and isinstance(value[columns[0]], str):
+            return [value]
         if inner == {dict}:
             return [{**row, _NAME: row.get(_NAME) or key} for key, row in value.items()]
+        if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
+            return [dict(zip(value["columns"], row, strict=True)) for row in value["data"]]
     lists = [value] if isinstance(value, list) else list(getattr(value, "values", list)())
-    for each in lists:
-        if isinstance(each, list) and all(isinstance(row, dict) for row in each):
-            return each
-    raise ValueError("it holds no list of objects, one for every image")
+    objects = [each for each in lists if _are_objects(each)]
+    if not objects:
+        raise ValueError("it holds no list of objects, one for every image")
+    return max(objects, key=_likelihood)
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
+
+
+def _likelihood(rows: Sequence[Mapping[str, Any]]) -> int:
+    """How likely a list is that of the images: by what the first of its objects is called by."""
+    names = {_plain(str(column)) for row in rows[:1] for column in row}
+    return 2 if _NAME in names else int(not names.isdisjoint(_ALIASES))
 
 
 def _of_parquet(path: Path) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
-    """Rows of a Parquet file and notes; columns of bytes, such as the images, are left out."""
+    """Rows of a Parquet file and notes.
+
+    Columns of bytes, such as the images, are left out; of images with their paths, as the
+    Hugging Face format has them, the path is taken where no other column names files.
+    """
     with pq.ParquetFile(path) as file:
-        groups = range(file.metadata.num_row_groups)
-        if sum(file.metadata.row_group(i).total_byte_size for i in groups) > MAX_BYTES:
-            raise ValueError(f"it unpacks to over {MAX_BYTES:,} bytes")
         schema = file.schema_arrow
-        binary = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_struct)
-        kept = [field.name for field in schema if not any(is_of(field.type) for is_of in binary)]
-        if not kept:
+        leaves = {field.name: leaf for field in schema if (leaf := _leaf(field))}
+        plain = [name for name, leaf in leaves.items() if name == leaf]
+        names = plain if _names_files(plain) else [*leaves.values()]
+        if not names:
             raise ValueError(f"none of its columns is of text: {', '.join(schema.names)}")
-        read = file.read(columns=list(dict.fromkeys(kept)))
-        cells = zip(*(column.to_pylist() for column in read.columns), strict=True)
-        return [_row(read.column_names, row) for row in cells], _twice(kept)
+        if sum(_unpacked(file, {name.partition(".")[0] for name in names})) > MAX_BYTES:
+            raise ValueError(f"it unpacks to over {MAX_BYTES:,} bytes")
+        read = file.read(columns=names)
+        cells = zip(*(map(_path_of, column.to_pylist()) for column in read.columns), strict=True)
+        return [_row(read.column_names, row) for row in cells], _twice(
+            [field.name for field in schema if field.name in read.column_names]
+        )
+
+
+def _leaf(field: pa.Field) -> str | None:
+    """What is read of a column: all, the path of an image, or nothing."""
+    kind = field.type
+    if pa.types.is_struct(kind):
+        return f"{field.name}.path" if kind.get_field_index("path") >= 0 else None
+    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return None if binary else field.name
+
+
+def _unpacked(file: pq.ParquetFile, columns: Collection[str]) -> Iterator[int]:
+    """Bytes of what is read of every group of rows; the bytes of images are not."""
+    for i in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(i)
+        for j in range(group.num_columns):
+            name, _, rest = group.column(j).path_in_schema.partition(".")
+            if name in columns and rest != "bytes":
+                yield group.column(j).total_uncompressed_size
+
+
+def _path_of(value: object) -> object:
+    return value["path"] if isinstance(value, dict) and {*value} == {"path"} else value
 
 
 def _table(path: Path, records: Sequence[Mapping[str, Any]], notes: tuple[str, ...] = ()) -> Table:
@@ -236,5 +308,6 @@ def _text(value: object) -> str:
 
 
 def _plain(column: str) -> str:
-    """A column's name without differences of case, blanks and hyphens."""
-    return "_".join(column.lower().replace("-", " ").split())
+    """A column's name in one form: ``Image Path``, ``image-path`` and ``ImagePath`` are alike."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", column).lower()
+    return "_".join(re.sub(r"[-_]", " ", words).split())

@@ -14,6 +14,7 @@ from core.gallery.gallery import ARTEFACTS, Gallery, load_array
 from core.gallery.store import Store, changed_files
 from core.images.decode import open_image
 from core.images.files import file_digest
+from core.images.stated import READING, states_numbers
 from core.values import (
     GalleryError,
     ImageError,
@@ -23,9 +24,18 @@ from core.values import (
 )
 
 _GONE = ("its file is no longer there", "`index --prune` with the same folder drops it")
+_ALL_GONE = (_GONE[0], "`remove` with its path drops it")  # to prune all is refused
+_NO_FOLDER = (
+    "the folder of the images is no longer there",
+    "`index` with the folder that they are in now goes on with it",
+)
 _CHANGED = (
     "its file has changed since it was indexed",
     "`index` with the same folder takes it in anew",
+)
+_OTHERWISE = (
+    "its colours were read as they are stored, and are now read as the file states them",
+    "`index` with the same folder describes it again",
 )
 _BLOCK = 4_096  # rows looked at together
 
@@ -64,18 +74,25 @@ def changed_images(folder: Path, *, progress: Progress = no_progress) -> list[Da
     """Images whose files have gone, or are no longer what was indexed.
 
     Files are compared by size and time, and read where these differ. Where the folder of the images
-    is not here, nothing is said of them.
+    is not here, that alone is said.
 
     Raises:
         GalleryError: when there is no gallery, or a damaged one.
     """
     gallery = Gallery.open(folder, whole=True)
-    found: list[Damage] = []
-    for done, record in enumerate(gallery.records if gallery.root.is_dir() else (), 1):
-        if gallery.is_gone(record):
-            found.append(Damage(record.path, *_GONE))
-        elif not _as_indexed(gallery.root / record.path, record):
+    if gallery.records and not gallery.root.is_dir():
+        return [Damage(str(gallery.root), *_NO_FOLDER)]
+    gone = [record for record in gallery.records if gallery.is_gone(record)]
+    what = _ALL_GONE if len(gone) == len(gallery) else _GONE
+    found = [Damage(record.path, *what) for record in gone]
+    known = {record.path for record in gone}
+    for done, record in enumerate(gallery.records, 1):
+        if record.path in known:
+            continue
+        if not _as_indexed(gallery.root / record.path, record):
             found.append(Damage(record.path, *_CHANGED))
+        elif gallery.header.reading < READING and states_numbers(gallery.root / record.path):
+            found.append(Damage(record.path, *_OTHERWISE))
         progress(done, len(gallery), "comparing images with their files")
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import stat
@@ -15,7 +16,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from core.config import ImageLimits
 from core.images.decode import quoted
 from core.images.kinds import ACCEPTED, FIRST_BYTES
-from core.images.listing import IMAGE, TABLE, kind_of_file, list_images
+from core.images.listing import IMAGE, TABLE, is_hidden, kind_of_file, list_images
 from core.values import GalleryError, ImageError, WellspringError
 
 _MAX_TABLE_BYTES = 10_000_000
@@ -24,6 +25,8 @@ _MAX_PATH_BYTES = 1_024
 _CHUNK = 65_536
 _PACKED = (ZIP_STORED, ZIP_DEFLATED)
 _ENCRYPTED = 0x1 | 0x40 | 0x2000  # general purpose bits 0, 6 and 13, APPNOTE 4.4.4
+
+_UTF8 = 0x800
 
 _Entries = list[tuple[ZipInfo, PurePosixPath, str]]  # with what each is: see kind_of_file
 
@@ -135,7 +138,7 @@ def _chosen(zipped: ZipFile) -> _Entries:
         if path in seen:
             raise GalleryError(f"the zip holds {quoted(str(path))} twice")
         seen.add(path)
-        hidden = any(part.startswith(".") for part in path.parts)
+        hidden = any(map(is_hidden, path.parts))
         if not hidden and (kind := kind_of_file(path.name, partial(_head, zipped, info))):
             entries.append((info, path, kind))
     return entries
@@ -150,11 +153,11 @@ def _head(zipped: ZipFile, info: ZipInfo) -> bytes:
 
 def _safe_path(info: ZipInfo) -> PurePosixPath:
     """The relative path of an entry, refused when it could leave the folder or is no plain file."""
-    name = info.orig_filename
+    name = _name_of(info)
     path = PurePosixPath(name)
     shown = f"the zip holds {quoted(name)}"
-    if path.is_absolute() or ".." in path.parts or re.search(r"\\|\0|^[A-Za-z]:", name):
-        raise GalleryError(f"{shown}; only relative paths with forward slashes are accepted")
+    if path.is_absolute() or ".." in path.parts or re.search(r"\0|^[A-Za-z]:", name):
+        raise GalleryError(f"{shown}; only relative paths are accepted")
     too_long = max((len(part.encode()) for part in path.parts), default=0) > _MAX_NAME_BYTES
     if too_long or len(name.encode()) > _MAX_PATH_BYTES:
         raise GalleryError(f"{shown}; names of at most {_MAX_NAME_BYTES} bytes are accepted")
@@ -163,6 +166,19 @@ def _safe_path(info: ZipInfo) -> PurePosixPath:
     if info.flag_bits & _ENCRYPTED:
         raise GalleryError(f"{shown}, which is encrypted; a zip without password is accepted")
     return path
+
+
+def _name_of(info: ZipInfo) -> str:
+    """The name of an entry as it was meant.
+
+    Some programs on Windows write backslashes, against APPNOTE 4.4.17, and macOS writes UTF-8
+    without its flag (4.4.4, bit 11).
+    """
+    name = info.orig_filename
+    if not info.flag_bits & _UTF8:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode()
+    return name.replace("\\", "/")
 
 
 def _check_sizes(entries: _Entries, max_image_bytes: int, max_images: int) -> None:

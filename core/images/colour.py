@@ -1,14 +1,18 @@
-"""Colours as sRGB: an embedded profile is applied, once and where it changes anything."""
+"""Colours as sRGB: what a file states of its own is applied, once and where it changes anything."""
 
 from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
+
+from core.images.spaces import CodePoints, profile_of, profile_of_gamma
 
 logger = logging.getLogger(__name__)
 MAX_PROFILE = 4_000_000
@@ -16,6 +20,8 @@ MAX_PROFILE = 4_000_000
 TOO_LARGE = "its colour profile is too large and was ignored"
 UNFIT = "its colour profile does not fit its pixels and was ignored"
 DAMAGED = "its colour profile is damaged and was ignored"
+UNKNOWN = "its colours are stated in a way that is not known, and were taken for sRGB"
+HDR = "its high dynamic range was brought down to that of a usual picture"
 
 _LEVELS = 2  # a profile that changes no colour by more is that of sRGB, whatever it is called
 _MODES = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK", b"Lab ": "LAB"}  # ICC.1:2022, 7.2.6
@@ -34,10 +40,12 @@ class _Way:
 
 
 def flat_srgb(image: Image.Image) -> tuple[Image.Image, str | None]:
-    """A new RGB image in sRGB, transparency laid on white, and why a profile was ignored.
+    """A new RGB image in sRGB, transparency laid on white, and what is unusual of its colours.
 
     Args:
-        image: of mode L, LA, RGB, RGBA, CMYK or LAB; its profile is in ``info``.
+        image: of mode L, LA, RGB, RGBA, CMYK or LAB. What states its colours is in ``info``, the
+            first of these counts: ``code_points``, ``icc_profile``, ``srgb``, and ``gamma`` with
+            ``chromaticity``, as Pillow has them of PNG.
     """
     if image.mode not in ("LA", "RGBA"):
         return _srgb(image)
@@ -66,10 +74,13 @@ def _srgb(image: Image.Image) -> tuple[Image.Image, str | None]:
 
 
 def _way_of(image: Image.Image) -> _Way:
-    """The way to sRGB; whatever is wrong with a profile becomes a note."""
-    if "icc_profile" not in image.info:
-        return _Way("RGB", None)
-    profile = image.info["icc_profile"]
+    """The way to sRGB; whatever is wrong with what states the colours becomes a note."""
+    info = image.info
+    points, profile = info.get("code_points"), info.get("icc_profile")
+    if isinstance(points, CodePoints):
+        return _by_code_points(points, image.mode)
+    if "icc_profile" not in info:
+        return _by_gamma(info, image.mode)
     if profile and len(profile) > MAX_PROFILE:
         return _Way("RGB", None, TOO_LARGE)
     try:
@@ -77,6 +88,23 @@ def _way_of(image: Image.Image) -> _Way:
     except Exception:  # a broken profile may raise anything, and the pixels are sound
         logger.debug("a colour profile was ignored", exc_info=True)
         return _Way("RGB", None, DAMAGED)
+
+
+def _by_code_points(points: CodePoints, mode: str) -> _Way:
+    if not points.known:
+        return _Way("RGB", None, UNKNOWN)
+    way = _way(profile_of(points), mode)
+    return replace(way, note=HDR) if points.is_hdr else way
+
+
+def _by_gamma(info: Mapping[Any, Any], mode: str) -> _Way:
+    if "gamma" not in info or "srgb" in info:
+        return _Way("RGB", None)
+    try:
+        profile = profile_of_gamma(info["gamma"], info.get("chromaticity"))
+    except ValueError:
+        return _Way("RGB", None, UNKNOWN)
+    return _Way("RGB", None) if profile is None else _way(profile, mode)
 
 
 @lru_cache(maxsize=16)

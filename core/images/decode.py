@@ -29,6 +29,7 @@ from core.images.frames import chosen_frame
 from core.images.jpeg import is_open_ended, with_end
 from core.images.jxl import codestream, stated_size
 from core.images.kinds import ACCEPTED, FIRST_BYTES, FORMATS, kind_of, refusal
+from core.images.stated import note_code_points
 from core.values import ImageError
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ def load_image(
 ) -> LoadedImage:
     """Decode encoded bytes or a file.
 
-    The image is upright by its EXIF orientation; colours are brought to sRGB by their profile;
+    The image is upright by its EXIF orientation; colours are brought to sRGB by their profile
+    or by the numbers that state them;
     transparency lies on white; of an animation it is the frame that tells most (see
     :mod:`core.images.frames`), of a document the first page; greyscale of more than 8 bits is
     scaled, not clipped, and its profile is not applied. A JPEG file may lack its end marker.
@@ -104,6 +106,7 @@ def load_image(
         if fit is not None:
             image.draft(None, (fit, fit))
         frame, chosen = chosen_frame(image, data)
+        note_code_points(frame, data, kind=image.format)
         upright = _upright(frame, fit)
     if upright.sideways:
         width, height = height, width
@@ -254,6 +257,8 @@ def _check_size(size: tuple[int, int], name: str, limits: ImageLimits) -> None:
 def _opened(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
     """The image as Pillow opens it; nothing is decoded that is too large."""
     kind = kind_of(data[:FIRST_BYTES])
+    if kind == "camera RAW":  # as TIFF it would be a small picture beside the real one
+        raise ImageError(f"{name} {refusal(kind)}")
     if kind == "JPEG XL" and "JXL" in FORMATS:
         data = codestream(data)
         _check_size(stated_size(data), name, limits)
@@ -280,6 +285,8 @@ def _upright(image: Image.Image, fit: int | None) -> _Upright:
     plain = _plain(image)
     factor = 1 if fit is None else min(plain.size) // fit
     rgb, note = flat_srgb(plain.reduce(factor) if factor > 1 else plain)
+    if _is_deep_grey(image.mode) and "icc_profile" in image.info:
+        note = "its greys are of more than 8 bits, and were read without its colour profile"
     turn = _turn(image)
     upright = rgb if turn is None else rgb.transpose(turn)
     upright.info.clear()
@@ -297,13 +304,17 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 def _plain(image: Image.Image) -> Image.Image:
     """An image of the same colours, of mode L, LA, RGB, RGBA, CMYK or LAB; maybe the same image."""
     mode = image.mode
-    if mode in ("I", "F") or mode.startswith("I;16"):
+    if _is_deep_grey(mode):
         return Image.fromarray(_grey_levels(np.asarray(image)))
     if image.has_transparency_data:
         return image.convert("LA" if mode in ("1", "L", "LA") else "RGBA")
     if mode in ("L", "RGB", "CMYK", "LAB"):
         return image
     return image.convert("L" if mode == "1" else "RGB")
+
+
+def _is_deep_grey(mode: str) -> bool:
+    return mode in ("I", "F") or mode.startswith("I;16")
 
 
 def _grey_levels(values: Num[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Literal
 
 from PIL import features
 
@@ -55,9 +56,19 @@ _EXTENSIONS_OF = {
     "JPEG 2000": ".jp2 .j2k .j2c .jpc .jpx .jpf",
     "PSD": ".psd .psb",
     "SVG": ".svg .svgz",
-    "camera RAW": ".cr2 .cr3 .crw .nef .nrw .arw .dng .raf .orf .rw2 .pef .srw",
+    "camera RAW": ".cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .dng .raf .orf .rw2 .rwl .pef .srw .3fr"
+    " .fff .iiq .mef .mos .mrw .dcr .kdc .erf .gpr .x3f",
     "ICO": ".ico",
+    "ICNS": ".icns",
     "EPS": ".eps",
+    "PNM": ".pbm .pgm .ppm .pnm .pam .pfm",
+    "TGA": ".tga",
+    "PCX": ".pcx",
+    "DDS": ".dds",
+    "OpenEXR": ".exr",
+    "Radiance HDR": ".hdr",
+    "XCF": ".xcf",
+    "QOI": ".qoi",
 }
 _KIND_OF_EXTENSION = {end: kind for kind, ends in _EXTENSIONS_OF.items() for end in ends.split()}
 EXTENSIONS = frozenset(end for end, kind in _KIND_OF_EXTENSION.items() if kind in READ)
@@ -86,10 +97,19 @@ _STARTS = (
     (b"IIRS", "camera RAW"),
     (b"MMOR", "camera RAW"),
     (b"IIU\0", "camera RAW"),
+    (b"FOVb", "camera RAW"),
+    (b"\0MRM", "camera RAW"),
     (b"\0\0\1\0", "ICO"),
+    (b"icns", "ICNS"),
+    (b"DDS |\0\0\0", "DDS"),
+    (b"v/1\1", "OpenEXR"),
+    (b"#?RADIANCE", "Radiance HDR"),
+    (b"gimp xcf ", "XCF"),
+    (b"qoif", "QOI"),
     (b"%!PS", "EPS"),
     (b"\xc5\xd0\xd3\xc6", "EPS"),
 )
+_SUBFILE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706  # tags of TIFF
 _BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis"), "HEIC"),
@@ -101,7 +121,8 @@ _BRANDS = {
 def kind_of(first_bytes: bytes) -> str | None:
     """What a file is by its first ``FIRST_BYTES`` bytes, such as ``JPEG``; ``None`` if unknown.
 
-    Camera RAW files that begin like any TIFF file (NEF, ARW, DNG) are ``TIFF``.
+    Camera RAW files that begin like any TIFF file (NEF, ARW, DNG) are told by their first
+    directory: it holds a small picture beside others, or names the version of DNG.
     """
     head = first_bytes[:FIRST_BYTES]
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -114,7 +135,7 @@ def kind_of(first_bytes: bytes) -> str | None:
         return "camera RAW"
     for start, kind in _STARTS:
         if head.startswith(start):
-            return kind
+            return "camera RAW" if kind == "TIFF" and _is_raw(head) else kind
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return "SVG" if text.startswith((b"<svg", b"<?xml", b"<!")) and b"<svg" in text else None
 
@@ -127,6 +148,18 @@ def refusal(kind: str | None) -> str:
         return f"is not read; {kind} is read when {plain} is installed: pip install {package}"
     named = "" if kind is None or kind in READ else f" ({kind})"
     return f"is not an image of an accepted kind{named}; {ACCEPTED}"
+
+
+def _is_raw(head: bytes) -> bool:
+    """Whether the first directory of a TIFF file is that of a camera: TIFF/EP and DNG 1.4."""
+    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+    place = int.from_bytes(head[4:8], order)
+    count = int.from_bytes(head[place : place + 2], order)
+    tags: dict[int, int] = {}
+    for start in range(place + 2, min(place + 2 + 12 * count, len(head) - 11), 12):
+        entry = head[start : start + 12]
+        tags[int.from_bytes(entry[:2], order)] = int.from_bytes(entry[8:12], order)
+    return _DNG_VERSION in tags or (_SUB_IFDS in tags and tags.get(_SUBFILE) == 1)
 
 
 def _kind_of_brands(head: bytes) -> str | None:

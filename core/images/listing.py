@@ -64,6 +64,11 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     return list(look(folder).images)
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is nobody's picture: hidden, or what macOS adds to its zips."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
 def kind_of_file(name: str, head: Callable[[], bytes]) -> str | None:
     """``image``, ``table``, a kind of pictures that are not read, or ``None`` for anything else.
 
@@ -72,14 +77,16 @@ def kind_of_file(name: str, head: Callable[[], bytes]) -> str | None:
         head: gives its first :data:`FIRST_BYTES` bytes; only asked where the name does not tell.
     """
     stem, extension = os.path.splitext(name.lower())  # noqa: PTH122 - a name, not a path
-    if name.startswith("."):
+    if is_hidden(name):
         return None
     if extension in EXTENSIONS:
         return IMAGE
     if stem == "metadata" and extension in TABLE_EXTENSIONS:
         return TABLE
-    kind = kind_of(head())
-    return IMAGE if kind in READ else kind or UNREAD_EXTENSIONS.get(extension)
+    kind, named = kind_of(head()), UNREAD_EXTENSIONS.get(extension)
+    if kind == "TIFF" and named == "camera RAW":  # its first picture is only a small one
+        return named
+    return IMAGE if kind in READ else kind or named
 
 
 def _kind(path: Path) -> str | None:
@@ -104,7 +111,7 @@ def _files(root: Path, links: list[str]) -> Iterator[Path]:
     tops, listed = [root], [root.resolve()]
     for top in tops:  # grows
         for parent, folders, files in os.walk(top, onerror=_unlisted(root)):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            folders[:] = sorted(name for name in folders if not is_hidden(name))
             yield from (Path(parent, name) for name in files)
             for link in [path for name in folders if (path := Path(parent, name)).is_symlink()]:
                 said, follow = _followed(link, listed)

@@ -36,9 +36,11 @@ def change_lines(change: Change, *, prune: str) -> list[str]:
     if change.moved:
         lines.append(f"{_count(change.moved, 'image')} moved or renamed: under the new paths now")
     if change.gone:
+        left = len(change.gone) < change.images
+        then = f"{prune} drops them" if left else "see that the folder is the right one"
         lines.append(
             f"{_count(len(change.gone), 'image')} no longer where they were: "
-            f"{_listed(change.gone)}; {prune} drops them"
+            f"{_listed(change.gone)}; {then}"
         )
     lines += [
         f"{name}: images are searched by a walk, which finds {recall:.1%} of the ten nearest"

@@ -91,6 +91,28 @@ STEPS = [
 ]
 
 
+def swapped(folder: Path) -> None:
+    (folder / "00.png").rename(folder / "x")
+    (folder / "03.png").rename(folder / "00.png")
+    (folder / "x").rename(folder / "03.png")
+
+
+def moved_from_under_a_copy(folder: Path) -> None:
+    (folder / "00.png").rename(folder / "first.png")
+    shutil.copy(folder / "03.png", folder / "00.png")
+
+
+STEPS += [
+    Step("swapped", swapped, {"images": 40, "added": 0, "removed": 0, "moved": 2}, "has changed"),
+    Step(
+        "moved, and another in its place",
+        moved_from_under_a_copy,
+        {"images": 41, "added": 1, "removed": 0, "moved": 1},
+        "00.png: its file has changed",
+    ),
+]
+
+
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.what)
 def test_the_next_run_knows_what_became_of_a_file(photos: Path, gallery: Path, step: Step) -> None:
     step.change(photos)
@@ -115,6 +137,37 @@ def test_what_is_gone_is_never_named_without_saying_so(photos: Path, gallery: Pa
     assert "00.png" not in run(*asked)[1]
 
 
+def test_what_is_opted_out_stays_so_under_the_name_of_another(photos: Path, gallery: Path) -> None:
+    """The image that took its name was out of answers in its place."""
+    run("opt-out", "00.png", "--gallery", gallery)
+    swapped(photos)
+    index(photos, gallery)
+    assert "0: 03.png" in run("opt-out", "--gallery", gallery)[2]
+
+
+def test_a_folder_that_is_gone_whole_is_said(photos: Path, gallery: Path) -> None:
+    """Its images were named as if they were there, and verifying found nothing wrong."""
+    here = photos.parent / "here.png"
+    shutil.copy(photos / "00.png", here)
+    photos.rename(photos.parent / "elsewhere")
+    assert "00.png (no longer there)" in run("attribute", here, "--gallery", gallery)[1]
+    code, _, said = run("verify", gallery)
+    assert code == 1 and f"{photos}: the folder of the images is no longer there" in said
+    assert index(photos.parent / "elsewhere", gallery)["images"] == 40
+    assert run("verify", gallery)[0] == 0
+
+
+def test_pruning_never_empties_a_gallery_and_says_what_does(photos: Path, gallery: Path) -> None:
+    shutil.rmtree(photos)
+    photos.mkdir()
+    assert "`remove` with its path drops it" in run("verify", gallery)[2]
+    assert len(index(photos, gallery)["gone"]) == 40  # pyright: ignore[reportArgumentType]
+    code, _, said = run("index", photos, "--out", gallery, "--encoder", "thumbnail", "--prune")
+    assert code == 1 and "none of the 40 images is there any more" in said
+    command = said.partition("try: python -m core ")[2].split()
+    assert run(*command)[0] == 0 and "20 images" in run("opt-out", "--gallery", gallery)[2]
+
+
 def test_a_folder_of_links_and_a_moved_root(photos: Path, tmp_path: Path) -> None:
     links = tmp_path / "links"
     links.mkdir()
@@ -130,6 +183,7 @@ def test_a_folder_of_links_and_a_moved_root(photos: Path, tmp_path: Path) -> Non
 def test_images_are_removed_by_path_and_by_id(gallery: Path) -> None:
     assert "39 images" in run("remove", "trip/01.png", "--gallery", gallery)[2]
     assert "38 images" in run("remove", "3", "--gallery", gallery)[2]
+    assert "36 images" in run("remove", "./00.png", "trip\\02.png", "--gallery", gallery)[2]
     code, _, said = run("remove", "none.png", "--gallery", gallery)
     assert code == 1 and "none.png" in said
 

@@ -93,6 +93,7 @@ BOTH = {"a.png": ANN, "trip/c.png": BO}
 C = {"trip/c.png": BO}
 ROWS = ("a.png,Ann", "trip/c.png,Bo")
 PLAIN = table(*ROWS)
+OBJECTS = [{"file_name": "a.png", "creator": "Ann"}, {"file_name": "trip/c.png", "creator": "Bo"}]
 LINES = '{"file_name": "a.png", "creator": "Ann"}\n{"file_name": "trip/c.png", "creator": "Bo"}\n'
 
 CASES = [
@@ -186,7 +187,7 @@ CASES = [
             {EXACT: 2},
             note="was taken for file_name",
         )
-        for header in ("filename", "Image", "path", "name", "file path")
+        for header in ("filename", "Image", "path", "name", "file path", "Image Path", "imageName")
     ),
     Case(
         "the column 'file name'",
@@ -286,5 +287,170 @@ CASES = [
     Case("a JPEG without its end marker", P | {"x.jpg": cut(5, by=2)}, images=(*NAMES, "x.jpg")),
     Case("a JPEG without its last rows", P | {"x.jpg": cut(5, by=200)}, skipped=("x.jpg",)),
     Case("an animation", P | {"x.gif": animation()}, images=(*NAMES, "x.gif")),
+    Case(
+        "a line break in quotes",
+        csv('a.png,Ann,"one\ntwo"', header="file_name,creator,about"),
+        {"a.png": {**ANN, "about": "one\ntwo"}},
+        {EXACT: 1},
+    ),
+    Case(
+        "blanks before quotes",
+        csv('"a.png", "Ann"', '"trip/c.png", "Bo"', header="file_name, creator"),
+        BOTH,
+        {EXACT: 2},
+    ),
+    Case(
+        "ends of lines of old Macs",
+        P | {"metadata.csv": PLAIN.replace("\n", "\r")},
+        BOTH,
+        {EXACT: 2},
+    ),
+    Case(
+        "UTF-16 without a mark", P | {"metadata.csv": PLAIN.encode("utf-16-be")}, BOTH, {EXACT: 2}
+    ),
+    Case("UTF-32", P | {"metadata.csv": PLAIN.encode("utf-32")}, BOTH, {EXACT: 2}),
+    Case(
+        "a title above the columns",
+        P | {"metadata.csv": "Our photos;;\nfile_name;creator\na.png;Ann\n"},
+        {"a.png": ANN},
+        {EXACT: 1},
+        note="named in line 2",
+    ),
+    Case(
+        "the last of several rows counts",
+        csv("a.png,Ann", "a.png,Bo"),
+        {"a.png": BO},
+        {EXACT: 2},
+    ),
+    Case("lines of JSON called .json", P | {"metadata.json": LINES}, BOTH, {EXACT: 2}),
+    Case(
+        "a list of JSON called .jsonl",
+        P | {"metadata.jsonl": json.dumps(OBJECTS)},
+        BOTH,
+        {EXACT: 2},
+    ),
+    Case(
+        "one object of JSON",
+        P | {"metadata.json": json.dumps(OBJECTS[0])},
+        {"a.png": ANN},
+        {EXACT: 1},
+    ),
+    Case(
+        "JSON by column",
+        P | {"metadata.json": json.dumps({"file_name": [*BOTH], "creator": ["Ann", "Bo"]})},
+        BOTH,
+        {EXACT: 2},
+    ),
+    Case(
+        "JSON as columns and data",
+        P
+        | {
+            "metadata.json": json.dumps(
+                {
+                    "columns": ["file_name", "creator"],
+                    "data": [["a.png", "Ann"], ["trip/c.png", "Bo"]],
+                }
+            )
+        },
+        BOTH,
+        {EXACT: 2},
+    ),
+    Case(
+        "images beside licences, as COCO has them",
+        P | {"metadata.json": json.dumps({"licenses": [{"name": "CC0"}], "images": OBJECTS})},
+        BOTH,
+        {EXACT: 2},
+    ),
+    Case(
+        "JSON of texts",
+        P | {"metadata.json": '{"a.png": "Ann"}'},
+        error="no list of objects",
+    ),
+    Case(
+        "Parquet with the images inside",
+        P
+        | {
+            "metadata.parquet": parquet(
+                image=[{"bytes": P[name], "path": name} for name in BOTH], creator=["Ann", "Bo"]
+            )
+        },
+        BOTH,
+        {EXACT: 2},
+        note="was taken for file_name",
+    ),
+    Case(
+        "a list of names that is none",
+        csv('"[a.png, b.png]",Ann', "c,Bo", header="our_file_names,creator"),
+        C,
+        {NAME: 1},
+        unmatched=("[a.png, b.png]",),
+    ),
+    Case("a path with ..", csv("trip/../a.png,Ann"), {"a.png": ANN}, {OTHERWISE: 1}),
+    Case(
+        "addresses",
+        P
+        | {
+            "trip/e f.png": picture(8),
+            "metadata.csv": table("file:///x/trip/c.png,Bo", "https://a.b/trip/e%20f.png?s=1,Bo"),
+        },
+        {"trip/c.png": BO, "trip/e f.png": BO},
+        {END: 2},
+        images=(*NAMES, "trip/e f.png"),
+    ),
+    Case(
+        "names that differ by case alone",
+        P | {"A.png": picture(8), "metadata.csv": table("A.png,Ann", "a.png,Bo", "B.PNG,Bo")},
+        {"A.png": ANN, "a.png": BO, "b.png": BO},
+        {EXACT: 2, CASE_: 1},
+        images=("A.png", *NAMES),
+    ),
+    Case(
+        "two Unicode forms of one name",
+        P
+        | {
+            unicodedata.normalize("NFD", "é.png"): picture(8),
+            "é.png": picture(9),
+            "metadata.csv": table("é.png,Ann"),
+        },
+        {"é.png": ANN},
+        {EXACT: 1},
+        images=(*NAMES, unicodedata.normalize("NFD", "é.png"), "é.png"),
+    ),
+    Case(
+        "columns of nested tables under other names",
+        P
+        | {
+            "metadata.csv": table("trip/c.png,Ann,calm", header="file_name,Author,mood"),
+            "trip/metadata.json": '[{"file_name": "c.png", "artist": "Bo"}]',
+        },
+        {"trip/c.png": {"creator": "Bo", "mood": "calm"}},
+        {EXACT: 2},
+    ),
+    Case(
+        "wrong extensions",
+        {"a.png": picture(1, "JPEG"), "b.txt": picture(2), "c.heic": picture(3, "WEBP")},
+        images=("a.png", "b.txt", "c.heic"),
+    ),
+    Case(
+        "more kinds that are not read",
+        P
+        | {
+            "n.dng": picture(5, "TIFF"),
+            "raw": picture(6, "TIFF", tiffinfo={50706: b"\1\4\0\0"}),
+            "x.exr": b"v/1\1",
+            "y.tga": b"\0",
+            "z.ppm": b"P6 1 1",
+        },
+        unread={
+            "OpenEXR": ["x.exr"],
+            "PNM": ["z.ppm"],
+            "TGA": ["y.tga"],
+            "camera RAW": ["n.dng", "raw"],
+        },
+    ),
+    Case(
+        "what systems leave behind",
+        P | {"Thumbs.db": b"\xd0\xcf", "desktop.ini": "x", "__MACOSX/a.png": b"\0\5\x16\7"},
+    ),
     Case("hidden files", P | {".x.png": picture(5), "__MACOSX/._a.png": b"\0\5\x16\7"}),
 ]

@@ -98,6 +98,17 @@ def test_results_that_cannot_be_written_are_an_error() -> None:
     assert done.stderr.strip() == b"error: [Errno 28] No space left on device"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_streams_that_are_closed_are_no_error(closed: str) -> None:
+    words = shlex.join([sys.executable, "-m", "core", "encoders"])
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        f"{words} {closed}", shell=True, capture_output=True, env=environ, timeout=100
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("width", [20, 30, 40, 60, 160])
 def test_a_row_is_legible_at_every_width(monkeypatch, capsys, width: int) -> None:
     """At 24 columns a table had seven columns of nothing."""

@@ -26,8 +26,9 @@ from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.gallery.store import Store
-from core.gallery.verify import verify
+from core.gallery.verify import changed_images, verify
 from core.values import Cancelled, GalleryError
+from tests.core.images.numbers import cicp, with_chunks
 
 ROOT = Path(__file__).parents[3]
 SMALL = BuildConfig(batch=2, shard=2, workers=1, thumbnail=32)
@@ -52,6 +53,53 @@ def contents(gallery: Gallery, encoder) -> tuple[object, ...]:
     patches = gallery.patches(encoder)
     assert patches is not None
     return gallery.records, gallery.features(encoder).tobytes(), patches.tobytes()
+
+
+@pytest.fixture
+def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """The program before it read colours that numbers state; undone, the program as it is."""
+    with monkeypatch.context() as patch:
+        patch.setattr("core.images.decode.note_code_points", lambda *_, **__: None)
+        patch.setattr("core.gallery.build.READING", 0)
+        yield patch
+
+
+def test_only_images_whose_colours_numbers_state_are_described_anew(
+    photos, tmp_path, encoder, as_before
+) -> None:
+    """A gallery kept their colours as they are stored, whatever a query under the same name had."""
+    still = Image.open(photos / "01.png")
+    (photos / "stated.png").write_bytes(with_chunks(still, cicp(9, 8)))
+    folder = tmp_path / "g"
+    update(folder, Source(photos), [encoder], config=SMALL)
+    old, as_stored = Gallery.open(folder), thumbnails(folder)
+    as_before.undo()
+    assert [(d.file, "as they are stored" in d.what) for d in changed_images(folder)] == [
+        ("stated.png", True)
+    ]
+    encoder.seen = 0
+    change = update(folder, Source(photos), [encoder], config=SMALL)
+    assert (change.added, change.removed, encoder.seen) == (0, 0, 1)
+    new = Gallery.open(folder)
+    update(tmp_path / "anew", Source(photos), [encoder], config=SMALL)
+    anew = Gallery.open(tmp_path / "anew")
+    assert [r.id for r in new.records] == [r.id for r in old.records]
+    assert [r.phash for r in new.records] == [r.phash for r in anew.records]
+    assert contents(new, encoder)[1] == contents(anew, encoder)[1] != contents(old, encoder)[1]
+    assert thumbnails(folder) == thumbnails(tmp_path / "anew") != as_stored
+    assert changed_images(folder) == [] and verify(folder) == []
+    encoder.seen = 0
+    update(folder, Source(photos), [encoder], config=SMALL)
+    assert (encoder.seen, Gallery.open(folder).header) == (0, new.header)
+
+
+def test_a_gallery_without_such_images_keeps_its_header(photos, tmp_path, encoder) -> None:
+    update(tmp_path / "g", Source(photos), [encoder], config=SMALL)
+    assert "reading" not in json.loads((tmp_path / "g" / "gallery.json").read_text())
+
+
+def thumbnails(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("thumbnails/*/*.webp")}
 
 
 # Building and changing

@@ -183,5 +183,8 @@ def test_images_whose_files_have_changed_are_named_with_what_to_do(folder, photo
     assert "`index --prune`" in found["01.png"] and "takes it in anew" in found["02.png"]
     update(folder, Source(photos, prune=True), [encoder])
     assert changed_images(folder) == []
+    for path in photos.rglob("*.png"):
+        path.unlink()
+    assert {"`remove`" in damage.mend for damage in changed_images(folder)} == {True}
     photos.rename(photos.parent / "elsewhere")
-    assert changed_images(folder) == []
+    assert [damage.file for damage in changed_images(folder)] == [str(photos)]

@@ -20,6 +20,7 @@ from core.config import ImageLimits
 from core.images.archives import unpack_images
 from core.images.decode import open_image
 from core.values import GalleryError, ImageError, WellspringError
+from tests.cases.trees import picture
 
 LIMITS = ImageLimits()
 
@@ -277,3 +278,22 @@ def test_damaged_archives_unpack_or_are_refused_without_trace(tmp_path, data):
         assert {path.name for path in tmp_path.iterdir()} == before | {into}
     except WellspringError:
         assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_names_of_windows_and_macos_are_those_that_were_meant(tmp_path):
+    """Backslashes were refused; UTF-8 without its flag came out as other letters."""
+    archive = tmp_path / "in.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("photos\\trip\\é.png", picture(1))
+    data = archive.read_bytes()
+    for sign, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = data.index(sign) + place
+        data = data[:at] + bytes([data[at], data[at + 1] & ~8]) + data[at + 2 :]
+    archive.write_bytes(data)
+    assert zipfile.ZipFile(archive).namelist() != ["photos/trip/é.png"]
+    found = unpack_images(
+        archive, tmp_path / "out", max_bytes=10**6, max_images=9, limits=ImageLimits()
+    )
+    assert [path.relative_to(tmp_path / "out").as_posix() for path in found] == [
+        "photos/trip/é.png"
+    ]
