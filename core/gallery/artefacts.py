@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from core.gallery.store import write_listing
-from core.images.files import new_folder
+from core.images.files import new_folder, remove_abandoned
 from core.values import GalleryError
 
 logger = logging.getLogger(__name__)
@@ -105,6 +105,7 @@ class Artefacts:
     def _keep(self, value: T, folder: Path, key: Key, codec: Codec[T]) -> None:
         """Write a value, in the place of those of its kind that older code computed."""
         shutil.rmtree(folder, ignore_errors=True)
+        remove_abandoned(folder.parent.glob(f".{key.kind}-*.part"))
         try:
             with new_folder(folder) as partial:
                 codec.save(value, partial)

@@ -1,0 +1,40 @@
+"""Tries to break the program and writes down what held: ``python -m benchmarks.campaign``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # children are forked; no thread may be at work
+
+from rich.console import Console
+
+from benchmarks.campaign import kills
+from benchmarks.campaign.table import Part, show, store
+
+PARTS = {"kills": kills.run}
+
+
+def main() -> None:
+    """Run the parts, print one table, and end with status 1 where something broke."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="fewer attempts; nothing is stored")
+    options = parser.parse_args()
+    console, found = Console(), list[Part]()
+    for name in options.only:
+        began = time.monotonic()
+        rows = PARTS[name](seed=options.seed, quick=options.quick)
+        minutes = (time.monotonic() - began) / 60
+        found.append(Part(name, options.seed, minutes, rows, options.quick))
+    show(found, console)
+    if not options.quick:
+        store(found)
+    sys.exit(any(row.faults for part in found for row in part.rows))
+
+
+if __name__ == "__main__":
+    main()
