@@ -11,10 +11,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # children are forked; no thread 
 
 from rich.console import Console
 
-from benchmarks.campaign import kills
+from benchmarks.campaign import hostile, kills
 from benchmarks.campaign.table import Part, show, store
 
-PARTS = {"kills": kills.run}
+PARTS = {"kills": kills.run, "hostile": hostile.run}
 
 
 def main() -> None:

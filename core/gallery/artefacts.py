@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from core.gallery.store import write_listing
+from core.images.arrays import read_array
 from core.images.files import new_folder, remove_abandoned
 from core.values import GalleryError
 
@@ -175,12 +176,15 @@ def load_array(path: Path) -> Shaped[np.ndarray, "*_"]:
         GalleryError: when the file is missing or damaged.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = read_array(path)
+        if not array.ndim:
+            raise ValueError("it is a single number")
         if array.dtype != np.uint8:
             return array
-        low, step = np.load(range_file(path), allow_pickle=False)
-        return (low + step * array).astype(np.float16)
-    except (OSError, ValueError, EOFError) as error:
+        low, step = read_array(range_file(path))
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found later
+            return (low + step * array).astype(np.float16)
+    except ValueError as error:
         raise GalleryError(f"{path.name} is missing or damaged; build the gallery again") from error
 
 
