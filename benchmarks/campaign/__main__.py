@@ -11,10 +11,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # children are forked; no thread 
 
 from rich.console import Console
 
-from benchmarks.campaign import hostile, kills
+from benchmarks.campaign import endpoints, hostile, kills
+from benchmarks.campaign.page import write_table
 from benchmarks.campaign.table import Part, show, store
 
-PARTS = {"kills": kills.run, "hostile": hostile.run}
+PARTS = {"kills": kills.run, "hostile": hostile.run, "endpoints": endpoints.run}
 
 
 def main() -> None:
@@ -33,6 +34,7 @@ def main() -> None:
     show(found, console)
     if not options.quick:
         store(found)
+        write_table()
     sys.exit(any(row.faults for part in found for row in part.rows))
 
 

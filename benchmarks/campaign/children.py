@@ -16,6 +16,7 @@ from typing import Any
 
 from core.values import WellspringError
 
+_ROOT = str(Path(__file__).parents[2]) + os.sep
 _MEMORY = Path("/dev/shm")  # files here need no disk, so that syncing them takes no time
 
 
@@ -146,7 +147,7 @@ def _place(error: BaseException) -> str:
     trace, place = error.__traceback__, "?"
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if f"{os.sep}core{os.sep}" in name or f"{os.sep}app{os.sep}" in name:
-            place = f"{os.path.basename(name)}:{trace.tb_lineno}"  # noqa: PTH119
+        if name.startswith(_ROOT):
+            place = f"{name.removeprefix(_ROOT)}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place

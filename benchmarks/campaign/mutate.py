@@ -201,6 +201,7 @@ def of_npy(data: bytes, rng: Rng) -> bytes:
     else:
         changed = array.copy()
         changed.flat[: int(rng.integers(changed.size + 1))] = int(rng.integers(-100, 100))
+    changed = np.atleast_1d(changed)
     shapes = (changed, changed, changed[:-1], changed[None], changed.T, changed.ravel()[:0])
     buffer = io.BytesIO()
     np.save(buffer, pick(shapes, rng))
