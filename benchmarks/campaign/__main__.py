@@ -11,11 +11,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # children are forked; no thread 
 
 from rich.console import Console
 
-from benchmarks.campaign import endpoints, hostile, kills
+from benchmarks.campaign import endpoints, hostile, kills, long
+from benchmarks.campaign.children import Budget
 from benchmarks.campaign.page import write_table
 from benchmarks.campaign.table import Part, show, store
 
-PARTS = {"kills": kills.run, "hostile": hostile.run, "endpoints": endpoints.run}
+PARTS = {"kills": kills.run, "hostile": hostile.run, "endpoints": endpoints.run, "long": long.run}
 
 
 def main() -> None:
@@ -24,11 +25,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="fewer attempts; nothing is stored")
+    parser.add_argument("--minutes", type=float, default=120, help="of each part, at most")
     options = parser.parse_args()
     console, found = Console(), list[Part]()
     for name in options.only:
         began = time.monotonic()
-        rows = PARTS[name](seed=options.seed, quick=options.quick)
+        rows = PARTS[name](
+            seed=options.seed, quick=options.quick, budget=Budget(60 * options.minutes)
+        )
         minutes = (time.monotonic() - began) / 60
         found.append(Part(name, options.seed, minutes, rows, options.quick))
     show(found, console)

@@ -20,6 +20,22 @@ _ROOT = str(Path(__file__).parents[2]) + os.sep
 _MEMORY = Path("/dev/shm")  # files here need no disk, so that syncing them takes no time
 
 
+class Budget:
+    """Time that a part of the campaign may take; what was tried by then is what counts."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds, below 0 when it is spent."""
+        return self._until - time.monotonic()
+
+    def share(self, parts: float) -> Budget:
+        """One of equal parts of what is left."""
+        return Budget(self.left / parts)
+
+
 @contextlib.contextmanager
 def scratch(name: str) -> Iterator[Path]:
     """A folder for a part of the campaign, in memory where the system has such a place."""
@@ -75,6 +91,26 @@ class Child:
         end = 8 + int.from_bytes(self._rest[:8])
         found, self._rest = pickle.loads(self._rest[8:end]), self._rest[end:]
         return found
+
+    def soon(self, *, seconds: float) -> Any:
+        """The next value, before the child has computed for longer, however busy the machine is.
+
+        Raises:
+            TimeoutError: when it has, or has waited for ten times as long.
+            EOFError: when the child has ended.
+        """
+        began = self._computed()
+        for _ in range(10):
+            with contextlib.suppress(TimeoutError):
+                return self.value(seconds=seconds)
+            if self._computed() - began > seconds:
+                break
+        raise TimeoutError
+
+    def _computed(self) -> float:
+        """Seconds of the processor so far."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+        return sum(map(int, stat.split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """Stop it at once."""

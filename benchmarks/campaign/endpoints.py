@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from app.ui import build, launch_options
 from benchmarks.campaign import corpus
 from benchmarks.campaign.addresses import Canary, canary
 from benchmarks.campaign.addresses import tried as addresses_tried
-from benchmarks.campaign.children import Child, scratch
+from benchmarks.campaign.children import Budget, Child, scratch
 from benchmarks.campaign.mutate import TEXTS, Rng, hostile_value, of_bytes, pick
 from benchmarks.campaign.table import Row
 from core.config import ServerConfig
@@ -79,7 +80,7 @@ class Server:
                 yield f"{reply.text[max(0, at - 80) : at + 80]!r} in a reply"
 
 
-def run(*, seed: int, quick: bool) -> tuple[Row, ...]:
+def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Call every endpoint, tool and route with values made by a seed."""
     count = 60 if quick else 600
     with scratch("endpoints") as folder, canary() as forbidden, _served(folder) as (server, seen):
@@ -89,7 +90,11 @@ def run(*, seed: int, quick: bool) -> tuple[Row, ...]:
             ("tools for MCP clients", _tool),
             ("routes", _route),
         )
-        rows = [_row(name, call, server, forbidden, rng, count) for name, call in kinds]
+        rows: list[Row] = []
+        for number, (name, call) in enumerate(kinds):
+            share = budget.share(len(kinds) - number)
+            make = partial(call, server, rng, forbidden)
+            rows.append(_row(name, make, server, count, share))
         beyond = tuple(f"server: {what}" for what in seen())
         beyond += tuple(f"the forbidden server was asked for {path}" for path in forbidden.asked)
     if beyond:
@@ -100,20 +105,22 @@ def run(*, seed: int, quick: bool) -> tuple[Row, ...]:
 
 def _row(
     name: str,
-    call: Callable[[Server, Rng, Canary], Reply],
+    call: Callable[[], Reply],
     server: Server,
-    forbidden: Canary,
-    rng: Rng,
     count: int,
+    budget: Budget,
 ) -> Row:
     faults: list[str] = []
-    slowest, refused = 0.0, 0
+    slowest, refused, tried = 0.0, 0, 0
     for number in range(count):
-        reply = call(server, rng, forbidden)
+        if budget.left < 0:
+            break
+        reply = call()
+        tried += 1
         slowest, refused = max(slowest, reply.seconds), refused + (reply.status >= 400)
         if found := list(server.faults(reply)):
             faults.append(f"{name} {number}: {found[0]}")
-    return Row(f"calls: {name}", count, tuple(faults), f"{slowest:.1f} s; {refused:,} refused")
+    return Row(f"calls: {name}", tried, tuple(faults), f"{slowest:.1f} s; {refused:,} refused")
 
 
 @contextlib.contextmanager

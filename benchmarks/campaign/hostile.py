@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.campaign import corpus
-from benchmarks.campaign.children import Child, outcome, scratch
+from benchmarks.campaign.children import Budget, Child, outcome, scratch
 from benchmarks.campaign.mutate import Rng, mutated, pick
 from benchmarks.campaign.table import Row
 from core.config import ImageLimits
@@ -253,14 +253,14 @@ class Tried:
     gigabytes: float = 0.0
 
 
-def run(*, seed: int, quick: bool) -> tuple[Row, ...]:
+def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Make files by a seed and give each to what reads its kind."""
     count = 340 if quick else 5_000
     with scratch("hostile") as folder:
         readers = _prepared(folder)
         tried: list[Tried] = []
-        while len(tried) < count:
-            tried += _some(readers, seed, len(tried), count)
+        while len(tried) < count and budget.left > 0:
+            tried += _some(readers, seed, len(tried), count, budget)
     return tuple(_row(kind, [t for t in tried if t.kind == kind]) for kind in WEIGHTS)
 
 
@@ -282,15 +282,15 @@ def _made(folder: Path) -> corpus.Corpus:
     return {**single, **corpus.tables(), **corpus.weights()}
 
 
-def _some(readers: Readers, seed: int, first: int, count: int) -> list[Tried]:
+def _some(readers: Readers, seed: int, first: int, count: int, budget: Budget) -> list[Tried]:
     """Try files in one child, until all are tried or one ends it."""
     child = Child(lambda give: _try_all(readers, seed, first, count, give))
     tried: list[Tried] = []
-    while first + len(tried) < count:
+    while first + len(tried) < count and (budget.left > 0 or not tried):
         number = first + len(tried)
         kind = _TURNS[number % len(_TURNS)]
         try:
-            tried.append(child.value(seconds=SECONDS))
+            tried.append(child.soon(seconds=SECONDS))
         except TimeoutError:
             child.kill()
             tried.append(Tried(number, kind, "broken", f"more than {SECONDS:g} s", SECONDS))
@@ -298,6 +298,7 @@ def _some(readers: Readers, seed: int, first: int, count: int) -> list[Tried]:
         except EOFError:
             tried.append(Tried(number, kind, "broken", "the process was ended"))
             break
+    child.kill()
     ended, _ = child.wait()
     if tried[-1].why == "the process was ended":
         last = tried[-1]
@@ -323,9 +324,9 @@ def _tried(readers: Readers, guard: Guard, number: int) -> Tried:
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
     work.mkdir()
     guard.seen.clear()
-    before, began = _memory("VmRSS"), time.monotonic()
+    before, began = _memory("VmRSS"), time.process_time()
     how, why = outcome(lambda: getattr(readers, kind)(work))
-    seconds, used = time.monotonic() - began, _memory("VmHWM") - before
+    seconds, used = time.process_time() - began, _memory("VmHWM") - before
     shutil.rmtree(work)
     if guard.seen:
         how, why = "broken", f"beyond its folder: {guard.seen[0]}"

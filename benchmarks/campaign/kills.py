@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.campaign.children import Ended, ended, outcome, scratch
+from benchmarks.campaign.children import Budget, Ended, ended, outcome, scratch
 from benchmarks.campaign.faults import Fault, Kind, Points, install
 from benchmarks.campaign.table import Row
 from core.config import BuildConfig
@@ -269,18 +269,27 @@ _QUICK = {"writes": 24, "moments": 4, "torn": 4, "full": 8, "unreadable": 4}
 # Kills at writes are at most as many as there are writes.
 
 
-def run(*, seed: int, quick: bool) -> tuple[Row, ...]:
+def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Try every kind of fault on every operation, in turn."""
     rng, counts = np.random.default_rng(seed), _QUICK if quick else _COUNTS
     with scratch("kills") as folder:
         worlds = Worlds(folder)
-        return tuple(_row(worlds, what, count, rng) for what, count in counts.items())
+        rows: list[Row] = []
+        shares = {what: min(count, _COUNTS["moments"] * 2) for what, count in counts.items()}
+        for what, count in counts.items():
+            share = budget.share(sum(shares.values()) / shares.pop(what))
+            rows.append(_row(worlds, what, _plan(worlds, what, count, rng), share))
+        return tuple(rows)
 
 
-def _row(worlds: Worlds, what: str, count: int, rng: np.random.Generator) -> Row:
+def _row(
+    worlds: Worlds, what: str, plan: Iterable[tuple[Operation, Fault, float | None]], budget: Budget
+) -> Row:
     faults: list[str] = []
     slowest, tried = 0.0, 0
-    for operation, fault, after in _plan(worlds, what, count, rng):
+    for operation, fault, after in plan:
+        if budget.left < 0:
+            break
         world = worlds.fresh(operation)
         begun = ended(partial(_attempt, operation, world, fault), kill_after=after, seconds=120)
         found = _judged(begun)
@@ -307,7 +316,7 @@ def _judged(begun: Ended) -> list[str]:
 def _plan(
     worlds: Worlds, what: str, count: int, rng: np.random.Generator
 ) -> Iterator[tuple[Operation, Fault, float | None]]:
-    """Some of all moments of all operations, drawn without order, told in that of operations."""
+    """Some of all moments of all operations, drawn without order."""
     planned: list[tuple[Operation, Fault, float | None]] = []
     for operation in OPERATIONS:
         points = worlds.ends[operation.name][2]
@@ -321,4 +330,4 @@ def _plan(
             kind, of = _MOMENTS[what]
             planned += [(operation, Fault(kind, at), None) for at in range(getattr(points, of))]
     order = rng.permutation(len(planned))[:count]
-    yield from (planned[number] for number in sorted(order))
+    yield from (planned[number] for number in order)
