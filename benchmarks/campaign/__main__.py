@@ -37,7 +37,7 @@ def main() -> None:
         found.append(Part(name, options.seed, minutes, rows, options.quick))
     show(found, console)
     if not options.quick:
-        store(found)
+        store([part for part in found if part.rows])
         write_table()
     sys.exit(any(row.faults for part in found for row in part.rows))
 

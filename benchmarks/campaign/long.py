@@ -31,6 +31,8 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     galleries, answers = (4, 100) if quick else (30, 2_000)
     with scratch("long") as folder:
         for number in range(galleries):
+            if budget.left < 0:
+                return ()
             made = ended(partial(_make, folder / str(number), 1_000 * number), seconds=300)
             assert made.value, f"gallery {number} was not made"
         child = Child(partial(_answer, folder, seed, galleries, answers, budget))

@@ -29,7 +29,7 @@ def table() -> str:
             for row in part["rows"]
         ]
     times = (f"{p['name']} in {p['minutes']:.0f} minutes with seed {p['seed']}" for p in parts)
-    lines += ["", f"Run on a busy machine: {', '.join(times)}.", ""]
+    lines += ["", f"{'; '.join(times)}.".capitalize(), ""]
     broken = [fault for part in parts for row in part["rows"] for fault in row["faults"]]
     lines += [f"- {fault}" for fault in broken]
     return "\n".join(lines) + ("\n" if broken else "")
