@@ -125,7 +125,7 @@ class Child:
 
 
 def ended(
-    work: Callable[[], Any], *, seconds: float = 60.0, kill_after: float | None = None
+    work: Callable[[], Any], *, seconds: float = 300.0, kill_after: float | None = None
 ) -> Ended:
     """Do some work in a child and see how that ends.
 
