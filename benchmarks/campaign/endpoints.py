@@ -54,7 +54,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Server:
-    """A running app, hosted as for strangers, and what must not be in its replies."""
+    """A running app over a gallery of its own, and what must not be in its replies."""
 
     url: str
     client: httpx.Client
