@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 7860
 GALLERY ?= galleries/real
 
-.PHONY: app test quick check fix bench scale results measure evidence demo space try-space screenshots architecture clean train-moco train-dino selftest
+.PHONY: app test quick check fix bench scale campaign results measure evidence demo space try-space screenshots architecture clean train-moco train-dino selftest
 
 app: $(VENV)/.app ## serve the app on 127.0.0.1:$(PORT)
 	@echo "Wellspring starts on http://127.0.0.1:$(PORT) (Ctrl+C stops it)"
@@ -50,6 +50,9 @@ train-moco train-dino: train-%: $(VENV)/.dev ## train an encoder on WELLSPRING_D
 	    $(WELLSPRING_DATA)/synthetic/stable_diffusion --start lite0 --views generative --size 128 \
 	    --view 96 --batch 128 --rate 5e-4 --out $(RUN)/$* --steps $(STEPS) --minutes $(MINUTES) \
 	    --device $(DEVICE) --pairs $(WELLSPRING_DATA)/pairs.json $(ARGS)
+
+campaign: $(VENV)/.dev ## try to break the program, write docs/promises.md (QUICK=1: less; ARGS="--only kills --seed 1")
+	@$(BIN)/python -m benchmarks.campaign $(if $(QUICK),--quick) $(ARGS)
 
 results: $(VENV)/.dev ## write docs/results.md and its plots from the stored measurements
 	@$(BIN)/python -m benchmarks.quality

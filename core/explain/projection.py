@@ -19,13 +19,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float, Float32, Integer
 
 from core.config import ProjectionConfig
 from core.heads.rows import unit_rows
+from core.images.arrays import read_arrays
 from core.images.files import new_file
 from core.values import GalleryError, Progress, no_progress
 
@@ -66,10 +66,9 @@ class Map:
             GalleryError: if the file cannot be read or is not a map of them.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                points, fitted, neighbours = (file[name] for name in _KEPT)
-                neighbours = int(neighbours)
-        except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
+            points, fitted, neighbours = read_arrays(path, _KEPT).values()
+            neighbours = int(neighbours)
+        except (ValueError, TypeError, OverflowError) as error:
             raise GalleryError(f"{path.name} is not a readable map") from error
         known = _is_layout(points, fitted) and len(points) == len(embeddings) and neighbours > 0
         if not known:

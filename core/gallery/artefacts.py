@@ -23,7 +23,8 @@ import numpy as np
 from jaxtyping import Shaped
 
 from core.gallery.store import write_listing
-from core.images.files import new_folder
+from core.images.arrays import read_array
+from core.images.files import new_folder, remove_abandoned
 from core.values import GalleryError
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class Artefacts:
     def _keep(self, value: T, folder: Path, key: Key, codec: Codec[T]) -> None:
         """Write a value, in the place of those of its kind that older code computed."""
         shutil.rmtree(folder, ignore_errors=True)
+        remove_abandoned(folder.parent.glob(f".{key.kind}-*.part"))
         try:
             with new_folder(folder) as partial:
                 codec.save(value, partial)
@@ -174,12 +176,15 @@ def load_array(path: Path) -> Shaped[np.ndarray, "*_"]:
         GalleryError: when the file is missing or damaged.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = read_array(path)
+        if not array.ndim:
+            raise ValueError("it is a single number")
         if array.dtype != np.uint8:
             return array
-        low, step = np.load(range_file(path), allow_pickle=False)
-        return (low + step * array).astype(np.float16)
-    except (OSError, ValueError, EOFError) as error:
+        low, step = read_array(range_file(path))
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found later
+            return (low + step * array).astype(np.float16)
+    except ValueError as error:
         raise GalleryError(f"{path.name} is missing or damaged; build the gallery again") from error
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.config import BuildConfig
 from core.encoders.load import shipped_heads
-from core.gallery.commit import Change, commit, disk_errors, still_opted_out
+from core.gallery.commit import Change, commit, disk_errors, drop_thumbnails, still_opted_out
 from core.gallery.gallery import Gallery
 from core.gallery.paths import is_own_root
 from core.gallery.plan import Plan, described, make_plan, missing
@@ -64,7 +64,6 @@ def update(
         with store.writing():
             if not store.exists or store.header().generation == 0:
                 store.create(store.folder.name, root=root)
-            store.sweep()
             gallery = _rooted(Gallery.open(folder, whole=True), root, found)
             by_key = {gallery.key_of(encoder): encoder for encoder in encoders}
             heads = _patch_heads(gallery, by_key, patch_heads or {})
@@ -131,6 +130,7 @@ def _bring_up(work: _Work, progress: Progress) -> Change:
         writer.write(items, keys, progress)
     change = _finish(gallery, plan, writer, found=work.found)
     shutil.rmtree(store.work, ignore_errors=True)
+    drop_thumbnails(Gallery.open(store.folder, whole=True))
     return change
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from core.gallery.gallery import Gallery, load_array, narrow_array, small_images
 from core.gallery.manifest import to_parquet
+from core.gallery.paths import delete_inside
 from core.gallery.shards import Shard, Skipped
 from core.gallery.source import Account
 from core.gallery.store import write_listing
@@ -87,12 +88,25 @@ def commit(
                 narrow_array(target / key / "features.npy")
         (target / "manifest.parquet").write_bytes(to_parquet(records))
         write_listing(target)
-    gone = {record.sha256 for record in gallery.stored}.difference(shas)
-    for sha in gone.union(small_images(store.folder, header.root, records)):
-        made = store.made_thumbnail(sha)
-        with contextlib.suppress(OSError):
-            made.unlink()
-            made.parent.rmdir()
+    drop_thumbnails(Gallery.open(store.folder, whole=True))
+
+
+def drop_thumbnails(gallery: Gallery) -> None:
+    """Delete thumbnails that no image of a gallery needs, those a killed call left included.
+
+    Only for the writer, when there is no unfinished build.
+
+    Args:
+        gallery: the current generation, opened whole.
+    """
+    store, records = gallery.store, gallery.stored
+    small = small_images(store.folder, gallery.header.root, records)
+    needed = {record.sha256 for record in records}.difference(small)
+    for made in store.folder.glob("thumbnails/*/[!.]*.webp"):
+        if made.stem not in needed:
+            with contextlib.suppress(OSError):
+                delete_inside(made, store.folder)
+                made.parent.rmdir()
 
 
 def still_opted_out(gallery: Gallery, records: Sequence[ImageRecord]) -> set[int]:

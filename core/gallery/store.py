@@ -13,9 +13,9 @@ Layout::
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
-import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,9 +23,17 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.gallery.paths import check_links, check_relative_path, check_root, lies_inside
-from core.images.files import file_digest, read_json, sync, sync_file, write_json
+from core.images.files import (
+    file_digest,
+    read_json,
+    remove_abandoned,
+    sync,
+    sync_file,
+    write_json,
+)
 from core.values import GalleryError
 
+logger = logging.getLogger(__name__)
 LISTING = "files.json"
 """File that lists the other files of its folder with their SHA-256."""
 _OWN = ("gallery.json", "generations", "thumbnails", "work", "lock", "blocklist.json")
@@ -34,7 +42,6 @@ _OLD = ("tombstones.json",)  # what earlier versions wrote there
 _IMAGES = "IMAGES"  # stands for a folder of images in a command
 _IF_ANY = ("description", "opted_out", "reading")  # what a header names only where there is any
 _NAME = 120  # characters of a gallery's name
-_STALE = 3_600  # seconds after which nobody writes on what is half-written
 FORMAT = 1
 """Version of the layout; raised with every change that older code would misread."""
 
@@ -226,6 +233,8 @@ class Store:
     def writing(self) -> Iterator[None]:
         """Hold the lock of the one writer, in a folder made if need be; it falls with the process.
 
+        What killed calls left half-written is removed.
+
         Raises:
             GalleryError: when another process or thread is writing, or a link leads out.
         """
@@ -241,23 +250,33 @@ class Store:
         except OSError as error:
             raise GalleryError(f"{self.folder.name} cannot be written: {error.strerror}") from error
         try:
+            self._sweep()
             yield
         finally:
             lock.release()
 
-    def sweep(self) -> None:
-        """Remove what killed calls left half-written; under the lock.
+    def _sweep(self) -> None:
+        """Remove what killed calls left half-written, and generations that nobody reads.
 
-        What lies among the generations may belong to a reader, so only what is old goes there.
+        Readers write what follows from a generation without the lock, and so do unpacked images
+        come: what is at work there stays.
         """
-        late = time.time() - _STALE
-        places = ("work/*", "work/*/patch_heads", "thumbnails/*")
-        ours = [path for place in places for path in self.folder.glob(f"{place}/.*.part")]
-        ours += self.folder.glob(".*.json.*.part")
-        for path in (*ours, *self.folder.glob("generations/**/.*.part")):
-            with contextlib.suppress(OSError):
-                if path in ours or path.stat().st_mtime < late:
+        for place in (".*.json.*", "work/*/.*", "work/*/patch_heads/.*", "thumbnails/*/.*"):
+            for path in self.folder.glob(f"{place}.part"):
+                with contextlib.suppress(OSError):
                     _remove(path)
+        for place in (".images.*", "..images.*", "generations/*/artefacts*/.*"):
+            remove_abandoned(self.folder.glob(f"{place}.part"))
+        with contextlib.suppress(GalleryError):
+            self._drop_generations(self.header().generation)
+
+    def _drop_generations(self, current: int) -> None:
+        """Keep the current generation, and the one before for its readers."""
+        if not self.generation(current).is_dir():  # a header that says what is not so
+            return
+        for path in _entries(self.folder / "generations"):
+            if path.name not in (str(current), str(current - 1)):
+                shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
     def next_generation(self, header: Header, *, next_id: int) -> Iterator[Path]:
@@ -279,16 +298,18 @@ class Store:
         except Exception:  # no other: an interrupt may come after the header was written
             shutil.rmtree(target, ignore_errors=True)
             raise
-        for old in target.parent.iterdir():
-            if old.name not in (target.name, str(header.generation)):
-                shutil.rmtree(old, ignore_errors=True)
+        self._drop_generations(number)
         shutil.rmtree(self.work, ignore_errors=True)
 
     def _write_header(self, header: Header) -> None:
         # as before where there is nothing to say
         said = {k: v for k, v in asdict(header).items() if v or k not in _IF_ANY}
         write_json(self.folder / "gallery.json", said)
-        sync_file(self.folder)
+        try:
+            sync_file(self.folder)
+        except OSError as error:  # readers see the new one: it must not be taken back
+            words = "the change of %s may not outlive a loss of power: %s"
+            logger.warning(words, self.folder.name, error)
 
 
 def _entries(folder: Path) -> list[Path]:

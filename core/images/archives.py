@@ -6,7 +6,6 @@ import contextlib
 import io
 import re
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +14,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from core.config import ImageLimits
 from core.images.decode import quoted
+from core.images.files import new_folder
 from core.images.kinds import ACCEPTED, FIRST_BYTES
 from core.images.listing import IMAGE, TABLE, is_hidden, kind_of_file, list_images
 from core.values import GalleryError, ImageError, WellspringError
@@ -86,14 +86,10 @@ def _staged(into: Path) -> Iterator[Path]:
     """A folder beside ``into`` that takes its place at the end, or goes without trace."""
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise GalleryError(f"{quoted(into.name)} must be a new or an empty folder")
-    into.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=into.parent, prefix=".unpack-") as parent:
-        stage = Path(parent, "images")
-        stage.mkdir()
+    with new_folder(into) as stage:
         yield stage
         if into.exists():
             into.rmdir()
-        stage.rename(into)
 
 
 @contextmanager

@@ -8,13 +8,21 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 ASSETS = Path(__file__).parents[2] / "assets"
 """What comes with the program."""
+
+_STALE = 3_600  # seconds after which nobody writes on what is half-written, where no lock tells
 
 
 def cache_home() -> Path:
@@ -103,22 +111,52 @@ def new_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
     ``durable`` has its files on the disk by then, so that a power loss leaves no damaged ones.
 
     Where another writer made the same folder first, theirs stays: what a name holds is fixed by
-    its content's identity.
+    its content's identity. While it is filled a lock is held on it, which falls with the process:
+    see :func:`remove_abandoned`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _beside(path)
     partial.mkdir()
     try:
-        yield partial
-        if durable:
-            sync(partial)
-        try:
-            partial.replace(path)
-        except OSError:
-            if not path.is_dir():
-                raise
+        with _held(partial):
+            yield partial
+            if durable:
+                sync(partial)
+            try:
+                partial.replace(path)
+            except OSError:
+                if not path.is_dir():
+                    raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove_abandoned(folders: Iterable[Path]) -> None:
+    """Remove what :func:`new_folder` did not finish, unless its writer is still at work."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            if fcntl is None and time.time() - folder.stat().st_mtime < _STALE:
+                continue
+            with _held(folder, wait=False):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock on a folder, where the system has such locks.
+
+    Raises:
+        BlockingIOError: when somebody else holds it and this must not wait.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(handle)
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -163,8 +163,8 @@ def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Prog
             Key.of("walk", neighbour_graph, **given),
             linked,
             codec=Codec(
-                save=lambda found, folder: found.save(folder / "walk.faiss"),
-                load=lambda folder: Walk.load(folder / "walk.faiss", view.vectors),
+                save=lambda found, folder: found.save(folder / "walk.npz"),
+                load=lambda folder: Walk.load(folder / "walk.npz", view.vectors),
             ),
         )
 

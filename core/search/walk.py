@@ -3,10 +3,15 @@
 Malkov and Yashunin, Efficient and robust approximate nearest neighbor search using hierarchical
 navigable small world graphs, 2018. The graph holds the rows as bfloat16, padded with zeros to whole
 registers; what it finds are candidates, whose cosines are computed from the rows themselves.
+
+On disk lie its links alone, as plain arrays: a gallery may be a stranger's, and the library's own
+format is parsed by code that trusts it. Links that lead nowhere are refused before they are walked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from core.heads.rows import unit_rows
+from core.images.arrays import read_arrays
 from core.images.files import new_file
 from core.values import GalleryError, Progress, no_progress
 
@@ -26,12 +32,13 @@ _LANES = 16  # numbers in a register
 _BLOCK = 4_096  # rows inserted, or asked for, between two reports
 _SEEN = 64  # rows of a stored graph that are compared with the embeddings
 _ROUNDING = 2**-7  # of bfloat16, relative
+_KEPT = ("rows", "levels", "links", "top", "seen")
 
 
 class Walk:
     """An HNSW graph over unit rows; never changed once it is built."""
 
-    def __init__(self, engine: faiss.Index, dim: int) -> None:
+    def __init__(self, engine: faiss.IndexIDMap, dim: int) -> None:
         """Take an engine over padded rows, named by their numbers; see :meth:`build`."""
         self._engine, self.dim = engine, dim
 
@@ -52,10 +59,7 @@ class Walk:
         """
         dim = vectors.shape[1]
         rows = np.arange(len(vectors)) if rows is None else rows
-        engine = faiss.IndexHNSWSQ(_padded(dim), _KIND, _LINKS, faiss.METRIC_INNER_PRODUCT)
-        engine.hnsw.efConstruction = _BUILD_BEAM
-        engine.is_trained = True  # nothing is learned to round numbers
-        named = faiss.IndexIDMap(engine)
+        named = faiss.IndexIDMap(_engine(dim))
         for start in range(0, len(rows), _BLOCK):
             progress(start, len(rows), "linking images to their neighbours")
             some = rows[start : start + _BLOCK]
@@ -70,17 +74,28 @@ class Walk:
             GalleryError: if the file cannot be read or is a graph of other rows.
         """
         try:
-            engine = faiss.read_index(str(path))
-        except RuntimeError as error:
+            found = read_arrays(path, _KEPT)
+        except ValueError as error:
             raise GalleryError(f"{path.name} is not a readable search index") from error
-        if not _is_graph_of(engine, vectors):
+        engine = _engine(vectors.shape[1])
+        widths = faiss.vector_to_array(engine.hnsw.cum_nneighbor_per_level)
+        if not _are_links(found, widths) or not _are_of(found, vectors):
             raise GalleryError(f"{path.name} is a search index of other embeddings")
-        return cls(engine, vectors.shape[1])
+        return cls(_linked(engine, found, widths, vectors), vectors.shape[1])
 
     def save(self, path: Path) -> None:
-        """Write the graph, whole or not at all."""
-        with new_file(path) as partial:
-            faiss.write_index(self._engine, str(partial))
+        """Write the links of the graph, whole or not at all; its rows follow from the vectors."""
+        engine: Any = faiss.downcast_index(self._engine.index)
+        seen = [engine.reconstruct(int(place)) for place in _looked_at(engine.ntotal)]
+        arrays = {
+            "rows": faiss.vector_to_array(self._engine.id_map),
+            "levels": faiss.vector_to_array(engine.hnsw.levels),
+            "links": faiss.vector_to_array(engine.hnsw.neighbors),
+            "top": np.array([engine.hnsw.entry_point]),
+            "seen": np.array(seen, np.float32).reshape(-1, engine.d),
+        }
+        with new_file(path) as partial, partial.open("wb") as file:
+            np.savez(file, **arrays)
 
     def __len__(self) -> int:
         return self._engine.ntotal
@@ -108,22 +123,72 @@ class Walk:
         return self._engine.search(_rows(queries), k, params=_faiss.SearchParametersHNSW(**how))[1]
 
 
-def _is_graph_of(engine: faiss.Index, vectors: np.ndarray) -> bool:
-    """Whether a graph that was read is one of these rows, by their numbers and some values."""
-    if not isinstance(engine, faiss.IndexIDMap) or engine.d != _padded(vectors.shape[1]):
+def _engine(dim: int) -> Any:
+    """An empty graph over rows of a width."""
+    engine = faiss.IndexHNSWSQ(_padded(dim), _KIND, _LINKS, faiss.METRIC_INNER_PRODUCT)
+    engine.hnsw.efConstruction = _BUILD_BEAM
+    engine.is_trained = True  # nothing is learned to round numbers
+    return engine
+
+
+def _linked(
+    engine: Any, found: Mapping[str, np.ndarray], widths: np.ndarray, vectors: np.ndarray
+) -> faiss.IndexIDMap:
+    """The engine with stored links over rows that are rounded anew."""
+    named, graph = faiss.IndexIDMap(engine), engine.hnsw
+    rows, levels = found["rows"], found["levels"]
+    for start in range(0, len(rows), _BLOCK):
+        engine.storage.add(_rows(vectors[rows[start : start + _BLOCK]]))
+    engine.ntotal = named.ntotal = len(rows)
+    faiss.copy_array_to_vector(rows, named.id_map)
+    faiss.copy_array_to_vector(levels, graph.levels)
+    faiss.copy_array_to_vector(_offsets(levels, widths), graph.offsets)
+    faiss.copy_array_to_vector(found["links"], graph.neighbors)
+    graph.entry_point, graph.max_level = int(found["top"][0]), int(levels.max(initial=0)) - 1
+    return named
+
+
+def _offsets(levels: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Where the links of every node begin: nodes on more levels have more of them."""
+    return np.concatenate([[0], np.cumsum(widths[levels])]).astype(np.uint64)
+
+
+def _are_links(found: Mapping[str, np.ndarray], widths: np.ndarray) -> bool:
+    """Whether arrays are the links of a graph, each to a node of its level.
+
+    Args:
+        found: what was read, by name.
+        widths: links of a node of all levels up to each, (levels + 1,).
+    """
+    levels, links, top = found["levels"], found["links"], found["top"]
+    m, kinds = len(found["rows"]), (levels.dtype, links.dtype, top.dtype, found["rows"].dtype)
+    if kinds != (np.int32, np.int32, np.int64, np.int64) or top.shape != (1,):
         return False
-    graph = faiss.downcast_index(engine.index)
-    rows = faiss.vector_to_array(engine.id_map)
-    named = bool(((rows >= 0) & (rows < len(vectors))).all()) and len(rows) == graph.ntotal
-    if not named or not isinstance(graph, faiss.IndexHNSWSQ):
+    if levels.shape != (m,) or not ((levels > 0) & (levels < len(widths))).all():
         return False
-    seen = np.unique(np.linspace(0, len(rows) - 1, _SEEN).astype(np.int64)) if len(rows) else rows
-    stored = [graph.reconstruct(int(place)) for place in seen]
-    wanted = _rows(vectors[rows[seen]])
-    return all(
-        np.allclose(one, two, rtol=_ROUNDING, atol=1e-6)
-        for one, two in zip(stored, wanted, strict=True)
-    )
+    offsets = _offsets(levels, widths).astype(np.int64)
+    if links.shape != (offsets[-1],) or not ((links >= -1) & (links < m)).all():
+        return False
+    for level, (start, end) in enumerate(pairwise(widths)):
+        there = offsets[:-1][levels > level]
+        near = links[there[:, None] + np.arange(start, end)]
+        if not (levels[near[near >= 0]] > level).all():
+            return False
+    return bool(top[0] == -1 if m == 0 else 0 <= top[0] < m and levels[top[0]] == levels.max())
+
+
+def _are_of(found: Mapping[str, np.ndarray], vectors: np.ndarray) -> bool:
+    """Whether a graph is one of these rows, by their numbers and some values."""
+    rows, seen = found["rows"], found["seen"]
+    if rows.ndim != 1 or not ((rows >= 0) & (rows < len(vectors))).all():
+        return False
+    wanted = _rows(vectors[rows[_looked_at(len(rows))]])
+    return seen.shape == wanted.shape and np.allclose(seen, wanted, rtol=_ROUNDING, atol=1e-6)
+
+
+def _looked_at(m: int) -> np.ndarray:
+    """Places of some rows among m."""
+    return np.unique(np.linspace(0, m - 1, min(m, _SEEN)).astype(np.int64))
 
 
 def _padded(dim: int) -> int:

@@ -27,6 +27,7 @@ from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import changed_images, verify
+from core.images.files import new_folder
 from core.values import Cancelled, GalleryError
 from tests.core.images.numbers import cicp, with_chunks
 
@@ -912,16 +913,19 @@ def test_what_killed_calls_left_is_swept_away(photos, tmp_path, encoder) -> None
     """Half-written files stayed for good."""
     folder = tmp_path / "g"
     update(folder, Source(photos), [encoder], config=SMALL)
-    derived = Gallery.open(folder).folder / encoder_key(encoder) / "heads"
-    left = [folder / ".gallery.json.1.part", next(folder.glob("thumbnails/*")) / ".a.webp.2.part"]
-    old, fresh = derived / ".x.3.part", derived / ".y.4.part"
-    for path in (*left, old / "a.npy", fresh / "a.npy"):
+    thumbnails = next(folder.glob("thumbnails/*"))
+    left = [folder / ".gallery.json.1.part", thumbnails / ".a.webp.2.part"]
+    left += [thumbnails / f"{'0' * 64}.webp"]
+    derived = Gallery.open(folder).artefacts.folder
+    for path in (*left, derived / ".x.3.part" / "a.npy", folder / ".images.4.part" / "a.png"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
-    os.utime(old, (0, 0))
-    update(folder, Source(photos), [encoder], config=SMALL)
-    assert not any(path.exists() for path in (*left, old))
-    assert fresh.exists()  # a reader may be writing it
+    with new_folder(derived / "y") as fresh:  # a reader is writing it
+        update(folder, Source(photos), [encoder], config=SMALL)
+        assert fresh.is_dir()
+    assert not any(path.exists() for path in left)
+    assert [path.name for path in derived.iterdir()] == ["y"]
+    assert not list(folder.glob(".*"))
 
 
 def test_a_full_disk_is_told_whoever_notices_it(photos, tmp_path, encoder, monkeypatch) -> None:

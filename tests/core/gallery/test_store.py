@@ -109,6 +109,36 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next(store: Store) -> None:
     assert [p.name for p in store.generation(2).iterdir()] == ["state"]
 
 
+def test_a_commit_that_is_seen_is_never_taken_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the folder could not be synced, the generation that the header named was deleted."""
+    commit(store, "one")
+    synced = os.fsync
+
+    def refuse_folders(handle: int) -> None:
+        if os.path.samestat(os.fstat(handle), store.folder.stat()):
+            raise OSError(5, "Input/output error")
+        synced(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    commit(store, "two")
+    assert state(store) == "two"
+
+
+def test_every_writer_removes_what_killed_ones_left(store: Store) -> None:
+    """Only builds did: after removing and opting out, half-written headers stayed for good."""
+    commit(store, "one")
+    commit(store, "two")
+    left = [store.folder / ".gallery.json.1.part", store.generation(0), store.generation(3)]
+    left[0].write_text("{")
+    for path in left[1:]:
+        path.mkdir(exist_ok=True)
+    store.rename("g")
+    assert not any(path.exists() for path in left)
+    assert state(store) == "two"
+
+
 def test_a_second_writer_is_refused_at_once_and_the_lock_falls_with_the_first(store: Store) -> None:
     with store.writing():
         with pytest.raises(GalleryError, match="being changed"), store.writing():

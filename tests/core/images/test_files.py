@@ -13,7 +13,14 @@ from core.gallery.store import Store
 from core.gallery.tables import read_table
 from core.gallery.verify import verify
 from core.heads.head import Head
-from core.images.files import new_file, parse_json, read_json, write_bytes
+from core.images.files import (
+    new_file,
+    new_folder,
+    parse_json,
+    read_json,
+    remove_abandoned,
+    write_bytes,
+)
 from core.measures.retrieval import read_pairs
 from core.values import EncoderError, GalleryError
 
@@ -96,3 +103,15 @@ def test_a_file_appears_whole_or_stays_as_it_was(tmp_path) -> None:
         partial.write_bytes(b"second")
     assert path.read_bytes() == b"second"
     assert [file.name for file in path.parent.iterdir()] == ["a.bin"]
+
+
+def test_only_what_its_writer_gave_up_is_removed(tmp_path: Path) -> None:
+    """After a kill half-filled folders stayed; by their age alone, those of the last hour did."""
+    left = tmp_path / ".a.1.part"
+    left.mkdir()
+    (left / "x").write_text("1")
+    with new_folder(tmp_path / "b") as partial:
+        (partial / "x").write_text("2")
+        remove_abandoned(tmp_path.glob(".*.part"))
+        assert partial.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]

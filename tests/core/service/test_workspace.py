@@ -303,7 +303,7 @@ def test_a_graph_is_kept_and_ranks_like_the_exact_search(gallery, encoders):
     encoder = encoders["histogram"]
     exact = _workspace(gallery, encoder)
     walked = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
-    (graph,) = gallery.artefacts.folder.glob("walk-*/walk.faiss")
+    (graph,) = gallery.artefacts.folder.glob("walk-*/walk.npz")
     again = _workspace(gallery, encoder, score=ScoreConfig(search="hnsw"))
     query = exact.query(_pixels(exact, 3))
     wanted = exact.collection.rank(query, k=5).rows.tolist()

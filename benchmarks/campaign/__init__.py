@@ -1,0 +1,1 @@
+"""A machine that tries to break the program: kills, full disks, hostile files and calls."""

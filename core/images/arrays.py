@@ -1,0 +1,48 @@
+"""NumPy's arrays on disk, read without trust."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from zipfile import ZIP_STORED, ZipFile
+
+import numpy as np
+from jaxtyping import Shaped
+
+_KINDS = "biuf"  # of numbers
+
+
+def read_array(path: Path) -> Shaped[np.ndarray, ...]:
+    """The array of numbers of an npy file, memory-mapped.
+
+    Raises:
+        ValueError: when the file cannot be read, or holds anything else.
+    """
+    try:
+        return _checked(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception as error:  # the parser of NumPy's headers raises nearly anything
+        raise ValueError(f"{path.name} is missing or damaged") from error
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Shaped[np.ndarray, ...]]:
+    """Some arrays of numbers of an npz file that is not compressed.
+
+    What is compressed is refused, since a small file could fill the memory.
+
+    Raises:
+        ValueError: when the file cannot be read, or lacks one of them.
+    """
+    try:
+        with ZipFile(path) as file:
+            if any(file.getinfo(f"{name}.npy").compress_type != ZIP_STORED for name in names):
+                raise ValueError("it is compressed")
+        with np.load(path, allow_pickle=False) as file:
+            return {name: _checked(file[name]) for name in names}
+    except Exception as error:
+        raise ValueError(f"{path.name} is missing or damaged") from error
+
+
+def _checked(found: object) -> np.ndarray:
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in _KINDS:
+        raise ValueError("it holds no numbers")
+    return found
