@@ -24,6 +24,8 @@ from core.values import Encoder
 
 SIZES = (60, 200, 400, 800, 2_000)
 """Images in the gallery, and as many asked."""
+DRAWS = 5
+"""Galleries of one size at most."""
 WAYS = {
     "as it ships": ScoreConfig(),
     "no edges": ScoreConfig(edges=False),
@@ -46,11 +48,12 @@ def nominal_bars(
     """Shares of small p-values over all sizes together, and with copies and at other scales."""
     bars: list[Bar] = []
     for encoder in encoders:
-        found: dict[str, list[np.ndarray]] = {}
+        found: dict[str, dict[int, list[np.ndarray]]] = {}
         for gallery, asked in split(photos, sizes):
             for name, values in _p_values(builder, gallery, asked, encoder):
-                found.setdefault(name, []).append(values)
-        for name, parts in found.items():
+                found.setdefault(name, {}).setdefault(len(asked), []).append(values)
+        for name, by_size in found.items():
+            parts = [np.concatenate(drawn) for drawn in by_size.values()]
             bars += [_bar(f"{encoder.name}, {name}", parts, level) for level in MOST]
     return bars
 
@@ -58,11 +61,16 @@ def nominal_bars(
 def split(
     photos: Mapping[str, Path], sizes: Sequence[int]
 ) -> Iterator[tuple[dict[str, Path], list[Path]]]:
-    """Galleries of every size, and as many other photographs, nested in one random order."""
+    """Galleries of every size and as many other photographs, at most five of a size.
+
+    The theorem is of the average over galleries: what one gallery of few images says is luck, so
+    those of one size have no photograph in common.
+    """
     order = [list(photos)[i] for i in np.random.default_rng(0).permutation(len(photos))]
     for size in sizes:
-        if 2 * size <= len(order):
-            yield {n: photos[n] for n in order[:size]}, [photos[n] for n in order[-size:]]
+        for start in range(0, len(order) - 2 * size + 1, 2 * size)[:DRAWS]:
+            gallery, asked = order[start : start + size], order[start + size : start + 2 * size]
+            yield {name: photos[name] for name in gallery}, [photos[name] for name in asked]
 
 
 def _p_values(
