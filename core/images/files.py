@@ -143,17 +143,18 @@ def remove_abandoned(folders: Iterable[Path]) -> None:
 
 @contextlib.contextmanager
 def _held(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock on a folder, where the system has such locks.
+    """Hold the lock on a folder; where the system or the disk has none, the writer goes on without.
 
     Raises:
-        BlockingIOError: when somebody else holds it and this must not wait.
+        OSError: when this must not wait, and somebody else holds it or there are none.
     """
     if fcntl is None:
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        with contextlib.suppress(OSError) if wait else contextlib.nullcontext():
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(handle)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,16 @@ def test_only_what_its_writer_gave_up_is_removed(tmp_path: Path) -> None:
         remove_abandoned(tmp_path.glob(".*.part"))
         assert partial.is_dir()
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_disk_without_locks_is_written_and_nothing_of_it_is_called_abandoned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with new_folder(tmp_path / "made") as folder:
+        (folder / "a").write_text("a")
+        remove_abandoned(tmp_path.glob(".*.part"))
+    assert (tmp_path / "made" / "a").read_text() == "a"
