@@ -67,7 +67,10 @@ def verify(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
         found = found or [(generation / "manifest.parquet", str(error))]
     else:
         found += [*_bad_features(gallery), *_bad_thumbnails(gallery, progress)]
-    return [Damage(path.relative_to(store.folder).as_posix(), what) for path, what in found]
+    named: dict[Path, str] = {}
+    for path, what in found:
+        named.setdefault(path, what)
+    return [Damage(path.relative_to(store.folder).as_posix(), what) for path, what in named.items()]
 
 
 def changed_images(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
@@ -125,8 +128,9 @@ def _bad_features(gallery: Gallery) -> Iterator[tuple[Path, str]]:
         path = gallery.folder / key / "features.npy"
         try:
             features = load_array(path)
-        except GalleryError:
-            continue  # named by its digest already
+        except GalleryError as error:
+            yield path, str(error)
+            continue
         blocks = (features[start : start + _BLOCK] for start in range(0, len(gallery), _BLOCK))
         if features.shape[:1] != (len(gallery),):
             yield path, f"an array {features.shape} for {len(gallery)} images"

@@ -86,7 +86,7 @@ def test_a_zip_becomes_the_gallery_of_every_tab(visit: Visit, archive: Path, the
     expect(page.locator("#ws-gallery-twins button img")).to_have_count(2)
     page.locator("#ws-gallery-steps").get_by_role("button", name="map").click()
     page.wait_for_selector(".ws-map.drawn")
-    expect(page.locator(".ws-map-key")).to_contain_text("Gallery images4")
+    expect(page.locator("button.ws-map-key")).to_contain_text("Gallery images4")
 
 
 def test_an_image_is_chosen_and_removed_once_that_is_confirmed(visit: Visit, archive: Path):

@@ -228,7 +228,7 @@ def test_laying_out_a_map(fresh: Path):
     with gr.Blocks():
         page = opened(fresh)
         cards = Cards(page.session)
-        handlers = MapHandlers(page, lay_map(page, cards.peek), cards)
+        handlers = MapHandlers(page, lay_map(page, cards.peek, cards.pictures), cards)
     tab = handlers.tab
     given = {
         tab.encoder: "histogram",

@@ -24,9 +24,11 @@ def _asked(strengths, *, p_values=None, right=False):
     """Answers whose first groups are so strong."""
     strengths = np.asarray(strengths, float)
     stated = 1 / (1 + np.exp(-2.0 * (strengths - 3)))
+    sizes = np.full(len(strengths), 2_000)
+    counted = 1 / (sizes + 1) if p_values is None else np.asarray(p_values)  # bounds no confidence
     p_values = np.ones(len(strengths)) if p_values is None else np.asarray(p_values)
     yes = np.full(len(strengths), True)
-    return Asked(p_values, p_values, p_values, strengths, stated, yes, yes & right)
+    return Asked(p_values, counted, counted, strengths, stated, sizes, yes, yes & right)
 
 
 def _setting(seed=0, *, midpoint=3.0, slope=2.0, n=120):

@@ -107,7 +107,7 @@ def test_features_are_looked_at_beyond_their_digest(folder, inside, damage: str)
         == {
             "nan": "values that are not finite",
             "rows": "an array (4, 12) for 12 images",
-            "scalar": "an array () for 12 images",
+            "scalar": "features.npy is missing or damaged; build the gallery again",
         }[damage]
     )
 
