@@ -140,7 +140,6 @@ def _connect(
         controls.head.input,
         controls.scoring.input,
         controls.prior.input,
-        page.changed.change,  # an image that is opted out is no answer any more
     ]
 
     def open_case(opened: Opened | None, request: gr.Request) -> list[Any]:
