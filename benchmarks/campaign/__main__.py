@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmarks.campaign import endpoints, hostile, kills, long
 from benchmarks.campaign.children import Budget
-from benchmarks.campaign.page import write_table
+from benchmarks.campaign.page import write_page
 from benchmarks.campaign.table import Part, show, store
 
 PARTS = {"kills": kills.run, "hostile": hostile.run, "endpoints": endpoints.run, "long": long.run}
@@ -38,7 +38,7 @@ def main() -> None:
     show(found, console)
     if not options.quick:
         store([part for part in found if part.rows])
-        write_table()
+        write_page()
     sys.exit(any(row.faults for part in found for row in part.rows))
 
 

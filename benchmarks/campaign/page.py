@@ -6,17 +6,14 @@ import json
 from pathlib import Path
 
 from benchmarks.campaign.table import RESULTS
+from benchmarks.pages import write_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "promises.md"
-_BEGIN, _END = "<!-- table: make campaign -->\n", "<!-- end of table -->\n"
 
 
-def write_table() -> None:
+def write_page() -> None:
     """Put the table into the page, between its marks."""
-    page = PAGE.read_text(encoding="utf-8")
-    head, rest = page.split(_BEGIN)
-    tail = rest.split(_END)[1]
-    PAGE.write_text(f"{head}{_BEGIN}{table()}{_END}{tail}", encoding="utf-8")
+    write_table(PAGE, table(), command="make campaign")
 
 
 def table() -> str:

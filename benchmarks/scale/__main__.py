@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.scale.stages import run
-from benchmarks.scale.table import RESULTS, write_table
+from benchmarks.scale.table import RESULTS, write_page
 from benchmarks.scale.world import real, resampled
 
 LARGE = 320_000
@@ -47,7 +47,7 @@ def main() -> None:
         for stage in now["sizes"][str(size)]["stages"]:
             words = f"{stage['seconds']:10.2f} s {stage['memory']:6.2f} GB  {stage['name']}"
             print(f"{size:9,} {words}", flush=True)  # noqa: T201 - what it is for
-    write_table()
+    write_page()
 
 
 def _one_thread() -> dict[str, str]:

@@ -8,19 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pages import write_table
+
 RESULTS = Path(__file__).parents[1] / "results" / "scale.json"
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
-_BEGIN, _END = "<!-- table: make scale -->\n", "<!-- end of table -->\n"
 _MILLION = 1_000_000
 _PER_QUERY = "answer"
 
 
-def write_table() -> None:
+def write_page() -> None:
     """Put the table into the page, between its marks."""
-    page = PAGE.read_text(encoding="utf-8")
-    head, rest = page.split(_BEGIN)
-    tail = rest.split(_END)[1]
-    PAGE.write_text(f"{head}{_BEGIN}{table()}{_END}{tail}", encoding="utf-8")
+    write_table(PAGE, table(), command="make scale")
 
 
 def table() -> str:
@@ -98,4 +96,4 @@ def _shown(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    write_table()
+    write_page()

@@ -86,7 +86,7 @@ def test_the_table_gives_exponents_and_a_million(tmp_path, monkeypatch) -> None:
     page.write_text("before\n<!-- table: make scale -->\nold\n<!-- end of table -->\nafter\n")
     monkeypatch.setattr(module, "RESULTS", path)
     monkeypatch.setattr(module, "PAGE", page)
-    module.write_table()
+    module.write_page()
     text = page.read_text()
     assert "| neighbours | 20 | 80 | 2.00 | 200,000 |" in text
     assert "| **all but the answer** | 20 | 80 | 2.00 | 200,000 |" in text
@@ -94,5 +94,5 @@ def test_the_table_gives_exponents_and_a_million(tmp_path, monkeypatch) -> None:
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
-    module.write_table()
+    module.write_page()
     assert page.read_text() == text
