@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from app.page.errors import user_error, user_errors
 from app.views import map as views
@@ -73,7 +73,7 @@ class Cards:
     def peek(self, payload: object) -> dict[str, str] | None:
         """Picture and words of one point, for the card beside the pointer."""
         drawn, row = self._asked(payload, "row")
-        if drawn is None or not _is_row(row, drawn):
+        if drawn is None or not is_row(row, drawn.drawing):
             return None
         scene = drawn.drawing.scene
         with user_errors():
@@ -90,7 +90,7 @@ class Cards:
         if drawn is None or not isinstance(rows, list) or len(rows) > _AT_ONCE:
             return None
         records = drawn.drawing.scene.records
-        if not all(_is_row(row, drawn) and row < len(records) for row in rows):
+        if not all(is_row(row, drawn.drawing) and row < len(records) for row in rows):
             return None
         return [picture_of(drawn.thumbnail(records[row]), side=SMALL) for row in rows]
 
@@ -101,8 +101,9 @@ class Cards:
             return self._drawn.get(str(asked.get("ticket"))), asked.get(what)
 
 
-def _is_row(row: object, drawn: Drawn) -> bool:
-    return type(row) is int and 0 <= row < len(drawn.drawing.scene)
+def is_row(row: object, drawing: Drawing) -> TypeGuard[int]:
+    """Whether what a page sends is a point of its map."""
+    return type(row) is int and 0 <= row < len(drawing.scene)
 
 
 def rows_of(payload: object, drawing: Drawing) -> list[int]:
@@ -117,6 +118,6 @@ def rows_of(payload: object, drawing: Drawing) -> list[int]:
         raise user_error("the map has changed; select again")
     if not isinstance(rows, list) or len(rows) > len(drawing.scene):
         raise user_error("this is no selection of points")
-    if not all(type(row) is int and 0 <= row < len(drawing.scene) for row in rows):
+    if not all(is_row(row, drawing) for row in rows):
         raise user_error("this is no selection of points")
     return sorted(set(rows))

@@ -25,10 +25,8 @@ from core.service import Choice, Placed, place, shared_neighbours
 from core.values import Match, Progress, no_progress
 
 _NEAREST = 8
-_COMPARED, _MOVED = (
-    10,
-    16,
-)  # neighbours compared; images that moved which are shown
+_COMPARED = 10  # neighbours of an image under two encoders
+_MOVED = 16  # images shown that moved most
 _AGAIN = "draw it again when you like"
 
 

@@ -14,7 +14,7 @@ from app.page.files import downloadable
 from app.page.jobs import visitor_of
 from app.page.pictures import Pictures, fetchable
 from app.page.state import Asked, Page, Sought
-from app.tabs.map.cards import Cards, Drawn, rows_of
+from app.tabs.map.cards import Cards, Drawn, is_row, rows_of
 from app.tabs.map.layout import Tab
 from app.views import map as views
 from app.views import near
@@ -78,7 +78,7 @@ class Linked:
             return {tab.near: gr.skip()}
         asked = event._data if isinstance(event._data, Mapping) else {}
         row, act, records = asked.get("row"), asked.get("act"), drawn.drawing.scene.records
-        if type(row) is not int or not 0 <= row < len(drawn.drawing.scene):
+        if not is_row(row, drawn.drawing):
             raise user_error("this is no point of the map")
         if act == "ask" and row >= len(records):
             file = fetchable(drawn.file(row))
