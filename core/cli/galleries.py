@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +37,7 @@ from core.report.changes import change_lines, change_object
 from core.service.building import bring_up, build
 from core.service.library import BUILTIN, refuse_shipped
 from core.service.session import Session
+from core.values import GalleryError
 
 
 @app.command()
@@ -73,10 +74,14 @@ def index(
     shipped: ShippedFlag = False,
     json: JsonFlag = False,
 ) -> None:
-    """Build a gallery from images, or bring it up to date; a stopped build goes on."""
+    """Build a gallery from images, or bring it up to date; a stopped build goes on.
+
+    Encoders that are not named: those that the gallery has, or else the bundled ones.
+    """
     with reporting() as progress:
         _changeable(out, shipped=shipped)
-        loaded = [load_encoder(name, device=device) for name in encoder or BUNDLED]
+        names = encoder or _encoders_of(out) or BUNDLED
+        loaded = [load_encoder(name, device=device) for name in names]
         change = build(source, out, loaded, prune=prune, progress=progress)
         if title is not None:
             Store(out).rename(title)
@@ -212,6 +217,14 @@ def verify_gallery(gallery: GalleryFolder, *, json: JsonFlag = False) -> None:
 def _changeable(folder: Path, *, shipped: bool) -> None:
     if not shipped:
         refuse_shipped(folder)
+
+
+def _encoders_of(folder: Path) -> Sequence[str]:
+    """Names of the encoders of a gallery; none where there is no whole one yet."""
+    try:
+        return Gallery.open(folder).encoder_names
+    except GalleryError:
+        return ()
 
 
 def _report(change: Change, out: Path, *, json: bool) -> None:

@@ -186,9 +186,21 @@ def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceF
         tuple(plan.blocked),
         moved=plan.moved,
         gone=tuple(plan.gone),
+        notes=_notes(images, writer.notes),
         account=found.account,
         opted_out=len(still_opted_out(gallery, images)),
     )
+
+
+def _notes(
+    images: Sequence[ImageRecord], notes: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Paths of images by what was unusual about their contents."""
+    found: dict[str, tuple[str, ...]] = {}
+    for record in images:
+        for note in notes.get(record.sha256, ()):
+            found[note] = (*found.get(note, ()), record.path)
+    return found
 
 
 def _added(

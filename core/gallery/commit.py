@@ -36,6 +36,8 @@ class Change:
     """Images whose files have moved or were renamed."""
     gone: tuple[str, ...] = ()
     """Paths of images that stay though their files are no longer there."""
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """What was unusual about images that were read now, each with their paths."""
     account: Account | None = None
     """What became of every picture and row of the source, where one was read."""
     recall: Mapping[str, float] = field(default_factory=dict[str, float])

@@ -99,6 +99,8 @@ class ShardWriter:
         """Whether thumbnails are made again: images are read otherwise than they were."""
         self.unread: dict[str, str] = {}
         """Why contents could not be read, by their hash."""
+        self.notes: dict[str, tuple[str, ...]] = {}
+        """What was unusual about contents that were read, by their hash."""
         try:
             for saved in folder.glob("patch_heads/[!.]*"):
                 self.patch_heads[saved.name] = Head.load(saved)
@@ -174,6 +176,8 @@ class ShardWriter:
         )
         for item, (_, loaded) in zip(items, loads, strict=True):
             if isinstance(loaded, LoadedImage) and loaded.sha256 == item.sha256:
+                if loaded.notes:
+                    self.notes[item.sha256] = loaded.notes
                 yield item, loaded
                 continue
             changed = isinstance(loaded, LoadedImage)

@@ -28,7 +28,7 @@ class Listing:
     unread: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     """Pictures of kinds that are not read, by kind."""
     links: tuple[str, ...] = ()
-    """What became of every link to a folder, for people."""
+    """What became of every link to a folder, and to nothing that is called a picture."""
 
 
 def look(folder: str | os.PathLike[str]) -> Listing:
@@ -112,13 +112,24 @@ def _files(root: Path, links: list[str]) -> Iterator[Path]:
     for top in tops:  # grows
         for parent, folders, files in os.walk(top, onerror=_unlisted(root)):
             folders[:] = sorted(name for name in folders if not is_hidden(name))
-            yield from (Path(parent, name) for name in files)
+            for path in (Path(parent, name) for name in sorted(files)):
+                yield path
+                if (
+                    path.suffix.lower() not in EXTENSIONS
+                    and path.is_symlink()
+                    and not path.exists()
+                ):
+                    links.append(f"the link {_shown(path, root)} leads nowhere")
             for link in [path for name in folders if (path := Path(parent, name)).is_symlink()]:
                 said, follow = _followed(link, listed)
-                links.append(f"the link {quoted(link.relative_to(root).as_posix())} {said}")
+                links.append(f"the link {_shown(link, root)} {said}")
                 if follow:
                     tops.append(link)
                     listed.append(link.resolve())
+
+
+def _shown(link: Path, root: Path) -> str:
+    return quoted(link.relative_to(root).as_posix())
 
 
 def _followed(link: Path, listed: list[Path]) -> tuple[str, bool]:

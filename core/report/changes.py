@@ -33,6 +33,11 @@ def change_lines(change: Change, *, prune: str) -> list[str]:
     lines += [
         f"kept out {path!r}: an image like it was removed for good" for path in change.kept_out
     ]
+    noted = [
+        f"{_count(len(paths), 'image')} read with a note: {note} ({_listed(paths)})"
+        for note, paths in change.notes.items()
+    ]
+    lines += noted[:_NAMED] + _more(len(noted), "notes")
     if change.moved:
         lines.append(f"{_count(change.moved, 'image')} moved or renamed: under the new paths now")
     if change.gone:
@@ -95,6 +100,7 @@ def account_csv(change: Change) -> str:
     account = change.account
     rows: list[tuple[object, ...]] = [
         *(("left out", "", "", each.path, each.reason) for each in change.skipped),
+        *(("note", "", "", path, note) for note, paths in change.notes.items() for path in paths),
         *(("kept out", "", "", path, "removed for good") for path in change.kept_out),
         *(("no longer there", "", "", path, "") for path in change.gone),
     ]

@@ -124,6 +124,16 @@ def test_the_next_run_knows_what_became_of_a_file(photos: Path, gallery: Path, s
     assert run("verify", gallery)[0] == 0
 
 
+def test_an_index_keeps_to_the_encoders_of_its_gallery(photos: Path, gallery: Path) -> None:
+    """What verifying advised was refused, since the bundled encoders were taken."""
+    (photos / "00.png").unlink()
+    (photos / "new.png").write_bytes(picture(8))
+    assert "`index --prune` with the same folder" in run("verify", gallery)[2]
+    code, _, said = run("index", photos, "--out", gallery, "--prune")
+    assert (code, "1 added, 1 removed" in said) == (0, True)
+    assert run("verify", gallery)[0] == 0
+
+
 def test_what_is_gone_is_never_named_without_saying_so(photos: Path, gallery: Path) -> None:
     kept = photos.parent / "kept.png"
     (photos / "00.png").rename(kept)
@@ -193,6 +203,22 @@ NOTES = {
     "x.jpg": (cut(5, by=2), "end marker is missing"),
     "p.png": (picture(5, icc_profile=b"no profile"), "profile"),
 }
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_what_is_unusual_of_a_file_is_said_when_it_is_indexed(
+    photos: Path, gallery: Path, name: str
+) -> None:
+    """A build read such a file without a word."""
+    content, note = NOTES[name]
+    (photos / name).write_bytes(content)
+    found = index(photos, gallery)["notes"]
+    assert isinstance(found, dict)
+    (told,) = found
+    assert note in told and found[told] == [name]
+    shutil.copy(photos / name, photos / f"again-{name}")
+    code, _, said = run("index", photos, "--out", gallery)
+    assert code == 0 and "read with a note" not in said  # its content was read before
 
 
 @pytest.mark.parametrize("name", NOTES)

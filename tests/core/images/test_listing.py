@@ -43,6 +43,14 @@ def test_pictures_are_known_by_their_first_bytes_where_the_name_does_not_tell(tm
     assert unread == {"PSD": ["design.psd", "layers"], "SVG": ["drawing.xml"]}
 
 
+def test_links_to_nowhere_are_said_once(tmp_path):
+    for name in ("folder", "loop", "gone.png"):
+        (tmp_path / name).symlink_to("loop" if name == "loop" else f"nowhere/{name}")
+    found = look(tmp_path)
+    assert found.links == ("the link 'folder' leads nowhere", "the link 'loop' leads nowhere")
+    assert [path.name for path in found.images] == ["gone.png"]  # left out when it is read
+
+
 def test_tables_are_found_in_any_case_and_any_folder(tmp_path):
     for name in ("Metadata.CSV", "trip/metadata.jsonl", "trip/other.csv", "metadata.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
