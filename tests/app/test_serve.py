@@ -84,10 +84,10 @@ def test_a_gallery_that_is_none_is_said_in_a_line(served) -> None:
 
 
 @pytest.mark.slow
-def test_a_hosted_server_ends_gently_when_it_is_told_to(gallery_folder: Path, tmp_path: Path):
+def test_a_hosted_server_ends_gently_when_it_is_told_to(tmp_path: Path):
     """SIGTERM ended it at once, with temporary folders left behind and builds torn."""
     port, root = free(), Path(__file__).parents[2]
-    words = ["app.py", "--host", "127.0.0.1", "--port", port, "--gallery", str(gallery_folder)]
+    words = ["app.py", "--host", "127.0.0.1", "--port", port]
     environment = {
         **os.environ,
         "WELLSPRING_HOSTED": "1",
@@ -99,9 +99,9 @@ def test_a_hosted_server_ends_gently_when_it_is_told_to(gallery_folder: Path, tm
     )
     try:
         until = time.monotonic() + 90
-        while time.monotonic() < until:
+        while time.monotonic() < until and running.poll() is None:
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"http://127.0.0.1:{port}/ready").is_success:
+                if httpx.get(f"http://127.0.0.1:{port}/health").is_success:
                     break
             time.sleep(0.2)
         assert (tmp_path / "visitors").is_dir()
