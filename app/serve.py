@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -56,8 +59,10 @@ def _stopped_gently(session: Session) -> Iterator[None]:
     The app closes its port when the main thread is interrupted. Builds go on when they are asked
     for again: their visitors find what was finished.
     """
+    told = threading.Event()
 
     def stop(*_: Any) -> None:
+        told.set()
         session.visitors.stop()
         raise KeyboardInterrupt
 
@@ -69,6 +74,9 @@ def _stopped_gently(session: Session) -> Iterator[None]:
     finally:
         session.visitors.stop()
         event("stop", builds_ended=session.visitors.wait(_PATIENCE))
+    if told.is_set():  # threads of torch that are at work would abort an end that takes its time
+        atexit._run_exitfuncs()
+        os._exit(0)
 
 
 def _parser() -> argparse.ArgumentParser:
