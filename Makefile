@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 7860
 GALLERY ?= galleries/real
 
-.PHONY: app test quick check fix bench scale campaign results measure evidence demo space try-space screenshots architecture clean train-moco train-dino selftest
+.PHONY: app test quick check fix bench scale campaign audit results measure evidence demo space try-space screenshots architecture clean train-moco train-dino selftest
 
 app: $(VENV)/.app ## serve the app on 127.0.0.1:$(PORT)
 	@echo "Wellspring starts on http://127.0.0.1:$(PORT) (Ctrl+C stops it)"
@@ -53,6 +53,9 @@ train-moco train-dino: train-%: $(VENV)/.dev ## train an encoder on WELLSPRING_D
 
 campaign: $(VENV)/.dev ## try to break the program, write docs/promises.md (QUICK=1: less; ARGS="--only kills --seed 1")
 	@$(BIN)/python -m benchmarks.campaign $(if $(QUICK),--quick) $(ARGS)
+
+audit: $(VENV)/.dev ## look up known vulnerabilities of requirements.txt; says so where there is no network
+	@$(BIN)/python -m benchmarks.audit
 
 results: $(VENV)/.dev ## write docs/results.md and its plots from the stored measurements
 	@$(BIN)/python -m benchmarks.quality

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
+import os
+import signal
 import socket
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from app.guard.guard import Guard
+from app.guard.logs import event, log_lines
 from app.page.hosting import is_hosted, open_session
 from app.page.warm import warm_up
 from app.ui import build, launch_options
+from core.service import Session
 from core.values import WellspringError
+
+_PATIENCE = 20.0
+"""Seconds that a stop waits for builds to come to the end of a shard; most places give 30."""
 
 
 def serve(arguments: Sequence[str] | None = None) -> None:
@@ -29,9 +41,42 @@ def serve(arguments: Sequence[str] | None = None) -> None:
             f"error: cannot listen on {args.host}:{args.port}: {error.strerror or error}; "
             "name another with --host and --port"
         )
+    if session.server.hosted:
+        log_lines()
     session.preparations.begin(args.gallery)
-    warm_up(session, gallery=args.gallery, encoder=args.encoder)
-    demo.launch(server_name=args.host, server_port=args.port, **launch_options())
+    warming = warm_up(session, gallery=args.gallery, encoder=args.encoder)
+    guard = Guard(session, ready=lambda: warming.why)
+    guard.watch(demo)
+    event("start")
+    with _stopped_gently(session):
+        demo.launch(server_name=args.host, server_port=args.port, **launch_options(guard))
+
+
+@contextlib.contextmanager
+def _stopped_gently(session: Session) -> Iterator[None]:
+    """End the block by SIGTERM as by Ctrl+C, with what is being built at the end of a shard.
+
+    The app closes its port when the main thread is interrupted. Builds go on when they are asked
+    for again: their visitors find what was finished.
+    """
+    told = threading.Event()
+
+    def stop(*_: Any) -> None:
+        told.set()
+        session.visitors.stop()
+        raise KeyboardInterrupt
+
+    with contextlib.suppress(ValueError):  # not in the main thread, as in tests
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        session.visitors.stop()
+        event("stop", builds_ended=session.visitors.wait(_PATIENCE))
+    if told.is_set():  # threads of torch that are at work would abort an end that takes its time
+        atexit._run_exitfuncs()
+        os._exit(0)
 
 
 def _parser() -> argparse.ArgumentParser:

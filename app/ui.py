@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from app import api
+from app.guard.guard import Guard
+from app.guard.headers import Headers
 from app.page import address, notice, theme
 from app.page.jobs import Stamped
 from app.page.state import open_page
 from app.tabs import attribute, compare, disentanglement, gallery, map
 from app.views.templates import render
+from core.config import ServerConfig
 from core.service import Session
 
 _TABS = [
@@ -50,22 +54,35 @@ def build(session: Session, *, gallery: str = "builtin", encoder: str | None = N
                     create(page)
         api.publish(page)
         address.connect(blocks, page, tabs, items)
-    return blocks.queue(max_size=64, default_concurrency_limit=2)
+    server = session.server
+    blocks.queue(
+        max_size=server.max_waiting, default_concurrency_limit=server.at_once, api_open=False
+    )
+    # After every call Gradio sums up the last 10,000 by pandas, for a page that is not served here.
+    blocks._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
+    return blocks
 
 
-def launch_options() -> dict[str, Any]:
-    """What ``launch`` takes wherever the app is served."""
+def launch_options(guard: Guard | None = None) -> dict[str, Any]:
+    """What ``launch`` takes wherever the app is served.
+
+    Args:
+        guard: keeps limits and shows metrics; it watches the app that is launched.
+    """
+    given = guard.app_options() if guard else {"middleware": [Middleware(Headers)]}
+    server = guard.server if guard else ServerConfig()
     return {
         "theme": theme.theme(),
         "css_paths": theme.STYLESHEETS,
         "head": render("head"),
         "footer_links": ["api"],
         "mcp_server": True,
-        "max_file_size": "200mb",
+        "max_file_size": server.max_upload_bytes,
         "run_history": False,
         "show_error": False,  # errors for people are shown anyway; others may name files here
         "ssr_mode": False,
+        "enable_monitoring": False,
         "allowed_paths": [],
-        "app_kwargs": {"middleware": [Middleware(Stamped)]},
+        "app_kwargs": {**given, "middleware": [*given["middleware"], Middleware(Stamped)]},
         "favicon_path": str(Path(theme.ASSETS) / "favicon.svg"),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 HeadKind = Literal["identity", "center", "whiten", "infomax", "logdet"]
@@ -211,32 +212,62 @@ class SourceLimits:
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """What the server allows."""
+    """What the server allows; but for encoders and uploads, limits are those of a hosted server."""
 
     hosted: bool = False
     """Public server: no server paths in answers or as input, shipped galleries read-only."""
     max_upload_bytes: int = 200_000_000
-    """Size of a zip of images, bytes."""
+    """Size of an uploaded file, such as a zip of images, bytes."""
     max_unpacked_bytes: int = 1_000_000_000
     """Sum of the unpacked sizes of a zip, bytes."""
     max_images: int = 2_000
-    """Images in a gallery of one visitor of a hosted server."""
+    """Images in a gallery of one visitor."""
     session_seconds: int = 3_600
     """Time without use after which a visitor's uploads and galleries are removed, seconds."""
     max_total_bytes: int = 20_000_000_000
-    """Sum of the galleries of all visitors of a hosted server, bytes."""
+    """Sum of the galleries of all visitors, bytes."""
     max_builds: int = 4
-    """Galleries that are built or changed at once on a hosted server."""
+    """Galleries that are built or changed at once."""
+    max_visitor_builds: int = 2
+    """Those of one visitor, of which one may be a new gallery."""
+    max_sent_bytes: int = 1_000_000_000
+    """What one client uploads in an hour, bytes."""
+    max_kept_bytes: int = 5_000_000_000
+    """Sum of the uploads and copies that are kept of all clients, bytes; the oldest go first."""
+    max_body_bytes: int = 32_000_000
+    """Size of a request that is no upload, bytes: an image of 20 MB as text fits."""
+    max_requests: int = 600
+    """Requests of one client in a minute; files of the page and pictures are not counted."""
+    max_total_requests: int = 3_000
+    """Those of all clients."""
+    max_seconds: int = 1_800
+    """Seconds that the calls of one client take in an hour, before long work is refused."""
+    max_waiting: int = 256
+    """Calls that wait at once."""
+    max_client_waiting: int = 48
+    """Those of one client; a page makes some twenty when it opens."""
+    at_once: int = 2
+    """Calls of a kind that are worked on at once, on every server."""
+    proxies: int = 0
+    """Proxies before the server that each add an address to X-Forwarded-For; none is believed
+    beyond them."""
+    visitors: Path | None = None
+    """Folder of visitors' galleries, in which a restart finds them again; ``None`` for one that
+    goes with the process."""
     encoders: tuple[str, ...] = ()
     """Encoders that are prepared at start, by name; on a hosted server no others are fetched."""
 
     def __post_init__(self) -> None:
-        """Refuse a server on which no gallery can be built."""
-        _require(self.max_builds > 0, f"max_builds must be positive, got {self.max_builds}")
-        _require(
-            self.max_total_bytes >= self.max_unpacked_bytes,
-            "max_total_bytes must be at least max_unpacked_bytes",
-        )
+        """Refuse a server on which nothing can be done."""
+        for name, value in vars(self).items():
+            if name.startswith("max_") or name == "at_once":
+                _require(value > 0, f"{name} must be positive, got {value}")
+        _require(self.proxies >= 0, f"proxies must not be negative, got {self.proxies}")
+        for total, one in (
+            ("max_total_bytes", "max_unpacked_bytes"),
+            ("max_kept_bytes", "max_upload_bytes"),
+        ):
+            _require(getattr(self, total) >= getattr(self, one), f"{total} must be at least {one}")
 
 
 @dataclass(frozen=True)

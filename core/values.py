@@ -58,6 +58,10 @@ class TrainingError(WellspringError, ValueError):
     """A training run that cannot begin or go on."""
 
 
+class SettingError(WellspringError):
+    """A setting of the environment that cannot be."""
+
+
 class Cancelled(WellspringError):
     """Work stopped on request; what was finished is kept."""
 

@@ -13,7 +13,6 @@ import gradio as gr
 
 from app.page import pictures
 from app.page.events import QUIET, chosen
-from app.page.jobs import visitor_of
 from app.page.pictures import example_pictures, serve_thumbnails
 from app.page.state import (
     FIRST_TAB,
@@ -23,6 +22,7 @@ from app.page.state import (
     named_by_owner,
     offered_choices,
 )
+from app.page.visitor import visitor_of
 from core.values import WellspringError
 
 _AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}

@@ -12,8 +12,9 @@ from gradio.events import Dependency
 from app.page.errors import user_errors
 from app.page.events import PRIVATE, QUIET
 from app.page.files import taken_as
-from app.page.jobs import PROGRESS, visitor_of
+from app.page.jobs import PROGRESS
 from app.page.state import Opening, Page, compared, first_encoder, offered_choices
+from app.page.visitor import visitor_of
 from app.views.encoders import button_words, offer_html
 
 Role = Literal["first", "left", "right", "beside", "apart"]

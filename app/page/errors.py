@@ -12,6 +12,9 @@ import gradio as gr
 from core.service import Session
 from core.values import UndescribedError, WellspringError
 
+FAULT, STOPPED = "Fault", "Stopped"
+"""Titles that tell what became of a call."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -43,7 +46,7 @@ def user_errors() -> Iterator[None]:
     except Exception as error:
         _log.exception("a handler failed")
         raise user_error(
-            "This is a fault of the program; the log of the server says more.", title="Fault"
+            "This is a fault of the program; the log of the server says more.", title=FAULT
         ) from error
 
 

@@ -8,8 +8,8 @@ import gradio as gr
 from gradio.components import Component
 
 from app.page.errors import user_errors
-from app.page.jobs import visitor_of
 from app.page.state import Asked, Page
+from app.page.visitor import visitor_of
 
 Given = dict[Component, Any]
 """Values of components, by component."""

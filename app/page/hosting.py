@@ -15,10 +15,11 @@ from core.service import (
     Reading,
     Session,
     best_device,
+    default_home,
     encoder_infos,
     load_encoder,
 )
-from core.values import Encoded, Encoder
+from core.values import Encoded, Encoder, SettingError
 
 logger = logging.getLogger(__name__)
 _RESIDENT: dict[str, NetworkEncoder] = {}
@@ -36,9 +37,33 @@ def named_encoders(environment: Mapping[str, str] = os.environ) -> tuple[str, ..
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
+def proxies(environment: Mapping[str, str] = os.environ) -> int:
+    """Proxies that are believed: those of ``WELLSPRING_PROXIES``, or the one before a Space.
+
+    Raises:
+        SettingError: when that is no number.
+    """
+    named = environment.get("WELLSPRING_PROXIES", "").strip()
+    if not named:
+        return int(bool(environment.get("SPACE_ID")))
+    if not named.isascii() or not named.isdigit() or len(named) > 2:
+        raise SettingError(f"WELLSPRING_PROXIES must be a small number, got {named[:20]!r}")
+    return int(named)
+
+
 def open_session(*, lend: Lend | None = LEND) -> Session:
-    """The session of this place."""
-    server = ServerConfig(hosted=is_hosted(), encoders=named_encoders())
+    """The session of this place.
+
+    Raises:
+        SettingError: when the environment says what cannot be.
+    """
+    hosted = is_hosted()
+    server = ServerConfig(
+        hosted=hosted,
+        encoders=named_encoders(),
+        proxies=proxies(),
+        visitors=default_home() / "visitors" if hosted else None,
+    )
     if lend is None:
         return Session(server=server, device=best_device())
     return LentSession(server=server, lend=lend)

@@ -12,16 +12,12 @@ import gradio as gr
 from gradio.context import Context
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.page.errors import user_error, user_errors
+from app.page.errors import STOPPED, user_error, user_errors
+from app.page.visitor import page_of
 from core.values import Cancelled, Progress
 
 PROGRESS = gr.Progress()
 """Default of a handler's ``progress``; Gradio passes the event's own in its place."""
-
-
-def visitor_of(request: gr.Request | None) -> str:
-    """Who asks, as the session knows visitors; a server of one's own does not look at it."""
-    return (request.session_hash if request is not None else None) or ""
 
 
 class Stamped:
@@ -44,7 +40,7 @@ def _came(request: gr.Request | None) -> float:
 
 
 class Jobs:
-    """Long work under way, by visitor and by name.
+    """Long work under way, by page and by name.
 
     Whatever takes long runs inside :meth:`run` and calls the progress that it gets there. That is
     where the page shows how far it is, and where a stop takes effect.
@@ -75,7 +71,7 @@ class Jobs:
         Raises:
             gr.Error: when the job was stopped or failed, in words.
         """
-        stopped, key = threading.Event(), (visitor_of(request), name)
+        stopped, key = threading.Event(), (page_of(request), name)
 
         def report(done: int, total: int, what: str) -> None:
             if stopped.is_set():
@@ -94,7 +90,7 @@ class Jobs:
         except gr.Error as error:
             if isinstance(error.__cause__, Cancelled):
                 words = f"Stopped. What was finished is kept; {again}."
-                raise user_error(words, title="Stopped") from error.__cause__
+                raise user_error(words, title=STOPPED) from error.__cause__
             raise
         finally:
             with self._lock:
@@ -103,23 +99,23 @@ class Jobs:
                     del self._running[key]
 
     def stop(self, name: str, request: gr.Request | None) -> None:
-        """Stop a visitor's jobs of a name; they end when they next report progress, or begin."""
-        key = (visitor_of(request), name)
+        """Stop a page's jobs of a name; they end when they next report progress, or begin."""
+        key = (page_of(request), name)
         with self._lock:
             self._stops[key] = time.monotonic()
             for stopped in self._running.get(key, ()):
                 stopped.set()
 
     def stop_all(self, request: gr.Request) -> None:
-        """Stop all jobs of a visitor."""
-        visitor = visitor_of(request)
+        """Stop all jobs of a page."""
+        page = page_of(request)
         with self._lock:
-            self._stops = {key: at for key, at in self._stops.items() if key[0] != visitor}
+            self._stops = {key: at for key, at in self._stops.items() if key[0] != page}
             for (whose, _), jobs in self._running.items():
-                for stopped in jobs if whose == visitor else ():
+                for stopped in jobs if whose == page else ():
                     stopped.set()
 
     def stop_when_left(self) -> None:
-        """Stop a visitor's jobs when the page is closed; called inside its Blocks."""
+        """Stop a page's jobs when it is closed; called inside its Blocks."""
         if Context.root_block is not None:
             Context.root_block.unload(self.stop_all)

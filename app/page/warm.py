@@ -14,7 +14,14 @@ from core.values import WellspringError
 _log = logging.getLogger(__name__)
 
 
-def warm_up(session: Session, *, gallery: str, encoder: str | None) -> threading.Thread:
+class Warming(threading.Thread):
+    """The work that opens what the page opens with."""
+
+    why: str = "the encoder and the gallery are being opened"
+    """Why the server is not ready; the empty text once it is."""
+
+
+def warm_up(session: Session, *, gallery: str, encoder: str | None) -> Warming:
     """Open what the page opens with, beside the start of the server; failures wait for a visitor.
 
     Where a GPU is lent nothing is encoded: it is lent to visitors alone.
@@ -32,10 +39,12 @@ def warm_up(session: Session, *, gallery: str, encoder: str | None) -> threading
             workspace = session.workspace(choice)
             if not session.lends:
                 session.attribute(Image.new("RGB", (256, 256), "gray"), choice, top=1)
+            thread.why = ""
             _log.info("ready with %s", workspace.encoder.name)
         except WellspringError as error:
-            _log.info("nothing was opened ahead: %s", error)
+            thread.why = "the encoder or the gallery cannot be opened; the log says more"
+            _log.warning("nothing was opened ahead: %s", error)
 
-    thread = threading.Thread(target=work, name="warm-up", daemon=True)
+    thread = Warming(target=work, name="warm-up", daemon=True)
     thread.start()
     return thread

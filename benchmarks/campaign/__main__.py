@@ -11,12 +11,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # children are forked; no thread 
 
 from rich.console import Console
 
-from benchmarks.campaign import endpoints, hostile, kills, long
+from benchmarks.campaign import endpoints, hostile, kills, load, long, visitors
 from benchmarks.campaign.children import Budget
 from benchmarks.campaign.page import write_page
 from benchmarks.campaign.table import Part, show, store
 
-PARTS = {"kills": kills.run, "hostile": hostile.run, "endpoints": endpoints.run, "long": long.run}
+PARTS = {
+    "kills": kills.run,
+    "hostile": hostile.run,
+    "endpoints": endpoints.run,
+    "long": long.run,
+    "load": load.run,
+    "visitors": visitors.run,
+}
 
 
 def main() -> None:

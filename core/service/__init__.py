@@ -23,6 +23,7 @@ from core.gallery.examples import Example, read_examples
 from core.gallery.gallery import Gallery
 from core.gallery.opting import Opted
 from core.gallery.verify import Damage
+from core.images.files import folder_size
 from core.measures.compare import (
     DEPTHS,
     HITS,
@@ -37,7 +38,7 @@ from core.measures.reports import Measure
 from core.measures.retrieval import Interval
 from core.measures.variations.ways import WAYS, Way
 from core.search.patches import strongest_links
-from core.service.library import BUILTIN, Change, Facts, Library
+from core.service.library import BUILTIN, Change, Facts, Library, default_home
 from core.service.neighbourhoods import near_images, shared_neighbours
 from core.service.preparing import Offer, Outcome, Preparations
 from core.service.reverse import Finding, adjust_known, fewest_named, reverse_lookup
@@ -110,8 +111,10 @@ __all__ = [
     "column_values",
     "compare_answers",
     "compare_examples",
+    "default_home",
     "encoder_infos",
     "fewest_named",
+    "folder_size",
     "load_encoder",
     "near_images",
     "pictures_of",

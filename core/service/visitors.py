@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import tempfile
 import threading
 import time
 import uuid
@@ -16,14 +15,16 @@ from pathlib import Path
 
 from core.config import ServerConfig
 from core.images.files import folder_size
+from core.service.visits import VISITOR, VisitFolders
 from core.values import Cancelled, GalleryError, Progress, no_progress
 
-_VISITOR = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _PAUSE = 1.0  # seconds between two looks at the size of a gallery that is being built
 _FULL = (
     "the server has no room for another gallery at the moment; try again in some minutes, with "
     "fewer images, or run the program on a machine of your own"
 )
+
+_ENOUGH = "your gallery is being built or changed; wait until that is done, or stop it"
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,23 @@ class _Visit:
     """Bytes that the visitor's galleries take, or may come to take while one is being built."""
     unfinished: tuple[str, str] = ("", "")
     """Source and name of a gallery whose build was cancelled."""
+    building: bool = False
+    """Whether a new gallery is being built."""
 
 
 class Visitors:
-    """Folders of visitors below one temporary folder, removed a while after their last use."""
+    """Folders of visitors below one folder, removed a while after their last use."""
 
     def __init__(
         self, config: ServerConfig, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.config, self.clock = config, clock
-        self._root: tempfile.TemporaryDirectory[str] | None = None
+        self._folders: VisitFolders | None = None
         self._visits: dict[str, _Visit] = {}
         self._lock = threading.RLock()
+        self._stopping = threading.Event()
+        if config.visitors is not None:
+            self.root()  # what a restart finds there expires although nobody comes
 
     def gallery(self, visitor: str, name: str) -> Path:
         """Folder of a visitor's gallery.
@@ -92,7 +98,10 @@ class Visitors:
             GalleryError: when the visitor has no session, or the server is full or busy.
         """
         most = self.config.max_unpacked_bytes
-        with self.working(visitor, reserve=most, progress=progress) as checked:
+        with (
+            self.working(visitor, reserve=most, progress=progress) as checked,
+            self._alone(visitor),
+        ):
             galleries = self.root() / visitor / "galleries"
             name = self._begin(visitor, source)
             try:
@@ -102,7 +111,9 @@ class Visitors:
                 raise
             except BaseException:
                 shutil.rmtree(galleries / name, ignore_errors=True)
+                self.folders().forget(visitor)
                 raise
+            self.folders().forget(visitor)
             for other in galleries.iterdir():
                 if other.name != name:
                     shutil.rmtree(other, ignore_errors=True)
@@ -124,11 +135,7 @@ class Visitors:
         """
         with self._lock:
             folder = self._folder(visitor)
-            if sum(visit.works for visit in self._visits.values()) >= self.config.max_builds:
-                raise GalleryError(
-                    "the server is building as many galleries as it can at once; try again in some "
-                    "minutes"
-                )
+            self._admit(visitor)
             visit = self._visits[visitor]
             before = folder_size(folder)
             visit.works += 1
@@ -140,6 +147,25 @@ class Visitors:
                 visit.works -= 1
                 visit.used, visit.size = self.clock(), folder_size(folder)
 
+    def usage(self) -> tuple[int, int, int]:
+        """Visitors, galleries that are built or changed, and bytes that all galleries take."""
+        with self._lock:
+            works = sum(visit.works for visit in self._visits.values())
+            return len(self._visits), works, self._taken()
+
+    def stop(self) -> None:
+        """Stop what is built when it next reports, and begin nothing: the server ends."""
+        self._stopping.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until nothing is built any more; whether that came in time."""
+        until = time.monotonic() + seconds
+        while self.usage()[1]:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        return True
+
     def expire(self) -> int:
         """Remove what has not been used for ``session_seconds``; returns how many visitors left."""
         with self._lock:
@@ -149,16 +175,46 @@ class Visitors:
                 self._remove(visitor)
         return len(gone)
 
+    def _admit(self, visitor: str) -> None:
+        """Refuse work that would be too much at once.
+
+        Raises:
+            GalleryError: when the server ends, or it or the visitor has enough to do.
+        """
+        if self._stopping.is_set():
+            raise GalleryError("the server is about to start anew; try again in a minute")
+        if sum(visit.works for visit in self._visits.values()) >= self.config.max_builds:
+            raise GalleryError(
+                "the server is building as many galleries as it can at once; try again in some "
+                "minutes"
+            )
+        if self._visits[visitor].works >= self.config.max_visitor_builds:
+            raise GalleryError(_ENOUGH)
+
+    @contextlib.contextmanager
+    def _alone(self, visitor: str) -> Iterator[None]:
+        """Build one new gallery of a visitor at a time: it takes the place of all others."""
+        with self._lock:
+            visit = self._visits[visitor]
+            if visit.building:
+                raise GalleryError(_ENOUGH)
+            visit.building = True
+        try:
+            yield
+        finally:
+            visit.building = False
+
     def _begin(self, visitor: str, source: str) -> str:
         """The name of a gallery to build: that of cancelled work on the source, or a new one."""
         with self._lock:
             visit = self._visits[visitor]
             (before, name), visit.unfinished = visit.unfinished, ("", "")
-        if before == source:
-            return name
-        if name:
-            shutil.rmtree(self.root() / visitor / "galleries" / name, ignore_errors=True)
-        return uuid.uuid4().hex
+        if before != source:
+            if name:
+                shutil.rmtree(self.root() / visitor / "galleries" / name, ignore_errors=True)
+            name = uuid.uuid4().hex
+        self.folders().note(visitor, source, name)
+        return name
 
     def _checked(self, visitor: str, *, least: int, progress: Progress) -> Progress:
         """Progress that measures the visitor's folder now and then and sees that there is room."""
@@ -166,6 +222,8 @@ class Visitors:
 
         def report(done: int, total: int, what: str) -> None:
             nonlocal looked
+            if self._stopping.is_set():
+                raise Cancelled("the server ends")
             progress(done, total, what)
             if self.clock() - looked >= _PAUSE:
                 self._take(visitor, max(least, folder_size(folder)))
@@ -204,22 +262,33 @@ class Visitors:
         Raises:
             GalleryError: when the visitor has no session.
         """
-        if not _VISITOR.fullmatch(visitor):
+        if not VISITOR.fullmatch(visitor):
             raise GalleryError("galleries of your own need a session; reload the page")
+        folders = self.folders()
         self.expire()
         with self._lock:
             self._visits.setdefault(visitor, _Visit(0.0)).used = self.clock()
-            folder = self.root() / visitor
-            (folder / "galleries").mkdir(parents=True, exist_ok=True)
-        return folder
+            return folders.of(visitor)
 
     def root(self) -> Path:
         """The folder of all visitors' galleries, which is made when it is first asked for."""
-        if self._root is None:
-            self._root = tempfile.TemporaryDirectory(prefix="wellspring-visitors-")
-            pause = self.config.session_seconds / 4
-            threading.Thread(target=_sweep, args=(weakref.ref(self), pause), daemon=True).start()
-        return Path(self._root.name)
+        return self.folders().root
+
+    def folders(self) -> VisitFolders:
+        """The folders, opened when they are first asked for, with the visits found there."""
+        with self._lock:
+            if self._folders is None:
+                self._folders = VisitFolders(self.config.visitors)
+                for found in self._folders.found():
+                    size = folder_size(self._folders.root / found.visitor)
+                    used = self.clock() - found.age
+                    self._visits[found.visitor] = _Visit(used, 0, size, found.unfinished)
+                pause = self.config.session_seconds / 4
+                sweep = threading.Thread(
+                    target=_sweep, args=(weakref.ref(self), pause), daemon=True
+                )
+                sweep.start()
+            return self._folders
 
 
 def _sweep(visitors: weakref.ref[Visitors], pause: float) -> None:

@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from app import serve as module
@@ -18,6 +26,11 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     launched: list[dict[str, Any]] = []
 
     class Demo:
+        _queue = ()
+
+        async def process_api(self) -> None:
+            raise AssertionError("nothing is called")
+
         def launch(self, **options: Any) -> None:
             launched.append(options)
 
@@ -68,6 +81,38 @@ def test_a_gallery_that_is_none_is_said_in_a_line(served) -> None:
     with pytest.raises(SystemExit, match="error: nowhere is not a gallery"):
         serve(["--gallery", "nowhere", "--port", free()])
     assert not served
+
+
+@pytest.mark.slow
+def test_a_hosted_server_ends_gently_when_it_is_told_to(tmp_path: Path):
+    """SIGTERM ended it at once, with temporary folders left behind and builds torn."""
+    port, root = free(), Path(__file__).parents[2]
+    words = ["app.py", "--host", "127.0.0.1", "--port", port]
+    environment = {
+        **os.environ,
+        "WELLSPRING_HOSTED": "1",
+        "WELLSPRING_GALLERIES": str(tmp_path),
+        "GRADIO_TEMP_DIR": str(tmp_path / "uploads"),
+    }
+    running = subprocess.Popen(
+        [sys.executable, *words], cwd=root, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        until = time.monotonic() + 90
+        while time.monotonic() < until and running.poll() is None:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"http://127.0.0.1:{port}/health").is_success:
+                    break
+            time.sleep(0.2)
+        assert (tmp_path / "visitors").is_dir()
+        running.send_signal(signal.SIGTERM)
+        _, logged = running.communicate(timeout=30)
+    finally:
+        running.kill()
+    events = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
+    assert running.returncode == 0
+    assert [each["event"] for each in events if each["event"] != "log"] == ["start", "stop"]
+    assert events[-1]["builds_ended"] is True
 
 
 def test_what_is_right_is_served(served) -> None:

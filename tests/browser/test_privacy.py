@@ -17,6 +17,7 @@ import pytest
 from gradio.utils import get_upload_folder
 from playwright.sync_api import Browser, Page, expect
 
+from app.guard.guard import Guard
 from app.ui import build, launch_options
 from core.config import ServerConfig
 from core.service import Session
@@ -43,8 +44,10 @@ def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(tempfile, "tempdir", str(kept))
         session = Session(server=ServerConfig(hosted=True))
-        blocks = build(session, gallery="builtin", encoder="histogram")
-        _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+        guard, blocks = Guard(session), build(session, gallery="builtin", encoder="histogram")
+        guard.watch(blocks)
+        options = launch_options(guard)
+        _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **options)
         yield Served(address, blocks, kept)
         blocks.close()
 

@@ -14,8 +14,9 @@ from PIL import Image
 from app.page.errors import user_error, user_errors
 from app.page.events import Given
 from app.page.files import downloadable
-from app.page.jobs import PROGRESS, visitor_of
+from app.page.jobs import PROGRESS
 from app.page.state import Page
+from app.page.visitor import visitor_of
 from app.tabs.attribute.batch_layout import Batch, BatchResult
 from app.tabs.attribute.cases import Opened
 from app.tabs.attribute.handlers import CANDIDATES, Search, choice_of, prior_of, row_of

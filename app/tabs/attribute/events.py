@@ -9,8 +9,8 @@ import gradio as gr
 
 from app.page.errors import user_errors
 from app.page.events import PRIVATE, QUIET, chosen, follow_query
-from app.page.jobs import visitor_of
 from app.page.state import Page
+from app.page.visitor import visitor_of
 from app.tabs.attribute import batch_layout, reverse_layout, selftest_layout
 from app.tabs.attribute.batch_handlers import BatchHandlers
 from app.tabs.attribute.batch_handlers import cleared as batch_cleared

@@ -15,9 +15,10 @@ from app.page.errors import user_error, user_errors, without_unreadable
 from app.page.events import Given
 from app.page.fetch import Fetcher
 from app.page.files import downloadable
-from app.page.jobs import PROGRESS, visitor_of
+from app.page.jobs import PROGRESS
 from app.page.pictures import example_pictures, pictures
 from app.page.state import Marked, Page
+from app.page.visitor import visitor_of
 from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, RERANKING, Controls, Downloads, Query
 from app.views import answer as views
 from app.views import files, reasons

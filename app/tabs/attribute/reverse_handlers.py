@@ -12,9 +12,10 @@ import gradio as gr
 from app.page.errors import user_error, user_errors
 from app.page.events import Given
 from app.page.files import downloadable
-from app.page.jobs import PROGRESS, visitor_of
+from app.page.jobs import PROGRESS
 from app.page.pictures import pictures
 from app.page.state import Page, Sought
+from app.page.visitor import visitor_of
 from app.tabs.attribute.batch_handlers import require_files
 from app.tabs.attribute.cases import Opened
 from app.tabs.attribute.handlers import CANDIDATES, Search, choice_of, prior_of, row_of

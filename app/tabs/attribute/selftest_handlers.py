@@ -14,8 +14,9 @@ from PIL import Image
 from app.page.errors import user_error
 from app.page.events import Given
 from app.page.files import downloadable
-from app.page.jobs import PROGRESS, visitor_of
+from app.page.jobs import PROGRESS
 from app.page.state import Page
+from app.page.visitor import visitor_of
 from app.tabs.attribute.batch_handlers import Shown
 from app.tabs.attribute.handlers import choice_of
 from app.tabs.attribute.layout import Controls

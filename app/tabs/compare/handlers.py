@@ -13,9 +13,10 @@ from PIL import Image
 from app.page.errors import user_errors, without_unreadable
 from app.page.events import Given
 from app.page.files import downloadable
-from app.page.jobs import PROGRESS, visitor_of
+from app.page.jobs import PROGRESS
 from app.page.pictures import Pictures, example_pictures, fetchable, first_example, pictures
 from app.page.state import HEADS, Asked, Page, encoder_choices
+from app.page.visitor import visitor_of
 from app.tabs.compare.layout import Side, Table
 from app.views import compare as views
 from app.views import reasons

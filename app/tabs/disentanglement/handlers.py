@@ -11,9 +11,10 @@ from gradio.blocks import Block
 
 from app.page.errors import user_errors
 from app.page.events import Given
-from app.page.jobs import PROGRESS, visitor_of
+from app.page.jobs import PROGRESS
 from app.page.pictures import pictures
 from app.page.state import Page
+from app.page.visitor import visitor_of
 from app.tabs.disentanglement.layout import Controls, Result
 from app.views import disentanglement as views
 from app.views.templates import render

@@ -12,9 +12,10 @@ import gradio as gr
 from app.page.errors import user_error, user_errors
 from app.page.events import Given
 from app.page.files import downloadable
-from app.page.jobs import PROGRESS, visitor_of
+from app.page.jobs import PROGRESS
 from app.page.pictures import pictures, serve_thumbnails
 from app.page.state import HEADS, Page, encoder_choices
+from app.page.visitor import visitor_of
 from app.tabs.gallery.layout import DATASET, FOLDER, ZIP, Tab
 from app.tabs.gallery.shelf_handlers import ShelfHandlers
 from app.views import gallery as views

@@ -9,8 +9,8 @@ import gradio as gr
 
 from app.page.errors import user_error, user_errors
 from app.page.events import Given
-from app.page.jobs import visitor_of
 from app.page.state import Page
+from app.page.visitor import visitor_of
 from app.tabs.gallery.shelf_layout import IN, OUT, Shelf
 from app.views import shelf as views
 from app.views.matches import picture_of

@@ -10,9 +10,10 @@ import gradio as gr
 import numpy as np
 
 from app.page.errors import user_errors, without_unreadable
-from app.page.jobs import PROGRESS, visitor_of
+from app.page.jobs import PROGRESS
 from app.page.pictures import fetchable
 from app.page.state import Asked, Marked, Page, encoder_choices
+from app.page.visitor import visitor_of
 from app.tabs.map.cards import Cards, Drawn, Moved
 from app.tabs.map.layout import Tab
 from app.tabs.map.linked import Linked

@@ -11,9 +11,9 @@ import gradio as gr
 from app.page.errors import user_error, user_errors
 from app.page.events import chosen
 from app.page.files import downloadable
-from app.page.jobs import visitor_of
 from app.page.pictures import Pictures, fetchable
 from app.page.state import Asked, Page, Sought
+from app.page.visitor import visitor_of
 from app.tabs.map.cards import Cards, Drawn, is_row, rows_of
 from app.tabs.map.layout import Tab
 from app.views import map as views

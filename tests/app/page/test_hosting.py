@@ -20,11 +20,12 @@ from app.page.hosting import (
     is_hosted,
     named_encoders,
     open_session,
+    proxies,
 )
 from core.config import ServerConfig
 from core.encoders.load import fetch_weights
 from core.service import Choice, Session
-from core.values import GalleryError
+from core.values import GalleryError, SettingError
 from tests import checkpoints
 
 
@@ -50,6 +51,20 @@ def lend() -> Counter:
 @pytest.fixture(scope="module")
 def lent(lend: Counter) -> LentSession:
     return LentSession(server=ServerConfig(hosted=True), lend=lend, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("environment", "number"),
+    [({}, 0), ({"SPACE_ID": "me/it"}, 1), ({"SPACE_ID": "x", "WELLSPRING_PROXIES": "2"}, 2)],
+)
+def test_proxies_by_the_environment(environment: dict[str, str], number: int):
+    assert proxies(environment) == number
+
+
+@pytest.mark.parametrize("wrong", ["-1", "x", "1e3", "\N{SUPERSCRIPT TWO}", "100"])
+def test_a_number_of_proxies_that_is_none_is_refused(wrong: str):
+    with pytest.raises(SettingError, match="WELLSPRING_PROXIES must be"):
+        proxies({"WELLSPRING_PROXIES": wrong})
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import gradio as gr
 import pytest
 
 from app.page.jobs import Jobs, Stamped
+from app.page.visitor import VISITOR, page_of, visitor_of
 from core.values import Cancelled, GalleryError
 
 ANN: Any = SimpleNamespace(session_hash="ann-visits")
@@ -31,6 +32,19 @@ def test_a_stop_reaches_its_own_visitor_and_job_only():
         report(1, 1, "ends")
     assert isinstance(raised.value.__cause__, Cancelled)
     assert raised.value.title == "Stopped"
+
+
+def test_a_browser_is_one_visitor_and_each_page_has_its_own_jobs():
+    """A page that was loaded anew had lost its galleries; one that is closed stops no other's."""
+    scope = {VISITOR: "n" * 32}
+    first, second, third = (
+        SimpleNamespace(session_hash=page, request=SimpleNamespace(scope=each))
+        for page, each in (("page-one", scope), ("page-two", scope), ("page-three", {}))
+    )
+    assert visitor_of(first) == visitor_of(second) == "n" * 32
+    assert (page_of(first), page_of(second)) == ("page-one", "page-two")
+    assert visitor_of(third) == "page-three"
+    assert visitor_of(None) == ""
 
 
 def test_a_stop_without_a_job_stops_no_later_one():

@@ -28,7 +28,9 @@ class Noted(Session):
 
 def test_the_gallery_is_opened_and_an_image_is_answered(gallery_folder: Path):
     session = Noted(lends=False)
-    warm_up(session, gallery=str(gallery_folder), encoder="histogram").join()
+    warming = warm_up(session, gallery=str(gallery_folder), encoder="histogram")
+    warming.join()
+    assert warming.why == ""
     assert session.opened[0] == Choice("histogram", gallery=str(gallery_folder))
     assert session.answered == 1
 
@@ -40,4 +42,7 @@ def test_nothing_is_encoded_where_a_gpu_is_lent(gallery_folder: Path):
 
 
 def test_a_gallery_that_cannot_be_opened_stops_no_server(tmp_path: Path):
-    warm_up(Session(), gallery=str(tmp_path), encoder=None).join()
+    warming = warm_up(Session(), gallery=str(tmp_path), encoder=None)
+    warming.join()
+    assert "cannot be opened" in warming.why
+    assert str(tmp_path) not in warming.why

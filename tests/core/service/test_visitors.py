@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 import zipfile
@@ -375,3 +376,73 @@ def _padded(folder: Path, write_image: Callable[[Path, int], Path]) -> Path:
     path = write_image(folder / "padded.png", 10)
     path.write_bytes(path.read_bytes().ljust(100_000, b"\0"))
     return path
+
+
+# Stops and restarts
+
+
+@pytest.fixture
+def kept(tmp_path) -> ServerConfig:
+    """A server that finds its visitors' galleries again."""
+    return ServerConfig(hosted=True, session_seconds=3_600, visitors=tmp_path / "visitors")
+
+
+def restarted(config: ServerConfig, visitors: Visitors) -> Visitors:
+    """The same server after its process has ended."""
+    visitors.folders()._lock.release()
+    return Visitors(config)
+
+
+def test_a_restart_loses_no_gallery_within_its_hour(kept, pack, encoder) -> None:
+    """All galleries lay in a temporary folder and were gone with the process."""
+    visitors = Visitors(kept)
+    name, _ = create(visitors, ANN, pack("a.zip", range(3)), [encoder])
+    late, _ = create(visitors, BOB, pack("b.zip", range(2)), [encoder])
+    os.utime(visitors.root() / BOB, (time.time() - 3_700,) * 2)
+    after = restarted(kept, visitors)
+    assert len(Gallery.open(after.gallery(ANN, name))) == 3
+    with pytest.raises(GalleryError, match="expired"):
+        after.gallery(BOB, late)
+    with pytest.raises(GalleryError, match="not here"):
+        after.gallery(BOB, name)
+    assert after.usage()[2] > folder_size(after.root() / ANN) - 1_000  # what is found again counts
+
+
+def test_what_was_being_built_goes_on_after_a_restart(kept, pack, encoder) -> None:
+    visitors, archive = Visitors(kept), pack("a.zip", range(3))
+
+    def stop(*_: object) -> None:
+        visitors.stop()
+
+    with pytest.raises(Cancelled):
+        create(visitors, ANN, archive, [encoder], progress=stop)
+    assert visitors.wait(0.0)
+    with pytest.raises(GalleryError, match="start anew; try again in a minute"):
+        create(visitors, BOB, archive, [encoder])
+    (begun,) = left(visitors)
+    after = restarted(kept, visitors)
+    name, change = create(after, ANN, archive, [encoder])
+    assert (name, change.images) == (Path(begun).name, 3)
+    assert [each.name for each in (after.root() / ANN).iterdir()] == ["galleries"]
+
+
+def test_two_servers_do_not_share_their_visitors(kept, caplog) -> None:
+    first, second = Visitors(kept), Visitors(kept)
+    assert first.root() == kept.visitors
+    assert second.root() != kept.visitors
+    assert "another server" in caplog.text
+
+
+def test_a_visitor_builds_one_gallery_at_a_time(visitors, clock) -> None:
+    """Of two that were built at once, the first to end removed the other's folder."""
+    enough = "your gallery is being built or changed; wait"
+    with visitors.building(ANN, "a") as site:
+        site.folder.mkdir(parents=True)
+        with pytest.raises(GalleryError, match=enough), visitors.building(ANN, "b"):
+            pass
+        refused = pytest.raises(GalleryError, match=enough)
+        with visitors.working(ANN), refused, visitors.working(ANN):
+            pass
+        with visitors.building(BOB, "b") as other:
+            other.folder.mkdir(parents=True)
+    assert len(left(visitors)) == 2

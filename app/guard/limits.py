@@ -1,0 +1,139 @@
+"""What each client of a hosted server may use, and all together; the rest is refused in words."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Scope
+
+from app.guard.clients import CLIENT
+from app.guard.rates import Rate, in_words
+from core.config import ServerConfig
+
+_HOUR, _MINUTE = 3_600.0, 60.0
+_ALL = ""  # the user of what all clients use together
+_ROUTES = (
+    ("file", re.compile(r"^/(assets|static|svelte)/|^/(favicon|robots|theme|manifest|pwa_icon)")),
+    ("picture", re.compile(r"^/gradio_api/file[=/]")),
+    ("health", re.compile(r"^/(health|ready|metrics)$|^/gradio_api/(heartbeat|startup-events)")),
+    ("upload", re.compile(r"^/gradio_api/upload/?$")),
+    ("mcp", re.compile(r"^/gradio_api/mcp")),
+    ("call", re.compile(r"^/gradio_api/(queue/join|call/.+|run/.+|api/.+)")),
+    ("page", re.compile(r"^/$")),
+)
+_FREE = ("file", "picture", "health")
+_WEB = re.compile(r"^/gradio_api/(file[=/]https?:|proxy=)")
+_SHORTEST = 5.0  # seconds to wait at least for a place in a queue
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a request is not served."""
+
+    limit: str
+    """The limit, as it is counted."""
+    status: int
+    words: str
+    """For the person who asked."""
+    seconds: float = math.inf
+    """When to ask again; infinite for never."""
+
+    def response(self, *, plain: bool = False) -> Response:
+        """The answer; plain words where the page shows it as it comes."""
+        again = {"Retry-After": str(math.ceil(self.seconds))} if self.seconds < math.inf else {}
+        if plain:
+            return PlainTextResponse(self.words, self.status, headers=again)
+        return JSONResponse({"detail": self.words}, self.status, headers=again)
+
+
+class Limits:
+    """What each client may use, and all together, on a hosted server."""
+
+    def __init__(self, server: ServerConfig) -> None:
+        self.server = server
+        self.requests = Rate(server.max_requests, _MINUTE)
+        self.total = Rate(server.max_total_requests, _MINUTE)
+        self.sent = Rate(server.max_sent_bytes, _HOUR)
+        self.seconds = Rate(server.max_seconds, _HOUR)
+
+    def refusal(self, scope: Scope, route: str, client: str) -> Refusal | None:
+        """Why a request is refused, before any of its body is read."""
+        if _WEB.match(scope["path"]):
+            return Refusal("web", 403, "this server fetches nothing from the web; send the file")
+        if route not in _FREE and (refused := self._often(client)):
+            return refused
+        if scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
+            return None
+        return self._large(scope, route, client) or self._crowded(scope, route, client)
+
+    def long_work(self, client: str) -> Refusal | None:
+        """Why a client may begin no long work."""
+        wait = self.seconds.wait(client)
+        if not wait:
+            return None
+        words = "your calls have taken as long as is allowed in an hour; try again "
+        return Refusal("seconds", 429, words + in_words(wait), wait)
+
+    def _often(self, client: str) -> Refusal | None:
+        wait = self.requests.take(client)
+        if wait:
+            words = f"too many requests came from you; try again {in_words(wait)}"
+            return Refusal("requests", 429, words, wait)
+        wait = self.total.take(_ALL)
+        if wait:
+            words = f"the server has too many visitors at the moment; try again {in_words(wait)}"
+            return Refusal("total requests", 429, words, wait)
+        return None
+
+    def _large(self, scope: Scope, route: str, client: str) -> Refusal | None:
+        headers = Headers(scope=scope)
+        stated = headers.get("content-length", "")
+        if not (stated.isascii() and stated.isdigit()) or "transfer-encoding" in headers:
+            return Refusal("size", 411, "say how large the request is, in Content-Length")
+        size, server = int(stated[:18]), self.server
+        most = server.max_upload_bytes + 100_000 if route == "upload" else server.max_body_bytes
+        if size > most:
+            words = f"this is too large; at most {most / 1e6:,.0f} MB are taken"
+            return Refusal("size", 413, words)
+        if route != "upload":
+            return None
+        wait = self.sent.take(client, min(size, self.sent.most))
+        if wait:
+            words = "you have uploaded as much as is allowed in an hour; try again "
+            return Refusal("sent", 429, words + in_words(wait), wait)
+        return None
+
+    def _crowded(self, scope: Scope, route: str, client: str) -> Refusal | None:
+        if route != "call":
+            return None
+        queue, waiting = _waiting(scope)
+        own = sum(each.request.scope.get(CLIENT) == client for each in waiting)
+        if len(waiting) < self.server.max_waiting and own < self.server.max_client_waiting:
+            return None
+        known = queue.process_time_per_fn
+        times = [known[each.fn].avg_time for each in waiting if each.fn in known]
+        mean = sum(times) / len(times) if times else 1.0
+        wait = max(mean * len(waiting) / self.server.at_once, _SHORTEST)
+        again = f"try again {in_words(wait)}"
+        if own >= self.server.max_client_waiting:
+            words = f"{own} of your calls wait already, as many as may; {again}"
+            return Refusal("own queue", 429, words, wait)
+        words = f"{len(waiting)} calls wait already, as many as the server takes; {again}"
+        return Refusal("queue", 429, words, wait)
+
+
+def route_of(path: str) -> str:
+    """The kind of a path, of which there are few."""
+    return next((name for name, known in _ROUTES if known.search(path)), "other")
+
+
+def _waiting(scope: Scope) -> tuple[Any, list[Any]]:
+    """The queue of the app, and all calls that wait in it."""
+    queue = scope["app"].get_blocks()._queue
+    lines = queue.event_queue_per_concurrency_id.values()
+    return queue, [call for line in lines for call in line.queue]

@@ -1,0 +1,151 @@
+"""Two visitors and ten at once: what one has, no other comes to see or to change."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from benchmarks.campaign import corpus
+from benchmarks.campaign.children import Budget
+from benchmarks.campaign.hosted import Hosted, Told, Visitor, hosted
+from benchmarks.campaign.table import Row
+
+_IMAGES = 3
+_WAIT = 60.0  # seconds in which a build must have got its turn
+
+
+@dataclass
+class Guest:
+    """A visitor who has built a gallery."""
+
+    visitor: Visitor
+    secret: str
+    """Part of the names of all that this one has sent."""
+    cookie: str
+    gallery: str = ""
+    told: Told = field(default_factory=lambda: Told(0, ""))
+
+    def names(self, server: Hosted) -> list[str]:
+        """Paths of this visitor's files on the server, as somebody may guess them."""
+        folder = server.visitors / self.cookie / "galleries" / self.gallery
+        return [str(path) for path in folder.rglob("*") if path.is_file()]
+
+
+def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
+    """Let visitors build at once, then let each try to reach the others."""
+    rows = list[Row]()
+    with hosted(max_requests=100_000, max_total_requests=1_000_000) as server:
+        for number, count in enumerate((2,) if quick else (2, 10)):
+            if budget.left < 0:
+                break
+            guests = _built(server, count, first=1_000 * (number + seed + 1))
+            rows.append(_own(guests))
+            rows.append(_others(server, guests, most=4 if quick else 30))
+    return tuple(rows)
+
+
+def _built(server: Hosted, count: int, *, first: int) -> list[Guest]:
+    """Visitors who have all built at once; whoever is refused in words asks again."""
+    guests = [_guest(server, first + number) for number in range(count)]
+
+    def work(guest: Guest, seed: int) -> None:
+        archive, until = _zip(guest.secret, seed), time.monotonic() + _WAIT
+        while time.monotonic() < until:
+            guest.told = guest.visitor.build(archive)
+            if "try again" not in str(guest.told.value):
+                break
+            time.sleep(0.5)
+        found = list((server.visitors / guest.cookie / "galleries").glob("*/gallery.json"))
+        guest.gallery = found[0].parent.name if found else ""
+
+    threads = [
+        threading.Thread(target=work, args=(guest, 10 * number))
+        for number, guest in enumerate(guests)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return guests
+
+
+def _guest(server: Hosted, number: int) -> Guest:
+    visitor = Visitor(server, number)
+    return Guest(visitor, f"sketch{number:06}x", visitor.enter())
+
+
+def _zip(secret: str, seed: int) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        for number in range(_IMAGES):
+            picture = io.BytesIO()
+            corpus.picture(seed + number).save(picture, "PNG")
+            packed.writestr(f"{secret}-{number}.png", picture.getvalue())
+    return buffer.getvalue()
+
+
+def _own(guests: Sequence[Guest]) -> Row:
+    """Each sees the own gallery and nothing of another one."""
+    faults = list[str]()
+    for guest in guests:
+        if guest.told.status != 200 or not guest.gallery:
+            faults.append(f"{guest.secret} could not build: {str(guest.told.value)[:200]}")
+            continue
+        shown = guest.visitor.handler("gallery.show", [None])
+        seen = json.dumps(shown.value)
+        if shown.status != 200 or guest.secret not in seen:
+            faults.append(f"{guest.secret} does not see the own gallery: {seen[:200]}")
+        others = (other.secret for other in guests if other is not guest)
+        faults += [f"{guest.secret} sees {secret}" for secret in others if secret in seen]
+    what = f"{len(guests)} visitors who build at once: their own galleries"
+    return Row(what, len(guests), tuple(faults), f"{len(guests)} built")
+
+
+def _others(server: Hosted, guests: Sequence[Guest], *, most: int) -> Row:
+    """Each tries what is another's: by handler, by page, by name, by file."""
+    faults, tried = list[str](), 0
+    pairs = [(a, b) for a in guests for b in guests if a is not b and a.gallery and b.gallery]
+    for one, other in pairs[:most]:
+        for way, told in _attempts(server, one, other):
+            tried += 1
+            seen = json.dumps(told.value, default=str)
+            if other.secret in seen or (told.status == 200 and way.startswith("!")):
+                faults.append(f"{way.lstrip('!')}: {told.status} {seen[:200]}")
+            elif told.status >= 500:
+                faults.append(f"{way.lstrip('!')}: status {told.status}")
+    what = f"{len(guests)} visitors: attempts on another's gallery"
+    return Row(what, tried, tuple(faults), "nothing seen")
+
+
+def _attempts(server: Hosted, one: Guest, other: Guest) -> list[tuple[str, Told]]:
+    """Ways and what came; ``!`` marks those that must be refused."""
+    visitor, page = one.visitor, other.visitor.page
+    name, path = other.gallery, f"../../{other.cookie}/galleries/{other.gallery}"
+    tries = [
+        ("!open by name", visitor.handler("gallery.open", [name])),
+        ("!open by a path", visitor.handler("gallery.open", [path])),
+        ("!show on the other's page", visitor.handler("gallery.show", [None], page=page)),
+        (
+            "!rename on the other's page",
+            visitor.handler("gallery.rename", [None, "taken"], page=page),
+        ),
+        ("the page by a link", _get(visitor, f"/?gallery={name}")),
+    ]
+    files = other.names(server)
+    for file in (files[0], files[-1], *(each for each in files if each.endswith(".webp"))):
+        tries.append(("!a file", _get(visitor, f"/gradio_api/file={file}")))
+    without = Visitor(server, 9_999_999)
+    without.page = other.visitor.page  # without the cookie, on the page of the other
+    tries.append(("!the other's page without its browser", without.handler("gallery.open", [name])))
+    return tries
+
+
+def _get(visitor: Visitor, path: str) -> Told:
+    """What a route gives, less the path that was asked for, which a refusal repeats."""
+    answer = visitor.client.get(path)
+    return Told(answer.status_code, answer.text.replace(path.partition("=")[2], ""))

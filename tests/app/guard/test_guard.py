@@ -1,0 +1,281 @@
+"""A hosted app behind its guard: limits, headers, routes, metrics, logs."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+import httpx
+import pytest
+
+from app.guard.guard import Guard
+from app.guard.headers import FILE_POLICY, PAGE_POLICY
+from app.ui import launch_options
+from core.config import ServerConfig
+from core.service import Session
+
+TOKEN = "only the owner has it"
+HELD = threading.Event()
+
+
+class Served(NamedTuple):
+    url: str
+    guard: Guard
+    blocks: gr.Blocks
+
+
+def app() -> gr.Blocks:
+    """Handlers that answer, wait, refuse and fail."""
+
+    def wait(name: str) -> str:
+        HELD.wait(20)
+        return name
+
+    def refuse(name: str) -> str:
+        raise gr.Error(f"not {name}")
+
+    def fail(name: str) -> str:
+        raise OSError(f"no such file: {name}")
+
+    with gr.Blocks() as blocks:
+        name, out = gr.Textbox(), gr.Textbox()
+        gr.Button().click(lambda name: name, name, out, api_name="echo")
+        gr.Button().click(wait, name, out, api_name="wait", concurrency_id="encoder")
+        gr.Button().click(refuse, name, out, api_name="refuse")
+        gr.Button().click(fail, name, out, api_name="fail")
+        file = gr.File()
+        gr.Button().click(lambda file: file, file, out, api_name="file")
+    return blocks.queue(max_size=64, default_concurrency_limit=2, api_open=False)
+
+
+def serve(**limits: Any) -> Iterator[Served]:
+    server = ServerConfig(hosted=True, proxies=1, **limits)
+    blocks = app()
+    guard = Guard(Session(server=server), ready=lambda: WHY[0], token=TOKEN)
+    guard.watch(blocks)
+    _, url, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options(guard))
+    yield Served(url, guard, blocks)
+    HELD.set()
+    blocks.close()
+
+
+WHY = [""]
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    """A server that allows little: each test is a client of its own."""
+    yield from serve(
+        max_requests=40,
+        max_total_requests=100_000,
+        max_upload_bytes=1_000,
+        max_sent_bytes=5_000,
+        max_kept_bytes=2_000_000_000,
+        max_body_bytes=2_000,
+        max_client_waiting=3,
+        at_once=1,
+    )
+
+
+@pytest.fixture
+def client(served: Served, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    """A client with an address of its own."""
+    number = zlib.crc32(request.node.name.encode())
+    headers = {"X-Forwarded-For": f"198.{number >> 8 & 255}.{number >> 16 & 255}.{number & 255}"}
+    with httpx.Client(base_url=served.url, headers=headers, timeout=30) as found:
+        yield found
+
+
+def join(client: httpx.Client, name: str, value: Any = "x") -> httpx.Response:
+    return client.post(f"/gradio_api/call/{name}", json={"data": [value]})
+
+
+def heard(client: httpx.Client, name: str, joined: httpx.Response) -> str:
+    return client.get(f"/gradio_api/call/{name}/{joined.json()['event_id']}").text
+
+
+def ask(client: httpx.Client, name: str, value: Any = "x") -> str:
+    return heard(client, name, join(client, name, value))
+
+
+def upload(client: httpx.Client, name: str, content: bytes) -> httpx.Response:
+    return client.post("/gradio_api/upload", files={"files": (name, content)})
+
+
+def test_too_many_requests_wait_and_others_do_not(served: Served, client: httpx.Client):
+    answers = [client.get("/config") for _ in range(45)]
+    refused = [each for each in answers if each.status_code == 429]
+    assert 0 < len(refused) < 8
+    assert "too many requests came from you; try again in" in refused[0].json()["detail"]
+    assert 1 <= int(refused[0].headers["Retry-After"]) <= 60
+    assert client.get("/health").status_code == 200  # is not counted
+    other = {"X-Forwarded-For": "203.0.113.99"}
+    assert client.get("/config", headers=other).status_code == 200
+    forged = {"X-Forwarded-For": f"203.0.113.98, {client.headers['X-Forwarded-For']}"}
+    assert client.get("/config", headers=forged).status_code == 429
+
+
+def test_what_is_too_large_is_refused_unread(client: httpx.Client):
+    """Bodies of calls had no limit at all, so that one could fill the memory."""
+    large = join(client, "echo", "x" * 3_000)
+    assert (large.status_code, "too large" in large.json()["detail"]) == (413, True)
+    assert upload(client, "x.png", bytes(102_000)).status_code == 413
+    unsaid = client.post("/gradio_api/call/echo", content=iter([b"{}"]))
+    assert unsaid.status_code == 411
+
+
+def test_uploads_of_an_hour_are_counted(client: httpx.Client):
+    answers = [upload(client, "x.png", bytes(900)) for _ in range(6)]
+    assert [each.status_code for each in answers].count(429) >= 1
+    assert re.fullmatch(
+        r"you have uploaded as much as is allowed in an hour; try again in \d+ minutes",
+        answers[-1].text,
+    )
+
+
+def test_a_full_queue_is_said_with_the_time_to_wait(served: Served, client: httpx.Client):
+    """It was an error 503 of the server without a time."""
+    HELD.clear()
+    joined = [join(client, "wait", str(n)) for n in range(8)]
+    states = [each.status_code for each in joined]
+    assert states[0] == 200 and states[-1] == 429
+    assert "calls wait already, as many as may; try again in" in joined[-1].json()["detail"]
+    other = {"X-Forwarded-For": "203.0.113.97"}
+    assert client.post("/gradio_api/call/echo", json={"data": ["y"]}, headers=other).is_success
+    HELD.set()
+    assert '["0"]' in heard(client, "wait", joined[0])
+
+
+def test_long_work_waits_when_the_hour_s_time_is_used(served: Served, client: httpx.Client):
+    served.guard.limits.seconds.use(client.headers["X-Forwarded-For"], 2_000)
+    told = ask(client, "wait")
+    assert "as long as is allowed in an hour; try again in 7 minutes" in told
+    assert '["x"]' in ask(client, "echo")  # the page itself goes on
+
+
+def test_the_queue_cannot_be_passed_by(client: httpx.Client):
+    """Outside Spaces every endpoint could be called beside the queue, as often as one liked."""
+    direct = client.post("/gradio_api/run/echo", json={"data": ["x"]})
+    assert direct.status_code == 404
+
+
+def test_nothing_of_a_name_or_a_number_is_no_fault(client: httpx.Client):
+    """Unknown names and numbers of handlers were errors 500, with a traceback in the log."""
+    for path, body in (
+        ("/gradio_api/call/nothing", {"data": []}),
+        ("/gradio_api/call/v2/nothing", {}),
+        ("/gradio_api/run/nothing", {"data": []}),
+        ("/gradio_api/queue/join", {"data": [], "fn_index": 9_999, "session_hash": "x" * 9}),
+    ):
+        answer = client.post(path, json=body)
+        assert (answer.status_code, "reload the page" in answer.text) == (404, True), path
+
+
+def test_the_server_asks_no_other_for_a_visitor(client: httpx.Client):
+    """Gradio fetched what a route or a call named, of any size."""
+    web = "https://example.org/x.png"
+    for path in (f"file={web}", f"file/{web}", f"proxy={web}"):
+        answer = client.get(f"/gradio_api/{path}")
+        assert (answer.status_code, "fetches nothing" in answer.text) == (403, True)
+    given = {"path": web, "meta": {"_type": "gradio.FileData"}}
+    assert "fetches nothing from the web" in ask(client, "file", given)
+
+
+def test_what_fails_says_nothing_of_files(served: Served, client: httpx.Client):
+    told = ask(client, "fail", "secret sketch.png")
+    assert "event: error" in told and "secret" not in told
+    assert "not x" in ask(client, "refuse")
+
+
+# Headers
+
+
+def test_every_response_has_the_headers(client: httpx.Client):
+    for answer in (
+        client.get("/"),
+        client.get("/nowhere"),
+        client.get("/health"),
+        join(client, "nothing"),
+        client.get("/gradio_api/proxy=x"),
+        client.get("/gradio_api/upload"),
+    ):
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+        assert answer.headers["Content-Security-Policy"] == PAGE_POLICY
+    assert "frame-ancestors 'self' https://huggingface.co" in PAGE_POLICY
+
+
+@pytest.mark.parametrize("name", ["x.html", "x.svg", "x.xhtml", "x.js", "x.xml", "x"])
+def test_no_upload_is_a_page_of_ours(client: httpx.Client, name: str):
+    (path,) = upload(client, name, b"<svg xmlns='http://www.w3.org/2000/svg'/>").json()
+    answer = client.get(f"/gradio_api/file={path}")
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["Content-Security-Policy"] == FILE_POLICY
+
+
+def test_a_page_among_served_pictures_is_no_page_of_ours(client: httpx.Client, tmp_path: Path):
+    """Folders of galleries are served as they lie; one that is shared may hold a page."""
+    gr.set_static_paths([tmp_path])
+    (tmp_path / "x.html").write_text("<script>1</script>")
+    answer = client.get(f"/gradio_api/file={tmp_path}/x.html")
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+
+
+def test_a_browser_is_named_once(client: httpx.Client):
+    first = client.get("/")
+    assert "wellspring-visitor=" in first.headers["Set-Cookie"]
+    assert "Set-Cookie" not in client.get("/").headers
+    assert "Set-Cookie" not in client.get("/config").headers
+
+
+# Routes
+
+
+def test_health_and_readiness(client: httpx.Client):
+    assert client.get("/health").json() == {"status": "alive"}
+    assert client.get("/ready").status_code == 200
+    WHY[0] = "the encoder is being opened"
+    late = client.get("/ready")
+    assert (late.status_code, late.json()["status"]) == (503, WHY[0])
+    WHY[0] = ""
+
+
+def test_metrics_are_the_owner_s(client: httpx.Client):
+    ask(client, "echo")
+    ask(client, "refuse")
+    assert client.get("/metrics").status_code == 404
+    answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    found = {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in answer.text.splitlines()
+        if not line.startswith("#")
+    }
+    assert found['wellspring_calls_total{endpoint="echo",outcome="ok"}'] >= 1
+    assert found['wellspring_calls_total{endpoint="refuse",outcome="refused"}'] >= 1
+    assert found['wellspring_call_seconds_count{endpoint="echo"}'] >= 1
+    assert found["wellspring_memory_bytes"] > 50e6
+    assert found["wellspring_waiting"] == found["wellspring_builds"] == 0
+    assert found["wellspring_uploads_bytes"] >= 0
+
+
+def test_calls_are_logged_without_what_they_hold(served: Served, client, caplog):
+    with caplog.at_level("INFO", logger="wellspring.events"):
+        ask(client, "echo", "secret sketch")
+        ask(client, "fail", "secret sketch")
+    logged = [{"event": r.msg, **getattr(r, "fields", {})} for r in caplog.records]
+    outcomes = [(each["name"], each["outcome"]) for each in logged if each["event"] == "call"]
+    assert ("echo", "ok") in outcomes and ("fail", "fault") in outcomes
+    assert "secret" not in json.dumps(logged)
+    assert client.headers["X-Forwarded-For"] not in json.dumps(logged)
+
+
+def test_an_app_without_a_guard_has_the_headers_too(url: str):
+    assert httpx.get(url).headers["Content-Security-Policy"] == PAGE_POLICY

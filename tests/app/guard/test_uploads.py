@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from app.guard.uploads import make_room
+
+
+def write(folder: Path, name: str, *, age: float, size: int = 100) -> Path:
+    path = folder / name / "file"
+    path.parent.mkdir()
+    path.write_bytes(bytes(size))
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def test_the_oldest_go_first_and_only_as_many_as_are_needed(tmp_path: Path, monkeypatch):
+    files = [write(tmp_path, str(age), age=age) for age in (3_000, 2_000, 1_000)]
+    real = os.lstat
+
+    def changed_when_modified(path):
+        found = list(real(path))
+        found[9] = found[8]  # the time of a change of the entry cannot be set
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "lstat", changed_when_modified)
+    assert make_room(tmp_path, most=300)
+    assert all(path.exists() for path in files)
+    assert make_room(tmp_path, most=300, needed=150)
+    assert [path.exists() for path in files] == [False, False, True]
+    assert not files[0].parent.exists()
+
+
+def test_what_has_just_come_stays_and_there_is_no_room(tmp_path: Path):
+    fresh = write(tmp_path, "fresh", age=0)
+    assert not make_room(tmp_path, most=150, needed=100)
+    assert fresh.exists()
+    assert make_room(tmp_path / "nowhere", most=1)
