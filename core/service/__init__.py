@@ -20,6 +20,8 @@ from core.gallery.browse import (
 )
 from core.gallery.datasets import OPEN_DATASETS, OpenDataset
 from core.gallery.examples import Example, read_examples
+from core.gallery.filters import filter_columns
+from core.gallery.filters import parse as parse_filter
 from core.gallery.gallery import Gallery
 from core.gallery.opting import Opted
 from core.gallery.verify import Damage
@@ -112,8 +114,10 @@ __all__ = [
     "compare_examples",
     "encoder_infos",
     "fewest_named",
+    "filter_columns",
     "load_encoder",
     "near_images",
+    "parse_filter",
     "pictures_of",
     "place",
     "read_examples",
