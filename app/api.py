@@ -31,15 +31,16 @@ def publish(page: Page) -> None:
         image = taken_as(gr.Image(type="filepath", label="image"), unopened)
         first, second = _embedding(page), _embedding(page, prefix="other_")
         prior, by = gr.Number(NullConfig().prior, label="prior"), gr.Textbox("", label="by")
+        where = gr.Textbox("", label="where")
         top, nearest = (
             gr.Number(usual, precision=0, minimum=1, maximum=_MOST, label="top")
             for usual in (_TOP, _NEAREST)
         )
-        asked = [image, *first, top, prior, by]
+        asked = [image, *first, top, prior, by, where]
         gr.Button().click(
             api.attribute, asked, gr.JSON(label="answer"), api_name="attribute", **heavy
         )
-        both = [image, *first, *second]
+        both = [image, *first, *second, where]
         gr.Button().click(
             api.compare, both, gr.JSON(label="comparison"), api_name="compare", **heavy
         )
@@ -70,7 +71,7 @@ class Endpoints:
     def __init__(self, session: Session, gallery: str) -> None:
         self.session, self.gallery = session, gallery
 
-    def attribute(
+    def attribute(  # noqa: PLR0913 - the parameters of the endpoint
         self,
         image: str,
         encoder: str,
@@ -78,6 +79,7 @@ class Endpoints:
         top: int,
         prior: float = NullConfig().prior,
         by: str = "",
+        where: str = "",
     ) -> dict[str, object]:
         """Candidate sources of an image among the images of the gallery.
 
@@ -89,20 +91,25 @@ class Endpoints:
             prior: probability of a source before the image is seen, between 0 and 1.
             by: creator, licence, source or any column of the gallery's metadata to sum the shares
                 of influence by; none where it is empty.
+            where: which images of the gallery may be sources, such as "licence = CC0 and creator
+                != Ann": columns compared by =, !=, contains, is filled or is not filled, joined by
+                and; all where it is empty.
 
         Returns:
             The query's file name, the answer in one sentence, matches (best first: id, file,
             score, cosine, group), groups (p_value, confidence, influence), none (the share
             ascribed to no image of the gallery), p_value, named (whether the first group is well
             ahead of the others), prior, shares (where ``by`` is given: influence by its values),
-            and the identities of what was used. In a gallery with too few different images to tell
-            a source from chance, the numbers of evidence are null.
+            scope (where ``where`` is given: how many images passed, of how many, and whether one
+            that did not is a likely source), and the identities of what was used. In a gallery
+            with too few different images to tell a source from chance, the numbers of evidence
+            are null.
             The object is that of ``attribute --json``, but for ``file``, which is ``path`` there.
         """
         _require(image, top=top)
         if not 0 < prior < 1:
             raise user_error(f"prior must lie between 0 and 1, got {prior}")
-        choice = Choice(encoder, head, self.gallery)
+        choice = Choice(encoder, head, self.gallery, where=where)
         with user_errors():
             answer = self.session.attribute(image, choice, top=top, prior=prior)
             shares = self.session.shares(answer, choice, columns=[by]) if by else None
@@ -121,7 +128,13 @@ class Endpoints:
         return [{**vars(info), "ready": info.name in ready} for info in encoder_infos()]
 
     def compare(
-        self, image: str, encoder: str, head: str, other_encoder: str, other_head: str
+        self,
+        image: str,
+        encoder: str,
+        head: str,
+        other_encoder: str,
+        other_head: str,
+        where: str = "",
     ) -> dict[str, object]:
         """Compare two ways to search a gallery for the sources of one image.
 
@@ -131,6 +144,7 @@ class Endpoints:
             head: default, whiten, infomax, center or identity.
             other_encoder: the encoder of the second way.
             other_head: the head of the second way.
+            where: which images may be sources, both ways, as of ``attribute``.
 
         Returns:
             first and second: each the answer in one sentence, its matches (best first: id, file,
@@ -144,8 +158,8 @@ class Endpoints:
             first, second = (
                 self.session.attribute(image, choice, top=DEPTHS[-1])
                 for choice in (
-                    Choice(encoder, head, self.gallery),
-                    Choice(other_encoder, other_head, self.gallery),
+                    Choice(encoder, head, self.gallery, where=where),
+                    Choice(other_encoder, other_head, self.gallery, where=where),
                 )
             )
         return comparison_object(Path(image).name, first, second)

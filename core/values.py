@@ -54,6 +54,10 @@ class UndescribedError(GalleryError):
     """A gallery that an encoder does not describe; the encoder can be prepared for it."""
 
 
+class FilterError(GalleryError):
+    """A filter that cannot be read, or that no image of a gallery passes."""
+
+
 class TrainingError(WellspringError, ValueError):
     """A training run that cannot begin or go on."""
 
@@ -235,6 +239,26 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
+class Scope:
+    """The images that an answer is about, where they are not all of the gallery.
+
+    Their evidence is what it is in the whole gallery: a filter leaves images out, and makes none of
+    the others stand out more.
+    """
+
+    where: str
+    """The filter: see :mod:`core.gallery.filters`."""
+    words: str
+    """The filter in words, behind "images with"."""
+    passing: int
+    """Images that pass."""
+    images: int
+    """Images of the gallery."""
+    outside: bool = False
+    """Whether an image that does not pass is a likely source."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the gallery says of one query; :mod:`core.evidence.words` has its words.
 
@@ -276,6 +300,8 @@ class Answer:
     """How scores are shown; ``None`` where there is nothing to compare with."""
     surroundings: Surroundings | None = None
     """The gallery around the query; ``None`` where it holds too few images to say."""
+    scope: Scope | None = None
+    """The images that were looked at; ``None`` for all."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The page's address: it names tab, gallery, encoder and example, so that a link reopens them.
+"""The page's address: it names tab, gallery, encoder, example and filter; a link reopens them.
 
 It never names an uploaded image or a folder.
 """
@@ -26,6 +26,7 @@ from app.page.visitor import visitor_of
 from core.values import WellspringError
 
 _AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
+_LONGEST = 1_000  # characters of a filter
 _WRITE = "value => window.wellspring.write({key}, value)"
 
 
@@ -54,7 +55,8 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     def opened(event: gr.SelectData) -> str:
         return list(items)[chosen(event)]
 
-    outputs = [page.gallery, tabs, page.tab, page.example, page.asked, lost, *page.linked]
+    outputs = [page.gallery, tabs, page.tab, page.example, page.asked, lost, page.where]
+    outputs += page.linked
     outputs += [other for other, _ in page.others]
     read = blocks.load(restore, None, outputs, **QUIET)  # only so it can warn
     read.success(None, lost, js="name => name && window.wellspring.forget()", **_AT_ONCE)
@@ -74,6 +76,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     for linked in page.linked:
         linked.change(None, linked, js=_WRITE.format(key="'encoder'"), **_AT_ONCE)
     page.example.change(None, page.example, js=_WRITE.format(key="'example'"), **_AT_ONCE)
+    page.where.change(None, page.where, js=_WRITE.format(key="'where'"), **_AT_ONCE)
     named = gr.Textbox("", visible=False)
     changed = page.gallery.change(
         followed,
@@ -85,7 +88,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
 
 
 def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list[Any]:
-    """Gallery, tab, example and encoders that an address names; what is not there stays."""
+    """Gallery, tab, example, filter and encoders of an address; what is not there stays."""
     wanted = dict(request.query_params)
     linked = wanted.get("gallery")
     name = page.session.library.linked(linked) if linked else page.start
@@ -103,6 +106,7 @@ def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list
     file = _example(page, gallery, example, request)
     asked = Asked(file, encoder) if file else None
     shown = [gallery, selected, tab or gr.skip(), example if file else 0, asked, lost]
+    shown.append("" if lost else wanted.get("where", "")[:_LONGEST])
     others = [opening(encoders, wanted.get("encoder", "")) for _, opening in page.others]
     return [*shown, *(dropdown for _ in page.linked), *others]
 

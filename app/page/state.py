@@ -10,7 +10,7 @@ import gradio as gr
 
 from app.page.jobs import Jobs
 from app.page.pictures import serve_thumbnails
-from core.service import DEFAULT_ENCODER, Session, encoder_infos
+from core.service import DEFAULT_ENCODER, Gallery, Session, encoder_infos, filter_columns
 from core.values import GalleryError
 
 HEADS = [
@@ -78,6 +78,8 @@ class Page:
     """Place of the example that is the query, counted from 1; 0 for none. The address follows."""
     asked: gr.State
     """What was asked last in any tab, as :class:`Asked`; ``None`` before."""
+    where: gr.Textbox
+    """Which images may be sources; laid out by Attribute, and the address follows."""
     tab: gr.State
     """Name of the tab that is open."""
     jobs: Jobs
@@ -123,12 +125,36 @@ def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
         insisted=encoder is not None,
         example=gr.Number(0, precision=0, visible=False),
         asked=gr.State(None),
+        where=_where(session, gallery),
         tab=gr.State(FIRST_TAB),
         jobs=jobs,
         changed=gr.State(0),
         prepared=gr.State(0),
         marked=gr.State(None),
         sought=gr.State(None),
+    )
+
+
+def filter_help(gallery: Gallery) -> str:
+    """What a filter looks like, with the columns that it may name."""
+    columns = ", ".join(filter_columns(gallery.records))
+    return (
+        "Only these may be sources. Compare a column by =, !=, contains, is filled or is not "
+        f"filled; join by and. Columns: {columns}"
+    )
+
+
+def _where(session: Session, gallery: str) -> gr.Textbox:
+    """The line that a filter is written in."""
+    return gr.Textbox(
+        label="Only images with",
+        info=filter_help(session.gallery(gallery)),
+        placeholder="licence = CC0 and creator != Ann",
+        max_lines=1,
+        max_length=1_000,
+        submit_btn=True,
+        render=False,
+        elem_id="ws-where",
     )
 
 

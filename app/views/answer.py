@@ -48,6 +48,7 @@ def answer_html(answer: Answer) -> str:
     return render(
         "answer",
         headline=headline(answer),
+        scope=words.about_scope(answer),
         odds=words.odds(answer),
         why=words.why_none(answer),
         file=words.about_file(answer),

@@ -56,7 +56,7 @@ def _groups(world: World, vectors: np.ndarray, graph: Graph) -> np.ndarray:
         neighbours=graph.rows[:, : limits.neighbours],
         max_hash_distance=limits.max_hash_distance,
         min_cosine=limits.min_cosine,
-        links=crop_links(crops, world.patches, load=world.load),
+        links=crop_links(crops, world.patches, load=world.load).links,
     )
 
 

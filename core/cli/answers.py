@@ -75,6 +75,9 @@ def attribute(
     prior: Annotated[
         float, typer.Option(help="Probability of a source before the image is seen.")
     ] = NullConfig().prior,
+    where: Annotated[
+        str, typer.Option(help='Only images like this: "licence = CC0 and creator != Ann".')
+    ] = "",
     by: Annotated[
         list[str] | None,
         typer.Option(help="Sum shares by creator, licence or any column; may be repeated."),
@@ -89,7 +92,7 @@ def attribute(
     session = Session()
     score = ScoreConfig(search=search, edges=edges, rerank=rerank, local_scaling=local_scaling)
     with reporting() as progress:
-        choice = Choice(encoder or encoder_of(session, gallery), head, gallery, score)
+        choice = Choice(encoder or encoder_of(session, gallery), head, gallery, score, where)
         found = each_image(
             images, lambda i: session.attribute(i, choice, top=top, prior=prior, progress=progress)
         )

@@ -11,6 +11,7 @@ from core.config import NullConfig
 from core.evidence.words import (
     TOO_FEW,
     about_file,
+    about_scope,
     known,
     none_share,
     number,
@@ -46,12 +47,9 @@ def print_answer(
     """An answer for people."""
     show(query, style="bold")
     show(sentence(answer))
-    if why := why_none(answer):
-        show(why)
-    if rarity := odds(answer):
-        show(rarity)
-    if answer.notes:
-        show(about_file(answer))
+    for told in (about_scope(answer), why_none(answer), odds(answer), about_file(answer)):
+        if told:
+            show(told)
     if p_adjusted is not None:
         show(f"p adjusted for the number of images: {p_adjusted:.3g}")
     print_table(_MATCH, _matches(answer), wide={"path"})

@@ -11,7 +11,7 @@ from core.config import NullConfig
 from core.evidence.combination import combined
 from core.evidence.confidence import stated
 from core.evidence.influence import contested, decompose, influences
-from core.evidence.null import Null, aspects_of, standings
+from core.evidence.null import Null, Standings, aspects_of, standings
 from core.evidence.words import can_tell
 from core.search.patches import pair_strengths
 from core.search.query import Query
@@ -44,6 +44,10 @@ def answer(
     An image that is in the gallery byte for byte needs no evidence: its group is the one source.
     Where the null is too small for p-values of the configured level, the answer has its matches
     and groups but no p-value, confidence or share at all.
+
+    Where only some images could be ranked, every group keeps the evidence that it has among all,
+    and none where it is not among their candidates: the null is that of all images. Margins over
+    the rivals of a few would be larger than it knows (docs/decisions/018).
 
     Args:
         query: the query.
@@ -112,7 +116,7 @@ class _Judge:
         self.ranking, self.collection, self.null, self.config = ranking, collection, null, config
         self.telling = can_tell(len(null), level=config.level)
         self.first = first_of_groups(ranking, collection.groups)
-        self.standings = standings(aspects_of(ranking, collection.groups))
+        self.standings = _standings(ranking, collection)
         self.aspect_p_values = null.standing.aspect_p_values(self.standings.margins)
         self.strengths = np.zeros(len(self.first))  # beyond the candidates nothing stands out
         self.strengths[: len(self.aspect_p_values)] = combined(self.aspect_p_values)
@@ -146,7 +150,9 @@ class _Judge:
     def group(self, place: int) -> Group:
         """The group at a place, without influence yet."""
         best, groups = self.match(int(self.first[place])), self.collection.groups
-        members = np.flatnonzero(groups == groups[self.ranking.rows[self.first[place]]])
+        same = groups == groups[self.ranking.rows[self.first[place]]]
+        among = self.ranking.among
+        members = np.flatnonzero(same if among is None else same & among)
         p_value, sure = self.evidence(place)
         return Group(
             id=best.group,
@@ -171,6 +177,8 @@ class _Judge:
         """By what a group stands out, where anything can be told; none beyond the candidates."""
         if not self.telling or place >= len(self.aspect_p_values):
             return ()
+        if not np.isfinite(self.standings.margins[place]).any():
+            return ()
         p_values = self.aspect_p_values[place].tolist()
         return tuple(map(Aspect, self.collection.aspect_names, p_values))
 
@@ -189,3 +197,39 @@ class _Judge:
             score=float(ranking.scores[place]),
             group=records[int(self.collection.groups[row])].id,
         )
+
+
+def _standings(ranking: Ranking, collection: Collection) -> Standings:
+    """How far the groups of a ranking stand out among all images; -inf beyond the candidates."""
+    groups = np.asarray(collection.groups)
+    if ranking.whole is None:
+        return standings(aspects_of(ranking, groups))
+    among_all = standings(aspects_of(ranking.whole, groups))
+    known = _labels(ranking.whole, groups)[: len(among_all.margins)]
+    place_of = {label: place for place, label in enumerate(known.tolist())}
+    places = np.array([place_of.get(label, -1) for label in _labels(ranking, groups).tolist()])
+
+    def of(values: Float[np.ndarray, "g a"]) -> Float[np.ndarray, "h a"]:
+        none = np.full((1, len(collection.aspect_names)), -np.inf, np.float32)
+        return np.concatenate([values, none])[places]  # -1 is the last row
+
+    return Standings(of(among_all.margins), of(among_all.leads))
+
+
+def stands_out_elsewhere(
+    ranking: Ranking, collection: Collection, *, null: Null, config: NullConfig
+) -> bool:
+    """Whether a group is a likely source of which no image could be ranked."""
+    if ranking.whole is None or ranking.among is None:
+        return False
+    judge = _Judge(ranking.whole, collection, null=null, config=config)
+    groups = np.asarray(collection.groups)
+    passing = groups[ranking.among]
+    return any(
+        groups[ranking.whole.rows[judge.first[place]]] not in passing for place in judge.likely()
+    )
+
+
+def _labels(ranking: Ranking, groups: Integer[np.ndarray, " n"]) -> Integer[np.ndarray, " g"]:
+    """Groups of a ranking, best first."""
+    return groups[ranking.rows[first_of_groups(ranking, groups)]]

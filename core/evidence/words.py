@@ -65,27 +65,31 @@ def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
     found = outcome(answer)
     if found == "empty":
         return "The gallery is empty, so it holds no candidate source."
+    within = _scoped(answer)
     if found == "identical":
-        return f"Candidate source: {name(answer.groups[0].best.image)}, the very same file."
+        return f"Candidate source{within}: {name(answer.groups[0].best.image)}, the very same file."
     if found == "too few":
         return TOO_FEW
     if found == "none":
         rare = answer.p_value is not None and answer.p_value <= answer.level
         verb = "is likely to be" if rare else "stands out as"
-        return f"None of these images {verb} a source{_at_prior(answer)}."
+        these = f"the {_counted(answer)}" if within else "these images"
+        return f"None of {these} {verb} a source{_at_prior(answer)}."
     shared, prior = sources(answer.groups), _at_prior(answer)
     confidences = [group.confidence or 0.0 for group in shared]
     if found == "one of":
         several = "One of these is" if len(shared) == 1 else "One or more of these are"
+        if within:
+            several = f"{within.strip().capitalize()}, {several[0].lower()}{several[1:]}"
         noun = "a source" if len(shared) == 1 else "sources"
         sure = sureness(max(confidences))
         return f"{several} {sure} {noun}{prior}: {contender_names(answer, name=name)}."
     sure = sureness(min(confidences))
     if len(shared) == 1:
-        return f"Candidate source, {sure}{prior}: {name(shared[0].best.image)}."
+        return f"Candidate source{within}, {sure}{prior}: {name(shared[0].best.image)}."
     names = "; ".join(name(group.best.image) for group in shared[:_LISTED])
     more = f"; and {len(shared) - _LISTED} more" if len(shared) > _LISTED else ""
-    return f"{len(shared)} candidate sources, {sure}{prior}: {names}{more}."
+    return f"{len(shared)} candidate sources{within}, {sure}{prior}: {names}{more}."
 
 
 def sureness(confidence: float) -> str:
@@ -104,6 +108,33 @@ def _at_prior(answer: Answer) -> str:
     return "" if usual else f" at a prior of {percent(answer.prior)}"
 
 
+def _scoped(answer: Answer) -> str:
+    """Among which images, where they are not all."""
+    return f" among the {_counted(answer)}" if answer.scope else ""
+
+
+def _counted(answer: Answer) -> str:
+    """How many images were looked at of how many, and what they have in common."""
+    scope = answer.scope
+    assert scope is not None
+    return f"{scope.passing:,} of {scope.images:,} images with {scope.words}"
+
+
+def about_scope(answer: Answer) -> str:
+    """What a filter means for the evidence; nothing where there is none."""
+    if answer.scope is None:
+        return ""
+    told = (
+        "No other image was looked at. How far these stand out is measured against the whole "
+        "gallery, so that the filter makes none of them likelier."
+    )
+    return f"{told} {ELSEWHERE}" if answer.scope.outside else told
+
+
+ELSEWHERE = "But an image that the filter leaves out is a likely source."
+"""What is said where a filter hides a likely source."""
+
+
 def holding(answer: Answer) -> str:
     """What the gallery holds; nothing where that is not known."""
     around = answer.surroundings
@@ -119,7 +150,8 @@ def why_none(answer: Answer) -> str:
     is of another kind than these. Nothing is said of what it shows.
     """
     around = answer.surroundings
-    if around is None or outcome(answer) != "none":
+    hidden = answer.scope is not None and answer.scope.outside
+    if around is None or outcome(answer) != "none" or hidden:
         return ""
     if around.nearer >= _FOREIGN:
         often = "any of these is" if around.nearer == 1 else "nearly all of these are"

@@ -14,7 +14,7 @@ import importlib.util
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -71,31 +71,45 @@ class Key:
 class Artefacts:
     """The values kept for one generation of a gallery."""
 
-    def __init__(self, folder: Path, *, writable: bool, beside: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        writable: bool,
+        beside: Path | None = None,
+        earlier: Sequence[Path] = (),
+    ) -> None:
         """Take a folder, there or not.
 
         Args:
             folder: where values lie.
             writable: whether what is computed is kept there.
             beside: where else values lie, and are kept if they must not be kept in the folder.
+            earlier: where those of other states of the gallery lie, see :meth:`latest`.
         """
-        self.folder, self.beside = folder, beside
+        self.folder, self.beside, self.earlier = folder, beside, tuple(earlier)
         self.kept_in = folder if writable else beside
 
     def get(self, key: Key, compute: Callable[[], T], *, codec: Codec[T]) -> T:
         """The value of a key; computed where it is not kept, or what is kept is damaged."""
-        for place in filter(None, (self.folder, self.beside)):
-            folder = place / str(key)
-            if not folder.is_dir():
-                continue
-            try:
-                return codec.load(folder)
-            except GalleryError as error:
-                logger.warning("%s is computed again: %s", folder.name, error)
+        found = _first(filter(None, (self.folder, self.beside)), key, codec)
+        if found is not None:
+            return found
         value = compute()
+        self.keep(key, value, codec=codec)
+        return value
+
+    def latest(self, key: Key, *, codec: Codec[T]) -> T | None:
+        """What was last kept under a key here, or else in another state of the gallery.
+
+        For values that say themselves what they are of, such as pairs of images by their contents.
+        """
+        return _first(filter(None, (self.folder, self.beside, *self.earlier)), key, codec)
+
+    def keep(self, key: Key, value: T, *, codec: Codec[T]) -> None:
+        """Keep a value, in the place of that of its key, where that is allowed."""
         if self.kept_in is not None and self.kept_in.parent.is_dir():
             self._keep(value, self.kept_in / str(key), key, codec)
-        return value
 
     def keep_only(self, *kinds: str) -> None:
         """Remove the values of all other kinds."""
@@ -116,6 +130,19 @@ class Artefacts:
         for old in folder.parent.glob(f"{key.kind}-*-*"):
             if not old.name.startswith(f"{key.kind}-{key.code}-"):
                 shutil.rmtree(old, ignore_errors=True)
+
+
+def _first(places: Iterable[Path], key: Key, codec: Codec[T]) -> T | None:
+    """The value of a key in the first place that has it whole."""
+    for place in places:
+        folder = place / str(key)
+        if not folder.is_dir():
+            continue
+        try:
+            return codec.load(folder)
+        except GalleryError as error:
+            logger.warning("%s is computed again: %s", folder.name, error)
+    return None
 
 
 def arrays(

@@ -276,8 +276,10 @@ class Gallery:
     def artefacts(self) -> Artefacts:
         """What follows from this generation, kept where that is allowed."""
         beside = self.beside and self.beside / ARTEFACTS
-        folder = self.folder / artefacts_name(self._out)
-        return Artefacts(folder, writable=not self.read_only, beside=beside)
+        folder, number = self.folder / artefacts_name(self._out), self.header.generation
+        states = (self.folder, self.store.generation(number - 1)) if number else ()
+        earlier = [path for state in states for path in sorted(state.glob(f"{ARTEFACTS}*"))]
+        return Artefacts(folder, writable=not self.read_only, beside=beside, earlier=earlier)
 
     def thumbnail(self, row: int) -> Image.Image:
         """An image's thumbnail; nothing to see where it is gone."""

@@ -53,6 +53,7 @@ def answer_object(
             for group in answer.groups
         ],
         "none": answer.none,
+        "scope": None if answer.scope is None else vars(answer.scope),
         "surroundings": None if answer.surroundings is None else vars(answer.surroundings),
         "p_value": answer.p_value,
         "named": answer.named,

@@ -60,7 +60,7 @@ def _section(case: Case) -> dict[str, object]:
         "case": case,
         "answer": answer,
         "sentence": words.sentence(answer),
-        "odds": " ".join(filter(None, (words.odds(answer), words.about_file(answer)))),
+        "odds": " ".join(filter(None, _told(answer))),
         "why": words.why_none(answer),
         "numbers": _numbers(case),
         "picture": picture_address(case.image),
@@ -86,6 +86,11 @@ def _section(case: Case) -> dict[str, object]:
             "Null": answer.null_id,
         },
     }
+
+
+def _told(answer: Answer) -> tuple[str, ...]:
+    """What is said below the sentence of an answer, where there is anything to say."""
+    return words.about_scope(answer), words.odds(answer), words.about_file(answer)
 
 
 def _summary(cases: Sequence[Case], run: Run) -> str:

@@ -70,6 +70,7 @@ def _match_rows(case: Case, run: Run) -> Iterator[dict[str, object]]:
             "best_p_value": answer.p_value,
             "notes": "; ".join(answer.notes),
             "p_adjusted": case.p_adjusted,
+            "where": answer.scope.where if answer.scope else "",
             "encoder": answer.encoder,
             "head": answer.head,
             "gallery": answer.gallery,

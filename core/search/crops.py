@@ -13,11 +13,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Bool, Integer
 from PIL import Image
 
 from core.search.placement import placements
 from core.search.registration import SIDE, grey, register
+from core.search.survivors import Compared
 from core.values import Descriptors, Grid, Progress, no_progress
 
 _VOTES = 0.12  # agreeing evidence per query patch from which pixels are compared
@@ -32,42 +33,48 @@ def crop_links(
     patches: Descriptors,
     *,
     load: Callable[[int], Image.Image],
+    known: Compared | None = None,
     progress: Progress = no_progress,
-) -> Integer[np.ndarray, "m 2"]:
-    """Pairs of rows of which one is a crop of the other; found on all cores.
+) -> Compared:
+    """Pairs of neighbours, and which of them are a crop of one another; found on all cores.
+
+    What is found of a pair depends on no other, so that pairs that are known need no second look.
 
     Args:
         neighbours: rows of the nearest other images of every row, -1 for none; (n, k).
         patches: local descriptors of all rows, on square grids; crops are not found on others.
         load: pixels of a row; called at most once for each, from several threads.
+        known: pairs that were looked at before.
         progress: told of rows done; may raise ``Cancelled``.
     """
     side = math.isqrt(patches.shape[1])
     if side**2 != patches.shape[1]:
-        return np.empty((0, 2), np.int64)
+        return Compared(np.empty((0, 2), np.int64), np.empty(0, bool))
     pairs, images = _each_pair_once(neighbours), _Greys(len(neighbours), load)
+    found = np.full(len(pairs), -1) if known is None else known.of(pairs)
+    fresh = np.flatnonzero(found < 0)
 
-    def linked(batch: Integer[np.ndarray, "b 2"]) -> Integer[np.ndarray, "l 2"]:
+    def linked(chosen: Integer[np.ndarray, " b"]) -> Bool[np.ndarray, " b"]:
+        batch, links = pairs[chosen], np.zeros(len(chosen), bool)
         queries, sources = (np.ascontiguousarray(patches[rows]) for rows in batch.T)
         places = placements(queries, sources, grid=Grid(side, side))
         likely = np.flatnonzero(places.votes >= _VOTES)
-        found = [np.empty(0, np.int64)]
         for start in range(0, len(likely), _REGISTERED):
             some = likely[start : start + _REGISTERED]
             asked, shown = (images.of(rows) for rows in batch[some].T)
-            found.append(some[register(asked, shown, places[some]).agreement > _AGREE])
-        return batch[np.concatenate(found)]
+            links[some] = register(asked, shown, places[some]).agreement > _AGREE
+        return links
 
-    links = [np.empty((0, 2), np.int64)]
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        batches = [pairs[start : start + _PAIRS] for start in range(0, len(pairs), _PAIRS)]
-        for batch, found in zip(batches, pool.map(linked, batches), strict=True):
-            links.append(found)
-            progress(int(batch[-1, 0]), len(neighbours), "looking for crops among near-duplicates")
+        batches = [fresh[start : start + _PAIRS] for start in range(0, len(fresh), _PAIRS)]
+        for batch, links in zip(batches, pool.map(linked, batches), strict=True):
+            found[batch] = links
+            row = int(pairs[batch[-1], 0])
+            progress(row, len(neighbours), "looking for crops among near-duplicates")
     finally:  # what has not begun is dropped when the caller stops
         pool.shutdown(cancel_futures=True)
-    return np.concatenate(links)
+    return Compared(pairs, found == 1)
 
 
 def _each_pair_once(neighbours: np.ndarray) -> Integer[np.ndarray, "m 2"]:

@@ -7,13 +7,15 @@ because it moves all scores of a query alike. One more column makes the score an
 that a search by inner product ranks exactly by it: [q, 1] . [g, -r(g)/2] = score / 2.
 
 With a :class:`core.search.walk.Walk`, twice as many rows as are wanted are found by it, by cosine,
-and scored from the vectors themselves.
+and scored from the vectors themselves. A search among some of the rows walks the farther the fewer
+they are, and compares all of them where that is quicker or the walk found too few.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import faiss
 import numpy as np
@@ -22,9 +24,10 @@ from jaxtyping import Bool, Float, Integer
 from core.heads.rows import unit_rows
 from core.search.walk import Walk
 
+_faiss: Any = faiss  # what its annotations lack
 _BEAM = 256  # rows walked to for a query at least
 _OVERSAMPLED = 2  # rows walked to for every one that is wanted
-_WHOLE = 4  # a walk to more than this part of the rows takes longer than comparing all
+_WHOLE = 4  # a walk to more than this part of the rows takes longer than comparing them
 _BLOCK = 4096  # rows compared at once
 
 
@@ -159,8 +162,19 @@ class Index:
         """Number of embedding dimensions d."""
         return self._vectors.shape[1]
 
-    def search(self, queries: Float[np.ndarray, "q d"], *, k: int) -> Hits:
+    def search(
+        self,
+        queries: Float[np.ndarray, "q d"],
+        *,
+        k: int,
+        among: Bool[np.ndarray, " n"] | None = None,
+    ) -> Hits:
         """The k best rows of every query.
+
+        Args:
+            queries: not necessarily of unit length.
+            k: rows wanted.
+            among: the rows that may be found; all by default.
 
         Raises:
             ValueError: if ``k`` is not positive, the width is not d, or a value is not finite.
@@ -168,21 +182,35 @@ class Index:
         _check_k(k)
         asked = _augmented(queries, 1.0, dim=self.dim)
         if self._flat is None:
-            return self._walked(asked[:, : self.dim], k)
-        products, rows = self._flat.search(asked, k)
+            rows = self._walked(asked[:, : self.dim], k, among)
+            return self._scored(asked[:, : self.dim], rows, k)
+        how: dict[str, Any] = {}
+        if among is not None:
+            bits = np.packbits(among, bitorder="little")  # looked at, not copied
+            how["params"] = _faiss.SearchParameters(sel=_faiss.IDSelectorBitmap(bits))
+        products, rows = self._flat.search(asked, k, **how)
         products = np.where(rows >= 0, products, -np.inf)
         if self._means is None or not len(self._means):
             return Hits(rows, products, products)
         return Hits(rows, 2 * products, products + self._means[rows] / 2)
 
-    def _walked(self, queries: np.ndarray, k: int) -> Hits:
-        """What a walk finds, scored from the vectors; all rows where nearly all are wanted."""
+    def _walked(self, queries: np.ndarray, k: int, among: np.ndarray | None) -> np.ndarray:
+        """Rows that a walk finds, -1 where too few; all that there are where that is quicker."""
         assert self._walk is not None
-        count = max(_BEAM, k if self._means is None else _OVERSAMPLED * k)
-        if count * _WHOLE > len(self):
-            rows = np.broadcast_to(np.arange(len(self)), (len(queries), len(self)))
-        else:
-            rows = self._walk.search(queries, k=count, beam=count)
+        n, wanted = len(self), k if self._means is None else _OVERSAMPLED * k
+        count, there = max(_BEAM, wanted), n if among is None else int(among.sum())
+        beam = -(-count * n // max(there, 1))
+        if there and beam * _WHOLE <= there:
+            rows = self._walk.search(queries, k=count, beam=beam, among=among)
+            if among is None:
+                return rows
+            if (rows >= 0).all():  # copies that no link leads to may pass where the linked do not
+                apart = np.flatnonzero(among & ~self._walk.linked(n))
+                return np.concatenate([rows, _repeated(apart, len(queries))], axis=1)
+        return _repeated(np.arange(n) if among is None else np.flatnonzero(among), len(queries))
+
+    def _scored(self, queries: np.ndarray, rows: np.ndarray, k: int) -> Hits:
+        """The best of the rows that were found for every query, scored from the vectors."""
         cosines = np.empty(rows.shape, np.float32)
         for row, (query, found) in enumerate(zip(queries, rows, strict=True)):
             cosines[row] = _cosines(self._vectors, found, query)
@@ -196,6 +224,11 @@ class Index:
             for a, empty in ((found.rows, -1), (found.scores, -np.inf), (found.cosines, -np.inf))
         )
         return Hits(rows, scores, np.where(rows >= 0, cosines, -np.inf))
+
+
+def _repeated(rows: np.ndarray, q: int) -> Integer[np.ndarray, "q m"]:
+    """The same rows for every query."""
+    return np.broadcast_to(rows, (q, len(rows)))
 
 
 def _cosines(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray) -> np.ndarray:

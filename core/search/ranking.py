@@ -8,6 +8,9 @@ candidate is the largest of plain and b + trust (added - b').
 
 A ranking tells as well what every candidate scores in each *aspect* by itself, which evidence is
 made of: the levels of an embedding, trusted views, matching places, and the score that ranks.
+
+Where only some images may be sources, no other is ranked, and these are scored as in the ranking of
+all: against the same rivals.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float, Int8, Integer
+from jaxtyping import Bool, Float, Int8, Integer
 
 from core.config import ScoreConfig
 from core.search.patches import local_scores
@@ -48,6 +51,28 @@ class Ranking:
     """What each row scores in every aspect by itself; -inf beyond the candidates."""
     rival_scores: tuple[float, ...] = ()
     """The fourth-best group's plain score, then its scores with each trusted addition."""
+    among: Bool[np.ndarray, " n"] | None = field(default=None, repr=False)
+    """The images that could be ranked; ``None`` for all."""
+    whole: Ranking | None = field(default=None, repr=False)
+    """The candidates of all images, where only some could be ranked."""
+
+
+@dataclass(frozen=True)
+class _Allowed:
+    """What a ranking may find."""
+
+    left_out: Integer[np.ndarray, " m"]
+    """Rows that are not there."""
+    among: Bool[np.ndarray, " n"] | None
+    """The rows that may be found, those left out included; ``None`` for all."""
+    images: int
+    """Rows that a search can find, those left out included."""
+    groups: int
+    """Groups that can be found."""
+
+    def has(self, row: int) -> bool:
+        """Whether a row can be found."""
+        return row not in self.left_out and (self.among is None or bool(self.among[row]))
 
 
 @dataclass(frozen=True)
@@ -150,6 +175,7 @@ class Collection:
         *,
         k: int,
         without: Integer[np.ndarray, " m"] | None = None,
+        among: Bool[np.ndarray, " n"] | None = None,
         rival_scores: tuple[float, ...] = (),
     ) -> Ranking:
         """The k best rows for a query; an image that is in the gallery byte for byte comes first.
@@ -159,10 +185,11 @@ class Collection:
             k: rows wanted; fewer come back from a smaller gallery, and more where all candidates
                 are wanted and copies of the first fill their places.
             without: rows left out, as if they were not in the gallery.
+            among: the images that may be ranked; all by default.
             rival_scores: those of the query in another ranking, to score by these.
         """
-        left_out = np.empty(0, np.int64) if without is None else without
-        rows, count = self._found(query, k=k, left_out=left_out)
+        allowed = self._allowed(without, among)
+        rows, count = self._found(query, k=k, allowed=allowed)
         plain, cosines = self._plain(query, rows)
         scores, aspects = plain, np.full((len(rows), len(self.aspect_names)), -np.inf)
         if count:
@@ -178,20 +205,41 @@ class Collection:
         order = order[: max(k, count) if k >= self.config.candidates else k]
         found = scores[order].astype(np.float32)
         ranking = Ranking(rows[order], found, cosines[order], aspects[order], rival_scores)
-        if query.identical is None or query.identical in left_out or not len(rows):
+        if query.identical is None or not allowed.has(query.identical) or not len(rows):
             return ranking
         cosine = float(self.views[0].vectors[query.identical] @ query.embedding)
         return led_by(ranking, query.identical, cosine=cosine)
 
-    def parts(self, query: Query, row: int) -> tuple[ScorePart, ...]:
-        """What makes the score of a row as it is ranked for a query; the parts sum to the score."""
+    def rank_among(self, query: Query, among: Bool[np.ndarray, " n"], *, k: int) -> Ranking:
+        """The k best of some images, scored as among all, with the candidates of all beside them.
+
+        Args:
+            query: as for :meth:`rank`.
+            among: the images that may be ranked.
+            k: rows wanted.
+        """
+        whole = self.rank(query, k=self.config.candidates)
+        found = self.rank(query, k=k, among=among, rival_scores=whole.rival_scores)
+        return replace(found, among=among, whole=whole)
+
+    def parts(
+        self, query: Query, row: int, *, among: Bool[np.ndarray, " n"] | None = None
+    ) -> tuple[ScorePart, ...]:
+        """What makes the score of a row as it is ranked for a query; the parts sum to the score.
+
+        Args:
+            query: the query.
+            row: the row.
+            among: the images that could be ranked; all by default.
+        """
         found = [
             part
             for view, vector in zip(self.views, query.vectors, strict=True)
             if view.trust is None
             for part in view.parts(vector, row)
         ]
-        ranking = self.rank(query, k=self.config.candidates)
+        k = self.config.candidates
+        ranking = self.rank(query, k=k) if among is None else self.rank_among(query, among, k=k)
         place = np.flatnonzero(ranking.rows == row)
         if not len(place):
             return tuple(found)
@@ -310,8 +358,19 @@ class Collection:
                 shown = cosines if place == 0 else shown
         return plain, shown
 
+    def _allowed(
+        self, without: Integer[np.ndarray, " m"] | None, among: Bool[np.ndarray, " n"] | None
+    ) -> _Allowed:
+        """What a ranking may find."""
+        left_out = np.empty(0, np.int64) if without is None else without
+        gone = _distinct(self.groups[left_out])
+        if among is None:
+            return _Allowed(left_out, None, len(self), self._groups - gone)
+        groups = _distinct(np.asarray(self.groups)[among])
+        return _Allowed(left_out, among, int(among.sum()), groups - gone)
+
     def _found(
-        self, query: Query, *, k: int, left_out: Integer[np.ndarray, " m"]
+        self, query: Query, *, k: int, allowed: _Allowed
     ) -> tuple[Integer[np.ndarray, " r"], int]:
         """Candidates of all views, then the rest of what the first one finds; how many are which.
 
@@ -322,7 +381,7 @@ class Collection:
         rest = chosen
         for place, (view, vector) in enumerate(zip(self.views, query.vectors, strict=True)):
             wanted = max(k, self.config.candidates) if place == 0 else most
-            rows = self._searched(view, vector, depth=wanted, left_out=left_out)
+            rows = self._searched(view, vector, depth=wanted, allowed=allowed)
             count = self._candidates(rows, most=most)
             rest = rows[count:] if place == 0 else rest
             chosen = np.concatenate([chosen, rows[:count][~np.isin(rows[:count], chosen)]])
@@ -334,22 +393,21 @@ class Collection:
         vector: Float[np.ndarray, " d"],
         *,
         depth: int,
-        left_out: Integer[np.ndarray, " m"],
+        allowed: _Allowed,
     ) -> Integer[np.ndarray, " r"]:
         """The best rows by one view, deeper where copies fill the first places.
 
         Otherwise a source with more copies than there are candidates would have no rival to stand
         out against.
         """
-        depth = min(depth + len(left_out), len(self))
-        gone = _distinct(self.groups[left_out])
+        depth = min(depth + len(allowed.left_out), allowed.images)
         while depth:
-            found = view.index.search(vector[None], k=depth).rows[0]
-            rows = found[(found >= 0) & ~np.isin(found, left_out)]
-            enough = _distinct(self.groups[rows]) >= min(self._needed, self._groups - gone)
-            if depth == len(self) or enough:
+            found = view.index.search(vector[None], k=depth, among=allowed.among).rows[0]
+            rows = found[(found >= 0) & ~np.isin(found, allowed.left_out)]
+            enough = _distinct(self.groups[rows]) >= min(self._needed, allowed.groups)
+            if depth == allowed.images or enough:
                 return rows
-            depth = min(2 * depth, len(self))
+            depth = min(2 * depth, allowed.images)
         return np.empty(0, np.int64)
 
     def _candidates(self, rows: Integer[np.ndarray, " m"], *, most: int) -> int:

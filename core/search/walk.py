@@ -100,6 +100,12 @@ class Walk:
     def __len__(self) -> int:
         return self._engine.ntotal
 
+    def linked(self, n: int) -> Bool[np.ndarray, " n"]:
+        """Which of n rows can be found."""
+        found = np.zeros(n, bool)
+        found[faiss.vector_to_array(self._engine.id_map)] = True
+        return found
+
     def search(
         self,
         queries: Float[np.ndarray, "q d"],

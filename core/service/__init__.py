@@ -20,6 +20,8 @@ from core.gallery.browse import (
 )
 from core.gallery.datasets import OPEN_DATASETS, OpenDataset
 from core.gallery.examples import Example, read_examples
+from core.gallery.filters import filter_columns
+from core.gallery.filters import parse as parse_filter
 from core.gallery.gallery import Gallery
 from core.gallery.opting import Opted
 from core.gallery.verify import Damage
@@ -114,9 +116,11 @@ __all__ = [
     "default_home",
     "encoder_infos",
     "fewest_named",
+    "filter_columns",
     "folder_size",
     "load_encoder",
     "near_images",
+    "parse_filter",
     "pictures_of",
     "place",
     "read_examples",

@@ -92,6 +92,8 @@ class Choice:
     """``builtin``, the name of a visitor's gallery, or, when not hosted, a folder."""
     score: ScoreConfig = field(default_factory=ScoreConfig)
     """How candidates are ranked."""
+    where: str = ""
+    """Which images may be sources, as :mod:`core.gallery.filters` says; all where it is empty."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,8 @@ class Session:
     def workspace(
         self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
     ) -> Workspace:
-        """A gallery under an encoder and a head; kept until the gallery changes."""
+        """A gallery under an encoder and a head, whatever the filter; kept until it changes."""
+        choice = replace(choice, where="")
         gallery = self.gallery(choice.gallery, visitor=visitor)
         if self.server.hosted and choice.head not in HEADS:
             raise GalleryError(f"no head is called {choice.head!r}")
@@ -212,9 +215,12 @@ class Session:
             ImageError: when the image cannot be taken.
             EncoderError: when the encoder cannot be had.
             GalleryError: when the gallery cannot be used.
+            FilterError: when the filter cannot be read, or no image passes it.
         """
-        workspace = self.workspace(choice or Choice(), visitor=visitor, progress=progress)
-        return workspace.attribute(self.query(workspace, image), top=top, prior=prior)
+        choice = choice or Choice()
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
+        query = self.query(workspace, image)
+        return workspace.attribute(query, top=top, prior=prior, where=choice.where)
 
     def shares(
         self, answer: Answer, choice: Choice, *, columns: Sequence[str] = (), visitor: str = ""
@@ -242,9 +248,10 @@ class Session:
         top: int = 24,
     ) -> Explanation:
         """Why a gallery image matches an image; errors as in :meth:`attribute`."""
-        workspace = self.workspace(choice or Choice(), visitor=visitor)
-        source = self.source_image(workspace.gallery, image_id)
-        return workspace.explain(self.query(workspace, image), image_id, source=source, top=top)
+        choice = choice or Choice()
+        workspace = self.workspace(choice, visitor=visitor)
+        source, query = self.source_image(workspace.gallery, image_id), self.query(workspace, image)
+        return workspace.explain(query, image_id, source=source, top=top, where=choice.where)
 
     def project(
         self,

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from PIL import Image
 
 from core.config import BuildConfig, ImageLimits, NullConfig, ProjectionConfig, ScoreConfig
 from core.encoders.descriptors import describe_patches
 from core.encoders.network import Reading, read
-from core.evidence.answer import answer
+from core.evidence.answer import answer, stands_out_elsewhere
 from core.evidence.confidence import stated
 from core.evidence.null import Null, aspects_of, fit_null, standings
 from core.evidence.surroundings import own_nearest, score_scale, surroundings
@@ -23,6 +23,7 @@ from core.explain.clusters import ClusterKind, cluster
 from core.explain.contributions import contributions, cosine_weights, excitement
 from core.explain.projection import Map, fit_map
 from core.gallery.artefacts import Codec, Key, arrays
+from core.gallery.filters import parse
 from core.gallery.gallery import Gallery
 from core.heads.head import Head
 from core.images.decode import load_image, open_image
@@ -43,10 +44,12 @@ from core.values import (
     Match,
     Progress,
     Role,
+    Scope,
     no_progress,
 )
 
 _FIT = BuildConfig().thumbnail
+_FILTERS = 8  # whose images are remembered
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,14 @@ class GuestEvidence:
     p_value: float
     confidence: float
     aspects: tuple[Aspect, ...]
+
+
+@dataclass(frozen=True)
+class _Passing:
+    """The images that pass a filter."""
+
+    rows: Bool[np.ndarray, " n"]
+    scope: Scope
 
 
 def _seen(view: View) -> list[np.ndarray]:
@@ -88,6 +99,7 @@ class Workspace:
         self.collection = prepare(gallery, encoder, head, config=self.score, progress=progress)
         self.patch_head = gallery.patch_head(encoder)
         self.null = self._null(progress)
+        self._filtered = functools.lru_cache(_FILTERS)(self._filter)
         self._row_of = {r.sha256: row for row, r in reversed(list(enumerate(gallery.records)))}
 
     @property
@@ -151,20 +163,32 @@ class Workspace:
             for view in self.collection.views
         )
 
-    def attribute(self, query: Query, *, top: int, prior: float | None = None) -> Answer:
+    def attribute(
+        self, query: Query, *, top: int, prior: float | None = None, where: str = ""
+    ) -> Answer:
         """The answer to a query, with at most ``top`` matches.
 
         Args:
             query: the query.
             top: matches wanted; no number depends on it.
             prior: probability of a source before the image was seen; the configured one by default.
+            where: a filter of the images that may be sources, as :mod:`core.gallery.filters` says;
+                all where it is empty.
 
         Raises:
             ValueError: when the prior is not in (0, 1).
+            FilterError: when the filter cannot be read, or no image passes.
         """
         config = self.null_config if prior is None else replace(self.null_config, prior=prior)
-        ranking = self.collection.rank(query, k=max(top, self.score.candidates))
-        found = answer(query, ranking, self.collection, null=self.null, config=config, top=top)
+        depth, collection = max(top, self.score.candidates), self.collection
+        passing = self._passing(where)
+        if passing is None:
+            ranking = collection.rank(query, k=depth)
+        else:
+            query = replace(query, identical=self._identical(query, passing.rows))
+            ranking = collection.rank_among(query, passing.rows, k=depth)
+        found = answer(query, ranking, collection, null=self.null, config=config, top=top)
+        around = ranking.whole or ranking
         return replace(
             found,
             matches=tuple(map(self._current, found.matches)),
@@ -172,14 +196,40 @@ class Workspace:
             encoder=f"{self.encoder.name}@{self.encoder.identity}",
             head=f"{self.head.name}@{self.head.identity}",
             gallery=f"{self.gallery.name}@{self.gallery.identity}",
-            scale=score_scale(query, self.collection, ranking),
+            scale=score_scale(query, collection, around),
             surroundings=surroundings(
-                ranking,
+                around,
                 self._own_nearest,
-                images=len(self.collection),
+                images=len(collection),
                 holds=self.gallery.description,
             ),
+            scope=passing and self._scope(passing, ranking, config),
         )
+
+    def _passing(self, where: str) -> _Passing | None:
+        """The images that pass a filter; ``None`` where all may be sources."""
+        where = where.strip()
+        self.gallery.require_images()
+        return self._filtered(where) if where else None
+
+    def _filter(self, where: str) -> _Passing:
+        records = self.gallery.records
+        chosen = parse(where, records)
+        rows = chosen.passing(records)
+        return _Passing(rows, Scope(where, str(chosen), int(rows.sum()), len(records)))
+
+    def _scope(self, passing: _Passing, ranking: Ranking, config: NullConfig) -> Scope:
+        """What an answer is about that is about some images only."""
+        elsewhere = stands_out_elsewhere(ranking, self.collection, null=self.null, config=config)
+        return replace(passing.scope, outside=elsewhere)
+
+    def _identical(self, query: Query, passing: Bool[np.ndarray, " n"]) -> int | None:
+        """Row of an image that passes and has the bytes of the query."""
+        if query.identical is None:
+            return None
+        records, sha256 = self.gallery.records, self.gallery.records[query.identical].sha256
+        rows = (row for row in np.flatnonzero(passing).tolist() if records[row].sha256 == sha256)
+        return next(rows, None)
 
     @functools.cached_property
     def _own_nearest(self) -> Float[np.ndarray, " m"]:
@@ -209,7 +259,13 @@ class Workspace:
         return GuestEvidence(p_value, sure, aspects)
 
     def explain(
-        self, query: Query, image_id: int, *, source: Image.Image, top: int = 24
+        self,
+        query: Query,
+        image_id: int,
+        *,
+        source: Image.Image,
+        top: int = 24,
+        where: str = "",
     ) -> Explanation:
         """Why a gallery image matches a query; the gallery image passes the encoder once.
 
@@ -218,11 +274,12 @@ class Workspace:
             image_id: the gallery image.
             source: its pixels.
             top: contributions wanted.
+            where: the filter of the answer, see :meth:`attribute`.
 
         Raises:
             GalleryError: when no image has that id.
         """
-        row = self._row(image_id)
+        row, passing = self._row(image_id), self._passing(where)
         own = np.asarray(self.vectors[row])
         seen = query.reading
         parts: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
@@ -252,7 +309,7 @@ class Workspace:
             source_parts=parts[1],
             regions=regions,
             edge_parts=self._edge_parts(query, row),
-            score_parts=self.collection.parts(query, row),
+            score_parts=self.collection.parts(query, row, among=passing and passing.rows),
             alignment=alignment,
         )
 

@@ -55,6 +55,18 @@ def test_prior_and_shares_by_a_column(client: Client, picture: Path):
     assert "shares" not in client.predict(handle_file(picture), api_name="/attribute")
 
 
+def test_a_filter_names_who_may_be_a_source(client: Client, picture: Path):
+    asked = {"api_name": "/attribute", "where": "licence is not filled"}
+    found = client.predict(handle_file(picture), **asked)
+    assert picture.name not in [match["file"] for match in found["matches"]]
+    assert (found["scope"]["passing"], found["scope"]["outside"]) == (tiny.COUNT - 1, True)
+    assert found["none"] + sum(g["influence"] for g in found["groups"]) == pytest.approx(1)
+    with pytest.raises(AppError, match="there are: creator, licence"):
+        client.predict(handle_file(picture), api_name="/attribute", where="artist = A")
+    both = client.predict(handle_file(picture), api_name="/compare", where=asked["where"])
+    assert both["first"]["scope"] == both["second"]["scope"] == found["scope"]
+
+
 def test_eight_visitors_at_once_get_their_own_answers(url: str, gallery_folder: Path):
     """Each asks for another picture of the gallery, which must come first for it and no other."""
     files = sorted((gallery_folder.parent / "images").glob("*.png"))[:8]
@@ -88,6 +100,7 @@ def test_public_endpoints_have_typed_parameters(client: Client):
         "top",
         "prior",
         "by",
+        "where",
     ]
 
 
@@ -102,6 +115,7 @@ def test_endpoints_are_tools_with_descriptions(url: str):
         "top",
         "prior",
         "by",
+        "where",
     }
     assert "encoders" in found
 

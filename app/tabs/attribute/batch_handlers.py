@@ -19,7 +19,7 @@ from app.page.state import Page
 from app.page.visitor import visitor_of
 from app.tabs.attribute.batch_layout import Batch, BatchResult
 from app.tabs.attribute.cases import Opened
-from app.tabs.attribute.handlers import CANDIDATES, Search, choice_of, prior_of, row_of
+from app.tabs.attribute.handlers import CANDIDATES, Search, filtered_choice_of, prior_of, row_of
 from app.tabs.attribute.layout import Controls
 from app.views import batch, files
 from app.views.images import SMALL, small_picture
@@ -80,7 +80,7 @@ class BatchHandlers:
         the rows so far.
         """
         paths, visitor = require_files(given[self.batch.files]), visitor_of(request)
-        choice = choice_of(given, self.controls, self.page.gallery)
+        choice = filtered_choice_of(given, self.controls, self.page.gallery)
         done, shown = Done((), choice, prior_of(given, self.controls)), Shown()
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, len(paths), "Opening the encoder and the gallery")

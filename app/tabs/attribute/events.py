@@ -133,6 +133,9 @@ def _connect(
     )
     for other in (controls.renewed.success, page.changed.change):
         other(handlers.examples, page.gallery, query.examples, **QUIET)
+    filtered = [controls.where, page.gallery]
+    renewed = controls.renewed.success(handlers.kept_filter, filtered, controls.where, **QUIET)
+    page.changed.change(handlers.kept_filter, filtered, controls.where, **QUIET)
     triggers = [
         picture.upload,
         picture.clear,
@@ -140,6 +143,7 @@ def _connect(
         controls.head.input,
         controls.scoring.input,
         controls.prior.input,
+        controls.where.submit,
     ]
 
     def open_case(opened: Opened | None, request: gr.Request) -> list[Any]:
@@ -156,7 +160,7 @@ def _connect(
         taken.success(**ask),
         fetched.success(**ask),
         follow_query(page, "attribute", picture, controls.encoder, second=None).change(**ask),
-        controls.renewed.success(**ask),
+        renewed.success(**ask),
         *cases_opened,
     ]
     by = result.sums.by

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from app.page.fetch import Fetcher
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS
 from app.page.pictures import example_pictures, pictures
-from app.page.state import Marked, Page
+from app.page.state import Marked, Page, filter_help
 from app.page.visitor import visitor_of
 from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, RERANKING, Controls, Downloads, Query
 from app.views import answer as views
@@ -26,8 +26,8 @@ from app.views import matches as lists
 from app.views.names import label_of
 from core.config import ScoreConfig
 from core.report import Case, query_digest, words
-from core.service import Choice, Session
-from core.values import Answer, Explanation
+from core.service import Choice, Session, parse_filter
+from core.values import Answer, Explanation, FilterError
 
 CANDIDATES = 24
 """Matches of every answer."""
@@ -54,6 +54,11 @@ def choice_of(given: Given, controls: Controls, gallery: gr.State) -> Choice:
         rerank=RERANKING in scoring,
     )
     return Choice(given[controls.encoder], given[controls.head], given[gallery], score)
+
+
+def filtered_choice_of(given: Given, controls: Controls, gallery: gr.State) -> Choice:
+    """What the controls choose, and which images may be sources."""
+    return replace(choice_of(given, controls, gallery), where=given[controls.where].strip())
 
 
 def prior_of(given: Given, controls: Controls) -> float:
@@ -87,7 +92,7 @@ class Handlers:
         )
         if image is None:
             return self.cleared(name, request)
-        choice = choice_of(given, self.controls, self.page.gallery)
+        choice = filtered_choice_of(given, self.controls, self.page.gallery)
         prior = prior_of(given, self.controls)
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, 1, "Opening the encoder and the gallery")
@@ -282,6 +287,16 @@ class Handlers:
         if not 0 < number <= len(shown):
             return gr.skip(), gr.skip()
         return number, shown[number - 1][0]
+
+    def kept_filter(self, where: str, name: str, request: gr.Request) -> Any:
+        """The filter in another gallery, where that has its columns, and what it may say there."""
+        with user_errors():
+            gallery = self.session.gallery(name, visitor=visitor_of(request))
+        try:
+            kept = where if not where.strip() or parse_filter(where, gallery.records) else ""
+        except FilterError:
+            kept = ""
+        return gr.Textbox(kept, info=filter_help(gallery))
 
     def examples(self, name: str, request: gr.Request) -> Any:
         """The examples of another gallery."""

@@ -37,11 +37,13 @@ class Controls:
     scoring: gr.CheckboxGroup
     prior: gr.Slider
     """Probability of a source before the image is seen, percent."""
+    where: gr.Textbox
+    """Which images may be sources of one and of several."""
 
     @property
     def inputs(self) -> set[Component]:
         """All that an answer depends on."""
-        return {self.encoder, self.head, self.scoring, self.prior}
+        return {self.encoder, self.head, self.scoring, self.prior, self.where}
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def lay_query(page: Page) -> Query:
 
 
 def lay_controls(page: Page) -> Controls:
-    """Encoder, head, scoring and prior, out of the way until they are wanted."""
+    """Encoder, head, scoring, prior and filter, out of the way until they are wanted."""
     with gr.Accordion("Settings", open=False, elem_classes="ws-scoring"):
         encoder = encoder_choice(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
@@ -144,7 +146,10 @@ def lay_controls(page: Page) -> Controls:
             label="Prior probability of a source, %",
             elem_id="ws-prior",
         )
-    return Controls(encoder.dropdown, encoder.renewed, encoder.ready, head, scoring, prior)
+        page.where.render()
+    return Controls(
+        encoder.dropdown, encoder.renewed, encoder.ready, head, scoring, prior, page.where
+    )
 
 
 def lay_result(page: Page) -> Result:

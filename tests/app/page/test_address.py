@@ -19,17 +19,18 @@ def restored(session: Session, start: Path, **query: str):
         page = open_page(session, gallery=str(start), encoder="random")
         page.linked.append(gr.Dropdown(["random", "histogram"]))
     request = gr.Request(session_hash="somebody0", query_params=query)
-    gallery, tab, name, example, asked, lost, dropdown = address.restored(
+    gallery, tab, name, example, asked, lost, where, dropdown = address.restored(
         page, request, names=("attribute", "map")
     )
     assert getattr(tab, "selected", None) in (None, name)
     assert bool(example) == bool(asked)
     assert bool(lost) == (gallery != query.get("gallery", gallery))
+    assert where == ("" if lost else query.get("where", ""))
     return gallery, getattr(tab, "selected", None), dropdown.value, example
 
 
 def test_address_names_tab_encoder_and_example(session: Session, gallery_folder: Path):
-    query = {"tab": "map", "encoder": "histogram", "example": "3"}
+    query = {"tab": "map", "encoder": "histogram", "example": "3", "where": "licence = CC0"}
     assert restored(session, gallery_folder, **query) == (
         str(gallery_folder),
         "map",

@@ -55,6 +55,7 @@ def given(
     head: str = "default",
     scoring: list[str] = BOTH,
     prior: float = 50,
+    where: str = "",
 ) -> Given:
     controls = handlers.controls
     return {
@@ -62,6 +63,7 @@ def given(
         controls.head: head,
         controls.scoring: scoring,
         controls.prior: prior,
+        controls.where: where,
         handlers.page.gallery: handlers.page.start,
     }
 
@@ -113,6 +115,54 @@ def test_scoring_reaches_the_choice(handlers: Handlers, picture: Path):
     choice = search(handlers, picture, "histogram", "identity", [LOCAL_SCALING])[0].choice
     assert (choice.score.local_scaling, choice.score.rerank) == (True, False)
     assert (choice.encoder, choice.head) == ("histogram", "identity")
+
+
+def test_a_filter_reaches_the_answer_its_words_and_its_files(
+    handlers: Handlers, batch: BatchHandlers, picture: Path, tmp_path: Path
+):
+    where = "creator is not filled"
+    other = tiny.draw(tmp_path / "other.png", 99)
+    done, _, html, _, listed, *_ = search(
+        handlers, other, "random", "default", BOTH, 50, f" {where} "
+    )
+    assert done.choice.where == where
+    assert f"None of the {tiny.COUNT - 1} of {tiny.COUNT} images with no creator " in html
+    assert "measured against the whole gallery" in html
+    assert picture.name not in {match.image.path for match in done.answer.matches}
+    assert listed.count("data-row") == tiny.COUNT - 1
+    found = handlers.explain(done, 0, None, NOBODY)[0]
+    parts = sum(part.value for part in found.score_parts)
+    assert parts == pytest.approx(done.answer.matches[0].score, abs=1e-5)
+    files = {Path(f).suffix: Path(f) for f in handlers.export(done, found, NOBODY)}
+    told = json.loads(files[".json"].read_text())
+    assert f"--where '{where}'" in told["command"]
+    scope = told["queries"][0]["scope"]
+    assert (scope["where"], scope["passing"], scope["images"]) == (where, 23, 24)
+    assert "of 24 images with no creator" in files[".html"].read_text()
+    assert {row["where"] for row in csv.DictReader(io.StringIO(files[".csv"].read_text()))} == {
+        where
+    }
+    values = {**given(batch, where=where), batch.batch.files: [str(other)]}
+    rows = list(batch.run(values, NOBODY))[-1][0].rows
+    assert rows[0].answer.scope == done.answer.scope
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [("artist = A", "there are: creator, licence"), ("licence = GPL", "are: CC BY 4.0")],
+)
+def test_a_filter_that_means_nothing_here_is_refused_in_words(
+    handlers: Handlers, picture: Path, where: str, words: str
+):
+    with pytest.raises(gr.Error, match=words):
+        search(handlers, picture, "random", "default", BOTH, 50, where)
+
+
+def test_a_filter_goes_with_a_gallery_that_lacks_its_columns(handlers: Handlers):
+    for where, kept in (("licence = GPL", "licence = GPL"), ("artist = A", ""), ("", "")):
+        line = handlers.kept_filter(where, handlers.page.start, NOBODY)
+        assert line.value == kept
+        assert line.info.endswith("Columns: creator, licence, url, title, path")
 
 
 def test_prior_reaches_the_confidence_and_the_sentence(

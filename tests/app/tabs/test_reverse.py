@@ -48,6 +48,7 @@ def run(
         controls.head: "default",
         controls.scoring: [LOCAL_SCALING, RERANKING],
         controls.prior: 50,
+        controls.where: "",
         handlers.page.gallery: handlers.page.start,
     }
     return handlers.run(given, NOBODY)

@@ -43,6 +43,7 @@ def given(handlers: SelftestHandlers, image: Path | None, **more: object) -> Giv
         controls.head: "default",
         controls.scoring: [LOCAL_SCALING, RERANKING],
         controls.prior: 50,
+        controls.where: "",
         handlers.page.gallery: handlers.page.start,
     }
 

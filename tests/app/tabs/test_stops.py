@@ -89,6 +89,7 @@ def controls_of(page: Page, controls: layout.Controls, head: str) -> dict[Any, A
         controls.head: head,
         controls.scoring: [layout.LOCAL_SCALING],
         controls.prior: 50,
+        controls.where: "",
         page.gallery: page.start,
     }
 

@@ -111,3 +111,18 @@ def test_a_process_says_a_refusal_once(folder, photos, broken) -> None:
     done: subprocess.CompletedProcess[bytes] = process("add", photos, "--gallery", folder)
     assert done.stderr.count(b"left out 'broken.jpg'") == 1, done.stderr
     assert done.returncode == 0
+
+
+def test_a_filter_is_told_and_kept_in_the_command_of_the_report(large, photos, tmp_path) -> None:
+    asked = ("attribute", photos / "01.png", "--gallery", large, "--where", "path contains 1")
+    found = json.loads(call(*asked, "--json", "--report", tmp_path / "r.json").stdout)
+    paths = [match["path"] for match in found["matches"]]
+    assert paths[0] == "01.png"
+    assert all("1" in path for path in paths)
+    assert 0 < found["scope"]["passing"] < found["scope"]["images"]
+    assert "--where 'path contains 1'" in json.loads((tmp_path / "r.json").read_text())["command"]
+    people = " ".join(call(*asked).stdout.split())
+    assert "images with “1” in path: 01.png, the very same file" in people
+    assert "No other image was looked at." in people
+    failed(call(*asked[:-1], "creator = Ann"), "no image has a column 'creator'; there are: path")
+    failed(call(*asked[:-1], "path = nowhere"), "none of the")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.config import NullConfig, ScoreConfig
 from core.encoders.descriptors import quantize
-from core.evidence.answer import answer
+from core.evidence.answer import answer, stands_out_elsewhere
 from core.evidence.words import sentence
 from core.values import ImageRecord
 from tests.core import made
@@ -311,3 +311,77 @@ def test_notes_on_the_file_go_with_the_answer():
     notes = ("its end marker is missing",)
     assert _ask(EMBEDDINGS[3], notes=notes).notes == notes
     assert _ask(EMBEDDINGS[3]).notes == ()
+
+
+def _ask_among(query, among, *, groups=None, **more):
+    world = made.collection(
+        EMBEDDINGS, groups=groups, records=RECORDS, config=ScoreConfig(local_scaling=False)
+    )
+    asked = made.query(_unit(query), **more)
+    ranking = world.rank_among(asked, among, k=N)
+    found = answer(asked, ranking, world, null=NULL, config=CONFIG, top=N)
+    elsewhere = stands_out_elsewhere(ranking, world, null=NULL, config=CONFIG)
+    return found, elsewhere
+
+
+def _told(found):
+    return {g.id: (g.p_value, g.confidence, g.strength, g.aspects) for g in found.groups}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    sources=st.integers(0, 3),
+    noise=st.floats(0.01, 2.0),
+    share=st.floats(0.05, 1.0),
+)
+def test_a_filter_leaves_every_group_the_evidence_that_it_has_among_all(
+    seed, sources, noise, share
+):
+    """So no p-value is smaller than that of the whole gallery, whose null it refers to."""
+    rng = np.random.default_rng(seed)
+    query = EMBEDDINGS[:sources].sum(0) + noise * rng.standard_normal(D) / np.sqrt(D)
+    groups = rng.integers(0, 2, N).cumsum()
+    groups = np.unique(groups, return_index=True)[1][groups - groups[0]]
+    among = rng.random(N) < share
+    among[rng.integers(N)] = True
+    found, elsewhere = _ask_among(query, among, groups=groups)
+    whole = _ask(query, groups=groups)
+    for number, evidence in _told(found).items():
+        assert evidence == _told(whole)[number]
+    assert found.p_value >= whole.p_value
+    passing = {record.id for record, passes in zip(RECORDS, among, strict=True) if passes}
+    assert {match.image.id for match in found.matches} == passing
+    assert {member for group in found.groups for member in group.members} == passing
+    assert sum(group.influence for group in found.groups) + found.none == pytest.approx(1)
+    likely = [{*g.members} for g in whole.groups if g.influence]
+    assert elsewhere == any(not passing & members for members in likely)
+
+
+def test_rivals_of_a_few_would_make_images_stand_out_that_do_not():
+    """The control: margins over the fourth of a few images are larger than the null knows."""
+    among = np.zeros(N, bool)
+    among[:8] = True
+    alone = np.array([_ask(row, embeddings=EMBEDDINGS[:8], records=RECORDS[:8]).p_value
+                      for row in _queries()])  # fmt: skip
+    found = np.array([_ask_among(row, among)[0].p_value for row in _queries()])
+    whole = np.array([_ask(row).p_value for row in _queries()])
+    assert (found >= whole).all()
+    assert np.median(alone) < np.median(whole)
+
+
+def _queries():
+    return np.random.default_rng(4).standard_normal((60, D))
+
+
+def test_a_source_that_does_not_pass_is_no_source_and_is_told():
+    among = np.ones(N, bool)
+    among[3] = False
+    found, elsewhere = _ask_among(EMBEDDINGS[3], among)
+    assert not [group for group in found.groups if group.influence]
+    assert found.none == 1
+    assert elsewhere
+    found, elsewhere = _ask_among(EMBEDDINGS[3], ~among)
+    assert found.groups[0].best.image == RECORDS[3]
+    assert found.named
+    assert not elsewhere

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.evidence.words import (
+    ELSEWHERE,
+    about_scope,
     can_tell,
     fewest,
     holding,
@@ -27,7 +29,7 @@ from core.evidence.words import (
     title_or_path,
     why_none,
 )
-from core.values import Answer, Aspect, Group, ImageRecord, Match, Scale, Surroundings
+from core.values import Answer, Aspect, Group, ImageRecord, Match, Scale, Scope, Surroundings
 
 
 def group(i: int, *, influence: float, confidence: float = 0.9, title: str = "") -> Group:
@@ -282,3 +284,30 @@ def test_no_sentence_has_a_number_and_no_phrase_contradicts_itself(
     told = f"{said} {odds(found)} {why_none(found)}"
     assert not re.search(r"[Aa]bout (over|under|100 %|0 %)", told)
     assert told.count("%") <= 1
+
+
+SCOPE = Scope("licence = CC0", "licence CC0", passing=212, images=800)
+
+
+def test_what_a_filter_leaves_is_said_in_every_outcome():
+    among = "among the 212 of 800 images with licence CC0"
+    named = answer(HILLS, scope=SCOPE)
+    assert sentence(named).startswith(f"Candidate source {among}, ")
+    assert sentence(answer(HILLS, named=False, scope=SCOPE)).startswith(
+        f"{among.capitalize()}, one"
+    )
+    none = sentence(answer(WEAK, named=False, scope=SCOPE))
+    assert none.startswith("None of the 212 of 800 images with licence CC0 ")
+    same = answer(HILLS, identical=HILLS.best.image.id, scope=SCOPE)
+    assert sentence(same).startswith(f"Candidate source {among}: ")
+    assert "among" not in sentence(answer(HILLS))
+
+
+def test_a_filter_says_what_its_evidence_refers_to_and_what_it_hides():
+    assert about_scope(answer(HILLS)) == ""
+    found = about_scope(answer(HILLS, scope=SCOPE))
+    assert "measured against the whole gallery" in found
+    assert ELSEWHERE not in found
+    hiding = answer(WEAK, named=False, surroundings=AROUND, scope=replace(SCOPE, outside=True))
+    assert about_scope(hiding).endswith(ELSEWHERE)
+    assert why_none(hiding) == ""

@@ -10,6 +10,7 @@ from PIL import Image
 
 from core.encoders.descriptors import quantize
 from core.search.crops import crop_links
+from core.search.survivors import Compared
 from core.values import Cancelled
 from tests.core.search.pictures import crop, described, picture
 
@@ -20,7 +21,7 @@ def links_of(images):
     table = np.array([[j for j in range(n) if j != i] for i in range(n)])
     return {
         tuple(sorted(map(int, pair)))
-        for pair in crop_links(table, patches, load=images.__getitem__)
+        for pair in crop_links(table, patches, load=images.__getitem__).links
     }
 
 
@@ -53,7 +54,8 @@ def test_two_views_that_share_half_of_their_area_are_not_copies():
 
 def test_nothing_is_looked_for_without_a_square_grid():
     patches = quantize(np.random.default_rng(0).standard_normal((3, 12, 4)))
-    assert crop_links(np.array([[1], [0], [1]]), patches, load=lambda _: picture(0)).shape == (0, 2)
+    found = crop_links(np.array([[1], [0], [1]]), patches, load=lambda _: picture(0))
+    assert found.pairs.shape == (0, 2)
 
 
 def test_every_image_is_loaded_once_at_most_and_pairs_are_told_of():
@@ -68,7 +70,7 @@ def test_every_image_is_loaded_once_at_most_and_pairs_are_told_of():
         return images[row]
 
     found = crop_links(table, patches, load=load, progress=lambda *step: told.append(step))
-    assert {tuple(pair) for pair in found.tolist()} == {(0, 4), (1, 5), (2, 6), (3, 7)}
+    assert {tuple(pair) for pair in found.links.tolist()} == {(0, 4), (1, 5), (2, 6), (3, 7)}
     assert sorted(loaded) == sorted(set(loaded))
     assert told
     assert all(0 <= done < total == 8 for done, total, _ in told)
@@ -86,4 +88,29 @@ def test_a_stop_is_heard():
 
 def test_images_without_neighbours_have_no_crops():
     patches = np.stack([described(picture(seed)) for seed in range(2)])
-    assert crop_links(np.array([[-1], [-1]]), patches, load=picture).shape == (0, 2)
+    assert crop_links(np.array([[-1], [-1]]), patches, load=picture).pairs.shape == (0, 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_known_of_pairs_is_not_looked_at_again_and_changes_nothing(seed):
+    """Whatever else is compared with them: no value of a pair depends on its batch."""
+    rng = np.random.default_rng(seed)
+    images = [picture(number) for number in range(12)]
+    images += [crop(picture(number), 0.9, at=rng.random(2)) for number in range(6)]
+    patches, n = np.stack([described(image) for image in images]), len(images)
+    table = np.array([rng.permutation(np.delete(np.arange(n), row))[:7] for row in range(n)])
+    whole = crop_links(table, patches, load=images.__getitem__)
+    assert 0 < len(whole.links) < len(whole.pairs)
+    some = rng.random(len(whole.pairs)) < 0.7
+    known, loaded = Compared(whole.pairs[some], whole.linked[some]), set()
+
+    def load(row):
+        loaded.add(row)
+        return images[row]
+
+    again = crop_links(table, patches, load=load, known=known)
+    np.testing.assert_array_equal(again.pairs, whole.pairs)
+    np.testing.assert_array_equal(again.linked, whole.linked)
+    assert loaded <= set(whole.pairs[~some].ravel().tolist())
+    wrong = crop_links(table, patches, load=load, known=Compared(whole.pairs, ~whole.linked))
+    np.testing.assert_array_equal(wrong.linked, ~whole.linked)  # the control: it is believed

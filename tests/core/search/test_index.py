@@ -206,3 +206,38 @@ def test_csls_means_of_an_image_that_is_not_there_is_that_of_one_that_comes():
         among = csls_means(np.concatenate([rows[i : i + 1], rows[2:]]), k=4)
         assert found[i] == pytest.approx(among[0], abs=1e-6)
     assert csls_means_of_others(rows[:2], rows[:0], k=4).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.02, 0.0])
+@pytest.mark.parametrize("walks", [False, True])
+def test_a_search_among_some_rows_is_one_of_these_alone(walks, share):
+    """However few they are: the control is an index that holds no others."""
+    rows = clustered(3, n=6_000)
+    means = csls_means(rows)
+    among = np.random.default_rng(1).random(len(rows)) < share
+    index = Index(rows, csls_means=means, walk=Walk.build(rows) if walks else None)
+    alone = Index(rows[among], csls_means=means[among])
+    asked = clustered(3, n=20) + np.float32(0.1)
+    found, wanted = index.search(asked, k=10, among=among), alone.search(asked, k=10)
+    assert found.rows.shape == (20, 10)
+    places = np.flatnonzero(among)
+    there = wanted.rows >= 0
+    np.testing.assert_array_equal(found.rows >= 0, there)
+    if share:
+        assert among[found.rows].all()
+        hits = [np.isin(places[w], f).mean() for w, f in zip(wanted.rows, found.rows, strict=True)]
+        assert np.mean(hits) >= (0.95 if walks else 1)
+        best = found.rows[:, 0] == places[wanted.rows[:, 0]]
+        np.testing.assert_allclose(found.scores[best], wanted.scores[best], atol=1e-5)
+        assert best.mean() >= 0.95
+
+
+def test_copies_that_no_link_leads_to_are_found_where_the_linked_ones_may_not_be():
+    rows = clustered(4, n=4_000)
+    rows[3_000:] = rows[0]  # a thousand copies of one image, of which the first is linked
+    walk = Walk.build(rows, rows=np.arange(3_000))
+    among = np.ones(len(rows), bool)
+    among[[0, *range(3_000, 3_900)]] = False
+    found = Index(rows, walk=walk).search(rows[:1], k=5, among=among).rows[0]
+    assert (found >= 3_900).all()
+    assert walk.linked(len(rows)).sum() == 3_000

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import functools
 import logging
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.config import BuildConfig, GroupConfig, HeadConfig, ScoreConfig
 from core.gallery.artefacts import load_array
 from core.gallery.build import update
 from core.gallery.gallery import Gallery, encoder_key
+from core.gallery.opting import opt_in, opt_out
+from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.heads.head import Head
 from core.search import prepare as module
@@ -213,7 +217,7 @@ def test_a_full_disk_costs_only_what_would_be_kept(gallery, encoder, monkeypatch
     monkeypatch.setattr(module, "_HEAD", dataclasses.replace(module._HEAD, save=full))
     head = fitted_head(gallery, encoder, config=WHITEN)
     assert prepared(gallery, encoder, head).views[0].vectors.shape == (12, 5)
-    assert len([r for r in caplog.records if "could not be kept" in r.message]) == 5
+    assert len([r for r in caplog.records if "could not be kept" in r.message]) == 6
     monkeypatch.undo()
     assert not list(gallery.folder.rglob("*.part"))
     assert isinstance(fitted_head(gallery, encoder, config=WHITEN), Head)
@@ -256,3 +260,73 @@ def test_damaged_neighbours_are_found_again(gallery, encoder) -> None:
         np.save(kept(gallery, "neighbours") / "rows.npy", damage)
         found = prepared(gallery, encoder, head).views[0].graph().rows
         np.testing.assert_array_equal(found, meant)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_crops_after_any_change_are_those_found_from_nothing(
+    seed, photos, folder, encoder, write_image, monkeypatch
+) -> None:
+    """Pairs of images that were there are not looked at again, and none is served stale."""
+    looked, fresh, rng = [], [], np.random.default_rng(seed)
+    real = module.crop_links
+
+    @functools.wraps(real)
+    def watched(near, patches, *, load, known, progress):
+        found = real(near, patches, load=load, known=known, progress=progress)
+        alone = real(near, patches, load=load)
+        np.testing.assert_array_equal(found.pairs, alone.pairs)
+        np.testing.assert_array_equal(found.linked, alone.linked)
+        looked.append(len(found.pairs))
+        fresh.append(looked[-1] if known is None else int((known.of(found.pairs) < 0).sum()))
+        return found
+
+    monkeypatch.setattr(module, "crop_links", watched)
+
+    def prepare_now() -> None:
+        gallery = Gallery.open(folder)
+        prepared(gallery, encoder, fitted_head(gallery, encoder, config=WHITEN))
+
+    prepare_now()
+    assert fresh == looked
+    for step in range(6):
+        gallery = Gallery.open(folder)
+        ids = [record.id for record in gallery.records]
+        match rng.integers(4):
+            case 0:
+                write_image(photos / f"new{step}.png", 100 + step)
+                shutil.copy(photos / f"new{step}.png", photos / f"copy{step}.png")
+                update(folder, Source(photos), [encoder])
+            case 1:
+                remove(folder, [int(rng.choice(ids))])
+            case 2:
+                opt_out(folder, [int(rng.choice(ids))])
+            case _:
+                opt_in(folder, [record.id for record in gallery.opted_out])
+                write_image(photos / gallery.records[0].path, 200 + step)  # another under its name
+                update(folder, Source(photos), [encoder])
+        prepare_now()
+    assert sum(fresh) < sum(looked) / 1.5
+
+
+def test_pairs_whose_thumbnail_was_gone_are_looked_at_again(photos, folder, encoder) -> None:
+    shutil.copy(photos / "01.png", photos / "copy.png")
+    with Image.open(photos / "copy.png") as image:
+        image.save(photos / "copy.png", compress_level=1)  # the same picture in other bytes
+    update(folder, Source(photos), [encoder], config=BuildConfig(thumbnail=32))
+    gallery = Gallery.open(folder)
+    head = fitted_head(gallery, encoder, config=HeadConfig(kind="identity"))
+    row = next(r for r, record in enumerate(gallery.records) if record.path == "copy.png")
+    thumbnail = gallery.store.thumbnail(gallery.records[row].sha256)
+    content = thumbnail.read_bytes()
+    thumbnail.unlink()
+
+    def remembered() -> np.ndarray:
+        prepared(gallery, encoder, head)
+        return (np.load(kept(gallery, "crops") / "pairs.npy") == row).any(axis=1)
+
+    few = remembered()
+    thumbnail.write_bytes(content)
+    shutil.rmtree(kept(gallery, "groups"))
+    every = remembered()
+    assert every.any()
+    assert len(few) < len(every)

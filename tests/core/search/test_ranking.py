@@ -352,3 +352,47 @@ def test_a_small_gallery_is_made_anew_without_what_goes():
     part, left_out = world.without(np.array([3, 5]))
     assert len(part) == N - 2
     assert len(left_out) == 0
+
+
+@pytest.mark.parametrize("search", ["exact", "walk"])
+def test_among_some_images_no_other_is_ranked_and_scores_are_those_among_all(search):
+    n = 3_000 if search == "walk" else N
+    config = ScoreConfig(candidates=30)
+    world, query, local = _world(5, n=n, config=config)
+    if search == "walk":
+        view = replace(world.views[0], walk=Walk.build(world.views[0].vectors))
+        world = replace(world, views=(view,))
+    asked = made.query(query, patches=local)
+    among = np.random.default_rng(0).random(n) < 0.4
+    found = world.rank_among(asked, among, k=30)
+    assert among[found.rows].all()
+    assert len(found.rows) == min(30, among.sum())
+    assert found.whole is not None
+    all_of_them = world.rank(asked, k=30)
+    np.testing.assert_array_equal(found.whole.rows, all_of_them.rows)
+    scored = dict(zip(all_of_them.rows.tolist(), all_of_them.scores.tolist(), strict=True))
+    both = [(s, scored[r]) for r, s in zip(found.rows.tolist(), found.scores, strict=True)
+            if r in scored]  # fmt: skip
+    assert len(both) >= 5
+    np.testing.assert_allclose(*zip(*both, strict=True), atol=1e-6)
+    assert len(both) < len(found.rows), "deeper images take the places of those left out"
+    parts = world.parts(asked, int(found.rows[-1]), among=among)
+    assert sum(part.value for part in parts) == pytest.approx(float(found.scores[-1]), abs=1e-5)
+
+
+def test_an_image_with_the_same_bytes_leads_only_where_it_may_be_ranked():
+    world, query, local = _world(6)
+    asked = made.query(query, patches=local, identical=7)
+    among = np.ones(N, bool)
+    assert world.rank_among(asked, among, k=5).rows[0] == 7
+    among[7] = False
+    assert 7 not in world.rank_among(asked, among, k=N).rows
+
+
+def test_among_all_images_is_the_ranking_of_all():
+    world, query, local = _world(7, config=ScoreConfig(candidates=12))
+    asked = made.query(query, patches=local)
+    one, two = world.rank_among(asked, np.ones(N, bool), k=N), world.rank(asked, k=N)
+    np.testing.assert_array_equal(one.rows, two.rows)
+    np.testing.assert_array_equal(one.scores, two.scores)
+    np.testing.assert_array_equal(one.aspects, two.aspects)

@@ -20,13 +20,14 @@ from core.encoders.network import NetworkEncoder
 from core.explain.projection import Map, fit_map
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
+from core.gallery.opting import opt_out
 from core.gallery.source import Source
 from core.measures.disentangle import stage
 from core.search.edges import with_edges
 from core.search.prepare import fitted_head
 from core.service.disentanglement import sample
 from core.service.workspace import Workspace
-from core.values import Encoded, GalleryError, Grid
+from core.values import Encoded, FilterError, GalleryError, Grid
 
 COUNT = 12
 RESNET = BackboneConfig(input_size=64)
@@ -394,3 +395,55 @@ def test_what_was_unusual_about_a_file_is_told_with_its_answer(gallery, encoders
         assert query.notes == notes
         assert workspace.attribute(query, top=3).notes == notes
     assert workspace.query(_image(3)).notes == ()
+
+
+def test_a_filter_ranks_who_passes_and_explains_the_score_that_ranks(gallery, encoders):
+    workspace = _workspace(gallery, encoders["resnet"])
+    query = workspace.query(_pasted(_image(4), _image(9)))
+    whole = workspace.attribute(query, top=COUNT)
+    assert whole.scope is None
+    found = workspace.attribute(query, top=COUNT, where="colour = red and path contains set1")
+    records = [match.image for match in found.matches]
+    assert {r.id for r in records} == {
+        r.id for r in gallery.records if r.extra["colour"] == "red" and r.path.startswith("set1")
+    }
+    assert (found.scope.passing, found.scope.images) == (len(records), COUNT)
+    assert found.scope.words == "colour red and “set1” in path"
+    scores = {match.image.id: match.score for match in whole.matches}
+    for match in found.matches:
+        assert match.score == pytest.approx(scores[match.image.id], abs=1e-5)
+    last = found.matches[-1]
+    source = _pixels(workspace, gallery.row_of[last.image.id])
+    parts = workspace.explain(query, last.image.id, source=source, where=found.scope.where)
+    assert sum(p.value for p in parts.score_parts) == pytest.approx(last.score, abs=1e-4)
+    assert (found.scale, found.surroundings) == (whole.scale, whole.surroundings)
+    with pytest.raises(FilterError, match="no image has a column 'licence'"):
+        workspace.attribute(query, top=3, where="licence = CC0")
+
+
+def test_a_copy_that_passes_is_the_very_same_file_and_one_that_does_not_is_told(tmp_path, encoders):
+    for i in range(COUNT):
+        _image(i).save(tmp_path / f"{i:02d}.png")
+    (tmp_path / "copy.png").write_bytes((tmp_path / "03.png").read_bytes())
+    update(tmp_path / "gallery", Source(tmp_path), [encoders["histogram"]])
+    workspace = _workspace(Gallery.open(tmp_path / "gallery"), encoders["histogram"])
+    query = workspace.query(tmp_path / "03.png")
+    found = workspace.attribute(query, top=3, where="path contains copy")
+    assert found.matches[0].image.path == "copy.png"
+    assert found.identical == found.matches[0].image.id
+    gone = workspace.attribute(query, top=3, where="path != copy.png and path != 03.png")
+    assert gone.identical is None
+    assert "03.png" not in [match.image.path for match in gone.matches]
+
+
+def test_who_is_opted_out_stays_out_whatever_the_filter(tmp_path, encoders):
+    for i in range(COUNT):
+        _image(i).save(tmp_path / f"{i:02d}.png")
+    update(tmp_path / "gallery", Source(tmp_path), [encoders["histogram"]])
+    gallery = Gallery.open(tmp_path / "gallery")
+    opt_out(tmp_path / "gallery", [gallery.records[3].id])
+    workspace = _workspace(Gallery.open(tmp_path / "gallery"), encoders["histogram"])
+    found = workspace.attribute(workspace.query(_image(3)), top=COUNT, where="path is filled")
+    assert len(found.matches) == found.scope.passing == found.scope.images == COUNT - 1
+    with pytest.raises(FilterError, match="none of the 11 images"):
+        workspace.attribute(workspace.query(_image(3)), top=3, where="path = 03.png")
