@@ -15,7 +15,7 @@ from app.page.events import Given
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS, visitor_of
 from app.page.pictures import Pictures, example_pictures, fetchable, first_example, pictures
-from app.page.state import HEADS, Asked, Page, encoder_choices
+from app.page.state import Asked, Page, side_names
 from app.tabs.compare.layout import Side, Table
 from app.views import compare as views
 from app.views import reasons
@@ -257,18 +257,6 @@ class Handlers:
             name = found.choices[0].gallery
             files = pictures(self.page.session, name, records, visitor=visitor_of(request))
         return [(file, captions[row]) for (file, _), row in zip(files, rows, strict=True)]
-
-
-def side_names(choices: Sequence[Choice]) -> tuple[str, str]:
-    """What the two sides are called: encoders, with their heads where these differ."""
-    titles = [encoder_choices([choice.encoder])[0][0] for choice in choices]
-    if choices[0].head != choices[1].head:
-        labels = {name: label for label, name in HEADS}
-        titles = [
-            f"{title} ({labels.get(choice.head, choice.head).lower()})"
-            for title, choice in zip(titles, choices, strict=True)
-        ]
-    return titles[0], titles[1]
 
 
 def no_examples() -> tuple[Any, ...]:

@@ -12,9 +12,9 @@ import gradio as gr
 import pytest
 
 from app.page.events import Given
-from app.page.state import Asked, compared, open_page
+from app.page.state import Asked, compared, open_page, side_names
 from app.tabs.compare import layout
-from app.tabs.compare.handlers import Handlers, side_names
+from app.tabs.compare.handlers import Handlers
 from app.views import compare as views
 from app.views import reasons
 from app.views.names import name_of
