@@ -173,8 +173,10 @@ class Endpoints:
 
         Returns:
             images, examples and pairs that were looked at; measures (a list of name, title,
-            before, after, meaning, and better: higher, lower or neither); and before and after,
-            each with dimensions (numbers of the leading ones), real, synthetic and cross
+            before, after, before_interval and after_interval (95 %; null where there is none),
+            change, meaning, and better: higher, lower, nearer (to ideal) or neither); and before
+            and after, each with levels (the measures of each level alone, by name),
+            dimensions (numbers of the leading ones), real, synthetic and cross
             (their correlations; null where there are none), factors, factor_dimensions and
             importance (a row for each factor, a column for each of these dimensions; null where
             fewer than two factors are known).

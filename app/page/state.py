@@ -10,7 +10,7 @@ import gradio as gr
 
 from app.page.jobs import Jobs
 from app.page.pictures import serve_thumbnails
-from core.service import DEFAULT_ENCODER, Gallery, Session, encoder_infos, filter_columns
+from core.service import DEFAULT_ENCODER, Choice, Gallery, Session, encoder_infos, filter_columns
 from core.values import GalleryError
 
 HEADS = [
@@ -201,6 +201,18 @@ def encoder_choices(names: Sequence[str]) -> list[tuple[str, str]]:
     """Title and name of encoders, for a dropdown."""
     titles = {info.name: info.title for info in encoder_infos()}
     return [(titles.get(name, name), name) for name in names]
+
+
+def side_names(choices: Sequence[Choice]) -> tuple[str, str]:
+    """What the two sides are called: encoders, with their heads where these differ."""
+    titles = [encoder_choices([choice.encoder])[0][0] for choice in choices]
+    if choices[0].head != choices[1].head:
+        labels = {name: label for label, name in HEADS}
+        titles = [
+            f"{title} ({labels.get(choice.head, choice.head).lower()})"
+            for title, choice in zip(titles, choices, strict=True)
+        ]
+    return titles[0], titles[1]
 
 
 def offered_choices(names: Sequence[str], *, none: bool = False) -> list[tuple[str, str]]:

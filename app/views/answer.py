@@ -81,7 +81,7 @@ def shares_html(shares: Mapping[str, float], *, none: float | None) -> str:
 
 
 def captions(answer: Answer) -> list[str]:
-    """One caption for each match: rank, cosine, share of influence, title.
+    """One caption for each match: rank, points (the cosine without a scale), influence, title.
 
     The share is its group's; only the best image of a group carries it. Titles come last, because
     the page cuts long captions.
@@ -90,7 +90,9 @@ def captions(answer: Answer) -> list[str]:
     lines: list[str] = []
     for rank, match in enumerate(answer.matches, 1):
         group = best.get(match.image.id)
-        line = [f"{rank} · cosine {match.cosine:.2f}"]
+        points = words.points(match, answer)
+        scored = f"cosine {match.cosine:.2f}" if points is None else f"{points} of 100"
+        line = [f"{rank} · {scored}"]
         if group is None:
             line.append("near-duplicate of one above")
         elif group.influence:

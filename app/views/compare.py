@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from app.views.answer import captions
 from app.views.answer import headline as answer_headline
 from app.views.matches import group_of
 from app.views.names import name_of
+from app.views.reasons import PLAIN
 from app.views.templates import render
 from core.report import words
 from core.service import HITS, ExampleComparison, Interval, RankingComparison
@@ -112,6 +113,16 @@ def _at(level: str) -> Callable[[Mapping[str, float]], float | None]:
     return lambda side: side.get(level)
 
 
+def either_side(possible: Sequence[Sequence[str]]) -> list[str]:
+    """What either side can mark on the images, the plain ones last.
+
+    Args:
+        possible: the readings of every side, best first.
+    """
+    every = dict.fromkeys(reading for side in possible for reading in side)
+    return [*(reading for reading in every if reading != PLAIN), PLAIN]
+
+
 def by_html(answer: Answer, image_id: int) -> str:
     """By what an image stands out on one side."""
     group = group_of(answer, image_id)
@@ -133,10 +144,20 @@ def examples_html(found: ExampleComparison, names: tuple[str, str]) -> str:
         right=names[1],
         rows=_rows(found),
         examples=found.examples,
+        gap=_gap(found, names),
         same=_counted(found.same_first),
         overlap=_interval(found.overlap),
         biased=_interval(found.rank_biased_overlap),
     )
+
+
+def _gap(found: ExampleComparison, names: tuple[str, str]) -> str:
+    """How much more often one side ranks a true source first, with its interval."""
+    gap = found.difference
+    if gap is None:
+        return ""
+    values = f"{gap.mean:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})"
+    return f"{names[0]} less {names[1]}: {values}"
 
 
 def examples_headline(found: ExampleComparison, names: tuple[str, str]) -> str:

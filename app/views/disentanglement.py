@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
+from app.views.measures import headline, number
 from app.views.templates import render
+from core.config import MeasureConfig
 from core.report import words
-from core.service import DimensionView, Disentanglement, Measure, Stage
+from core.service import DimensionView, Disentanglement, Stage, contrast
 
 WITHIN_REAL, WITHIN_SYNTHETIC, ACROSS = "real", "synthetic", "cross"
 """The correlation matrices of a stage, by the names of its fields."""
@@ -29,6 +31,38 @@ _RISING = [(0.0, "rgba(128,140,137,0.10)"), (1.0, "rgba(42,157,147,1)")]
 _SIDE = 320  # height of a correlation matrix, pixels
 _ROW = 26  # height of a row of labels, pixels
 _BINS = (12, 40)  # bars of a histogram at least and at most
+_FOLLOWS = MeasureConfig().follows
+
+MEASURES = {
+    "mean_abs_correlation": "Mean |correlation|",
+    "rankme": "Effective rank",
+    "informativeness": "Factors told right",
+}
+"""What the overview tells in numbers, and what it is called there."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Two embeddings of the same images, side by side."""
+
+    stages: tuple[Stage, Stage]
+    titles: tuple[str, str]
+    who: str
+    """Whom the sentence judges."""
+    judged: str
+    """What the column of verdicts is called."""
+
+    @classmethod
+    def of_head(cls, found: Disentanglement) -> Sides:
+        """An embedding before and after its head."""
+        titles = ("Before the head", "After the head")
+        return cls((found.before, found.after), titles, "After the head", "The head")
+
+    @classmethod
+    def of_two(cls, one: Disentanglement, two: Disentanglement, titles: tuple[str, str]) -> Sides:
+        """Two embeddings, each after its head."""
+        who = f"{titles[1]} against {titles[0]}"
+        return cls((one.after, two.after), titles, who, titles[1])
 
 
 def correlation_map(stage: Stage, which: str) -> go.Figure | None:
@@ -70,8 +104,19 @@ def correlation_map(stage: Stage, which: str) -> go.Figure | None:
     return go.Figure(heat, layout)
 
 
-def importance_map(stage: Stage) -> go.Figure | None:
-    """How important each leading dimension is for each factor; ``None`` without factors."""
+def strongest(stages: Sequence[Stage]) -> float:
+    """The largest importance in any of the stages: the end of their one colour scale."""
+    tables = [stage.by_factor.importance for stage in stages if stage.by_factor is not None]
+    return max((float(table.max()) for table in tables), default=0.0)
+
+
+def importance_map(stage: Stage, *, most: float) -> go.Figure | None:
+    """How important each leading dimension is for each factor; ``None`` without factors.
+
+    Args:
+        stage: the stage.
+        most: importance that gets the full colour, the same for all that are compared.
+    """
     report = stage.by_factor
     if report is None:
         return None
@@ -80,7 +125,7 @@ def importance_map(stage: Stage) -> go.Figure | None:
         x=[str(number) for number in stage.factor_dimensions],
         y=list(report.factors),
         zmin=0,
-        zmax=max(float(report.importance.max()), 1e-9),
+        zmax=max(most, 1e-9),
         colorscale=_RISING,
         colorbar={"thickness": 8, "outlinewidth": 0, "nticks": 4, "tickformat": ".0%"},
         hovertemplate="%{y}, dim %{x}: %{z:.1%}<extra></extra>",
@@ -189,82 +234,47 @@ def dimension_words(view: DimensionView) -> str:
     return f"Follows {first} most: it explains {words.share(most)} of the variance{second}."
 
 
-def overview_html(found: Disentanglement) -> str:
-    """What the head did, in a sentence and three numbers."""
-    before, after = found.before.values(), found.after.values()
+def overview_html(found: Disentanglement, sides: Sides) -> str:
+    """What the measures of both sides say, in a sentence and three numbers."""
+    values = [stage.values() for stage in sides.stages]
+    figures = [
+        (MEASURES[name], " → ".join(number(side[name]) for side in values))
+        for name in MEASURES
+        if all(name in side for side in values)
+    ]
     return render(
         "disentanglement_overview",
-        headline=headline(found),
-        correlation=_change(before, after, "mean_abs_correlation"),
-        rank=_change(before, after, "rankme"),
-        dimensions=found.after.label_free.dimensions,
+        headline=headline(contrast(*sides.stages), who=sides.who),
+        figures=figures,
         images=f"{found.images:,}",
         examples=found.examples,
         pairs=found.pairs,
     )
 
 
-def headline(found: Disentanglement) -> str:
-    """What the head did to the dimensions, in one sentence."""
-    before = found.before.label_free.mean_abs_correlation
-    after = found.after.label_free.mean_abs_correlation
-    if np.isclose(before, after, rtol=0.02):
-        return "This head leaves the dimensions as correlated as they were."
-    if after > before:
-        return f"The head makes the dimensions {after / before:.1f} times more correlated."
-    return f"The head makes the dimensions {before / max(after, 1e-9):.1f} times less correlated."
+def dimension_choices(stage: Stage, names: Mapping[int, str]) -> list[tuple[str, int]]:
+    """Label and number of every dimension of an embedding, those with a name first."""
+    named = [(f"Dimension {i}: {name}", i) for i, name in names.items() if name]
+    rest = (i for i in range(stage.label_free.dimensions) if not names.get(i))
+    return [*named, *((f"Dimension {i}", i) for i in rest)]
 
 
-def _change(before: dict[str, float], after: dict[str, float], name: str) -> str:
-    return f"{number(before[name])} → {number(after[name])}"
+def telling(stage: Stage, *, count: int) -> list[int]:
+    """The dimensions that tell most of any one factor; the leading ones where none is known."""
+    report = stage.by_factor
+    if report is None:
+        return stage.dimensions[:count].tolist()
+    best = np.argsort(-report.importance.max(axis=0), kind="stable")[:count]
+    return stage.factor_dimensions[best].tolist()
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A measure before and after the head."""
-
-    title: str
-    before: str
-    after: str
-    verdict: str
-    meaning: str
-    good: str
-    """Which way is good."""
-
-
-def measures_html(rows: Sequence[tuple[str, Measure, float, float]]) -> str:
-    """The table of measures: before, after, what each means and which way is good."""
-    shown = [
-        _Row(
-            measure.title,
-            number(before),
-            number(after),
-            _verdict(measure, before, after),
-            measure.meaning,
-            "" if measure.better == "neither" else f"{measure.better} is better",
-        )
-        for _, measure, before, after in rows
-    ]
-    return render("disentanglement_measures", rows=shown)
-
-
-def _verdict(measure: Measure, before: float, after: float) -> str:
-    """Whether the head made it better."""
-    if measure.better == "neither" or np.isclose(before, after, rtol=0.02, atol=1e-3):
-        return "same"
-    return "better" if (after > before) == (measure.better == "higher") else "worse"
-
-
-def number(value: float) -> str:
-    """A number with about three digits that count."""
-    if value == int(value):
-        return f"{value:,.0f}"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def dimension_choices(found: Disentanglement) -> list[tuple[str, int]]:
-    """Label and number of every dimension of the embedding."""
-    return [(f"Dimension {i}", i) for i in range(found.after.label_free.dimensions)]
+def dimension_name(view: DimensionView) -> str:
+    """What a dimension runs between, by the factor that it follows; empty where it follows none."""
+    factor, share = next(iter(view.explained.items()), ("", 0.0))
+    if share < _FOLLOWS:
+        return ""
+    ends = [value or "none" for value in view.groups]
+    return f"{factor}, {ends[0]} to {ends[-1]}"
 
 
 def _layout(*, height: int, margin: dict[str, int]) -> go.Layout:

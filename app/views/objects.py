@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
 
 from core.report import answer_object, trial_object
-from core.service import Disentanglement, Placed, Stage, Trial, compare_answers
+from core.service import (
+    Contrast,
+    Disentanglement,
+    Estimate,
+    Placed,
+    Stage,
+    Trial,
+    compare_answers,
+    contrast,
+)
 from core.values import Answer
 
 
@@ -49,18 +58,44 @@ def measures_object(found: Disentanglement) -> dict[str, object]:
         "images": found.images,
         "examples": found.examples,
         "pairs": found.pairs,
-        "measures": [
-            {"name": name, "before": before, "after": after, **vars(measure)}
-            for name, measure, before, after in found.table()
-        ],
+        "measures": _contrast_objects(found.table(), ("before", "after")),
         "before": _stage_object(found.before),
         "after": _stage_object(found.after),
     }
 
 
+def sides_object(stages: tuple[Stage, Stage], names: tuple[str, str]) -> dict[str, object]:
+    """Two embeddings that stand side by side, as they are exported."""
+    keys = ("left", "right")
+    return {
+        **{f"{key}_name": name for key, name in zip(keys, names, strict=True)},
+        "measures": _contrast_objects(contrast(*stages), keys),
+        **{key: _stage_object(stage) for key, stage in zip(keys, stages, strict=True)},
+    }
+
+
+def _contrast_objects(found: Sequence[Contrast], keys: tuple[str, str]) -> list[dict[str, object]]:
+    """Measures with their intervals, ``null`` where there is none."""
+    return [
+        {
+            "name": each.name,
+            **dict(zip(keys, each.values, strict=True)),
+            **{f"{k}_interval": _ends(i) for k, i in zip(keys, each.intervals, strict=True)},
+            "change": each.change,
+            **vars(each.measure),
+        }
+        for each in found
+    ]
+
+
+def _ends(interval: Estimate | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
+
+
 def _stage_object(stage: Stage) -> dict[str, object]:
     report = stage.by_factor
     return {
+        "levels": {name: level.values() for name, level in stage.levels.items()},
         "dimensions": stage.dimensions.tolist(),
         "real": _rounded(stage.real),
         "synthetic": _rounded(stage.synthetic),

@@ -61,6 +61,7 @@ def pair_html(
     *,
     reading: str,
     noise: bool = False,
+    lacks: str = "",
 ) -> str:
     """Query and source side by side and over one another, under one reading of where they agree.
 
@@ -69,6 +70,7 @@ def pair_html(
         images: the query's and the source's pixels.
         reading: one of :func:`readings`.
         noise: as of :func:`is_noise`.
+        lacks: a reading that was asked for and that there is not.
     """
     heats = _heats(explanation, reading)
     limit = max((float(np.abs(heat).max()) for heat, _ in heats), default=0.0)
@@ -85,7 +87,7 @@ def pair_html(
     return render(
         "pair",
         figures=figures,
-        note=_NOISE if noise and reading == PLAIN else _note(explanation, reading),
+        note=_note(explanation, reading, noise=noise, lacks=lacks),
         over=_laid(explanation.alignment),
         wipe_note=_LAID if explanation.alignment is not None else _NOT_LAID,
     )
@@ -135,7 +137,11 @@ _NOTES = {
 }
 
 
-def _note(explanation: Explanation, reading: str) -> str:
+def _note(explanation: Explanation, reading: str, *, noise: bool, lacks: str) -> str:
+    if lacks:
+        return f"{lacks}: none here, or none that match better than chance does."
+    if noise and reading == PLAIN:
+        return _NOISE
     if reading == EDGES and explanation.edge_parts is not None:
         return f"{_NOTES[EDGES]} Cosine of the edges {explanation.edge_parts.sum():.2f}."
     if reading == MATCHING and not _linked(explanation, reading)[0]:

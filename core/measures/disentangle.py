@@ -6,14 +6,16 @@ Axes beside those of ``core.values``: ``k`` shown dimensions, ``m`` leading dime
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Integer
 
 from core.config import MeasureConfig
 from core.measures.factors import explained_variance, factor_codes
+from core.measures.jackknife import GROUPS, Estimate, LeftOut, estimate, gained, groups_of
 from core.measures.reports import (
     MEASURES,
     DomainGapReport,
@@ -50,12 +52,71 @@ class Stage:
     agreement: PairedReport | None
     """Agreement of the pairs; ``None`` for a handful."""
     gap: DomainGapReport | None
+    left_out: LeftOut = field(default_factory=dict)
+    """Measures without each of the groups of images that intervals leave out; those of the
+    measures by factors, but for informativeness, take too long and are not there."""
+    levels: Mapping[str, Stage] = field(default_factory=dict)
+    """The same of the dimensions of each level alone; none where there is one level only."""
 
     def values(self) -> dict[str, float]:
         """Every measure that there is, by its name in ``core.measures.reports.MEASURES``."""
-        reports = (self.label_free, self.gap, self.agreement, self.by_factor)
-        found = {k: v for report in reports if report is not None for k, v in vars(report).items()}
-        return {name: float(found[name]) for name in MEASURES if name in found}
+        return _values(self.label_free, self.gap, self.agreement, self.by_factor)
+
+    def estimate(self, name: str) -> Estimate | None:
+        """A measure with its interval; ``None`` where it has none.
+
+        Raises:
+            KeyError: when it was not measured.
+        """
+        value = self.values()[name]
+        return estimate(value, self.left_out[name]) if name in self.left_out else None
+
+
+Change = Literal["better", "worse", "no clear change", "not tested"]
+"""What became of a measure; the first two only where chance does not explain it at 5 %."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One measure of two embeddings of the same images."""
+
+    name: str
+    measure: Measure
+    values: tuple[float, float]
+    intervals: tuple[Estimate | None, Estimate | None]
+    gain: Estimate | None
+    """By how much the second is better, on the same images; ``None`` without intervals."""
+
+    @property
+    def change(self) -> Change:
+        """Whether the second is better."""
+        if self.gain is None:
+            return "not tested"
+        if self.gain.low > 0:
+            return "better"
+        return "worse" if self.gain.high < 0 else "no clear change"
+
+
+def contrast(one: Stage, two: Stage) -> list[Contrast]:
+    """Every measure that both have, in the order of ``core.measures.reports.MEASURES``."""
+    first, second = one.values(), two.values()
+    return [
+        Contrast(
+            name,
+            measure,
+            (first[name], second[name]),
+            (one.estimate(name), two.estimate(name)),
+            gained(
+                measure,
+                (first[name], one.left_out[name]),
+                (second[name], two.left_out[name]),
+            )
+            if name in one.left_out and name in two.left_out
+            else None,
+        )
+        for name, measure in MEASURES.items()
+        if name in first and name in second
+    ]
 
 
 @dataclass(frozen=True)
@@ -70,14 +131,9 @@ class Disentanglement:
     pairs: int
     """Sets of sources that are known, each with the examples made from it."""
 
-    def table(self) -> list[tuple[str, Measure, float, float]]:
-        """Every measure: its name, what it means, its value before and after the head."""
-        before, after = self.before.values(), self.after.values()
-        return [
-            (name, measure, before[name], after[name])
-            for name, measure in MEASURES.items()
-            if name in before and name in after
-        ]
+    def table(self) -> list[Contrast]:
+        """Every measure before and after the head."""
+        return contrast(self.before, self.after)
 
 
 @dataclass(frozen=True)
@@ -165,14 +221,21 @@ def stage(
     """
     from core.measures.label_free import label_free  # noqa: PLC0415 - sklearn takes seconds
 
-    progress(0, 3, f"Measuring {what}: correlations")
+    progress(0, 4, f"Measuring {what}: correlations")
     shown, synthetic = leading(rows, count=config.shown), rows.synthetic
     spread = label_free(rows.real)
-    progress(1, 3, f"Measuring {what}: pairs")
+    progress(1, 4, f"Measuring {what}: pairs")
     agreement, gap = agreement_and_gap(rows, config=config)
-    progress(2, 3, f"Measuring {what}: factors")
+    progress(2, 4, f"Measuring {what}: factors")
     by_factor = measured_by_factor(rows, factors, config=config)
-    progress(3, 3, f"Measuring {what}: done")
+    left_out = _left_out(
+        rows,
+        gap,
+        by_factor,
+        config=config,
+        progress=lambda: progress(3, 4, f"Measuring {what}: intervals"),
+    )
+    progress(4, 4, f"Measuring {what}: done")
     return Stage(
         dimensions=shown,
         real=correlations(rows.real[:, shown], rows.real[:, shown]),
@@ -183,6 +246,7 @@ def stage(
         factor_dimensions=leading(rows, count=config.factors.dimensions),
         agreement=agreement,
         gap=gap,
+        left_out=left_out,
     )
 
 
@@ -196,10 +260,10 @@ def agreement_and_gap(
     """
     from core.measures.label_free import domain_gap, paired  # noqa: PLC0415 - sklearn takes seconds
 
-    pairs, many = rows.pairs, len(rows.pairs.real)
-    if many < config.fewest_pairs:
+    pairs = rows.pairs
+    if len(pairs.real) < config.fewest_pairs:
         return None, None
-    few = leading(rows, count=max(min(config.shown, many // config.pairs_per_dimension), 2))
+    few = _paired_dimensions(rows, config=config)
     agreement = paired(
         pairs.real[:, few],
         pairs.synthetic[:, few],
@@ -208,6 +272,78 @@ def agreement_and_gap(
         seed=config.seed,
     )
     return agreement, domain_gap(pairs.real, rows.synthetic, seed=config.seed)
+
+
+def _paired_dimensions(rows: Rows, *, config: MeasureConfig) -> Integer[np.ndarray, " m"]:
+    """The few leading dimensions that so many pairs allow to be compared."""
+    many = len(rows.pairs.real) // config.pairs_per_dimension
+    return leading(rows, count=max(min(config.shown, many), 2))
+
+
+def _left_out(
+    rows: Rows,
+    gap: DomainGapReport | None,
+    by_factor: FactorReport | None,
+    *,
+    config: MeasureConfig,
+    progress: Callable[[], None],
+) -> dict[str, Float[np.ndarray, " g"]]:
+    """Measures without each group of images; without each group of pairs where they are of pairs.
+
+    None of an embedding of too few images, or of too few pairs, to leave groups out. What has to be
+    trained, the probe of the domains and the predictors of factors, is not trained again: its
+    intervals are of the images that it is tested on.
+    """
+    found: list[dict[str, float]] = []
+    if len(rows.real) < 2 * GROUPS:
+        return {}
+    few = _paired_dimensions(rows, config=config)
+    stays = [groups_of(len(some)) for some in (rows.real, rows.pairs.real, rows.synthetic)]
+    for real, pairs, synthetic in zip(*stays, strict=True):
+        progress()
+        values = _spread_without(rows.real[real])
+        if gap is not None and len(rows.pairs.real) >= GROUPS:
+            some = Rows(rows.real, rows.synthetic[synthetic], rows.pairs.some(pairs))
+            tested = np.concatenate([pairs, len(rows.pairs.real) + synthetic])
+            values |= _pairs_without(some, gap, tested, few=few, ridge=config.ridge)
+        found.append(values)
+    left_out = {name: np.array([values[name] for values in found]) for name in found[0]}
+    if by_factor is not None and by_factor.hits.shape[1] >= 2 * GROUPS:
+        tested = groups_of(by_factor.hits.shape[1])
+        hits = [by_factor.hits[:, stay].mean() for stay in tested]
+        left_out["informativeness"] = np.array(hits)
+    return left_out
+
+
+def _spread_without(real: Float[np.ndarray, "n d"]) -> dict[str, float]:
+    from core.measures.label_free import label_free  # noqa: PLC0415 - sklearn takes seconds
+
+    return _values(label_free(real))
+
+
+def _pairs_without(
+    rows: Rows,
+    gap: DomainGapReport,
+    tested: Integer[np.ndarray, " t"],
+    *,
+    few: Integer[np.ndarray, " m"],
+    ridge: float,
+) -> dict[str, float]:
+    """Measures of some pairs and synthetic images, ``tested`` among those that the probe scored."""
+    from core.measures.label_free import fold_auc, mean_distance, paired  # noqa: PLC0415 - as above
+
+    pairs = rows.pairs
+    agreement = paired(pairs.real[:, few], pairs.synthetic[:, few], ridge=ridge)
+    labels = (tested >= gap.real_images).astype(int)
+    auc = fold_auc(gap.scores[tested], labels, gap.folds[tested])
+    apart = mean_distance(pairs.real, rows.synthetic)
+    return {**_values(agreement), "domain_auc": auc, "mean_distance": apart}
+
+
+def _values(*reports: object) -> dict[str, float]:
+    """Every measure of the reports, by its name, in the order of ``MEASURES``."""
+    found = {k: v for report in reports if report is not None for k, v in vars(report).items()}
+    return {name: float(found[name]) for name in MEASURES if name in found}
 
 
 def measured_by_factor(

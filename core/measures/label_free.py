@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -94,19 +95,46 @@ def domain_gap(
         raise ValueError(f"real has {real.shape[1]} dimensions, synthetic {synthetic.shape[1]}")
     if min(len(side) for side in sides) < _FOLDS:
         raise ValueError(f"{_FOLDS} images per domain needed, got {[len(side) for side in sides]}")
-    scores = cross_val_score(
-        make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000)),
-        np.concatenate(sides),
-        np.repeat([0, 1], [len(side) for side in sides]),
-        cv=StratifiedKFold(_FOLDS, shuffle=True, random_state=seed),
-        scoring="roc_auc",
-    )
+    rows, labels = np.concatenate(sides), np.repeat([0, 1], [len(side) for side in sides])
+    scores, folds = np.zeros(len(rows)), np.zeros(len(rows), int)
+    parts = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(rows, labels)
+    for fold, (fit, test) in enumerate(parts):
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
+        scores[test] = probe.fit(rows[fit], labels[fit]).decision_function(rows[test])
+        folds[test] = fold
     return DomainGapReport(
         real_images=len(real),
         synthetic_images=len(synthetic),
-        domain_auc=float(scores.mean()),
-        mean_distance=float(np.linalg.norm(sides[0].mean(axis=0) - sides[1].mean(axis=0))),
+        scores=scores,
+        folds=folds,
+        domain_auc=fold_auc(scores, labels, folds),
+        mean_distance=mean_distance(*sides),
     )
+
+
+def fold_auc(
+    scores: Float[np.ndarray, " m"],
+    labels: Integer[np.ndarray, " m"],
+    folds: Integer[np.ndarray, " m"],
+) -> float:
+    """Mean over the folds of the area under the curve of their scores; a fold needs both labels.
+
+    Raises:
+        ValueError: when no fold has both.
+    """
+    found = [
+        roc_auc_score(labels[folds == fold], scores[folds == fold])
+        for fold in np.unique(folds)
+        if np.ptp(labels[folds == fold])
+    ]
+    if not found:
+        raise ValueError("no fold has images of both domains")
+    return float(np.mean(found))
+
+
+def mean_distance(one: Float[np.ndarray, "n d"], two: Float[np.ndarray, "q d"]) -> float:
+    """Euclidean distance of the two mean rows."""
+    return float(np.linalg.norm(one.mean(axis=0) - two.mean(axis=0)))
 
 
 def paired(

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Integer
 
-Better = Literal["higher", "lower", "neither"]
+Better = Literal["higher", "lower", "nearer", "neither"]
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,27 @@ class Measure:
     meaning: str
     """One or two sentences: what it measures, its range, its value where there is nothing."""
     better: Better
-    """Which way is good."""
+    """Which way is good; ``nearer``: to ``ideal``."""
+    ideal: float = 0.0
+    """The best value, where values on both sides of it are worse."""
+
+    @property
+    def good(self) -> str:
+        """Which way is good, for people; empty where neither is."""
+        if self.better == "neither":
+            return ""
+        near = f" to {self.ideal:g}" if self.better == "nearer" else ""
+        return f"{self.better}{near} is better"
+
+    def merit(self, value: float) -> float:
+        """A number that rises as the measure gets better; 0 where neither way is good."""
+        if self.better == "nearer":
+            return -abs(value - self.ideal)
+        return {"higher": value, "lower": -value}.get(self.better, 0.0)
 
 
-def _measure(title: str, meaning: str, better: Better) -> dict[str, Measure]:
-    return {"measure": Measure(title, meaning, better)}
+def _measure(title: str, meaning: str, better: Better, *, ideal: float = 0.0) -> dict[str, Measure]:
+    return {"measure": Measure(title, meaning, better, ideal)}
 
 
 @dataclass(frozen=True)
@@ -122,12 +138,18 @@ class DomainGapReport:
     """Rows n."""
     synthetic_images: int
     """Rows q."""
+    scores: Float[np.ndarray, " m"] = field(repr=False, compare=False)
+    """What the probe that has not seen it says of each image, the real ones first; m = n + q."""
+    folds: Integer[np.ndarray, " m"] = field(repr=False, compare=False)
+    """The probe that says it."""
     domain_auc: float = field(
         metadata=_measure(
             "Domain AUC",
             "Chance that a linear probe, on images it has not seen, scores a synthetic image above "
-            "a real one: .5 when the domains cannot be told apart, 1 when they never mix.",
-            "lower",
+            "a real one: .5 when the domains cannot be told apart, 1 when they never mix. Below .5 "
+            "they can be told apart as well, by the same score turned round.",
+            "nearer",
+            ideal=0.5,
         )
     )
     mean_distance: float = field(
@@ -243,6 +265,8 @@ class FactorReport:
             "higher",
         )
     )
+    hits: Bool[np.ndarray, "m t"] = field(repr=False, compare=False)
+    """Whether each test image's value is predicted right."""
     informativeness: float = field(
         metadata=_measure(
             "DCI informativeness",
@@ -287,3 +311,15 @@ MEASURES: Mapping[str, Measure] = {
     if "measure" in item.metadata
 }
 """Every measure by the name of its field, in the order of the reports."""
+
+THEMES: Mapping[str, tuple[str, ...]] = {
+    theme: tuple(
+        item.name for report in reports for item in dataclasses.fields(report) if item.metadata
+    )
+    for theme, reports in (
+        ("spread", (LabelFreeReport,)),
+        ("domains", (DomainGapReport, Agreement)),
+        ("factors", (FactorReport,)),
+    )
+}
+"""What measures are about, in the order in which they are told."""

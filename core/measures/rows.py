@@ -29,6 +29,10 @@ class Pairs:
     synthetic: Float[np.ndarray, "p d"]
     """Mean embedding of the images made from them."""
 
+    def some(self, chosen: Integer[np.ndarray, " _"]) -> Pairs:
+        """The pairs of some rows."""
+        return Pairs(self.real[chosen], self.synthetic[chosen])
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -39,6 +43,16 @@ class Rows:
     pairs: Pairs
     order: Integer[np.ndarray, " d"] | None = None
     """All dimensions, the leading ones first; ``None``: those that vary most come first."""
+
+    def part(self, span: slice) -> Rows:
+        """The same images in some of the dimensions, such as those of one level.
+
+        The leading ones stay in their order where the whole has one.
+        """
+        pairs = Pairs(self.pairs.real[:, span], self.pairs.synthetic[:, span])
+        real, synthetic = self.real[:, span], self.synthetic[:, span]
+        order = None if self.order is None else np.arange(real.shape[1])
+        return Rows(real, synthetic, pairs, order)
 
 
 def sampled(n: int, *, config: MeasureConfig) -> Integer[np.ndarray, " m"]:

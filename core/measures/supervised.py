@@ -59,6 +59,7 @@ def with_factors(
         chances=np.array([np.bincount(v).max() / len(v) for v in labels]),
         disentanglement=concentration(importance.T),
         completeness=concentration(importance),
+        hits=np.array(hits),
         informativeness=float(accuracies.mean()),
         mig=mutual_information_gap(rows, labels, bins=config.bins),
         sap=mean_gap(threshold_scores(rows, labels, fit=few, test=test)),

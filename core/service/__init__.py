@@ -35,8 +35,15 @@ from core.measures.compare import (
     compare_examples,
 )
 from core.measures.dimensions import Dimensions
-from core.measures.disentangle import DimensionView, Disentanglement, Stage
-from core.measures.reports import Measure
+from core.measures.disentangle import (
+    Contrast,
+    DimensionView,
+    Disentanglement,
+    Stage,
+    contrast,
+)
+from core.measures.jackknife import Estimate
+from core.measures.reports import THEMES, Measure
 from core.measures.retrieval import Interval
 from core.measures.variations.ways import WAYS, Way
 from core.search.patches import strongest_links
@@ -66,14 +73,17 @@ __all__ = [
     "NAME",
     "NEWEST",
     "OPEN_DATASETS",
+    "THEMES",
     "WAYS",
     "Change",
     "Choice",
+    "Contrast",
     "Damage",
     "DimensionView",
     "Dimensions",
     "Disentanglement",
     "EncoderInfo",
+    "Estimate",
     "Example",
     "ExampleComparison",
     "Examples",
@@ -113,6 +123,7 @@ __all__ = [
     "column_values",
     "compare_answers",
     "compare_examples",
+    "contrast",
     "default_home",
     "encoder_infos",
     "fewest_named",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -13,6 +13,7 @@ from core.gallery.artefacts import Key, arrays, code_version
 from core.gallery.examples import Example
 from core.heads.rows import unit_rows
 from core.measures.dimensions import Dimensions, stability
+from core.measures.disentangle import Stage, stage
 from core.measures.factors import explained_variance, factor_codes, factors_of
 from core.measures.rows import Rows, pair_up, sampled
 from core.search.query import Query
@@ -32,6 +33,31 @@ class Sample:
     """Their embeddings under the head."""
     factors: Mapping[str, Sequence[str]]
     """Value of each known factor for every real image."""
+    levels: Mapping[str, tuple[slice, slice]]
+    """Where the features and the dimensions of each level lie; none where there is one only."""
+
+    def stage(
+        self, *, after: bool, config: MeasureConfig = _DEFAULT, progress: Progress = no_progress
+    ) -> Stage:
+        """The embedding measured before or after its head, as a whole and level by level.
+
+        Raises:
+            Cancelled: when ``progress`` raises it.
+            ValueError: as :func:`core.measures.disentangle.stage`.
+        """
+        rows, what = (self.after, "the embedding") if after else (self.before, "the features")
+        whole = stage(rows, factors=self.factors, what=what, config=config, progress=progress)
+        levels = {
+            name: stage(
+                rows.part(spans[after]),
+                factors={},
+                what=f"{what}, {name}",
+                config=config,
+                progress=progress,
+            )
+            for name, spans in self.levels.items()
+        }
+        return replace(whole, levels=levels)
 
 
 def measured_images(
@@ -70,10 +96,13 @@ def sample(
         paired = pair_up(sources, everything, synthetic)
         return Rows(unit_rows(everything[chosen], dtype=np.float32), synthetic, paired, order)
 
+    view = workspace.collection.views[0]
+    names = view.level_names if len(view.level_names) == len(head.spans) > 1 else ()
     return Sample(
         before=rows(features, unit_rows(asked, dtype=np.float32), order=None),
         after=rows(embeddings, answered, order=head.order),
         factors=factors,
+        levels=dict(zip(names, head.spans, strict=False)),
     )
 
 

@@ -32,10 +32,8 @@ from core.measures.dimensions import Dimensions
 from core.measures.disentangle import (
     DimensionView,
     Disentanglement,
-    Rows,
     Stage,
     dimension_view,
-    stage,
 )
 from core.search.query import Query
 from core.service.cache import Cache
@@ -344,16 +342,15 @@ class Session:
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
         examples = self.examples(choice, visitor=visitor, progress=progress)
 
-        def stage_of(what: str, rows: Rows, *key: str) -> Stage:
+        def stage_of(*key: str) -> Stage:
             return self._cache.get(
                 ("stage", workspace.gallery, workspace.encoder.identity, *key),
-                lambda: stage(rows, factors=found.factors, what=what, progress=progress),
+                lambda: found.stage(after=bool(key), progress=progress),
             )
 
         try:
             found = sample(workspace, examples.examples, examples.queries)
-            before = stage_of("the features", found.before)
-            after = stage_of("the embedding", found.after, workspace.head.identity)
+            before, after = stage_of(), stage_of(workspace.head.identity)
         except ValueError as error:
             raise GalleryError(f"this gallery cannot be measured: {error}") from error
         counts = (len(found.after.real), len(examples.examples), len(found.after.pairs.real))

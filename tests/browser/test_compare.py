@@ -46,13 +46,18 @@ def test_two_rankings_of_one_image(visit: Visit, picture: Path, theme: str):
     for side, other in (("left", "right"), ("right", "left")):
         images = page.locator(f"#ws-{side} img")
         expect(images).to_have_count(12)
-        first = re.compile(rf"^1 · cos 1\.00\n(influence [^\n]+\n)?both · {other} 1\nBlue <b>hills")
+        first = re.compile(
+            rf"^1 · 100 of 100\n(influence [^\n]+\n)?both · {other} 1\nBlue <b>hills"
+        )
         expect(images.first).to_have_attribute("alt", first)
         frame = images.first.evaluate("image => getComputedStyle(image).boxShadow")
         assert "3px" in frame
         expect(page.locator(f"#ws-verdict-{side} p")).not_to_be_empty()
     for side in ("left", "right"):
         expect(page.locator(f"#ws-pair-{side} figure")).to_have_count(2)
+    page.locator("#ws-marked").get_by_label("Parts of the cosine").check()
+    expect(page.locator("#ws-pair-left img").first).to_have_attribute("alt", re.compile("parts of"))
+    expect(page.locator("#ws-pair-right")).to_contain_text("Parts of the cosine: none here")
     page.locator("#ws-right button").nth(3).click()
     expect(page.locator("#ws-looked")).to_contain_text("Baseline: histogram: place 4")
     expect(page.locator("#ws-both-levels")).to_contain_text("Level by level")
@@ -118,7 +123,14 @@ def test_narrow_pages_do_not_scroll_sideways(visit: Visit, picture: Path):
     page.set_viewport_size({"width": 390, "height": 900})
     page.set_input_files(FILE, picture)
     expect(page.locator("#ws-right img")).to_have_count(12)
-    for width in (390, 768):
+    for width in (390, 768, 1024, 1200):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function("width => innerWidth === width", arg=width)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        title = page.locator(".ws-which-title h3").bounding_box()
+        assert title and title["height"] < 40, "the heading takes one line"
+        ends = page.locator(".ws-both-levels").evaluate(
+            "table => [...table.rows].map(row => [...row.cells].map("
+            "cell => Math.round(cell.getBoundingClientRect().right)).join())"
+        )
+        assert len(set(ends)) == 1, "each number stands below the name of its side"

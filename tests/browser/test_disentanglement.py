@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -23,7 +25,7 @@ def opened(page: Page) -> Page:
 
 def measure(page: Page) -> None:
     page.locator("#ws-measure").click()
-    expect(page.locator("#ws-overview h2")).to_contain_text("The head makes the dimensions")
+    expect(page.locator("#ws-overview h2")).to_contain_text("After the head: ")
     expect(page.locator("#ws-factor-most img")).to_have_count(6)
     expect(page.locator("#ws-spread svg.main-svg").first).to_be_visible()
 
@@ -66,8 +68,39 @@ def test_results_survive_a_change_of_tab(visit: Visit):
     measure(page)
     page.get_by_role("tab", name="Attribute").click()
     page.get_by_role("tab", name="Disentanglement").click()
-    expect(page.locator("#ws-overview h2")).to_contain_text("The head makes the dimensions")
+    expect(page.locator("#ws-overview h2")).to_contain_text("After the head: ")
     expect(page.locator("#ws-measures tbody tr")).to_have_count(5)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_two_encoders_stand_side_by_side_and_are_given_as_files(visit: Visit, theme: str):
+    page = opened(visit(theme=theme))
+    measure(page)
+    page.locator("#ws-beside input").click()
+    page.get_by_role("option", name="Baseline: histogram").click()
+    expect(page.locator("#ws-overview h2")).to_contain_text(
+        "Baseline: histogram against Random weights: "
+    )
+    expect(page.locator("#ws-real-after .heatmaplayer image")).to_have_count(1)
+    expect(page.locator("#ws-measures thead th").nth(2)).to_have_text("Baseline: histogram")
+    expect(page.locator("#ws-measures tbody td small").first).to_contain_text(" to ")
+    with page.expect_download() as got:
+        page.locator("#ws-measures-csv").click()
+    assert "Baseline: histogram value" in Path(got.value.path()).read_text()
+    for width in (390, 1024):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_dimension_is_chosen_by_its_picture(visit: Visit):
+    page = opened(visit())
+    measure(page)
+    second = page.locator("#ws-named button").nth(1)
+    number = re.search(r"\d+", second.locator("img").get_attribute("alt") or "")
+    assert number
+    second.click()
+    expect(page.locator("#ws-spread .xtitle")).to_have_text(f"dim {number.group()}")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -55,7 +55,7 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
     ]
     for asked in searches:
         asked.failure(handlers.refused, table.image, [table.image, *outputs], **QUIET)
-        _explain(handlers, asked, (found, chosen))
+        _explain(handlers, asked.success, (found, chosen))
         asked.success(handlers.export, found, list(table.downloads), **QUIET)
     for other in (right.choice.renewed.success, page.changed.change):
         other(handlers.renew, page.gallery, table.starts, **QUIET)
@@ -63,8 +63,9 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
         picked = side.matches.select(
             work, [found, table.which], [chosen, side.matches], trigger_mode="always_last", **QUIET
         )
-        _explain(handlers, picked, (found, chosen))
+        _explain(handlers, picked.success, (found, chosen))
         picked.success(None, None, None, js="() => window.wellspring.show('ws-looked')", **QUIET)
+    _explain(handlers, table.reading.input, (found, chosen))
     table.which.input(handlers.show, [found, table.which], matches, **QUIET)
     shown: list[Component] = [table.examples, table.differing, *table.counted]
     ran = over.click(
@@ -81,7 +82,9 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
 
 
 def _explain(handlers: Handlers, after: Any, states: tuple[gr.State, gr.State]) -> None:
-    """After a search or a choice: both sides' reasons for the chosen match."""
+    """After a search or a choice of match or marks: both sides' reasons for the chosen match."""
     table, (left, right) = handlers.table, handlers.sides
-    outputs = [table.looked, table.levels, left.pair, left.by, right.pair, right.by]
-    after.success(handlers.explain, list(states), outputs, trigger_mode="always_last", **QUIET)
+    sides = [left.pair, left.by, right.pair, right.by]
+    outputs = [table.looked, table.reading, table.levels, *sides]
+    given = [*states, table.reading]
+    after(handlers.explain, given, outputs, trigger_mode="always_last", **QUIET)

@@ -15,7 +15,7 @@ from app.page.events import Given
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS
 from app.page.pictures import Pictures, example_pictures, fetchable, first_example, pictures
-from app.page.state import HEADS, Asked, Page, encoder_choices
+from app.page.state import Asked, Page, side_names
 from app.page.visitor import visitor_of
 from app.tabs.compare.layout import Side, Table
 from app.views import compare as views
@@ -117,11 +117,18 @@ class Handlers:
         return self.picked(found, which, event, side=1)
 
     def explain(
-        self, found: Comparison | None, image_id: int | None, request: gr.Request
+        self,
+        found: Comparison | None,
+        image_id: int | None,
+        reading: str | None,
+        request: gr.Request,
     ) -> tuple[Any, ...]:
-        """Why the chosen match is one, on both sides: its places, levels, and pair and words."""
+        """Why the chosen match is one, on both sides.
+
+        Its places, what may be marked, levels, and pair and words of either side.
+        """
         if found is None or image_id is None:
-            return tuple(gr.skip() for _ in range(6))
+            return tuple(gr.skip() for _ in range(7))
         session, visitor = self.page.session, visitor_of(request)
         names = side_names(found.choices)
         with user_errors():
@@ -134,15 +141,24 @@ class Handlers:
                 session.explain(found.image, image_id, choice, visitor=visitor)
                 for choice in found.choices
             )
-        shown = [
-            (_pair(each, answer, images), views.by_html(answer, image_id))
+        possible = [
+            reasons.readings(each, group_of(answer, image_id), level=answer.level)
             for each, answer in zip((left, right), found.answers, strict=True)
         ]
+        either = views.either_side(possible)
+        chosen = reading if reading in either else either[0]
+        pairs = [
+            _pair(each, own, images, reading=chosen)
+            for each, own in zip((left, right), possible, strict=True)
+        ]
+        words = [views.by_html(answer, image_id) for answer in found.answers]
+        several = len(either) > 1
         return (
             views.chosen_html(found.answers, left.match, names),
+            gr.Radio(either, value=chosen if several else None, visible=several),
             views.levels_html((left, right), names),
-            *shown[0],
-            *shown[1],
+            *(pairs[0], words[0]),
+            *(pairs[1], words[1]),
         )
 
     def export(self, found: Comparison | None) -> tuple[Any, ...]:
@@ -244,26 +260,21 @@ class Handlers:
         return [(file, captions[row]) for (file, _), row in zip(files, rows, strict=True)]
 
 
-def side_names(choices: Sequence[Choice]) -> tuple[str, str]:
-    """What the two sides are called: encoders, with their heads where these differ."""
-    titles = [encoder_choices([choice.encoder])[0][0] for choice in choices]
-    if choices[0].head != choices[1].head:
-        labels = {name: label for label, name in HEADS}
-        titles = [
-            f"{title} ({labels.get(choice.head, choice.head).lower()})"
-            for title, choice in zip(titles, choices, strict=True)
-        ]
-    return titles[0], titles[1]
-
-
 def no_examples() -> tuple[Any, ...]:
     """Nothing counted over the examples."""
     hidden = [gr.DownloadButton(visible=False) for _ in range(2)]
     return render("compare_note", of="examples"), gr.Gallery(None, visible=False), *hidden
 
 
-def _pair(found: Explanation, answer: Answer, images: tuple[Image.Image, Image.Image]) -> str:
-    """The two images with what one side marks on them first."""
-    possible = reasons.readings(found, group_of(answer, found.match.id), level=answer.level)
+def _pair(
+    found: Explanation,
+    possible: Sequence[str],
+    images: tuple[Image.Image, Image.Image],
+    *,
+    reading: str,
+) -> str:
+    """The two images of one side under a reading; plain, and with a word, where it has none."""
+    if reading not in possible:
+        return reasons.pair_html(found, images, reading=reasons.PLAIN, lacks=reading)
     noise = reasons.is_noise(found, possible)
-    return reasons.pair_html(found, images, reading=possible[0], noise=noise)
+    return reasons.pair_html(found, images, reading=reading, noise=noise)

@@ -51,6 +51,8 @@ class Table:
     """The comparison as CSV and as JSON."""
     looked: gr.HTML
     """Which match is looked at, and where either side has it."""
+    reading: gr.Radio
+    """What is marked on the images of both sides."""
     levels: gr.HTML
     """What makes its score on both sides."""
     examples: gr.HTML
@@ -75,7 +77,7 @@ def lay(page: Page) -> tuple[Table, tuple[Side, Side], gr.Button]:
                 stop_button(page, "compare", elem_id="ws-stop-compare", on_result=True)
             with gr.Column(visible=False, elem_classes="ws-results") as column:
                 which, downloads, found = _lay_matches()
-                looked, levels, why = _lay_reasons()
+                looked, reading, levels, why = _lay_reasons()
             examples, differing, counted, over = _lay_examples(page)
     left, right = (Side(*c, *shown, *w) for c, shown, w in zip(choices, found, why, strict=True))
     table = Table(
@@ -86,6 +88,7 @@ def lay(page: Page) -> tuple[Table, tuple[Side, Side], gr.Button]:
         which=which,
         downloads=downloads,
         looked=looked,
+        reading=reading,
         levels=levels,
         examples=examples,
         differing=differing,
@@ -137,9 +140,12 @@ def _lay_matches() -> tuple[gr.Radio, Downloads, list[tuple[gr.HTML, gr.Gallery]
     return which, downloads, found
 
 
-def _lay_reasons() -> tuple[gr.HTML, gr.HTML, list[tuple[gr.HTML, gr.HTML]]]:
-    """The match that is looked at, what makes its score, and both sides' reasons for it."""
+def _lay_reasons() -> tuple[gr.HTML, gr.Radio, gr.HTML, list[tuple[gr.HTML, gr.HTML]]]:
+    """The match that is looked at, what is marked, its score's parts, and both sides' reasons."""
     looked = gr.HTML(elem_id="ws-looked")
+    reading = gr.Radio(
+        [], label="Marked on the images of both sides", visible=False, elem_id="ws-marked"
+    )
     found: list[tuple[gr.HTML, gr.HTML]] = []
     with gr.Row(elem_classes="ws-sides"):
         for where in _WHERE:
@@ -152,7 +158,7 @@ def _lay_reasons() -> tuple[gr.HTML, gr.HTML, list[tuple[gr.HTML, gr.HTML]]]:
                 )
                 found.append((pair, by))
     levels = gr.HTML(elem_id="ws-both-levels")
-    return looked, levels, found
+    return looked, reading, levels, found
 
 
 def _lay_downloads(name: str, *, visible: bool) -> Downloads:

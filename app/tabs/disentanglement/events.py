@@ -26,20 +26,17 @@ def create(page: Page) -> None:
 def _connect(handlers: Handlers) -> None:
     page, controls, result = handlers.page, handlers.controls, handlers.result
     measured = gr.State(None)
-    given: set[Component] = {controls.encoder, controls.head, page.gallery}
+    given: set[Component] = {*controls.given, page.gallery}
     factors, dimension = result.factors, result.dimension
-    outputs: list[Any] = [result.overview, result.column, result.table, dimension.chosen]
+    outputs: list[Any] = [result.overview, result.column, result.levels, result.table]
+    outputs += [dimension.named, dimension.numbers, dimension.chosen, *result.downloads]
     for matrix in result.matrices:
-        outputs += [matrix.row, matrix.before, matrix.after]
-    outputs += [
-        factors.column,
-        factors.before,
-        factors.words_before,
-        factors.after,
-        factors.words_after,
-    ]
+        outputs += [matrix.row, *matrix.titles, *matrix.plots]
+    outputs += [factors.column, *factors.titles, *factors.plots, *factors.words]
+    heads = [controls.head.input, controls.beside_head.input]
+    chosen = [controls.choice.ready.change, controls.beside.ready.change]
     ran = gr.on(
-        [controls.run.click, controls.choice.ready.change, controls.head.input],
+        [controls.run.click, *chosen, *heads],
         handlers.measure,
         given,
         outputs,
@@ -52,6 +49,10 @@ def _connect(handlers: Handlers) -> None:
     kept = ran.success(handlers.choice, given, measured, **QUIET)
     kept.success(handlers.look, [measured, dimension.chosen], dimension.shown, **QUIET)
     dimension.chosen.input(handlers.look, [measured, dimension.chosen], dimension.shown, **QUIET)
+    picked = dimension.named.select(
+        handlers.pick, dimension.numbers, [dimension.chosen, dimension.named], **QUIET
+    )
+    picked.success(handlers.look, [measured, dimension.chosen], dimension.shown, **QUIET)
     controls.choice.renewed.success(
         cleared, None, [measured, result.overview, result.column], **QUIET
     )

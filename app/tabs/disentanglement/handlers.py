@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from gradio.blocks import Block
 
 from app.page.errors import user_errors
 from app.page.events import Given
+from app.page.files import downloadable
 from app.page.jobs import PROGRESS
 from app.page.pictures import pictures
-from app.page.state import Page
+from app.page.state import Page, side_names
 from app.page.visitor import visitor_of
 from app.tabs.disentanglement.layout import Controls, Result
 from app.views import disentanglement as views
+from app.views import measures
+from app.views.disentanglement import Sides
+from app.views.objects import sides_object
 from app.views.templates import render
-from core.service import Choice, Disentanglement, Stage
+from core.service import Choice, Stage, contrast
 
 _EXCITING = 6
+_NAMED = 12  # dimensions that are shown by name and picture
+_ONE_LEVEL = "<p class='ws-note'>These embeddings have no level in common.</p>"
 
 
 @dataclass(frozen=True)
@@ -34,21 +40,58 @@ class Handlers:
     def measure(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> dict[Block, Any]:
-        """Measure the chosen embedding; its views by component."""
-        choice, visitor = self.choice(given), visitor_of(request)
+        """Measure the chosen embedding, and one beside it; their views by component."""
+        choice, other, visitor = self.choice(given), self.other(given), visitor_of(request)
+        session = self.page.session
         with self.page.jobs.run("disentanglement", request, progress) as report:
             report(0, 1, "Opening the encoder and the gallery")
-            found = self.page.session.disentanglement(choice, visitor=visitor, progress=report)
+            found = session.disentanglement(choice, visitor=visitor, progress=report)
+            sides = views.Sides.of_head(found)
+            if other is not None:
+                second = session.disentanglement(other, visitor=visitor, progress=report)
+                sides = views.Sides.of_two(found, second, side_names((choice, other)))
+        result, words = self.result, {"titles": sides.titles, "judged": sides.judged}
         return {
-            self.result.overview: views.overview_html(found),
-            self.result.column: gr.Column(visible=True),
-            self.result.table: views.measures_html(found.table()),
-            self.result.dimension.chosen: gr.Dropdown(
-                choices=views.dimension_choices(found), value=telling(found.after)
-            ),
-            **self._matrices(found),
-            **self._factors(found),
+            result.overview: views.overview_html(found, sides),
+            result.column: gr.Column(visible=True),
+            result.table: measures.measures_html(contrast(*sides.stages), **words),
+            result.levels: measures.levels_html(sides.stages, **words) or _ONE_LEVEL,
+            **self._dimensions(choice, found.after, request),
+            **self._matrices(sides),
+            **self._factors(sides),
+            **self._files(sides),
         }
+
+    def other(self, given: Given) -> Choice | None:
+        """The embedding beside it; ``None`` where none is chosen."""
+        beside = given[self.controls.beside.dropdown]
+        head, gallery = given[self.controls.beside_head], given[self.page.gallery]
+        return Choice(beside, head, gallery) if beside else None
+
+    def _dimensions(self, choice: Choice, stage: Stage, request: gr.Request) -> dict[Block, Any]:
+        """The most telling dimensions by name and picture, and all to choose from."""
+        session, visitor = self.page.session, visitor_of(request)
+        numbers, shown = views.telling(stage, count=_NAMED), self.result.dimension
+        workspace = session.workspace(choice, visitor=visitor)
+        names = {
+            number: views.dimension_name(session.dimension(choice, number, visitor=visitor))
+            for number in numbers
+        }
+        first = [workspace.exciting(number, count=1)[0][0] for number in numbers]
+        files = pictures(session, choice.gallery, first, visitor=visitor)
+        captions = [f"Dimension {i}\n{name}".rstrip() for i, name in names.items()]
+        return {
+            shown.named: [(file, text) for (file, _), text in zip(files, captions, strict=True)],
+            shown.numbers: numbers,
+            shown.chosen: gr.Dropdown(
+                choices=views.dimension_choices(stage, names), value=numbers[0]
+            ),
+        }
+
+    @staticmethod
+    def pick(numbers: list[int], event: gr.SelectData) -> tuple[Any, Any]:
+        """The dimension whose picture was selected; it can be selected again."""
+        return numbers[int(event.index)], gr.Gallery(selected_index=None)
 
     def choice(self, given: Given) -> Choice:
         """The embedding that the controls choose."""
@@ -74,32 +117,37 @@ class Handlers:
             least,
         )
 
-    def _matrices(self, found: Disentanglement) -> dict[Block, Any]:
+    def _matrices(self, sides: Sides) -> dict[Block, Any]:
         shown: dict[Any, Any] = {}
         for matrix in self.result.matrices:
-            figure = views.correlation_map(found.before, matrix.which)
-            shown[matrix.row] = gr.Row(visible=figure is not None)
-            shown[matrix.before] = figure
-            shown[matrix.after] = views.correlation_map(found.after, matrix.which)
+            figures = [views.correlation_map(stage, matrix.which) for stage in sides.stages]
+            shown[matrix.row] = gr.Row(visible=figures[0] is not None)
+            shown |= dict(zip(matrix.plots, figures, strict=True))
+            shown |= dict(zip(matrix.titles, sides.titles, strict=True))
         return shown
 
-    def _factors(self, found: Disentanglement) -> dict[Block, Any]:
-        factors, known = self.result.factors, found.after.by_factor is not None
+    def _factors(self, sides: Sides) -> dict[Block, Any]:
+        factors, stages = self.result.factors, sides.stages
+        most = views.strongest(stages)
         return {
-            factors.column: gr.Column(visible=known),
-            factors.before: views.importance_map(found.before),
-            factors.words_before: views.accuracy_words(found.before),
-            factors.after: views.importance_map(found.after),
-            factors.words_after: views.accuracy_words(found.after),
+            factors.column: gr.Column(visible=most > 0),
+            **dict(zip(factors.titles, sides.titles, strict=True)),
+            **dict(
+                zip(
+                    factors.plots, [views.importance_map(s, most=most) for s in stages], strict=True
+                )
+            ),
+            **dict(zip(factors.words, map(views.accuracy_words, stages), strict=True)),
         }
 
-
-def telling(stage: Stage) -> int:
-    """The dimension that tells most of any one factor; the first where none is known."""
-    report = stage.by_factor
-    if report is None:
-        return int(stage.dimensions[0])
-    return int(stage.factor_dimensions[np.argmax(report.importance.max(axis=0))])
+    def _files(self, sides: Sides) -> dict[Block, Any]:
+        csv, json_ = self.result.downloads
+        table = measures.measures_csv(sides.stages, titles=sides.titles)
+        whole = json.dumps(sides_object(sides.stages, sides.titles), indent=2)
+        return {
+            csv: downloadable(table.encode(), csv, name="disentanglement.csv"),
+            json_: downloadable(whole.encode(), json_, name="disentanglement.json"),
+        }
 
 
 def cleared() -> tuple[Any, ...]:

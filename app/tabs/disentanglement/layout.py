@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -19,12 +18,12 @@ _MATRICES = (
         views.WITHIN_REAL,
         "### Within real",
         "Dimensions of the gallery's images that rise and fall together. Off the diagonal, "
-        "pale is good: each dimension then says something of its own.",
+        "no colour is good: each dimension then says something of its own.",
     ),
     (
         views.WITHIN_SYNTHETIC,
         "### Within synthetic",
-        "The same for the example queries. They are few, so chance alone colours many cells.",
+        "The same for the generated examples. They are few, so chance alone colours many cells.",
     ),
     (
         views.ACROSS,
@@ -34,6 +33,8 @@ _MATRICES = (
     ),
 )
 
+_SIDES = ("before", "after")
+
 
 @dataclass(frozen=True)
 class Controls:
@@ -41,6 +42,9 @@ class Controls:
 
     choice: EncoderChoice
     head: gr.Dropdown
+    beside: EncoderChoice
+    """Another encoder, or none."""
+    beside_head: gr.Dropdown
     run: gr.Button
 
     @property
@@ -48,32 +52,40 @@ class Controls:
         """The encoder that is chosen."""
         return self.choice.dropdown
 
+    @property
+    def given(self) -> set[Component]:
+        """What decides what is measured."""
+        return {self.encoder, self.head, self.beside.dropdown, self.beside_head}
+
 
 @dataclass(frozen=True)
 class Matrix:
-    """One kind of correlation, before and after the head."""
+    """One kind of correlation, on both sides."""
 
     which: str
     row: gr.Row
-    before: gr.Plot
-    after: gr.Plot
+    titles: tuple[gr.Markdown, gr.Markdown]
+    plots: tuple[gr.Plot, gr.Plot]
 
 
 @dataclass(frozen=True)
 class Factors:
-    """Importance of dimensions for factors, before and after the head."""
+    """Importance of dimensions for factors, on both sides."""
 
     column: gr.Column
-    before: gr.Plot
-    words_before: gr.Markdown
-    after: gr.Plot
-    words_after: gr.Markdown
+    titles: tuple[gr.Markdown, gr.Markdown]
+    plots: tuple[gr.Plot, gr.Plot]
+    words: tuple[gr.Markdown, gr.Markdown]
 
 
 @dataclass(frozen=True)
 class Dimension:
     """One dimension of the embedding."""
 
+    named: gr.Gallery
+    """The most telling dimensions by name, each with the picture that excites it most."""
+    numbers: gr.State
+    """Which dimensions these are."""
     chosen: gr.Dropdown
     words: gr.Markdown
     spread: gr.Plot
@@ -92,10 +104,13 @@ class Result:
     """What was measured."""
 
     overview: gr.HTML
+    downloads: tuple[gr.DownloadButton, gr.DownloadButton]
+    """The measures as CSV, and with the matrices as JSON."""
     column: gr.Column
     matrices: tuple[Matrix, ...]
     factors: Factors
     dimension: Dimension
+    levels: gr.HTML
     table: gr.HTML
 
 
@@ -104,9 +119,20 @@ def lay_controls(page: Page) -> Controls:
     with gr.Group():
         choice = encoder_choice(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
+    with gr.Group():
+        beside = encoder_choice(
+            page, label="Beside it (none: before its head)", role="beside", elem_id="ws-beside"
+        )
+        beside_head = gr.Dropdown(
+            HEADS,
+            value="default",
+            label="Head of the other",
+            filterable=False,
+            elem_id="ws-beside-head",
+        )
     run = gr.Button("Measure", variant="primary", elem_id="ws-measure")
     gr.HTML(render("disentanglement_heads"))
-    return Controls(choice, head, run)
+    return Controls(choice, head, beside, beside_head, run)
 
 
 def lay_result(page: Page) -> Result:
@@ -114,18 +140,29 @@ def lay_result(page: Page) -> Result:
     overview = gr.HTML(render("empty", of="disentanglement"), elem_id="ws-overview", min_height=180)
     stop_button(page, "disentanglement", elem_id="ws-stop-measure", on_result=True)
     with gr.Column(visible=False, elem_classes="ws-results") as column:
-        gr.Markdown("### Which dimensions move together", elem_classes="ws-chapter")
+        with gr.Row(elem_classes="ws-title"):
+            gr.Markdown("### Which dimensions move together")
+            with gr.Row(elem_classes="ws-downloads"):
+                csv, json = (
+                    gr.DownloadButton(
+                        kind.upper(), size="sm", min_width=0, elem_id=f"ws-measures-{kind}"
+                    )
+                    for kind in ("csv", "json")
+                )
         gr.Markdown(
-            "Correlations of the leading 32 dimensions: teal for +1, brown for -1, pale for "
-            "none. Before the head these are the features that vary most.",
+            "Correlations of the leading 32 dimensions: teal for +1, brown for -1, no colour for "
+            "none, the same scale everywhere. Before the head these are the features that vary "
+            "most.",
             elem_classes="ws-note",
         )
         matrices = tuple(_lay_matrix(*matrix) for matrix in _MATRICES)
         factors = _lay_factors()
         dimension = _lay_dimension()
+        gr.Markdown("### Level by level", elem_classes="ws-chapter")
+        levels = gr.HTML(elem_id="ws-measured-levels")
         gr.Markdown("### All measures", elem_classes="ws-chapter")
         table = gr.HTML(elem_id="ws-measures")
-    return Result(overview, column, matrices, factors, dimension, table)
+    return Result(overview, (csv, json), column, matrices, factors, dimension, levels, table)
 
 
 def _lay_matrix(which: str, title: str, words: str) -> Matrix:
@@ -133,12 +170,13 @@ def _lay_matrix(which: str, title: str, words: str) -> Matrix:
         with gr.Column(scale=3, min_width=180):
             gr.Markdown(title)
             gr.Markdown(words, elem_classes="ws-note")
+        titles: list[gr.Markdown] = []
         plots: list[gr.Plot] = []
-        for when in ("before", "after"):
-            with gr.Column(scale=5, min_width=260):
-                gr.Markdown(f"{when.capitalize()} the head", elem_classes="ws-when")
-                plots.append(_plot(f"ws-{which}-{when}", f"{which}, {when} the head"))
-    return Matrix(which, row, *plots)
+        for when in _SIDES:
+            with gr.Column(scale=5, min_width=200):
+                titles.append(gr.Markdown(elem_classes="ws-when"))
+                plots.append(_plot(f"ws-{which}-{when}", f"{which}, {when}"))
+    return Matrix(which, row, (titles[0], titles[1]), (plots[0], plots[1]))
 
 
 def _lay_factors() -> Factors:
@@ -146,19 +184,31 @@ def _lay_factors() -> Factors:
         gr.Markdown("### Which dimension tells which factor", elem_classes="ws-chapter")
         gr.Markdown(
             "Importance of each leading dimension for telling a factor; a row sums to 100 %. "
-            "Few strong cells in a row and in a column are good: one dimension, one factor.",
+            "Few strong cells in a row and in a column are good: one dimension, one factor. Both "
+            "sides have one colour scale.",
             elem_classes="ws-note",
         )
-        shown: list[Any] = []
-        for when in ("before", "after"):
-            gr.Markdown(f"{when.capitalize()} the head", elem_classes="ws-when")
-            shown.append(_plot(f"ws-importance-{when}", f"importance, {when} the head"))
-            shown.append(gr.Markdown(elem_classes="ws-note"))
-    return Factors(column, *shown)
+        titles, plots, words = zip(
+            *(
+                (
+                    gr.Markdown(elem_classes="ws-when"),
+                    _plot(f"ws-importance-{when}", f"importance, {when}"),
+                    gr.Markdown(elem_classes="ws-note"),
+                )
+                for when in _SIDES
+            ),
+            strict=True,
+        )
+    return Factors(column, titles, plots, words)
 
 
 def _lay_dimension() -> Dimension:
     gr.Markdown("### What one dimension does", elem_classes="ws-chapter")
+    named = thumbnails(
+        "The most telling dimensions, each by the picture that excites it most",
+        columns=6,
+        elem_id="ws-named",
+    )
     chosen = gr.Dropdown([], label="Dimension after the head", elem_id="ws-factor-dimension")
     words = gr.Markdown(elem_classes="ws-note", elem_id="ws-factor-words")
     with gr.Row(elem_classes="ws-plots"):
@@ -169,7 +219,7 @@ def _lay_dimension() -> Dimension:
     with gr.Row():
         most = thumbnails("Excite it most", columns=3, elem_id="ws-factor-most")
         least = thumbnails("Excite it least", columns=3, elem_id="ws-factor-least")
-    return Dimension(chosen, words, spread, values, most, least)
+    return Dimension(named, gr.State([]), chosen, words, spread, values, most, least)
 
 
 def _plot(elem_id: str, label: str) -> gr.Plot:

@@ -12,10 +12,11 @@ import gradio as gr
 import pytest
 
 from app.page.events import Given
-from app.page.state import Asked, compared, open_page
+from app.page.state import Asked, compared, open_page, side_names
 from app.tabs.compare import layout
-from app.tabs.compare.handlers import Handlers, side_names
+from app.tabs.compare.handlers import Handlers
 from app.views import compare as views
+from app.views import reasons
 from app.views.names import name_of
 from core.report import words
 from core.service import Choice, Session, compare_answers, compare_examples
@@ -74,7 +75,7 @@ def test_both_sides_find_the_picture_and_say_so(handlers: Handlers, picture: Pat
     assert first == found.answers[0].matches[0].image.id
     assert "Both rank the same image first" in agreement
     assert html.escape(words.sentence(found.answers[0], name=name_of)) in left
-    assert matches[0][1].startswith("1 · cos 1.00\n")
+    assert matches[0][1].startswith("1 · 100 of 100\n")
     assert "\nboth · right 1\n" in matches[0][1]
     assert "\nboth · left 1\n" in others[0][1]
     assert column.visible
@@ -97,19 +98,35 @@ def test_both_sides_give_their_reasons_for_the_match_that_is_selected(
     event: Any = SimpleNamespace(index=2)
     chosen, _ = handlers.on_right(found, views.ALL, event)
     assert chosen == found.answers[1].matches[2].image.id
-    looked, levels, left, left_by, right, _ = handlers.explain(found, chosen, NOBODY)
+    looked, _, levels, left, left_by, right, _ = handlers.explain(found, chosen, None, NOBODY)
     names = side_names(found.choices)
     for name, answer in zip(names, found.answers, strict=True):
         ids = [match.image.id for match in answer.matches]
         assert f"{name}: place {ids.index(chosen) + 1}" in looked
-        assert f'<th scope="col" colspan="2">{name}' in levels
+        assert f'<th scope="col">{name}' in levels
     assert "ws-side-by-side" in left and "ws-side-by-side" in right
     assert "ws-note" in left_by
-    assert handlers.on_left(found, views.ONE, SimpleNamespace(index=99))[0] is None
+    beyond: Any = SimpleNamespace(index=99)
+    assert handlers.on_left(found, views.ONE, beyond)[0] is None
     assert handlers.on_left(None, views.ALL, event)[0] is None
-    own = handlers.explain(found, first, NOBODY)[1]
+    own = handlers.explain(found, first, None, NOBODY)[2]
     total = sum(p.value for p in _explained(handlers, found, first).score_parts)
     assert f"{total:+.2f}" in own
+
+
+def test_marks_are_chosen_for_both_sides_and_a_side_without_them_says_so(
+    handlers: Handlers, picture: Path
+):
+    found, first, *_ = handlers.search(given(handlers, picture), NOBODY)
+    marked = handlers.explain(found, first, None, NOBODY)[1]
+    choices = [name for name, _ in marked.choices]
+    assert marked.visible and marked.value == choices[0] and choices[-1] == reasons.PLAIN
+    assert reasons.PARTS in choices
+    _, again, _, left, _, right, _ = handlers.explain(found, first, reasons.PARTS, NOBODY)
+    assert again.value == reasons.PARTS
+    assert "parts of the cosine highlighted" in left
+    assert "Parts of the cosine: none here" in right, "a histogram has no places"
+    assert handlers.explain(found, first, "gone", NOBODY)[1].value == choices[0]
 
 
 def _explained(handlers: Handlers, found: Any, image_id: int) -> Explanation:
@@ -179,7 +196,7 @@ def test_an_image_that_only_one_side_has_is_marked(
 def test_no_image_shows_the_empty_state(handlers: Handlers):
     found, first, agreement, *_, column = handlers.search(given(handlers, None), NOBODY)
     assert (found, first, column.visible) == (None, None, False)
-    assert handlers.explain(found, first, NOBODY) == tuple(gr.skip() for _ in range(6))
+    assert handlers.explain(found, first, None, NOBODY) == tuple(gr.skip() for _ in range(7))
     assert "ws-empty" in agreement
 
 
@@ -197,6 +214,7 @@ def test_examples_are_counted_where_the_truth_is_known(handlers: Handlers):
     assert "1 of 1" in table
     assert "Unrelated images answered with none" in table
     assert "Images of a known source answered with none" in table
+    assert "Random weights less Baseline: histogram: +0.00 (+0.00 to +0.00)" in table
     assert not wrong.visible
     csv, whole = (Path(button.value["path"]).read_text() for button in files)
     assert csv.splitlines()[0] == "measure,side,value,low,high,examples"

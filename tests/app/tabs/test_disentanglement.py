@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -10,12 +12,20 @@ import pytest
 
 from app.page.events import Given
 from app.page.state import open_page
-from app.tabs.disentanglement.handlers import Handlers, telling
+from app.tabs.disentanglement.handlers import Handlers
 from app.tabs.disentanglement.layout import lay_controls, lay_result
 from app.views import disentanglement as views
+from app.views import measures
 from core.gallery.build import update
 from core.gallery.source import Source
-from core.service import Choice, DimensionView, Disentanglement, Session, load_encoder
+from core.service import (
+    Choice,
+    DimensionView,
+    Disentanglement,
+    Estimate,
+    Session,
+    load_encoder,
+)
 from core.values import Cancelled, Progress
 from tests.app import tiny
 
@@ -52,11 +62,13 @@ def handlers(session: Session, with_factors: Path) -> Handlers:
     return Handlers(page, controls, result)
 
 
-def given(handlers: Handlers, head: str = "whiten") -> Given:
+def given(handlers: Handlers, head: str = "whiten", *, beside: str = "") -> Given:
     controls = handlers.controls
     return {
         controls.encoder: "histogram",
         controls.head: head,
+        controls.beside.dropdown: beside,
+        controls.beside_head: "center",
         handlers.page.gallery: handlers.page.start,
     }
 
@@ -69,12 +81,72 @@ def found(session: Session, with_factors: Path) -> Disentanglement:
 def test_everything_is_shown_for_a_gallery_with_examples_and_factors(handlers: Handlers):
     shown = handlers.measure(given(handlers), NOBODY)
     result = handlers.result
-    assert "times less correlated" in shown[result.overview]
+    assert "After the head: spread over the dimensions better" in shown[result.overview]
+    assert shown[result.matrices[0].titles[0]] == "Before the head"
     assert "DCI disentanglement" in shown[result.table]
     assert "Domain AUC" in shown[result.table]
     assert shown[result.factors.column].visible
     assert all(shown[matrix.row].visible for matrix in result.matrices)
-    assert shown[result.dimension.chosen].value in range(COUNT)
+    numbers = shown[result.dimension.numbers]
+    assert shown[result.dimension.chosen].value == numbers[0]
+    assert len(shown[result.dimension.named]) == len(numbers) > 1
+    scales = [shown[plot].to_dict()["data"][0]["zmax"] for plot in result.factors.plots]
+    assert scales[0] == scales[1] > 0
+    event: Any = SimpleNamespace(index=1)
+    assert handlers.pick(numbers, event)[0] == numbers[1]
+
+
+def test_two_heads_stand_side_by_side_with_their_names(handlers: Handlers):
+    shown = handlers.measure(given(handlers, beside="histogram"), NOBODY)
+    result = handlers.result
+    titles = [shown[title] for title in result.matrices[0].titles]
+    assert titles == ["Baseline: histogram (whitened)", "Baseline: histogram (centred)"]
+    assert (
+        f"{titles[1]} against {titles[0]}: spread over the dimensions worse"
+        in (shown[result.overview])
+    )
+    csv, whole = (Path(shown[button]) for button in result.downloads)
+    lines = csv.read_text().splitlines()
+    assert lines[0].startswith(f"level,measure,{titles[0]} value,{titles[0]} low")
+    assert {line.split(",")[1] for line in lines[1:]} >= {"rankme", "mig", "domain_auc"}
+    told = json.loads(whole.read_text())
+    assert told["right_name"] == titles[1]
+    assert len(told["left"]["real"]) == len(told["left"]["dimensions"])
+    assert {m["change"] for m in told["measures"]} <= {
+        "better",
+        "worse",
+        "no clear change",
+        "not tested",
+    }
+
+
+def test_levels_of_a_network_are_measured_alone(session: Session, gallery_folder: Path):
+    choice = Choice("random", "whiten", str(gallery_folder))
+    found = session.disentanglement(choice)
+    sizes = [level.label_free.dimensions for level in found.after.levels.values()]
+    assert len(sizes) > 1 and sum(sizes) == found.after.label_free.dimensions
+    words = {"titles": ("A", "B"), "judged": "B"}
+    html = measures.levels_html((found.before, found.after), **words)
+    assert all(f">{name.capitalize()}</th>" in html for name in found.after.levels)
+    bare = dataclasses.replace(found.after, levels={})
+    assert measures.levels_html((bare, found.after), **words) == ""
+
+
+def test_the_headline_follows_from_the_measures(found: Disentanglement):
+    """It told one measure, whatever the others said."""
+    table = found.table()
+
+    def as_if(*gains: tuple[str, float, float]) -> str:
+        told = {name: Estimate((low + high) / 2, low, high) for name, low, high in gains}
+        changed = [dataclasses.replace(each, gain=told.get(each.name)) for each in table]
+        return measures.headline(changed, who="The head")
+
+    spread = ("rankme", 1.0, 2.0)
+    assert as_if(spread) == "The head: spread over the dimensions better (1 of 1 measures)."
+    mixed = as_if(spread, ("total_correlation", -2.0, -1.0), ("domain_auc", -0.1, 0.1))
+    assert "mixed (1 of 2 measures better, 1 worse)" in mixed
+    assert mixed.endswith("real and generated images together not clearly changed.")
+    assert as_if() == "Too few images to tell a change from chance."
 
 
 def test_gallery_without_examples_and_factors_hides_what_it_cannot_show(
@@ -82,7 +154,7 @@ def test_gallery_without_examples_and_factors_hides_what_it_cannot_show(
 ):
     found = session.disentanglement(Choice("histogram", "whiten", str(gallery_folder)))
     assert views.correlation_map(found.after, views.ACROSS) is None
-    assert views.importance_map(found.after) is None
+    assert views.importance_map(found.after, most=1) is None
     assert views.accuracy_words(found.after) == ""
     assert views.correlation_map(found.after, views.WITHIN_REAL) is not None
 
@@ -146,10 +218,10 @@ def test_figures_fit_light_and_dark(found: Disentanglement):
             assert figure is not None
             assert figure.to_dict()["layout"]["paper_bgcolor"] == "rgba(0,0,0,0)"
             assert figure.to_dict()["data"][0]["zmin"] == -1
-        assert views.importance_map(stage) is not None
+        assert views.importance_map(stage, most=1) is not None
 
 
-def test_telling_dimension_is_the_most_important_one(found: Disentanglement):
+def test_the_most_telling_dimensions_come_first(found: Disentanglement):
     report = found.after.by_factor
     assert report is not None
     importance = np.zeros_like(report.importance)
@@ -157,7 +229,19 @@ def test_telling_dimension_is_the_most_important_one(found: Disentanglement):
     stage = dataclasses.replace(
         found.after, by_factor=dataclasses.replace(report, importance=importance)
     )
-    assert telling(stage) == found.after.factor_dimensions[3]
+    assert views.telling(stage, count=1) == [found.after.factor_dimensions[3]]
+    bare = dataclasses.replace(stage, by_factor=None)
+    assert views.telling(bare, count=2) == found.after.dimensions[:2].tolist()
+
+
+def test_a_dimension_is_named_by_the_factor_that_it_follows():
+    values, none = np.zeros(4, np.float32), np.zeros(0, np.float32)
+    view = DimensionView(
+        3, values, none, explained={"colour": 0.4}, groups={"red": values, "": values}
+    )
+    assert views.dimension_name(view) == "colour, red to none"
+    faint = dataclasses.replace(view, explained={"colour": 0.05})
+    assert views.dimension_name(faint) == ""
 
 
 def test_words_for_dimensions_that_follow_nothing():
@@ -173,4 +257,4 @@ def test_words_for_dimensions_that_follow_nothing():
     ("value", "text"), [(0.0, "0"), (1344.0, "1,344"), (0.24271, "0.243"), (7672.53, "7,673")]
 )
 def test_numbers_are_short(value: float, text: str):
-    assert views.number(value) == text
+    assert measures.number(value) == text

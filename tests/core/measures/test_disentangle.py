@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from core.config import MeasureConfig
-from core.measures.disentangle import Disentanglement, correlations, dimension_view, stage
+from core.measures.disentangle import (
+    Disentanglement,
+    contrast,
+    correlations,
+    dimension_view,
+    stage,
+)
 from core.measures.rows import Pairs, Rows
 from core.values import Cancelled
 
@@ -78,9 +84,29 @@ def test_whitening_shows_in_the_table(rng: np.random.Generator):
     mixed = (white @ rng.normal(size=(5, 5))).astype("f4")
     before, after = (stage(rows(r), factors={}, what="") for r in (mixed, white))
     found = Disentanglement(before, after, images=400, examples=0, pairs=0)
-    table = {name: (one, two) for name, _, one, two in found.table()}
-    assert table["mean_abs_correlation"][0] > 2 * table["mean_abs_correlation"][1]
+    table = {each.name: each for each in found.table()}
+    correlation = table["mean_abs_correlation"]
+    assert correlation.values[0] > 2 * correlation.values[1]
+    assert correlation.change == "better"
+    assert {each.change for each in contrast(before, before)} == {"no clear change"}
     assert "mig" not in table
+
+
+def test_intervals_need_images_and_hold_what_was_measured(rng: np.random.Generator):
+    factors = {"sign": ["a", "b"] * 40, "half": ["c"] * 40 + ["d"] * 40}
+    found = stage(
+        rows(rng.normal(size=(80, 6)).astype("f4"), synthetic=30, pairs=20),
+        factors=factors,
+        what="",
+    )
+    told = {each.name: each for each in contrast(found, found)}
+    for name in ("rankme", "mean_diagonal", "domain_auc", "informativeness"):
+        interval = told[name].intervals[0]
+        assert interval is not None and interval.low <= told[name].values[0] <= interval.high
+    assert told["mig"].intervals == (None, None)
+    assert told["mig"].change == "not tested"
+    few = stage(rows(rng.normal(size=(19, 3)).astype("f4")), factors={}, what="")
+    assert {each.change for each in contrast(few, few)} == {"not tested"}
 
 
 def test_stage_can_be_stopped(rng: np.random.Generator):

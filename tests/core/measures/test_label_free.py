@@ -447,4 +447,13 @@ def test_every_number_of_a_report_is_explained():
     for measure in MEASURES.values():
         assert measure.title
         assert measure.meaning.endswith(".")
-        assert measure.better in ("higher", "lower", "neither")
+        assert measure.better in ("higher", "lower", "nearer", "neither")
+
+
+def test_both_ends_of_the_domain_auc_are_as_bad():
+    """Domains told apart by a probe that points the other way counted as mixed."""
+    auc = MEASURES["domain_auc"]
+    assert auc.good == "nearer to 0.5 is better"
+    assert auc.merit(0.51) > auc.merit(0.28) == pytest.approx(auc.merit(0.72))
+    assert MEASURES["rankme"].merit(3.0) > MEASURES["rankme"].merit(2.0)
+    assert MEASURES["mean_distance"].merit(3.0) < MEASURES["mean_distance"].merit(2.0)
