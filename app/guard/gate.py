@@ -52,6 +52,8 @@ class Gate:
 
         refused = await self._refusal(scope, route, client) if self.server.hosted else None
         if refused is None:
+            joins = route == "call" and scope["method"] == "POST"
+            self.limits.joining += joins
             try:
                 await self.app(scope, receive, sent)
             except Exception as error:
@@ -59,6 +61,8 @@ class Gate:
                 if begun:
                     raise
                 await _FAULT.response()(scope, receive, sent)
+            finally:
+                self.limits.joining -= joins
             return
         self.metrics.refused.labels(refused.limit).inc()
         event("refused", limit=refused.limit, client=short(client))

@@ -28,6 +28,7 @@ _ROUTES = (
 )
 _FREE = ("file", "picture", "health")
 _WEB = re.compile(r"^/gradio_api/(file[=/]https?:|proxy=)")
+_LINK = re.compile(r"^/gradio_api/deep_link")
 _SHORTEST = 5.0  # seconds to wait at least for a place in a queue
 
 
@@ -60,11 +61,15 @@ class Limits:
         self.total = Rate(server.max_total_requests, _MINUTE)
         self.sent = Rate(server.max_sent_bytes, _HOUR)
         self.seconds = Rate(server.max_seconds, _HOUR)
+        self.joining = 0
+        """Calls that were let through and do not wait yet."""
 
     def refusal(self, scope: Scope, route: str, client: str) -> Refusal | None:
         """Why a request is refused, before any of its body is read."""
         if _WEB.match(scope["path"]):
             return Refusal("web", 403, "this server fetches nothing from the web; send the file")
+        if _LINK.match(scope["path"]):
+            return Refusal("link", 404, "this page has no links to its state")
         if route not in _FREE and (refused := self._often(client)):
             return refused
         if scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
@@ -113,17 +118,18 @@ class Limits:
             return None
         queue, waiting = _waiting(scope)
         own = sum(each.request.scope.get(CLIENT) == client for each in waiting)
-        if len(waiting) < self.server.max_waiting and own < self.server.max_client_waiting:
+        crowd = len(waiting) + self.joining
+        if crowd < self.server.max_waiting and own < self.server.max_client_waiting:
             return None
         known = queue.process_time_per_fn
         times = [known[each.fn].avg_time for each in waiting if each.fn in known]
         mean = sum(times) / len(times) if times else 1.0
-        wait = max(mean * len(waiting) / self.server.at_once, _SHORTEST)
+        wait = max(mean * crowd / self.server.at_once, _SHORTEST)
         again = f"try again {in_words(wait)}"
         if own >= self.server.max_client_waiting:
             words = f"{own} of your calls wait already, as many as may; {again}"
             return Refusal("own queue", 429, words, wait)
-        words = f"{len(waiting)} calls wait already, as many as the server takes; {again}"
+        words = f"{crowd} calls wait already, as many as the server takes; {again}"
         return Refusal("queue", 429, words, wait)
 
 

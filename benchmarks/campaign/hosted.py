@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,11 @@ class Hosted:
     visitors: Path
     """Where galleries of visitors lie."""
 
+    def computed(self) -> float:
+        """Seconds of the processor that it has used."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+        return sum(map(int, stat.split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
     def memory(self) -> float:
         """Resident memory of its process, MB."""
         pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
@@ -46,10 +51,11 @@ class Hosted:
 
 
 @contextlib.contextmanager
-def hosted(**limits: int) -> Iterator[Hosted]:
+def hosted(config: ServerConfig) -> Iterator[Hosted]:
     """Run one over the gallery that comes with the program, warm, behind one proxy."""
     with scratch("hosted") as folder:
-        child = Child(lambda give: _serve(folder, limits, give))
+        server = replace(config, hosted=True, proxies=1)
+        child = Child(lambda give: _serve(folder, server, give))
         try:
             url, numbers, inputs, visitors = child.value(seconds=300)
             yield Hosted(url, child.pid, numbers, inputs, Path(visitors))
@@ -58,10 +64,10 @@ def hosted(**limits: int) -> Iterator[Hosted]:
             child.wait()
 
 
-def _serve(folder: Path, limits: dict[str, int], give: Callable[[Any], None]) -> None:
+def _serve(folder: Path, server: ServerConfig, give: Callable[[Any], None]) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
     tempfile.tempdir = str(folder)
-    session = Session(server=ServerConfig(hosted=True, proxies=1, **limits))
+    session = Session(server=server)
     blocks, guard = build(session), Guard(session)
     guard.watch(blocks)
     warm_up(session, gallery="builtin", encoder=None).join()

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.campaign import corpus
-from benchmarks.campaign.children import Budget
+from benchmarks.campaign.children import Budget, scratch
 from benchmarks.campaign.hosted import Hosted, Told, Visitor, hosted
 from benchmarks.campaign.table import Row
+from core.config import ServerConfig
 
 _IMAGES = 3
 _WAIT = 60.0  # seconds in which a build must have got its turn
@@ -38,14 +39,20 @@ class Guest:
 
 def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Let visitors build at once, then let each try to reach the others."""
-    rows = list[Row]()
-    with hosted(max_requests=100_000, max_total_requests=1_000_000) as server:
-        for number, count in enumerate((2,) if quick else (2, 10)):
-            if budget.left < 0:
-                break
-            guests = _built(server, count, first=1_000 * (number + seed + 1))
-            rows.append(_own(guests))
-            rows.append(_others(server, guests, most=4 if quick else 30))
+    rows, all_guests = list[Row](), list[Guest]()
+    with scratch("visitors") as folder:
+        config = ServerConfig(
+            max_requests=100_000, max_total_requests=1_000_000, visitors=folder / "kept"
+        )
+        with hosted(config) as server:
+            for number, count in enumerate((2,) if quick else (2, 10)):
+                if budget.left < 0:
+                    break
+                guests = _built(server, count, first=1_000 * (number + seed + 1))
+                rows += [_own(guests), _others(server, guests, most=4 if quick else 30)]
+                all_guests += guests
+        with hosted(config) as server:
+            rows.append(_after_a_restart(server, all_guests))
     return tuple(rows)
 
 
@@ -104,6 +111,20 @@ def _own(guests: Sequence[Guest]) -> Row:
         faults += [f"{guest.secret} sees {secret}" for secret in others if secret in seen]
     what = f"{len(guests)} visitors who build at once: their own galleries"
     return Row(what, len(guests), tuple(faults), f"{len(guests)} built")
+
+
+def _after_a_restart(server: Hosted, guests: Sequence[Guest]) -> Row:
+    """Each finds the own gallery again, and no other's."""
+    faults = list[str]()
+    for guest, other in zip(guests, [*guests[1:], *guests[:1]], strict=True):
+        visitor = Visitor(server, 0)
+        visitor.client.cookies.update(guest.visitor.client.cookies)
+        if visitor.handler("gallery.open", [guest.gallery]).status != 200:
+            faults.append(f"{guest.secret} lost the own gallery")
+        if visitor.handler("gallery.open", [other.gallery]).status == 200:
+            faults.append(f"{guest.secret} opened {other.secret}")
+    what = "visitors after the server was killed and started anew"
+    return Row(what, len(guests), tuple(faults), "each gallery there, for its own")
 
 
 def _others(server: Hosted, guests: Sequence[Guest], *, most: int) -> Row:

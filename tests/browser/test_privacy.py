@@ -18,6 +18,7 @@ from gradio.utils import get_upload_folder
 from playwright.sync_api import Browser, Page, expect
 
 from app.guard.guard import Guard
+from app.guard.rates import Rate
 from app.ui import build, launch_options
 from core.config import ServerConfig
 from core.service import Session
@@ -36,6 +37,7 @@ class Served(NamedTuple):
     address: str
     blocks: gr.Blocks
     kept: Path
+    guard: Guard
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         guard.watch(blocks)
         options = launch_options(guard)
         _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **options)
-        yield Served(address, blocks, kept)
+        yield Served(address, blocks, kept, guard)
         blocks.close()
 
 
@@ -112,3 +114,17 @@ def test_a_visitor_sees_nothing_of_another(
     uploads = Path(get_upload_folder())
     for guess in (*names, uploads, uploads / content / f"{SECRET}.png"):
         assert httpx.get(f"{served.address}gradio_api/file={guess}").status_code in (403, 404)
+
+
+def test_the_page_says_how_long_to_wait(
+    enter: Callable[[], Page], served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Gradio's page had words for a full queue only, without a time."""
+    page = enter()
+    page.get_by_role("tab", name="Gallery").click()
+    expect(page.locator("#ws-gallery-title")).to_contain_text("images", timeout=_WAIT)
+    page.get_by_role("tab", name="Attribute").click()
+    monkeypatch.setattr(served.guard.limits, "requests", Rate(1, 600))
+    served.guard.limits.requests.use("127.0.0.1")
+    page.set_input_files("#ws-query input[type=file]", tiny.draw(tmp_path / "x.png", 7))
+    expect(page.get_by_text("too many requests came from you; try again in").first).to_be_visible()

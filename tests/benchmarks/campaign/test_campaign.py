@@ -48,7 +48,7 @@ def test_faults_come_when_they_are_told_to(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("part", ["kills", "hostile"])
+@pytest.mark.parametrize("part", ["kills", "hostile", "load", "visitors"])
 def test_the_quick_campaign_finds_nothing(part: str) -> None:
     found = run("-m", "benchmarks.campaign", "--quick", "--minutes", "2", "--only", part)
     assert found.returncode == 0, found.stdout + found.stderr
