@@ -39,6 +39,7 @@ from core.measures.disentangle import (
     Stage,
     contrast,
 )
+from core.measures.factors import Likeness
 from core.measures.jackknife import Estimate
 from core.measures.reports import THEMES, Measure
 from core.measures.retrieval import Interval
@@ -89,6 +90,7 @@ __all__ = [
     "Gallery",
     "Interval",
     "Library",
+    "Likeness",
     "Measure",
     "NetworkEncoder",
     "Offer",
