@@ -68,7 +68,10 @@ element.addEventListener('click', (event) => {
   } else if (kind) {
     wanted.kind = kind.dataset.kind;
     filter();
-  } else if (row && String(getSelection()) === '') trigger('select', { row: Number(row.dataset.row) });
+  } else if (row && String(getSelection()) === '') {
+    window.wellspring.left(element.closest('[id^=ws-]')?.id, row.dataset.row);
+    trigger('select', { row: Number(row.dataset.row) });
+  }
 });
 element.addEventListener('input', (event) => {
   if (!event.target.matches('[data-search]')) return;

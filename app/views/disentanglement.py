@@ -62,7 +62,7 @@ class Sides:
     def of_two(cls, one: Disentanglement, two: Disentanglement, titles: tuple[str, str]) -> Sides:
         """Two embeddings, each after its head."""
         who = f"{titles[1]} against {titles[0]}"
-        return cls((one.after, two.after), titles, who, titles[1])
+        return cls((one.after, two.after), titles, who, "The right one")
 
 
 def correlation_map(stage: Stage, which: str) -> go.Figure | None:
@@ -260,12 +260,14 @@ def dimension_choices(stage: Stage, names: Mapping[int, str]) -> list[tuple[str,
 
 
 def telling(stage: Stage, *, count: int) -> list[int]:
-    """The dimensions that tell most of any one factor; the leading ones where none is known."""
+    """The dimension that tells most of each factor, then others; the leading ones without any."""
     report = stage.by_factor
     if report is None:
         return stage.dimensions[:count].tolist()
-    best = np.argsort(-report.importance.max(axis=0), kind="stable")[:count]
-    return stage.factor_dimensions[best].tolist()
+    factors = np.argsort(-report.importance.max(axis=1), kind="stable")
+    first = report.importance.argmax(axis=1)[factors].tolist()
+    rest = np.argsort(-report.importance.max(axis=0), kind="stable").tolist()
+    return stage.factor_dimensions[[*dict.fromkeys([*first, *rest])][:count]].tolist()
 
 
 def dimension_name(view: DimensionView) -> str:

@@ -40,12 +40,14 @@ def headline(found: Sequence[Contrast], *, who: str) -> str:
 def _told(found: Sequence[Contrast]) -> str:
     tested = [each for each in found if each.gain is not None]
     better, worse = (sum(e.change == way for e in tested) for way in ("better", "worse"))
+    if len(tested) == 1 and (better or worse):
+        return "better" if better else "worse"
     if better and worse:
         return f"mixed ({better} of {len(tested)} measures better, {worse} worse)"
     if better or worse:
         way = "better" if better else "worse"
         return f"{way} ({better or worse} of {len(tested)} measures)"
-    return "not clearly changed"
+    return "not clearly different"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class _Level:
 
 
 def levels_html(stages: tuple[Stage, Stage], *, titles: tuple[str, str], judged: str) -> str:
-    """The measures of each level that both sides have; nothing where they share none.
+    """The measures of each level that both sides have, or that they share none.
 
     Args:
         stages: both sides.
@@ -128,8 +130,6 @@ def levels_html(stages: tuple[Stage, Stage], *, titles: tuple[str, str], judged:
         for name in one
         if name in two
     ]
-    if not levels:
-        return ""
     return render("disentanglement_levels", levels=levels, titles=titles, judged=judged)
 
 

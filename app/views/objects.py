@@ -82,7 +82,7 @@ def _contrast_objects(found: Sequence[Contrast], keys: tuple[str, str]) -> list[
             **dict(zip(keys, each.values, strict=True)),
             **{f"{k}_interval": _ends(i) for k, i in zip(keys, each.intervals, strict=True)},
             "change": each.change,
-            **vars(each.measure),
+            **{key: getattr(each.measure, key) for key in ("title", "meaning", "better", "ideal")},
         }
         for each in found
     ]

@@ -14,11 +14,12 @@ import plotly.graph_objects as go
 from PIL import Image, ImageColor
 from plotly.colors import diverging, sequential
 
+from app.views.factors import likeness_words
 from app.views.images import data_uri
 from app.views.names import name_of
 from app.views.templates import render
 from core.report import words
-from core.service import EDGE_GRID, Dimensions, strongest_links
+from core.service import EDGE_GRID, Dimensions, Likeness, strongest_links
 from core.values import Alignment, Answer, Contribution, Explanation, Grid, Group
 
 _POSITIVE, _NEGATIVE = "#2a9d93", "#b9792c"
@@ -221,19 +222,24 @@ def _colours(stops: tuple[str, ...]) -> np.ndarray:
     return np.array([ImageColor.getrgb(stop)[:3] for stop in stops], np.float32)
 
 
-def levels_html(explanation: Explanation, answer: Answer) -> str:
-    """By what the match stands out, and what makes its score.
+def levels_html(
+    explanation: Explanation, answer: Answer, *, likenesses: Sequence[Likeness] = ()
+) -> str:
+    """By what the match stands out, by which factors the image looks like it, and its score.
 
     Args:
         explanation: why the match is one.
         answer: the answer that it is of.
+        likenesses: how far the image looks like others by each of the match's factors.
     """
     chosen = (g for g in answer.groups if g.best.image.id == explanation.match.id)
     by = "".join(words.stands_out_by(group, level=answer.level) for group in chosen)
     parts = explanation.score_parts
     longest = max((abs(part.value) for part in parts), default=1.0) or 1.0
     rows = [(part.name.capitalize(), part.value, 100 * abs(part.value) / longest) for part in parts]
-    return render("levels", by=by, rows=rows, total=sum(part.value for part in parts))
+    factors = likeness_words(likenesses, level=answer.level)
+    total = sum(part.value for part in parts)
+    return render("levels", by=by, factors=factors, rows=rows, total=total)
 
 
 def contribution_bars(

@@ -106,12 +106,19 @@ def sure_words(count: int) -> str:
     )
 
 
-def opted_words(count: int, *, out: bool) -> str:
-    """What opting did."""
+def opted_words(count: int, *, out: bool, total: int) -> str:
+    """What opting did, and what it comes to: the same twice in a row would look like nothing.
+
+    Args:
+        count: images that were opted out or in.
+        out: whether out.
+        total: images that are opted out now.
+    """
     images = number_of(count, "image")
     if out:
-        return f"Opted out: {images}. No answer, map or group knows of them any more."
-    return f"Opted in again: {images}. Answers are as they were before."
+        return f"Opted out: {images}, {total:,} in all. No answer, map or group knows of them."
+    rest = f"{number_of(total, 'image')} still opted out" if total else "all are part of answers"
+    return f"Opted in again: {images}; {rest}."
 
 
 def column_choices(columns: Sequence[str]) -> list[tuple[str, str]]:

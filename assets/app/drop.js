@@ -18,9 +18,21 @@
     document.body.append(told);
     setTimeout((old) => old.remove(), 6000, told);
   };
+  const build = (fold, files) => { // a gallery of a zip: open what builds it, with the zip in place
+    const label = fold.querySelector(":scope > button");
+    if (!label.classList.contains("open")) label.click();
+    const zip = () => document.querySelector("#ws-gallery-zip input[type=file]");
+    window.wellspring.soon(() => zip() ?? document.querySelector("#ws-gallery-kind input[value=Zip]"), (found) => {
+      if (found.type === "radio") found.click();
+      window.wellspring.soon(zip, (input) => give(input, files));
+    });
+    fold.scrollIntoView({ block: "nearest" });
+  };
   const take = (files) => {
     const input = place(files);
     if (input) return give(input, files);
+    const building = document.querySelector("#ws-gallery-building");
+    if (files.length === 1 && building?.offsetParent && /\.zip$/i.test(files[0].name)) return build(building, files);
     const several = document.querySelector(".ws-switch")?.offsetParent;
     if (files.length === 1 || !several) return say(`Nothing on this part of the page takes ${files[0].name}.`);
     window.wellspring.open("Several");

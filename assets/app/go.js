@@ -20,7 +20,33 @@
     const found = () => [...document.querySelectorAll("#ws-switch [role=tab]")].find((each) => each.textContent.trim() === part && each.offsetParent);
     if (part) soon(found, (each) => each.click());
   };
-  Object.assign(window.wellspring, { open, soon, go });
+  // From a case that a table's row opened, Escape and the browser's Back lead to that row again.
+  let row = null;
+  const parts = () => [...document.querySelectorAll("#ws-switch [role=tab]")].filter((each) => each.offsetParent);
+  const left = (table, place) => {
+    row = { table, place, part: parts().find((each) => each.ariaSelected === "true")?.textContent.trim() };
+    history.pushState({ ...history.state, opened: true }, "");
+  };
+  const back = () => {
+    const from = row;
+    row = null;
+    if (!from) return;
+    parts().find((each) => each.textContent.trim() === from.part)?.click();
+    soon(() => document.querySelector(`#${from.table} tr[data-row="${from.place}"] [data-open]`), (found) => {
+      found.focus();
+      found.scrollIntoView({ block: "center" });
+    });
+  };
+  window.addEventListener("popstate", back);
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !row || event.defaultPrevented || event.target.matches("input, textarea")) return;
+    if (history.state?.opened) history.back();
+    else back();
+  });
+  document.addEventListener("click", (event) => { // who goes elsewhere by hand is not led back
+    if (event.isTrusted && event.target.closest("[role=tab]")) row = null;
+  });
+  Object.assign(window.wellspring, { open, soon, go, left });
   const fill = (field, text) => {
     Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(field, text);
     field.dispatchEvent(new Event("input", { bubbles: true }));

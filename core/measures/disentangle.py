@@ -68,11 +68,12 @@ class Stage:
         Raises:
             KeyError: when it was not measured.
         """
-        value = self.values()[name]
-        return estimate(value, self.left_out[name]) if name in self.left_out else None
+        value, bounds = self.values()[name], MEASURES[name].bounds
+        left_out = self.left_out.get(name)
+        return None if left_out is None else estimate(value, left_out, bounds=bounds)
 
 
-Change = Literal["better", "worse", "no clear change", "not tested"]
+Change = Literal["better", "worse", "no clear difference", "not tested"]
 """What became of a measure; the first two only where chance does not explain it at 5 %."""
 
 
@@ -94,7 +95,7 @@ class Contrast:
             return "not tested"
         if self.gain.low > 0:
             return "better"
-        return "worse" if self.gain.high < 0 else "no clear change"
+        return "worse" if self.gain.high < 0 else "no clear difference"
 
 
 def contrast(one: Stage, two: Stage) -> list[Contrast]:

@@ -1,11 +1,13 @@
-"""Factors of variation in a gallery's metadata, and how much of a dimension each one explains."""
+"""Factors of variation in a gallery's metadata: what each explains of a dimension or a match."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
+from scipy.stats import mannwhitneyu
 
 from core.measures.rows import standardised
 from core.values import ImageRecord
@@ -62,3 +64,49 @@ def explained_variance(
         plain = (sums**2 / np.maximum(counts, 1)[:, None]).sum(axis=0) / n
         shares[:, m] = np.where(varies, np.clip(1 - (1 - plain) * (n - 1) / free, 0, 1), 0)
     return shares
+
+
+_FEWEST = 3  # images of a value, and of the others, below which nothing is told
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How far an image looks like those that have a value of a factor."""
+
+    factor: str
+    value: str
+    auc: float
+    """Share of comparisons, one image of the value with one of another, in which the first is
+    nearer; .5 for a value that tells nothing."""
+    p_value: float
+    """Chance of that many where the value tells nothing (Mann-Whitney, one-sided)."""
+
+
+def likenesses(
+    similarity: Float[np.ndarray, " n"],
+    factors: Mapping[str, Sequence[str]],
+    *,
+    values: Mapping[str, str],
+    others: Bool[np.ndarray, " n"],
+) -> list[Likeness]:
+    """By which of its factors' values an image looks like others that have them, most first.
+
+    The values are those of one gallery image; it and its near-duplicates do not count, so that what
+    is told is of the value and not of that image.
+
+    Args:
+        similarity: of the image that is asked about to every gallery image.
+        factors: the value of each factor for every gallery image.
+        values: the values to be told of, by factor; an empty one is left out.
+        others: the gallery images that count.
+    """
+    found: list[Likeness] = []
+    for name, listed in factors.items():
+        value = values.get(name, "")
+        has = np.asarray(listed) == value
+        same, rest = similarity[has & others], similarity[~has & others]
+        if value and min(len(same), len(rest)) >= _FEWEST:
+            test = mannwhitneyu(same, rest, alternative="greater")
+            auc = float(test.statistic) / (len(same) * len(rest))
+            found.append(Likeness(name, value, auc, float(test.pvalue)))
+    return sorted(found, key=lambda each: -each.auc)

@@ -39,7 +39,12 @@ def groups_of(count: int, *, groups: int = GROUPS) -> list[Integer[np.ndarray, "
     return [np.setdiff1d(everything, some) for some in np.array_split(everything, groups)]
 
 
-def estimate(value: float, left_out: Float[np.ndarray, " g"]) -> Estimate:
+def estimate(
+    value: float,
+    left_out: Float[np.ndarray, " g"],
+    *,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> Estimate:
     """The value with its interval.
 
     Delete-a-group jackknife (Kott 2001, Journal of Official Statistics 17, 521-526): the variance
@@ -49,6 +54,7 @@ def estimate(value: float, left_out: Float[np.ndarray, " g"]) -> Estimate:
     Args:
         value: what was measured on all images.
         left_out: the same without each group.
+        bounds: the least and the largest value that there can be, which cut the interval.
 
     Raises:
         ValueError: for fewer than two groups.
@@ -58,7 +64,7 @@ def estimate(value: float, left_out: Float[np.ndarray, " g"]) -> Estimate:
         raise ValueError(f"an interval needs two groups, got {groups}")
     error = np.sqrt((groups - 1) / groups * ((left_out - left_out.mean()) ** 2).sum())
     reach = float(student.ppf((1 + _LEVEL) / 2, groups - 1) * error)
-    return Estimate(value, value - reach, value + reach)
+    return Estimate(value, max(value - reach, bounds[0]), min(value + reach, bounds[1]))
 
 
 def gained(

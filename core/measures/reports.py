@@ -29,6 +29,8 @@ class Measure:
     """Which way is good; ``nearer``: to ``ideal``."""
     ideal: float = 0.0
     """The best value, where values on both sides of it are worse."""
+    bounds: tuple[float, float] = (0.0, 1.0)
+    """The least and the largest value that there can be."""
 
     @property
     def good(self) -> str:
@@ -45,8 +47,18 @@ class Measure:
         return {"higher": value, "lower": -value}.get(self.better, 0.0)
 
 
-def _measure(title: str, meaning: str, better: Better, *, ideal: float = 0.0) -> dict[str, Measure]:
-    return {"measure": Measure(title, meaning, better, ideal)}
+_INFINITE = float("inf")
+
+
+def _measure(
+    title: str,
+    meaning: str,
+    better: Better,
+    *,
+    ideal: float = 0.0,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> dict[str, Measure]:
+    return {"measure": Measure(title, meaning, better, ideal, bounds)}
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,7 @@ class LabelFreeReport:
             "Constant dimensions",
             "Dimensions that have the same value for all images; the correlations leave them out.",
             "lower",
+            bounds=(0.0, _INFINITE),
         )
     )
     mean_abs_correlation: float = field(
@@ -80,6 +93,7 @@ class LabelFreeReport:
             "Information that the dimensions share, in nats, if they were Gaussian; 0 when they "
             "are uncorrelated. Sampling alone gives about d (d - 1) / 4n.",
             "lower",
+            bounds=(0.0, _INFINITE),
         )
     )
     rankme: float = field(
@@ -88,6 +102,7 @@ class LabelFreeReport:
             "Effective rank of the embedding, 1 to d: exponential of the entropy of its singular "
             "values.",
             "higher",
+            bounds=(0.0, _INFINITE),
         )
     )
     participation_ratio: float = field(
@@ -96,6 +111,7 @@ class LabelFreeReport:
             "Number of directions, 1 to d, that share the variance; like RankMe, but ruled by the "
             "strongest directions and blind to the mean.",
             "higher",
+            bounds=(0.0, _INFINITE),
         )
     )
 
@@ -111,6 +127,7 @@ class ViewsReport:
             "Alignment",
             "Mean squared distance of the two unit vectors of an image, 0 to 4; 2 when unrelated.",
             "lower",
+            bounds=(0.0, _INFINITE),
         )
     )
     uniformity: float = field(
@@ -119,6 +136,7 @@ class ViewsReport:
             "Logarithm of the mean Gaussian potential of two different images, averaged over the "
             "views: 0 when all images coincide, about -4 when they cover the sphere.",
             "lower",
+            bounds=(-_INFINITE, 0.0),
         )
     )
     cka: float = field(
@@ -158,6 +176,7 @@ class DomainGapReport:
             "Euclidean distance of the mean real and the mean synthetic embedding, in the units of "
             "the embedding.",
             "lower",
+            bounds=(0.0, _INFINITE),
         )
     )
 
@@ -177,6 +196,7 @@ class Agreement:
             "Mean over dimensions of the correlation between a real image's value and its "
             "synthetic partner's, -1 to 1; 0 when unrelated.",
             "higher",
+            bounds=(-1.0, 1.0),
         )
     )
     mean_canonical_correlation: float = field(
@@ -193,6 +213,7 @@ class Agreement:
             "Mean correlation of the same whitened dimension in both domains, -1 to 1. It equals "
             "the canonical correlation when both domains share one basis.",
             "higher",
+            bounds=(-1.0, 1.0),
         )
     )
     rms_off_diagonal: float = field(
@@ -209,6 +230,7 @@ class Agreement:
             "|T - T'| / |T| (Frobenius): 0 when both domains share one basis, about 1.41 when the "
             "bases have nothing in common.",
             "lower",
+            bounds=(0.0, _INFINITE),
         )
     )
     negative_share: float = field(

@@ -42,6 +42,7 @@ from core.measures.disentangle import (
     Stage,
     contrast,
 )
+from core.measures.factors import Likeness
 from core.measures.jackknife import Estimate
 from core.measures.reports import THEMES, Measure
 from core.measures.retrieval import Interval
@@ -92,6 +93,7 @@ __all__ = [
     "Gallery",
     "Interval",
     "Library",
+    "Likeness",
     "Measure",
     "NetworkEncoder",
     "Offer",

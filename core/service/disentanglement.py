@@ -14,11 +14,17 @@ from core.gallery.examples import Example
 from core.heads.rows import unit_rows
 from core.measures.dimensions import Dimensions, stability
 from core.measures.disentangle import Stage, stage
-from core.measures.factors import explained_variance, factor_codes, factors_of
+from core.measures.factors import (
+    Likeness,
+    explained_variance,
+    factor_codes,
+    factors_of,
+    likenesses,
+)
 from core.measures.rows import Rows, pair_up, sampled
 from core.search.query import Query
 from core.service.workspace import Workspace
-from core.values import Progress, no_progress
+from core.values import GalleryError, Progress, no_progress
 
 _DEFAULT = MeasureConfig()
 
@@ -103,6 +109,33 @@ def sample(
         after=rows(embeddings, answered, order=head.order),
         factors=factors,
         levels=dict(zip(names, head.spans, strict=False)),
+    )
+
+
+def factor_likenesses(workspace: Workspace, query: Query, image_id: int) -> list[Likeness]:
+    """By which factors an image looks like a gallery image, as far as the others tell.
+
+    Args:
+        workspace: the gallery under an encoder and head.
+        query: the image that is asked about.
+        image_id: the gallery image; its near-duplicates count as little as itself.
+
+    Raises:
+        GalleryError: when no image has that id.
+    """
+    gallery, groups = workspace.gallery, np.asarray(workspace.collection.groups)
+    if image_id not in gallery.row_of:
+        raise GalleryError(f"no image of the gallery has the id {image_id}")
+    row = gallery.row_of[image_id]
+    chosen, factors = measured_images(workspace)
+    others = groups[chosen] != groups[row]
+    if query.identical is not None:
+        others &= groups[chosen] != groups[query.identical]
+    return likenesses(
+        np.asarray(workspace.vectors[chosen] @ query.embedding, np.float64),
+        factors,
+        values=gallery.records[row].extra,
+        others=others,
     )
 
 

@@ -35,9 +35,15 @@ from core.measures.disentangle import (
     Stage,
     dimension_view,
 )
+from core.measures.factors import Likeness
 from core.search.query import Query
 from core.service.cache import Cache
-from core.service.disentanglement import dimensions, measured_images, sample
+from core.service.disentanglement import (
+    dimensions,
+    factor_likenesses,
+    measured_images,
+    sample,
+)
 from core.service.heads import HEADS, choose_head
 from core.service.library import Library
 from core.service.memory import limit_heaps
@@ -250,6 +256,18 @@ class Session:
         workspace = self.workspace(choice, visitor=visitor)
         source, query = self.source_image(workspace.gallery, image_id), self.query(workspace, image)
         return workspace.explain(query, image_id, source=source, top=top, where=choice.where)
+
+    def likenesses(
+        self,
+        image: Image.Image | bytes | str | Path,
+        image_id: int,
+        choice: Choice | None = None,
+        *,
+        visitor: str = "",
+    ) -> list[Likeness]:
+        """By which factors an image looks like a gallery image; errors as in :meth:`attribute`."""
+        workspace = self.workspace(choice or Choice(), visitor=visitor)
+        return factor_likenesses(workspace, self.query(workspace, image), image_id)
 
     def project(
         self,

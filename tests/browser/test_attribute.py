@@ -293,6 +293,29 @@ def test_the_table_is_sorted_and_filtered_and_a_row_opens_its_case(
     expect(page.locator(".ws-answer h2")).to_contain_text("None of these images")
 
 
+def test_escape_and_back_lead_from_a_case_to_its_row(visit: Visit, picture: Path, tmp_path: Path):
+    page = visit()
+    page.get_by_role("tab", name="Several").click()
+    files = [tiny.draw(tmp_path / "zebra.png", 99), picture]
+    page.set_input_files("#ws-files input[type=file]", files)
+    page.wait_for_selector("#ws-files .file-preview")
+    page.locator("#ws-run").click()
+    table, one = page.locator("#ws-batch"), page.get_by_role("tab", name="One", exact=True)
+    expect(table.locator("h2")).to_have_text("2 images")
+    focused = table.locator("tbody tr:focus-within th")
+    table.get_by_role("button", name=picture.name).press("Enter")
+    expect(one).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(focused).to_have_text(picture.name)
+    page.keyboard.press("Enter")
+    expect(one).to_be_focused()
+    page.go_back()
+    expect(focused).to_have_text(picture.name)
+    one.click()  # by hand: there is no way back to be shown
+    page.keyboard.press("Escape")
+    expect(one).to_have_attribute("aria-selected", "true")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_batch_can_be_stopped_and_keeps_its_rows(
     visit: Visit, gallery: Path, monkeypatch: pytest.MonkeyPatch, theme: str
@@ -413,6 +436,7 @@ def test_several_pictures_of_ones_own_make_a_benchmark(
     files = [tmp_path / "own.zip", tmp_path / "bad.jpg", own[2]]
     page.set_input_files("#ws-owns input[type=file]", files)
     page.wait_for_selector("#ws-owns .file-preview")
+    expect(page.locator("#ws-own")).to_be_hidden()  # it is not what is tested
     page.get_by_label("Blended with another image").check()
     page.get_by_label("Pasted into another image").check()
     page.get_by_label("Patch synthesis").uncheck()

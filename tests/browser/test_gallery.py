@@ -129,14 +129,34 @@ def test_found_images_are_opted_out_and_in_again(visit: Visit, tmp_path: Path, t
     expect(page.locator("#ws-gallery-title")).to_contain_text("3 images, 2 opted out")
     expect(page.locator("#ws-examples button img")).to_have_count(3)  # no start is one of them
     expect(page.locator(".ws-shelf-none")).to_contain_text("No image has that")
+    expect(page.locator("#ws-gallery-value input")).to_have_value("Ann (0)")  # as counted now
     page.locator("#ws-gallery-which").get_by_label("Opted out").check()
     expect(shelf).to_have_count(2)
+    expect(page.locator("#ws-gallery-value input")).to_have_value("Ann (2)")
     page.locator("#ws-gallery-undo").click()
     expect(page.locator("#ws-gallery-said")).to_contain_text("Opted in again: 2 images")
     expect(page.locator("#ws-gallery-title")).to_contain_text("5 images")
     expect(page.locator("#ws-examples button img")).to_have_count(5)
     expect(page.locator("#ws-gallery-undo")).to_be_hidden()
     expect(shelf).to_have_count(2)
+
+
+def test_a_zip_that_is_dropped_on_the_page_opens_what_builds_a_gallery(visit: Visit, archive: Path):
+    """It was told that nothing on this part of the page takes it."""
+    page = visit()
+    open_tab(page)
+    page.evaluate(
+        """([bytes, name]) => {
+          const held = new DataTransfer();
+          held.items.add(new File([new Uint8Array(bytes)], name, {type: 'application/zip'}));
+          document.querySelector('.ws-header h1').dispatchEvent(new DragEvent(
+            'drop', {bubbles: true, cancelable: true, dataTransfer: held}));
+        }""",
+        [list(archive.read_bytes()), archive.name],
+    )
+    expect(page.locator("#ws-gallery-zip .file-preview")).to_contain_text(archive.stem[:8])
+    expect(page.locator("#ws-gallery-build")).to_be_visible()
+    expect(page.locator(".ws-dropped-nowhere")).to_have_count(0)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

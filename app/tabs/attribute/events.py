@@ -309,6 +309,7 @@ def _connect_test(
     run.success(None, None, None, js="() => window.wellspring.show('ws-test')", **QUIET)
     for ended in (run.success, run.failure):
         ended(handlers.export, done, result.download, **QUIET)
+    test.files.change(lambda files: gr.Image(visible=not files), test.files, test.image, **QUIET)
     for gone in (page.gallery.change, test.image.clear, test.files.clear):
         gone(test_cleared, None, [done, result.table, result.download], **QUIET)
     return handlers

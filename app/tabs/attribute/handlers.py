@@ -135,7 +135,9 @@ class Handlers:
         visitor, answer = visitor_of(request), search.answer
         image_id = answer.matches[index].image.id
         with user_errors():
-            found = self.session.explain(search.image, image_id, search.choice, visitor=visitor)
+            given = (search.image, image_id, search.choice)
+            found = self.session.explain(*given, visitor=visitor)
+            alike = self.session.likenesses(*given, visitor=visitor)
             group = lists.group_of(answer, image_id)
             possible = reasons.readings(found, group, level=answer.level)
             chosen = reading if reading in possible else possible[0]
@@ -149,7 +151,7 @@ class Handlers:
         return (
             found,
             pair,
-            reasons.levels_html(found, answer),
+            reasons.levels_html(found, answer, likenesses=alike),
             gr.Radio(possible, value=chosen if several else None, visible=several),
             views.record_html(found.match),
             reasons.contribution_words(found),

@@ -26,7 +26,6 @@ from core.service import Choice, Stage, contrast
 
 _EXCITING = 6
 _NAMED = 12  # dimensions that are shown by name and picture
-_ONE_LEVEL = "<p class='ws-note'>These embeddings have no level in common.</p>"
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Handlers:
             result.overview: views.overview_html(found, sides),
             result.column: gr.Column(visible=True),
             result.table: measures.measures_html(contrast(*sides.stages), **words),
-            result.levels: measures.levels_html(sides.stages, **words) or _ONE_LEVEL,
+            result.levels: measures.levels_html(sides.stages, **words),
             **self._dimensions(choice, found.after, request),
             **self._matrices(sides),
             **self._factors(sides),

@@ -79,7 +79,7 @@ def _connect_shelf(handlers: ShelfHandlers) -> None:
     )
     shelf.column.input(handlers.values, given, [shelf.value, *shown], **_LAST)
     chosen = [*shown, shelf.chosen, *shelf.buttons]
-    shelf.which.input(handlers.turned, given, chosen, **_LAST)
+    shelf.which.input(handlers.turned, given, [shelf.value, *chosen], **_LAST)
     shelf.pictures.select(handlers.told, given, chosen, **_LAST)
     shelf.every.click(handlers.every, given, chosen, **_LAST)
     shelf.none.click(handlers.none, given, chosen, **_LAST)
@@ -92,7 +92,7 @@ def _connect_changes(handlers: Handlers, heavy: dict[str, Any]) -> None:
     tab, shelf, name = handlers.tab, handlers.tab.shelf, handlers.page.gallery
     given, changed = {name, *shelf.wanted, shelf.leaf}, handlers.page.changed
     again = [tab.opened, tab.title, tab.facts, tab.locked, tab.name, tab.added, shelf.which]
-    again += [shelf.pictures, shelf.chosen, *shelf.buttons]
+    again += [shelf.value, shelf.pictures, shelf.chosen, *shelf.buttons]
 
     def follow(done: Any) -> Any:
         done.success(lambda count: count + 1, changed, changed, **QUIET)

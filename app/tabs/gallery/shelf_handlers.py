@@ -57,6 +57,7 @@ class ShelfHandlers:
         records = gallery.opted_out if out else gallery.records
         return {
             shelf.which: gr.Radio(visible=some, value=OUT if out else IN),
+            shelf.value: self._values(given, records),
             shelf.pictures: self._page(
                 gallery, records, self._wanted(given), given[shelf.leaf], ()
             ),
@@ -73,9 +74,15 @@ class ShelfHandlers:
     def turned(self, given: Given, request: gr.Request) -> dict[Any, Any]:
         """Images that are part of answers, or that are opted out: none of them is chosen."""
         pictures, leaf = self.look({**given, self.shelf.chosen: []}, request)
-        shelf = self.shelf
+        shelf, records = self.shelf, self._records(self._gallery(given, request), given)
         bar = self._bar(0, out=given[shelf.which] == OUT)
-        return {shelf.pictures: pictures, shelf.leaf: leaf, shelf.chosen: [], **bar}
+        return {
+            shelf.value: self._values(given, records),
+            shelf.pictures: pictures,
+            shelf.leaf: leaf,
+            shelf.chosen: [],
+            **bar,
+        }
 
     def values(self, given: Given, request: gr.Request) -> tuple[Any, Any, int]:
         """The values of the column that was chosen, and what is found without any."""
@@ -118,9 +125,10 @@ class ShelfHandlers:
         library, visitor = self.page.session.library, visitor_of(request)
         self.page.jobs.stop("gallery", request)  # what answers need is computed for what is now
         with user_errors():
-            (library.opt_out if out else library.opt_in)(name, ids, visitor=visitor)
+            found = (library.opt_out if out else library.opt_in)(name, ids, visitor=visitor)
         undo: Undo = ("in" if out else "out", tuple(ids))
-        return views.opted_words(len(ids), out=out), undo, gr.Button(visible=True)
+        words = views.opted_words(len(ids), out=out, total=len(found.out))
+        return words, undo, gr.Button(visible=True)
 
     def opt_out(self, name: str, ids: list[int], request: gr.Request) -> tuple[Any, ...]:
         """Take the chosen images out of every answer."""
@@ -140,6 +148,16 @@ class ShelfHandlers:
     def ask(self, ids: list[int]) -> tuple[Any, Any]:
         """Whether the chosen images shall go for good."""
         return gr.Column(visible=True), views.sure_words(len(ids))
+
+    def _values(self, given: Given, records: tuple[ImageRecord, ...]) -> Any:
+        """The values of the chosen column, counted anew; the chosen one stays, if with none."""
+        column, value = given[self.shelf.column], given[self.shelf.value]
+        if not column:
+            return gr.skip()
+        counts = dict(column_values(records, column))
+        if value:
+            counts.setdefault(value[1:], 0)
+        return gr.Dropdown(views.value_choices(counts), value=value)
 
     def _choose(self, ids: list[int], gallery: Gallery, given: Given) -> dict[Any, Any]:
         shelf, records = self.shelf, self._records(gallery, given)

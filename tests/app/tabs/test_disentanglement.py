@@ -115,7 +115,7 @@ def test_two_heads_stand_side_by_side_with_their_names(handlers: Handlers):
     assert {m["change"] for m in told["measures"]} <= {
         "better",
         "worse",
-        "no clear change",
+        "no clear difference",
         "not tested",
     }
 
@@ -129,7 +129,7 @@ def test_levels_of_a_network_are_measured_alone(session: Session, gallery_folder
     html = measures.levels_html((found.before, found.after), **words)
     assert all(f">{name.capitalize()}</th>" in html for name in found.after.levels)
     bare = dataclasses.replace(found.after, levels={})
-    assert measures.levels_html((bare, found.after), **words) == ""
+    assert "no level in common" in measures.levels_html((bare, found.after), **words)
 
 
 def test_the_headline_follows_from_the_measures(found: Disentanglement):
@@ -142,10 +142,10 @@ def test_the_headline_follows_from_the_measures(found: Disentanglement):
         return measures.headline(changed, who="The head")
 
     spread = ("rankme", 1.0, 2.0)
-    assert as_if(spread) == "The head: spread over the dimensions better (1 of 1 measures)."
+    assert as_if(spread) == "The head: spread over the dimensions better."
     mixed = as_if(spread, ("total_correlation", -2.0, -1.0), ("domain_auc", -0.1, 0.1))
     assert "mixed (1 of 2 measures better, 1 worse)" in mixed
-    assert mixed.endswith("real and generated images together not clearly changed.")
+    assert mixed.endswith("real and generated images together not clearly different.")
     assert as_if() == "Too few images to tell a change from chance."
 
 

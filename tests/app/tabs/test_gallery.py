@@ -247,7 +247,7 @@ def test_opted_out_images_are_no_answer_until_it_is_undone(make, archive: Path) 
     with pytest.raises(gr.Error, match="choose images first"):
         pictures.opt_out(name, [], ANN)
     words, undo, button = pictures.opt_out(name, [1, 2], ANN)
-    assert "Opted out: 2 images" in words and button.visible
+    assert "Opted out: 2 images, 2 in all" in words and button.visible
     handlers.finish(name, ANN, QUIET)
     shown = handlers.again(wanted(handlers, name), ANN)
     assert ids_in(shown[shelf.pictures]) == [0, 3]
@@ -258,7 +258,12 @@ def test_opted_out_images_are_no_answer_until_it_is_undone(make, archive: Path) 
     assert (out[shelf.opt_in].visible, out[shelf.opt_out].visible) == (True, False)
     assert "1 to 2 of 2" in out[shelf.pictures]
     words, undo, button = pictures.undo(name, undo, ANN)
-    assert "Opted in again: 2 images" in words and undo is None and not button.visible
+    assert "Opted in again: 2 images; all are part of answers" in words
+    assert undo is None and not button.visible
+    one, two = (pictures.opt_out(name, [i], ANN)[0] for i in (1, 2))
+    assert one != two, "the second time looked like nothing"
+    assert "1 image still opted out" in pictures.opt_in(name, [1], ANN)[0]
+    pictures.opt_in(name, [2], ANN)
     assert len(handlers.session.gallery(name)) == 4
     with pytest.raises(gr.Error, match="build one of your own"):
         pictures.opt_out(BUILTIN, [0], ANN)

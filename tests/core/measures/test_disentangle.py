@@ -88,7 +88,7 @@ def test_whitening_shows_in_the_table(rng: np.random.Generator):
     correlation = table["mean_abs_correlation"]
     assert correlation.values[0] > 2 * correlation.values[1]
     assert correlation.change == "better"
-    assert {each.change for each in contrast(before, before)} == {"no clear change"}
+    assert {each.change for each in contrast(before, before)} == {"no clear difference"}
     assert "mig" not in table
 
 

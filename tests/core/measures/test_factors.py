@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 
-from core.measures.factors import explained_variance, factor_codes, factors_of
+from core.measures.factors import explained_variance, factor_codes, factors_of, likenesses
 from core.values import ImageRecord
 
 
@@ -105,3 +105,33 @@ def test_one_value_is_needed_for_each_image():
     unchecked = inspect.unwrap(explained_variance)  # without the tests' own check of shapes
     with pytest.raises(ValueError, match="4 images, 3 values of 'a'"):
         unchecked(np.eye(4), {"a": np.arange(3)})
+
+
+def test_a_value_is_told_by_the_other_images_that_have_it():
+    rng = np.random.default_rng(0)
+    colour, size = rng.choice(["red", "blue"], 200), rng.choice(["big", "small"], 200)
+    similarity = rng.normal(size=200) + 2.0 * (colour == "red")
+    factors = {"size": size.tolist(), "colour": colour.tolist(), "shape": [""] * 200}
+    found = likenesses(
+        similarity,
+        factors,
+        values={"colour": "red", "size": "big"},
+        others=np.ones(200, bool),
+    )
+    assert [each.factor for each in found] == ["colour", "size"], "nothing is said of a shape"
+    assert found[0].auc == pytest.approx(
+        np.mean(similarity[colour == "red"][:, None] > similarity[colour == "blue"])
+    )
+    assert found[0].p_value < 1e-6 < found[1].p_value
+    turned = likenesses(-similarity, factors, values={"colour": "red"}, others=np.ones(200, bool))
+    assert turned[0].auc == pytest.approx(1 - found[0].auc) and turned[0].p_value > 0.5
+
+
+def test_a_value_that_only_the_match_has_tells_nothing():
+    """Its own nearness would else count as that of its colour."""
+    colour = ["red"] * 3 + ["blue"] * 9
+    others = np.arange(12) > 0
+    found = likenesses(
+        np.arange(12.0)[::-1].copy(), {"colour": colour}, values={"colour": "red"}, others=others
+    )
+    assert found == []

@@ -38,6 +38,11 @@ def test_a_difference_on_the_same_images_is_surer_than_its_sides():
     assert gained(MEASURES["mean_abs_correlation"], *sides).high < 0
 
 
+def test_an_interval_ends_where_values_do():
+    found = estimate(0.9, np.linspace(0.5, 1, 10), bounds=(0.0, 1.0))
+    assert found.low < 0.9 and found.high == 1
+
+
 def test_an_interval_needs_groups():
     with pytest.raises(ValueError, match="two groups, got 1"):
         estimate(1.0, np.ones(1))

@@ -16,10 +16,10 @@ from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.measures.evaluate import Bench
 from core.search.prepare import fitted_head
-from core.service.disentanglement import dimensions, sample
+from core.service.disentanglement import dimensions, factor_likenesses, sample
 from core.service.session import Choice, Session
 from core.service.workspace import Workspace
-from core.values import Encoder
+from core.values import Encoder, GalleryError
 
 HISTOGRAM = BASELINES["histogram"]()
 COUNT, MADE = 60, 16
@@ -154,3 +154,16 @@ def test_the_dimension_notes_and_the_dimension_view_give_equal_shares(world: Pat
         explained = session.dimension(choice, dimension).explained
         shares = dict(zip(notes.factors, notes.shares[dimension].tolist(), strict=True))
         assert dict(explained) == pytest.approx(shares, abs=1e-12)
+
+
+def test_an_image_looks_like_its_own_colour(gallery, encoder):
+    head = fitted_head(gallery, encoder, config=HeadConfig(k=4))
+    workspace = Workspace(gallery, encoder, head)
+    red = next(record for record in gallery.records if record.extra["colour"] == "red")
+    blue = next(record for record in gallery.records if record.extra["colour"] == "blue")
+    query = workspace.query(Image.new("RGB", (16, 16), "red"))
+    found = {each.id: factor_likenesses(workspace, query, each.id) for each in (red, blue)}
+    assert found[red.id][0].auc > 0.9
+    assert found[blue.id][0].auc < 0.5
+    with pytest.raises(GalleryError, match="no image of the gallery has the id 99"):
+        factor_likenesses(workspace, query, 99)
