@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.scale.stages import run
 from benchmarks.scale.table import RESULTS, write_page
-from benchmarks.scale.world import real, resampled
+from benchmarks.scale.world import one_thread, real, resampled
 
 LARGE = 320_000
 
@@ -41,19 +40,13 @@ def main() -> None:
         command = [sys.executable, "-m", "benchmarks.scale", "--one", str(size)]
         command += ["--gallery", str(options.gallery), "--encoder", options.encoder]
         command += ["--seed", str(options.seed), *(["--no-map"] if options.no_map else [])]
-        done = subprocess.run(command, env=_one_thread(), check=True, stdout=subprocess.PIPE)
+        done = subprocess.run(command, env=one_thread(), check=True, stdout=subprocess.PIPE)
         now["sizes"][str(size)] = json.loads(done.stdout)
         RESULTS.write_text(json.dumps(stored, indent=1) + "\n")
         for stage in now["sizes"][str(size)]["stages"]:
             words = f"{stage['seconds']:10.2f} s {stage['memory']:6.2f} GB  {stage['name']}"
             print(f"{size:9,} {words}", flush=True)  # noqa: T201 - what it is for
     write_page()
-
-
-def _one_thread() -> dict[str, str]:
-    """The environment in which libraries use one thread, so that seconds are those of one core."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return {**os.environ, **dict.fromkeys(names, "1")}
 
 
 if __name__ == "__main__":

@@ -36,7 +36,24 @@ def table() -> str:
         for size, found in _ordered(now)
     ]
     parts.append("\n| images | recall of neighbours | of edges |\n|---|---|---|\n")
-    return "".join(parts) + "\n".join(recalls) + "\n"
+    parts.append("\n".join(recalls) + "\n")
+    if "changed" in stored:
+        parts.append(_changed(stored["changed"]))
+    return "".join(parts)
+
+
+def _changed(found: Mapping[str, Any]) -> str:
+    """One table: seconds of what follows a change, by the way they are found and by size."""
+    sizes = _ordered(found["sizes"])
+    lines = [
+        f"\n**After 100 images came and 10 went** (`{found['command']}`)\n",
+        f"| stage | {' | '.join(f'{int(size):,}' for size, _ in sizes)} |",
+        "|---" * (len(sizes) + 1) + "|",
+    ]
+    for place, stage in enumerate(sizes[0][1]["stages"]):
+        cells = [_shown(each["stages"][place]["seconds"]) for _, each in sizes]
+        lines.append(f"| {stage['name']} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _ordered(sizes: Mapping[str, Any]) -> list[tuple[str, Any]]:

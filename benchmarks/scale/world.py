@@ -9,6 +9,7 @@ few are near copies of others. Descriptors propose crops and pixels decide at ab
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,3 +138,9 @@ def _hashes(
     taken = rng.random((len(one), 64)) < _FLIPPED
     mask = np.packbits(taken, axis=1).view(">u8")[:, 0].astype(np.uint64)
     return (bits[one] & ~mask) | (bits[other] & mask)
+
+
+def one_thread() -> dict[str, str]:
+    """The environment in which libraries use one thread, so that seconds are those of one core."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {**os.environ, **dict.fromkeys(names, "1")}

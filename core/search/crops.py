@@ -50,7 +50,7 @@ def crop_links(
     side = math.isqrt(patches.shape[1])
     if side**2 != patches.shape[1]:
         return Compared(np.empty((0, 2), np.int64), np.empty(0, bool))
-    pairs, images = _each_pair_once(neighbours), _Greys(len(neighbours), load)
+    pairs, images = each_pair_once(neighbours), _Greys(len(neighbours), load)
     found = np.full(len(pairs), -1) if known is None else known.of(pairs)
     fresh = np.flatnonzero(found < 0)
 
@@ -77,7 +77,7 @@ def crop_links(
     return Compared(pairs, found == 1)
 
 
-def _each_pair_once(neighbours: np.ndarray) -> Integer[np.ndarray, "m 2"]:
+def each_pair_once(neighbours: np.ndarray) -> Integer[np.ndarray, "m 2"]:
     """Rows with their neighbours, without pairs that stand in the list of an earlier row."""
     parts = [np.empty((0, 2), np.int64)]
     for start in range(0, len(neighbours), _ROWS):

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32, Integer, UInt64
 
 from core.heads.rows import unit_rows
-from core.search.index import csls_means, nearest, neighbours
+from core.search.index import csls_means, nearest
+from core.search.updating import compared
 from core.search.walk import Walk
 from core.values import Progress, no_progress
 
@@ -57,8 +58,9 @@ def neighbour_graph(
         ValueError: if a value is not finite.
     """
     if walk is None:
-        found = neighbours(vectors, k=WIDTH)
-        return Graph(found.rows.astype(np.int32), found.cosines, np.ones(1))
+        if not np.isfinite(vectors).all():
+            raise ValueError("a vector is not finite")
+        return Graph(*compared(vectors, np.arange(len(vectors)), width=WIDTH), np.ones(1))
     n = len(vectors)
     rows = np.full((n, WIDTH), -1, np.int32)
     cosines = np.full((n, WIDTH), -1, np.float32)

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer, UInt64
-from PIL import Image
+from jaxtyping import Float, Integer
 
 from core.config import GroupConfig, HeadConfig, ScoreConfig
 from core.encoders.network import levels_of
@@ -20,12 +19,11 @@ from core.gallery.artefacts import Codec, Key, arrays
 from core.gallery.gallery import Gallery
 from core.heads.fit import fit_head
 from core.heads.head import Head
-from core.search.crops import crop_links
+from core.search.carried import crop_links_of, graph_of
 from core.search.edges import EDGES, HEAD
 from core.search.graph import Graph, csls_means_of, neighbour_graph, worth_linking
 from core.search.near_duplicates import near_duplicate_groups, parsed_hashes
 from core.search.ranking import Collection
-from core.search.survivors import Compared, names_of, rows_now
 from core.search.views import View
 from core.search.walk import Walk
 from core.values import Encoder, ImageRecord, Progress, no_progress
@@ -44,30 +42,6 @@ class _Vectors:
 @dataclass(frozen=True)
 class _Groups:
     groups: Integer[np.ndarray, " n"]
-
-
-@dataclass(frozen=True)
-class _Crops:
-    """Pairs that were looked at for crops, by the names of their images."""
-
-    names: UInt64[np.ndarray, "n 2"]
-    pairs: Integer[np.ndarray, "m 2"]
-    linked: Bool[np.ndarray, " m"]
-
-    @property
-    def compared(self) -> Compared:
-        """The pairs by the rows that they had."""
-        return Compared(np.asarray(self.pairs, np.int64), np.asarray(self.linked))
-
-
-def _are_crops(found: Mapping[str, np.ndarray]) -> bool:
-    names, pairs, linked = found["names"], found["pairs"], found["linked"]
-    kinds = (names.dtype, pairs.dtype, linked.dtype) == (np.uint64, np.int32, np.bool_)
-    fits = kinds and names.shape[1:] == (2,) and (pairs.shape, linked.ndim) == ((len(linked), 2), 1)
-    return fits and bool(((pairs >= 0) & (pairs < len(names))).all())
-
-
-_CROPS = arrays(_Crops, whole=_are_crops)
 
 
 @dataclass(frozen=True)
@@ -199,13 +173,16 @@ def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Prog
         fits = rows.shape == cosines.shape and len(rows) == n and rows.dtype == np.int32
         return fits and bool(((rows >= -1) & (rows < n)).all())
 
+    def found() -> Graph:
+        if n > config.exact:
+            return neighbour_graph(view.vectors, walk=walk(), progress=progress)
+        return graph_of(gallery, view, lambda: neighbour_graph(view.vectors, walk=None))
+
     @functools.cache
     def graph() -> Graph:
         return gallery.artefacts.get(
             Key.of("neighbours", neighbour_graph, **given),
-            lambda: neighbour_graph(
-                view.vectors, walk=walk() if n > config.exact else None, progress=progress
-            ),
+            found,
             codec=arrays(Graph, whole=whole),
         )
 
@@ -226,7 +203,7 @@ def _groups(
         links = None
         if local is not None:
             crops = near[:, : limits.crop_neighbours]
-            links = _crop_links(gallery, view, crops, progress=progress)
+            links = crop_links_of(gallery, view, crops, progress=progress)
         return _Groups(
             near_duplicate_groups(
                 vectors,
@@ -246,34 +223,6 @@ def _groups(
     given = {**_inputs(gallery, view, config=config), "images": gallery.identity}
     key = Key.of("groups", compute, **given, limits=limits)
     return gallery.artefacts.get(key, compute, codec=arrays(_Groups, whole=whole)).groups
-
-
-def _crop_links(
-    gallery: Gallery, view: View, neighbours: Integer[np.ndarray, "n k"], *, progress: Progress
-) -> Integer[np.ndarray, "m 2"]:
-    """Crops among neighbours; of pairs that an earlier state had, as they were found then."""
-    local, records, encoder = gallery.patches(view.encoder), gallery.records, view.encoder
-    patch_head = gallery.patch_head(encoder)
-    assert local is not None
-    names = names_of([record.sha256 for record in records], local)
-    given = {"encoder": encoder.identity, "patches": patch_head and patch_head.identity}
-    key = Key.of("crops", crop_links, **given, reading=gallery.header.reading)
-    before, known = gallery.artefacts.latest(key, codec=_CROPS), None
-    if before is not None:
-        known = before.compared.moved(rows_now(before.names, names))
-    gone: list[int] = []
-
-    def load(row: int) -> Image.Image:
-        if not gallery.store.thumbnail(records[row].sha256).is_file():
-            gone.append(row)
-        return gallery.thumbnail(row)
-
-    found = crop_links(neighbours, local, load=load, known=known, progress=progress)
-    every = found if known is None else found.with_all(known)
-    seen = ~np.isin(every.pairs, gone).any(axis=1)  # what could not be seen is looked at again
-    pairs, linked = every.pairs[seen].astype(np.int32), every.linked[seen]
-    gallery.artefacts.keep(key, _Crops(names, pairs, linked), codec=_CROPS)
-    return found.links
 
 
 def _searchable(

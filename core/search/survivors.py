@@ -75,6 +75,12 @@ def names_of(
 def rows_now(
     before: UInt64[np.ndarray, "m 2"], now: UInt64[np.ndarray, "n 2"]
 ) -> Integer[np.ndarray, " m"]:
-    """Row of every earlier image among those that are there now, -1 where it is gone."""
-    row_of = {name.tobytes(): row for row, name in enumerate(now)}
-    return np.array([row_of.get(name.tobytes(), -1) for name in before], np.int64)
+    """Row of every earlier image among those that are there now, -1 where it is gone.
+
+    Of images with one name, the first is taken for the first, and so on.
+    """
+    rows: dict[bytes, list[int]] = {}
+    for row in range(len(now) - 1, -1, -1):
+        rows.setdefault(now[row].tobytes(), []).append(row)
+    left = (rows.get(name.tobytes()) for name in before)
+    return np.array([each.pop() if each else -1 for each in left], np.int64)

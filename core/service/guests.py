@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -51,15 +50,14 @@ def with_guest(workspace: Workspace, image: Query, *, record: ImageRecord) -> Wo
     patches = None
     if here.patches is not None and more.patches is not None:
         patches = np.concatenate([here.patches, more.patches])
-    fuller = copy.copy(workspace)
-    fuller.collection = replace(
+    joined = replace(
         here,
         views=tuple(_joined(*pair) for pair in zip(here.views, more.views, strict=True)),
         groups=np.append(here.groups, len(here)),
         patches=patches,
         records=[*here.records, record],
     )
-    return fuller
+    return workspace.over(joined)
 
 
 def _joined(view: View, other: View) -> View:

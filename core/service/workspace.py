@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Float, Integer
 from PIL import Image
 
 from core.config import BuildConfig, ImageLimits, NullConfig, ProjectionConfig, ScoreConfig
@@ -23,7 +24,6 @@ from core.explain.clusters import ClusterKind, cluster
 from core.explain.contributions import contributions, cosine_weights, excitement
 from core.explain.projection import Map, fit_map
 from core.gallery.artefacts import Codec, Key, arrays
-from core.gallery.filters import parse
 from core.gallery.gallery import Gallery
 from core.heads.head import Head
 from core.images.decode import load_image, open_image
@@ -31,8 +31,9 @@ from core.search.edges import EDGES, edge_parts
 from core.search.patches import region_match
 from core.search.prepare import prepare
 from core.search.query import Query
-from core.search.ranking import Ranking
+from core.search.ranking import Collection, Ranking
 from core.search.views import View
+from core.service.filtering import Passing, identical_among, passing_of
 from core.values import (
     Answer,
     Aspect,
@@ -68,14 +69,6 @@ class GuestEvidence:
     aspects: tuple[Aspect, ...]
 
 
-@dataclass(frozen=True)
-class _Passing:
-    """The images that pass a filter."""
-
-    rows: Bool[np.ndarray, " n"]
-    scope: Scope
-
-
 def _seen(view: View) -> list[np.ndarray]:
     """The images that a view's head was fitted on, where that matters."""
     return [] if view.fitted is None else [np.asarray(view.fitted)]
@@ -101,6 +94,13 @@ class Workspace:
         self.null = self._null(progress)
         self._filtered = functools.lru_cache(_FILTERS)(self._filter)
         self._row_of = {r.sha256: row for row, r in reversed(list(enumerate(gallery.records)))}
+
+    def over(self, collection: Collection) -> Workspace:
+        """The same workspace over other images; the null stays the gallery's."""
+        other = copy.copy(self)
+        other.collection = collection
+        other._filtered = functools.lru_cache(_FILTERS)(other._filter)
+        return other
 
     @property
     def inputs(self) -> tuple[Hashable, ...]:
@@ -185,7 +185,8 @@ class Workspace:
         if passing is None:
             ranking = collection.rank(query, k=depth)
         else:
-            query = replace(query, identical=self._identical(query, passing.rows))
+            same = identical_among(query, passing, collection.records)
+            query = replace(query, identical=same)
             ranking = collection.rank_among(query, passing.rows, k=depth)
         found = answer(query, ranking, collection, null=self.null, config=config, top=top)
         around = ranking.whole or ranking
@@ -206,30 +207,19 @@ class Workspace:
             scope=passing and self._scope(passing, ranking, config),
         )
 
-    def _passing(self, where: str) -> _Passing | None:
+    def _passing(self, where: str) -> Passing | None:
         """The images that pass a filter; ``None`` where all may be sources."""
         where = where.strip()
         self.gallery.require_images()
         return self._filtered(where) if where else None
 
-    def _filter(self, where: str) -> _Passing:
-        records = self.gallery.records
-        chosen = parse(where, records)
-        rows = chosen.passing(records)
-        return _Passing(rows, Scope(where, str(chosen), int(rows.sum()), len(records)))
+    def _filter(self, where: str) -> Passing:
+        return passing_of(where, self.collection.records)
 
-    def _scope(self, passing: _Passing, ranking: Ranking, config: NullConfig) -> Scope:
+    def _scope(self, passing: Passing, ranking: Ranking, config: NullConfig) -> Scope:
         """What an answer is about that is about some images only."""
         elsewhere = stands_out_elsewhere(ranking, self.collection, null=self.null, config=config)
         return replace(passing.scope, outside=elsewhere)
-
-    def _identical(self, query: Query, passing: Bool[np.ndarray, " n"]) -> int | None:
-        """Row of an image that passes and has the bytes of the query."""
-        if query.identical is None:
-            return None
-        records, sha256 = self.gallery.records, self.gallery.records[query.identical].sha256
-        rows = (row for row in np.flatnonzero(passing).tolist() if records[row].sha256 == sha256)
-        return next(rows, None)
 
     @functools.cached_property
     def _own_nearest(self) -> Float[np.ndarray, " m"]:

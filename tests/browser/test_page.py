@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -165,3 +166,23 @@ def test_address_follows_choices_and_never_the_upload(visit: Visit, tmp_path: Pa
     page.set_input_files("#ws-query input[type=file]", file)
     page.wait_for_function("() => !location.search.includes('example=')")
     assert "mine" not in page.url
+
+
+def test_a_filter_is_in_the_link_and_its_answer_says_so(visit: Visit):
+    page = visit(query="example=2&where=creator+is+not+filled")
+    headline, shown = page.locator(".ws-answer h2"), f"23 of {tiny.COUNT} images with no creator"
+    expect(headline).to_contain_text(shown)
+    page.get_by_role("button", name="Settings").click()
+    line = page.locator("#ws-where textarea, #ws-where input")
+    expect(line).to_have_value("creator is not filled")
+    expect(page.locator("#ws-where")).to_contain_text("Columns: creator, licence, url, title, path")
+    line.fill("artist = A")
+    line.press("Enter")
+    expect(page.get_by_text("no image has a column 'artist'")).to_be_visible()
+    line.fill("")
+    line.press("Enter")
+    expect(headline).not_to_contain_text("images with")
+    expect(headline).to_contain_text("andidate source")
+    expect(page).not_to_have_url(re.compile("where="))
+    line.fill("title = nothing")
+    expect(page).to_have_url(re.compile("where=title"))

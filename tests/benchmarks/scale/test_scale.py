@@ -82,7 +82,8 @@ def test_the_table_gives_exponents_and_a_million(tmp_path, monkeypatch) -> None:
 
     found = {"sizes": {"20000": stored(80.0), "10000": stored(20.0)}, "command": "make scale"}
     path, page = tmp_path / "scale.json", tmp_path / "scale.md"
-    path.write_text(json.dumps({"now": found}))
+    changed = {"command": "python -m it", "sizes": {"20000": stored(7.0), "500": stored(0.25)}}
+    path.write_text(json.dumps({"now": found, "changed": changed}))
     page.write_text("before\n<!-- table: make scale -->\nold\n<!-- end of table -->\nafter\n")
     monkeypatch.setattr(module, "RESULTS", path)
     monkeypatch.setattr(module, "PAGE", page)
@@ -91,6 +92,8 @@ def test_the_table_gives_exponents_and_a_million(tmp_path, monkeypatch) -> None:
     assert "| neighbours | 20 | 80 | 2.00 | 200,000 |" in text
     assert "| **all but the answer** | 20 | 80 | 2.00 | 200,000 |" in text
     assert "| 20,000 | 0.987 | 0.991 |" in text
+    assert "(`python -m it`)\n\n| stage | 500 | 20,000 |" in text
+    assert "| neighbours | 0.250 | 7.0 |" in text
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text

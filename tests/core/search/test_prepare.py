@@ -21,10 +21,12 @@ from core.gallery.opting import opt_in, opt_out
 from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.heads.head import Head
+from core.search import carried
 from core.search import prepare as module
-from core.search.index import neighbours
+from core.search.graph import Graph
 from core.search.prepare import fitted_head, prepare
 from core.search.ranking import Collection
+from core.search.updating import compared
 from core.values import GalleryError
 
 WHITEN = HeadConfig(kind="whiten", k=5)
@@ -243,11 +245,11 @@ def test_neighbours_are_found_once(gallery, encoder, monkeypatch) -> None:
     head = fitted_head(gallery, encoder, config=WHITEN)
     calls: list[int] = []
 
-    def counted(vectors, **more):
+    def counted(vectors, rows, **more):
         calls.append(len(vectors))
-        return neighbours(vectors, **more)
+        return compared(vectors, rows, **more)
 
-    monkeypatch.setattr("core.search.graph.neighbours", counted)
+    monkeypatch.setattr("core.search.graph.compared", counted)
     prepared(gallery, encoder, head)
     prepared(gallery, encoder, head, neighbours=3)
     assert calls == [12]
@@ -268,7 +270,7 @@ def test_crops_after_any_change_are_those_found_from_nothing(
 ) -> None:
     """Pairs of images that were there are not looked at again, and none is served stale."""
     looked, fresh, rng = [], [], np.random.default_rng(seed)
-    real = module.crop_links
+    real = carried.crop_links
 
     @functools.wraps(real)
     def watched(near, patches, *, load, known, progress):
@@ -280,7 +282,7 @@ def test_crops_after_any_change_are_those_found_from_nothing(
         fresh.append(looked[-1] if known is None else int((known.of(found.pairs) < 0).sum()))
         return found
 
-    monkeypatch.setattr(module, "crop_links", watched)
+    monkeypatch.setattr(carried, "crop_links", watched)
 
     def prepare_now() -> None:
         gallery = Gallery.open(folder)
@@ -330,3 +332,42 @@ def test_pairs_whose_thumbnail_was_gone_are_looked_at_again(photos, folder, enco
     every = remembered()
     assert every.any()
     assert len(few) < len(every)
+
+
+def test_a_change_compares_what_it_touches_under_a_head_that_stays(
+    photos, folder, encoder, write_image, monkeypatch
+) -> None:
+    """Neighbours of a head fitted elsewhere; one fitted on the gallery itself changes with it."""
+    for number in range(60):
+        write_image(photos / f"more{number}.png", 500 + number)
+    update(folder, Source(photos), [encoder])
+    elsewhere = fitted_head(Gallery.open(folder), encoder, config=WHITEN)
+    head = dataclasses.replace(elsewhere, seen=None)
+    calls: list[int] = []
+
+    def counted(vectors, rows, **more):
+        calls.append(len(rows))
+        return compared(vectors, rows, **more)
+
+    def graph_now() -> Graph:
+        gallery = Gallery.open(folder)
+        found = prepared(gallery, encoder, head).views[0]
+        alone = Gallery.open(folder, read_only=True)
+        alone.artefacts.folder = alone.artefacts.folder / "none"
+        alone.artefacts.earlier = ()
+        other = prepared(alone, encoder, head)
+        np.testing.assert_array_equal(found.graph().rows, other.views[0].graph().rows)
+        np.testing.assert_array_equal(found.graph().cosines, other.views[0].graph().cosines)
+        np.testing.assert_array_equal(found.csls_means, other.views[0].csls_means)
+        return found.graph()
+
+    graph_now()
+    monkeypatch.setattr("core.search.updating.compared", counted)
+    write_image(photos / "new.png", 99)
+    update(folder, Source(photos), [encoder])
+    assert len(graph_now().rows) == 73
+    assert calls == [1]
+    opt_out(folder, [0])
+    assert len(graph_now().rows) == 72
+    assert len(calls) == 2
+    assert 0 < calls[1] < 72 * 0.75

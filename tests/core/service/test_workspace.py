@@ -26,6 +26,7 @@ from core.measures.disentangle import stage
 from core.search.edges import with_edges
 from core.search.prepare import fitted_head
 from core.service.disentanglement import sample
+from core.service.guests import with_guest
 from core.service.workspace import Workspace
 from core.values import Encoded, FilterError, GalleryError, Grid
 
@@ -447,3 +448,19 @@ def test_who_is_opted_out_stays_out_whatever_the_filter(tmp_path, encoders):
     assert len(found.matches) == found.scope.passing == found.scope.images == COUNT - 1
     with pytest.raises(FilterError, match="none of the 11 images"):
         workspace.attribute(workspace.query(_image(3)), top=3, where="path = 03.png")
+
+
+def test_a_filter_over_more_images_sees_these_too(gallery, encoders):
+    """What was remembered of a filter in the gallery is not taken for one with a guest in it."""
+    workspace = _workspace(gallery, encoders["histogram"])
+    query = workspace.query(_image(77))
+    before = workspace.attribute(query, top=COUNT, where="path is filled").scope
+    record = replace(gallery.records[0], id=999, path="guest.png", extra={})
+    fuller = with_guest(workspace, query, record=record)
+    found = fuller.attribute(query, top=3, where="path is filled")
+    assert (before.passing, found.scope.passing, found.scope.images) == (
+        COUNT,
+        COUNT + 1,
+        COUNT + 1,
+    )
+    assert found.matches[0].image.id == 999

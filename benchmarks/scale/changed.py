@@ -1,0 +1,95 @@
+"""What a change costs, from nothing and brought up to date: ``python -m benchmarks.scale.changed``.
+
+100 images come to a made gallery and 10 go. Neighbours are those under a head that was fitted
+elsewhere, as of the encoders that come with the program; both ways must give the same ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.scale.stages import CROP_ROWS, Clock
+from benchmarks.scale.table import RESULTS, write_page
+from benchmarks.scale.world import World, one_thread, real, resampled
+from core.config import GroupConfig
+from core.search.crops import crop_links, each_pair_once
+from core.search.graph import WIDTH, neighbour_graph
+from core.search.survivors import Compared, names_of, rows_now
+from core.search.updating import updated
+
+COME, GONE = 100, 10
+
+
+def main() -> None:
+    """Time one size after another, each in a process of its own, and store what was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gallery", type=Path, default=Path("galleries/real"))
+    parser.add_argument("--encoder", default="lite0")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[5_000, 20_000])
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one is not None:
+        source = real(options.gallery, options.encoder)
+        with tempfile.TemporaryDirectory(prefix="wellspring-scale-") as folder:
+            world = resampled(source, options.one + COME, folder=Path(folder), seed=0)
+            sys.stdout.write(json.dumps(run(world)))
+        return
+    stored, sizes = json.loads(RESULTS.read_text()), dict[str, object]()
+    for size in options.sizes:
+        command = [sys.executable, "-m", "benchmarks.scale.changed", "--one", str(size)]
+        command += ["--gallery", str(options.gallery), "--encoder", options.encoder]
+        done = subprocess.run(command, env=one_thread(), check=True, stdout=subprocess.PIPE)
+        sizes[str(size)] = json.loads(done.stdout)
+        print(done.stdout.decode(), flush=True)  # noqa: T201 - what it is for
+        command = "python -m benchmarks.scale.changed"
+        RESULTS.write_text(
+            json.dumps({**stored, "changed": {"command": command, "sizes": sizes}}, indent=1) + "\n"
+        )
+    write_page()
+
+
+def run(world: World) -> dict[str, object]:
+    """Change a gallery, and find what follows from it both ways."""
+    clock, limits, n = Clock(), GroupConfig(), len(world)
+    vectors = world.head(world.features, role="gallery")
+    before = np.arange(n - COME)
+    gone = np.random.default_rng(1).choice(before, GONE, replace=False)
+    after = np.setdiff1d(np.arange(n), gone)
+    patches = np.asarray(world.patches)[after]
+    old = neighbour_graph(vectors[before], walk=None)
+    names = names_of([""] * len(before), vectors[before])
+    now = vectors[after]
+    with clock.stage("neighbours, from nothing"):
+        meant = neighbour_graph(now, walk=None)
+    with clock.stage("neighbours, brought up to date"):
+        rows = rows_now(names, names_of([""] * len(after), now))
+        found = updated(now, (old.rows, old.cosines), rows, width=WIDTH)
+    assert found is not None and np.array_equal(found[0], meant.rows)
+    near = meant.rows[:, : limits.crop_neighbours]
+    some = np.where(np.arange(len(after))[:, None] < CROP_ROWS, near, -1)
+
+    def load(row: int) -> Image.Image:
+        return world.load(int(after[row]))
+
+    with clock.stage("crop links, from nothing", times=max(len(after) / CROP_ROWS, 1)):
+        crop_links(some, patches, load=load)
+    pairs = each_pair_once(old.rows[:, : limits.crop_neighbours])
+    earlier = Compared(pairs, np.zeros(len(pairs), bool))
+    contents = [str(row) for row in range(n)]
+    kept = names_of([contents[row] for row in before], np.asarray(world.patches)[before])
+    with clock.stage("crop links, brought up to date"):
+        own = names_of([contents[row] for row in after], patches)
+        crop_links(near, patches, load=load, known=earlier.moved(rows_now(kept, own)))
+    return {"stages": clock.found()}
+
+
+if __name__ == "__main__":
+    main()
