@@ -32,7 +32,7 @@ FEWEST_EXEMPLARS = 10
 """Different exemplars that a map needs: contrasts among fewer say little of any other image."""
 MOST_EXEMPLARS = 0.2
 """Largest share of a gallery's images that may be exemplars; p-values are then within 1.25."""
-KEEP = {"ridge": 0.9, "infonce": 0.1}
+KEEP = 0.5
 """Weight of staying at the identity where ``shrinkage`` is not given; see docs/decisions/017."""
 
 _STEPS, _BATCH, _RATE, _TEMPERATURE = 200, 128, 1e-3, 0.07
@@ -94,7 +94,7 @@ def fit_paired_head(
         raise GalleryError(
             f"a map needs pairs of at least {FEWEST_EXEMPLARS} different exemplars, got {known}"
         )
-    keep = KEEP[config.kind] if config.shrinkage is None else config.shrinkage
+    keep = KEEP if config.shrinkage is None else config.shrinkage
     parts: list[LinearHead] = []
     for number, (part, (columns, _)) in enumerate(zip(base.parts, base.spans, strict=True)):
         progress(number, len(base.parts), "Fitting to pairs")
