@@ -12,6 +12,11 @@ HeadKind = Literal["identity", "center", "whiten", "infomax", "logdet"]
 
 HEAD_KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
 
+PairedKind = Literal["ridge", "infonce"]
+"""The maps that are fitted to known pairs; see :mod:`core.heads.paired`."""
+
+PAIRED_KINDS: tuple[PairedKind, ...] = get_args(PairedKind)
+
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
@@ -45,13 +50,14 @@ class ImageLimits:
 class HeadConfig:
     """How features become an embedding."""
 
-    kind: HeadKind = "whiten"
+    kind: HeadKind | PairedKind = "whiten"
     """The map that is fitted."""
     k: int = 512
     """Embedding dimensions kept at most; fewer where the features or the samples allow fewer."""
     shrinkage: float | None = None
     """Weight alpha of the mean variance in the covariance (1-alpha) C + alpha tr(C)/f I; ``None``
-    lets it follow from the number of images and features."""
+    lets it follow from the number of images and features. Of a map that is fitted to pairs, the
+    weight of staying at the identity."""
     per_domain: bool = False
     """Centre queries by the mean of unpaired synthetic features instead of the gallery's mean."""
     seed: int = 0
@@ -61,8 +67,9 @@ class HeadConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be fitted."""
-        kinds = ", ".join(HEAD_KINDS)
-        _require(self.kind in HEAD_KINDS, f"kind must be one of {kinds}, got {self.kind!r}")
+        known = (*HEAD_KINDS, *PAIRED_KINDS)
+        kinds = ", ".join(known)
+        _require(self.kind in known, f"kind must be one of {kinds}, got {self.kind!r}")
         _require(self.k > 0, f"k must be positive, got {self.k}")
         if self.shrinkage is not None:
             _require(0 <= self.shrinkage < 1, f"shrinkage must be in [0, 1), got {self.shrinkage}")

@@ -21,13 +21,16 @@ from benchmarks.quality import (
     defaults,
     gallery_size,
     heads,
+    known_pairs,
     levels,
+    rivals,
     robustness,
     roles,
     scoring,
     transfers,
 )
 from benchmarks.quality.page import DOCS, write
+from benchmarks.quality.photos import some_photos
 from benchmarks.quality.study import Study
 from core.cli.console import reporting
 
@@ -38,10 +41,12 @@ _FAST = ("lite0", "moco", "dino", "thumbnail", "histogram")
 _PARTS: Mapping[str, tuple[Callable[..., None], Sequence[str]]] = {
     "defaults": (defaults.measure, ENCODERS),
     "roles": (roles.measure, ENCODERS),
+    "rivals": (rivals.measure, ("lite0", "random", "thumbnail", "histogram", "phash", "edges")),
     "levels": (levels.measure, _NETWORKS),
     "levels_roles": (levels.measure, _NETWORKS),
     "scoring": (scoring.measure, _NETWORKS),
     "heads": (heads.measure, _NETWORKS),
+    "known_pairs": (known_pairs.measure, ("lite0",)),
     "axes": (axes.measure, _NETWORKS),
     "gallery_size": (gallery_size.measure, _FAST),
     "robustness": (robustness.measure, _FAST),
@@ -57,6 +62,7 @@ def main() -> None:
     )
     parser.add_argument("--measure", nargs="*", choices=tuple(_PARTS), metavar="PART")
     parser.add_argument("--gallery", type=Path, default=Path("galleries/real"))
+    parser.add_argument("--photos", type=int, help="a gallery of as many photographs instead")
     parser.add_argument("--encoder", action="append", help="only these encoders")
     parser.add_argument("--cache", type=Path, default=Path("galleries/measured"))
     parser.add_argument("--per-exemplar", type=int, default=2, help="queries in robustness")
@@ -68,10 +74,14 @@ def main() -> None:
             if part == "robustness":
                 measure = partial(measure, per_exemplar=options.per_exemplar)
             names = [name for name in known if name in (options.encoder or ENCODERS)]
-            pairs = roles.PAIRS if part.endswith("roles") else "pairs.json"
-            how = {"cache": options.cache, "pairs": pairs}
+            by_role = part == "rivals" or part.endswith("roles")
+            how = {"cache": options.cache, "pairs": roles.PAIRS if by_role else "pairs.json"}
             with reporting() as progress:
-                measure(Study.open(data, options.gallery, names, progress=progress, **how))
+                gallery = options.gallery
+                if options.photos is not None:
+                    where = {"cache": options.cache, "names": names, "progress": progress}
+                    gallery = some_photos(data / "real", options.photos, **where)
+                measure(Study.open(data, gallery, names, progress=progress, **how))
     write(DOCS)
 
 

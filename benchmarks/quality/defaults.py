@@ -52,5 +52,7 @@ def column(study: Study, encoder: Encoder, score: ScoreConfig) -> np.ndarray:
     return study.kept(
         encoder,
         f"defaults-{digest(*heads, *study.images, repr(score))}",
-        lambda: bench.run(encoder, head, pairs=study.pairs, score=score, progress=study.progress),
+        lambda: bench.run(encoder, head, pairs=study.pairs, score=score, progress=study.progress)[
+            0
+        ],
     )

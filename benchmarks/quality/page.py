@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality import plots, robustness, tables
+from benchmarks.quality import known_pairs, plots, rivals, robustness, tables
 from benchmarks.quality.plots import Point
 from benchmarks.quality.study import HALVES, RESULTS, stored
 from benchmarks.quality.tables import Cell, Key
@@ -35,6 +35,8 @@ def write(folder: Path) -> None:
     sections = {
         "defaults": _defaults,
         "roles": _roles,
+        "rivals": rivals.section,
+        "known_pairs": known_pairs.section,
         "levels": _levels,
         "levels_roles": _levels,
         "scoring": _scoring,

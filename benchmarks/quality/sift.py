@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from benchmarks.quality.study import Study, ranked
+from benchmarks.quality.study import Study, digest, ranked
 from core.config import BuildConfig
 from core.heads.rows import unit_rows
 from core.images.decode import load_image
@@ -55,18 +56,27 @@ def available() -> bool:
 
 
 def column(study: Study) -> Float[np.ndarray, "q 4"]:
-    """Measures of every pair; words and idf come from the gallery alone."""
-    gallery = study.bench.gallery
-    paths = [gallery.root / gallery.records[row].path for row in study.bench.others]
-    everything = [*paths, *(study.data / name for name in study.bench.exemplars)]
-    chosen = np.random.default_rng(0).permutation(len(paths))[:_SAMPLE]
-    blank = Sift(np.empty((0, 128), np.float32), identity=f"{gallery.identity}-{WORDS}")
+    """Measures of every pair."""
+    gallery, asked = vectors(study, [study.bench.folder / pair.generated for pair in study.pairs])
+    return ranked(gallery, asked, study.right, scaling=None, without=study.left_out)
+
+
+def vectors(
+    study: Study, asked: Sequence[Path]
+) -> tuple[Float[np.ndarray, "n w"], Float[np.ndarray, "q w"]]:
+    """Rows of the gallery and of images that are asked; words and idf are the gallery's alone."""
+    paths = study.gallery_paths
+    count = len(study.bench.others)
+    chosen = np.random.default_rng(0).permutation(count)[:_SAMPLE]
+    blank = Sift(np.empty((0, 128), np.float32), identity=f"{study.bench.gallery.identity}-{WORDS}")
     words = study.kept(blank, "words", lambda: vocabulary([paths[i] for i in chosen]))
     encoder = Sift(words, identity=blank.identity)
-    counts = study.encoded(encoder, "gallery", everything)
-    asked = study.encoded(encoder, "queries", [study.data / p.generated for p in study.pairs])
-    idf = np.log((1 + len(paths)) / (1 + (counts[: len(paths)] > 0).sum(0)))
-    return ranked(weighted(counts, idf), weighted(asked, idf), study.right, scaling=None)
+    counts, found = (
+        study.encoded(encoder, f"{name}-{digest(*map(str, files))}", files)
+        for name, files in (("gallery", paths), ("queries", asked))
+    )
+    idf = np.log((1 + count) / (1 + (counts[:count] > 0).sum(0)))
+    return weighted(counts, idf), weighted(found, idf)
 
 
 def weighted(

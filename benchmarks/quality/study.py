@@ -101,6 +101,13 @@ class Study:
         """Rows that are left out of every query's ranking: its exemplars in other roles."""
         return [self.bench.rows_of(pair.others) for pair in self.pairs]
 
+    @property
+    def gallery_paths(self) -> list[Path]:
+        """Files of the gallery without copies of exemplars, then of the exemplars."""
+        bench = self.bench
+        own = [bench.gallery.root / bench.gallery.records[row].path for row in bench.others]
+        return own + [bench.folder / name for name in bench.exemplars]
+
     def gallery_features(self, encoder: Encoder) -> Float[np.ndarray, "n f"]:
         """Un-headed features of the gallery without copies of exemplars, then of the exemplars."""
         rows = [self.bench.row[name] for name in self.bench.exemplars]

@@ -33,6 +33,7 @@ from core.config import (
 )
 from core.encoders.load import load_encoder
 from core.explain.projection import place
+from core.gallery.source import Source
 from core.images.files import cache_home
 from core.images.listing import list_images
 from core.measures.evaluate import Bench, Evaluation
@@ -186,28 +187,33 @@ def evaluate(
     edges: Annotated[bool, typer.Option(help="Score edges beside the embedding.")] = True,
     rerank: Annotated[bool, typer.Option(help="Local re-ranking.")] = True,
     local_scaling: Annotated[bool, typer.Option(help="Local scaling (CSLS).")] = True,
+    without: Annotated[
+        Path | None, typer.Option(help="Folder of images without a source, which lower uAP.")
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="File for all results.")] = None,
 ) -> None:
-    """Rank known pairs; recall, precision and paired differences with clustered intervals."""
+    """Rank known pairs; recall, precision, uAP and paired differences with clustered intervals."""
     score = ScoreConfig(edges=edges, rerank=rerank, local_scaling=local_scaling)
     with reporting() as progress:
         loaded = [load_encoder(name) for name in encoder or BUNDLED]
         bench = Bench(pairs, gallery, loaded, cache=cache_home(), progress=progress)
+        if without is not None:
+            bench.ask_without(Source(without, prune=True), progress=progress)
         chosen = tuple(p for p in bench.all_pairs if split in ("all", p.half))
         if not chosen:
             raise GalleryError(f"no pair of {pairs.name} is in the half {split!r}")
         for path, why in bench.unread.items():
             left_out(path, why)
-        columns, measures = {}, {}
+        columns, measures, pools = {}, {}, {}
         for network in loaded:
             for name in head or ["default"]:
                 fitted = choose_head(bench.gallery, network, name, progress=progress)
                 column = f"{network.name}/{name}"
-                columns[column] = bench.run(
+                columns[column], pools[column] = bench.run(
                     network, fitted, pairs=chosen, score=score, progress=progress
                 )
                 measures[column] = bench.measures(network, fitted, pairs=chosen)
-    found = Evaluation(chosen, bench.size, columns, measures)
+    found = Evaluation(chosen, bench.size, columns, measures, pools)
     results.print_evaluation(found, split=split)
     if json is not None:
         with reporting():

@@ -28,8 +28,10 @@ from core.cli.options import (
 )
 from core.config import (
     GENERATIVE,
+    PAIRED_KINDS,
     HeadConfig,
     HeadKind,
+    PairedKind,
     RegulariseConfig,
     TrainConfig,
     TuneConfig,
@@ -40,6 +42,7 @@ from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.search.prepare import fitted_head
+from core.service.pairs import known_pairs, paired_head
 from core.service.session import (
     Session,
 )
@@ -49,6 +52,8 @@ from core.values import (
     Progress,
 )
 
+AnyKind = Literal[HeadKind, PairedKind]
+
 _NEEDS_TRAINING = "training needs more packages: pip install -r requirements-train.txt"
 
 
@@ -57,10 +62,15 @@ def fit_head(
     gallery: GalleryFolder,
     *,
     encoder: EncoderName = None,
-    kind: Annotated[HeadKind, typer.Option(help="What the head does.")],
+    kind: Annotated[AnyKind, typer.Option(help="What the head does.")],
     k: Annotated[int, typer.Option(help="Embedding dimensions.")] = HeadConfig().k,
     shrinkage: Annotated[
-        float | None, typer.Option(help="From 0 to 1; follows from the images where not given.")
+        float | None,
+        typer.Option(help="From 0 to 1; of --pairs the weight of changing nothing."),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="Known pairs, for the kinds ridge and infonce; see docs/data.md."),
     ] = None,
     synthetic: Annotated[
         Path | None, typer.Option(help="Folder of generated images, for --per-domain.")
@@ -71,7 +81,12 @@ def fit_head(
     out: Annotated[Path, typer.Option(help="Folder for the head.")],
     json: JsonFlag = False,
 ) -> None:
-    """Fit a head on a gallery's features, without labels or pairs."""
+    """Fit a head on a gallery's features without labels, or behind one to pairs that are known."""
+    if (kind in PAIRED_KINDS) != (pairs is not None):
+        names = " and ".join(PAIRED_KINDS)
+        raise typer.BadParameter(f"--pairs FILE and the kinds {names} are used together")
+    if pairs is not None and (per_domain or synthetic is not None):
+        raise typer.BadParameter("--pairs knows no domains: leave --per-domain out")
     if per_domain != (synthetic is not None):
         raise typer.BadParameter("--per-domain and --synthetic FOLDER are used together")
     if per_domain and kind == "identity":
@@ -84,8 +99,15 @@ def fit_head(
     with reporting() as progress:
         opened = session.gallery(str(gallery))
         chosen = load_encoder(encoder or encoder_of(session, str(gallery)))
-        made = None if synthetic is None else _features(chosen, synthetic, progress)
-        fitted = fitted_head(opened, chosen, config=config, synthetic=made, progress=progress)
+        if pairs is not None:
+            known = known_pairs(opened, pairs)
+            how = {"folder": pairs.parent, "config": config, "progress": progress}
+            fitted = paired_head(opened, chosen, known, **how)
+            exemplars = len({row for _, row in known})
+            say(f"{len(known)} pairs have one of {exemplars} images of the gallery as exemplar")
+        else:
+            made = None if synthetic is None else _features(chosen, synthetic, progress)
+            fitted = fitted_head(opened, chosen, config=config, synthetic=made, progress=progress)
         fitted.save(out)
     if json:
         print_json({"name": fitted.name, "identity": fitted.identity, "out": str(out)})

@@ -20,6 +20,7 @@ from core.heads.rows import unit_rows
 from core.images.decode import load_image
 from core.measures.disentangle import agreement_and_gap, measured_by_factor
 from core.measures.factors import factors_of
+from core.measures.pooled import Pool, pooled_differences, pooled_table
 from core.measures.reports import (
     DomainGapReport,
     FactorReport,
@@ -40,7 +41,7 @@ from core.search.edges import with_edges
 from core.search.index import csls_means
 from core.search.prepare import prepare
 from core.search.query import Query
-from core.search.ranking import Collection
+from core.search.ranking import Collection, Ranking
 from core.search.views import View
 from core.values import (
     Encoder,
@@ -68,14 +69,17 @@ class Evaluation:
     """R@1, R@5, R@10 and average precision of every query by column."""
     measures: Mapping[str, tuple[Report, ...]]
     """Measures of the embeddings by column."""
+    pools: Mapping[str, Pool]
+    """Scored images of all queries by column: of the pairs, then of images without a source."""
 
     def table(self) -> list[Cell]:
-        """Means with clustered intervals, by source and overall."""
-        return table(self.pairs, self.results)
+        """Means and micro average precision with clustered intervals, by source and overall."""
+        return table(self.pairs, self.results) + pooled_table(self.pairs, self.pools)
 
     def differences(self) -> list[Cell]:
         """Paired differences of every two columns."""
-        return differences(self.pairs, self.results)
+        gaps = differences(self.pairs, self.results)
+        return gaps + pooled_differences(self.pairs, self.pools)
 
 
 class Bench:
@@ -108,6 +112,10 @@ class Bench:
         source = Source(self.folder, tuple(names), prune=True)
         update(images, source, encoders, patch_heads=heads, progress=progress)
         self.images = Gallery.open(images)
+        self.without: Gallery | None = None
+        """Images without a source in the gallery, which are asked beside the pairs."""
+        self._encode = {"encoders": encoders, "patch_heads": heads}
+        self._cache = cache
         self.row = {record.path: row for row, record in enumerate(self.images.records)}
         self.unread = {name: self._refusal(name) for name in sorted(names - self.row.keys())}
         """Images of pairs that cannot be taken, and why; their pairs are left out."""
@@ -122,6 +130,13 @@ class Bench:
         right = {self.images.records[self.row[name]].sha256 for name in self.exemplars}
         self.others = np.flatnonzero([r.sha256 not in right for r in self.gallery.records])
 
+    def ask_without(self, source: Source, *, progress: Progress = no_progress) -> None:
+        """Take in images that have no source in the gallery, to be asked beside the pairs."""
+        asked = f"{source.folder.resolve()} {source.only} {self.gallery.store.folder.resolve()}"
+        folder = self._cache / f"without-{_digest(asked)}"
+        update(folder, source, **self._encode, progress=progress)
+        self.without = Gallery.open(folder)
+
     def run(
         self,
         encoder: Encoder,
@@ -130,23 +145,36 @@ class Bench:
         pairs: Sequence[Pair],
         score: ScoreConfig,
         progress: Progress = no_progress,
-    ) -> Float[np.ndarray, "q 4"]:
-        """Measures of every pair under one encoder and one head."""
+    ) -> tuple[Float[np.ndarray, "q 4"], Pool]:
+        """Measures of every pair under one encoder and one head, and what was scored for it.
+
+        The images without a source come behind the pairs in the pool.
+        """
         collection = self.collection(encoder, head, score=score)
-        values = np.empty((len(pairs), 4))
+        values, right = np.empty((len(pairs), 4)), [self.rows_of(pair.exemplars) for pair in pairs]
+        nothing, rankings = np.empty(0, np.int64), list[Ranking]()
         for done, pair in enumerate(pairs):
-            values[done] = self.measured(collection, pair, self.query(collection, pair))
+            query, others = self.query(collection, pair), self.rows_of(pair.others)
+            rankings.append(collection.rank(query, k=self.size, without=others))
+            values[done] = measures(rankings[-1].rows, right[done])
             progress(done + 1, len(pairs), f"ranking with {encoder.name} and {head.name}")
-        return values
+        if self.without is not None:
+            for row in range(len(self.without)):
+                query = self._query(collection, self.without, row)
+                rankings.append(collection.rank(query, k=score.candidates))
+                right.append(nothing)
+        return values, pooled(rankings, right, most=score.candidates)
 
     def query(self, collection: Collection, pair: Pair) -> Query:
         """The generated image of a pair, as it was encoded."""
-        row = self.row[pair.generated]
+        return self._query(collection, self.images, self.row[pair.generated])
+
+    def _query(self, collection: Collection, images: Gallery, row: int) -> Query:
         vectors = [
-            view.head(self.images.features(view.encoder)[row : row + 1], role="query")[0]
+            view.head(images.features(view.encoder)[row : row + 1], role="query")[0]
             for view in collection.views
         ]
-        local = self.images.patches(collection.views[0].encoder)
+        local = images.patches(collection.views[0].encoder)
         return Query(tuple(vectors), None if local is None else np.asarray(local[row]))
 
     def collection(self, encoder: Encoder, head: Head, *, score: ScoreConfig) -> Collection:
@@ -245,6 +273,25 @@ class Bench:
     def size(self) -> int:
         """Images ranked for every query."""
         return len(self.others) + len(self.exemplars)
+
+
+def pooled(
+    rankings: Sequence[Ranking], right: Sequence[Integer[np.ndarray, " _m"]], *, most: int
+) -> Pool:
+    """What was scored for every query, best first and no more than some.
+
+    Args:
+        rankings: a ranking for each query.
+        right: rows of its right answers.
+        most: images of a ranking that count: beyond the candidates, scores are of another kind.
+    """
+    scores = np.full((len(rankings), most), -np.inf, np.float32)
+    hits = np.zeros((len(rankings), most), bool)
+    for place, (ranking, rows) in enumerate(zip(rankings, right, strict=True)):
+        count = min(most, len(ranking.rows))
+        scores[place, :count] = ranking.scores[:count]
+        hits[place, :count] = np.isin(ranking.rows[:count], rows)
+    return Pool(scores, hits, np.array([len(rows) for rows in right]))
 
 
 def _names(pair: Pair) -> set[str]:

@@ -452,11 +452,19 @@ def test_an_empty_gallery_is_said_to_be(folder, photos) -> None:
     failed(call("attribute", photos / "01.png", "--gallery", folder), "holds no images")
 
 
-def test_pairs_are_evaluated(folder, pairs, tmp_path) -> None:
+def test_pairs_are_evaluated(folder, photos, pairs, tmp_path) -> None:
     options = ("--pairs", pairs, "--gallery", folder, "--encoder", "thumbnail")
     result = call("evaluate", *options, "--json", tmp_path / "out.json")
     assert result.exit_code == 0, result.stderr
     found = json.loads((tmp_path / "out.json").read_text())
+    first = {cell["measure"]: cell["mean"] for cell in found["table"] if cell["source"] == "all"}
+    assert [*first] == ["R@1", "R@5", "R@10", "mAP", "uAP"]
+    result = call(*("evaluate", *options, "--without", photos, "--json", tmp_path / "more.json"))
+    assert result.exit_code == 0, result.stderr
+    table = json.loads((tmp_path / "more.json").read_text())["table"]
+    more = {cell["measure"]: cell["mean"] for cell in table if cell["source"] == "all"}
+    assert more["mAP"] == first["mAP"]
+    assert more["uAP"] < first["uAP"]  # each of the photographs finds itself
     assert (found["split"], len(found["queries"])) == ("all", 2)
     assert found["gallery_images"] >= 12
     (tmp_path / "taken.json").mkdir()

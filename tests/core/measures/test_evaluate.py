@@ -72,7 +72,7 @@ def _bench(world, encoders, *, gallery=None, cache="cache"):
 
 def _run(bench, encoder, *, score=SCORE):
     head = fitted_head(bench.gallery, encoder, config=HeadConfig(kind="center"))
-    return bench.run(encoder, head, pairs=bench.all_pairs, score=score)
+    return bench.run(encoder, head, pairs=bench.all_pairs, score=score)[0]
 
 
 def _counting(encoder, calls):
@@ -168,7 +168,7 @@ def test_results_are_those_of_a_literal_ranking(world):
     bench = _bench(world, [HISTOGRAM])
     head = fit_head(bench.gallery.features(HISTOGRAM), config=HeadConfig(kind="center"))
     plain = ScoreConfig(local_scaling=False, rerank=False)
-    found = bench.run(HISTOGRAM, head, pairs=bench.all_pairs, score=plain)
+    found, pool = bench.run(HISTOGRAM, head, pairs=bench.all_pairs, score=plain)
 
     def embed(path, role):
         features = HISTOGRAM.encode([Image.open(world / path).convert("RGB")]).features
@@ -180,14 +180,35 @@ def test_results_are_those_of_a_literal_ranking(world):
         order = np.argsort(-(gallery @ embed(pair.generated, "query")), kind="stable")
         rank = 1 + order.tolist().index(names.index(pair.exemplars[0]))
         np.testing.assert_allclose(found[i], [rank <= 1, rank <= 5, rank <= 10, 1 / rank])
+        scores = gallery @ embed(pair.generated, "query")
+        np.testing.assert_allclose(pool.scores[i, :14], scores[order], atol=1e-5)
+        assert np.flatnonzero(pool.right[i]).tolist() == [rank - 1]
+
+
+def test_images_without_a_source_are_asked_behind_the_pairs(world):
+    (world / "alone").mkdir()
+    for i in range(3):
+        _pixels(500 + i).save(world / "alone" / f"{i}.png")
+    bench = _bench(world, [HISTOGRAM])
+    bench.ask_without(Source(world / "alone", prune=True))
+    head = fitted_head(bench.gallery, HISTOGRAM, config=HeadConfig(kind="center"))
+    values, pool = bench.run(HISTOGRAM, head, pairs=bench.all_pairs, score=SCORE)
+    assert pool.answers.tolist() == [1] * 8 + [0] * 3
+    assert np.isfinite(pool.scores).sum(1).tolist() == [14] * 11
+    assert (pool.right.sum(1)[:8] == 1).all()
+    first = pool.right[:8, 0]
+    np.testing.assert_array_equal(first, values[:, 0])  # the measures of the same ranking
 
 
 def test_an_evaluation_tabulates_its_columns(world):
     bench = _bench(world, [HISTOGRAM])
-    results = {"a/x": _run(bench, HISTOGRAM), "b/x": np.zeros((8, 4))}
-    found = Evaluation(tuple(bench.all_pairs), bench.size, results, {})
+    head = fitted_head(bench.gallery, HISTOGRAM, config=HeadConfig(kind="center"))
+    values, pool = bench.run(HISTOGRAM, head, pairs=bench.all_pairs, score=SCORE)
+    results, pools = {"a/x": values, "b/x": np.zeros((8, 4))}, {"a/x": pool, "b/x": pool}
+    found = Evaluation(tuple(bench.all_pairs), bench.size, results, {}, pools)
     cells = found.table()
     assert {cell.source for cell in cells} == {"even", "odd", "all"}
+    assert {cell.measure for cell in cells} == {*MEASURES, "uAP"}
     assert {cell.interval.clusters for cell in cells if cell.source == "all"} == {4}
     assert {cell.column for cell in found.differences()} == {"a/x - b/x"}
 
