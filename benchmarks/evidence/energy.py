@@ -6,8 +6,8 @@ The energy of a query is T log sum exp(s / T) over the scores s of its candidate
 Energy-based Out-of-distribution Detection, 2010.03759, with scores in the place of logits and the
 sign turned, so that more speaks for a source). The margin is the best score less the fourth, as
 the null takes it. Asked are the tune half's generated images, with their sources in the gallery
-and with these left out, and photographs of the gallery with themselves left out: the 99 % quantile
-of these is the threshold at 1 %.
+and with these left out, and photographs of the gallery with their near-duplicates left out.
+The 99 % quantile of the photographs is the threshold at 1 %.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from benchmarks.quality.study import Study
 from core.cli.console import reporting, results
 from core.config import ScoreConfig
 from core.measures.retrieval import Pair, clustered_interval
+from core.search.prepare import prepare
 from core.search.query import Query
 from core.search.ranking import RIVALS, Collection
 from core.service.session import choose_head
@@ -37,7 +38,7 @@ TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.5)
 LEVEL = 0.01
 
 _MOST = 4  # images of one set of exemplars
-_NULL = 600  # photographs that are asked
+_NULL = 1_000  # photographs that are asked, one of every group of near-duplicates at most
 
 Statistic = Callable[[Float[np.ndarray, "q k"]], Float[np.ndarray, " q"]]
 
@@ -106,13 +107,16 @@ def asked(study: Study) -> tuple[list[Pair], np.ndarray, np.ndarray, np.ndarray]
         absent.append(_scores(collection, query, both))
         study.progress(done + 1, len(pairs), "asking with sources and without")
     null: list[np.ndarray] = []
-    for row in rng.permutation(len(bench.others))[:_NULL]:
+    groups = prepare(bench.gallery, encoder, head, config=score).groups[bench.others]
+    for row in rng.permutation(np.unique(groups, return_index=True)[1])[:_NULL]:
         vectors = tuple(
             view.head(np.asarray(view.features[[row]]), role="query")[0]
             for view in collection.views
         )
         local = None if collection.patches is None else np.asarray(collection.patches[row])
-        null.append(_scores(collection, Query(vectors, local), np.array([row])))
+        copies = np.flatnonzero(groups == groups[row])
+        null.append(_scores(collection, Query(vectors, local), copies))
+        study.progress(len(null), _NULL, "asking photographs")
     return pairs, np.stack(present), np.stack(absent), np.stack(null)
 
 
