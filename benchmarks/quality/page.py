@@ -72,7 +72,7 @@ published figures of other benchmarks."""
 
 
 def _provenance(name: str, found: Mapping[str, Any]) -> str:
-    """What measured a part, on what, and whether these are still the weights that ship."""
+    """What measured a part, on what, and whether these are still the encoders that ship."""
     module = name.removesuffix("_roles")  # the same measurement, of the pairs with roles
     note = f"Measured with `benchmarks/quality/{module}.py`"
     if name in FINISHED:
@@ -83,7 +83,7 @@ def _provenance(name: str, found: Mapping[str, Any]) -> str:
     note += f" among {found['gallery_images']:,} images with {names}."
     old = [n for n, identity in found["encoders"].items() if load_encoder(n).identity != identity]
     if old:
-        note += f" **These are not the weights that ship now: {', '.join(old)}.**"
+        note += f" **Other weights, or another way to read images, ship now: {', '.join(old)}.**"
     return note
 
 
