@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int8, Integer
 
 from core.config import ScoreConfig
+from core.search.candidates import Finder, firsts
 from core.search.patches import local_scores
 from core.search.query import Query
 from core.search.views import View
@@ -34,8 +35,6 @@ TOGETHER = "all together"
 """Name of the aspect that is the score itself."""
 RIVALS = 3
 """A margin is taken against the rival of this rank."""
-
-_FEWEST_GROUPS = 20  # groups among the candidates, however many copies there are of the first
 
 
 @dataclass(frozen=True)
@@ -58,24 +57,6 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class _Allowed:
-    """What a ranking may find."""
-
-    left_out: Integer[np.ndarray, " m"]
-    """Rows that are not there."""
-    among: Bool[np.ndarray, " n"] | None
-    """The rows that may be found, those left out included; ``None`` for all."""
-    images: int
-    """Rows that a search can find, those left out included."""
-    groups: int
-    """Groups that can be found."""
-
-    def has(self, row: int) -> bool:
-        """Whether a row can be found."""
-        return row not in self.left_out and (self.among is None or bool(self.among[row]))
-
-
-@dataclass(frozen=True)
 class Addition:
     """What rows may stand out by, beside their plain scores."""
 
@@ -91,7 +72,7 @@ def first_of_groups(
     ranking: Ranking, groups: Integer[np.ndarray, " n"]
 ) -> Integer[np.ndarray, " g"]:
     """Places in the ranking of the best image of every group, best first."""
-    return _firsts(groups[ranking.rows])
+    return firsts(groups[ranking.rows])
 
 
 def rival_score(scores: Float[np.ndarray, " g"]) -> float:
@@ -120,6 +101,10 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.groups)
+
+    @functools.cached_property
+    def _finder(self) -> Finder:
+        return Finder(self.views, self.groups, self.config)
 
     def of(self, rows: Integer[np.ndarray, " m"]) -> Collection:
         """Some of the images, as if the others had never been there; groups keep their labels."""
@@ -188,8 +173,8 @@ class Collection:
             among: the images that may be ranked; all by default.
             rival_scores: those of the query in another ranking, to score by these.
         """
-        allowed = self._allowed(without, among)
-        rows, count = self._found(query, k=k, allowed=allowed)
+        allowed = self._finder.allowed(without, among)
+        rows, count = self._finder.find(query, k=k, allowed=allowed)
         plain, cosines = self._plain(query, rows)
         scores, aspects = plain, np.full((len(rows), len(self.aspect_names)), -np.inf)
         if count:
@@ -330,7 +315,7 @@ class Collection:
 
         def fourth(scores: np.ndarray) -> float:
             order = np.argsort(-scores, kind="stable")
-            return rival_score(scores[order][_firsts(self.groups[rows[order]])])
+            return rival_score(scores[order][firsts(self.groups[rows[order]])])
 
         return (fourth(plain), *(fourth(plain + more.scores) for more in added))
 
@@ -358,76 +343,6 @@ class Collection:
                 shown = cosines if place == 0 else shown
         return plain, shown
 
-    def _allowed(
-        self, without: Integer[np.ndarray, " m"] | None, among: Bool[np.ndarray, " n"] | None
-    ) -> _Allowed:
-        """What a ranking may find."""
-        left_out = np.empty(0, np.int64) if without is None else without
-        gone = _distinct(self.groups[left_out])
-        if among is None:
-            return _Allowed(left_out, None, len(self), self._groups - gone)
-        groups = _distinct(np.asarray(self.groups)[among])
-        return _Allowed(left_out, among, int(among.sum()), groups - gone)
-
-    def _found(
-        self, query: Query, *, k: int, allowed: _Allowed
-    ) -> tuple[Integer[np.ndarray, " r"], int]:
-        """Candidates of all views, then the rest of what the first one finds; how many are which.
-
-        The candidates' places are shared evenly by the views.
-        """
-        most = max(self.config.candidates // len(self.views), 1)
-        chosen = np.empty(0, np.int64)
-        rest = chosen
-        for place, (view, vector) in enumerate(zip(self.views, query.vectors, strict=True)):
-            wanted = max(k, self.config.candidates) if place == 0 else most
-            rows = self._searched(view, vector, depth=wanted, allowed=allowed)
-            count = self._candidates(rows, most=most)
-            rest = rows[count:] if place == 0 else rest
-            chosen = np.concatenate([chosen, rows[:count][~np.isin(rows[:count], chosen)]])
-        return np.concatenate([chosen, rest[~np.isin(rest, chosen)]]), len(chosen)
-
-    def _searched(
-        self,
-        view: View,
-        vector: Float[np.ndarray, " d"],
-        *,
-        depth: int,
-        allowed: _Allowed,
-    ) -> Integer[np.ndarray, " r"]:
-        """The best rows by one view, deeper where copies fill the first places.
-
-        Otherwise a source with more copies than there are candidates would have no rival to stand
-        out against.
-        """
-        depth = min(depth + len(allowed.left_out), allowed.images)
-        while depth:
-            found = view.index.search(vector[None], k=depth, among=allowed.among).rows[0]
-            rows = found[(found >= 0) & ~np.isin(found, allowed.left_out)]
-            enough = _distinct(self.groups[rows]) >= min(self._needed, allowed.groups)
-            if depth == allowed.images or enough:
-                return rows
-            depth = min(2 * depth, allowed.images)
-        return np.empty(0, np.int64)
-
-    def _candidates(self, rows: Integer[np.ndarray, " m"], *, most: int) -> int:
-        """How many of the first rows are candidates: more where copies fill the first places."""
-        count = min(most, len(rows))
-        if _distinct(self.groups[rows[:count]]) >= self._needed:
-            return count
-        places = _firsts(self.groups[rows])
-        return max(count, int(places[: self._needed][-1]) + 1) if len(places) else count
-
-    @functools.cached_property
-    def _groups(self) -> int:
-        """Groups that there are."""
-        return _distinct(self.groups)
-
-    @functools.cached_property
-    def _needed(self) -> int:
-        """Groups that must be among the candidates."""
-        return min(_FEWEST_GROUPS, self.config.candidates, self._groups)
-
 
 def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:
     """A ranking of the same length with one row first, at the best of all that others score.
@@ -453,12 +368,3 @@ def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:
         for array in (getattr(ranking, name),)
     }
     return replace(ranking, **parts)
-
-
-def _firsts(groups: Integer[np.ndarray, " m"]) -> Integer[np.ndarray, " g"]:
-    """Where every group comes for the first time, in order."""
-    return np.sort(np.unique(groups, return_index=True)[1])
-
-
-def _distinct(groups: Integer[np.ndarray, " m"]) -> int:
-    return len(np.unique(groups))
