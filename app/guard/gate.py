@@ -14,10 +14,11 @@ from app.guard.limits import Limits, Refusal, route_of
 from app.guard.logs import EVENTS, event
 from app.guard.metrics import Metrics
 from app.guard.rates import in_words
-from app.guard.uploads import make_room
+from app.guard.uploads import Room
 from app.page.visitor import VISITOR
 
 _FAULT = Refusal("", 500, "this is a fault of the program")
+_DRAINED = 4_000_000  # bytes
 _ROOM = 120.0
 """Seconds after which there may be room for uploads again."""
 
@@ -28,6 +29,7 @@ class Gate:
     def __init__(self, app: ASGIApp, *, limits: Limits, metrics: Metrics) -> None:
         self.app, self.limits, self.metrics = app, limits, metrics
         self.server = limits.server
+        self._room = Room(Path(get_upload_folder()), most=self.server.max_kept_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -64,6 +66,7 @@ class Gate:
             finally:
                 self.limits.joining -= joins
             return
+        await _drain(receive)
         self.metrics.refused.labels(refused.limit).inc()
         event("refused", limit=refused.limit, client=short(client))
         await refused.response(plain=route == "upload")(scope, receive, sent)
@@ -84,11 +87,17 @@ class Gate:
         return refused
 
     async def _without_room(self, size: int) -> Refusal | None:
-        def work() -> bool:
-            folder, most = Path(get_upload_folder()), self.server.max_kept_bytes
-            return make_room(folder, most=most, needed=size)
-
-        if await asyncio.to_thread(work):
+        if await asyncio.to_thread(self._room.take, size):
             return None
         words = f"the server has no room for uploads at the moment; try again {in_words(_ROOM)}"
         return Refusal("kept", 429, words, _ROOM)
+
+
+async def _drain(receive: Receive) -> None:
+    """Read what is sent, up to a picture: closing on it would lose the words of a refusal."""
+    size = 0
+    while size < _DRAINED:
+        message = await receive()
+        size += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return

@@ -74,7 +74,7 @@ class Limits:
             return refused
         if scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
             return None
-        return self._large(scope, route, client) or self._crowded(scope, route, client)
+        return self._crowded(scope, route, client) or self._large(scope, route, client)
 
     def long_work(self, client: str) -> Refusal | None:
         """Why a client may begin no long work."""
@@ -114,7 +114,7 @@ class Limits:
         return None
 
     def _crowded(self, scope: Scope, route: str, client: str) -> Refusal | None:
-        if route != "call":
+        if route not in ("call", "upload"):  # what is uploaded now would be asked about then
             return None
         queue, waiting = _waiting(scope)
         own = sum(each.request.scope.get(CLIENT) == client for each in waiting)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -11,8 +13,29 @@ USED = 600.0
 """Seconds in which a file that came is in use: it is being looked at, or built from."""
 
 
-def make_room(folder: Path, *, most: int, needed: int = 0, used: float = USED) -> bool:
-    """Remove the oldest files of a folder until there is room; whether there is.
+class Room:
+    """Room in one folder; it is looked through now and then, and in between what comes is added."""
+
+    def __init__(self, folder: Path, *, most: int, pause: float = 30.0) -> None:
+        self.folder, self.most, self._pause = folder, most, pause
+        self._taken, self._looked = 0, -math.inf
+        self._lock = threading.Lock()
+
+    def take(self, needed: int) -> bool:
+        """Whether there is room for some bytes, which are then counted."""
+        with self._lock:
+            late = time.monotonic() - self._looked > self._pause
+            if late or self._taken + needed > self.most:
+                self._taken = make_room(self.folder, most=self.most, needed=needed)
+                self._looked = time.monotonic()
+            if self._taken + needed > self.most:
+                return False
+            self._taken += needed
+            return True
+
+
+def make_room(folder: Path, *, most: int, needed: int = 0, used: float = USED) -> int:
+    """Remove the oldest files of a folder until there is room, or none may go; the bytes left.
 
     Args:
         folder: uploads, and copies that the page shows, in folders of their own.
@@ -35,4 +58,4 @@ def make_room(folder: Path, *, most: int, needed: int = 0, used: float = USED) -
             Path(path).unlink()
             taken -= size
             Path(path).parent.rmdir()  # where it was the only one
-    return taken + needed <= most
+    return taken

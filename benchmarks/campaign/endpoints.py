@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from app.guard.guard import Guard
 from app.ui import build, launch_options
 from benchmarks.campaign import corpus
 from benchmarks.campaign.addresses import Canary, canary
@@ -156,8 +157,10 @@ def _events(child: Child) -> list[str]:
 
 def _serve(gallery: Path, give: Callable[[Any], None]) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    blocks = build(Session(server=ServerConfig(hosted=False)), gallery=str(gallery))
-    _, url, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    session = Session(server=ServerConfig(hosted=False))
+    blocks, guard = build(session, gallery=str(gallery)), Guard(session)
+    guard.watch(blocks)
+    _, url, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options(guard))
     give(url)
 
     def met(event: str, arguments: tuple[Any, ...]) -> None:

@@ -110,6 +110,7 @@ class Visitor:
             timeout=SECONDS,
             trust_env=False,
             headers={"X-Forwarded-For": address},
+            limits=httpx.Limits(max_keepalive_connections=0),  # an idle one may just be closing
         )
 
     def enter(self) -> str:
@@ -136,11 +137,11 @@ class Visitor:
             return Told(200, value[0])
         return Told(400, (value or {}).get("error") or "an error without words")
 
-    def handler(self, name: str, data: list[Any], *, page: str = "") -> Told:
+    def handler(self, name: str, data: list[Any], *, page: str = "", query: str = "") -> Told:
         """What one of the page's handlers gives, called by its number."""
         page = page or self.page
         body = {"data": data, "fn_index": self.server.numbers[name], "session_hash": page}
-        sent = self.client.post("/gradio_api/queue/join", json=body)
+        sent = self.client.post(f"/gradio_api/queue/join{query}", json=body)
         if not sent.is_success:
             return Told(sent.status_code, sent.text)
         address = f"/gradio_api/queue/data?session_hash={page}"
@@ -153,6 +154,11 @@ class Visitor:
                         return Told(200, output["data"])
                     return Told(400, output.get("error") or "an error without words")
         return Told(500, "the handler did not end")
+
+    def link(self, gallery: str) -> Told:
+        """What the Gallery tab shows on a page that was opened by a link to a gallery."""
+        opened = self.handler("app.restore", [], query=f"?gallery={gallery}")
+        return self.handler("gallery.show", [None]) if opened.status == 200 else opened
 
     def build(self, archive: bytes) -> Told:
         """Build a gallery of a zip under one encoder, as the Gallery tab does."""

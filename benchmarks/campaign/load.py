@@ -38,7 +38,7 @@ class Seen:
 def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Ask at half, at the whole and at twice the rate that the server can take."""
     pictures, rows = _pictures(np.random.default_rng(seed)), list[Row]()
-    length = min(3.0 if quick else 55.0, max(budget.left, 0) / 5)
+    length = min(3.0 if quick else 30.0, max(budget.left, 0) / 5)
     with hosted(ServerConfig(max_waiting=12 if quick else 64)) as server:
         clients = [Visitor(server, number) for number in range(_CLIENTS)]
         idle = Seen()

@@ -116,12 +116,13 @@ def _own(guests: Sequence[Guest]) -> Row:
 def _after_a_restart(server: Hosted, guests: Sequence[Guest]) -> Row:
     """Each finds the own gallery again, and no other's."""
     faults = list[str]()
-    for guest, other in zip(guests, [*guests[1:], *guests[:1]], strict=True):
-        visitor = Visitor(server, 0)
+    others = [*guests[1:], *guests[:1]]
+    for number, (guest, other) in enumerate(zip(guests, others, strict=True)):
+        visitor = Visitor(server, number)
         visitor.client.cookies.update(guest.visitor.client.cookies)
-        if visitor.handler("gallery.open", [guest.gallery]).status != 200:
-            faults.append(f"{guest.secret} lost the own gallery")
-        if visitor.handler("gallery.open", [other.gallery]).status == 200:
+        if guest.secret not in str(own := visitor.link(guest.gallery)):
+            faults.append(f"{guest.secret} lost the own gallery: {str(own)[:200]}")
+        if other.secret in str(visitor.link(other.gallery)):
             faults.append(f"{guest.secret} opened {other.secret}")
     what = "visitors after the server was killed and started anew"
     return Row(what, len(guests), tuple(faults), "each gallery there, for its own")
@@ -150,12 +151,12 @@ def _attempts(server: Hosted, one: Guest, other: Guest) -> list[tuple[str, Told]
     tries = [
         ("!open by name", visitor.handler("gallery.open", [name])),
         ("!open by a path", visitor.handler("gallery.open", [path])),
-        ("!show on the other's page", visitor.handler("gallery.show", [None], page=page)),
+        ("show on the other's page", visitor.handler("gallery.show", [None], page=page)),
         (
             "!rename on the other's page",
             visitor.handler("gallery.rename", [None, "taken"], page=page),
         ),
-        ("the page by a link", _get(visitor, f"/?gallery={name}")),
+        ("a link", visitor.link(name)),
     ]
     files = other.names(server)
     for file in (files[0], files[-1], *(each for each in files if each.endswith(".webp"))):

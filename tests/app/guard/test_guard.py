@@ -33,6 +33,9 @@ class Served(NamedTuple):
 def app() -> gr.Blocks:
     """Handlers that answer, wait, refuse and fail."""
 
+    def echo(name: str) -> str:
+        return name
+
     def wait(name: str) -> str:
         HELD.wait(20)
         return name
@@ -45,7 +48,7 @@ def app() -> gr.Blocks:
 
     with gr.Blocks() as blocks:
         name, out = gr.Textbox(), gr.Textbox()
-        gr.Button().click(lambda name: name, name, out, api_name="echo")
+        gr.Button().click(echo, name, out, api_name="echo")
         gr.Button().click(wait, name, out, api_name="wait", concurrency_id="encoder")
         gr.Button().click(refuse, name, out, api_name="refuse")
         gr.Button().click(fail, name, out, api_name="fail")
@@ -279,3 +282,18 @@ def test_calls_are_logged_without_what_they_hold(served: Served, client, caplog)
 
 def test_an_app_without_a_guard_has_the_headers_too(url: str):
     assert httpx.get(url).headers["Content-Security-Policy"] == PAGE_POLICY
+
+
+def test_a_tool_s_calls_are_its_client_s(served: Served, client: httpx.Client):
+    """Tools call the server from the server itself: all their clients were one."""
+    (tool,) = (
+        t["name"] for t in client.get("/gradio_api/mcp/schema").json() if "echo" in t["name"]
+    )
+    call = {"name": tool, "arguments": {"name": "x"}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    accepted = {"Accept": "application/json, text/event-stream"}
+    answer = client.post("/gradio_api/mcp/", json=message, headers=accepted)
+    assert '"isError":false' in answer.text, answer.text
+    used = served.guard.limits.seconds._rests
+    assert client.headers["X-Forwarded-For"] in used
+    assert "127.0.0.1" not in used

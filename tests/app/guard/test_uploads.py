@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from app.guard.uploads import make_room
+from app.guard.uploads import Room, make_room
 
 
 def write(folder: Path, name: str, *, age: float, size: int = 100) -> Path:
@@ -25,15 +25,28 @@ def test_the_oldest_go_first_and_only_as_many_as_are_needed(tmp_path: Path, monk
         return os.stat_result(found)
 
     monkeypatch.setattr(os, "lstat", changed_when_modified)
-    assert make_room(tmp_path, most=300)
+    assert make_room(tmp_path, most=300) == 300
     assert all(path.exists() for path in files)
-    assert make_room(tmp_path, most=300, needed=150)
+    assert make_room(tmp_path, most=300, needed=150) == 100
     assert [path.exists() for path in files] == [False, False, True]
     assert not files[0].parent.exists()
 
 
 def test_what_has_just_come_stays_and_there_is_no_room(tmp_path: Path):
     fresh = write(tmp_path, "fresh", age=0)
-    assert not make_room(tmp_path, most=150, needed=100)
+    assert make_room(tmp_path, most=150, needed=100) == 100
     assert fresh.exists()
-    assert make_room(tmp_path / "nowhere", most=1)
+    assert make_room(tmp_path / "nowhere", most=1) == 0
+
+
+def test_room_is_kept_without_looking_at_every_file_each_time(tmp_path: Path, monkeypatch):
+    """Each upload looked through all that were kept, so that many took ever longer."""
+    looks: list[Path] = []
+    walk = os.walk
+    monkeypatch.setattr(os, "walk", lambda folder: looks.append(folder) or walk(folder))
+    write(tmp_path, "fresh", age=0)
+    room = Room(tmp_path, most=1_000)
+    assert [room.take(100) for _ in range(9)] == [True] * 9
+    assert len(looks) == 1
+    assert room.take(100)  # what was said to come has not come: there is room after all
+    assert not room.take(950)
