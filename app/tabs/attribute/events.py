@@ -133,6 +133,7 @@ def _connect(
     )
     for other in (controls.renewed.success, page.changed.change):
         other(handlers.examples, page.gallery, query.examples, **QUIET)
+    page.changed.change(handlers.resized, [page.gallery, search], result.answer, **QUIET)
     triggers = [
         picture.upload,
         picture.clear,
