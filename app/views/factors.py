@@ -24,6 +24,8 @@ def likeness_words(found: Sequence[Likeness], *, level: float) -> str:
         strength = _strength(each, level=level / len(found))
         value = "" if strength == words.WEAK else f" ({each.value})"
         told[strength].append(f"{label_of(each.factor).lower()}{value}")
+    if found and not told[words.STRONG] and not told[words.SOME]:
+        return "None of it stands out."
     parts = [f"{word}: {', '.join(names)}" for word, names in told.items() if names]
     return f"{'; '.join(parts).capitalize()}." if parts else ""
 

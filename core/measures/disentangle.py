@@ -6,7 +6,7 @@ Axes beside those of ``core.values``: ``k`` shown dimensions, ``m`` leading dime
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +15,8 @@ from jaxtyping import Float, Integer
 
 from core.config import MeasureConfig
 from core.measures.factors import explained_variance, factor_codes
-from core.measures.jackknife import GROUPS, Estimate, LeftOut, estimate, gained, groups_of
+from core.measures.jackknife import Estimate, LeftOut, estimate, gained
+from core.measures.left_out import left_out_values, values_of
 from core.measures.reports import (
     MEASURES,
     DomainGapReport,
@@ -24,7 +25,7 @@ from core.measures.reports import (
     Measure,
     PairedReport,
 )
-from core.measures.rows import Pairs, Rows, leading, standardised
+from core.measures.rows import Pairs, Rows, leading, paired_dimensions, standardised
 from core.values import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Stage:
 
     def values(self) -> dict[str, float]:
         """Every measure that there is, by its name in ``core.measures.reports.MEASURES``."""
-        return _values(self.label_free, self.gap, self.agreement, self.by_factor)
+        return values_of(self.label_free, self.gap, self.agreement, self.by_factor)
 
     def estimate(self, name: str) -> Estimate | None:
         """A measure with its interval; ``None`` where it has none.
@@ -229,7 +230,7 @@ def stage(
     agreement, gap = agreement_and_gap(rows, config=config)
     progress(2, 4, f"Measuring {what}: factors")
     by_factor = measured_by_factor(rows, factors, config=config)
-    left_out = _left_out(
+    left_out = left_out_values(
         rows,
         gap,
         by_factor,
@@ -264,7 +265,7 @@ def agreement_and_gap(
     pairs = rows.pairs
     if len(pairs.real) < config.fewest_pairs:
         return None, None
-    few = _paired_dimensions(rows, config=config)
+    few = paired_dimensions(rows, config=config)
     agreement = paired(
         pairs.real[:, few],
         pairs.synthetic[:, few],
@@ -273,78 +274,6 @@ def agreement_and_gap(
         seed=config.seed,
     )
     return agreement, domain_gap(pairs.real, rows.synthetic, seed=config.seed)
-
-
-def _paired_dimensions(rows: Rows, *, config: MeasureConfig) -> Integer[np.ndarray, " m"]:
-    """The few leading dimensions that so many pairs allow to be compared."""
-    many = len(rows.pairs.real) // config.pairs_per_dimension
-    return leading(rows, count=max(min(config.shown, many), 2))
-
-
-def _left_out(
-    rows: Rows,
-    gap: DomainGapReport | None,
-    by_factor: FactorReport | None,
-    *,
-    config: MeasureConfig,
-    progress: Callable[[], None],
-) -> dict[str, Float[np.ndarray, " g"]]:
-    """Measures without each group of images; without each group of pairs where they are of pairs.
-
-    None of an embedding of too few images, or of too few pairs, to leave groups out. What has to be
-    trained, the probe of the domains and the predictors of factors, is not trained again: its
-    intervals are of the images that it is tested on.
-    """
-    found: list[dict[str, float]] = []
-    if len(rows.real) < 2 * GROUPS:
-        return {}
-    few = _paired_dimensions(rows, config=config)
-    stays = [groups_of(len(some)) for some in (rows.real, rows.pairs.real, rows.synthetic)]
-    for real, pairs, synthetic in zip(*stays, strict=True):
-        progress()
-        values = _spread_without(rows.real[real])
-        if gap is not None and len(rows.pairs.real) >= GROUPS:
-            some = Rows(rows.real, rows.synthetic[synthetic], rows.pairs.some(pairs))
-            tested = np.concatenate([pairs, len(rows.pairs.real) + synthetic])
-            values |= _pairs_without(some, gap, tested, few=few, ridge=config.ridge)
-        found.append(values)
-    left_out = {name: np.array([values[name] for values in found]) for name in found[0]}
-    if by_factor is not None and by_factor.hits.shape[1] >= 2 * GROUPS:
-        tested = groups_of(by_factor.hits.shape[1])
-        hits = [by_factor.hits[:, stay].mean() for stay in tested]
-        left_out["informativeness"] = np.array(hits)
-    return left_out
-
-
-def _spread_without(real: Float[np.ndarray, "n d"]) -> dict[str, float]:
-    from core.measures.label_free import label_free  # noqa: PLC0415 - sklearn takes seconds
-
-    return _values(label_free(real))
-
-
-def _pairs_without(
-    rows: Rows,
-    gap: DomainGapReport,
-    tested: Integer[np.ndarray, " t"],
-    *,
-    few: Integer[np.ndarray, " m"],
-    ridge: float,
-) -> dict[str, float]:
-    """Measures of some pairs and synthetic images, ``tested`` among those that the probe scored."""
-    from core.measures.label_free import fold_auc, mean_distance, paired  # noqa: PLC0415 - as above
-
-    pairs = rows.pairs
-    agreement = paired(pairs.real[:, few], pairs.synthetic[:, few], ridge=ridge)
-    labels = (tested >= gap.real_images).astype(int)
-    auc = fold_auc(gap.scores[tested], labels, gap.folds[tested])
-    apart = mean_distance(pairs.real, rows.synthetic)
-    return {**_values(agreement), "domain_auc": auc, "mean_distance": apart}
-
-
-def _values(*reports: object) -> dict[str, float]:
-    """Every measure of the reports, by its name, in the order of ``MEASURES``."""
-    found = {k: v for report in reports if report is not None for k, v in vars(report).items()}
-    return {name: float(found[name]) for name in MEASURES if name in found}
 
 
 def measured_by_factor(

@@ -69,6 +69,12 @@ def leading(rows: Rows, *, count: int) -> Integer[np.ndarray, " m"]:
     return order[:count]
 
 
+def paired_dimensions(rows: Rows, *, config: MeasureConfig) -> Integer[np.ndarray, " m"]:
+    """The few leading dimensions that so many pairs allow to be compared."""
+    many = len(rows.pairs.real) // config.pairs_per_dimension
+    return leading(rows, count=max(min(config.shown, many), 2))
+
+
 def pair_up(
     sources: Sequence[Sequence[int]],
     real: Float[np.ndarray, "n d"],

@@ -105,6 +105,8 @@ def test_an_image_is_chosen_and_removed_once_that_is_confirmed(visit: Visit, arc
     page.locator("#ws-gallery-removed").click()
     expect(page.locator("#ws-gallery-status")).to_contain_text("1 removed")
     expect(shelf).to_have_count(3)
+    page.get_by_role("tab", name="Attribute").click()
+    expect(page.locator("#ws-answer")).to_contain_text("compared with the 3 images")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

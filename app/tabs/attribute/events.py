@@ -136,6 +136,7 @@ def _connect(
     filtered = [controls.where, page.gallery]
     renewed = controls.renewed.success(handlers.kept_filter, filtered, controls.where, **QUIET)
     page.changed.change(handlers.kept_filter, filtered, controls.where, **QUIET)
+    page.changed.change(handlers.resized, [page.gallery, search], result.answer, **QUIET)
     triggers = [
         picture.upload,
         picture.clear,

@@ -116,6 +116,12 @@ class Handlers:
         empty = views.empty_html(size=self._size(name, visitor_of(request)))
         return None, 0, empty, "", "", gr.Column(visible=False), gr.skip()
 
+    def resized(self, name: str, search: Search | None, request: gr.Request) -> Any:
+        """How many images are asked, after a change of the gallery, where no answer is shown."""
+        if search is not None:
+            return gr.skip()
+        return views.empty_html(size=self._size(name, visitor_of(request)))
+
     def refused(
         self, image: str | None, name: str, search: Search | None, request: gr.Request
     ) -> tuple[Any, ...]:
