@@ -78,6 +78,10 @@ Change = Literal["better", "worse", "no clear difference", "not tested"]
 """What became of a measure; the first two only where chance does not explain it at 5 %."""
 
 
+LEAST = 0.01
+"""Difference, as a share of the larger value, below which nothing is called better or worse."""
+
+
 @dataclass(frozen=True)
 class Contrast:
     """One measure of two embeddings of the same images."""
@@ -91,9 +95,11 @@ class Contrast:
 
     @property
     def change(self) -> Change:
-        """Whether the second is better."""
+        """Whether the second is better: beyond chance, and by more than :data:`LEAST`."""
         if self.gain is None:
             return "not tested"
+        if abs(self.gain.value) < LEAST * max(map(abs, self.values)):
+            return "no clear difference"
         if self.gain.low > 0:
             return "better"
         return "worse" if self.gain.high < 0 else "no clear difference"

@@ -5,12 +5,15 @@ import pytest
 
 from core.config import MeasureConfig
 from core.measures.disentangle import (
+    Contrast,
     Disentanglement,
     contrast,
     correlations,
     dimension_view,
     stage,
 )
+from core.measures.jackknife import Estimate
+from core.measures.reports import MEASURES
 from core.measures.rows import Pairs, Rows
 from core.values import Cancelled
 
@@ -107,6 +110,14 @@ def test_intervals_need_images_and_hold_what_was_measured(rng: np.random.Generat
     assert told["mig"].change == "not tested"
     few = stage(rows(rng.normal(size=(19, 3)).astype("f4")), factors={}, what="")
     assert {each.change for each in contrast(few, few)} == {"not tested"}
+
+
+@pytest.mark.parametrize(("second", "change"), [(35.81, "no clear difference"), (36.4, "better")])
+def test_a_sure_difference_that_is_too_small_is_not_called_one(second: float, change: str):
+    """35.8 against 35.8 was called better."""
+    gain = Estimate(second - 35.8, second - 35.8005, second - 35.7995)
+    found = Contrast("rankme", MEASURES["rankme"], (35.8, second), (None, None), gain)
+    assert found.change == change
 
 
 def test_stage_can_be_stopped(rng: np.random.Generator):
