@@ -147,6 +147,7 @@ def filter_help(gallery: Gallery) -> str:
 def _where(session: Session, gallery: str) -> gr.Textbox:
     """The line that a filter is written in."""
     return gr.Textbox(
+        "",
         label="Only images with",
         info=filter_help(session.gallery(gallery)),
         placeholder="licence = CC0 and creator != Ann",

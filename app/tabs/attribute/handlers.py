@@ -58,7 +58,7 @@ def choice_of(given: Given, controls: Controls, gallery: gr.State) -> Choice:
 
 def filtered_choice_of(given: Given, controls: Controls, gallery: gr.State) -> Choice:
     """What the controls choose, and which images may be sources."""
-    return replace(choice_of(given, controls, gallery), where=given[controls.where].strip())
+    return replace(choice_of(given, controls, gallery), where=(given[controls.where] or "").strip())
 
 
 def prior_of(given: Given, controls: Controls) -> float:
@@ -296,8 +296,9 @@ class Handlers:
             return gr.skip(), gr.skip()
         return number, shown[number - 1][0]
 
-    def kept_filter(self, where: str, name: str, request: gr.Request) -> Any:
+    def kept_filter(self, where: str | None, name: str, request: gr.Request) -> Any:
         """The filter in another gallery, where that has its columns, and what it may say there."""
+        where = where or ""
         with user_errors():
             gallery = self.session.gallery(name, visitor=visitor_of(request))
         try:

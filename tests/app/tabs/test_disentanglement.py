@@ -138,7 +138,9 @@ def test_the_headline_follows_from_the_measures(found: Disentanglement):
 
     def as_if(*gains: tuple[str, float, float]) -> str:
         told = {name: Estimate((low + high) / 2, low, high) for name, low, high in gains}
-        changed = [dataclasses.replace(each, gain=told.get(each.name)) for each in table]
+        changed = [
+            dataclasses.replace(each, values=(1.0, 1.0), gain=told.get(each.name)) for each in table
+        ]
         return measures.headline(changed, who="The head")
 
     spread = ("rankme", 1.0, 2.0)

@@ -216,7 +216,13 @@ def test_measuring_disentanglement(with_examples: Path):
         page = opened(with_examples)
         controls, result = lay_controls(page), lay_result(page)
     handlers = DisentanglementHandlers(page, controls, result)
-    given = {controls.encoder: "random", controls.head: "whiten", page.gallery: page.start}
+    given = {
+        controls.encoder: "random",
+        controls.head: "whiten",
+        controls.beside.dropdown: "",
+        controls.beside_head: "center",
+        page.gallery: page.start,
+    }
     for at in (NULL, "reading the examples", "Measuring the features"):
         stopped(
             lambda progress: handlers.measure(given, NOBODY, progress),

@@ -60,6 +60,20 @@ SURROUNDINGS = {
 }
 
 
+SCOPE = {
+    "anyOf": [
+        {"type": "null"},
+        an_object(
+            where={"type": "string"},
+            words={"type": "string"},
+            passing={"type": "integer", "minimum": 1},
+            images={"type": "integer", "minimum": 1},
+            outside={"type": "boolean"},
+        ),
+    ]
+}
+
+
 def an_answer(number: dict[str, Any]) -> dict[str, Any]:
     """An answer whose numbers of evidence are of this kind."""
     group = an_object(
@@ -80,6 +94,7 @@ def an_answer(number: dict[str, Any]) -> dict[str, Any]:
         groups={"type": "array", "items": group, "minItems": 1},
         none=number,
         surroundings=SURROUNDINGS,
+        scope=SCOPE,
         p_value=number,
         named={"type": "boolean"},
         identical={"type": ["integer", "null"]},
@@ -115,6 +130,7 @@ CHANGE = an_object(
     kept_out=NAMES,
     moved={"type": "integer", "minimum": 0},
     gone=NAMES,
+    notes={"type": "object", "additionalProperties": NAMES},
     recall={"type": "object", "additionalProperties": {"type": "number"}},
     opted_out={"type": "integer", "minimum": 0},
     account={
