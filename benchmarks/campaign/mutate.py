@@ -200,7 +200,8 @@ def of_npy(data: bytes, rng: Rng) -> bytes:
             changed = changed.astype(pick((array.dtype, array.dtype, np.float64), rng))
     else:
         changed = array.copy()
-        changed.flat[: int(rng.integers(changed.size + 1))] = int(rng.integers(-100, 100))
+        value = np.asarray(rng.integers(-100, 100)).astype(changed.dtype)  # wraps where unsigned
+        changed.flat[: int(rng.integers(changed.size + 1))] = value
     changed = np.atleast_1d(changed)
     shapes = (changed, changed, changed[:-1], changed[None], changed.T, changed.ravel()[:0])
     buffer = io.BytesIO()

@@ -55,7 +55,7 @@ def given(
     head: str = "default",
     scoring: list[str] = BOTH,
     prior: float = 50,
-    where: str = "",
+    where: str | None = "",
 ) -> Given:
     controls = handlers.controls
     return {
@@ -158,8 +158,15 @@ def test_a_filter_that_means_nothing_here_is_refused_in_words(
         search(handlers, picture, "random", "default", BOTH, 50, where)
 
 
+def test_a_filter_that_the_page_has_not_sent_yet_is_none(handlers: Handlers, picture: Path):
+    """A picture that was dropped while the page opened was never answered."""
+    done = search(handlers, picture, "random", "default", BOTH, 50, None)[0]
+    assert done.choice.where == "" and done.answer.scope is None
+
+
 def test_a_filter_goes_with_a_gallery_that_lacks_its_columns(handlers: Handlers):
-    for where, kept in (("licence = GPL", "licence = GPL"), ("artist = A", ""), ("", "")):
+    kept_of = {"licence = GPL": "licence = GPL", "artist = A": "", "": "", None: ""}
+    for where, kept in kept_of.items():
         line = handlers.kept_filter(where, handlers.page.start, NOBODY)
         assert line.value == kept
         assert line.info.endswith("Columns: creator, licence, url, title, path")
