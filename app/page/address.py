@@ -23,10 +23,10 @@ from app.page.state import (
     offered_choices,
 )
 from app.page.visitor import visitor_of
+from core.service import LONGEST_FILTER
 from core.values import WellspringError
 
 _AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
-_LONGEST = 1_000  # characters of a filter
 _WRITE = "value => window.wellspring.write({key}, value)"
 
 
@@ -106,7 +106,7 @@ def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list
     file = _example(page, gallery, example, request)
     asked = Asked(file, encoder) if file else None
     shown = [gallery, selected, tab or gr.skip(), example if file else 0, asked, lost]
-    shown.append("" if lost else wanted.get("where", "")[:_LONGEST])
+    shown.append("" if lost else wanted.get("where", "")[:LONGEST_FILTER])
     others = [opening(encoders, wanted.get("encoder", "")) for _, opening in page.others]
     return [*shown, *(dropdown for _ in page.linked), *others]
 

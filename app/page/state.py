@@ -10,7 +10,15 @@ import gradio as gr
 
 from app.page.jobs import Jobs
 from app.page.pictures import serve_thumbnails
-from core.service import DEFAULT_ENCODER, Choice, Gallery, Session, encoder_infos, filter_columns
+from core.service import (
+    DEFAULT_ENCODER,
+    LONGEST_FILTER,
+    Choice,
+    Gallery,
+    Session,
+    encoder_infos,
+    filter_columns,
+)
 from core.values import GalleryError
 
 HEADS = [
@@ -152,7 +160,7 @@ def _where(session: Session, gallery: str) -> gr.Textbox:
         info=filter_help(session.gallery(gallery)),
         placeholder="licence = CC0 and creator != Ann",
         max_lines=1,
-        max_length=1_000,
+        max_length=LONGEST_FILTER,
         submit_btn=True,
         render=False,
         elem_id="ws-where",

@@ -99,18 +99,13 @@ class Child:
             TimeoutError: when it has, or has waited for ten times as long.
             EOFError: when the child has ended.
         """
-        began = self._computed()
+        began = computed(self.pid)
         for _ in range(10):
             with contextlib.suppress(TimeoutError):
                 return self.value(seconds=seconds)
-            if self._computed() - began > seconds:
+            if computed(self.pid) - began > seconds:
                 break
         raise TimeoutError
-
-    def _computed(self) -> float:
-        """Seconds of the processor so far."""
-        stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
-        return sum(map(int, stat.split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """Stop it at once."""
@@ -122,6 +117,18 @@ class Child:
         os.close(self._values)
         _, status, usage = os.wait4(self.pid, 0)
         return (os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0), usage.ru_maxrss / 1e6
+
+
+def computed(pid: int) -> float:
+    """Seconds of the processor that a process has used."""
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+    return sum(map(int, stat.split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident(pid: int) -> int:
+    """Resident memory of a process, bytes."""
+    pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def ended(

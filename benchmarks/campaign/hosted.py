@@ -18,7 +18,7 @@ from app.guard.guard import Guard
 from app.page.warm import warm_up
 from app.tabs.gallery.layout import ZIP
 from app.ui import build, launch_options
-from benchmarks.campaign.children import Child, scratch
+from benchmarks.campaign.children import Child, computed, resident, scratch
 from core.config import ServerConfig
 from core.service.session import Session
 
@@ -41,13 +41,11 @@ class Hosted:
 
     def computed(self) -> float:
         """Seconds of the processor that it has used."""
-        stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
-        return sum(map(int, stat.split()[11:13])) / os.sysconf("SC_CLK_TCK")
+        return computed(self.pid)
 
     def memory(self) -> float:
         """Resident memory of its process, MB."""
-        pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        return resident(self.pid) / 1e6
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.campaign import corpus
-from benchmarks.campaign.children import Budget, Child, ended, scratch
+from benchmarks.campaign.children import Budget, Child, ended, resident, scratch
 from benchmarks.campaign.table import Row
 from core.encoders.load import load_encoder
 from core.gallery.build import update
@@ -92,9 +92,8 @@ def _answer(
 def _held() -> dict[str, float]:
     """Memory in GB, threads and open files of this process."""
     gc.collect()
-    resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return {
-        "memory": resident * os.sysconf("SC_PAGE_SIZE") / 1e9,
+        "memory": resident(os.getpid()) / 1e9,
         "threads": threading.active_count(),
         "open files": len(list(Path("/proc/self/fd").iterdir())),
     }

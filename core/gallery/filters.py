@@ -27,7 +27,9 @@ OPERATORS = ("=", "!=", "contains", "is filled", "is not filled")
 PATH = "path"
 """The column that every image has."""
 
-_LONGEST = 1_000  # characters of a filter
+LONGEST = 1_000
+"""Characters of a filter."""
+
 _SHOWN = 5  # values that an error names
 _QUOTED = r"""(?<!\w)(?:"(?:[^"]|"")*"|'(?:[^']|'')*')"""
 _PARTS = re.compile(rf"(?:{_QUOTED}|(?!\s+and(?:\s|\Z)).)+", re.IGNORECASE | re.DOTALL)
@@ -109,8 +111,8 @@ def parse(text: str, records: Sequence[ImageRecord]) -> Filter:
             columns there are.
     """
     columns = filter_columns(records)
-    if len(text) > _LONGEST:
-        raise FilterError(f"a filter has at most {_LONGEST:,} characters, got {len(text):,}")
+    if len(text) > LONGEST:
+        raise FilterError(f"a filter has at most {LONGEST:,} characters, got {len(text):,}")
     parts = [part.strip() for part in _PARTS.findall(text)]
     parts = [re.sub(r"^and\s+", "", part, flags=re.IGNORECASE) for part in parts if part]
     if not parts:

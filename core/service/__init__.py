@@ -20,6 +20,7 @@ from core.gallery.browse import (
 )
 from core.gallery.datasets import OPEN_DATASETS, OpenDataset
 from core.gallery.examples import Example, read_examples
+from core.gallery.filters import LONGEST as LONGEST_FILTER
 from core.gallery.filters import filter_columns
 from core.gallery.filters import parse as parse_filter
 from core.gallery.gallery import Gallery
@@ -71,6 +72,7 @@ __all__ = [
     "DEPTHS",
     "EDGE_GRID",
     "HITS",
+    "LONGEST_FILTER",
     "NAME",
     "NEWEST",
     "OPEN_DATASETS",
