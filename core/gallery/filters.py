@@ -12,6 +12,7 @@ a quote inside doubled. Nothing of it is ever executed.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,11 @@ _CONDITION = re.compile(
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
 
+_AMBIGUOUS = re.compile(
+    r"\A(?:=|!=|≠)|(?:\bor\b|&&|\|\||,).*(?:=|≠|\bis\s+(?:not\s+)?filled\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -62,8 +68,7 @@ class Condition:
 
     def holds(self, record: ImageRecord) -> bool:
         """Whether an image is as the condition says; ``!=`` holds of images without a value."""
-        found = _value(record, self.column).casefold()
-        wanted = self.value.casefold()
+        found, wanted = _folded(_value(record, self.column)), _folded(self.value)
         return {
             "=": found == wanted,
             "!=": found != wanted,
@@ -135,6 +140,11 @@ def _condition(text: str, columns: Sequence[str]) -> Condition:
         if state not in ("filled", "not filled"):
             raise FilterError(f"{text[:80]!r}: a column `is filled` or `is not filled`")
         return Condition(column, f"is {state}")
+    if value[:1] not in ("'", '"') and _AMBIGUOUS.search(value):
+        raise FilterError(
+            f"{value[:80]!r} may mean more than a value: quote it where it is one; conditions are "
+            "joined by `and` alone"
+        )
     value = _unquoted(value)
     if not value:
         raise FilterError(
@@ -147,7 +157,7 @@ def _condition(text: str, columns: Sequence[str]) -> Condition:
 
 def _column(name: str, columns: Sequence[str]) -> str:
     """The column of a name, whatever its case."""
-    alike = [column for column in columns if column.casefold() == name.casefold()]
+    alike = [column for column in columns if _folded(column) == _folded(name)]
     if name in columns or alike:
         return name if name in columns else alike[0]
     raise FilterError(f"no image has a column {name[:80]!r}; there are: {', '.join(columns)}")
@@ -179,6 +189,11 @@ def _instead(condition: Condition, records: Sequence[ImageRecord]) -> str:
 def _form(columns: Sequence[str]) -> str:
     """What a filter looks like."""
     return f"write for example `{columns[0]} is filled`; the columns are: {', '.join(columns)}"
+
+
+def _folded(text: str) -> str:
+    """A text as it is compared, whatever its case and Unicode form."""
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def _value(record: ImageRecord, column: str) -> str:

@@ -86,7 +86,8 @@ def read_pairs(path: Path, *, split: Split = "all") -> list[Pair]:
             raise GalleryError(f"{path.name} is not a regular file; name a JSON list of pairs")
         pairs = [pair for row in read_json(path) for pair in _by_role(row)]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GalleryError(f"{path.name} is not a list of pairs ({error!r})") from error
+        why = f"{type(error).__name__}: {str(error)[:200]}"  # not the bytes of a file that is none
+        raise GalleryError(f"{path.name} is not a list of pairs ({why})") from error
     for pair in pairs:
         if pair.source == OVERALL:
             raise GalleryError(
