@@ -55,20 +55,21 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     def opened(event: gr.SelectData) -> str:
         return list(items)[chosen(event)]
 
-    outputs = [page.gallery, tabs, page.tab, page.example, page.asked, lost, page.where]
+    addressed = gr.State(0)
+    outputs = [page.gallery, tabs, page.tab, addressed, lost, page.where]
     outputs += page.linked
     outputs += [other for other, _ in page.others]
     read = blocks.load(restore, None, outputs, **QUIET)  # only so it can warn
     read.success(None, lost, js="name => name && window.wellspring.forget()", **_AT_ONCE)
 
     def welcomed(
-        name: str, encoder: str, tab: str, asked: Asked | None, request: gr.Request
+        name: str, encoder: str, tab: str, number: int, asked: Asked | None, request: gr.Request
     ) -> tuple[Any, Any]:
-        if asked is not None or tab != FIRST_TAB:  # the address, or who was quick
+        if asked is not None:  # who was quick asks already
             return gr.skip(), gr.skip()
-        return first_example(page, name, encoder, request=request)
+        return welcome(page, name, encoder, tab=tab, number=number, request=request)
 
-    seen = [page.gallery, page.linked[0], page.tab, page.asked]
+    seen = [page.gallery, page.linked[0], page.tab, addressed, page.asked]
     read.then(welcomed, seen, [page.example, page.asked], **QUIET)
     tabs.select(opened, None, page.tab, trigger_mode="always_last", **QUIET)
     for name, tab in items.items():
@@ -88,7 +89,10 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
 
 
 def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list[Any]:
-    """Gallery, tab, example, filter and encoders of an address; what is not there stays."""
+    """Gallery, tab, example, filter and encoders of an address; what is not there stays.
+
+    The example is not asked about here: an image that was dropped meanwhile would be undone.
+    """
     wanted = dict(request.query_params)
     linked = wanted.get("gallery")
     name = page.session.library.linked(linked) if linked else page.start
@@ -103,16 +107,23 @@ def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list
     selected = gr.Tabs(selected=tab) if tab else gr.skip()
     number = "0" if lost else wanted.get("example", "")
     example = int(number) if re.fullmatch("[0-9]{1,4}", number) else 0
-    file = _example(page, gallery, example, request)
-    asked = Asked(file, encoder) if file else None
-    shown = [gallery, selected, tab or gr.skip(), example if file else 0, asked, lost]
+    shown = [gallery, selected, tab or gr.skip(), example, lost]
     shown.append("" if lost else wanted.get("where", "")[:LONGEST_FILTER])
     others = [opening(encoders, wanted.get("encoder", "")) for _, opening in page.others]
     return [*shown, *(dropdown for _ in page.linked), *others]
 
 
-def first_example(page: Page, gallery: str, encoder: str, *, request: gr.Request) -> Any:
-    """Number and query of the example with which a page opens where nothing is asked."""
+def welcome(
+    page: Page, gallery: str, encoder: str, *, tab: str, number: int, request: gr.Request
+) -> tuple[Any, Any]:
+    """Number and query of the example with which a page opens: the address's, else the first.
+
+    Nothing is asked in another tab than the first by itself.
+    """
+    if file := _example(page, gallery, number, request):
+        return number, Asked(file, encoder)
+    if tab != FIRST_TAB:
+        return gr.skip(), gr.skip()
     file = pictures.first_example(page.session, gallery, visitor=visitor_of(request))
     return (1, Asked(file, encoder)) if file else (gr.skip(), gr.skip())
 

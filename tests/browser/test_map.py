@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from app.page import address
 from app.ui import build, launch_options
 from benchmarks.speed.frames import frames, page_of, served
 from core.service import Session
@@ -203,6 +205,33 @@ def test_a_candidate_is_shown_on_the_map_and_asked_about_there(visit: Visit, tmp
     expect(about).to_contain_text("picture-02")
     about.get_by_role("button", name="Find what was made from it").click()
     expect(page.locator("#ws-source img")).to_be_visible()
+
+
+def test_a_picture_given_while_the_page_opens_is_not_undone(
+    visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What the page opens with came late, in place of the visitor's picture."""
+    original, begun, ended = address.restored, threading.Event(), threading.Event()
+
+    def slow(*given: Any, **more: Any) -> Any:
+        begun.set()
+        found = original(*given, **more)
+        time.sleep(2)
+        ended.set()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(address, "restored", slow)
+        page = visit()
+        assert begun.wait(60)
+        page.set_input_files("#ws-query input[type=file]", tiny.draw(tmp_path / "mine.png", 7))
+        expect(page.locator("#ws-candidates [data-row='0']")).to_contain_text("picture-07")
+        assert ended.wait(60)
+        page.get_by_role("tab", name="Map").click()
+        expect(page.locator("#ws-map-neighbours button:has(img)").first).to_contain_text("07")
+    page.get_by_role("tab", name="Attribute").click()
+    expect(page.locator("#ws-candidates [data-row='0']")).to_contain_text("picture-07")
+    assert "example=" not in page.url
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,10 @@ def restored(session: Session, start: Path, **query: str):
         page = open_page(session, gallery=str(start), encoder="random")
         page.linked.append(gr.Dropdown(["random", "histogram"]))
     request = gr.Request(session_hash="somebody0", query_params=query)
-    gallery, tab, name, example, asked, lost, where, dropdown = address.restored(
+    gallery, tab, name, example, lost, where, dropdown = address.restored(
         page, request, names=("attribute", "map")
     )
     assert getattr(tab, "selected", None) in (None, name)
-    assert bool(example) == bool(asked)
     assert bool(lost) == (gallery != query.get("gallery", gallery))
     assert where == ("" if lost else query.get("where", ""))
     return gallery, getattr(tab, "selected", None), dropdown.value, example
@@ -44,7 +43,6 @@ def test_address_with_a_lost_gallery_names_no_example(session: Session, gallery_
     with pytest.warns(UserWarning, match="not a gallery"):
         found = restored(session, gallery_folder, gallery="/nowhere", example="3")
     assert found == (str(gallery_folder), None, "random", 0)
-    assert restored(session, gallery_folder, example="999")[3] == 0
 
 
 def test_an_example_stays_in_the_address_while_its_gallery_does(
@@ -93,8 +91,12 @@ def test_a_page_opens_with_the_first_example_of_a_gallery_that_has_some(
     with gr.Blocks():
         page = open_page(session, gallery=str(gallery_folder), encoder="random")
     request = gr.Request(session_hash="somebody0")
-    number, asked = address.first_example(page, "builtin", "random", request=request)
-    assert number == 1
-    assert asked == Asked(example_pictures(session, "builtin")[0][0], "random")
-    for found in address.first_example(page, str(gallery_folder), "random", request=request):
-        assert found == gr.skip(), "its own images are no examples"
+
+    def welcome(gallery: str, tab: str = "attribute", number: int = 0):
+        return address.welcome(page, gallery, "random", tab=tab, number=number, request=request)
+
+    shown = [Asked(file, "random") for file, _ in example_pictures(session, "builtin")]
+    assert welcome("builtin") == welcome("builtin", number=999) == (1, shown[0])
+    assert welcome("builtin", "map", 3) == (3, shown[2]), "the address's, in any tab"
+    assert welcome("builtin", "map") == (gr.skip(), gr.skip())
+    assert welcome(str(gallery_folder)) == (gr.skip(), gr.skip()), "its own are no examples"
