@@ -39,6 +39,8 @@ class Asked(NamedTuple):
 
     image: str | None
     encoder: str
+    by: str = ""
+    """The tab that told it, which does not take it over; empty for what all tabs take."""
 
 
 class Marked(NamedTuple):

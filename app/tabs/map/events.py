@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.context import get_render_context
 
-from app.page.events import PRIVATE, QUIET, follow_query
+from app.page.events import EACH, PRIVATE, QUIET, follow_query
 from app.page.state import Page
 from app.tabs.map.cards import Cards
 from app.tabs.map.handlers import Handlers
@@ -68,11 +68,11 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
 
 def _connect_selection(page: Page, handlers: Handlers, known: list[Any]) -> None:
     tab, linked = handlers.tab, handlers.linked
-    tab.map.select(linked.select, tab.state, known, **QUIET)
+    tab.map.select(linked.select, tab.state, known, **EACH)
     tab.group.input(linked.choose, [tab.state, tab.group], known, **QUIET)
     lists = [(tab.chosen, linked.pick), (tab.movers, linked.pick_moved)]
     for pictures, picked in [*lists, (tab.neighbours, linked.pick_near)]:
-        pictures.select(picked, tab.state, known, **QUIET)
+        pictures.select(picked, tab.state, known, **EACH)
     asked = tab.point.select(
         linked.ask,
         [tab.state, page.sought, tab.encoder],
