@@ -83,7 +83,10 @@ def create(page: Page) -> None:
     for asked in searches:
         asked.then(backwards.offer, search, reverse.offered, **QUIET)
     reverse.offered.input(
-        backwards.take, [search, reverse.offered], [reverse.source, reverse.taken], **QUIET
+        backwards.take,
+        [search, reverse.offered],
+        [reverse.source, reverse.taken, reverse.several],
+        **QUIET,
     )
 
 
@@ -274,9 +277,10 @@ def _connect_reverse(
         **PRIVATE,
     )
     run.success(None, None, None, js="() => window.wellspring.show('ws-reverse')", **QUIET)
-    source = [reverse.source, reverse.taken]
+    source = [reverse.source, reverse.taken, reverse.several]
     for own in (reverse.source.upload, reverse.source.clear):
-        own(lambda: (None, None), None, [reverse.offered, reverse.taken], **QUIET)
+        alone = [reverse.offered, reverse.taken, reverse.several]
+        own(lambda: (None, None, gr.Markdown(visible=False)), None, alone, **QUIET)
     page.sought.change(handlers.sought, page.sought, [*source, reverse.offered], **QUIET)
     page.gallery.change(reverse_cleared, None, [*source, reverse.offered, *shown], **QUIET)
     gr.on(

@@ -24,7 +24,7 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
     tab = handlers.tab
     everything = [tab.state, tab.map, tab.results, tab.empty, tab.colour, tab.group]
     everything += [tab.nearby, tab.near, tab.neighbours, tab.moved, tab.moved_words, tab.movers]
-    selection = [tab.words, tab.point, tab.shared, tab.chosen, tab.table]
+    selection = [tab.words, tab.point, tab.shared, tab.chosen, tab.table, tab.made]
     asked = {tab.encoder, tab.head, tab.second, tab.colour, tab.image, tab.state, page.gallery}
     asked |= {page.marked}
     draw: dict[str, Any] = {
@@ -79,7 +79,11 @@ def _connect_selection(page: Page, handlers: Handlers, known: list[Any]) -> None
         [*known, page.sought, page.asked, page.example, tab.go],
         **QUIET,
     )
-    asked.success(None, tab.go, tab.go, js=_GO, **QUIET)
+    sought = tab.made.click(
+        linked.seek, [tab.state, page.sought], [tab.near, page.sought, tab.go], **QUIET
+    )
+    for gone in (asked, sought):
+        gone.success(None, tab.go, tab.go, js=_GO, **QUIET)
 
 
 _GO = "where => { window.wellspring.go(where); return ''; }"
