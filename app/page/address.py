@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from app.page import pictures
-from app.page.events import QUIET, chosen
+from app.page.events import EACH, QUIET, chosen
 from app.page.pictures import example_pictures, serve_thumbnails
 from app.page.state import (
     FIRST_TAB,
@@ -71,7 +71,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
 
     seen = [page.gallery, page.linked[0], page.tab, addressed, page.asked]
     read.then(welcomed, seen, [page.example, page.asked], **QUIET)
-    tabs.select(opened, None, page.tab, trigger_mode="always_last", **QUIET)
+    tabs.select(opened, None, page.tab, **EACH)
     for name, tab in items.items():
         tab.select(None, js=f"() => window.wellspring.write('tab', '{name}')", **_AT_ONCE)
     for linked in page.linked:

@@ -22,6 +22,8 @@ Role = Literal["first", "left", "right", "beside", "apart"]
 beside it or, as the empty text, none; one that has nothing to do with these."""
 
 _JOB = "prepare"
+_CONTROL = "random"
+"""The encoder that has learned nothing: what it shows too is no merit of another."""
 _AT_ONCE = 16  # visitors who wait for what one of them prepares
 
 
@@ -69,9 +71,17 @@ def encoder_choice(
         page.linked.append(chosen)
     else:
         page.others.append((chosen, _opening(page, role)))
-    offered = _Offered.lay(len(page.linked) + len(page.others))
+    number = len(page.linked) + len(page.others)
+    control = gr.Button(
+        "Random weights, as a control",
+        size="sm",
+        visible=none,
+        elem_id=f"{elem_id}-control" if none else None,
+        elem_classes="ws-control",
+    )
+    offered = _Offered.lay(number)
     handlers = _Handlers(page, chosen, offered, gr.State(0), role)
-    return EncoderChoice(chosen, handlers.connect(), handlers.ready)
+    return EncoderChoice(chosen, handlers.connect(control), handlers.ready)
 
 
 def _opening(page: Page, role: Role) -> Opening:
@@ -127,7 +137,7 @@ class _Handlers:
         """Whether none may be chosen."""
         return self.role == "beside"
 
-    def connect(self) -> Dependency:
+    def connect(self, control: gr.Button) -> Dependency:
         page, offered = self.page, self.offered
         given = [page.gallery, self.chosen]
         shown = [offered.column, offered.words, offered.prepare]
@@ -138,6 +148,8 @@ class _Handlers:
             **QUIET,
         }
         self.chosen.input(trigger_mode="always_last", **look)
+        if self.none:
+            control.click(lambda: _CONTROL, None, self.chosen, **QUIET).success(**look)
         ran = offered.prepare.click(
             self.prepare,
             [*given, page.prepared],

@@ -20,6 +20,17 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUIET: dict[str, Any] = {**PRIVATE, "show_progress": "hidden"}
 """The same, for work that is done at once."""
 
+LAST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
+"""The same, for work that follows what components hold: once more after whatever came meanwhile."""
+
+EACH: dict[str, Any] = {**QUIET, "trigger_mode": "multiple", "concurrency_limit": 1}
+"""The same, for work that follows what an event says: each event is answered, in their order.
+
+While one runs, Gradio drops others that come (``once``), or runs the first one's data again for
+them (``always_last``): of two quick choices the page would show the second, and the server hold the
+first.
+"""
+
 
 def chosen(event: gr.SelectData) -> int:
     """Place of what was selected."""
@@ -49,25 +60,28 @@ def follow_query(
 
     def take(given: dict[Any, Any], request: gr.Request) -> list[Any]:
         asked: Asked | None = given[page.asked]
-        if given[page.tab] != name or asked is None or asked[0] == given[image]:
+        known = asked is not None and (asked.by == name or asked.image == given[image])
+        if asked is None or known or given[page.tab] != name:
             return [gr.skip() for _ in taken]
         with user_errors():
             gallery = page.session.gallery(given[page.gallery], visitor=visitor_of(request))
         if encoder is None:
-            return [asked[0], given[count] + 1]
+            return [asked.image, given[count] + 1]
         old = given[encoder]
-        coder = asked[1] if asked[1] in gallery.encoder_names else old
+        coder = asked.encoder if asked.encoder in gallery.encoder_names else old
         others = [old if given[other] == coder else given[other] for other in taken[3:]]
-        return [asked[0], given[count] + 1, coder, *others]
+        return [asked.image, given[count] + 1, coder, *others]
 
     count = gr.State(0)
     taken: list[Any] = [image, count]
     if encoder is None:
-        image.change(lambda file: Asked(file, ""), image, page.asked, **QUIET)
+        image.change(lambda file: Asked(file, "", name), image, page.asked, **QUIET)
     else:
         taken += [encoder, *([] if second is None else [second])]
         for told in (image.change, encoder.input):
-            told(Asked, [image, encoder], page.asked, **QUIET)
+            told(
+                lambda file, coder: Asked(file, coder, name), [image, encoder], page.asked, **QUIET
+            )
     for told in (image.upload, image.clear):
         told(lambda: 0, None, page.example, **QUIET)
     gr.on(

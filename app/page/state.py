@@ -39,6 +39,8 @@ class Asked(NamedTuple):
 
     image: str | None
     encoder: str
+    by: str = ""
+    """The tab that told it, which does not take it over; empty for what all tabs take."""
 
 
 class Marked(NamedTuple):
@@ -54,11 +56,11 @@ class Marked(NamedTuple):
 
 
 class Sought(NamedTuple):
-    """A gallery image of which it is asked what was made from it."""
+    """Gallery images of which it is asked what was made from them."""
 
-    image_id: int
+    image_ids: tuple[int, ...]
     picture: str
-    """File of its thumbnail."""
+    """File of the first one's thumbnail."""
     number: int
     """Counts the askings."""
 

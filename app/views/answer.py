@@ -24,6 +24,11 @@ def has_sources(answer: Answer) -> bool:
     return words.outcome(answer) in ("identical", "one of", "named")
 
 
+def matches_title(answer: Answer) -> str:
+    """What an answer's matches are called: sources only where some stand out."""
+    return "Candidate sources" if has_sources(answer) else "Closest images"
+
+
 def contenders_of(answer: Answer) -> str:
     """Names of the candidates among which an answer cannot choose."""
     return words.contender_names(answer, name=name_of)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from app.views.answer import captions
+from app.views.answer import captions, has_sources, matches_title
 from app.views.answer import headline as answer_headline
 from app.views.matches import group_of
 from app.views.names import name_of
@@ -46,6 +46,15 @@ def shown_rows(answer: Answer, comparison: RankingComparison, which: str) -> lis
 def verdict_html(answer: Answer) -> str:
     """One side's answer in one sentence."""
     return render("compare_note", of="verdict", sentence=answer_headline(answer))
+
+
+def both_title(left: Answer, right: Answer) -> str:
+    """What the matches of both sides are called."""
+    titles = matches_title(left), matches_title(right)
+    if titles[0] == titles[1]:
+        return titles[0]
+    where = "left" if has_sources(left) else "right"
+    return f"Candidate sources on the {where} only"
 
 
 def agreement_html(comparison: RankingComparison) -> str:

@@ -60,7 +60,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Lookup:
-    """Generated images that one source was looked for in."""
+    """Generated images that sources were looked for in, each in all of them."""
 
     findings: tuple[Finding, ...]
     """The smallest p-values first."""
@@ -72,11 +72,31 @@ class Lookup:
     """False-discovery rate at which images are named."""
     null_size: int
     """Images of the gallery's null."""
-    source: Source = Source("", "")
+    sources: tuple[Source, ...] = ()
     pictures: tuple[str, ...] = ()
     """Addresses that hold small copies of the images, finding by finding."""
     level: float = NullConfig().level
     """Largest p-value at which an image stands out by itself."""
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one source was looked for."""
+        return len(self.sources) > 1
+
+    @property
+    def images(self) -> int:
+        """Number of generated images that were looked at."""
+        return len(self.findings) // max(len(self.sources), 1)
+
+    @property
+    def named(self) -> int:
+        """Number of generated images of which some source is named."""
+        return len({f.generated for f in self.findings if f.named})
+
+    def source_of(self, finding: Finding) -> str:
+        """Name of the source that a finding is about, where there are several."""
+        known = {source.record and source.record.id: source.name for source in self.sources}
+        return known.get(finding.image_id, "") if self.several else ""
 
     @property
     def too_few(self) -> bool:
@@ -101,6 +121,8 @@ class _Line:
     result: str
     picture: str
     bars: Sequence[Bar]
+    source: str
+    """Name of the source, where there are several."""
 
 
 def lookup_html(lookup: Lookup) -> str:
@@ -126,12 +148,15 @@ def _line(place: int, finding: Finding, lookup: Lookup) -> _Line:
         "" if lookup.too_few else _RESULTS[kind],
         lookup.pictures[place] if lookup.pictures else "",
         bars_of(finding.aspects, level=lookup.level),
+        lookup.source_of(finding),
     )
 
 
 def _headline(lookup: Lookup) -> str:
     if lookup.too_few:
         return words.TOO_FEW
+    if lookup.several:
+        return _headline_of_several(lookup)
     kinds = [lookup.kind(finding) for finding in lookup.findings]
     named, alone = kinds.count("named"), kinds.count("stands out")
     count = len(lookup.findings) + len(lookup.problems)
@@ -151,6 +176,13 @@ def _headline(lookup: Lookup) -> str:
     return f"{told}, but may be chance among so many at {rate}"
 
 
+def _headline_of_several(lookup: Lookup) -> str:
+    alone = sum(lookup.kind(finding) == "stands out" for finding in lookup.findings)
+    looked = number_of(lookup.images + len(lookup.problems), "image")
+    more = f"; {number_of(alone, 'pair')} not named, but out of the ordinary" if alone else ""
+    return f"Candidate sources of {lookup.named or 'none'} of {looked}{more}"
+
+
 def _note(lookup: Lookup) -> str:
     """What the rate promises, and where nothing could have been named."""
     if lookup.too_few:
@@ -159,6 +191,11 @@ def _note(lookup: Lookup) -> str:
         f"Of the images that are named, {words.share(lookup.rate)} are expected to be wrong at "
         "most."
     )
+    if lookup.several:
+        return (
+            f"Of the pairs of image and source that are named, {words.share(lookup.rate)} are "
+            "expected to be wrong at most; pairs of several sources have to stand out farther."
+        )
     limit = foretold(len(lookup.findings), images=lookup.null_size, rate=lookup.rate)
     return " ".join(filter(None, (promise, limit)))
 

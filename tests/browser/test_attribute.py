@@ -99,6 +99,36 @@ def test_keys_walk_the_list_and_the_reasons_follow(visit: Visit, picture: Path):
     expect(page.locator("#ws-query img")).to_be_visible()
 
 
+def test_of_quick_changes_of_the_part_the_last_one_counts(visit: Visit):
+    """The first one's data was run again for those that came while it ran."""
+    page = visit()
+    page.evaluate(QUICKLY, "#ws-switch [role=tab]")
+    expect(page.locator("#ws-reverse")).to_be_visible()
+    expect(page.locator("#ws-batch")).to_be_hidden()
+
+
+def test_of_examples_chosen_quickly_the_last_one_is_answered(visit: Visit, picture: Path):
+    """Each was taken back for the one before it, and both were asked about for ever."""
+    page = visit()
+    give(page, picture)
+    page.evaluate(QUICKLY, "#ws-examples button:has(img)")
+    last = str(page.locator("#ws-examples button img").nth(2).get_attribute("alt"))
+    expect(page.locator(".ws-answer h2")).to_contain_text(last)
+    expect(page.locator(".ws-pair figcaption").last).to_have_text(last)
+    page.get_by_role("tab", name="Gallery").click()
+    expect(page.locator("#ws-gallery-shelf [data-id]").first).to_be_visible()
+    page.get_by_role("tab", name="Attribute").click()
+    expect(page.locator(".ws-pair figcaption").last).to_have_text(last)
+
+
+QUICKLY = """async (those) => {
+  for (const each of [...document.querySelectorAll(those)].slice(0, 3)) {
+    each.click();
+    await new Promise((done) => setTimeout(done, 60));
+  }
+}"""
+"""Clicks the first three of those that a selector finds, quicker than a server answers."""
+
 TRANSFORMS = "all => all.map(each => each.style.transform)"
 
 

@@ -53,6 +53,7 @@ def test_two_rankings_of_one_image(visit: Visit, picture: Path, theme: str):
         frame = images.first.evaluate("image => getComputedStyle(image).boxShadow")
         assert "3px" in frame
         expect(page.locator(f"#ws-verdict-{side} p")).not_to_be_empty()
+    expect(page.locator(".ws-which-title h3")).to_have_text("Candidate sources")
     for side in ("left", "right"):
         expect(page.locator(f"#ws-pair-{side} figure")).to_have_count(2)
     page.locator("#ws-marked").get_by_label("Parts of the cosine").check()

@@ -26,8 +26,17 @@ def opened(page: Page) -> Page:
 def measure(page: Page) -> None:
     page.locator("#ws-measure").click()
     expect(page.locator("#ws-overview h2")).to_contain_text("After the head: ")
+    unfold(page)
     expect(page.locator("#ws-factor-most img")).to_have_count(6)
     expect(page.locator("#ws-spread svg.main-svg").first).to_be_visible()
+
+
+def unfold(page: Page) -> None:
+    """What is folded below the measures."""
+    for name in ("Level by level", "Which dimensions move together", "What one dimension does"):
+        button = page.get_by_role("button", name=name)
+        if "open" not in (button.get_attribute("class") or "").split():
+            button.click()
 
 
 def slow(*_: object, progress: Progress, **__: object) -> None:
@@ -147,3 +156,20 @@ def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function("width => innerWidth === width", arg=width)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_headline_and_measures_come_first_and_the_rest_on_request(visit: Visit, width: int):
+    page = opened(visit(width=width))
+    page.locator("#ws-measure").click()
+    expect(page.locator("#ws-measures tbody tr")).to_have_count(5)
+    expect(page.locator("#ws-measured-levels")).to_be_hidden()
+    expect(page.locator("#ws-named")).to_be_hidden()
+    page.locator("#ws-measures summary").first.click()
+    expect(page.locator("#ws-measures details").first).to_have_attribute("open", "")
+    unfold(page)
+    expect(page.locator("#ws-measured-levels table")).to_be_visible()
+    plot = page.locator("#ws-real-after svg.main-svg").first
+    expect(plot).to_be_visible()
+    room, drawn = page.locator("#ws-real-after").bounding_box(), plot.bounding_box()
+    assert room and drawn and 0.8 * room["width"] < drawn["width"] <= room["width"] + 1

@@ -106,6 +106,16 @@ def test_a_second_map_and_an_image_of_one_s_own(visit: Visit, tmp_path: Path):
     expect(page.locator("#ws-map-words")).to_contain_text("selected")
 
 
+def test_random_weights_come_beside_an_encoder_by_one_click(visit: Visit):
+    page = visit(query="encoder=histogram")
+    open_map(page)
+    page.locator("#ws-map-beside-control").click()
+    expect(page.locator(".ws-map-panel")).to_have_count(2)
+    titles = page.locator(".ws-map-panel figcaption")
+    expect(titles).to_have_text(["Baseline: histogram", "Random weights"])
+    expect(page.locator("#ws-map-beside input")).to_have_value("Random weights")
+
+
 def test_a_point_under_the_pointer_shows_its_picture(visit: Visit):
     page = visit()
     open_map(page)
@@ -201,9 +211,14 @@ def test_a_candidate_is_shown_on_the_map_and_asked_about_there(visit: Visit, tmp
     expect(page.locator("#ws-map-words")).to_contain_text("Selected with picture-07")
     expect(page.locator("#ws-map-share")).to_contain_text("of the gallery")
     expect(page.locator("#ws-map-chosen button img")).to_have_count(small.COUNT)
+    page.locator("#ws-map-made").click()
+    expect(page.locator("#ws-sources")).to_contain_text("images are looked for")
+    expect(page.locator("#ws-source img")).to_be_visible()
+    page.get_by_role("tab", name="Map").click()
     page.locator("#ws-map-chosen button:has(img)").nth(2).click()
     expect(about).to_contain_text("picture-02")
     about.get_by_role("button", name="Find what was made from it").click()
+    expect(page.locator("#ws-sources")).to_be_hidden()
     expect(page.locator("#ws-source img")).to_be_visible()
 
 

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 Visit = Callable[..., Page]
 AXE = Path(sys.prefix) / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 TABS = ("Attribute", "Compare", "Disentanglement", "Map", "Gallery")
+FOLDED = ("Level by level", "Which dimensions move together", "What one dimension does")
 CHECK = """async () => (await axe.run()).violations
   .filter(v => ['serious', 'critical'].includes(v.impact))
   .map(v => v.id + ': ' + v.nodes.map(n => n.target.join(' ') + ' ' + n.failureSummary)
@@ -46,6 +47,10 @@ def test_no_serious_violation_on_any_tab(visit: Visit, theme: str, width: int):
         if tab == "Disentanglement":
             page.locator("#ws-measure").click()
             page.wait_for_selector("#ws-measures tbody tr")
+            page.locator("#ws-measures summary").first.click()
+            for part in FOLDED:
+                page.get_by_role("button", name=part).click()
+            page.wait_for_selector("#ws-spread svg.main-svg")
         if tab == "Map":
             page.wait_for_selector("#ws-map canvas", timeout=180_000)  # the first compiles UMAP
         page.wait_for_function(STILL)

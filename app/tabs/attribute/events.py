@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.page.errors import user_errors
-from app.page.events import PRIVATE, QUIET, chosen, follow_query
+from app.page.events import EACH, LAST, PRIVATE, QUIET, chosen, follow_query
 from app.page.state import Page
 from app.page.visitor import visitor_of
 from app.tabs.attribute import batch_layout, reverse_layout, selftest_layout
@@ -62,7 +62,7 @@ def create(page: Page) -> None:
     def turn(event: gr.SelectData) -> list[gr.Column]:
         return _turned(chosen(event))
 
-    switch.select(turn, None, stages, trigger_mode="always_last", **QUIET)
+    switch.select(turn, None, stages, **EACH)
     opened = gr.State(None)
     cases = [_connect_batch(page, controls, batch, shown, opened)]
     backwards, looked = _connect_reverse(page, controls, reverse, found, opened)
@@ -79,11 +79,14 @@ def create(page: Page) -> None:
         return tests.carry(image, own, carried)
 
     given = [query.image, page.example, test.image, test.carried]
-    switch.select(carry, given, [test.image, test.carried], **QUIET)
+    switch.select(carry, given, [test.image, test.carried], **EACH)
     for asked in searches:
         asked.then(backwards.offer, search, reverse.offered, **QUIET)
     reverse.offered.input(
-        backwards.take, [search, reverse.offered], [reverse.source, reverse.taken], **QUIET
+        backwards.take,
+        [search, reverse.offered],
+        [reverse.source, reverse.taken, reverse.several],
+        **QUIET,
     )
 
 
@@ -118,10 +121,11 @@ def _connect(
         "outputs": answered,
         "show_progress_on": result.answer,
         "concurrency_id": "encoder",
+        "trigger_mode": "always_last",
         **PRIVATE,
     }
     started = [page.example, picture]
-    taken = query.examples.select(handlers.taken, page.gallery, [*started, query.examples], **QUIET)
+    taken = query.examples.select(handlers.taken, page.gallery, [*started, query.examples], **EACH)
     fetched = query.address.submit(
         handlers.fetched,
         query.address,
@@ -157,7 +161,7 @@ def _connect(
     into = [*cases.places, *started, *answered]
     cases_opened = [event.success(open_case, cases.opened, into, **QUIET) for event in cases.events]
     searches: list[Any] = [
-        gr.on(triggers, trigger_mode="always_last", **ask),
+        gr.on(triggers, **ask),
         taken.success(**ask),
         fetched.success(**ask),
         follow_query(page, "attribute", picture, controls.encoder, second=None).change(**ask),
@@ -177,7 +181,7 @@ def _connect(
     shown = result.to_map.click(handlers.marked, [search, index, page.marked], page.marked, **QUIET)
     shown.success(None, None, None, js="() => window.wellspring.go('Map')", **QUIET)
     by.input(handlers.sum_up, [search, by], summed, **QUIET)
-    picked = result.candidates.select(row_of, None, index, trigger_mode="always_last", **QUIET)
+    picked = result.candidates.select(row_of, None, index, **EACH)
     _explain(handlers, picked, result, states=(search, index, found))
     result.reading.input(handlers.look, [search, found, result.reading], result.pair, **QUIET)
     ends = [result.most, result.least, result.side]
@@ -207,8 +211,7 @@ def _explain(
         result.dimension,
     ]
     given = [search, index, result.reading]
-    last: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}  # keys are quicker than reasons
-    why = after.success(handlers.explain, given, outputs, **last)
+    why = after.success(handlers.explain, given, outputs, **LAST)  # keys are quicker
     marked = [result.stable, result.single, result.bars, result.dimension]
     judged = why.success(
         handlers.judge,
@@ -274,9 +277,10 @@ def _connect_reverse(
         **PRIVATE,
     )
     run.success(None, None, None, js="() => window.wellspring.show('ws-reverse')", **QUIET)
-    source = [reverse.source, reverse.taken]
+    source = [reverse.source, reverse.taken, reverse.several]
     for own in (reverse.source.upload, reverse.source.clear):
-        own(lambda: (None, None), None, [reverse.offered, reverse.taken], **QUIET)
+        alone = [reverse.offered, reverse.taken, reverse.several]
+        own(lambda: (None, None, gr.Markdown(visible=False)), None, alone, **QUIET)
     page.sought.change(handlers.sought, page.sought, [*source, reverse.offered], **QUIET)
     page.gallery.change(reverse_cleared, None, [*source, reverse.offered, *shown], **QUIET)
     gr.on(

@@ -107,7 +107,7 @@ class Handlers:
         shown = views.answer_html(answer)
         listed = lists.matches_html(answer, self._pictures(found, visitor), chosen=index)
         sure = views.has_sources(answer)
-        heading = f"### {'Candidate sources' if sure else 'Closest images'}"
+        heading = f"### {views.matches_title(answer)}"
         why = gr.Accordion(open=sure or index > 0)
         return found, index, shown, heading, listed, gr.Column(visible=True), why
 

@@ -22,6 +22,7 @@ from app.tabs.attribute.handlers import CANDIDATES, Search, choice_of, prior_of,
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.reverse_layout import Reverse, ReverseResult
 from app.views.images import small_picture
+from app.views.matches import picture_of
 from app.views.names import name_of
 from app.views.reverse import Lookup, Source, foretold, lookup_csv, lookup_html
 from app.views.templates import render
@@ -40,8 +41,8 @@ class Looked:
     files: tuple[str, ...]
     choice: Choice
     prior: float
-    image_id: int | None
-    """Id of the source in the gallery."""
+    image_ids: tuple[int | None, ...]
+    """Id of each row's source in the gallery."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class ReverseHandlers:
     def run(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, ...]:
-        """Look for the source in every image: what was found, its table, and that as a file."""
+        """Look for the sources in every image: what was found, its table, and that as a file."""
         files = require_files(given[self.reverse.files])
-        source, image_id = given[self.reverse.source], given[self.reverse.taken]
+        source, ids = given[self.reverse.source], given[self.reverse.taken] or ()
         if source is None:
             raise user_error("choose the source first")
         session, visitor = self.page.session, visitor_of(request)
@@ -67,11 +68,11 @@ class ReverseHandlers:
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, len(files), "Opening the encoder and the gallery")
             workspace = session.workspace(choice, visitor=visitor, progress=report)
-            own = {} if image_id is not None else {Path(source).name: session.image(source)}
+            own = {} if ids else {Path(source).name: session.image(source)}
             found = reverse_lookup(
                 workspace,
                 self._queries(workspace, files, report, (seen, problems)),
-                ids=[] if image_id is None else [image_id],
+                ids=ids,
                 uploads=own,
                 rate=given[self.reverse.rate] / 100,
             )
@@ -81,22 +82,29 @@ class ReverseHandlers:
             len(files),
             given[self.reverse.rate] / 100,
             len(workspace.null),
-            source=self._source(workspace, source, image_id),
+            sources=self._sources(workspace, source, ids, visitor),
             pictures=tuple(seen[each.generated] for each in found),
         )
         prior = prior_of(given, self.controls)
-        looked = Looked(tuple(each.generated for each in found), choice, prior, image_id)
+        rows = (each.generated for each in found), (each.image_id for each in found)
+        looked = Looked(tuple(rows[0]), choice, prior, tuple(rows[1]))
         button = self.result.download
         file = downloadable(lookup_csv(lookup).encode(), button, name="wellspring-reverse.csv")
         return looked, lookup_html(lookup), gr.DownloadButton(value=file, visible=True)
 
-    def _source(self, workspace: Workspace, file: str, image_id: int | None) -> Source:
-        """The image that is looked for, as the table shows it."""
-        picture = small_picture(self.page.session.image(file))
-        if image_id is None:
-            return Source(Path(file).name, picture)
-        record = workspace.gallery.records[workspace.gallery.row_of[image_id]]
-        return Source(name_of(record), picture, record)
+    def _sources(
+        self, workspace: Workspace, file: str, ids: Sequence[int], visitor: str
+    ) -> tuple[Source, ...]:
+        """The images that are looked for, as the table shows them."""
+        if not ids:
+            return (Source(Path(file).name, small_picture(self.page.session.image(file))),)
+        gallery = workspace.gallery
+        records = [gallery.records[gallery.row_of[image_id]] for image_id in ids]
+        files = self.page.session.thumbnails(gallery, records)
+        return tuple(
+            Source(name_of(record), picture_of(each), record)
+            for record, each in zip(records, files, strict=True)
+        )
 
     def _queries(
         self,
@@ -136,7 +144,8 @@ class ReverseHandlers:
                 file, choice, top=CANDIDATES, prior=prior, visitor=visitor_of(request)
             )
         places = [match.image.id for match in answer.matches]
-        place = places.index(looked.image_id) if looked.image_id in places else 0
+        wanted = looked.image_ids[row]
+        place = places.index(wanted) if wanted in places else 0
         return Opened(Search(file, choice, prior, answer), place)
 
     def foretell(
@@ -162,25 +171,36 @@ class ReverseHandlers:
     def take(self, search: Search | None, offered: str | None, request: gr.Request) -> Any:
         """The chosen image of the answer as the source: its picture and its id."""
         if search is None or offered is None:
-            return gr.skip(), gr.skip()
+            return gr.skip(), gr.skip(), gr.skip()
+        alone = gr.Markdown(visible=False)
         if offered == QUERY:
-            return search.image, None
+            return search.image, None, alone
         with user_errors():
             (match,) = (m for m in search.answer.matches if str(m.image.id) == offered)
             gallery, visitor = search.choice.gallery, visitor_of(request)
             shown = pictures(self.page.session, gallery, [match.image], visitor=visitor)
-        return shown[0][0], match.image.id
+        return shown[0][0], (match.image.id,), alone
 
     @staticmethod
     def sought(wanted: Sought | None) -> Any:
-        """An image of the gallery that another tab asks about, as the source."""
+        """Images of the gallery that another tab asks about, as the sources."""
         if wanted is None:
-            return gr.skip(), gr.skip(), gr.skip()
-        return wanted.picture, wanted.image_id, None
+            return tuple(gr.skip() for _ in range(4))
+        count = len(wanted.image_ids)
+        words = f"{count} images are looked for; this is the first of them."
+        return wanted.picture, wanted.image_ids, gr.Markdown(words, visible=count > 1), None
 
 
 def cleared() -> tuple[Any, ...]:
     """Nothing looked for, as for a gallery that was just opened."""
     nothing = gr.Dropdown([], value=None, visible=False)
     empty = render("empty", of="reverse")
-    return None, None, nothing, None, empty, gr.DownloadButton(visible=False)
+    return (
+        None,
+        None,
+        gr.Markdown(visible=False),
+        nothing,
+        None,
+        empty,
+        gr.DownloadButton(visible=False),
+    )

@@ -20,7 +20,9 @@ class Reverse:
     offered: gr.Dropdown
     """Images of the last answer, to take the source from."""
     taken: gr.State
-    """Id of the source in the gallery; ``None`` for an image of the visitor's own."""
+    """Ids of the sources in the gallery; ``None`` for an image of the visitor's own."""
+    several: gr.Markdown
+    """Says so where there are several sources, of which the first is shown."""
     files: gr.File
     rate: gr.Slider
     limit: gr.Markdown
@@ -42,6 +44,7 @@ def lay(page: Page) -> Reverse:
     source = image_given(
         "Source", elem_id="ws-source", placeholder=words, height=220, show_label=True
     )
+    several = gr.Markdown(visible=False, elem_classes="ws-note", elem_id="ws-sources")
     offered = gr.Dropdown(
         [],
         label="Or take the source from the last answer",
@@ -59,7 +62,7 @@ def lay(page: Page) -> Reverse:
         elem_id="ws-run-reverse",
         stop_id="ws-stop-reverse",
     )
-    return Reverse(source, offered, gr.State(None), files, rate, limit, run)
+    return Reverse(source, offered, gr.State(None), several, files, rate, limit, run)
 
 
 def lay_result() -> ReverseResult:

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app.page.events import PRIVATE, QUIET, follow_query
+from app.page.events import EACH, LAST, PRIVATE, QUIET, follow_query
 from app.page.state import Page
 from app.tabs.compare.handlers import Handlers, no_examples
 from app.tabs.compare.layout import lay
@@ -23,7 +23,8 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
     page, table, (left, right) = handlers.page, handlers.table, handlers.sides
     found, chosen = gr.State(None), gr.State(None)
     matches: list[Component] = [left.matches, right.matches]
-    outputs = [found, chosen, table.agreement, left.verdict, right.verdict, *matches, table.column]
+    outputs = [found, chosen, table.agreement, left.verdict, right.verdict, *matches]
+    outputs += [table.title, table.column]
     controls = {left.encoder, left.head, right.encoder, right.head, page.gallery}
     ask: dict[str, Any] = {
         "fn": handlers.search,
@@ -31,10 +32,11 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
         "outputs": outputs,
         "show_progress_on": table.agreement,
         "concurrency_id": "encoder",
+        "trigger_mode": "always_last",
         **PRIVATE,
     }
     first = [page.example, table.image, table.starts]
-    started = table.starts.select(handlers.start, page.gallery, first, **QUIET)
+    started = table.starts.select(handlers.start, page.gallery, first, **EACH)
     begun = gr.State(0)
     page.tab.change(
         handlers.begin,
@@ -47,7 +49,7 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
         change for side in handlers.sides for change in (side.choice.ready.change, side.head.input)
     ]
     searches: list[Any] = [
-        gr.on([table.image.upload, table.image.clear, *changes], trigger_mode="always_last", **ask),
+        gr.on([table.image.upload, table.image.clear, *changes], **ask),
         started.success(**ask),
         taken.change(**ask),
         begun.change(**ask),
@@ -60,9 +62,7 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
     for other in (right.choice.renewed.success, page.changed.change):
         other(handlers.renew, page.gallery, table.starts, **QUIET)
     for side, work in ((left, handlers.on_left), (right, handlers.on_right)):
-        picked = side.matches.select(
-            work, [found, table.which], [chosen, side.matches], trigger_mode="always_last", **QUIET
-        )
+        picked = side.matches.select(work, [found, table.which], [chosen, side.matches], **EACH)
         _explain(handlers, picked.success, (found, chosen))
         picked.success(None, None, None, js="() => window.wellspring.show('ws-looked')", **QUIET)
     _explain(handlers, table.reading.input, (found, chosen))
@@ -87,4 +87,4 @@ def _explain(handlers: Handlers, after: Any, states: tuple[gr.State, gr.State]) 
     sides = [left.pair, left.by, right.pair, right.by]
     outputs = [table.looked, table.reading, table.levels, *sides]
     given = [*states, table.reading]
-    after(handlers.explain, given, outputs, trigger_mode="always_last", **QUIET)
+    after(handlers.explain, given, outputs, **LAST)

@@ -51,7 +51,10 @@ class Handlers:
     def search(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, ...]:
-        """Search on both sides: comparison, chosen match, agreement, verdicts, matches, column."""
+        """Search on both sides.
+
+        The comparison, the chosen match, agreement, verdicts, matches, their title and column.
+        """
         image, visitor = given[self.table.image], visitor_of(request)
         if image is None:
             return self.cleared()
@@ -73,13 +76,14 @@ class Handlers:
             views.verdict_html(left),
             views.verdict_html(right),
             *self.show(found, given[self.table.which], request),
+            f"### {views.both_title(left, right)}",
             gr.Column(visible=True),
         )
 
     def cleared(self) -> tuple[Any, ...]:
         """What :meth:`search` returns where there is nothing to show."""
         empty = render("empty", of="compare")
-        return None, None, empty, "", "", None, None, gr.Column(visible=False)
+        return None, None, empty, "", "", None, None, gr.skip(), gr.Column(visible=False)
 
     def refused(self, image: str | None) -> tuple[Any, ...]:
         """After a failure: nothing to show, and an image that cannot be opened goes too."""

@@ -46,6 +46,8 @@ class Table:
     starts: gr.Gallery
     agreement: gr.HTML
     column: gr.Column
+    title: gr.Markdown
+    """What the matches of both sides are called."""
     which: gr.Radio
     downloads: Downloads
     """The comparison as CSV and as JSON."""
@@ -76,7 +78,7 @@ def lay(page: Page) -> tuple[Table, tuple[Side, Side], gr.Button]:
                 )
                 stop_button(page, "compare", elem_id="ws-stop-compare", on_result=True)
             with gr.Column(visible=False, elem_classes="ws-results") as column:
-                which, downloads, found = _lay_matches()
+                title, which, downloads, found = _lay_matches()
                 looked, reading, levels, why = _lay_reasons()
             examples, differing, counted, over = _lay_examples(page)
     left, right = (Side(*c, *shown, *w) for c, shown, w in zip(choices, found, why, strict=True))
@@ -85,6 +87,7 @@ def lay(page: Page) -> tuple[Table, tuple[Side, Side], gr.Button]:
         starts=starts,
         agreement=agreement,
         column=column,
+        title=title,
         which=which,
         downloads=downloads,
         looked=looked,
@@ -116,10 +119,10 @@ def _lay_choices(page: Page) -> list[tuple[EncoderChoice, gr.Dropdown]]:
     return found
 
 
-def _lay_matches() -> tuple[gr.Radio, Downloads, list[tuple[gr.HTML, gr.Gallery]]]:
-    """What both sides find, which of it is shown, and all of it as files."""
+def _lay_matches() -> tuple[gr.Markdown, gr.Radio, Downloads, list[tuple[gr.HTML, gr.Gallery]]]:
+    """What both sides find, under a title, which of it is shown, and all of it as files."""
     with gr.Row(elem_classes=["ws-title", "ws-which-title"]):
-        gr.Markdown("### Candidate sources")
+        title = gr.Markdown("### Matches")
         downloads = _lay_downloads("compare", visible=True)
         which = gr.Radio(
             [views.ALL, views.BOTH, views.ONE],
@@ -135,9 +138,9 @@ def _lay_matches() -> tuple[gr.Radio, Downloads, list[tuple[gr.HTML, gr.Gallery]
         for where in _WHERE:
             with gr.Column(min_width=280):
                 verdict = gr.HTML(elem_id=f"ws-verdict-{where}")
-                label = f"Candidate sources, {where}"
+                label = f"Matches, {where}"
                 found.append((verdict, thumbnails(label, columns=4, elem_id=f"ws-{where}")))
-    return which, downloads, found
+    return title, which, downloads, found
 
 
 def _lay_reasons() -> tuple[gr.HTML, gr.Radio, gr.HTML, list[tuple[gr.HTML, gr.HTML]]]:

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app.page.events import PRIVATE, QUIET
+from app.page.events import EACH, LAST, PRIVATE, QUIET
 from app.page.state import Page
 from app.tabs.disentanglement.handlers import Handlers, cleared
 from app.tabs.disentanglement.layout import lay_controls, lay_result
@@ -48,11 +48,11 @@ def _connect(handlers: Handlers) -> None:
     ran.failure(cleared, None, [measured, result.overview, result.column], **QUIET)
     kept = ran.success(handlers.choice, given, measured, **QUIET)
     kept.success(handlers.look, [measured, dimension.chosen], dimension.shown, **QUIET)
-    dimension.chosen.input(handlers.look, [measured, dimension.chosen], dimension.shown, **QUIET)
+    dimension.chosen.input(handlers.look, [measured, dimension.chosen], dimension.shown, **LAST)
     picked = dimension.named.select(
-        handlers.pick, dimension.numbers, [dimension.chosen, dimension.named], **QUIET
+        handlers.pick, dimension.numbers, [dimension.chosen, dimension.named], **EACH
     )
-    picked.success(handlers.look, [measured, dimension.chosen], dimension.shown, **QUIET)
+    picked.success(handlers.look, [measured, dimension.chosen], dimension.shown, **LAST)
     controls.choice.renewed.success(
         cleared, None, [measured, result.overview, result.column], **QUIET
     )

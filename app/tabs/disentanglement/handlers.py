@@ -129,7 +129,7 @@ class Handlers:
         factors, stages = self.result.factors, sides.stages
         most = views.strongest(stages)
         return {
-            factors.column: gr.Column(visible=most > 0),
+            factors.column: gr.Accordion(visible=most > 0),
             **dict(zip(factors.titles, sides.titles, strict=True)),
             **dict(
                 zip(

@@ -72,7 +72,7 @@ class Matrix:
 class Factors:
     """Importance of dimensions for factors, on both sides."""
 
-    column: gr.Column
+    column: gr.Accordion
     titles: tuple[gr.Markdown, gr.Markdown]
     plots: tuple[gr.Plot, gr.Plot]
     words: tuple[gr.Markdown, gr.Markdown]
@@ -136,12 +136,12 @@ def lay_controls(page: Page) -> Controls:
 
 
 def lay_result(page: Page) -> Result:
-    """What was measured: overview, correlations, factors, one dimension, all measures."""
+    """What was measured: overview and all measures; the rest of it unfolds on request."""
     overview = gr.HTML(render("empty", of="disentanglement"), elem_id="ws-overview", min_height=180)
     stop_button(page, "disentanglement", elem_id="ws-stop-measure", on_result=True)
     with gr.Column(visible=False, elem_classes="ws-results") as column:
         with gr.Row(elem_classes="ws-title"):
-            gr.Markdown("### Which dimensions move together")
+            gr.Markdown("### All measures")
             with gr.Row(elem_classes="ws-downloads"):
                 csv, json = (
                     gr.DownloadButton(
@@ -149,19 +149,20 @@ def lay_result(page: Page) -> Result:
                     )
                     for kind in ("csv", "json")
                 )
-        gr.Markdown(
-            "Correlations of the leading 32 dimensions: teal for +1, brown for -1, no colour for "
-            "none, the same scale everywhere. Before the head these are the features that vary "
-            "most.",
-            elem_classes="ws-note",
-        )
-        matrices = tuple(_lay_matrix(*matrix) for matrix in _MATRICES)
-        factors = _lay_factors()
-        dimension = _lay_dimension()
-        gr.Markdown("### Level by level", elem_classes="ws-chapter")
-        levels = gr.HTML(elem_id="ws-measured-levels")
-        gr.Markdown("### All measures", elem_classes="ws-chapter")
         table = gr.HTML(elem_id="ws-measures")
+        with gr.Accordion("Level by level", open=False):
+            levels = gr.HTML(elem_id="ws-measured-levels")
+        with gr.Accordion("Which dimensions move together", open=False):
+            gr.Markdown(
+                "Correlations of the leading 32 dimensions: teal for +1, brown for -1, no colour "
+                "for none, the same scale everywhere. Before the head these are the features that "
+                "vary most.",
+                elem_classes="ws-note",
+            )
+            matrices = tuple(_lay_matrix(*matrix) for matrix in _MATRICES)
+        factors = _lay_factors()
+        with gr.Accordion("What one dimension does", open=False):
+            dimension = _lay_dimension()
     return Result(overview, (csv, json), column, matrices, factors, dimension, levels, table)
 
 
@@ -180,8 +181,7 @@ def _lay_matrix(which: str, title: str, words: str) -> Matrix:
 
 
 def _lay_factors() -> Factors:
-    with gr.Column() as column:
-        gr.Markdown("### Which dimension tells which factor", elem_classes="ws-chapter")
+    with gr.Accordion("Which dimension tells which factor", open=False) as column:
         gr.Markdown(
             "Importance of each leading dimension for telling a factor; a row sums to 100 %. "
             "Few strong cells in a row and in a column are good: one dimension, one factor. Both "
@@ -203,7 +203,6 @@ def _lay_factors() -> Factors:
 
 
 def _lay_dimension() -> Dimension:
-    gr.Markdown("### What one dimension does", elem_classes="ws-chapter")
     named = thumbnails(
         "The most telling dimensions, each by the picture that excites it most",
         columns=6,

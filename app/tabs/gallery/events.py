@@ -7,13 +7,11 @@ from typing import Any
 import gradio as gr
 from gradio.context import Context
 
-from app.page.events import PRIVATE, QUIET
+from app.page.events import EACH, LAST, PRIVATE, QUIET
 from app.page.state import Page
 from app.tabs.gallery.handlers import Handlers
 from app.tabs.gallery.layout import Tab, build_choices, lay
 from app.tabs.gallery.shelf_handlers import ShelfHandlers
-
-_LAST: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
 
 
 def create(page: Page) -> None:
@@ -75,14 +73,14 @@ def _connect_shelf(handlers: ShelfHandlers) -> None:
         handlers.look,
         given,
         shown,
-        **_LAST,
+        **LAST,
     )
-    shelf.column.input(handlers.values, given, [shelf.value, *shown], **_LAST)
+    shelf.column.input(handlers.values, given, [shelf.value, *shown], **LAST)
     chosen = [*shown, shelf.chosen, *shelf.buttons]
-    shelf.which.input(handlers.turned, given, [shelf.value, *chosen], **_LAST)
-    shelf.pictures.select(handlers.told, given, chosen, **_LAST)
-    shelf.every.click(handlers.every, given, chosen, **_LAST)
-    shelf.none.click(handlers.none, given, chosen, **_LAST)
+    shelf.which.input(handlers.turned, given, [shelf.value, *chosen], **LAST)
+    shelf.pictures.select(handlers.told, given, chosen, **EACH)
+    shelf.every.click(handlers.every, given, chosen, **LAST)
+    shelf.none.click(handlers.none, given, chosen, **LAST)
     shelf.remove.click(handlers.ask, shelf.chosen, [shelf.sure, shelf.sure_words], **QUIET)
     shelf.kept.click(lambda: gr.Column(visible=False), None, shelf.sure, **QUIET)
 
@@ -95,9 +93,9 @@ def _connect_changes(handlers: Handlers, heavy: dict[str, Any]) -> None:
     again += [shelf.value, shelf.pictures, shelf.chosen, *shelf.buttons]
 
     def follow(done: Any) -> Any:
-        done.success(lambda count: count + 1, changed, changed, **QUIET)
-        shown = done.success(handlers.again, given, again, **QUIET)
-        return shown.success(handlers.cleared, None, _results(tab), **QUIET)
+        done.success(lambda count: count + 1, changed, changed, **LAST)
+        shown = done.success(handlers.again, given, again, **LAST)
+        return shown.success(handlers.cleared, None, _results(tab), **LAST)
 
     for button, work, more in (
         (tab.add, handlers.add, tab.added),
@@ -114,7 +112,7 @@ def _connect_changes(handlers: Handlers, heavy: dict[str, Any]) -> None:
         (shelf.undo, handlers.pictures.undo, shelf.undone),
     ):
         follow(button.click(work, [name, more], undo, **QUIET)).success(
-            handlers.finish, name, shelf.said, **on_said
+            handlers.finish, name, shelf.said, trigger_mode="multiple", **on_said
         )
     gr.on(
         [tab.rename.click, tab.name.submit],

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.context import get_render_context
 
-from app.page.events import PRIVATE, QUIET, follow_query
+from app.page.events import EACH, PRIVATE, QUIET, follow_query
 from app.page.state import Page
 from app.tabs.map.cards import Cards
 from app.tabs.map.handlers import Handlers
@@ -24,7 +24,7 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
     tab = handlers.tab
     everything = [tab.state, tab.map, tab.results, tab.empty, tab.colour, tab.group]
     everything += [tab.nearby, tab.near, tab.neighbours, tab.moved, tab.moved_words, tab.movers]
-    selection = [tab.words, tab.point, tab.shared, tab.chosen, tab.table]
+    selection = [tab.words, tab.point, tab.shared, tab.chosen, tab.table, tab.made]
     asked = {tab.encoder, tab.head, tab.second, tab.colour, tab.image, tab.state, page.gallery}
     asked |= {page.marked}
     draw: dict[str, Any] = {
@@ -68,18 +68,22 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
 
 def _connect_selection(page: Page, handlers: Handlers, known: list[Any]) -> None:
     tab, linked = handlers.tab, handlers.linked
-    tab.map.select(linked.select, tab.state, known, **QUIET)
+    tab.map.select(linked.select, tab.state, known, **EACH)
     tab.group.input(linked.choose, [tab.state, tab.group], known, **QUIET)
     lists = [(tab.chosen, linked.pick), (tab.movers, linked.pick_moved)]
     for pictures, picked in [*lists, (tab.neighbours, linked.pick_near)]:
-        pictures.select(picked, tab.state, known, **QUIET)
+        pictures.select(picked, tab.state, known, **EACH)
     asked = tab.point.select(
         linked.ask,
         [tab.state, page.sought, tab.encoder],
         [*known, page.sought, page.asked, page.example, tab.go],
         **QUIET,
     )
-    asked.success(None, tab.go, tab.go, js=_GO, **QUIET)
+    sought = tab.made.click(
+        linked.seek, [tab.state, page.sought], [tab.near, page.sought, tab.go], **QUIET
+    )
+    for gone in (asked, sought):
+        gone.success(None, tab.go, tab.go, js=_GO, **QUIET)
 
 
 _GO = "where => { window.wellspring.go(where); return ''; }"

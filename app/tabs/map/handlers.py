@@ -100,7 +100,7 @@ class Handlers:
         An image of another tab that is about to be taken over is drawn with the map anyway. A map
         that was begun before another gallery was opened may be drawn after it.
         """
-        awaited = asked is not None and asked[0] != image
+        awaited = asked is not None and asked.by != "map" and asked.image != image
         undrawn = drawn is None or drawn.choice.gallery != gallery
         return count + 1 if undrawn and not awaited else gr.skip()
 

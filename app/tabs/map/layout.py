@@ -53,6 +53,8 @@ class Tab:
     shared: gr.HTML
     chosen: gr.Gallery
     table: gr.DownloadButton
+    made: gr.Button
+    """Asks what was made from all that are selected."""
     results: gr.Column
     empty: gr.HTML
     go: gr.Textbox
@@ -141,8 +143,18 @@ def _lay_selection() -> dict[str, Any]:
         table = gr.DownloadButton(
             "Selection as CSV", size="sm", visible=False, elem_id="ws-map-table"
         )
+        made = gr.Button(
+            "Find what was made from these", size="sm", visible=False, elem_id="ws-map-made"
+        )
     chosen = thumbnails("Selected images", columns=8, elem_id="ws-map-chosen")
-    return {"words": words, "point": point, "shared": shared, "table": table, "chosen": chosen}
+    return {
+        "words": words,
+        "point": point,
+        "shared": shared,
+        "table": table,
+        "made": made,
+        "chosen": chosen,
+    }
 
 
 def _lay_near() -> dict[str, Any]:

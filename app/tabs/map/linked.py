@@ -22,6 +22,7 @@ from app.views import selection as said
 from core.service import near_images
 
 _SHOWN = 60  # thumbnails of a selection at most
+_SOUGHT = 24  # images at most of which it is asked at once what was made from them
 _NEAREST = 12  # images selected with one, as its nearest
 
 
@@ -85,11 +86,24 @@ class Linked:
             return {page.asked: Asked(file, encoder), page.example: 0, tab.go: "Attribute/One"}
         if act == "made" and row < len(records):
             number = (sought.number if sought else 0) + 1
-            wanted = Sought(records[row].id, fetchable(drawn.file(row)), number)
-            return {page.sought: wanted, tab.go: "Attribute/Reverse"}
+            return self._seek(drawn, [row], number)
         if act == "near" and row < len(records):
             return self._nearest(drawn, row, visitor_of(request))
         raise user_error("this cannot be asked about the point")
+
+    def seek(self, drawn: Drawn | None, sought: Sought | None) -> dict[Any, Any]:
+        """What was made from all selected gallery images."""
+        if drawn is None:
+            return {self.tab.near: gr.skip()}
+        rows = _of_gallery(drawn)
+        if not 0 < len(rows) <= _SOUGHT:
+            raise user_error(f"select 1 to {_SOUGHT} gallery images; {len(rows):,} are")
+        return self._seek(drawn, rows, (sought.number if sought else 0) + 1)
+
+    def _seek(self, drawn: Drawn, rows: Sequence[int], number: int) -> dict[Any, Any]:
+        ids = tuple(drawn.drawing.scene.records[row].id for row in rows)
+        wanted = Sought(ids, fetchable(drawn.file(rows[0])), number)
+        return {self.page.sought: wanted, self.tab.go: "Attribute/Reverse"}
 
     def selected(self, drawn: Drawn, rows: Sequence[int]) -> dict[Any, Any]:
         """A selection as words, one point's record, thumbnails and a table."""
@@ -110,6 +124,7 @@ class Linked:
                 selected_index=None,
             ),
             tab.table: gr.DownloadButton(value=file, visible=bool(rows)),
+            tab.made: gr.Button(visible=len(_of_gallery(kept)) > 1),
         }
 
     @staticmethod
@@ -144,3 +159,8 @@ class Linked:
             found = near_images(workspace, record.id, top=_NEAREST)
         rows = sorted({row, *(row_of[other.id] for other, _ in found)})
         return {**self._chosen(drawn, rows), self.tab.words: near.neighbour_words(record, found)}
+
+
+def _of_gallery(drawn: Drawn) -> list[int]:
+    """The selected rows that are gallery images."""
+    return [row for row in drawn.drawing.chosen if row < len(drawn.drawing.scene.records)]

@@ -17,6 +17,7 @@ from app.tabs.compare import layout
 from app.tabs.compare.handlers import Handlers
 from app.views import compare as views
 from app.views import reasons
+from app.views.answer import has_sources
 from app.views.names import name_of
 from core.report import words
 from core.service import Choice, Session, compare_answers, compare_examples
@@ -69,7 +70,7 @@ def handlers(session: Session, with_examples: Path) -> Handlers:
 
 
 def test_both_sides_find_the_picture_and_say_so(handlers: Handlers, picture: Path):
-    found, first, agreement, left, _, matches, others, column = handlers.search(
+    found, first, agreement, left, _, matches, others, title, column = handlers.search(
         given(handlers, picture), NOBODY
     )
     assert first == found.answers[0].matches[0].image.id
@@ -78,7 +79,27 @@ def test_both_sides_find_the_picture_and_say_so(handlers: Handlers, picture: Pat
     assert matches[0][1].startswith("1 · 100 of 100\n")
     assert "\nboth · right 1\n" in matches[0][1]
     assert "\nboth · left 1\n" in others[0][1]
+    assert title == "### Candidate sources"
     assert column.visible
+
+
+@pytest.mark.parametrize(
+    ("sure", "title"),
+    [
+        ((True, True), "Candidate sources"),
+        ((False, False), "Closest images"),
+        ((True, False), "Candidate sources on the left only"),
+        ((False, True), "Candidate sources on the right only"),
+    ],
+)
+def test_matches_are_called_sources_only_where_some_stand_out(
+    handlers: Handlers, picture: Path, sure: tuple[bool, bool], title: str
+):
+    answers = handlers.search(given(handlers, picture), NOBODY)[0].answers
+    assert all(map(has_sources, answers))
+    none = [replace(answer, groups=(), none=1.0) for answer in answers]
+    left, right = (a if own else n for a, n, own in zip(answers, none, sure, strict=True))
+    assert views.both_title(left, right) == title
 
 
 def test_choice_of_matches_leaves_the_common_or_the_others(handlers: Handlers, picture: Path):

@@ -265,6 +265,20 @@ def test_what_another_tab_points_at_is_marked_where_its_image_is_asked(
     assert handlers.mark(drawn, again, image, "another") == (gr.skip(), gr.skip())
 
 
+def test_what_was_made_from_all_selected_gallery_images_is_asked(handlers: Handlers):
+    tab, page = handlers.tab, handlers.page
+    drawn = draw(handlers)[tab.state]
+    assert not handlers.linked.selected(drawn, [3])[tab.made].visible
+    several = handlers.linked.selected(drawn, [2, 5, small.COUNT])
+    assert several[tab.made].visible
+    asked = handlers.linked.seek(several[tab.state], None)
+    assert asked[page.sought].image_ids == (2, 5), "an example is no image of the gallery"
+    assert asked[tab.go] == "Attribute/Reverse"
+    only_examples = handlers.linked.selected(drawn, [small.COUNT])
+    with pytest.raises(gr.Error, match="select 1 to 24 gallery images"):
+        handlers.linked.seek(only_examples[tab.state], None)
+
+
 def test_an_image_is_asked_about_from_the_map(handlers: Handlers):
     tab, page = handlers.tab, handlers.page
     drawn = draw(handlers)[tab.state]
@@ -276,7 +290,7 @@ def test_an_image_is_asked_about_from_the_map(handlers: Handlers):
     assert len(near[tab.map]["chosen"]) == small.COUNT  # it and its eleven nearest
     assert "Selected with picture-04" in near[tab.words]
     made = ask({"act": "made", "row": 4})
-    assert made[page.sought].image_id == 4
+    assert made[page.sought].image_ids == (4,)
     assert made[tab.go] == "Attribute/Reverse"
     came = ask({"act": "ask", "row": small.COUNT})
     assert Path(came[page.asked].image).name == "known.png"

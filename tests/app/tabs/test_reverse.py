@@ -35,13 +35,11 @@ def search(session: Session, gallery_folder: Path, picture: Path) -> Search:
     return Search(str(picture), choice, 0.5, session.attribute(picture, choice, top=24))
 
 
-def run(
-    handlers: ReverseHandlers, source: Path | None, files: list[Path], image_id: int | None = None
-) -> Any:
+def run(handlers: ReverseHandlers, source: Path | None, files: list[Path], *ids: int) -> Any:
     reverse, controls = handlers.reverse, handlers.controls
     given = {
         reverse.source: source and str(source),
-        reverse.taken: image_id,
+        reverse.taken: ids or None,
         reverse.files: [str(file) for file in files],
         reverse.rate: 50,
         controls.encoder: "random",
@@ -91,6 +89,25 @@ def test_a_row_opens_what_the_gallery_says_of_its_image(
     assert handlers.opened(None, gr.EventData(None, {"row": 0}), NOBODY) is None
 
 
+def test_several_sources_are_looked_for_at_once(
+    handlers: ReverseHandlers, search: Search, picture: Path, tmp_path: Path
+):
+    other = tiny.draw(tmp_path / "other.png", 99)
+    ids = [match.image.id for match in search.answer.matches[:2]]
+    looked, html, button = run(handlers, picture, [other, picture], *ids)
+    assert "Candidate sources of 1 of 2 images" in html
+    assert html.count('class="ws-case ws-sought"') == 2
+    found = rows(button)
+    assert [row["named"] for row in found] == ["yes", "no", "no", "no"]
+    assert (found[0]["generated"], found[0]["image_id"]) == (picture.name, str(ids[0]))
+    assert {(row["generated"], row["image_id"]) for row in found} == {
+        (name, str(i)) for name in (other.name, picture.name) for i in ids
+    }
+    opened = handlers.opened(looked, gr.EventData(None, {"row": 0}), NOBODY)
+    assert opened is not None
+    assert opened.search.answer.matches[opened.index].image.id == ids[0]
+
+
 def test_what_cannot_be_named_is_told_before_the_run(handlers: ReverseHandlers):
     told = handlers.foretell(["a.png"] * 3, 5, handlers.page.start, NOBODY)
     assert "unless at least 3 of them stand out" in told.value
@@ -134,10 +151,10 @@ def test_the_last_answer_offers_its_images(
         ("Your image", QUERY),
         ("Candidate 1: Blue <b>hills</b>", str(first.id)),
     ]
-    assert handlers.take(search, QUERY, NOBODY) == (str(picture), None)
-    shown, taken = handlers.take(search, str(first.id), NOBODY)
+    assert handlers.take(search, QUERY, NOBODY)[:2] == (str(picture), None)
+    shown, taken, _ = handlers.take(search, str(first.id), NOBODY)
     assert Path(shown).is_file()
-    assert taken == first.id
+    assert taken == (first.id,)
     assert not handlers.offer(None).visible
 
 
