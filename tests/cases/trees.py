@@ -272,6 +272,11 @@ CASES = [
         P | {"metadata.csv": "artist,year\nAnn,1999\n"},
         error="file_name is missing; its columns are artist, year",
     ),
+    Case(
+        "a broken line of JSON",
+        P | {"metadata.jsonl": LINES + "{oops"},
+        error="metadata.jsonl cannot be read as jsonl: line 3: Expecting",
+    ),
     Case("an empty table", P | {"metadata.csv": ""}, error="it is empty"),
     Case("no table at all", P | {"metadata.json": "{}"}, error="no list of objects"),
     Case(
