@@ -31,7 +31,7 @@ def publish(page: Page) -> None:
         image = taken_as(gr.Image(type="filepath", label="image"), unopened)
         first, second = _embedding(page), _embedding(page, prefix="other_")
         prior, by = gr.Number(NullConfig().prior, label="prior"), gr.Textbox("", label="by")
-        where = gr.Textbox("", label="where")
+        where = gr.Textbox(None, label="where")
         top, nearest = (
             gr.Number(usual, precision=0, minimum=1, maximum=_MOST, label="top")
             for usual in (_TOP, _NEAREST)
@@ -79,7 +79,7 @@ class Endpoints:
         top: int,
         prior: float = NullConfig().prior,
         by: str = "",
-        where: str = "",
+        where: str | None = None,
     ) -> dict[str, object]:
         """Candidate sources of an image among the images of the gallery.
 
@@ -93,7 +93,7 @@ class Endpoints:
                 of influence by; none where it is empty.
             where: which images of the gallery may be sources, such as "licence = CC0 and creator
                 != Ann": columns compared by =, !=, contains, is filled or is not filled, joined by
-                and; all where it is empty.
+                and; all where it is left out. An empty text is no filter, and refused.
 
         Returns:
             The query's file name, the answer in one sentence, matches (best first: id, file,
@@ -134,7 +134,7 @@ class Endpoints:
         head: str,
         other_encoder: str,
         other_head: str,
-        where: str = "",
+        where: str | None = None,
     ) -> dict[str, object]:
         """Compare two ways to search a gallery for the sources of one image.
 

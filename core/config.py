@@ -17,6 +17,9 @@ PairedKind = Literal["ridge", "infonce"]
 
 PAIRED_KINDS: tuple[PairedKind, ...] = get_args(PairedKind)
 
+LEAST_KEPT = 1e-6
+"""Least shrinkage of the kind ``ridge``: below, nothing determines the map where no pair lies."""
+
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
@@ -71,8 +74,10 @@ class HeadConfig:
         kinds = ", ".join(known)
         _require(self.kind in known, f"kind must be one of {kinds}, got {self.kind!r}")
         _require(self.k > 0, f"k must be positive, got {self.k}")
+        least = LEAST_KEPT if self.kind == "ridge" else 0
         if self.shrinkage is not None:
-            _require(0 <= self.shrinkage < 1, f"shrinkage must be in [0, 1), got {self.shrinkage}")
+            words = f"shrinkage of the kind {self.kind!r} must be in [{least:g}, 1)"
+            _require(least <= self.shrinkage < 1, f"{words}, got {self.shrinkage}")
         _require(self.max_samples > 1, f"max_samples must exceed 1, got {self.max_samples}")
 
 

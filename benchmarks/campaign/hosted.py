@@ -124,7 +124,7 @@ class Visitor:
     def ask(self, path: str, *, encoder: str = "lite0") -> Told:
         """The endpoint's answer for an uploaded picture."""
         image = {"path": path, "meta": {"_type": "gradio.FileData"}}
-        body = {"data": [image, encoder, "default", 5, 0.5, "", ""]}
+        body = {"data": [image, encoder, "default", 5, 0.5, "", None]}
         sent = self.client.post("/gradio_api/call/attribute", json=body)
         if not sent.is_success:
             return Told(sent.status_code, sent.text)

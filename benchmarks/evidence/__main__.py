@@ -43,7 +43,8 @@ from core.encoders.network import NetworkEncoder
 from core.encoders.registry import NETWORKS, is_here
 from core.gallery.gallery import Gallery
 from core.images.listing import list_images
-from core.measures.retrieval import Pair, read_pairs
+from core.measures.pairs import read_pairs
+from core.measures.retrieval import Pair
 from core.values import Encoder
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ from benchmarks.evidence.bars import Bar, Judged, absent_bar
 from benchmarks.evidence.galleries import Builder, ask, names_of, threaded
 from benchmarks.quality.roles import PAIRS
 from core.evidence.words import sources
-from core.measures.retrieval import Pair, read_pairs
+from core.measures.pairs import read_pairs
+from core.measures.retrieval import Pair
 from core.service.workspace import Workspace
 from core.values import Encoder
 

@@ -84,7 +84,7 @@ def _pixels(study: Study) -> Mapping[str, Column]:
     alone = study.bench.without
     assert alone is not None
     made = [study.bench.folder / pair.generated for pair in study.pairs]
-    asked = [*dict.fromkeys(made), *(alone.root / record.path for record in alone.records)]
+    asked = [*dict.fromkeys(made), *(alone.root / alone.records[i].path for i in study.bench.alone)]
     place = {path: row for row, path in enumerate(asked)}
     rows = [place[path] for path in made] + [*range(len({*made}), len(asked))]
     found = {"patches at several scales": patches.scores(study, asked)}

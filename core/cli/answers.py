@@ -16,6 +16,7 @@ from core.cli.console import (
     left_out,
     print_json,
     reporting,
+    say,
 )
 from core.cli.options import (
     BUNDLED,
@@ -77,8 +78,8 @@ def attribute(
         float, typer.Option(help="Probability of a source before the image is seen.")
     ] = NullConfig().prior,
     where: Annotated[
-        str, typer.Option(help='Only images like this: "licence = CC0 and creator != Ann".')
-    ] = "",
+        str | None, typer.Option(help='Only images like this: "licence = CC0 and creator != Ann".')
+    ] = None,
     by: Annotated[
         list[str] | None,
         typer.Option(help="Sum shares by creator, licence or any column; may be repeated."),
@@ -93,7 +94,7 @@ def attribute(
     session = Session()
     score = ScoreConfig(search=search, edges=edges, rerank=rerank, local_scaling=local_scaling)
     with reporting() as progress:
-        choice = Choice(encoder or encoder_of(session, gallery), head, gallery, score, where)
+        choice = Choice(encoder_of(session, gallery, named=encoder), head, gallery, score, where)
         found = each_image(
             images, lambda i: session.attribute(i, choice, top=top, prior=prior, progress=progress)
         )
@@ -153,7 +154,7 @@ def reverse(
         raise typer.BadParameter("name a source: --source ID or --upload FILE")
     session, unread = Session(), dict[str, str]()
     with reporting() as progress:
-        name = encoder or encoder_of(session, gallery)
+        name = encoder_of(session, gallery, named=encoder)
         workspace = session.workspace(Choice(name, head, gallery), progress=progress)
         taken = each_image(upload or [], session.image, others=bool(source))
         uploads = {str(path): each for path, each in taken if not isinstance(each, ImageError)}
@@ -198,7 +199,10 @@ def evaluate(
         loaded = [load_encoder(name) for name in encoder or BUNDLED]
         bench = Bench(pairs, gallery, loaded, cache=cache_home(), progress=progress)
         if without is not None:
-            bench.ask_without(Source(without, prune=True), progress=progress)
+            known = bench.ask_without(Source(without, prune=True), progress=progress)
+            for path, why in known.items():
+                left_out(path, why)
+            say(f"{len(bench.alone):,} images without a source are asked beside the pairs")
         chosen = tuple(p for p in bench.all_pairs if split in ("all", p.half))
         if not chosen:
             raise GalleryError(f"no pair of {pairs.name} is in the half {split!r}")
@@ -243,7 +247,7 @@ def test_itself(
         raise typer.BadParameter(f"--far must lie between 0 and 1, got {far}")
     session, trials = Session(), list[tuple[str, Trial]]()
     with reporting() as progress:
-        choice = Choice(encoder or encoder_of(session, gallery), head, gallery)
+        choice = Choice(encoder_of(session, gallery, named=encoder), head, gallery)
         places = {path: place for place, path in reversed([*enumerate(images)])}
 
         def tried(path: Path) -> list[Trial]:
@@ -279,7 +283,7 @@ def project(
     del json  # there is no other form
     session = Session()
     with reporting() as progress:
-        name = encoder or encoder_of(session, str(gallery))
+        name = encoder_of(session, str(gallery), named=encoder)
         workspace = session.workspace(Choice(name, head, str(gallery)), progress=progress)
         layout = workspace.layout(progress=progress)
         found = each_image(

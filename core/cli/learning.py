@@ -28,6 +28,7 @@ from core.cli.options import (
 )
 from core.config import (
     GENERATIVE,
+    LEAST_KEPT,
     PAIRED_KINDS,
     HeadConfig,
     HeadKind,
@@ -66,7 +67,10 @@ def fit_head(
     k: Annotated[int, typer.Option(help="Embedding dimensions.")] = HeadConfig().k,
     shrinkage: Annotated[
         float | None,
-        typer.Option(help="From 0 to 1; of --pairs the weight of changing nothing."),
+        typer.Option(
+            help="Weight of the mean variance, from 0 to below 1; of --pairs that of changing "
+            f"nothing, for ridge from {LEAST_KEPT:g}."
+        ),
     ] = None,
     pairs: Annotated[
         Path | None,
@@ -98,7 +102,7 @@ def fit_head(
     session = Session()
     with reporting() as progress:
         opened = session.gallery(str(gallery))
-        chosen = load_encoder(encoder or encoder_of(session, str(gallery)))
+        chosen = load_encoder(encoder_of(session, str(gallery), named=encoder))
         if pairs is not None:
             known = known_pairs(opened, pairs)
             how = {"folder": pairs.parent, "config": config, "progress": progress}

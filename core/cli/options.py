@@ -63,8 +63,10 @@ Reports = Annotated[
 Device = Annotated[str, typer.Option(help="Torch device of the encoder.", callback=_known_device)]
 
 
-def encoder_of(session: Session, gallery: str) -> str:
-    """The encoder used where none is named: the program's, or one that the gallery has."""
+def encoder_of(session: Session, gallery: str, *, named: str | None) -> str:
+    """The encoder that is named, else the program's own, or one that the gallery has."""
+    if named is not None:
+        return named
     names = session.gallery(gallery).encoder_names
     default = Choice().encoder
     return default if default in names or not names else names[0]

@@ -169,6 +169,7 @@ def write_evaluation(found: Evaluation, path: Path, *, split: str) -> None:
     value = {
         "split": split,
         "gallery_images": found.gallery_images,
+        "without": len(next(iter(found.pools.values()))) - len(found.pairs),
         "table": _cell_objects(found.table()),
         "differences": _cell_objects(found.differences()),
         "measures": {name: _merged(reports) for name, reports in found.measures.items()},

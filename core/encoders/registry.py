@@ -82,7 +82,12 @@ def spec(name: str) -> BackboneSpec:
         EncoderError: when there is none; the message names the known ones.
     """
     if name not in NETWORKS:
-        raise EncoderError(f"no encoder is called {name!r}; known: {', '.join(NETWORKS)}")
+        if name in BASELINES:
+            raise EncoderError(f"{name!r} is no network; networks are: {', '.join(NETWORKS)}")
+        known = ", ".join((*NETWORKS, *BASELINES))
+        raise EncoderError(
+            f"no encoder is called {name!r}; known: {known}, and folders of networks of one's own"
+        )
     return NETWORKS[name]
 
 

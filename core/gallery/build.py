@@ -18,6 +18,7 @@ from core.gallery.shards import ShardWriter, Skipped, Stamp
 from core.gallery.source import Source, SourceFiles
 from core.gallery.store import Header, Store
 from core.heads.head import Head
+from core.images.decode import quoted
 from core.images.files import file_digest
 from core.images.stated import READING
 from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
@@ -156,7 +157,7 @@ def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceF
             f"{len(lost)} images, {lost[0]!r} first, are missing from the unfinished work; "
             "the same command reads them again"
         )
-    left_out = [Skipped(name, unread[sha]) for name, sha in plan.new.items() if sha in unread]
+    left_out = [Skipped(name, unread[sha][name]) for name, sha in plan.new.items() if sha in unread]
     skipped = (*plan.unreadable, *left_out)
     if not (plan.kept or added or plan.blocked):
         if found.prune and gallery.records and not found.files:
@@ -168,7 +169,8 @@ def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceF
                     *(record.path for record in gallery.records[:_NAMED]),
                 ),
             )
-        raise GalleryError(f"there is no image that can be read{_first(skipped)}")
+        where = quoted(found.folder.name)
+        raise GalleryError(f"there is no image that can be read in {where}{_first(skipped)}")
     moved = gallery.header.root != gallery.store.header().root
     removed = len(gallery.records) - len(plan.kept)
     if shards or added or removed or plan.changes or moved or plan.superseded:
@@ -187,7 +189,7 @@ def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceF
         moved=plan.moved,
         gone=tuple(plan.gone),
         notes=_notes(images, writer.notes),
-        account=found.account,
+        account=found.account({record.path for record in images}),
         opted_out=len(still_opted_out(gallery, images)),
     )
 

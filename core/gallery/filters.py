@@ -122,7 +122,10 @@ def parse(text: str, records: Sequence[ImageRecord]) -> Filter:
     parts = [re.sub(r"^and\s+", "", part, flags=re.IGNORECASE) for part in parts if part]
     if not parts:
         raise FilterError(f"an empty filter; {_form(columns)}")
-    return Filter(tuple(_condition(part, columns) for part in parts))
+    found: list[Condition] = []
+    for part in parts:
+        found.append(_condition(part, columns, hint=_hint(found, part)))
+    return Filter(tuple(found))
 
 
 def filter_columns(records: Sequence[ImageRecord]) -> tuple[str, ...]:
@@ -130,11 +133,11 @@ def filter_columns(records: Sequence[ImageRecord]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*column_names(records), PATH]))
 
 
-def _condition(text: str, columns: Sequence[str]) -> Condition:
+def _condition(text: str, columns: Sequence[str], *, hint: str) -> Condition:
     found = _CONDITION.fullmatch(text)
     if found is None:
-        raise FilterError(f"{text[:80]!r} is no condition; {_form(columns)}")
-    column, value = _column(_unquoted(found["column"]), columns), found["value"].strip()
+        raise FilterError(f"{text[:80]!r} is no condition; {hint or _form(columns)}")
+    column, value = _column(_unquoted(found["column"]), columns, hint), found["value"].strip()
     if found["is"]:
         state = " ".join(value.casefold().split())
         if state not in ("filled", "not filled"):
@@ -155,12 +158,22 @@ def _condition(text: str, columns: Sequence[str]) -> Condition:
     return Condition(column, "=" if found["equal"] == "=" else "!=", value)
 
 
-def _column(name: str, columns: Sequence[str]) -> str:
+def _hint(before: Sequence[Condition], text: str) -> str:
+    """What to write where a text that should be a condition belongs to the value before it."""
+    if not (before and before[-1].value):
+        return ""
+    last = before[-1]
+    value = f"{last.value} and {text}"[:80].replace('"', '""')
+    return f'a value that holds `and` is quoted: `{last.column} {last.operator} "{value}"`'
+
+
+def _column(name: str, columns: Sequence[str], hint: str) -> str:
     """The column of a name, whatever its case."""
     alike = [column for column in columns if _folded(column) == _folded(name)]
     if name in columns or alike:
         return name if name in columns else alike[0]
-    raise FilterError(f"no image has a column {name[:80]!r}; there are: {', '.join(columns)}")
+    there = f"no image has a column {name[:80]!r}; there are: {', '.join(columns)}"
+    raise FilterError(f"{there}; {hint}" if hint else there)
 
 
 def _unquoted(text: str) -> str:

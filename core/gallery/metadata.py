@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import posixpath
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
 
 from core.gallery.manifest import STANDARD
+from core.gallery.naming import WAYS, matchers
 from core.gallery.tables import Table, read_table
 from core.images.files import parse_json
 from core.values import GalleryError
@@ -23,16 +21,6 @@ _MEANT = {name: name for name in STANDARD} | {
     "photographer": "creator",
     "link": "url",
 }
-EXACT = "the exact path"
-"""How rows are best matched."""
-WAYS = (
-    EXACT,
-    "the path written otherwise",
-    "upper and lower case",
-    "the end of the path",
-    "the name alone",
-)
-"""By what a row may name an image, the surest first; each is tried on what is left."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +31,7 @@ class TableAccount:
     """Its path relative to the folder."""
     rows: int
     matched: Mapping[str, int]
-    """Rows that name an image, by how they were matched: one of :data:`WAYS`."""
+    """Rows that name an image, by how they were matched, as :mod:`core.gallery.naming` has it."""
     unmatched: tuple[tuple[int, str], ...]
     """Rows without an image: their number, from 1, and what they name."""
     repeated: int
@@ -169,7 +157,7 @@ def _match(
     """
     left = [(at, text) for at, text in _names(table, columns) if text]
     found: dict[tuple[int, str], tuple[str, str]] = {}
-    for way, matcher in zip(WAYS, _matchers(files), strict=True):
+    for way, matcher in zip(WAYS, matchers(files), strict=True):
         free = {*files.values()}.difference(file for file, _ in found.values())
         hits = {each: matcher(each[1]) for each in left}
         if way in WAYS[-2:]:  # such a name must be one row's alone
@@ -178,57 +166,6 @@ def _match(
         found |= {each: (file, way) for each, file in hits.items() if file in free}
         left = [each for each in left if each not in found]
     return dict(sorted(found.items()))
-
-
-def _matchers(files: Mapping[str, str]) -> list[Callable[[str], str | None]]:
-    """For every one of :data:`WAYS`, the file that a text names by it."""
-    plain = _unique((_plain(name), file) for name, file in files.items())
-    folded = _unique((_plain(name).casefold(), file) for name, file in files.items())
-    bases = _unique((name.rpartition("/")[2], file) for name, file in folded.items())
-    stems = _unique((PurePosixPath(name).stem, file) for name, file in bases.items())
-
-    def by_end(text: str) -> str | None:
-        parts = _plain(_address(text)).casefold().split("/")
-        ends = ("/".join(parts[start:]) for start in range(len(parts) - 1))
-        return next((folded[end] for end in ends if folded.get(end)), None)
-
-    def by_name(text: str) -> str | None:
-        base = _plain(_address(text)).casefold().rpartition("/")[2]
-        if base in bases:
-            return bases[base]
-        return stems.get(base) or stems.get(PurePosixPath(base).stem)
-
-    return [
-        files.get,
-        lambda text: plain.get(_plain(text)),
-        lambda text: folded.get(_plain(text).casefold()),
-        by_end,
-        by_name,
-    ]
-
-
-def _unique(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str | None]:
-    """Files by a key; ``None`` where several share it."""
-    found: dict[str, str | None] = {}
-    for key, file in pairs:
-        found[key] = None if key in found else file
-    return found
-
-
-def _plain(text: str) -> str:
-    """A path with forward slashes, without ``.``, ``..`` and empty parts, in composed Unicode."""
-    parts = unicodedata.normalize("NFC", text).replace("\\", "/").split("/")
-    path = "/".join(part for each in parts if (part := each.strip()) not in ("", "."))
-    return posixpath.normpath(path) if ".." in path else path
-
-
-def _address(text: str) -> str:
-    """The path of a web address or a file's; any other text as it is."""
-    if "://" not in text:
-        return text
-    with contextlib.suppress(ValueError):  # such as of a host in half a bracket
-        return unquote(urlsplit(text).path)
-    return text
 
 
 def _meant(row: Mapping[str, str], *, without: Sequence[str]) -> dict[str, str]:

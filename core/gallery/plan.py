@@ -172,7 +172,7 @@ def missing(
     *,
     again: Collection[str] = (),
 ) -> Iterator[tuple[tuple[str, ...], list[Item]]]:
-    """Images that still have to be encoded, each content once.
+    """Images that still have to be encoded, each content once, with the files that hold it too.
 
     Args:
         gallery: the gallery as it is.
@@ -187,13 +187,13 @@ def missing(
     stored = {record.sha256 for record in gallery.stored}.difference(again)
     have = {(sha, key) for sha in stored for key in gallery.encoder_keys}
     have |= {(r.sha256, key) for shard in shards for r in shard.records for key in shard.keys}
-    by_keys: dict[tuple[str, ...], dict[str, Item]] = {}
+    by_keys: dict[tuple[str, ...], dict[str, list[Item]]] = {}
     for item in items:
         lacks = tuple(key for key in encoders if (item.sha256, key) not in have)
         if lacks:
-            by_keys.setdefault(lacks, {}).setdefault(item.sha256, item)
+            by_keys.setdefault(lacks, {}).setdefault(item.sha256, []).append(item)
     for keys, found in by_keys.items():
-        yield keys, list(found.values())
+        yield keys, [replace(first, copies=tuple(rest)) for first, *rest in found.values()]
 
 
 def described(record: ImageRecord, fields: Mapping[str, str]) -> ImageRecord:

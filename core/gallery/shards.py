@@ -30,6 +30,7 @@ from core.values import (
     Encoded,
     Encoder,
     GalleryError,
+    ImageError,
     ImageRecord,
     Progress,
     no_progress,
@@ -55,6 +56,8 @@ class Item:
     path: Path
     name: str
     sha256: str
+    copies: tuple[Item, ...] = ()
+    """Other files of the same bytes, which are read where this one cannot be."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,8 @@ class ShardWriter:
         self.patch_heads = dict(patch_heads)
         self.renew = False
         """Whether thumbnails are made again: images are read otherwise than they were."""
-        self.unread: dict[str, str] = {}
-        """Why contents could not be read, by their hash."""
+        self.unread: dict[str, dict[str, str]] = {}
+        """Why contents could not be read, by their hash, then by the file that was tried."""
         self.notes: dict[str, tuple[str, ...]] = {}
         """What was unusual about contents that were read, by their hash."""
         try:
@@ -168,22 +171,35 @@ class ShardWriter:
         (folder / "manifest.parquet").write_bytes(to_parquet(records))
 
     def _decoded(self, items: Sequence[Item]) -> Iterator[tuple[Item, LoadedImage]]:
+        for item, loaded in zip(items, self._loads(items), strict=True):
+            loads = itertools.chain([loaded], self._loads(item.copies))
+            if read := self._first_read(item, loads):
+                if read.notes:
+                    self.notes[item.sha256] = read.notes
+                yield item, read
+
+    def _loads(self, items: Sequence[Item]) -> Iterator[LoadedImage | ImageError]:
+        config, paths = self.config, [item.path for item in items]
         loads = decode_ahead(
-            [item.path for item in items],
-            limits=ImageLimits(),
-            workers=self.config.workers,
-            fit=self.config.thumbnail,
+            paths, limits=ImageLimits(), workers=config.workers, fit=config.thumbnail
         )
-        for item, (_, loaded) in zip(items, loads, strict=True):
+        return (loaded for _, loaded in loads)
+
+    def _first_read(
+        self, item: Item, loads: Iterable[LoadedImage | ImageError]
+    ) -> LoadedImage | None:
+        """What the first file of an item gave that could be read; notes why none could be."""
+        refused: dict[str, str] = {}
+        for each, loaded in zip((item, *item.copies), loads, strict=False):
             if isinstance(loaded, LoadedImage) and loaded.sha256 == item.sha256:
-                if loaded.notes:
-                    self.notes[item.sha256] = loaded.notes
-                yield item, loaded
-                continue
+                self.unread.pop(item.sha256, None)
+                return loaded
             changed = isinstance(loaded, LoadedImage)
             reason = "it changed while it was being read" if changed else str(loaded)
-            self.unread[item.sha256] = reason
-            logger.warning("left out %r: %s", item.name, reason)
+            refused[each.name] = reason
+            logger.warning("left out %r: %s", each.name, reason)
+        self.unread[item.sha256] = refused
+        return None
 
     def _encode(
         self, key: str, images: Sequence[Image.Image]

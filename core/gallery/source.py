@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,15 +75,21 @@ class SourceFiles:
     prune: bool
     """Whether images of a gallery go whose files are not among these."""
 
-    @property
-    def account(self) -> Account:
-        """What became of every picture and of every row."""
+    def account(self, paths: Collection[str]) -> Account:
+        """What became of every picture and of every row.
+
+        Args:
+            paths: the files that are images of the gallery now; others were left out.
+        """
         fields = self.metadata.fields
+        here = [name for name in self.files if name in paths]
+        filled = Counter(column for name in here for column in fields.get(name, ()))
         return Account(
-            images=len(self.files),
-            bare=tuple(name for name in self.files if name not in fields) if fields else (),
+            images=len(here),
+            bare=tuple(name for name in here if name not in fields) if fields else (),
+            left_out=tuple(name for name in self.files if name in fields and name not in paths),
             tables=self.metadata.tables,
-            filled=dict(Counter(column for row in fields.values() for column in row)),
+            filled=dict(filled),
             unread=self.unread,
             links=self.links,
         )
@@ -94,9 +100,11 @@ class Account:
     """What became of the pictures of a source and of the rows beside them."""
 
     images: int
-    """Images of kinds that are read."""
+    """Files of the source that are images of the gallery."""
     bare: tuple[str, ...]
-    """Images without a row, where there is a table."""
+    """Those of them without a row, where there is a table."""
+    left_out: tuple[str, ...]
+    """Files with a row that are no images of the gallery: left out, or kept out for good."""
     tables: tuple[TableAccount, ...]
     filled: Mapping[str, int]
     """Images that have a value, by column."""

@@ -206,7 +206,12 @@ def _of_json(text: str, *, lines: bool) -> list[Mapping[str, Any]]:
 
 
 def _of_lines(text: str) -> list[Mapping[str, Any]]:
-    rows = [parse_json(line) for line in text.split("\n") if line.strip()]
+    rows: list[Mapping[str, Any]] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        try:
+            rows += [parse_json(line)] if line.strip() else []
+        except ValueError as error:  # which counts lines from the beginning of this one
+            raise ValueError(f"line {number}: {error}") from error
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("every line must be an object")
     return rows

@@ -180,10 +180,10 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """The value of a JSON file, in UTF-8.
+    """The value of a JSON file, in UTF-8, with or without a byte-order mark.
 
     Raises:
         OSError: when it cannot be read.
         ValueError: as :func:`parse_json`.
     """
-    return parse_json(path.read_text(encoding="utf-8"))
+    return parse_json(path.read_text(encoding="utf-8-sig"))

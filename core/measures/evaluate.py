@@ -20,6 +20,7 @@ from core.heads.rows import unit_rows
 from core.images.decode import load_image
 from core.measures.disentangle import agreement_and_gap, measured_by_factor
 from core.measures.factors import factors_of
+from core.measures.pairs import read_pairs
 from core.measures.pooled import Pool, pooled_differences, pooled_table
 from core.measures.reports import (
     DomainGapReport,
@@ -33,7 +34,6 @@ from core.measures.retrieval import (
     Pair,
     differences,
     measures,
-    read_pairs,
     table,
 )
 from core.measures.rows import Rows, pair_up, sampled
@@ -96,15 +96,13 @@ class Bench:
     ) -> None:
         self.folder = pairs.parent
         self.all_pairs = read_pairs(pairs)
-        if not self.all_pairs:
-            raise GalleryError(f"{pairs.name} lists no pairs")
         encoders = with_edges(encoders)
         target = gallery
         if not (gallery / "gallery.json").is_file():
             target = cache / f"gallery-{_digest(str(gallery.resolve()))}"
             update(target, Source(gallery, prune=True), encoders, progress=progress)
         self.gallery = Gallery.open(target, read_only=is_shipped(target))
-        names = set().union(*map(_names, self.all_pairs))
+        names = {name for pair in self.all_pairs for name in pair.names}
         # The pairs' images get the gallery's patch heads, so the cache is keyed by the gallery too.
         images = cache / f"pairs-{_digest(f'{pairs.resolve()} {target.resolve()}')}"
         stored = {encoder.identity: self.gallery.patch_head(encoder) for encoder in encoders}
@@ -113,13 +111,15 @@ class Bench:
         update(images, source, encoders, patch_heads=heads, progress=progress)
         self.images = Gallery.open(images)
         self.without: Gallery | None = None
-        """Images without a source in the gallery, which are asked beside the pairs."""
+        """Images beside the pairs, of which those that :meth:`ask_without` gives have no source."""
+        self.alone: tuple[int, ...] = ()
+        """Rows of images without a source, which are asked beside the pairs."""
         self._encode = {"encoders": encoders, "patch_heads": heads}
         self._cache = cache
         self.row = {record.path: row for row, record in enumerate(self.images.records)}
         self.unread = {name: self._refusal(name) for name in sorted(names - self.row.keys())}
         """Images of pairs that cannot be taken, and why; their pairs are left out."""
-        read = [pair for pair in self.all_pairs if not _names(pair) & self.unread.keys()]
+        read = [pair for pair in self.all_pairs if not self.unread.keys() & pair.names]
         if not read:
             name, why = next(iter(self.unread.items()))
             raise GalleryError(f"{pairs.name}: no pair can be read; of {name!r}: {why}")
@@ -130,12 +130,31 @@ class Bench:
         right = {self.images.records[self.row[name]].sha256 for name in self.exemplars}
         self.others = np.flatnonzero([r.sha256 not in right for r in self.gallery.records])
 
-    def ask_without(self, source: Source, *, progress: Progress = no_progress) -> None:
-        """Take in images that have no source in the gallery, to be asked beside the pairs."""
+    def ask_without(self, source: Source, *, progress: Progress = no_progress) -> dict[str, str]:
+        """Take in images that have no source in the gallery, to be asked beside the pairs.
+
+        Returns:
+            The images that are not asked, and why: they have a source, since the very same file is
+            an image of the gallery or of the pairs.
+
+        Raises:
+            GalleryError: when no image is left.
+        """
         asked = f"{source.folder.resolve()} {source.only} {self.gallery.store.folder.resolve()}"
         folder = self._cache / f"without-{_digest(asked)}"
         update(folder, source, **self._encode, progress=progress)
         self.without = Gallery.open(folder)
+        known = {record.sha256: "in the gallery" for record in self.gallery.records}
+        known |= {record.sha256: "in the file of pairs" for record in self.images.records}
+        there = {r.path: known[r.sha256] for r in self.without.records if r.sha256 in known}
+        rows = enumerate(self.without.records)
+        self.alone = tuple(row for row, record in rows if record.path not in there)
+        if not self.alone:
+            raise GalleryError(
+                f"{source.folder.name!r} holds no image without a source: each is "
+                f"{' or '.join(sorted({*there.values()}))}"
+            )
+        return {path: f"it has a source: the same file is {where}" for path, where in there.items()}
 
     def run(
         self,
@@ -159,7 +178,7 @@ class Bench:
             values[done] = measures(rankings[-1].rows, right[done])
             progress(done + 1, len(pairs), f"ranking with {encoder.name} and {head.name}")
         if self.without is not None:
-            for row in range(len(self.without)):
+            for row in self.alone:
                 query = self._query(collection, self.without, row)
                 rankings.append(collection.rank(query, k=score.candidates))
                 right.append(nothing)
@@ -292,11 +311,6 @@ def pooled(
         scores[place, :count] = ranking.scores[:count]
         hits[place, :count] = np.isin(ranking.rows[:count], rows)
     return Pool(scores, hits, np.array([len(rows) for rows in right]))
-
-
-def _names(pair: Pair) -> set[str]:
-    """The images of a pair, by their paths."""
-    return {*pair.exemplars, *pair.others, pair.generated}
 
 
 def _digest(text: str) -> str:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from pathlib import PurePosixPath
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Integer
-
-from core.images.files import read_json
-from core.values import GalleryError
 
 Split = Literal["tune", "untouched", "all"]
 
@@ -36,6 +32,11 @@ class Pair:
     generated: str
     others: tuple[str, ...] = ()
     """Exemplars in other roles, which are left out when it is ranked."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All images of the pair."""
+        return (*self.exemplars, *self.others, self.generated)
 
     @property
     def cluster(self) -> str:
@@ -70,66 +71,6 @@ class Cell:
     """What was measured: ``encoder/head``, or the difference of two."""
     measure: str
     interval: Interval
-
-
-def read_pairs(path: Path, *, split: Split = "all") -> list[Pair]:
-    """The pairs of a JSON list of ``{source, generator, exemplars, generated}``.
-
-    A row may also have ``roles``, one for each exemplar, such as ``["content", "style"]``: it is
-    then as many pairs, each with the exemplar of one role, of the source ``SOURCE: ROLE``.
-
-    Raises:
-        GalleryError: when the file is not such a list, or a file that it names is not there.
-    """
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would wait for its writer
-            raise GalleryError(f"{path.name} is not a regular file; name a JSON list of pairs")
-        pairs = [pair for row in read_json(path) for pair in _by_role(row)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        why = f"{type(error).__name__}: {str(error)[:200]}"  # not the bytes of a file that is none
-        raise GalleryError(f"{path.name} is not a list of pairs ({why})") from error
-    for pair in pairs:
-        if pair.source == OVERALL:
-            raise GalleryError(
-                f"{path.name}: no source may be called {OVERALL!r}, the name of all pairs together"
-            )
-        if not pair.exemplars:
-            raise GalleryError(f"{path.name}: {pair.generated} has no exemplars")
-        for name in (*pair.exemplars, *pair.others, pair.generated):
-            if not (path.parent / name).is_file():
-                raise GalleryError(f"{path.name}: {name} is not there")
-    return [pair for pair in pairs if split in ("all", pair.half)]
-
-
-def _pair(row: Mapping[str, Any]) -> Pair:
-    """One checked row of a pairs file; an exemplar named twice is one right answer."""
-    source, generator, generated = row["source"], row["generator"], row["generated"]
-    exemplars = row["exemplars"]
-    if not isinstance(exemplars, list):
-        raise TypeError(f"exemplars must be a list, got {exemplars!r}")
-    if not all(isinstance(text, str) for text in (source, generator, generated, *exemplars)):
-        raise TypeError(f"names must be texts, got {dict(row)}")
-    return Pair(source, generator, tuple(dict.fromkeys(exemplars)), generated)
-
-
-def _by_role(row: Mapping[str, Any]) -> list[Pair]:
-    """The pairs of a row: one for each role, or one where it names none."""
-    whole, roles = _pair(row), row.get("roles") or []
-    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
-        raise TypeError(f"roles must be texts, got {roles!r}")
-    if not roles:
-        return [whole]
-    if len(roles) != len(whole.exemplars):
-        raise ValueError(f"{whole.generated} has {len(whole.exemplars)} exemplars: {roles}")
-    return [
-        replace(
-            whole,
-            source=f"{whole.source}: {role}",
-            exemplars=(own,),
-            others=tuple(name for name in whole.exemplars if name != own),
-        )
-        for role, own in zip(roles, whole.exemplars, strict=True)
-    ]
 
 
 def measures(

@@ -134,7 +134,7 @@ def attribute_command(
     options += [f"--no-{name}" for name, on in flags.items() if not on]
     options += [] if score.search == "auto" else ["--search", score.search]
     options += [] if prior is None else ["--prior", str(prior)]
-    options += ["--where", choice.where] if choice.where.strip() else []
+    options += [] if choice.where is None else ["--where", choice.where]
     command = ["python", "-m", "core", "attribute", *options, "--top", str(top)]
     ends = ["--"] if any(query.startswith("-") for query in queries) else []
     return shlex.join([*command, *ends, *queries])

@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 from core.gallery.commit import Change
 from core.gallery.manifest import STANDARD
-from core.gallery.metadata import EXACT, WAYS, TableAccount
+from core.gallery.metadata import TableAccount
+from core.gallery.naming import EXACT, WAYS
 from core.gallery.source import Account
 from core.report.tables import csv_text
 from core.values import ImageRecord
@@ -71,6 +72,11 @@ def _account_lines(account: Account) -> list[str]:
         lines.append(f"{described:,} of {_count(account.images, 'image')} have a row{without}")
         values = ", ".join(f"{column} {count:,}" for column, count in account.filled.items())
         lines.append(f"images with a value: {values or 'none'}")
+    if account.left_out:
+        count = _count(len(account.left_out), "file")
+        lines.append(
+            f"{count} with a row, but no image of the gallery: {_listed(account.left_out)}"
+        )
     return lines
 
 
@@ -111,6 +117,7 @@ def account_csv(change: Change) -> str:
             for number, name in table.unmatched
         ]
         rows += [("image without row", "", "", path, "") for path in account.bare]
+        rows += [("row of a file left out", "", "", path, "") for path in account.left_out]
         rows += [
             ("kind not read", "", "", path, kind)
             for kind, paths in account.unread.items()

@@ -20,7 +20,7 @@ from core.heads.fit import fit_head
 from core.heads.head import Head
 from core.heads.paired import MOST_EXEMPLARS, PairFeatures, fit_paired_head
 from core.images.files import file_digest
-from core.measures.retrieval import read_pairs
+from core.measures.pairs import read_pairs
 from core.search.prepare import image_hashes
 from core.values import Encoder, GalleryError, Progress, no_progress
 

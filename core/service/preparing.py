@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from core.config import DESCRIPTION, ServerConfig
 from core.encoders.load import fetch_weights
-from core.encoders.registry import NETWORKS, BackboneSpec, encoder_infos, is_here
+from core.encoders.registry import NETWORKS, BackboneSpec, encoder_infos, is_here, spec
 from core.gallery.describe import describe, described_already
 from core.gallery.gallery import Gallery
 from core.images.files import cache_home
@@ -119,7 +119,7 @@ class Preparations:
         Raises:
             EncoderError: when the registry has no such network.
         """
-        network = _network(name)
+        network = spec(name)
         here, key = is_here(network), (gallery.beside, name)
         described = described_already(gallery, name)
         return Offer(
@@ -153,7 +153,7 @@ class Preparations:
             EncoderError: when the encoder cannot be had, or this server does not fetch it.
             GalleryError: when the gallery cannot be described.
         """
-        gallery, network = self.gallery(gallery_name, visitor=visitor), _network(name)
+        gallery, network = self.gallery(gallery_name, visitor=visitor), spec(name)
         if refusal := self._refusal(network):
             raise EncoderError(refusal)
         key = (gallery.beside, name)
@@ -268,9 +268,3 @@ def _passes(gallery: Gallery, described: int) -> int:
     """Passes of a network that describe what is left of a gallery, its sample of patches first."""
     left = max(len(gallery) - described, 0)
     return left + (0 if described else min(DESCRIPTION.patch_sample, left))
-
-
-def _network(name: str) -> BackboneSpec:
-    if name not in NETWORKS:
-        raise EncoderError(f"no encoder is called {name!r}; known: {', '.join(NETWORKS)}")
-    return NETWORKS[name]

@@ -96,8 +96,9 @@ class Choice:
     """``builtin``, the name of a visitor's gallery, or, when not hosted, a folder."""
     score: ScoreConfig = field(default_factory=ScoreConfig)
     """How candidates are ranked."""
-    where: str = ""
-    """Which images may be sources, as :mod:`core.gallery.filters` says; all where it is empty."""
+    where: str | None = None
+    """Which images may be sources, as :mod:`core.gallery.filters` says; all where there is none. An
+    empty text is no filter, and refused."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ class Session:
         self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
     ) -> Workspace:
         """A gallery under an encoder and a head, whatever the filter; kept until it changes."""
-        choice = replace(choice, where="")
+        choice = replace(choice, where=None)
         gallery = self.gallery(choice.gallery, visitor=visitor)
         if self.server.hosted and choice.head not in HEADS:
             raise GalleryError(f"no head is called {choice.head!r}")

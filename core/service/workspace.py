@@ -164,7 +164,7 @@ class Workspace:
         )
 
     def attribute(
-        self, query: Query, *, top: int, prior: float | None = None, where: str = ""
+        self, query: Query, *, top: int, prior: float | None = None, where: str | None = None
     ) -> Answer:
         """The answer to a query, with at most ``top`` matches.
 
@@ -173,7 +173,7 @@ class Workspace:
             top: matches wanted; no number depends on it.
             prior: probability of a source before the image was seen; the configured one by default.
             where: a filter of the images that may be sources, as :mod:`core.gallery.filters` says;
-                all where it is empty.
+                all where there is none.
 
         Raises:
             ValueError: when the prior is not in (0, 1).
@@ -207,11 +207,10 @@ class Workspace:
             scope=passing and self._scope(passing, ranking, config),
         )
 
-    def _passing(self, where: str) -> Passing | None:
+    def _passing(self, where: str | None) -> Passing | None:
         """The images that pass a filter; ``None`` where all may be sources."""
-        where = where.strip()
         self.gallery.require_images()
-        return self._filtered(where) if where else None
+        return None if where is None else self._filtered(where.strip())
 
     def _filter(self, where: str) -> Passing:
         return passing_of(where, self.collection.records)
@@ -255,7 +254,7 @@ class Workspace:
         *,
         source: Image.Image,
         top: int = 24,
-        where: str = "",
+        where: str | None = None,
     ) -> Explanation:
         """Why a gallery image matches a query; the gallery image passes the encoder once.
 

@@ -20,7 +20,7 @@ from core.encoders.network import NetworkEncoder
 from core.heads.fit import fit_head
 from core.images.decode import LoadedImage, decode_ahead
 from core.images.listing import list_images
-from core.measures.retrieval import read_pairs
+from core.measures.pairs import read_pairs
 from core.training.data import pack
 from core.training.loop import Monitor, train
 from core.values import Progress, TrainingError, no_progress

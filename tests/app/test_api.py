@@ -63,6 +63,10 @@ def test_a_filter_names_who_may_be_a_source(client: Client, picture: Path):
     assert found["none"] + sum(g["influence"] for g in found["groups"]) == pytest.approx(1)
     with pytest.raises(AppError, match="there are: creator, licence"):
         client.predict(handle_file(picture), api_name="/attribute", where="artist = A")
+    for empty in ("", " "):
+        with pytest.raises(AppError, match="an empty filter; write for example"):
+            client.predict(handle_file(picture), api_name="/attribute", where=empty)
+    assert client.predict(handle_file(picture), api_name="/attribute")["scope"] is None
     both = client.predict(handle_file(picture), api_name="/compare", where=asked["where"])
     assert both["first"]["scope"] == both["second"]["scope"] == found["scope"]
 

@@ -65,6 +65,8 @@ class Case:
     """Pictures of kinds that are not read."""
     skipped: tuple[str, ...] = ()
     """Files left out with a reason."""
+    left_out: tuple[str, ...] = ()
+    """Those of them that have a row."""
     note: str = ""
     """Part of a note on a table."""
     images: tuple[str, ...] = tuple(sorted(P))
@@ -270,6 +272,11 @@ CASES = [
         P | {"metadata.csv": "artist,year\nAnn,1999\n"},
         error="file_name is missing; its columns are artist, year",
     ),
+    Case(
+        "a broken line of JSON",
+        P | {"metadata.jsonl": LINES + "{oops"},
+        error="metadata.jsonl cannot be read as jsonl: line 3: Expecting",
+    ),
     Case("an empty table", P | {"metadata.csv": ""}, error="it is empty"),
     Case("no table at all", P | {"metadata.json": "{}"}, error="no list of objects"),
     Case(
@@ -283,6 +290,14 @@ CASES = [
         unread={"PSD": ["x.psd", "z"], "SVG": ["trip/y.svg"], "camera RAW": ["r.cr2"]},
     ),
     Case("a file that only has the name", P | {"x.jpg": "no picture"}, skipped=("x.jpg",)),
+    Case(
+        "two files of the same bytes that cannot be read",
+        csv("a.png,Ann", "x.jpg,Bo") | {"x.jpg": b"no picture", "y.jpg": b"no picture"},
+        {"a.png": ANN},
+        {EXACT: 2},
+        skipped=("x.jpg", "y.jpg"),
+        left_out=("x.jpg",),
+    ),
     Case("an empty file", P | {"x.jpg": b""}, skipped=("x.jpg",)),
     Case("a JPEG without its end marker", P | {"x.jpg": cut(5, by=2)}, images=(*NAMES, "x.jpg")),
     Case("a JPEG without its last rows", P | {"x.jpg": cut(5, by=200)}, skipped=("x.jpg",)),

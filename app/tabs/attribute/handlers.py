@@ -58,7 +58,8 @@ def choice_of(given: Given, controls: Controls, gallery: gr.State) -> Choice:
 
 def filtered_choice_of(given: Given, controls: Controls, gallery: gr.State) -> Choice:
     """What the controls choose, and which images may be sources."""
-    return replace(choice_of(given, controls, gallery), where=(given[controls.where] or "").strip())
+    where = (given[controls.where] or "").strip() or None
+    return replace(choice_of(given, controls, gallery), where=where)
 
 
 def prior_of(given: Given, controls: Controls) -> float:

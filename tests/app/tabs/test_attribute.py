@@ -158,10 +158,13 @@ def test_a_filter_that_means_nothing_here_is_refused_in_words(
         search(handlers, picture, "random", "default", BOTH, 50, where)
 
 
-def test_a_filter_that_the_page_has_not_sent_yet_is_none(handlers: Handlers, picture: Path):
+@pytest.mark.parametrize("where", [None, "", " "])
+def test_an_empty_box_or_none_yet_is_no_filter(
+    handlers: Handlers, picture: Path, where: str | None
+):
     """A picture that was dropped while the page opened was never answered."""
-    done = search(handlers, picture, "random", "default", BOTH, 50, None)[0]
-    assert done.choice.where == "" and done.answer.scope is None
+    done = search(handlers, picture, "random", "default", BOTH, 50, where)[0]
+    assert done.choice.where is None and done.answer.scope is None
 
 
 def test_a_filter_goes_with_a_gallery_that_lacks_its_columns(handlers: Handlers):

@@ -126,3 +126,12 @@ def test_a_filter_is_told_and_kept_in_the_command_of_the_report(large, photos, t
     assert "No other image was looked at." in people
     failed(call(*asked[:-1], "creator = Ann"), "no image has a column 'creator'; there are: path")
     failed(call(*asked[:-1], "path = nowhere"), "none of the")
+
+
+@pytest.mark.parametrize("where", ["", " "])
+def test_an_empty_filter_is_refused(folder, photos, where) -> None:
+    """It was none: a script whose variable was empty was answered about all images."""
+    asked = ("attribute", photos / "01.png", "--gallery", folder)
+    failed(call(*asked, "--where", where), "an empty filter; write for example `path is filled`")
+    failed(call(*asked, "--encoder", where), f"no encoder is called {where!r}")
+    assert call(*asked).exit_code == 0

@@ -139,6 +139,7 @@ CHANGE = an_object(
             an_object(
                 images={"type": "integer", "minimum": 0},
                 bare=NAMES,
+                left_out=NAMES,
                 tables={"type": "array", "items": TABLE},
                 filled={"type": "object", "additionalProperties": {"type": "integer"}},
                 unread={"type": "object", "additionalProperties": NAMES},
@@ -475,12 +476,25 @@ def test_pairs_are_evaluated(folder, photos, pairs, tmp_path) -> None:
     found = json.loads((tmp_path / "out.json").read_text())
     first = {cell["measure"]: cell["mean"] for cell in found["table"] if cell["source"] == "all"}
     assert [*first] == ["R@1", "R@5", "R@10", "mAP", "uAP"]
-    result = call(*("evaluate", *options, "--without", photos, "--json", tmp_path / "more.json"))
+    failed(call("evaluate", *options, "--without", photos), "'photos' holds no image without a so")
+    (tmp_path / "none").mkdir()
+    failed(call("evaluate", *options, "--without", tmp_path / "none"), "can be read in 'none'")
+    without = tmp_path / "without"
+    without.mkdir()
+    shutil.copy(photos / "05.png", without)
+    for path in photos.glob("0*.png"):  # of other bytes, each of which finds itself
+        Image.open(path).save(without / f"{path.stem}.bmp")
+    result = call(*("evaluate", *options, "--without", without, "--json", tmp_path / "more.json"))
     assert result.exit_code == 0, result.stderr
-    table = json.loads((tmp_path / "more.json").read_text())["table"]
+    kept = len([*without.glob("*.bmp")])
+    assert "left out '05.png': it has a source: the same file is in the gallery" in result.stderr
+    assert f"{kept} images without a source are asked beside the pairs" in result.stderr
+    told = json.loads((tmp_path / "more.json").read_text())
+    assert (found["without"], told["without"]) == (0, kept)
+    table = told["table"]
     more = {cell["measure"]: cell["mean"] for cell in table if cell["source"] == "all"}
     assert more["mAP"] == first["mAP"]
-    assert more["uAP"] < first["uAP"]  # each of the photographs finds itself
+    assert more["uAP"] < first["uAP"]
     assert (found["split"], len(found["queries"])) == ("all", 2)
     assert found["gallery_images"] >= 12
     (tmp_path / "taken.json").mkdir()
@@ -511,7 +525,8 @@ def test_failures_say_what_is_wrong(folder, photos, tmp_path) -> None:
         (("index", text, "--out", tmp_path / "h", *plain), "not a zip"),
         (("index", tmp_path / "empty", "--out", tmp_path / "h", *plain), "no image"),
         (("index", photos, "--out", photos, *plain), "not empty and not a gallery"),
-        (("index", photos, "--out", tmp_path / "h", "--encoder", "bad"), "bad"),
+        (("index", photos, "--out", tmp_path / "h", "--encoder", "bad"), "sscd-r50, thumbnail, "),
+        (("prepare", "thumbnail", *gallery), "'thumbnail' is no network; networks are: lite0"),
         (("add", tmp_path / "nowhere", *gallery), "not a folder of images"),
         (("add", photos, "--gallery", tmp_path / "nowhere"), "not a gallery"),
         (("remove", 99, *gallery), "id 99"),
@@ -622,6 +637,11 @@ def test_an_interrupt_says_that_the_work_goes_on(monkeypatch) -> None:
         (["fit-head", "g", "--kind", "bad", "--out", "h"], "'identity', 'center'"),
         (["fit-head", "g", "--kind", "whiten", "--k", "0", "--out", "h"], "k must be positive"),
         (["fit-head", "g", "--kind", "whiten", "--shrinkage", "nan", "--out", "h"], "shrinkage"),
+        (["fit-head", "g", "--kind", "whiten", "--shrinkage", "1", "--out", "h"], "in .0, 1"),
+        (
+            ["fit-head", "g", "--kind", "ridge", "--pairs", "p", "--shrinkage", "0", "--out", "h"],
+            "the kind 'ridge' must be in .1e-06, 1., got 0.0",
+        ),
     ],
 )
 def test_wrong_use_says_what_is_right(arguments: list[str], what: str) -> None:

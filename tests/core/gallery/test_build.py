@@ -297,6 +297,7 @@ def test_unreadable_images_are_left_out_with_reasons(photos, tmp_path, encoder) 
     reasons = {s.path: s.reason for s in change.skipped}
     assert set(reasons) == {*bad, "loop.png", "dangling.png", "pipe.png", "\udcff.png"}
     assert "empty" in reasons["empty.png"]
+    assert all(f"'{name}'" in reasons[name] for name in bad)  # of two with the same bytes as well
     assert "Unicode" in reasons["\udcff.png"]
     assert all(reasons.values())
 

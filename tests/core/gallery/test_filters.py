@@ -71,6 +71,12 @@ def test_images_pass_for_whom_all_conditions_hold(text: str, passing: list[int])
         (1_000 * '"', "is no condition"),
         ("creator != Ann or licence = CC BY", "joined by `and` alone"),
         ("creator == Ann", "may mean more than a value"),
+        ("creator = Ann and Bob", '`and` is quoted: `creator = "Ann and Bob"`'),
+        ('title contains "The mill" and Co', '`title contains "The mill and Co"`'),
+        (
+            "title = Ann and x = y",
+            '; a value that holds `and` is quoted: `title = "Ann and x = y"`',
+        ),
         ("creator != Ann && licence = CC0", "joined by `and` alone"),
         (
             "licence = GPL",

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.gallery.metadata import WAYS, Metadata, read_metadata, split_fields
+from core.gallery.metadata import Metadata, read_metadata, split_fields
+from core.gallery.naming import WAYS
 from core.values import GalleryError
 
 EXACT, OTHERWISE, CASE, END, NAME = WAYS

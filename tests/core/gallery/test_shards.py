@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,9 +103,23 @@ def test_what_cannot_be_read_is_left_out_with_its_reason(items, store, make_enco
     made.write(items[:5], list(made.encoders), no_progress)
     assert [r.path for s in made.finished() for r in s.records] == [items[0].name, items[4].name]
     assert {sha[:8] for sha in made.unread} == {item.sha256[:8] for item in items[1:4]}
-    assert "not an image" in made.unread[items[1].sha256]
-    assert "cannot be read" in made.unread[items[2].sha256]
-    assert "changed" in made.unread[items[3].sha256]
+    why = {name: reason for names in made.unread.values() for name, reason in names.items()}
+    assert "not an image" in why[items[1].name]
+    assert "cannot be read" in why[items[2].name]
+    assert "changed" in why[items[3].name]
+
+
+def test_a_copy_is_read_where_the_first_file_cannot_be(items, store, make_encoder) -> None:
+    """Both were left out where the first had changed or gone since it was hashed."""
+    path = items[0].path.with_name("copy.png")
+    shutil.copy(items[0].path, path)
+    items[0].path.unlink()
+    copies = (Item(path.with_name("gone.png"), "gone.png", items[0].sha256),)
+    copies += (Item(path, "copy.png", items[0].sha256),)
+    made = writer(store, make_encoder())
+    made.write([replace(items[0], copies=copies), items[1]], list(made.encoders), no_progress)
+    assert [r.sha256 for s in made.finished() for r in s.records] == [i.sha256 for i in items[:2]]
+    assert not made.unread
 
 
 def test_the_patch_head_is_taken_up_again(items, store, make_encoder) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from core.config import PAIRED_KINDS, HeadConfig, NullConfig, ScoreConfig
+from core.config import LEAST_KEPT, PAIRED_KINDS, HeadConfig, NullConfig, ScoreConfig
 from core.evidence.null import fit_null
 from core.heads.fit import fit_head
 from core.heads.head import Head
@@ -81,6 +82,18 @@ def test_a_strong_weight_keeps_the_base(kind):
     np.testing.assert_allclose(found, wanted, atol=tolerance)
     assert (head.weights, head.spans) == (base.weights, base.spans)
     assert head.name == f"{kind}-{base.dim}"
+
+
+def test_the_least_weight_still_determines_the_map():
+    """Of few pairs and without any weight SciPy warned on the terminal that it made one up."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        least = HeadConfig(kind="ridge", shrinkage=LEAST_KEPT)
+        head = fit_paired_head(_base(), _pairs(10, each=1), config=least)
+    assert np.isfinite(head(_photos(30, seed=3), role="query")).all()
+    with pytest.raises(ValueError, match=r"in \[1e-06, 1\), got 0"):
+        HeadConfig(kind="ridge", shrinkage=0.0)
+    HeadConfig(kind="infonce", shrinkage=0.0)
 
 
 def test_the_ridge_is_where_descent_on_its_loss_ends():

@@ -23,7 +23,7 @@ from core.images.files import (
     remove_abandoned,
     write_bytes,
 )
-from core.measures.retrieval import read_pairs
+from core.measures.pairs import read_pairs
 from core.values import EncoderError, GalleryError
 
 DEEP = "[" * 200_000

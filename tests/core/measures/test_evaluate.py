@@ -190,7 +190,12 @@ def test_images_without_a_source_are_asked_behind_the_pairs(world):
     for i in range(3):
         _pixels(500 + i).save(world / "alone" / f"{i}.png")
     bench = _bench(world, [HISTOGRAM])
-    bench.ask_without(Source(world / "alone", prune=True))
+    shutil.copy(world / "real" / "3.png", world / "alone" / "known.png")
+    shutil.copy(world / "made" / "3.png", world / "alone" / "0.made.png")
+    left_out = bench.ask_without(Source(world / "alone", prune=True))
+    assert [*left_out] == ["0.made.png", "known.png"]
+    assert "is in the file of pairs" in left_out["0.made.png"]
+    assert "is in the gallery" in left_out["known.png"]
     head = fitted_head(bench.gallery, HISTOGRAM, config=HeadConfig(kind="center"))
     values, pool = bench.run(HISTOGRAM, head, pairs=bench.all_pairs, score=SCORE)
     assert pool.answers.tolist() == [1] * 8 + [0] * 3

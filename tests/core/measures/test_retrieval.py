@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,10 +14,8 @@ from core.measures.retrieval import (
     clustered_interval,
     differences,
     measures,
-    read_pairs,
     table,
 )
-from core.values import GalleryError
 
 
 @given(st.data(), st.integers(2, 40))
@@ -148,97 +144,5 @@ def test_the_half_depends_on_the_file_name_of_the_exemplar_alone(number, source,
     assert one.half == two.half
 
 
-@pytest.fixture
-def written(tmp_path):
-    """Writes a pairs file beside four images; a row may be given as changes to a good one."""
-    for name in ("a.png", "b.png", "x.png", "y.png"):
-        (tmp_path / name).write_bytes(b"")
-    good = {"source": "s", "generator": "g", "exemplars": ["a.png"], "generated": "x.png"}
-
-    def write(*changes):
-        path = tmp_path / "pairs.json"
-        rows = [good | change if isinstance(change, dict) else change for change in changes]
-        path.write_text(json.dumps(rows))
-        return path
-
-    return write
-
-
-def test_pairs_are_read(written):
-    path = written({}, {"generated": "y.png", "exemplars": ["b.png", "a.png"]})
-    assert read_pairs(path) == [
-        Pair("s", "g", ("a.png",), "x.png"),
-        Pair("s", "g", ("b.png", "a.png"), "y.png"),
-    ]
-
-
-def test_an_exemplar_named_twice_is_one_right_answer(written):
-    assert read_pairs(written({"exemplars": ["a.png", "a.png"]}))[0].exemplars == ("a.png",)
-
-
-def test_each_role_is_a_pair_that_leaves_the_other_out(written):
-    roles = {"exemplars": ["b.png", "a.png"], "roles": ["content", "style"]}
-    assert read_pairs(written(roles, {"roles": []})) == [
-        Pair("s: content", "g", ("b.png",), "x.png", others=("a.png",)),
-        Pair("s: style", "g", ("a.png",), "x.png", others=("b.png",)),
-        Pair("s", "g", ("a.png",), "x.png"),
-    ]
-
-
 def test_a_ranking_may_leave_rows_out():
     np.testing.assert_allclose(measures(np.array([4, 0, 1]), np.array([0])), [0, 1, 1, 0.5])
-
-
-def test_splits_share_the_pairs_out(written):
-    path = written({}, {"exemplars": ["b.png"]}, {"exemplars": ["y.png"]})
-    tune, untouched = (read_pairs(path, split=split) for split in ("tune", "untouched"))
-    assert sorted(map(repr, tune + untouched)) == sorted(map(repr, read_pairs(path)))
-    assert all(pair.half == "tune" for pair in tune)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"exemplars": ["lost.png"]}, r"lost\.png is not there"),
-        ({"generated": "lost.png"}, r"lost\.png is not there"),
-        ({"generated": ""}, "is not there"),
-        ({"exemplars": []}, "no exemplars"),
-        ({"exemplars": "a.png"}, "must be a list"),
-        ({"exemplars": None}, "must be a list"),
-        ({"exemplars": [5]}, "texts"),
-        ({"exemplars": [["a.png"]]}, "texts"),
-        ({"generated": 5}, "texts"),
-        ({"source": None}, "texts"),
-        ({"roles": "content"}, "texts"),
-        ({"roles": [5]}, "texts"),
-        ({"roles": ["content", "style"]}, "1 exemplars"),
-        (5, "not a list of pairs"),
-        (None, "not a list of pairs"),
-        ([], "not a list of pairs"),
-    ],
-)
-def test_bad_rows_are_refused(written, change, message):
-    with pytest.raises(GalleryError, match=message):
-        read_pairs(written({}, change))
-
-
-def test_a_row_without_a_field_is_refused(written):
-    path = written({})
-    path.write_text('[{"source": "s", "exemplars": ["a.png"], "generated": "x.png"}]')
-    with pytest.raises(GalleryError, match="generator"):
-        read_pairs(path)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"5", b"null", b'{"source": 1}'])
-def test_files_that_are_no_list_of_pairs_are_refused(tmp_path, content):
-    path = tmp_path / "pairs.json"
-    path.write_bytes(content)
-    with pytest.raises(GalleryError, match=r"pairs\.json"):
-        read_pairs(path)
-
-
-def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(GalleryError, match=r"pairs\.json"):
-        read_pairs(tmp_path / "pairs.json")
-    with pytest.raises(GalleryError, match="is not a regular file; name a JSON list of pairs"):
-        read_pairs(tmp_path)
