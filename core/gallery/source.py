@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.gallery.metadata import Metadata, TableAccount, read_metadata
-from core.gallery.store import is_thumbnail
+from core.gallery.store import is_thumbnail, lies_in_store
 from core.images.listing import look
 from core.values import GalleryError
 
@@ -45,10 +45,12 @@ class Source:
             kind: tuple(path.relative_to(self.folder).as_posix() for path in paths)
             for kind, paths in found.unread.items()
         }
+        others = [path for path in found.other_tables if not lies_in_store(path, self.folder)]
         return SourceFiles(
             self.folder.resolve(),
             files,
             metadata,
+            tuple(path.relative_to(self.folder).as_posix() for path in others),
             unread,
             found.links,
             whole=not some,
@@ -66,6 +68,8 @@ class SourceFiles:
     """The images by their paths relative to the folder."""
     metadata: Metadata
     """What the tables beside the images say of them, by the same paths."""
+    other_tables: tuple[str, ...]
+    """Paths of what may be tables but is not called so, and is not read."""
     unread: Mapping[str, tuple[str, ...]]
     """Paths of pictures of kinds that are not read, by kind."""
     links: tuple[str, ...]
@@ -89,6 +93,7 @@ class SourceFiles:
             bare=tuple(name for name in here if name not in fields) if fields else (),
             left_out=tuple(name for name in self.files if name in fields and name not in paths),
             tables=self.metadata.tables,
+            other_tables=self.other_tables,
             filled=dict(filled),
             unread=self.unread,
             links=self.links,
@@ -106,6 +111,8 @@ class Account:
     left_out: tuple[str, ...]
     """Files with a row that are no images of the gallery: left out, or kept out for good."""
     tables: tuple[TableAccount, ...]
+    other_tables: tuple[str, ...]
+    """Paths of what may be tables but is not called so, and is not read."""
     filled: Mapping[str, int]
     """Images that have a value, by column."""
     unread: Mapping[str, tuple[str, ...]]

@@ -354,6 +354,12 @@ def changed_files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, "changed since it was written"
 
 
+def lies_in_store(path: Path, folder: Path) -> bool:
+    """Whether a file below a folder is part of a store that lies there too."""
+    inside = path.relative_to(folder).parents
+    return any((folder / parent / "gallery.json").is_file() for parent in inside)
+
+
 def is_thumbnail(path: Path) -> bool:
     """Whether a file is a thumbnail of a store."""
     return path.parts[-3:-2] == ("thumbnails",) and (path.parents[2] / "gallery.json").is_file()

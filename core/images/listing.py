@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from core.values import ImageError
 
 TABLE_EXTENSIONS = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 """Extensions of the files called ``metadata`` that are read as tables."""
-IMAGE, TABLE = "image", "table"
-"""What a file may be, besides a kind of pictures that are not read."""
+IMAGE, TABLE, OTHER_TABLE = "image", "table", "other table"
+"""What a file may be, besides a kind of pictures that are not read; another table is not either."""
+_SHEETS = (*TABLE_EXTENSIONS, ".xlsx", ".xls", ".ods")  # of any name
+_PACKED = re.compile(r"metadata\b.*\.(csv|tsv|txt|jsonl?|parquet)(\.(gz|bz2|xz|zst|zip))?")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Listing:
     images: tuple[Path, ...]
     tables: tuple[Path, ...] = ()
     """Tables of metadata."""
+    other_tables: tuple[Path, ...] = ()
+    """Files that may be tables of metadata but are not called so, and are not read."""
     unread: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     """Pictures of kinds that are not read, by kind."""
     links: tuple[str, ...] = ()
@@ -51,8 +56,8 @@ def look(folder: str | os.PathLike[str]) -> Listing:
         kind: tuple(sorted(paths, key=lambda path: path.relative_to(root).as_posix()))
         for kind, paths in sorted(found.items())
     }
-    images, tables = (ordered.pop(kind, ()) for kind in (IMAGE, TABLE))
-    return Listing(images, tables, ordered, tuple(links))
+    images, tables, others = (ordered.pop(kind, ()) for kind in (IMAGE, TABLE, OTHER_TABLE))
+    return Listing(images, tables, others, ordered, tuple(links))
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:
@@ -70,7 +75,9 @@ def is_hidden(name: str) -> bool:
 
 
 def kind_of_file(name: str, head: Callable[[], bytes]) -> str | None:
-    """``image``, ``table``, a kind of pictures that are not read, or ``None`` for anything else.
+    """What a file is: ``IMAGE``, ``TABLE``, ``OTHER_TABLE``, a kind of pictures that are not read.
+
+    ``None`` for anything else.
 
     Args:
         name: the file's name.
@@ -83,6 +90,8 @@ def kind_of_file(name: str, head: Callable[[], bytes]) -> str | None:
         return IMAGE
     if stem == "metadata" and extension in TABLE_EXTENSIONS:
         return TABLE
+    if extension in _SHEETS or _PACKED.fullmatch(name.lower()):
+        return OTHER_TABLE
     kind, named = kind_of(head()), UNREAD_EXTENSIONS.get(extension)
     if kind == "TIFF" and named == "camera RAW":  # its first picture is only a small one
         return named
@@ -99,7 +108,7 @@ def _kind(path: Path) -> str | None:
             return b""
 
     kind = kind_of_file(path.name, head)
-    return kind if kind != TABLE or path.is_file() else None
+    return kind if kind not in (TABLE, OTHER_TABLE) or path.is_file() else None
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -10,6 +10,7 @@ from core.gallery.manifest import STANDARD
 from core.gallery.metadata import TableAccount
 from core.gallery.naming import EXACT, WAYS
 from core.gallery.source import Account
+from core.images.listing import TABLE_EXTENSIONS
 from core.report.tables import csv_text
 from core.values import ImageRecord
 
@@ -66,6 +67,12 @@ def _account_lines(account: Account) -> list[str]:
     lines += account.links
     for table in account.tables:
         lines += _table_lines(table)
+    if account.other_tables:
+        lines.append(
+            f"{_count(len(account.other_tables), 'file')} not read, though a table of metadata may "
+            f"be in it: {_listed(account.other_tables)}; a table is read when it is called "
+            f"metadata{', '.join(TABLE_EXTENSIONS[:-1])} or {TABLE_EXTENSIONS[-1]}"
+        )
     if account.tables:
         described = account.images - len(account.bare)
         without = f"; without: {_listed(account.bare)}" if account.bare else ""
@@ -116,6 +123,7 @@ def account_csv(change: Change) -> str:
             for table in account.tables
             for number, name in table.unmatched
         ]
+        rows += [("table not read", path, "", "", "") for path in account.other_tables]
         rows += [("image without row", "", "", path, "") for path in account.bare]
         rows += [("row of a file left out", "", "", path, "") for path in account.left_out]
         rows += [

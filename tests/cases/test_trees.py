@@ -87,6 +87,7 @@ def test_every_picture_and_row_is_accounted_for(tmp_path: Path, case: Case, door
     assert matched == case.matched
     assert tuple(n for table in account["tables"] for _, n in table["unmatched"]) == case.unmatched
     assert account["unread"] == case.unread
+    assert tuple(account["other_tables"]) == case.other_tables
     assert tuple(skipped["path"] for skipped in change["skipped"]) == case.skipped
     assert all(f"'{each['path']}'" in each["reason"] for each in change["skipped"])
     assert account["images"] == len(case.images)

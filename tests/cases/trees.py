@@ -63,6 +63,8 @@ class Case:
     """What rows without an image name."""
     unread: Mapping[str, list[str]] = field(default_factory=dict)
     """Pictures of kinds that are not read."""
+    other_tables: tuple[str, ...] = ()
+    """What may be tables but is not called so."""
     skipped: tuple[str, ...] = ()
     """Files left out with a reason."""
     left_out: tuple[str, ...] = ()
@@ -283,6 +285,11 @@ CASES = [
         "pictures without or with another extension",
         P | {"scan": picture(5, "JPEG"), "photo.jpg_large": picture(6, "JPEG"), "notes.txt": "x"},
         images=("a.png", "b.png", "photo.jpg_large", "scan", "trip/c.png", "trip/d.png"),
+    ),
+    Case(
+        "tables of other names",
+        P | {"labels.csv": "file_name,creator\n", "trip/metadata.xlsx": b"PK\3\4", "x.txt": "x"},
+        other_tables=("labels.csv", "trip/metadata.xlsx"),
     ),
     Case(
         "kinds that are not read",

@@ -57,6 +57,11 @@ def test_tables_are_found_in_any_case_and_any_folder(tmp_path):
         (tmp_path / name).write_text("file_name\n")
     (tmp_path / "deep" / "metadata.json").mkdir(parents=True)
     (tmp_path / "metadata.tsv").symlink_to("metadata.tsv")
+    (tmp_path / "metadata.csv.gz").write_bytes(b"")
+    (tmp_path / "Metadata (1).csv").write_text("")
+    (tmp_path / "metadatabase.txt").write_text("")
+    others = [path.name for path in look(tmp_path).other_tables]
+    assert others == ["Metadata (1).csv", "metadata.csv.gz", "metadata.txt", "other.csv"]
     names = [path.relative_to(tmp_path).as_posix() for path in look(tmp_path).tables]
     assert names == ["Metadata.CSV", "trip/metadata.jsonl"]
 

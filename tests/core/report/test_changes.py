@@ -24,13 +24,20 @@ def test_the_recall_of_a_walk_is_told_and_nothing_where_all_are_compared() -> No
 def test_words_table_and_object_agree_on_images_with_a_row() -> None:
     """Files that could not be read were counted as images."""
     table = TableAccount("metadata.csv", 3, {"the exact path": 3}, (), 0, ())
-    account = Account(3, ("c.png",), ("x.jpg",), (table,), {"creator": 1}, {}, ())
+    account = Account(3, ("c.png",), ("x.jpg",), (table,), ("labels.csv",), {"creator": 1}, {}, ())
     change = Change(3, 3, 0, account=account)
     lines = change_lines(change, prune="")
     assert "2 of 3 images have a row; without: c.png" in lines
     assert "1 file with a row, but no image of the gallery: x.jpg" in lines
     rows = {(row["what"], row["name"]) for row in csv.DictReader(io.StringIO(account_csv(change)))}
-    assert rows == {("image without row", "c.png"), ("row of a file left out", "x.jpg")}
+    assert rows == {
+        ("image without row", "c.png"),
+        ("row of a file left out", "x.jpg"),
+        ("table not read", ""),
+    }
+    assert any(
+        line.startswith("1 file not read, though") and "labels.csv" in line for line in lines
+    )
     told = change_object(change)["account"]
     assert isinstance(told, dict)
     assert (told["images"], told["bare"], told["left_out"]) == (3, ("c.png",), ("x.jpg",))
