@@ -9,6 +9,7 @@ import gradio as gr
 
 from app.page.errors import user_errors
 from app.page.events import PRIVATE, QUIET, chosen, follow_query
+from app.page.lines import ANSWER, BUILD, JUDGE
 from app.page.state import Page
 from app.page.visitor import visitor_of
 from app.tabs.attribute import batch_layout, reverse_layout, selftest_layout
@@ -117,7 +118,7 @@ def _connect(
         "inputs": {picture, *controls.inputs, page.gallery},
         "outputs": answered,
         "show_progress_on": result.answer,
-        "concurrency_id": "encoder",
+        "concurrency_id": ANSWER,
         **PRIVATE,
     }
     started = [page.example, picture]
@@ -214,7 +215,7 @@ def _explain(
         handlers.judge,
         [search, found],
         marked,
-        concurrency_id="judge",
+        concurrency_id=JUDGE,
         concurrency_limit=1,
         **QUIET,
     )
@@ -238,7 +239,7 @@ def _connect_batch(
         given,
         [done, result.table],
         show_progress_on=result.table,
-        concurrency_id="encoder",
+        concurrency_id=BUILD,
         **PRIVATE,
     )
     batch.run.click(None, None, None, js="() => window.wellspring.show('ws-batch')", **QUIET)
@@ -270,7 +271,7 @@ def _connect_reverse(
         {*asked, *controls.inputs},
         shown,
         show_progress_on=result.table,
-        concurrency_id="encoder",
+        concurrency_id=BUILD,
         **PRIVATE,
     )
     run.success(None, None, None, js="() => window.wellspring.show('ws-reverse')", **QUIET)
@@ -304,7 +305,7 @@ def _connect_test(
         {test.image, test.files, test.ways, test.far, tally, *controls.inputs, page.gallery},
         [done, result.table, tally],
         show_progress_on=result.table,
-        concurrency_id="encoder",
+        concurrency_id=BUILD,
         **PRIVATE,
     )
     run.success(None, None, None, js="() => window.wellspring.show('ws-test')", **QUIET)
