@@ -9,6 +9,7 @@ import gradio as gr
 
 from app.page.errors import user_error, user_errors
 from app.page.files import taken_as, unopened
+from app.page.lines import ANSWER, MEASURE
 from app.page.state import HEADS, Page, offered_choices
 from app.views.objects import (
     comparison_object,
@@ -26,7 +27,7 @@ _TOP, _NEAREST, _MOST = 24, 8, 200  # matches by default, nearest by default, ma
 def publish(page: Page) -> None:
     """Add every endpoint to the current Blocks; their components are never shown."""
     api = Endpoints(page.session, page.start)
-    heavy: dict[str, Any] = {"concurrency_id": "encoder"}
+    heavy: dict[str, Any] = {"concurrency_id": ANSWER}
     with gr.Group(visible=False):
         image = taken_as(gr.Image(type="filepath", label="image"), unopened)
         first, second = _embedding(page), _embedding(page, prefix="other_")
@@ -45,7 +46,11 @@ def publish(page: Page) -> None:
             api.compare, both, gr.JSON(label="comparison"), api_name="compare", **heavy
         )
         gr.Button().click(
-            api.factors, first, gr.JSON(label="measures"), api_name="factors", **heavy
+            api.factors,
+            first,
+            gr.JSON(label="measures"),
+            api_name="factors",
+            concurrency_id=MEASURE,
         )
         near = [image, *first, nearest]
         gr.Button().click(api.project, near, gr.JSON(label="place"), api_name="project", **heavy)

@@ -11,11 +11,11 @@ import gradio as gr
 from app.guard.clients import CLIENT, short
 from app.guard.limits import Limits
 from app.guard.logs import EVENTS, event
+from app.guard.meter import Meter
 from app.guard.metrics import Metrics
 from app.page.errors import FAULT, STOPPED, user_error
-
-_LONG = ("encoder", "prepare", "judge")
-"""What long work is called where handlers say how many of it run at once."""
+from app.page.jobs import METER
+from app.page.lines import LONG
 
 _FAULT = "The program has a fault, or what was sent does not fit; reload the page."
 _WEB = ("http://", "https://")
@@ -48,10 +48,13 @@ class Calls:
                 words may name a file.
         """
         began, outcome = time.monotonic(), "ok"
-        client = _client(more.get("request"))
+        scope = _scope(more.get("request"))
+        client = scope.get(CLIENT, "")
+        meter = Meter(self.limits, client) if self.hosted else None
         try:
             if self.hosted:
                 self._admit(handler, inputs, client)
+                scope[METER] = meter
             return await process(handler, inputs, *rest, **more)
         except gr.Error as error:
             outcome = {STOPPED: "stopped", FAULT: "fault"}.get(error.title, "refused")
@@ -67,6 +70,8 @@ class Calls:
             outcome = "left"
             raise
         finally:
+            if meter is not None:
+                meter.charge()
             name = handler.api_name if handler.api_visibility == "public" else handler.name
             self._note(str(name), outcome, time.monotonic() - began, client)
 
@@ -74,7 +79,6 @@ class Calls:
         self.metrics.calls.labels(name, outcome).inc()
         self.metrics.seconds.labels(name).observe(seconds)
         if self.hosted:
-            self.limits.seconds.use(client, seconds)
             took = round(seconds, 3)
             event("call", name=name, outcome=outcome, seconds=took, client=short(client))
 
@@ -86,7 +90,7 @@ class Calls:
         """
         if any(str(each.get("path")).startswith(_WEB) for each in _objects(inputs)):
             raise user_error("this server fetches nothing from the web; send the file itself")
-        if handler.concurrency_id not in _LONG:
+        if handler.concurrency_id not in LONG:
             return
         refused = self.limits.long_work(client)
         if refused is not None:
@@ -94,9 +98,9 @@ class Calls:
             raise user_error(refused.words)
 
 
-def _client(request: Any) -> str:
-    """The client of a call, as the gate noted it."""
-    return getattr(getattr(request, "request", None), "scope", {}).get(CLIENT, "")
+def _scope(request: Any) -> dict[str, Any]:
+    """The scope of a call's request, in which the gate noted the client."""
+    return getattr(getattr(request, "request", None), "scope", {})
 
 
 def _objects(given: Any) -> Iterator[dict[str, Any]]:

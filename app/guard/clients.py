@@ -31,9 +31,8 @@ def client_of(scope: _Scope, *, proxies: int) -> str:
         proxies: how many proxies each add the address of whoever asked them.
     """
     headers = Headers(scope=scope)
-    told, _, address = headers.get(_PASSED_ON, "").partition(" ")
-    if secrets.compare_digest(told.encode(), _SECRET.encode()):
-        return address
+    if is_passed_on(scope):
+        return headers[_PASSED_ON].partition(" ")[2]
     forwarded = ",".join(headers.getlist("x-forwarded-for")).split(",")
     address = (scope.get("client") or ("unknown", 0))[0]
     if proxies and len(forwarded) >= proxies:
@@ -53,6 +52,12 @@ def pass_on(scope: _Scope, client: str) -> None:
     headers = MutableHeaders(scope=scope)
     headers[_PASSED_ON] = f"{_SECRET} {client}"
     scope["headers"] = headers.raw
+
+
+def is_passed_on(scope: _Scope) -> bool:
+    """Whether a request comes from the tools for MCP clients, whose own request was let through."""
+    told = Headers(scope=scope).get(_PASSED_ON, "").partition(" ")[0]
+    return secrets.compare_digest(told.encode(), _SECRET.encode())
 
 
 def is_owner(scope: _Scope, *, token: str, proxies: int) -> bool:

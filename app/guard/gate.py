@@ -54,7 +54,7 @@ class Gate:
 
         refused = await self._refusal(scope, route, client) if self.server.hosted else None
         if refused is None:
-            joins = route == "call" and scope["method"] == "POST"
+            joins = route in ("call", "mcp") and scope["method"] == "POST"
             self.limits.joining += joins
             try:
                 await self.app(scope, receive, sent)

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Scope
 
-from app.guard.clients import CLIENT
+from app.guard.clients import CLIENT, is_passed_on
 from app.guard.rates import Rate, in_words
 from core.config import ServerConfig
 
@@ -26,9 +26,12 @@ _ROUTES = (
     ("call", re.compile(r"^/gradio_api/(queue/join|call/.+|run/.+|api/.+)")),
     ("page", re.compile(r"^/$")),
 )
+_ASKED = ("call", "mcp", "upload")
 _FREE = ("file", "picture", "health")
 _WEB = re.compile(r"^/gradio_api/(file[=/]https?:|proxy=)")
 _LINK = re.compile(r"^/gradio_api/deep_link")
+_SPENT = "your calls have taken as long as is allowed in an hour; try again "
+_WORTH = 0.1  # share of the seconds of an hour with which it is worth to go on
 _SHORTEST = 5.0  # seconds to wait at least for a place in a queue
 
 
@@ -70,6 +73,8 @@ class Limits:
             return Refusal("web", 403, "this server fetches nothing from the web; send the file")
         if _LINK.match(scope["path"]):
             return Refusal("link", 404, "this page has no links to its state")
+        if is_passed_on(scope):  # words of a refusal would not reach the client here
+            return None
         if route not in _FREE and (refused := self._often(client)):
             return refused
         if scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
@@ -81,8 +86,14 @@ class Limits:
         wait = self.seconds.wait(client)
         if not wait:
             return None
-        words = "your calls have taken as long as is allowed in an hour; try again "
-        return Refusal("seconds", 429, words + in_words(wait), wait)
+        return Refusal("seconds", 429, _SPENT + in_words(wait), wait)
+
+    def work_goes_on(self, client: str) -> Refusal | None:
+        """Why a client's work that has begun must stop; it says when going on is worth it."""
+        if not self.seconds.wait(client):
+            return None
+        wait = self.seconds.wait(client, self.seconds.most * _WORTH)
+        return Refusal("seconds", 429, _SPENT + in_words(wait), wait)
 
     def _often(self, client: str) -> Refusal | None:
         wait = self.requests.take(client)
@@ -105,7 +116,7 @@ class Limits:
         if size > most:
             words = f"this is too large; at most {most / 1e6:,.0f} MB are taken"
             return Refusal("size", 413, words)
-        if route != "upload":
+        if route not in ("upload", "mcp"):
             return None
         wait = self.sent.take(client, min(size, self.sent.most))
         if wait:
@@ -114,7 +125,7 @@ class Limits:
         return None
 
     def _crowded(self, scope: Scope, route: str, client: str) -> Refusal | None:
-        if route not in ("call", "upload"):  # what is uploaded now would be asked about then
+        if route not in _ASKED:  # what is uploaded now would be asked about then
             return None
         queue, waiting = _waiting(scope)
         own = sum(each.request.scope.get(CLIENT) == client for each in waiting)

@@ -13,6 +13,7 @@ from app.page.errors import user_errors
 from app.page.events import PRIVATE, QUIET
 from app.page.files import taken_as
 from app.page.jobs import PROGRESS
+from app.page.lines import PREPARE
 from app.page.state import Opening, Page, compared, first_encoder, offered_choices
 from app.page.visitor import visitor_of
 from app.views.encoders import button_words, offer_html
@@ -21,7 +22,6 @@ Role = Literal["first", "left", "right", "beside", "apart"]
 """What is chosen: the encoder that the page's address names; either of two that are compared; one
 beside it or, as the empty text, none; one that has nothing to do with these."""
 
-_JOB = "prepare"
 _CONTROL = "random"
 """The encoder that has learned nothing: what it shows too is no merit of another."""
 _AT_ONCE = 16  # visitors who wait for what one of them prepares
@@ -155,7 +155,7 @@ class _Handlers:
             [*given, page.prepared],
             page.prepared,
             show_progress_on=offered.words,
-            concurrency_id=_JOB,
+            concurrency_id=PREPARE,
             concurrency_limit=_AT_ONCE,
             **PRIVATE,
         )
@@ -194,7 +194,7 @@ class _Handlers:
     ) -> int:
         """Prepare the chosen encoder; one more that is."""
         again = "prepare it again to go on"
-        with self.page.jobs.run(_JOB, request, progress, again=again) as report:
+        with self.page.jobs.run(PREPARE, request, progress, again=again) as report:
             self.page.session.preparations.prepare(
                 name, encoder, visitor=visitor_of(request), progress=report
             )
@@ -202,7 +202,7 @@ class _Handlers:
 
     def stop(self, request: gr.Request) -> None:
         """Stop what this visitor prepares or waits for."""
-        self.page.jobs.stop(_JOB, request)
+        self.page.jobs.stop(PREPARE, request)
 
     @staticmethod
     def hidden() -> list[Any]:

@@ -6,7 +6,8 @@ import contextlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import gradio as gr
 from gradio.context import Context
@@ -18,6 +19,17 @@ from core.values import Cancelled, Progress
 
 PROGRESS = gr.Progress()
 """Default of a handler's ``progress``; Gradio passes the event's own in its place."""
+
+
+METER = "wellspring.meter"
+"""Key of a request's scope: where a call pays, while it works, for the time that it takes."""
+
+Meter = Callable[[], str]
+"""Charges the time since it was last called; why the work must stop, or the empty text."""
+
+
+class Spent(Cancelled):
+    """Stopped, since whoever asked has no time left; what was finished is kept."""
 
 
 class Stamped:
@@ -36,7 +48,30 @@ _CAME = "wellspring.came"
 
 def _came(request: gr.Request | None) -> float:
     """When a request came; one without a time comes now."""
-    return getattr(getattr(request, "request", None), "scope", {}).get(_CAME, time.monotonic())
+    return _scope(request).get(_CAME, time.monotonic())
+
+
+def _free() -> str:
+    """The meter of a call that nobody counts."""
+    return ""
+
+
+def _scope(request: gr.Request | None) -> dict[str, Any]:
+    return getattr(getattr(request, "request", None), "scope", {})
+
+
+def _go_on(stopped: threading.Event, meter: Meter) -> None:
+    """Raise what ends a job that was stopped, or whose time is spent."""
+    if stopped.is_set():
+        raise Cancelled("stopped")
+    if why := meter():
+        raise Spent(why)
+
+
+def _told(stop: Cancelled, again: str) -> gr.Error:
+    """What the page says of a stop."""
+    why = f": {stop}" if isinstance(stop, Spent) else ""
+    return user_error(f"Stopped{why}. What was finished is kept; {again}.", title=STOPPED)
 
 
 class Jobs:
@@ -62,6 +97,8 @@ class Jobs:
     ) -> Iterator[Progress]:
         """Progress for a job, which raises ``Cancelled`` once the job was stopped, waiting or not.
 
+        It raises it too once the time is spent that a hosted server gives to whoever asked.
+
         Args:
             name: what stops it: the name of its tab.
             request: whose it is.
@@ -72,10 +109,10 @@ class Jobs:
             gr.Error: when the job was stopped or failed, in words.
         """
         stopped, key = threading.Event(), (page_of(request), name)
+        meter: Meter = _scope(request).get(METER, _free)
 
         def report(done: int, total: int, what: str) -> None:
-            if stopped.is_set():
-                raise Cancelled("stopped")
+            _go_on(stopped, meter)
             progress((done, total) if total > 1 else None, desc=what)
 
         with self._lock:
@@ -89,8 +126,7 @@ class Jobs:
                 yield report
         except gr.Error as error:
             if isinstance(error.__cause__, Cancelled):
-                words = f"Stopped. What was finished is kept; {again}."
-                raise user_error(words, title=STOPPED) from error.__cause__
+                raise _told(error.__cause__, again) from error.__cause__
             raise
         finally:
             with self._lock:

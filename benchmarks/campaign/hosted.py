@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,16 @@ class Visitor:
             base_url=server.url,
             timeout=SECONDS,
             trust_env=False,
+            verify=False,  # it asks this machine only, and reading certificates takes longer
             headers={"X-Forwarded-For": address},
             limits=httpx.Limits(max_keepalive_connections=0),  # an idle one may just be closing
         )
+
+    def __enter__(self) -> Visitor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
 
     def enter(self) -> str:
         """Open the page; the name that the browser was given."""
@@ -121,19 +129,33 @@ class Visitor:
         sent = self.client.post("/gradio_api/upload", files={"files": (name, content)})
         return Told(sent.status_code, sent.json()[0] if sent.is_success else sent.text)
 
-    def ask(self, path: str, *, encoder: str = "lite0") -> Told:
-        """The endpoint's answer for an uploaded picture."""
+    def ask(self, path: str, endpoint: str, values: Sequence[Any]) -> Told:
+        """What an endpoint gives for an uploaded picture and other values."""
         image = {"path": path, "meta": {"_type": "gradio.FileData"}}
-        body = {"data": [image, encoder, "default", 5, 0.5, "", None]}
-        sent = self.client.post("/gradio_api/call/attribute", json=body)
+        address = f"/gradio_api/call/{endpoint}"
+        sent = self.client.post(address, json={"data": [image, *values]})
         if not sent.is_success:
             return Told(sent.status_code, sent.text)
-        event = sent.json()["event_id"]
-        heard = self.client.get(f"/gradio_api/call/attribute/{event}").text
+        heard = self.client.get(f"{address}/{sent.json()['event_id']}").text
         value = json.loads(heard.rpartition("data: ")[2])
         if "event: complete" in heard:
             return Told(200, value[0])
         return Told(400, (value or {}).get("error") or "an error without words")
+
+    def tool(self, name: str, arguments: dict[str, Any]) -> Told:
+        """What a tool gives to an MCP client."""
+        call = {"name": name, "arguments": arguments}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+        accepted = {"Accept": "application/json, text/event-stream"}
+        sent = self.client.post("/gradio_api/mcp/", json=message, headers=accepted)
+        if not sent.is_success:
+            return Told(sent.status_code, sent.text)
+        heard = json.loads(
+            sent.text[sent.text.index("{") :]
+        )  # Gradio gives Python's text of a value
+        result = heard.get("result", {})
+        text = result.get("content", [{}])[0].get("text", str(heard))
+        return Told(400, text) if result.get("isError", True) else Told(200, ast.literal_eval(text))
 
     def handler(self, name: str, data: list[Any], *, page: str = "", query: str = "") -> Told:
         """What one of the page's handlers gives, called by its number."""
@@ -158,11 +180,11 @@ class Visitor:
         opened = self.handler("app.restore", [], query=f"?gallery={gallery}")
         return self.handler("gallery.show", [None]) if opened.status == 200 else opened
 
-    def build(self, archive: bytes) -> Told:
+    def build(self, archive: bytes, *, encoder: str = "histogram") -> Told:
         """Build a gallery of a zip under one encoder, as the Gallery tab does."""
         sent = self.upload("pictures.zip", archive)
         if sent.status != 200:
             return sent
         file = {"path": sent.value, "meta": {"_type": "gradio.FileData"}}
-        values = {"Radio": ZIP, "File": file, "Textbox": "", "CheckboxGroup": ["histogram"]}
+        values = {"Radio": ZIP, "File": file, "Textbox": "", "CheckboxGroup": [encoder]}
         return self.handler("gallery.build", [values[kind] for kind in self.server.inputs])

@@ -108,7 +108,7 @@ class Readers:
         found = Source(work).look()
         for fields in found.metadata.fields.values():
             assert all(isinstance(v, str) for pair in fields.items() for v in pair), fields
-        json.dumps([vars(table) for table in found.account.tables], default=str)
+        json.dumps([vars(table) for table in found.metadata.tables], default=str)
 
     def head(self, work: Path) -> None:
         """A head that somebody shares."""

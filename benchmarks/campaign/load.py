@@ -1,112 +1,81 @@
-"""Arrivals that wait for no other, at three rates, each with a picture whose source is known."""
+"""Arrivals of all kinds that wait for no other, at three rates, each with a result it knows."""
 
 from __future__ import annotations
 
-import io
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-from PIL import Image
 
 from benchmarks.campaign.children import Budget
+from benchmarks.campaign.clients import CLIENTS, Arrival, Seen, arrivals, arrive
 from benchmarks.campaign.hosted import Hosted, Visitor, hosted
 from benchmarks.campaign.table import Row
 from core.config import ServerConfig
-from core.gallery.gallery import SHIPPED, Gallery
 
 GROWTH = 100.0
 """Megabytes by which memory may grow over the second half of the arrivals."""
-_SIDES = (96, 192, 256, 512, 1024, 2048)
+SLOWER = 3.0
+"""Times that a median answer may take of one alone, at half of what the server can take."""
 _CLIENTS = 64
-_IDLE, _CLOSED = 8, 4  # answers one after the other; clients who measure what the server can do
-
-
-@dataclass
-class Seen:
-    """What became of some arrivals."""
-
-    seconds: list[float] = field(default_factory=list[float])
-    """From arrival to answer, of each right one."""
-    refused: int = 0
-    """Those who were told when to come again."""
-    faults: list[str] = field(default_factory=list[str])
+_IDLE, _CLOSED = 5, 4  # of each kind, one after the other; clients who measure what can be done
 
 
 def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Ask at half, at the whole and at twice the rate that the server can take."""
-    pictures, rows = _pictures(np.random.default_rng(seed)), list[Row]()
-    length = min(3.0 if quick else 30.0, max(budget.left, 0) / 5)
+    coming, rows = arrivals(np.random.default_rng(seed)), list[Row]()
+    length = min(3.0 if quick else 120.0, max(budget.left, 0) / 5)
     with hosted(ServerConfig(max_waiting=12 if quick else 64)) as server:
         clients = [Visitor(server, number) for number in range(_CLIENTS)]
-        idle = Seen()
-        _arrive(clients[-1], next(pictures), time.monotonic(), Seen())  # the first opens things
-        for number in range(_IDLE):
-            _arrive(clients[number], next(pictures), time.monotonic(), idle)
-        rows.append(_row("one at a time", _IDLE, idle, sum(idle.seconds)))
-        rate = _capacity(clients, pictures, length / 3)
+        alone = _alone(clients, coming, times=1 if quick else _IDLE)
+        rows += [
+            _row(f"{kind}, alone", 1 if quick else _IDLE, seen) for kind, seen in alone.items()
+        ]
+        rate = _capacity(clients, coming, length / 2)
         held: list[tuple[float, float]] = []
         with _watched(server, held):
             for share in (0.5, 1.0, 2.0):
                 began, before = time.monotonic(), server.computed()
-                tried, seen = _open_loop(clients, pictures, rate * share, length)
+                tried, seen = _open_loop(clients, coming, rate * share, length)
+                took, used = time.monotonic() - began, server.computed() - before
                 what = f"{rate * share:.1f} arrivals a second, {share:g} of what it can take"
-                took = time.monotonic() - began
-                row = _row(what, tried, seen, took, idle)
-                used = (server.computed() - before) / max(len(seen.seconds), 1)
-                worst = f"{row.worst}; {used:.2f} s of the processor an answer"
-                rows.append(replace(row, worst=worst))
+                rows.append(_sum(what, tried, seen, took=took, used=used))
+                bar = SLOWER if share == 0.5 and not quick else np.inf
+                for kind, count in tried.items():
+                    rows.append(_row(f"at {share:g}: {kind}", count, seen[kind], alone[kind], bar))
     return (*rows, _memory(held))
 
 
-def _pictures(rng: np.random.Generator) -> Iterator[tuple[bytes, str]]:
-    """Pictures of the gallery in several sizes and kinds of file, and what each is called there."""
-    gallery = Gallery.open(SHIPPED, read_only=True)
-    while True:
-        record = gallery.records[int(rng.integers(len(gallery)))]
-        side, buffer = int(rng.choice(_SIDES)), io.BytesIO()
-        with Image.open(gallery.store.thumbnail(record.sha256)) as thumbnail:
-            picture = thumbnail.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
-        picture.save(buffer, "PNG" if side < 512 else "JPEG", quality=92)
-        yield buffer.getvalue(), record.path
+def _alone(
+    clients: Sequence[Visitor], coming: Iterator[Arrival], *, times: int
+) -> Mapping[str, Seen]:
+    """Each kind one after the other on an idle server, after a first one that opens things."""
+    seen = {kind: Seen() for kind in CLIENTS}
+    left = dict.fromkeys(CLIENTS, times + 1)
+    for number, arrival in enumerate(coming):
+        if not any(left.values()):
+            return seen
+        if not left[arrival.kind]:
+            continue
+        first = left[arrival.kind] == times + 1
+        left[arrival.kind] -= 1
+        noted = Seen() if first else seen[arrival.kind]
+        arrive(clients[number % len(clients)], arrival, time.monotonic(), noted)
+    raise AssertionError("arrivals do not end")
 
 
-def _arrive(client: Visitor, picture: tuple[bytes, str], came: float, seen: Seen) -> None:
-    """Send a picture under a name of its own, ask, and see whose answer came."""
-    (content, source), name = picture, f"own-{threading.get_ident()}-{time.monotonic_ns()}.png"
-    try:
-        told = client.upload(name, content)
-        if told.status == 200:
-            told = client.ask(told.value)
-    except Exception as error:  # the connection: it must not fail either
-        seen.faults.append(f"{type(error).__name__}: {error}")
-        return
-    if told.refused:
-        seen.refused += 1
-    elif told.status != 200:
-        seen.faults.append(f"status {told.status}: {str(told.value)[:200]}")
-    elif told.value["query"] != name:
-        seen.faults.append(f"the answer of {told.value['query']} came to {name}")
-    elif told.value["matches"][0]["file"] != source:
-        seen.faults.append(f"{told.value['matches'][0]['file']} in the place of {source}")
-    else:
-        seen.seconds.append(time.monotonic() - came)
-
-
-def _capacity(
-    clients: Sequence[Visitor], pictures: Iterator[tuple[bytes, str]], seconds: float
-) -> float:
-    """Answers a second when some clients ask again as soon as they are answered."""
-    seen, given, lock = Seen(), iter(pictures), threading.Lock()
+def _capacity(clients: Sequence[Visitor], coming: Iterator[Arrival], seconds: float) -> float:
+    """Results a second when some clients ask again as soon as they have one."""
+    seen, lock = Seen(), threading.Lock()
     until = time.monotonic() + seconds
 
     def work(client: Visitor) -> None:
         while time.monotonic() < until:
             with lock:
-                picture = next(given)
-            _arrive(client, picture, time.monotonic(), seen)
+                arrival = next(coming)
+            arrive(client, arrival, time.monotonic(), seen)
 
     began = time.monotonic()
     _together([lambda c=client: work(c) for client in clients[:_CLOSED]])
@@ -114,22 +83,22 @@ def _capacity(
 
 
 def _open_loop(
-    clients: Sequence[Visitor], pictures: Iterator[tuple[bytes, str]], rate: float, seconds: float
-) -> tuple[int, Seen]:
-    """Arrivals at even times, each by the next client, whether the ones before are answered."""
-    seen, threads = Seen(), list[threading.Thread]()
-    count = max(round(rate * seconds), 2)
-    ready = [next(pictures) for _ in range(count)]
+    clients: Sequence[Visitor], coming: Iterator[Arrival], rate: float, seconds: float
+) -> tuple[Counter[str], Mapping[str, Seen]]:
+    """Arrivals at even times, each by the next client, whether the ones before have a result."""
+    seen, threads = {kind: Seen() for kind in CLIENTS}, list[threading.Thread]()
+    ready = [next(coming) for _ in range(max(round(rate * seconds), 2))]
     began = time.monotonic()
-    for number, picture in enumerate(ready):
+    for number, arrival in enumerate(ready):
         came = began + number / rate
         time.sleep(max(came - time.monotonic(), 0))
         client = clients[number % len(clients)]
-        threads.append(threading.Thread(target=_arrive, args=(client, picture, came, seen)))
+        given = (client, arrival, came, seen[arrival.kind])
+        threads.append(threading.Thread(target=arrive, args=given))
         threads[-1].start()
     for thread in threads:
         thread.join()
-    return count, seen
+    return Counter(arrival.kind for arrival in ready), seen
 
 
 def _together(works: Sequence[Callable[[], None]]) -> None:
@@ -160,15 +129,32 @@ class _watched:
         self._thread.join()
 
 
-def _row(what: str, tried: int, seen: Seen, seconds: float, idle: Seen | None = None) -> Row:
-    times = sorted(seen.seconds) or [float("nan")]
-    p50, p95, p99 = (float(np.quantile(times, q)) for q in (0.5, 0.95, 0.99))
-    worst = f"p50 {p50:.1f} s, p95 {p95:.1f} s, p99 {p99:.1f} s"
-    if idle is not None and idle.seconds:
-        worst += f" ({p50 / float(np.median(idle.seconds)):.1f} times one at a time)"
-    worst += f"; {len(seen.seconds) / max(seconds, 1e-9):.2f} answers a second"
+def _sum(
+    what: str, tried: Mapping[str, int], seen: Mapping[str, Seen], *, took: float, used: float
+) -> Row:
+    """All kinds together: their rate, and what they took of the processor."""
+    right = sum(len(each.seconds) for each in seen.values())
+    refused = sum(each.refused for each in seen.values())
+    worst = f"{right / max(took, 1e-9):.2f} results a second"
+    worst += f"; {used / max(right, 1):.2f} s of the processor each"
+    worst += f"; {refused} told when to come again" if refused else ""
+    faults = tuple(fault for each in seen.values() for fault in each.faults)
+    return Row(f"load: {what}", sum(tried.values()), faults, worst)
+
+
+def _row(what: str, tried: int, seen: Seen, alone: Seen | None = None, bar: float = np.inf) -> Row:
+    """One kind: how long it took, beside one alone; an answer may take but so many times that."""
+    if not seen.seconds:
+        return Row(f"load: {what}", tried, tuple(seen.faults), f"{seen.refused} told to wait")
+    p50, p95, p99 = (float(np.quantile(seen.seconds, q)) for q in (0.5, 0.95, 0.99))
+    worst, faults = f"p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s", [*seen.faults]
+    if alone is not None and alone.seconds:
+        times = p50 / float(np.median(alone.seconds))
+        worst += f" ({times:.1f} times alone)"
+        if what.endswith("answer") and times > bar:
+            faults.append(f"a median answer takes {times:.1f} times one alone")
     worst += f"; {seen.refused} told when to come again" if seen.refused else ""
-    return Row(f"load: {what}", tried, tuple(seen.faults), worst)
+    return Row(f"load: {what}", tried, tuple(faults), worst)
 
 
 def _memory(held: Sequence[tuple[float, float]]) -> Row:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parents[1] / "results" / "campaign.json"
-_SHOWN = 40  # faults of a row that are kept in words
+_SHOWN, _LONGEST = 40, 300  # faults of a row that are kept in words, and their letters
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ def store(parts: Sequence[Part]) -> None:
     for part in parts:
         found = asdict(part)
         for row, plain in zip(part.rows, found["rows"], strict=True):
-            plain["survived"], plain["faults"] = row.survived, row.faults[:_SHOWN]
+            plain["survived"] = row.survived
+            plain["faults"] = [fault[:_LONGEST] for fault in row.faults[:_SHOWN]]
         kept[part.name] = found
     RESULTS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -61,9 +61,9 @@ def _built(server: Hosted, count: int, *, first: int) -> list[Guest]:
     guests = [_guest(server, first + number) for number in range(count)]
 
     def work(guest: Guest, seed: int) -> None:
-        archive, until = _zip(guest.secret, seed), time.monotonic() + _WAIT
+        content, until = packed(guest.secret, seed), time.monotonic() + _WAIT
         while time.monotonic() < until:
-            guest.told = guest.visitor.build(archive)
+            guest.told = guest.visitor.build(content)
             if "try again" not in str(guest.told.value):
                 break
             time.sleep(0.5)
@@ -86,13 +86,14 @@ def _guest(server: Hosted, number: int) -> Guest:
     return Guest(visitor, f"sketch{number:06}x", visitor.enter())
 
 
-def _zip(secret: str, seed: int) -> bytes:
+def packed(secret: str, seed: int, *, images: int = _IMAGES) -> bytes:
+    """A zip of pictures whose names hold a text that nobody else's have."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as packed:
-        for number in range(_IMAGES):
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number in range(images):
             picture = io.BytesIO()
             corpus.picture(seed + number).save(picture, "PNG")
-            packed.writestr(f"{secret}-{number}.png", picture.getvalue())
+            archive.writestr(f"{secret}-{number}.png", picture.getvalue())
     return buffer.getvalue()
 
 

@@ -154,7 +154,7 @@ def build(paths: Sequence[Path], encoder: str) -> None:
 def look(folder: Path, sample: Sequence[Path]) -> None:
     """What finding the images of a folder and the rows beside them adds to the quickest build."""
     found: list[int] = []
-    looked = _total(lambda: found.append(Source(folder).look().account.images))
+    looked = _total(lambda: found.append(len(Source(folder).look().files)))
     names = tuple(path.relative_to(folder).as_posix() for path in sample)
     with tempfile.TemporaryDirectory() as made:
         quickest = [BASELINES["thumbnail"]()]

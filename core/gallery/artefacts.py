@@ -13,7 +13,6 @@ import hashlib
 import importlib.util
 import json
 import logging
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from jaxtyping import Shaped
 
 from core.gallery.store import write_listing
 from core.images.arrays import read_array
-from core.images.files import new_folder, remove_abandoned
+from core.images.files import new_folder, remove_abandoned, remove_folder
 from core.values import GalleryError
 
 logger = logging.getLogger(__name__)
@@ -115,11 +114,11 @@ class Artefacts:
         """Remove the values of all other kinds."""
         for path in self.folder.glob("[!.]*"):
             if not path.name.startswith(tuple(f"{kind}-" for kind in kinds)):
-                shutil.rmtree(path)
+                remove_folder(path)
 
     def _keep(self, value: T, folder: Path, key: Key, codec: Codec[T]) -> None:
         """Write a value, in the place of those of its kind that older code computed."""
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
         remove_abandoned(folder.parent.glob(f".{key.kind}-*.part"))
         try:
             with new_folder(folder) as partial:
@@ -129,7 +128,7 @@ class Artefacts:
             logger.warning("%s could not be kept: %s", folder.name, error)
         for old in folder.parent.glob(f"{key.kind}-*-*"):
             if not old.name.startswith(f"{key.kind}-{key.code}-"):
-                shutil.rmtree(old, ignore_errors=True)
+                remove_folder(old)
 
 
 def _first(places: Iterable[Path], key: Key, codec: Codec[T]) -> T | None:

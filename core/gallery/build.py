@@ -12,7 +12,7 @@ from core.config import BuildConfig
 from core.encoders.load import shipped_heads
 from core.gallery.commit import Change, commit, disk_errors, drop_thumbnails, still_opted_out
 from core.gallery.gallery import Gallery
-from core.gallery.paths import is_own_root
+from core.gallery.paths import is_folder, is_own_root
 from core.gallery.plan import Plan, described, make_plan, missing
 from core.gallery.shards import ShardWriter, Skipped, Stamp
 from core.gallery.source import Source, SourceFiles
@@ -96,7 +96,7 @@ def _rooted(gallery: Gallery, root: str, found: SourceFiles) -> Gallery:
         for record in gallery.records
         if record.path in found.files
     )
-    if gallery.records and (gallery.root.is_dir() or not here):
+    if gallery.records and (is_folder(gallery.root) or not here):
         raise GalleryError(
             f"the gallery's images lie in {gallery.root}, not in {found.folder}: put the new ones "
             "there, or index a folder that holds both as another gallery"

@@ -28,7 +28,7 @@ from core.gallery.plan import missing
 from core.gallery.shards import Item, Shard, ShardWriter
 from core.gallery.store import write_listing
 from core.heads.head import Head
-from core.images.files import new_folder
+from core.images.files import new_folder, remove_folder
 from core.images.stated import states_numbers
 from core.values import Encoder, GalleryError, Progress, no_progress
 
@@ -141,10 +141,10 @@ def _drop_stale(beside: Path, key: str) -> None:
     name = key.rpartition("@")[0]
     for folder in beside.parent.glob(f"[!.]*/{name}@*"):
         if folder != beside / key:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
     for state in beside.parent.glob("[!.]*/"):
         if state != beside and not any(state.glob("[!.]*/features.npy")):
-            shutil.rmtree(state, ignore_errors=True)
+            remove_folder(state)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import hashlib
 import re
-import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -19,10 +18,10 @@ from core.encoders.baselines import BASELINES
 from core.encoders.registry import NETWORKS
 from core.gallery.artefacts import Artefacts, digest_of, load_array, range_file
 from core.gallery.manifest import from_parquet
-from core.gallery.paths import is_own_root, lies_inside
+from core.gallery.paths import is_file, is_own_root, lies_inside
 from core.gallery.store import LISTING, Header, Store
 from core.heads.head import Head
-from core.images.files import ASSETS, file_digest, read_json
+from core.images.files import ASSETS, file_digest, read_json, remove_folder
 from core.values import (
     Descriptors,
     Encoder,
@@ -148,7 +147,7 @@ class Gallery:
 
     def is_gone(self, record: ImageRecord) -> bool:
         """Whether the file of an image of the gallery is no longer where it was indexed."""
-        return record.id in self.row_of and not (self.root / record.path).is_file()
+        return record.id in self.row_of and not is_file(self.root / record.path)
 
     def require_images(self) -> None:
         """Refuse a gallery without images: it was emptied, or its first build was stopped.
@@ -302,7 +301,7 @@ class Gallery:
             array = load_array(path)
         except GalleryError as error:
             if path.parent.parent == self.beside:  # it can be made again
-                shutil.rmtree(path.parent, ignore_errors=True)
+                remove_folder(path.parent)
                 raise self.lacks(encoder.name) from error
             raise self.damaged(f"{name} of {encoder.name} is missing or damaged") from error
         if self._rows is None:

@@ -68,10 +68,17 @@ def _record(row: dict[str, Any]) -> ImageRecord:
     """One row as a record.
 
     Raises:
-        ValueError: when its path leads out of the folder of images, or a hash is none.
+        ValueError: when its path leads out of the folder of images, a hash is none, a number is
+            missing, or free columns are not texts by name.
     """
     check_relative_path(row["path"])
     check_sha256(row["sha256"])
     check_phash(row["phash"])
     stamp = {name: row[name] or 0 for name in ("size", "modified")}  # earlier versions kept none
-    return ImageRecord(**{**row, **stamp, "extra": parse_json(row["extra"])})
+    texts = {name: row[name] or "" for name in STANDARD}
+    if any(row[name] is None for name in ("id", "width", "height")):
+        raise ValueError("an image lacks its number or its size")
+    extra: Any = parse_json(row["extra"])
+    if not (isinstance(extra, dict) and all(isinstance(value, str) for value in extra.values())):
+        raise ValueError("free columns must be texts by name")
+    return ImageRecord(**{**row, **stamp, **texts, "extra": extra})

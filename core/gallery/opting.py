@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from core.gallery.commit import disk_errors
 from core.gallery.gallery import ARTEFACTS, Gallery, artefacts_name
 from core.gallery.store import Store
+from core.images.files import remove_folder
 
 
 @dataclass(frozen=True)
@@ -62,4 +62,4 @@ def _drop_artefacts(generation: Path, *, kept: str) -> None:
     """Remove what followed from other choices; what follows from all images stays for the undo."""
     for path in generation.glob(f"{ARTEFACTS}-*"):
         if path.name != kept:
-            shutil.rmtree(path, ignore_errors=True)
+            remove_folder(path)

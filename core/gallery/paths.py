@@ -6,6 +6,7 @@ but for the folder that its images are read from.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path, PureWindowsPath
@@ -16,6 +17,19 @@ _UNSAFE = re.compile(r"\0|^[\s\S]:|(?:^|[\\/])[. ]*(?:[\\/]|\Z)")
 # A NUL; a drive; a part that is empty (so an absolute path too) or holds dots and blanks alone.
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PHASH = re.compile(r"[0-9a-f]{16}")
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; one whose name is too long, or that cannot be reached, is none.
+
+    ``Path.is_file`` raises for these.
+    """
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """The same of a folder."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def is_relative_path(text: str) -> bool:

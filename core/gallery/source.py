@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.gallery.metadata import Metadata, TableAccount, read_metadata
+from core.gallery.paths import is_folder
 from core.gallery.store import is_thumbnail, lies_in_store
 from core.images.listing import look
 from core.values import GalleryError
@@ -29,7 +30,7 @@ class Source:
         Raises:
             GalleryError: when the folder is not there, or its metadata cannot be read.
         """
-        if not self.folder.is_dir():
+        if not is_folder(self.folder):
             raise GalleryError(f"{self.folder.name!r} is not a folder of images")
         found = look(self.folder)
         files = {

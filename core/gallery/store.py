@@ -265,7 +265,7 @@ class Store:
             for path in self.folder.glob(f"{place}.part"):
                 with contextlib.suppress(OSError):
                     _remove(path)
-        for place in (".images.*", "..images.*", "generations/*/artefacts*/.*"):
+        for place in (".images.*", "..images.*", "generations/*/.*", "generations/*/artefacts*/.*"):
             remove_abandoned(self.folder.glob(f"{place}.part"))
         with contextlib.suppress(GalleryError):
             self._drop_generations(self.header().generation)

@@ -11,6 +11,7 @@ import numpy as np
 from core.config import ImageLimits
 from core.gallery.blocklist import BLOCKLIST, OLD_BLOCKLIST, Blocklist
 from core.gallery.gallery import ARTEFACTS, Gallery, load_array
+from core.gallery.paths import is_folder
 from core.gallery.store import Store, changed_files
 from core.images.decode import open_image
 from core.images.files import file_digest
@@ -83,7 +84,7 @@ def changed_images(folder: Path, *, progress: Progress = no_progress) -> list[Da
         GalleryError: when there is no gallery, or a damaged one.
     """
     gallery = Gallery.open(folder, whole=True)
-    if gallery.records and not gallery.root.is_dir():
+    if gallery.records and not is_folder(gallery.root):
         return [Damage(str(gallery.root), *_NO_FOLDER)]
     gone = [record for record in gallery.records if gallery.is_gone(record)]
     what = _ALL_GONE if len(gone) == len(gallery) else _GONE

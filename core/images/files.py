@@ -131,6 +131,18 @@ def new_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, where there is one, at once: nobody finds a part of it, killed or not.
+
+    It is out of sight before anything in it goes; what a killed process left of it is taken for
+    what :func:`new_folder` did not finish.
+    """
+    aside = _beside(folder)
+    with contextlib.suppress(OSError):
+        folder.replace(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
 def remove_abandoned(folders: Iterable[Path]) -> None:
     """Remove what :func:`new_folder` did not finish, unless its writer is still at work."""
     for folder in folders:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.service.memory import give_back
+from core.service.machine import give_back
 
 
 class Cache:

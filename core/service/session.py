@@ -46,7 +46,7 @@ from core.service.disentanglement import (
 )
 from core.service.heads import HEADS, choose_head
 from core.service.library import Library
-from core.service.memory import limit_heaps
+from core.service.machine import limit_heaps, share_cores
 from core.service.preparing import Preparations
 from core.service.visitors import Visitors
 from core.service.workspace import Workspace
@@ -133,6 +133,8 @@ class Session:
         threadpool_limits(1, user_api="blas")
         limit_heaps()
         self.server = server or ServerConfig()
+        if self.server.hosted:
+            share_cores(self.server.at_once)
         self.device = device
         self.visitors = Visitors(self.server)
         self.library = Library(self.server, self.visitors, encoder=self.encoder)

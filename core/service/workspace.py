@@ -69,6 +69,18 @@ class GuestEvidence:
     aspects: tuple[Aspect, ...]
 
 
+def _map_of(path: Path, vectors: Float[np.ndarray, "n d"]) -> Map:
+    """A map that is kept; one that has nothing to place others by is damaged.
+
+    Raises:
+        GalleryError: when it is.
+    """
+    found = Map.load(path, vectors)
+    if len(vectors) and not len(found.fitted):
+        raise GalleryError(f"{path.name} is not a map of this gallery")
+    return found
+
+
 def _seen(view: View) -> list[np.ndarray]:
     """The images that a view's head was fitted on, where that matters."""
     return [] if view.fitted is None else [np.asarray(view.fitted)]
@@ -321,7 +333,7 @@ class Workspace:
             lambda: fit_map(self.vectors, config=config, strata=strata, progress=progress),
             codec=Codec(
                 save=lambda found, folder: found.save(folder / "map.npz"),
-                load=lambda folder: Map.load(folder / "map.npz", self.vectors),
+                load=lambda folder: _map_of(folder / "map.npz", self.vectors),
             ),
         )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.page.lines import ANSWER, BUILD, MEASURE
 from app.ui import build
 from core.service import Session
 from core.values import GalleryError
@@ -48,3 +49,19 @@ def test_page_names_no_other_host(url: str):
     page = httpx.get(url).text
     for host in ("googleapis", "gstatic", "cdnjs", "unpkg", "jsdelivr"):
         assert host not in page
+
+
+def test_no_answer_waits_behind_long_work(gallery_folder: Path):
+    """Two galleries that were built held both turns, and every answer of a server waited."""
+    blocks = build(Session(), gallery=str(gallery_folder))
+    lines: dict[str, set[str]] = {}
+    for handler in blocks.fns.values():
+        tab = getattr(handler.fn, "__module__", "").removeprefix("app.").removeprefix("tabs.")
+        called = f"{tab.partition('.')[0]}.{getattr(handler.fn, '__name__', '')}"
+        lines.setdefault(called, set()).add(str(handler.concurrency_id))
+    assert lines["attribute.search"] == lines["api.attribute"] == lines["compare.search"]
+    assert lines["attribute.search"] == {ANSWER}
+    for work in ("gallery.build", "gallery.add", "attribute.run"):  # several, reverse, tests
+        assert lines[work] == {BUILD}
+    for look in ("disentanglement.measure", "map.draw", "gallery.verify", "api.factors"):
+        assert lines[look] == {MEASURE}

@@ -9,6 +9,7 @@ import gradio as gr
 
 from app.page.errors import user_errors
 from app.page.events import EACH, LAST, PRIVATE, QUIET, chosen, follow_query
+from app.page.lines import ANSWER, BUILD, JUDGE
 from app.page.state import Page
 from app.page.visitor import visitor_of
 from app.tabs.attribute import batch_layout, reverse_layout, selftest_layout
@@ -120,7 +121,7 @@ def _connect(
         "inputs": {picture, *controls.inputs, page.gallery},
         "outputs": answered,
         "show_progress_on": result.answer,
-        "concurrency_id": "encoder",
+        "concurrency_id": ANSWER,
         "trigger_mode": "always_last",
         **PRIVATE,
     }
@@ -217,7 +218,7 @@ def _explain(
         handlers.judge,
         [search, found],
         marked,
-        concurrency_id="judge",
+        concurrency_id=JUDGE,
         concurrency_limit=1,
         **QUIET,
     )
@@ -241,7 +242,7 @@ def _connect_batch(
         given,
         [done, result.table],
         show_progress_on=result.table,
-        concurrency_id="encoder",
+        concurrency_id=BUILD,
         **PRIVATE,
     )
     batch.run.click(None, None, None, js="() => window.wellspring.show('ws-batch')", **QUIET)
@@ -273,7 +274,7 @@ def _connect_reverse(
         {*asked, *controls.inputs},
         shown,
         show_progress_on=result.table,
-        concurrency_id="encoder",
+        concurrency_id=BUILD,
         **PRIVATE,
     )
     run.success(None, None, None, js="() => window.wellspring.show('ws-reverse')", **QUIET)
@@ -308,7 +309,7 @@ def _connect_test(
         {test.image, test.files, test.ways, test.far, tally, *controls.inputs, page.gallery},
         [done, result.table, tally],
         show_progress_on=result.table,
-        concurrency_id="encoder",
+        concurrency_id=BUILD,
         **PRIVATE,
     )
     run.success(None, None, None, js="() => window.wellspring.show('ws-test')", **QUIET)

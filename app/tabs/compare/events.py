@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.components import Component
 
 from app.page.events import EACH, LAST, PRIVATE, QUIET, follow_query
+from app.page.lines import ANSWER, MEASURE
 from app.page.state import Page
 from app.tabs.compare.handlers import Handlers, no_examples
 from app.tabs.compare.layout import lay
@@ -31,7 +32,7 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
         "inputs": {table.image, table.which, *controls},
         "outputs": outputs,
         "show_progress_on": table.agreement,
-        "concurrency_id": "encoder",
+        "concurrency_id": ANSWER,
         "trigger_mode": "always_last",
         **PRIVATE,
     }
@@ -73,7 +74,7 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
         controls,
         shown,
         show_progress_on=table.examples,
-        concurrency_id="encoder",
+        concurrency_id=MEASURE,
         **PRIVATE,
     )
     ran.failure(no_examples, None, shown, **QUIET)

@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.components import Component
 
 from app.page.events import EACH, LAST, PRIVATE, QUIET
+from app.page.lines import MEASURE
 from app.page.state import Page
 from app.tabs.disentanglement.handlers import Handlers, cleared
 from app.tabs.disentanglement.layout import lay_controls, lay_result
@@ -42,7 +43,7 @@ def _connect(handlers: Handlers) -> None:
         outputs,
         show_progress_on=result.overview,
         trigger_mode="always_last",
-        concurrency_id="encoder",
+        concurrency_id=MEASURE,
         **PRIVATE,
     )
     ran.failure(cleared, None, [measured, result.overview, result.column], **QUIET)

@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.context import Context
 
 from app.page.events import EACH, LAST, PRIVATE, QUIET
+from app.page.lines import BUILD, MEASURE
 from app.page.state import Page
 from app.tabs.gallery.handlers import Handlers
 from app.tabs.gallery.layout import Tab, build_choices, lay
@@ -20,14 +21,14 @@ def create(page: Page) -> None:
     shelf = ShelfHandlers(page, tab.shelf)
     handlers = Handlers(page, tab, shelf)
     heavy: dict[str, Any] = {
-        "concurrency_id": "encoder",
+        "concurrency_id": BUILD,
         "show_progress_on": tab.status,
         **PRIVATE,
     }
     _connect_opening(handlers, heavy)
     _connect_shelf(shelf)
     _connect_changes(handlers, heavy)
-    _connect_checks(handlers, heavy)
+    _connect_checks(handlers, {**heavy, "concurrency_id": MEASURE})
 
 
 def _shown(tab: Tab) -> list[Any]:

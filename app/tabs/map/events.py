@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.context import get_render_context
 
 from app.page.events import EACH, PRIVATE, QUIET, follow_query
+from app.page.lines import MEASURE
 from app.page.state import Page
 from app.tabs.map.cards import Cards
 from app.tabs.map.handlers import Handlers
@@ -32,7 +33,7 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
         "inputs": asked,
         "outputs": [*everything, *selection],
         "show_progress_on": [tab.empty, tab.map],
-        "concurrency_id": "encoder",
+        "concurrency_id": MEASURE,
         **PRIVATE,
     }
     triggers = [

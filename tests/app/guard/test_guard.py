@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 from app.guard.guard import Guard
 from app.guard.headers import FILE_POLICY, PAGE_POLICY
+from app.page.jobs import PROGRESS, Jobs
 from app.ui import launch_options
 from core.config import ServerConfig
 from core.service import Session
@@ -40,20 +43,32 @@ def app() -> gr.Blocks:
         HELD.wait(20)
         return name
 
+    def work(name: str, request: gr.Request, progress: gr.Progress = PROGRESS) -> str:
+        with jobs.run("work", request, progress) as report:
+            for number in range(1_000):
+                report(number, 1_000, "working")
+                time.sleep(0.02)
+        return name
+
     def refuse(name: str) -> str:
         raise gr.Error(f"not {name}")
 
     def fail(name: str) -> str:
         raise OSError(f"no such file: {name}")
 
+    def keep(file: str) -> str:
+        return Path(file).name
+
+    jobs = Jobs()
     with gr.Blocks() as blocks:
         name, out = gr.Textbox(), gr.Textbox()
         gr.Button().click(echo, name, out, api_name="echo")
         gr.Button().click(wait, name, out, api_name="wait", concurrency_id="encoder")
+        gr.Button().click(work, name, out, api_name="work", concurrency_id="build")
         gr.Button().click(refuse, name, out, api_name="refuse")
         gr.Button().click(fail, name, out, api_name="fail")
         file = gr.File()
-        gr.Button().click(lambda file: file, file, out, api_name="file")
+        gr.Button().click(keep, file, out, api_name="file")
     return blocks.queue(max_size=64, default_concurrency_limit=2, api_open=False)
 
 
@@ -105,6 +120,14 @@ def heard(client: httpx.Client, name: str, joined: httpx.Response) -> str:
 
 def ask(client: httpx.Client, name: str, value: Any = "x") -> str:
     return heard(client, name, join(client, name, value))
+
+
+def use(client: httpx.Client, tool: str, **arguments: Any) -> httpx.Response:
+    names = [each["name"] for each in client.get("/gradio_api/mcp/schema").json()]
+    call = {"name": next(name for name in names if tool in name), "arguments": arguments}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    accepted = {"Accept": "application/json, text/event-stream"}
+    return client.post("/gradio_api/mcp/", json=message, headers=accepted)
 
 
 def upload(client: httpx.Client, name: str, content: bytes) -> httpx.Response:
@@ -160,6 +183,14 @@ def test_long_work_waits_when_the_hour_s_time_is_used(served: Served, client: ht
     told = ask(client, "wait")
     assert "as long as is allowed in an hour; try again in 7 minutes" in told
     assert '["x"]' in ask(client, "echo")  # the page itself goes on
+
+
+def test_long_work_ends_in_words_when_the_hour_s_time_is_used(served: Served, client: httpx.Client):
+    """It was charged when it had ended, so that one build could take as long as it liked."""
+    served.guard.limits.seconds.use(client.headers["X-Forwarded-For"], 1_799.8)
+    told = ask(client, "work")
+    assert "Stopped: your calls have taken as long as is allowed in an hour" in told
+    assert "try again in 7 minutes. What was finished is kept; start again to go on." in told
 
 
 def test_the_queue_cannot_be_passed_by(client: httpx.Client):
@@ -286,14 +317,25 @@ def test_an_app_without_a_guard_has_the_headers_too(url: str):
 
 def test_a_tool_s_calls_are_its_client_s(served: Served, client: httpx.Client):
     """Tools call the server from the server itself: all their clients were one."""
-    (tool,) = (
-        t["name"] for t in client.get("/gradio_api/mcp/schema").json() if "echo" in t["name"]
-    )
-    call = {"name": tool, "arguments": {"name": "x"}}
-    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
-    accepted = {"Accept": "application/json, text/event-stream"}
-    answer = client.post("/gradio_api/mcp/", json=message, headers=accepted)
+    answer = use(client, "echo", name="x")
     assert '"isError":false' in answer.text, answer.text
     used = served.guard.limits.seconds._rests
     assert client.headers["X-Forwarded-For"] in used
     assert "127.0.0.1" not in used
+
+
+def test_a_tool_is_refused_in_words_before_it_works(served: Served, client: httpx.Client):
+    """Its own upload and call were refused: it told of an error 429 of an address of the server."""
+    image = f"data:image/png;base64,{base64.b64encode(bytes(100)).decode()}"
+    assert '"isError":false' in use(client, "keep", file=image).text
+    HELD.clear()
+    joined = [join(client, "wait", str(n)) for n in range(8)]
+    told = use(client, "keep", file=image)
+    assert told.status_code == 429
+    assert "calls wait already, as many as may; try again in" in told.json()["detail"]
+    HELD.set()
+    heard(client, "wait", joined[0])
+    sent = served.guard.limits.sent
+    sent.use(client.headers["X-Forwarded-For"], sent.most)
+    told = use(client, "keep", file=image)
+    assert "you have uploaded as much as is allowed" in told.json()["detail"]

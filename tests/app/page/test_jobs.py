@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from app.page.jobs import Jobs, Stamped
+from app.page.jobs import METER, Jobs, Stamped
 from app.page.visitor import VISITOR, page_of, visitor_of
 from core.values import Cancelled, GalleryError
 
@@ -45,6 +45,22 @@ def test_a_browser_is_one_visitor_and_each_page_has_its_own_jobs():
     assert (page_of(first), page_of(second)) == ("page-one", "page-two")
     assert visitor_of(third) == "page-three"
     assert visitor_of(None) == ""
+
+
+def test_work_stops_in_words_once_its_time_is_spent():
+    """One long build could take more than an hour's seconds, and was charged when it had ended."""
+    left, told = iter(["", "", "you have had your hour; try again in 6 minutes"]), list[int]()
+    scope = {METER: lambda: next(left)}
+    asker: Any = SimpleNamespace(session_hash="ann", request=SimpleNamespace(scope=scope))
+    with (
+        pytest.raises(gr.Error, match=r"your hour; try again in 6 minutes\. What was") as raised,
+        Jobs().run("a", asker, QUIET, again="start again") as report,
+    ):
+        for number in range(10):
+            report(number, 10, "goes on")
+            told.append(number)
+    assert (told, raised.value.title) == ([0, 1], "Stopped")
+    assert isinstance(raised.value.__cause__, Cancelled)  # what was built is kept
 
 
 def test_a_stop_without_a_job_stops_no_later_one():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +139,31 @@ def test_an_array_is_never_unpickled(tmp_path) -> None:
     np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(GalleryError, match=r"a\.npy is missing or damaged"):
         load_array(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("way", ["again", "newer", "only"])
+def test_a_kill_leaves_no_part_of_what_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+):
+    """A process killed while a value was replaced left some of its files, and a damaged gallery."""
+    artefacts, key = store(tmp_path), key_of(n=1)
+    ask(artefacts, key, [])
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr("core.images.files.shutil.rmtree", killed)
+    with pytest.raises(Killed):
+        if way == "only":
+            artefacts.keep_only("other")
+        else:
+            other = replace(key, code="older" if way == "newer" else key.code)
+            artefacts.keep(other, Value(np.arange(4.0)), codec=arrays(Value))
+    monkeypatch.undo()
+    for folder in artefacts.folder.glob("[!.]*"):
+        assert {path.name for path in folder.iterdir()} == {"numbers.npy", "files.json"}
+    ask(artefacts, key_of(n=2), [])
+    assert not list(artefacts.folder.glob(".squares-*"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -58,3 +60,29 @@ def test_a_damaged_table_is_refused(tmp_path: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(GalleryError, match="missing or damaged"):
             from_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("extra", v) for v in ("true", "[1]", '{"a": 1}', '{"a": null}', "3")]
+    + [("width", None), ("id", None), ("path", None)],
+)
+def test_a_manifest_whose_values_are_of_other_kinds_is_refused(
+    tmp_path: Path, column: str, value: object
+) -> None:
+    """Free columns that were no mapping broke whoever asked which columns there are."""
+    path = tmp_path / "manifest.parquet"
+    path.write_bytes(to_parquet([ImageRecord(1, "x.png", SHA, PHASH, 3, 4)]))
+    table = pq.read_table(path)
+    place = table.schema.get_field_index(column)
+    changed = pa.array([value], type=table.schema.field(column).type)
+    pq.write_table(table.set_column(place, column, changed), path)
+    with pytest.raises(GalleryError, match="damaged"):
+        from_parquet(path)
+
+
+def test_a_text_that_is_missing_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    path.write_bytes(to_parquet([ImageRecord(1, "x.png", SHA, PHASH, 3, 4, title="t")]))
+    pq.write_table(pq.read_table(path).drop_columns(["title"]), path)
+    assert from_parquet(path)[0].title == ""

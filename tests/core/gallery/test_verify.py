@@ -188,3 +188,16 @@ def test_images_whose_files_have_changed_are_named_with_what_to_do(folder, photo
     assert {"`remove`" in damage.mend for damage in changed_images(folder)} == {True}
     photos.rename(photos.parent / "elsewhere")
     assert [damage.file for damage in changed_images(folder)] == [str(photos)]
+
+
+def test_a_folder_of_images_that_no_system_can_have_is_not_there(folder: Path) -> None:
+    """A gallery that named a folder too long for any disk ended ``verify`` in an OSError."""
+    header = folder / "gallery.json"
+    said = json.loads(header.read_text(encoding="utf-8"))
+    root = "/" + "9" * 5_000
+    header.write_text(json.dumps({**said, "root": root}), encoding="utf-8")
+    assert [damage.file for damage in changed_images(folder)] == [root]
+    gallery = Gallery.open(folder)
+    assert all(gallery.is_gone(record) for record in gallery.records)
+    with pytest.raises(GalleryError, match="not a folder"):
+        Source(gallery.root).look()

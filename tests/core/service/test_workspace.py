@@ -291,6 +291,9 @@ def test_the_map_is_fitted_once_per_settings(gallery, encoders, monkeypatch):
     np.testing.assert_allclose(again.anchors, first.anchors, atol=1e-6)
     workspace.layout(config=ProjectionConfig(neighbours=5))
     assert len(calls) == 2
+    for path in gallery.artefacts.folder.glob("map-*/map.npz"):  # it broke who placed an image
+        replace(first, fitted=np.arange(0), anchors=first.anchors[:0]).save(path)
+    assert len(workspace.layout(config=config).fitted) == 3
 
 
 @pytest.mark.filterwarnings("ignore:Using the fractional value")  # a dozen images are few

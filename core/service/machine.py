@@ -1,9 +1,12 @@
-"""Memory that was freed goes back to the system, where the C library knows how (glibc)."""
+"""Memory that was freed goes back to the system (glibc), and threads of torch share the cores."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+
+import torch
 
 _ARENA_MAX = -8  # mallopt's name for the number of heaps
 _ARENAS = 2
@@ -22,6 +25,23 @@ def give_back() -> bool:
     """Return freed memory to the system; whether any was returned."""
     library = _library()
     return library is not None and bool(library.malloc_trim(0))
+
+
+def share_cores(works: int) -> int:
+    """Let networks use as many threads each that all cores are used by several at once.
+
+    A network that passes on all cores beside another one waits for threads that do not run
+    (docs/decisions/021-what-limits-a-hosted-server.md).
+
+    Args:
+        works: how many networks pass at once.
+
+    Returns:
+        The threads that each has.
+    """
+    threads = min(torch.get_num_threads(), max((os.cpu_count() or 1) // works, 1))
+    torch.set_num_threads(threads)
+    return threads
 
 
 def _library() -> ctypes.CDLL | None:
