@@ -157,6 +157,7 @@ def opt_out_and_ask(page: Page) -> None:
     shelf, said = page.locator("#ws-gallery-shelf [data-id]"), page.locator("#ws-gallery-said")
     rows = page.locator("#ws-candidates [role=option]")
     page.get_by_role("tab", name="Gallery").click()
+    expect(page.locator("#ws-gallery-title")).not_to_contain_text("opted out")
     expect(shelf).to_have_count(small.COUNT)
     shelf.first.evaluate(QUICKLY, "#ws-gallery-shelf [data-id]")
     expect(page.locator("#ws-gallery-chosen")).to_contain_text("3 images chosen")

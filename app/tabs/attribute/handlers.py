@@ -33,6 +33,7 @@ CANDIDATES = 24
 """Matches of every answer."""
 
 _EXCITING = 6
+_CHANGED = "The gallery has changed since: ask again to see which dimensions come back in refits."
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Search:
     choice: Choice
     prior: float
     answer: Answer
+    identity: str = ""
+    """Identity of the gallery's images when they were searched; empty where it is not known."""
 
 
 def choice_of(given: Given, controls: Controls, gallery: gr.State) -> Choice:
@@ -97,10 +100,11 @@ class Handlers:
         prior = prior_of(given, self.controls)
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, 1, "Opening the encoder and the gallery")
+            identity = self.session.gallery(name, visitor=visitor).identity
             answer = self.session.attribute(
                 image, choice, top=CANDIDATES, prior=prior, visitor=visitor, progress=report
             )
-        return self.shown(Search(image, choice, prior, answer), visitor)
+        return self.shown(Search(image, choice, prior, answer, identity), visitor)
 
     def shown(self, found: Search, visitor: str, *, index: int = 0) -> tuple[Any, ...]:
         """What :meth:`search` returns of a finished search, one of its matches chosen."""
@@ -219,6 +223,8 @@ class Handlers:
         if search is None or found is None:
             return tuple(gr.skip() for _ in range(4))
         visitor = visitor_of(request)
+        if self._changed(search, visitor):  # its dimensions are those of another head
+            return _CHANGED, gr.Column(visible=False), gr.skip(), gr.skip()
         with self.page.jobs.run("judge", request, progress) as report:
             judged = self.session.dimensions(search.choice, visitor=visitor, progress=report)
         choices = reasons.dimension_choices(found, judged=judged)
@@ -250,10 +256,10 @@ class Handlers:
         self, search: Search | None, found: Explanation | None, request: gr.Request
     ) -> list[Any]:
         """The answer as files, explained by the chosen match."""
-        buttons = self.downloads.buttons
-        if search is None or found is None:
+        buttons, visitor = self.downloads.buttons, visitor_of(request)
+        if search is None or found is None or self._changed(search, visitor):
             return [gr.skip() for _ in buttons]
-        visitor, choice = visitor_of(request), search.choice
+        choice = search.choice
         image, source = self._images(search, found, visitor)
         case = Case(
             query=Path(search.image).name,
@@ -313,6 +319,11 @@ class Handlers:
         with user_errors():
             shown = example_pictures(self.session, name, visitor=visitor_of(request))
         return gr.Gallery(shown, selected_index=None)
+
+    def _changed(self, search: Search, visitor: str) -> bool:
+        """Whether other images are in the gallery than when it was searched."""
+        gallery = self.session.gallery(search.choice.gallery, visitor=visitor)
+        return search.identity not in ("", gallery.identity)
 
     def _size(self, name: str, visitor: str) -> int:
         return len(self.session.gallery(name, visitor=visitor))

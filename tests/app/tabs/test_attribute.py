@@ -6,6 +6,7 @@ import itertools
 import json
 import shlex
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -243,6 +244,20 @@ def test_stable_dimensions_alone_are_drawn_after_the_answer(handlers: Handlers, 
     assert single.visible == bool(stable)
     assert f"Drawn: {len(stable)} of 16" in words or "none is drawn" in words
     assert not stable or len(bars.data[0].x) == len(stable)
+
+
+def test_after_a_change_of_the_gallery_dimensions_are_not_those_of_the_answer(
+    handlers: Handlers, picture: Path
+):
+    """An answer from before an opt-out was judged by a head of fewer dimensions: IndexError."""
+    done = search(handlers, picture, "random", "whiten")[0]
+    found = handlers.explain(done, 0, None, NOBODY)[0]
+    assert handlers.export(done, found, NOBODY)[0] != gr.skip()
+    before = replace(done, identity="0" * 16)
+    words, single, *_ = handlers.judge(before, found, NOBODY)
+    assert "has changed since" in words
+    assert not single.visible
+    assert handlers.export(before, found, NOBODY)[0] == gr.skip()
 
 
 def test_heads_that_take_long_to_fit_are_not_judged(handlers: Handlers, picture: Path):
