@@ -31,6 +31,10 @@ FORMAT = "1"
 """Version of what the table holds; raised with every change that older code would misread."""
 
 _FORMAT_KEY = b"wellspring"
+EXACT = 20_000
+"""Rows up to which all are compared; beyond, codes of a bit a number first; see decision 022."""
+_PARTITION = 1_000_000  # rows whose codes lie together
+_LANES = 8  # numbers that codes are made of at once
 _ID, _SHA, _DIGEST = "id", "sha256", "digest_of_"
 _COLUMNS = "columns"  # whose digest is that of a row's values
 _BLOCK = 16_384  # rows written at once
@@ -60,22 +64,22 @@ def create(address: str) -> None:
 
 
 def drop(address: str) -> None:
-    """Delete a table where that is possible; what is gone or refuses stays as it is."""
+    """Delete a table of ours where that is possible; what cannot be opened stays as it is."""
     database, name = _parts(address)
     with contextlib.suppress(Exception):  # whatever a store raises: nothing reads it any more
-        if _is_there(address):
-            _library().connect(database).drop_table(name)
+        _open(address)  # a stranger's header may name a table that is none of ours
+        _library().connect(database).drop_table(name)
 
 
 @dataclass(frozen=True)
 class Asking:
     """How far a table's index is searched; of no account where there is none."""
 
-    beam: int = 2
+    beam: int = 4
     """Rows that a graph keeps in sight, for every one that is wanted."""
-    probes: int = 1
-    """Partitions that are looked into."""
-    refined: int = 1
+    probes: int = 20
+    """Partitions that are looked into: all, where there are no more."""
+    refined: int = 4
     """Rows compared by their vectors themselves, for every one that is wanted."""
 
 
@@ -123,7 +127,7 @@ class LanceEngine:
         self, queries: np.ndarray, count: int, among: Among | None, *, exact: bool
     ) -> Integer[np.ndarray, "q m"]:
         """The rows that are found in one search, -1 where fewer; exact or by the table's index."""
-        asked = self.table.search(queries, vector_column_name=self.column)
+        asked = self.table.search(_padded(queries), vector_column_name=self.column)
         asked = asked.distance_type("dot").limit(count).select([_ID, "_distance"])
         how = self.asking
         asked = asked.ef(how.beam * count).nprobes(how.probes).refine_factor(how.refined)
@@ -180,9 +184,8 @@ def bring_up(
     ids = np.array([record.id for record in records], np.int64)
     texts = _texts(records)
     values = {_SHA: pa.array(contents), **{_plain(k): pa.array(v) for k, v in texts.items()}}
-    width = vectors.shape[1]
-    flat = np.ascontiguousarray(vectors, np.float32).ravel()
-    rows = pa.FixedSizeListArray.from_arrays(pa.array(flat), width)
+    padded = _padded(vectors)
+    rows = pa.FixedSizeListArray.from_arrays(pa.array(padded.ravel()), padded.shape[1])
     lines = ["\0".join((*texts, *line)) for line in zip(contents, *texts.values(), strict=True)]
     parts = [
         (_COLUMNS, values, names_of(lines, np.empty((len(lines), 0)))),
@@ -234,7 +237,22 @@ def _write(
 
 
 def _index(table: Any, column: str, n: int) -> None:
-    pass
+    """Code the rows of a large column anew where most of them are not; else `optimize` does it."""
+    if n <= EXACT:
+        return
+    name = f"{column}_idx"
+    stats = table.index_stats(name) if name in {i.name for i in table.list_indices()} else None
+    if stats is not None and stats.num_unindexed_rows < n / 2:
+        return
+    codes = importlib.import_module("lancedb.index").IvfRq
+    config = codes(distance_type="dot", num_partitions=-(-n // _PARTITION))
+    table.create_index(column, config=config, name=name, replace=True)
+
+
+def _padded(vectors: np.ndarray) -> Float[np.ndarray, "n d"]:
+    """Rows with zeros behind them, to a width that codes can be made of."""
+    missing = -vectors.shape[1] % _LANES
+    return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, missing))), np.float32)
 
 
 def _known(table: Any, name: str, ids: np.ndarray) -> UInt64[np.ndarray, " n"]:

@@ -18,7 +18,7 @@ from core.search.lance import LanceEngine, bring_up, create, drop, new_table
 from core.values import Cancelled, GalleryError, ImageRecord
 
 lancedb = pytest.importorskip("lancedb")
-N, DIM = 600, 16
+N, DIM = 600, 13
 HOSTILE = (
     "it's", '"', "a' OR '1'='1", "'; DROP TABLE x; --", "100%", "_", "\\", "\\'", "`", "a.b", "\n",
     "STRASSE", "straße", "Ångström", "\0", "$1", "NULL", "日本",
@@ -136,6 +136,25 @@ def test_only_what_differs_is_written(tmp_path, vectors, monkeypatch) -> None:
     assert [done for done, _, _ in seen] == [0, 1, 0, 1]
 
 
+def test_codes_find_the_same_and_takes_up_what_comes_and_moves(
+    tmp_path, vectors, queries, monkeypatch
+) -> None:
+    monkeypatch.setattr(lance, "EXACT", 100)
+    images = records()
+    engine = written(tmp_path, images[:500], vectors[:500])
+    assert [index.name for index in engine.table.list_indices()] == ["view_idx"]
+    same_hits(engine, vectors[:500], queries, k=10)
+    moved = vectors[20:].copy()
+    moved[:50] = vectors[:50]
+    later = up_to_date(engine.address, images[20:], moved)
+    assert later.table.index_stats("view_idx").num_unindexed_rows == 0
+    same_hits(later, moved, queries, k=10)
+    few = Among(np.arange(len(moved)) % 50 == 0)
+    same_hits(later, moved, queries, k=10, among=few)
+    other = up_to_date(engine.address, images[20:], moved[::-1])
+    same_hits(other, moved[::-1], queries, k=10)
+
+
 def test_a_call_that_is_stopped_is_gone_on_with(tmp_path, vectors, queries, monkeypatch) -> None:
     images = records()
     engine = written(tmp_path, images[:100], vectors[:100])
@@ -186,6 +205,8 @@ def test_another_table_is_refused_and_left_alone(tmp_path, vectors) -> None:
     address = str(tmp_path / "lance" / "images-1.lance")
     with pytest.raises(GalleryError, match="has format none, this version reads 1"):
         bring_up(address, records(), "view", vectors)
+    drop(address)
+    drop("")
     assert lancedb.connect(tmp_path / "lance").open_table("images-1").count_rows() == 1
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from benchmarks.scale.agreement import CLOSE, agreement
 from core.config import ScoreConfig
 from core.encoders.load import load_encoder
 from core.gallery.gallery import Gallery
@@ -21,7 +22,9 @@ from core.search import lance, served
 from core.search.lance import LanceEngine
 from core.service import building
 from core.service.building import bring_up, build, search_with_faiss, search_with_lance
+from core.service.heads import choose_head
 from core.service.session import Choice, Session
+from core.service.workspace import Workspace
 from core.values import Answer, GalleryError, no_progress
 from tests.core.conftest import draw
 
@@ -103,6 +106,21 @@ def test_answers_are_those_of_comparing_all_whatever_changes(
             assert answered_alike(gallery, image).matches[0].image.id == first.id
     assert verify(gallery) == []
     assert len(tables(gallery / "lance")) == 1
+
+
+def test_engines_agree_and_another_scoring_does_not(gallery, network, photos, write_image) -> None:
+    opened = Gallery.open(gallery)
+    head = choose_head(opened, network, "default")
+    table, exact, other = (
+        Workspace(opened, network, head, score=score)
+        for score in (None, EXACT, ScoreConfig(local_scaling=False))
+    )
+    queries = [table.query(write_image(photos / "asked.png", seed)) for seed in (3, 7, 20, 21)]
+    for where in ("", "creator is filled"):
+        found = agreement(table, exact, queries, where=where)
+        assert (found.queries, found.same_first, found.same_ten) == (4, 1, 1)
+        assert found.largest < CLOSE / 10
+    assert agreement(table, other, queries).largest > CLOSE
 
 
 def test_the_table_is_where_it_was_asked_to_be_until_faiss_searches_again(
