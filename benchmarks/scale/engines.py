@@ -28,7 +28,8 @@ from core.search import lance
 from core.search.engine import FEWEST
 from core.search.graph import csls_means_of, neighbour_graph
 from core.search.index import Index, neighbours
-from core.search.lance import Asking, LanceEngine, bring_up, create, new_table
+from core.search.lance import Asking, LanceEngine, bring_up
+from core.search.lance_table import create, new_table
 from core.search.walk import Walk
 from core.service.heads import choose_head
 from core.values import ImageRecord

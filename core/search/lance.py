@@ -8,14 +8,12 @@ the table: who reads one goes on reading it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,13 +22,10 @@ from jaxtyping import Float, Integer, UInt64
 
 from core.gallery.filters import PATH, Condition, filter_columns, filter_value, folded
 from core.search.engine import FEWEST, Among
+from core.search.lance_table import open_table, refusals
 from core.search.survivors import names_of
-from core.values import GalleryError, ImageRecord, Progress, no_progress
+from core.values import ImageRecord, Progress, no_progress
 
-FORMAT = "1"
-"""Version of what the table holds; raised with every change that older code would misread."""
-
-_FORMAT_KEY = b"wellspring"
 EXACT = 20_000
 """Rows up to which all are compared; beyond, codes of a bit a number first; see decision 022."""
 _PARTITION = 1_000_000  # rows whose codes lie together
@@ -40,35 +35,6 @@ _COLUMNS = "columns"  # whose digest is that of a row's values
 _BLOCK = 16_384  # rows written at once
 _NAMED = 4_096  # ids named at once
 _KEPT = timedelta(days=1)  # how long versions stay that are no longer the last
-_REMEDY = (
-    "see that it is there and can be read, or write it anew: index again with --engine lance; "
-    "--search exact answers without it"
-)
-
-
-def new_table(database: str) -> str:
-    """The address of a table that is not there yet, in a folder or at a URI."""
-    return f"{database.rstrip('/')}/images-{np.random.default_rng().bytes(6).hex()}.lance"
-
-
-def create(address: str) -> None:
-    """Make an empty table.
-
-    Raises:
-        GalleryError: when LanceDB is not installed, or the place cannot be written.
-    """
-    schema = pa.schema([(_ID, pa.int64()), (_SHA, pa.string())], {_FORMAT_KEY: FORMAT.encode()})
-    database, name = _parts(address)
-    with _refusals(address, "written"):
-        _library().connect(database).create_table(name, schema=schema)
-
-
-def drop(address: str) -> None:
-    """Delete a table of ours where that is possible; what cannot be opened stays as it is."""
-    database, name = _parts(address)
-    with contextlib.suppress(Exception):  # whatever a store raises: nothing reads it any more
-        _open(address)  # a stranger's header may name a table that is none of ours
-        _library().connect(database).drop_table(name)
 
 
 @dataclass(frozen=True)
@@ -104,8 +70,8 @@ class LanceEngine:
         Raises:
             GalleryError: when it is not there, cannot be read, or holds something else.
         """
-        table = _open(address)
-        with _refusals(address, "read"):
+        table = open_table(address)
+        with refusals(address, "read"):
             table.checkout(version)
         return cls(table, address, column, ids)
 
@@ -117,7 +83,7 @@ class LanceEngine:
         count = min(max(FEWEST, k), there)
         if not count:
             return np.empty((len(queries), 0), np.int64)
-        with _refusals(self.address, "read"):
+        with refusals(self.address, "read"):
             rows = self.found(queries, count, among, exact=False)
             if (rows < 0).any():
                 rows = self.found(queries, count, among, exact=True)
@@ -179,7 +145,7 @@ def bring_up(
     Raises:
         GalleryError: when the table is away, of another version, or cannot be written.
     """
-    table = _open(address)
+    table = open_table(address)
     contents = [record.sha256 for record in records]
     ids = np.array([record.id for record in records], np.int64)
     texts = _texts(records)
@@ -191,7 +157,7 @@ def bring_up(
         (_COLUMNS, values, names_of(lines, np.empty((len(lines), 0)))),
         (column, {column: rows}, names_of(contents, np.asarray(vectors, np.float32))),
     ]
-    with _refusals(address, "written"):
+    with refusals(address, "written"):
         changed = _keep_only(table, ids)
         for name, arrays, digests in parts:
             changed += _write(table, name, ids, arrays, digests[:, 0], progress=progress)
@@ -315,58 +281,3 @@ def _plain(name: str) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
-
-
-def _library() -> Any:
-    try:
-        return importlib.import_module("lancedb")
-    except ImportError as error:
-        raise GalleryError(
-            "this gallery is searched by LanceDB, which is one more package: pip install "
-            "lancedb==0.40.0; --search exact answers without it"
-        ) from error
-
-
-def _parts(address: str) -> tuple[str, str]:
-    """Database and name of a table."""
-    database, _, name = address.rpartition("/")
-    return database, name.removesuffix(".lance")
-
-
-def _is_there(address: str) -> bool:
-    """Whether a local table's folder is there; connecting would make its parents. Others are."""
-    return "://" in address or Path(address).is_dir()
-
-
-def _open(address: str) -> Any:
-    """A table in its last version.
-
-    Raises:
-        GalleryError: when it is away, or its format is another one.
-    """
-    database, name = _parts(address)
-    if not _is_there(address):
-        raise GalleryError(f"the gallery's search table {name} is not at {database}; {_REMEDY}")
-    with _refusals(address, "read"):
-        table = _library().connect(database).open_table(name)
-        found = (table.schema.metadata or {}).get(_FORMAT_KEY, b"none").decode("utf-8", "replace")
-    if found != FORMAT:
-        raise GalleryError(
-            f"the gallery's search table {name} has format {found[:20]}, this version reads "
-            f"{FORMAT}; write it anew: index again with --engine lance; --search exact answers "
-            "without it"
-        )
-    return table
-
-
-@contextlib.contextmanager
-def _refusals(address: str, done: str) -> Iterator[None]:
-    """Turn what the library raises, which is whatever its stores and clients raise."""
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")
-        database, name = _parts(address)
-        raise GalleryError(
-            f"the gallery's search table {name} at {database} cannot be {done} ({why}); {_REMEDY}"
-        ) from error

@@ -16,7 +16,7 @@ from core.gallery.gallery import Gallery, is_shipped
 from core.gallery.source import Source
 from core.gallery.store import Store
 from core.search.edges import with_edges
-from core.search.lance import create, drop, new_table
+from core.search.lance_table import create, drop, new_table
 from core.service.heads import choose_head
 from core.service.workspace import Workspace
 from core.values import Encoder, GalleryError, Progress, no_progress

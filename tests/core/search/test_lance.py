@@ -14,7 +14,8 @@ from core.gallery.filters import Condition, Filter
 from core.search import lance
 from core.search.engine import Among
 from core.search.index import Index
-from core.search.lance import LanceEngine, bring_up, create, drop, new_table
+from core.search.lance import LanceEngine, bring_up
+from core.search.lance_table import create, drop, new_table
 from core.values import Cancelled, GalleryError, ImageRecord
 
 lancedb = pytest.importorskip("lancedb")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from core.gallery.opting import opt_in, opt_out
 from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.gallery.verify import verify
-from core.search import lance, served
+from core.search import served
 from core.search.lance import LanceEngine
+from core.search.lance_table import open_table
 from core.service import building
 from core.service.building import bring_up, build, search_with_faiss, search_with_lance
 from core.service.heads import choose_head
@@ -172,9 +174,9 @@ def test_a_table_that_is_away_is_told_and_the_folder_answers_without_it(
 
 
 def test_a_version_that_was_cleaned_up_is_written_anew(gallery, photos) -> None:
-    table = lance._open(str(gallery / "lance" / tables(gallery / "lance")[0]))
+    table = open_table(str(gallery / "lance" / tables(gallery / "lance")[0]))
     table.add_columns({"more": "1"})
-    table.optimize(cleanup_older_than=lance.timedelta(0), delete_unverified=True)
+    table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
     answered_alike(gallery, photos / "01.png")
 
 
