@@ -24,6 +24,7 @@ from core.encoders.load import load_encoder
 from core.evidence.answer import answer
 from core.evidence.null import Null, fit_null
 from core.gallery.gallery import Gallery
+from core.search.engine import Among
 from core.search.prepare import prepare
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking
@@ -85,8 +86,8 @@ def p_values(gallery: Collection, query: Query, null: Null, *, seed: int) -> Map
             among = np.zeros(len(gallery), bool)
             among[rows] = True
             ranked = {
-                "of the gallery": gallery.rank_among(query, among, k=k),
-                "that pass": gallery.rank(query, k=k, among=among),
+                "of the gallery": gallery.rank_among(query, Among(among), k=k),
+                "that pass": gallery.rank(query, k=k, among=Among(among)),
             }
             for rivals, ranking in ranked.items():
                 name = f"{share:.0%} {kind}, {rivals}"

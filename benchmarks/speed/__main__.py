@@ -29,6 +29,7 @@ from core.heads.fit import fit_head
 from core.images.decode import load_image
 from core.images.listing import list_images
 from core.images.thumbnails import thumbnail
+from core.search.engine import Walked
 from core.search.index import Index, measured_recall
 from core.search.prepare import prepare
 from core.search.walk import Walk
@@ -201,7 +202,8 @@ def graph(gallery: Path, encoder: str, *, queries: int = 200) -> None:
     head = choose_head(opened, network, "default")
     view = prepare(opened, network, head, config=ScoreConfig(search="exact")).views[0]
     began = time.perf_counter()
-    hnsw = Index(view.vectors, csls_means=view.csls_means, walk=Walk.build(view.vectors))
+    walk = Walk.build(view.vectors)
+    hnsw = Index(view.vectors, csls_means=view.csls_means, engine=Walked(walk, len(walk)))
     console.print(f"HNSW over {len(opened)} images built in {time.perf_counter() - began:.1f} s")
     rng = np.random.default_rng(0)
     asked = view.vectors[rng.choice(len(opened), queries)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -34,7 +34,7 @@ from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import changed_images, verify
 from core.report.changes import change_lines, change_object
-from core.service.building import bring_up, build
+from core.service.building import bring_up, build, search_with_faiss, search_with_lance
 from core.service.library import BUILTIN, refuse_shipped
 from core.service.session import Session
 from core.values import GalleryError
@@ -71,6 +71,13 @@ def index(
     about: Annotated[
         str | None, typer.Option(help="What the images are: `scans of herbarium sheets`.")
     ] = None,
+    engine: Annotated[
+        Literal["faiss", "lance"] | None,
+        typer.Option(help="What searches it; else as before, or FAISS."),
+    ] = None,
+    uri: Annotated[
+        str, typer.Option(help="Folder or URI of LanceDB; else inside the gallery.")
+    ] = "",
     shipped: ShippedFlag = False,
     json: JsonFlag = False,
 ) -> None:
@@ -78,6 +85,8 @@ def index(
 
     Encoders that are not named: those that the gallery has, or else the bundled ones.
     """
+    if uri and engine != "lance":
+        raise typer.BadParameter("--uri goes with --engine lance")
     with reporting() as progress:
         _changeable(out, shipped=shipped)
         names = encoder or _encoders_of(out) or BUNDLED
@@ -87,6 +96,10 @@ def index(
             Store(out).rename(title)
         if about is not None:
             Store(out).describe(about)
+        if engine == "faiss":
+            search_with_faiss(out)
+        if engine == "lance":
+            search_with_lance(out, loaded, database=uri, progress=progress)
     _report(change, out, json=json)
 
 

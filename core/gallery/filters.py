@@ -68,7 +68,7 @@ class Condition:
 
     def holds(self, record: ImageRecord) -> bool:
         """Whether an image is as the condition says; ``!=`` holds of images without a value."""
-        found, wanted = _folded(_value(record, self.column)), _folded(self.value)
+        found, wanted = folded(filter_value(record, self.column)), folded(self.value)
         return {
             "=": found == wanted,
             "!=": found != wanted,
@@ -169,7 +169,7 @@ def _hint(before: Sequence[Condition], text: str) -> str:
 
 def _column(name: str, columns: Sequence[str], hint: str) -> str:
     """The column of a name, whatever its case."""
-    alike = [column for column in columns if _folded(column) == _folded(name)]
+    alike = [column for column in columns if folded(column) == folded(name)]
     if name in columns or alike:
         return name if name in columns else alike[0]
     there = f"no image has a column {name[:80]!r}; there are: {', '.join(columns)}"
@@ -204,10 +204,11 @@ def _form(columns: Sequence[str]) -> str:
     return f"write for example `{columns[0]} is filled`; the columns are: {', '.join(columns)}"
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """A text as it is compared, whatever its case and Unicode form."""
     return unicodedata.normalize("NFC", text).casefold()
 
 
-def _value(record: ImageRecord, column: str) -> str:
+def filter_value(record: ImageRecord, column: str) -> str:
+    """An image's value of a column that a filter may name; empty where it has none."""
     return record.path if column == PATH else value_of(record, column)

@@ -7,7 +7,8 @@ Layout::
                             the current stays for its readers until the next change
     thumbnails/<aa>/<sha>.webp   of every image but the small WebP files of the gallery's own
     work/                   what an unfinished build has done so far
-    lock                    held by the one writer
+    lance/                  vectors and columns in LanceDB, where it serves and lies here
+    lock, lance.lock        held by the one writer, of the folder and of what LanceDB keeps
 """
 
 from __future__ import annotations
@@ -36,11 +37,25 @@ from core.values import GalleryError
 logger = logging.getLogger(__name__)
 LISTING = "files.json"
 """File that lists the other files of its folder with their SHA-256."""
-_OWN = ("gallery.json", "generations", "thumbnails", "work", "lock", "blocklist.json")
+_OWN = (
+    "gallery.json",
+    "generations",
+    "thumbnails",
+    "work",
+    "lance",
+    "lance.lock",
+    "lock",
+    "blocklist.json",
+)
 # What the store itself writes at the top of its folder.
 _OLD = ("tombstones.json",)  # what earlier versions wrote there
 _IMAGES = "IMAGES"  # stands for a folder of images in a command
-_IF_ANY = ("description", "opted_out", "reading")  # what a header names only where there is any
+_IF_ANY = (
+    "description",
+    "opted_out",
+    "reading",
+    "lance",
+)  # what a header names only where there is any
 _NAME = 120  # characters of a gallery's name
 FORMAT = 1
 """Version of the layout; raised with every change that older code would misread."""
@@ -66,14 +81,18 @@ class Header:
     """Ids of images that are stored and yet part of no answer, in their order."""
     reading: int = 0
     """How colours that numbers state were read: see :data:`core.images.stated.READING`."""
+    lance: str = ""
+    """The table of LanceDB that is searched: a URI, a path, or a path inside the gallery."""
 
     def __post_init__(self) -> None:
         """Refuse values of other types, as a damaged file may hold, and roots that climb."""
-        texts = (self.name, self.root, self.description)
+        texts = (self.name, self.root, self.description, self.lance)
         numbers = (self.generation, self.next_id, self.reading, *self.opted_out)
         if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int} or min(numbers) < 0:
             raise TypeError("not the header of a gallery")
         check_root(self.root)
+        if "://" not in self.lance:
+            check_root(self.lance)
 
 
 class Store:
@@ -133,6 +152,21 @@ class Store:
     def opt_out(self, ids: Collection[int]) -> None:
         """Keep which images are part of no answer; under the lock."""
         self._write_header(replace(self.header(), opted_out=tuple(sorted(ids))))
+
+    def search_in(self, table: str) -> None:
+        """Keep which table of LanceDB is searched, the empty text for none; under the lock."""
+        inside = Path(table).is_relative_to(self.folder)
+        kept = Path(table).relative_to(self.folder).as_posix() if inside else table
+        self._write_header(replace(self.header(), lance=kept))
+
+    def table(self, header: Header) -> str:
+        """Where the table of LanceDB lies that is searched; empty for none."""
+        own = header.lance and "://" not in header.lance
+        return str(self.folder / header.lance) if own else header.lance
+
+    def writing_table(self) -> FileLock:
+        """The lock of the one who writes to that table."""
+        return FileLock(self.folder / "lance.lock", is_singleton=False)
 
     @property
     def exists(self) -> bool:
@@ -224,7 +258,7 @@ class Store:
         """
         own = [self.folder / name for name in (*_OWN, *_OLD)]
         own += _entries(self.folder / "thumbnails")
-        for name in ("generations", "work"):
+        for name in ("generations", "work", "lance"):
             for parent, folders, files in os.walk(self.folder / name):
                 own += (Path(parent, each) for each in (*folders, *files))
         check_links(own, self.folder)

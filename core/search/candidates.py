@@ -6,9 +6,10 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Float, Integer
 
 from core.config import ScoreConfig
+from core.search.engine import Among
 from core.search.query import Query
 from core.search.views import View
 
@@ -21,7 +22,7 @@ class Allowed:
 
     left_out: Integer[np.ndarray, " m"]
     """Rows that are not there."""
-    among: Bool[np.ndarray, " n"] | None
+    among: Among | None
     """The rows that may be found, those left out included; ``None`` for all."""
     images: int
     """Rows that a search can find, those left out included."""
@@ -30,7 +31,7 @@ class Allowed:
 
     def has(self, row: int) -> bool:
         """Whether a row can be found."""
-        return row not in self.left_out and (self.among is None or bool(self.among[row]))
+        return row not in self.left_out and (self.among is None or bool(self.among.rows[row]))
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,14 @@ class Finder:
     """Near-duplicate group of every image: the row of its first member."""
     config: ScoreConfig
 
-    def allowed(
-        self, without: Integer[np.ndarray, " m"] | None, among: Bool[np.ndarray, " n"] | None
-    ) -> Allowed:
+    def allowed(self, without: Integer[np.ndarray, " m"] | None, among: Among | None) -> Allowed:
         """What a ranking may find."""
         left_out = np.empty(0, np.int64) if without is None else without
         gone = distinct(self.groups[left_out])
         if among is None:
             return Allowed(left_out, None, len(self.groups), self._groups - gone)
-        groups = distinct(np.asarray(self.groups)[among])
-        return Allowed(left_out, among, int(among.sum()), groups - gone)
+        groups = distinct(np.asarray(self.groups)[among.rows])
+        return Allowed(left_out, among, int(among.rows.sum()), groups - gone)
 
     def find(
         self, query: Query, *, k: int, allowed: Allowed

@@ -1,4 +1,4 @@
-"""Nearest rows by cosine, with or without local scaling: exact, or among what a walk finds.
+"""Nearest rows by cosine, with or without local scaling: exact, or among what an engine finds.
 
 Local scaling is CSLS (Conneau et al., Word translation without parallel data, ICLR 2018) with the
 gallery's side alone: score = 2 cos(q, g) - r(g), where r(g), the *CSLS mean*, is the mean cosine of
@@ -6,9 +6,8 @@ the gallery image to the nearest other groups of near-duplicates. The query's ow
 because it moves all scores of a query alike. One more column makes the score an inner product, so
 that a search by inner product ranks exactly by it: [q, 1] . [g, -r(g)/2] = score / 2.
 
-With a :class:`core.search.walk.Walk`, twice as many rows as are wanted are found by it, by cosine,
-and scored from the vectors themselves. A search among some of the rows walks the farther the fewer
-they are, and compares all of them where that is quicker or the walk found too few.
+With an :class:`core.search.engine.Engine`, twice as many rows as are wanted are found by it, by
+cosine, and scored from the vectors themselves.
 """
 
 from __future__ import annotations
@@ -22,12 +21,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from core.heads.rows import unit_rows
-from core.search.walk import Walk
+from core.search.engine import Among, Engine
 
 _faiss: Any = faiss  # what its annotations lack
-_BEAM = 256  # rows walked to for a query at least
-_OVERSAMPLED = 2  # rows walked to for every one that is wanted
-_WHOLE = 4  # a walk to more than this part of the rows takes longer than comparing them
+_OVERSAMPLED = 2  # rows that an engine is asked for, for every one that is wanted
 _BLOCK = 4096  # rows compared at once
 
 
@@ -134,22 +131,22 @@ class Index:
         vectors: Float[np.ndarray, "n d"],
         *,
         csls_means: Float[np.ndarray, " n"] | None = None,
-        walk: Walk | None = None,
+        engine: Engine | None = None,
     ) -> None:
         """Index rows, not necessarily of unit length.
 
         Args:
             vectors: one row per image; (n, d).
             csls_means: r of every row, see :func:`csls_means`; ``None`` scores by the bare cosine.
-            walk: a graph over the same rows, or nearly so; without it all rows are compared.
+            engine: finds rows near a query; without it all rows are compared.
 
         Raises:
             ValueError: if the arrays disagree or a value is not finite.
         """
         self._means = _checked_means(csls_means, len(vectors))
-        self._vectors, self._walk = vectors, walk
+        self._vectors, self._engine = vectors, engine
         self._flat: faiss.IndexFlatIP | None = None
-        if walk is None:
+        if engine is None:
             column = 0.0 if self._means is None else -self._means / 2
             self._flat = faiss.IndexFlatIP(self.dim + 1)
             self._flat.add(_augmented(vectors, column, dim=self.dim))
@@ -167,7 +164,7 @@ class Index:
         queries: Float[np.ndarray, "q d"],
         *,
         k: int,
-        among: Bool[np.ndarray, " n"] | None = None,
+        among: Among | None = None,
     ) -> Hits:
         """The k best rows of every query.
 
@@ -182,32 +179,19 @@ class Index:
         _check_k(k)
         asked = _augmented(queries, 1.0, dim=self.dim)
         if self._flat is None:
-            rows = self._walked(asked[:, : self.dim], k, among)
+            assert self._engine is not None
+            wanted = k if self._means is None else _OVERSAMPLED * k
+            rows = self._engine.nearest(asked[:, : self.dim], k=wanted, among=among)
             return self._scored(asked[:, : self.dim], rows, k)
         how: dict[str, Any] = {}
         if among is not None:
-            bits = np.packbits(among, bitorder="little")  # looked at, not copied
+            bits = np.packbits(among.rows, bitorder="little")  # looked at, not copied
             how["params"] = _faiss.SearchParameters(sel=_faiss.IDSelectorBitmap(bits))
         products, rows = self._flat.search(asked, k, **how)
         products = np.where(rows >= 0, products, -np.inf)
         if self._means is None or not len(self._means):
             return Hits(rows, products, products)
         return Hits(rows, 2 * products, products + self._means[rows] / 2)
-
-    def _walked(self, queries: np.ndarray, k: int, among: np.ndarray | None) -> np.ndarray:
-        """Rows that a walk finds, -1 where too few; all that there are where that is quicker."""
-        assert self._walk is not None
-        n, wanted = len(self), k if self._means is None else _OVERSAMPLED * k
-        count, there = max(_BEAM, wanted), n if among is None else int(among.sum())
-        beam = -(-count * n // max(there, 1))
-        if there and beam * _WHOLE <= there:
-            rows = self._walk.search(queries, k=count, beam=beam, among=among)
-            if among is None:
-                return rows
-            if (rows >= 0).all():  # copies that no link leads to may pass where the linked do not
-                apart = np.flatnonzero(among & ~self._walk.linked(n))
-                return np.concatenate([rows, _repeated(apart, len(queries))], axis=1)
-        return _repeated(np.arange(n) if among is None else np.flatnonzero(among), len(queries))
 
     def _scored(self, queries: np.ndarray, rows: np.ndarray, k: int) -> Hits:
         """The best of the rows that were found for every query, scored from the vectors."""
@@ -224,11 +208,6 @@ class Index:
             for a, empty in ((found.rows, -1), (found.scores, -np.inf), (found.cosines, -np.inf))
         )
         return Hits(rows, scores, np.where(rows >= 0, cosines, -np.inf))
-
-
-def _repeated(rows: np.ndarray, q: int) -> Integer[np.ndarray, "q m"]:
-    """The same rows for every query."""
-    return np.broadcast_to(rows, (q, len(rows)))
 
 
 def _cosines(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from core.search.edges import EDGES, HEAD
 from core.search.graph import Graph, csls_means_of, neighbour_graph, worth_linking
 from core.search.near_duplicates import near_duplicate_groups, parsed_hashes
 from core.search.ranking import Collection
+from core.search.served import served
 from core.search.views import View
 from core.search.walk import Walk
 from core.values import Encoder, ImageRecord, Progress, no_progress
@@ -126,6 +127,8 @@ def prepare(
         edges = replace(edges, **how, fitted=np.ones(len(gallery), bool))
         views.append(_linked(gallery, edges, config=config, progress=progress))
     found = [_searchable(gallery, view, groups, config=config) for view in views]
+    if config.search == "auto":
+        found = [served(gallery, view, progress=progress) for view in found]
     kept = patches if config.rerank else None
     return Collection(tuple(found), groups, kept, gallery.records, config)
 

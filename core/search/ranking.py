@@ -24,6 +24,7 @@ from jaxtyping import Bool, Float, Int8, Integer
 
 from core.config import ScoreConfig
 from core.search.candidates import Finder, firsts
+from core.search.engine import Among
 from core.search.patches import local_scores
 from core.search.query import Query
 from core.search.views import View
@@ -160,7 +161,7 @@ class Collection:
         *,
         k: int,
         without: Integer[np.ndarray, " m"] | None = None,
-        among: Bool[np.ndarray, " n"] | None = None,
+        among: Among | None = None,
         rival_scores: tuple[float, ...] = (),
     ) -> Ranking:
         """The k best rows for a query; an image that is in the gallery byte for byte comes first.
@@ -195,7 +196,7 @@ class Collection:
         cosine = float(self.views[0].vectors[query.identical] @ query.embedding)
         return led_by(ranking, query.identical, cosine=cosine)
 
-    def rank_among(self, query: Query, among: Bool[np.ndarray, " n"], *, k: int) -> Ranking:
+    def rank_among(self, query: Query, among: Among, *, k: int) -> Ranking:
         """The k best of some images, scored as among all, with the candidates of all beside them.
 
         Args:
@@ -205,11 +206,9 @@ class Collection:
         """
         whole = self.rank(query, k=self.config.candidates)
         found = self.rank(query, k=k, among=among, rival_scores=whole.rival_scores)
-        return replace(found, among=among, whole=whole)
+        return replace(found, among=among.rows, whole=whole)
 
-    def parts(
-        self, query: Query, row: int, *, among: Bool[np.ndarray, " n"] | None = None
-    ) -> tuple[ScorePart, ...]:
+    def parts(self, query: Query, row: int, *, among: Among | None = None) -> tuple[ScorePart, ...]:
         """What makes the score of a row as it is ranked for a query; the parts sum to the score.
 
         Args:

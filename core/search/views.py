@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Integer
 from core.encoders.network import levels_of
 from core.heads.fit import refit_head
 from core.heads.head import Head
+from core.search.engine import Engine, Walked
 from core.search.graph import Graph, csls_means_of, rescored
 from core.search.index import Index, csls_means
 from core.search.walk import Walk
@@ -53,11 +54,14 @@ class View:
     """Gives the neighbours of every image, where they are kept."""
     walk: Walk | None = field(default=None, repr=False)
     """What is walked to find images; without it all are compared."""
+    engine: Engine | None = field(default=None, repr=False)
+    """What finds images in place of a walk or a comparison of all."""
 
     @functools.cached_property
     def index(self) -> Index:
         """What finds the rows of the highest scores."""
-        return Index(self.vectors, csls_means=self.csls_means, walk=self.walk)
+        walked = None if self.walk is None else Walked(self.walk, len(self.vectors))
+        return Index(self.vectors, csls_means=self.csls_means, engine=self.engine or walked)
 
     def scores(
         self, vector: Float[np.ndarray, " d"], rows: Integer[np.ndarray, " m"]
@@ -121,7 +125,7 @@ class View:
             "vectors": vectors,
             "csls_means": means,
         }
-        return replace(self, **changed, graph=None, walk=None)
+        return replace(self, **changed, graph=None, walk=None, engine=None)
 
     def alone(
         self,
@@ -138,7 +142,7 @@ class View:
             csls_means: its mean cosine to the nearest of these; ``None`` without local scaling.
         """
         changed = {"vectors": vectors, "features": features, "csls_means": csls_means}
-        return replace(self, **changed, fitted=None, graph=None, walk=None)
+        return replace(self, **changed, fitted=None, graph=None, walk=None, engine=None)
 
     def without(
         self, left_out: Bool[np.ndarray, " n"], groups: Integer[np.ndarray, " n"], *, k: int
@@ -162,4 +166,5 @@ class View:
         means = None
         if self.csls_means is not None:
             means = csls_means_of(graph, vectors, groups, k=k, walk=self.walk, left_out=left_out)
-        return replace(self, head=head, vectors=vectors, csls_means=means, graph=lambda: graph)
+        changed = {"head": head, "vectors": vectors, "csls_means": means}
+        return replace(self, **changed, graph=lambda: graph, engine=None)

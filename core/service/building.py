@@ -14,7 +14,9 @@ from core.gallery.commit import Change
 from core.gallery.datasets import materialise
 from core.gallery.gallery import Gallery, is_shipped
 from core.gallery.source import Source
+from core.gallery.store import Store
 from core.search.edges import with_edges
+from core.search.lance_table import create, drop, new_table
 from core.service.heads import choose_head
 from core.service.workspace import Workspace
 from core.values import Encoder, GalleryError, Progress, no_progress
@@ -62,6 +64,62 @@ def bring_up(
     """
     change = update(folder, source, encoders, progress=progress)
     return replace(change, recall=finish(folder, encoders, progress=progress))
+
+
+def search_with_lance(
+    folder: Path, encoders: Sequence[Encoder], *, database: str = "", progress: Progress
+) -> None:
+    """Write a gallery's vectors and columns to a new table of LanceDB, which is searched from now.
+
+    The table that was searched before is deleted; whatever goes wrong, it stays as it is.
+
+    Args:
+        folder: the gallery.
+        encoders: encoders that it has; all others are written when they are first asked.
+        database: a folder, or a URI that LanceDB knows; by default inside the gallery.
+        progress: told of rows written; may raise ``Cancelled``.
+
+    Raises:
+        GalleryError: when LanceDB is not installed, or the table cannot be written.
+    """
+    store = Store(folder)
+    before = store.header().lance
+    table = new_table(_database(store, database))
+    create(table)
+    try:
+        with store.writing():
+            store.search_in(table)
+        for encoder in encoders:
+            if isinstance(encoder, NetworkEncoder):
+                gallery = Gallery.open(folder)
+                head = choose_head(gallery, encoder, "default", progress=progress)
+                Workspace(gallery, encoder, head, progress=progress)
+    except BaseException:
+        with store.writing():
+            store.search_in(store.table(replace(store.header(), lance=before)))
+        drop(table)
+        raise
+    drop(store.table(replace(store.header(), lance=before)))
+
+
+def search_with_faiss(folder: Path) -> None:
+    """Search a gallery by FAISS again; its table of LanceDB is deleted.
+
+    Raises:
+        GalleryError: when there is no gallery, or somebody else writes to it.
+    """
+    store = Store(folder)
+    with store.writing():
+        table = store.table(store.header())
+        store.search_in("")
+    drop(table)
+
+
+def _database(store: Store, named: str) -> str:
+    """Where tables lie: a URI as it is named, or the full path of a folder."""
+    if "://" in named:
+        return named
+    return str(Path(named).absolute() if named else store.folder / "lance")
 
 
 def finish(

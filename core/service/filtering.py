@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
 
 from core.gallery.filters import parse
+from core.search.engine import Among
 from core.search.query import Query
 from core.values import ImageRecord, Scope
 
@@ -17,7 +17,8 @@ from core.values import ImageRecord, Scope
 class Passing:
     """The images that pass a filter."""
 
-    rows: Bool[np.ndarray, " n"]
+    among: Among
+    """Which they are, and the filter."""
     scope: Scope
     """What an answer says of them."""
 
@@ -30,12 +31,12 @@ def passing_of(where: str, records: Sequence[ImageRecord]) -> Passing:
     """
     chosen = parse(where, records)
     rows = chosen.passing(records)
-    return Passing(rows, Scope(where, str(chosen), int(rows.sum()), len(records)))
+    return Passing(Among(rows, chosen), Scope(where, str(chosen), int(rows.sum()), len(records)))
 
 
 def identical_among(query: Query, passing: Passing, records: Sequence[ImageRecord]) -> int | None:
     """Row of an image that passes and has the bytes of a query; ``None`` where there is none."""
     if query.identical is None:
         return None
-    sha256, rows = records[query.identical].sha256, np.flatnonzero(passing.rows).tolist()
+    sha256, rows = records[query.identical].sha256, np.flatnonzero(passing.among.rows).tolist()
     return next((row for row in rows if records[row].sha256 == sha256), None)

@@ -199,7 +199,7 @@ class Workspace:
         else:
             same = identical_among(query, passing, collection.records)
             query = replace(query, identical=same)
-            ranking = collection.rank_among(query, passing.rows, k=depth)
+            ranking = collection.rank_among(query, passing.among, k=depth)
         found = answer(query, ranking, collection, null=self.null, config=config, top=top)
         around = ranking.whole or ranking
         return replace(
@@ -310,7 +310,7 @@ class Workspace:
             source_parts=parts[1],
             regions=regions,
             edge_parts=self._edge_parts(query, row),
-            score_parts=self.collection.parts(query, row, among=passing and passing.rows),
+            score_parts=self.collection.parts(query, row, among=passing and passing.among),
             alignment=alignment,
         )
 

@@ -13,6 +13,7 @@ from core.config import NullConfig, ScoreConfig
 from core.encoders.descriptors import quantize
 from core.evidence.answer import answer, stands_out_elsewhere
 from core.evidence.words import sentence
+from core.search.engine import Among
 from core.values import ImageRecord
 from tests.core import made
 
@@ -318,7 +319,7 @@ def _ask_among(query, among, *, groups=None, **more):
         EMBEDDINGS, groups=groups, records=RECORDS, config=ScoreConfig(local_scaling=False)
     )
     asked = made.query(_unit(query), **more)
-    ranking = world.rank_among(asked, among, k=N)
+    ranking = world.rank_among(asked, Among(among), k=N)
     found = answer(asked, ranking, world, null=NULL, config=CONFIG, top=N)
     elsewhere = stands_out_elsewhere(ranking, world, null=NULL, config=CONFIG)
     return found, elsewhere

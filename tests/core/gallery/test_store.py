@@ -174,6 +174,8 @@ def test_a_second_writer_is_refused_at_once_and_the_lock_falls_with_the_first(st
         ('{"format": 1, "name": "g", "root": "", "next_id": null}', "damaged"),
         ('{"format": 1, "name": "g", "root": "", "generation": -1}', "damaged"),
         ('{"format": 1, "name": "g", "root": 3}', "damaged"),
+        ('{"format": 1, "name": "g", "root": "", "lance": 7}', "damaged"),
+        ('{"format": 1, "name": "g", "root": "", "lance": "../x/images-1.lance"}', "damaged"),
         ('{"format": 99, "name": "g"}', "format 99, this version reads 1"),
         ('{"format": "old"}', "format old"),
     ],

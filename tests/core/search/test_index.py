@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from core.search.engine import Among, Walked
 from core.search.index import (
     Index,
     csls_means,
@@ -34,6 +35,10 @@ def gallery() -> np.ndarray:
 @pytest.fixture(scope="module")
 def queries() -> np.ndarray:
     return clustered(0, n=30) + np.float32(0.1)
+
+
+def _walked(rows: np.ndarray) -> Walked:
+    return Walked(Walk.build(rows), len(rows))
 
 
 def literal_means(rows: np.ndarray, *, k: int) -> np.ndarray:
@@ -124,7 +129,7 @@ def test_more_asked_than_there_is(gallery, queries):
 @pytest.mark.parametrize("walks", [False, True])
 def test_empty_index_finds_nothing(walks, queries):
     rows = np.empty((0, DIM))
-    index = Index(rows, walk=Walk.build(rows) if walks else None)
+    index = Index(rows, engine=_walked(rows) if walks else None)
     assert len(index) == 0
     assert (index.search(queries, k=2).rows == -1).all()
 
@@ -141,7 +146,7 @@ def test_a_walk_finds_what_is_found_exactly_and_scores_it_alike(scaled):
     rows = clustered(7, n=3_000)
     r = csls_means(rows) if scaled else None
     exact = Index(rows, csls_means=r)
-    walked = Index(rows, csls_means=r, walk=Walk.build(rows))
+    walked = Index(rows, csls_means=r, engine=_walked(rows))
     asked = clustered(7, n=50) + np.float32(0.1)
     assert measured_recall(walked, exact, queries=asked, k=10) >= 0.95
     one, two = walked.search(asked, k=1), exact.search(asked, k=1)
@@ -151,7 +156,7 @@ def test_a_walk_finds_what_is_found_exactly_and_scores_it_alike(scaled):
 
 
 def test_a_walk_to_nearly_all_rows_compares_all(gallery, queries):
-    walked = Index(gallery, walk=Walk.build(gallery))
+    walked = Index(gallery, engine=_walked(gallery))
     exact = Index(gallery)
     np.testing.assert_array_equal(
         walked.search(queries, k=300).rows, exact.search(queries, k=300).rows
@@ -215,10 +220,10 @@ def test_a_search_among_some_rows_is_one_of_these_alone(walks, share):
     rows = clustered(3, n=6_000)
     means = csls_means(rows)
     among = np.random.default_rng(1).random(len(rows)) < share
-    index = Index(rows, csls_means=means, walk=Walk.build(rows) if walks else None)
+    index = Index(rows, csls_means=means, engine=_walked(rows) if walks else None)
     alone = Index(rows[among], csls_means=means[among])
     asked = clustered(3, n=20) + np.float32(0.1)
-    found, wanted = index.search(asked, k=10, among=among), alone.search(asked, k=10)
+    found, wanted = index.search(asked, k=10, among=Among(among)), alone.search(asked, k=10)
     assert found.rows.shape == (20, 10)
     places = np.flatnonzero(among)
     there = wanted.rows >= 0
@@ -238,6 +243,7 @@ def test_copies_that_no_link_leads_to_are_found_where_the_linked_ones_may_not_be
     walk = Walk.build(rows, rows=np.arange(3_000))
     among = np.ones(len(rows), bool)
     among[[0, *range(3_000, 3_900)]] = False
-    found = Index(rows, walk=walk).search(rows[:1], k=5, among=among).rows[0]
+    index = Index(rows, engine=Walked(walk, len(rows)))
+    found = index.search(rows[:1], k=5, among=Among(among)).rows[0]
     assert (found >= 3_900).all()
     assert walk.linked(len(rows)).sum() == 3_000

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from core.config import HeadConfig, ScoreConfig
 from core.encoders.descriptors import quantize
 from core.heads.fit import fit_head
+from core.search.engine import Among
 from core.search.graph import neighbour_graph
 from core.search.index import csls_means
 from core.search.patches import local_scores
@@ -364,7 +365,7 @@ def test_among_some_images_no_other_is_ranked_and_scores_are_those_among_all(sea
         world = replace(world, views=(view,))
     asked = made.query(query, patches=local)
     among = np.random.default_rng(0).random(n) < 0.4
-    found = world.rank_among(asked, among, k=30)
+    found = world.rank_among(asked, Among(among), k=30)
     assert among[found.rows].all()
     assert len(found.rows) == min(30, among.sum())
     assert found.whole is not None
@@ -376,7 +377,7 @@ def test_among_some_images_no_other_is_ranked_and_scores_are_those_among_all(sea
     assert len(both) >= 5
     np.testing.assert_allclose(*zip(*both, strict=True), atol=1e-6)
     assert len(both) < len(found.rows), "deeper images take the places of those left out"
-    parts = world.parts(asked, int(found.rows[-1]), among=among)
+    parts = world.parts(asked, int(found.rows[-1]), among=Among(among))
     assert sum(part.value for part in parts) == pytest.approx(float(found.scores[-1]), abs=1e-5)
 
 
@@ -384,15 +385,15 @@ def test_an_image_with_the_same_bytes_leads_only_where_it_may_be_ranked():
     world, query, local = _world(6)
     asked = made.query(query, patches=local, identical=7)
     among = np.ones(N, bool)
-    assert world.rank_among(asked, among, k=5).rows[0] == 7
+    assert world.rank_among(asked, Among(among), k=5).rows[0] == 7
     among[7] = False
-    assert 7 not in world.rank_among(asked, among, k=N).rows
+    assert 7 not in world.rank_among(asked, Among(among), k=N).rows
 
 
 def test_among_all_images_is_the_ranking_of_all():
     world, query, local = _world(7, config=ScoreConfig(candidates=12))
     asked = made.query(query, patches=local)
-    one, two = world.rank_among(asked, np.ones(N, bool), k=N), world.rank(asked, k=N)
+    one, two = world.rank_among(asked, Among(np.ones(N, bool)), k=N), world.rank(asked, k=N)
     np.testing.assert_array_equal(one.rows, two.rows)
     np.testing.assert_array_equal(one.scores, two.scores)
     np.testing.assert_array_equal(one.aspects, two.aspects)
