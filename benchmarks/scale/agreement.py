@@ -65,7 +65,7 @@ def main() -> None:
     console.print(f"{len(gallery):,} images, {len(queries)} queries")
     columns = ("filter", "first the same", "of ten the same", "scores differ by at most")
     table = Table(*columns, "LanceDB, ms", "FAISS, ms")
-    for where in ("", *options.where):
+    for where in (None, *options.where):
         found = agreement(lance, exact, queries, where=where)
         table.add_row(
             where or "none", f"{found.same_first:.4f}", f"{found.same_ten:.4f}",
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def agreement(
-    one: Workspace, other: Workspace, queries: Sequence[Query], *, where: str = ""
+    one: Workspace, other: Workspace, queries: Sequence[Query], *, where: str | None = None
 ) -> Agreement:
     """Ask both the same."""
     first, ten, largest, seconds = 0, 0.0, 0.0, np.zeros(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from core.values import GalleryError
 
 FORMAT = "1"
 """Version of what the table holds; raised with every change that older code would misread."""
+
+SETTING = "WELLSPRING_LANCE"
+"""Environment variable: beginnings of the URIs at which tables may lie, with commas between."""
 
 _FORMAT_KEY = b"wellspring"
 _REMEDY = (
@@ -37,7 +41,7 @@ def create(address: str) -> None:
     schema = pa.schema([("id", pa.int64())], {_FORMAT_KEY: FORMAT.encode()})
     database, name = _parts(address)
     with refusals(address, "written"):
-        _library().connect(database).create_table(name, schema=schema)
+        _connect(database).create_table(name, schema=schema)
 
 
 def drop(address: str) -> None:
@@ -45,7 +49,7 @@ def drop(address: str) -> None:
     database, name = _parts(address)
     with contextlib.suppress(Exception):  # whatever a store raises: nothing reads it any more
         open_table(address)  # a stranger's header may name a table that is none of ours
-        _library().connect(database).drop_table(name)
+        _connect(database).drop_table(name)
 
 
 def _library() -> Any:
@@ -56,6 +60,26 @@ def _library() -> Any:
             "this gallery is searched by LanceDB, which is one more package: pip install "
             "lancedb==0.40.0; --search exact answers without it"
         ) from error
+
+
+def _connect(database: str) -> Any:
+    """A database; of those elsewhere only what the owner of this machine has named.
+
+    The header of a gallery that somebody else made may name any.
+
+    Raises:
+        GalleryError: when it is elsewhere and not named.
+    """
+    named = [each.strip().rstrip("/") for each in os.environ.get(SETTING, "").split(",")]
+    trusted = ".." not in database and any(
+        each and f"{database}/".startswith(f"{each}/") for each in named
+    )
+    if "://" in database and not trusted:
+        raise GalleryError(
+            f"the gallery's search table lies at {database[:200]}, which is read and written only "
+            f"where the setting {SETTING} names it; --search exact answers without it"
+        )
+    return _library().connect(database)
 
 
 def _parts(address: str) -> tuple[str, str]:
@@ -79,7 +103,7 @@ def open_table(address: str) -> Any:
     if not _is_there(address):
         raise GalleryError(f"the gallery's search table {name} is not at {database}; {_REMEDY}")
     with refusals(address, "read"):
-        table = _library().connect(database).open_table(name)
+        table = _connect(database).open_table(name)
         found = (table.schema.metadata or {}).get(_FORMAT_KEY, b"none").decode("utf-8", "replace")
     if found != FORMAT:
         raise GalleryError(

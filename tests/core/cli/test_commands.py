@@ -140,6 +140,7 @@ CHANGE = an_object(
                 images={"type": "integer", "minimum": 0},
                 bare=NAMES,
                 left_out=NAMES,
+                other_tables=NAMES,
                 tables={"type": "array", "items": TABLE},
                 filled={"type": "object", "additionalProperties": {"type": "integer"}},
                 unread={"type": "object", "additionalProperties": NAMES},

@@ -187,7 +187,8 @@ def test_a_table_that_is_away_is_told_and_not_made(tmp_path, vectors, queries) -
     same_hits(up_to_date(engine.address, records(), vectors), vectors, queries, k=10)
 
 
-def test_a_uri_of_no_store_is_told() -> None:
+def test_a_uri_of_no_store_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WELLSPRING_LANCE", "weird://x")
     with pytest.raises(GalleryError, match=r"images-.* at weird://x cannot be written"):
         create(new_table("weird://x/"))
 

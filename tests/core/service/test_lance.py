@@ -73,7 +73,7 @@ def tables(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*.lance"))
 
 
-def answered_alike(folder: Path, image: Path, where: str = "") -> Answer:
+def answered_alike(folder: Path, image: Path, where: str | None = None) -> Answer:
     """The answer by the table, after seeing that comparing all gives the same."""
     session = Session()
     for view in session.workspace(choice(folder)).collection.views:
@@ -209,6 +209,14 @@ def test_a_uri_is_passed_on_as_it_is(gallery, network, monkeypatch) -> None:
         raise OSError("no network")
 
     monkeypatch.setattr(lancedb, "connect", connect)
+    for named in ("", "s3://buck, s3://bucket/a", "s3://bucket/b/"):
+        monkeypatch.setenv("WELLSPRING_LANCE", named)
+        with pytest.raises(GalleryError, match="only where the setting WELLSPRING_LANCE names it"):
+            search_with_lance(
+                gallery, [network], database="s3://bucket/a%20b", progress=no_progress
+            )
+    assert asked == [], "the header of a stranger's gallery may name any"
+    monkeypatch.setenv("WELLSPRING_LANCE", "gs://other,s3://bucket/")
     with pytest.raises(GalleryError, match="at s3://bucket/a%20b cannot be written"):
         search_with_lance(gallery, [network], database="s3://bucket/a%20b/", progress=no_progress)
     assert asked == ["s3://bucket/a%20b"]
