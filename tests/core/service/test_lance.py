@@ -118,7 +118,7 @@ def test_engines_agree_and_another_scoring_does_not(gallery, network, photos, wr
         for score in (None, EXACT, ScoreConfig(local_scaling=False))
     )
     queries = [table.query(write_image(photos / "asked.png", seed)) for seed in (3, 7, 20, 21)]
-    for where in ("", "creator is filled"):
+    for where in (None, "creator is filled"):
         found = agreement(table, exact, queries, where=where)
         assert (found.queries, found.same_first, found.same_ten) == (4, 1, 1)
         assert found.largest < CLOSE / 10
