@@ -40,15 +40,16 @@ class Stamped:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its time."""
-        await self.app({**scope, _CAME: time.monotonic()}, receive, send)
+        await self.app({**scope, CAME: time.monotonic()}, receive, send)
 
 
-_CAME = "wellspring.came"
+CAME = "wellspring.came"
+"""Key of a request's scope: when it came, by the monotonic clock."""
 
 
 def _came(request: gr.Request | None) -> float:
     """When a request came; one without a time comes now."""
-    return _scope(request).get(_CAME, time.monotonic())
+    return _scope(request).get(CAME, time.monotonic())
 
 
 def _free() -> str:
@@ -84,6 +85,7 @@ class Jobs:
     def __init__(self) -> None:
         self._running: defaultdict[tuple[str, str], set[threading.Event]] = defaultdict(set)
         self._stops: dict[tuple[str, str], float] = {}  # when each was last stopped
+        self._asked: dict[tuple[str, str], float] = {}  # when each came that was asked last
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -134,6 +136,22 @@ class Jobs:
                 if not self._running[key]:
                     del self._running[key]
 
+    def latest(self, name: str, request: gr.Request | None) -> Callable[[], bool]:
+        """Note that something is asked; what comes back tells whether it is still what came last.
+
+        A page may ask twice at nearly the same time, and answers may come in another order: what is
+        not the last one's is not shown.
+        """
+        key, came = (page_of(request), name), _came(request)
+        with self._lock:
+            self._asked[key] = max(came, self._asked.get(key, came))
+
+        def is_last() -> bool:
+            with self._lock:
+                return came >= self._asked.get(key, came)
+
+        return is_last
+
     def stop(self, name: str, request: gr.Request | None) -> None:
         """Stop a page's jobs of a name; they end when they next report progress, or begin."""
         key = (page_of(request), name)
@@ -146,7 +164,9 @@ class Jobs:
         """Stop all jobs of a page."""
         page = page_of(request)
         with self._lock:
-            self._stops = {key: at for key, at in self._stops.items() if key[0] != page}
+            for times in (self._stops, self._asked):
+                for key in [key for key in times if key[0] == page]:
+                    del times[key]
             for (whose, _), jobs in self._running.items():
                 for stopped in jobs if whose == page else ():
                     stopped.set()

@@ -88,7 +88,7 @@ def _answer(client: Visitor, arrival: Arrival) -> tuple[Told, str]:
 
 def _compare(client: Visitor, arrival: Arrival) -> tuple[Told, str]:
     """Compare two encoders; both know the picture."""
-    told, _ = _asked(client, arrival, "compare", ["lite0", "default", "moco", "default", ""])
+    told, _ = _asked(client, arrival, "compare", ["lite0", "default", "moco", "default", None])
     if told.status != 200:
         return told, ""
     sides = (told.value[side]["matches"] for side in ("first", "second"))

@@ -45,7 +45,7 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
                 bar = SLOWER if share == 0.5 and not quick else np.inf
                 for kind, count in tried.items():
                     rows.append(_row(f"at {share:g}: {kind}", count, seen[kind], alone[kind], bar))
-    return (*rows, _memory(held))
+    return (*rows, _memory(held, np.inf if quick else GROWTH))  # seconds tell no growth
 
 
 def _alone(
@@ -157,11 +157,11 @@ def _row(what: str, tried: int, seen: Seen, alone: Seen | None = None, bar: floa
     return Row(f"load: {what}", tried, tuple(faults), worst)
 
 
-def _memory(held: Sequence[tuple[float, float]]) -> Row:
+def _memory(held: Sequence[tuple[float, float]], bar: float) -> Row:
     """Memory over the second half, in which caches are full."""
     late = np.array(held[len(held) // 2 :])
     slope = float(np.polyfit(late[:, 0], late[:, 1], 1)[0]) if len(late) > 2 else 0.0
     grown = slope * float(late[-1, 0] - late[0, 0])
-    faults = (f"memory grew by {grown:.0f} MB",) if grown > GROWTH else ()
+    faults = (f"memory grew by {grown:.0f} MB",) if grown > bar else ()
     worst = f"{late[-1, 1]:,.0f} MB at the end, {grown:+.0f} MB in the second half"
     return Row("load: memory", 1, faults, worst)

@@ -94,6 +94,7 @@ class Handlers:
             given[self.page.gallery],
             visitor_of(request),
         )
+        is_last = self.page.jobs.latest("attribute", request)
         if image is None:
             return self.cleared(name, request)
         choice = filtered_choice_of(given, self.controls, self.page.gallery)
@@ -104,7 +105,8 @@ class Handlers:
             answer = self.session.attribute(
                 image, choice, top=CANDIDATES, prior=prior, visitor=visitor, progress=report
             )
-        return self.shown(Search(image, choice, prior, answer, identity), visitor)
+        found = self.shown(Search(image, choice, prior, answer, identity), visitor)
+        return found if is_last() else tuple(gr.skip() for _ in found)
 
     def shown(self, found: Search, visitor: str, *, index: int = 0) -> tuple[Any, ...]:
         """What :meth:`search` returns of a finished search, one of its matches chosen."""

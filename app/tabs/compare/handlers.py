@@ -56,6 +56,7 @@ class Handlers:
         The comparison, the chosen match, agreement, verdicts, matches, their title and column.
         """
         image, visitor = given[self.table.image], visitor_of(request)
+        is_last = self.page.jobs.latest("compare", request)
         if image is None:
             return self.cleared()
         with self.page.jobs.run("compare", request, progress) as report:
@@ -69,7 +70,7 @@ class Handlers:
             )
         found = Comparison(image, choices, (left, right), compare_answers(left, right))
         first = left.matches[0].image.id
-        return (
+        shown = (
             found,
             first,
             views.agreement_html(found.found),
@@ -79,6 +80,7 @@ class Handlers:
             f"### {views.both_title(left, right)}",
             gr.Column(visible=True),
         )
+        return shown if is_last() else tuple(gr.skip() for _ in shown)
 
     def cleared(self) -> tuple[Any, ...]:
         """What :meth:`search` returns where there is nothing to show."""

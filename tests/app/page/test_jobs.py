@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from app.page.jobs import METER, Jobs, Stamped
+from app.page.jobs import CAME, METER, Jobs, Stamped
 from app.page.visitor import VISITOR, page_of, visitor_of
 from core.values import Cancelled, GalleryError
 
@@ -96,6 +96,23 @@ def test_a_stop_reaches_what_waits_in_the_queue_and_nothing_later():
     assert isinstance(raised.value.__cause__, Cancelled)
     with jobs.run("a", later, QUIET) as report:
         report(0, 1, "goes on")
+
+
+def test_what_was_asked_last_is_known_in_whatever_order_it_ends():
+    jobs = Jobs()
+
+    def asked(page: str, came: float) -> Any:
+        scope = {CAME: came}
+        return SimpleNamespace(session_hash=page, request=SimpleNamespace(scope=scope))
+
+    second = jobs.latest("a", asked("ann", 2.0))
+    first = jobs.latest("a", asked("ann", 1.0))
+    others = jobs.latest("b", asked("ann", 0.5)), jobs.latest("a", asked("bob", 0.5))
+    assert [second(), first(), *(each() for each in others)] == [True, False, True, True]
+    third = jobs.latest("a", asked("ann", 3.0))
+    assert [second(), third()] == [False, True]
+    jobs.stop_all(asked("ann", 4.0))
+    assert jobs.latest("a", asked("ann", 1.0))()
 
 
 def test_a_page_that_is_closed_stops_all_its_jobs():
