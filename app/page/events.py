@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.components import Component
 
 from app.page.errors import user_errors
+from app.page.pictures import example_pictures
 from app.page.state import Asked, Page
 from app.page.visitor import visitor_of
 
@@ -35,6 +36,31 @@ first.
 def chosen(event: gr.SelectData) -> int:
     """Place of what was selected."""
     return int(event.index)
+
+
+def choose_example(page: Page, examples: gr.Gallery, image: gr.Image) -> Any:
+    """Ask about the example that is selected, as often as one is; of quick choices about the last.
+
+    Which it was is kept on the server, where selections come in their order: what they give reaches
+    the page in another one now and then.
+
+    Returns:
+        The event after which the example is the query.
+    """
+
+    def select(event: gr.SelectData) -> tuple[int, gr.Gallery]:
+        return chosen(event) + 1, gr.Gallery(selected_index=None)
+
+    def put(name: str, number: int, request: gr.Request) -> tuple[Any, Any]:
+        with user_errors():
+            shown = example_pictures(page.session, name, visitor=visitor_of(request))
+        if not 0 < number <= len(shown):
+            return gr.skip(), gr.skip()
+        return number, shown[number - 1][0]
+
+    place = gr.State(0)
+    selected = examples.select(select, None, [place, examples], **EACH)
+    return selected.success(put, [page.gallery, place], [page.example, image], **LAST)
 
 
 def follow_query(

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.page.errors import user_errors
-from app.page.events import EACH, LAST, PRIVATE, QUIET, chosen, follow_query
+from app.page.events import EACH, LAST, PRIVATE, QUIET, choose_example, chosen, follow_query
 from app.page.lines import ANSWER, BUILD, JUDGE
 from app.page.state import Page
 from app.page.visitor import visitor_of
@@ -126,7 +126,7 @@ def _connect(
         **PRIVATE,
     }
     started = [page.example, picture]
-    taken = query.examples.select(handlers.taken, page.gallery, [*started, query.examples], **EACH)
+    taken = choose_example(page, query.examples, picture)
     fetched = query.address.submit(
         handlers.fetched,
         query.address,

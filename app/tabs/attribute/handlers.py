@@ -293,18 +293,6 @@ class Handlers:
             self.session.image(content)  # refused in words where it is none
         return 0, save_bytes_to_cache(content, name, get_upload_folder()), ""
 
-    def taken(self, name: str, request: gr.Request, event: gr.SelectData) -> tuple[Any, Any, Any]:
-        """The example that was selected, as the query; it can be selected again."""
-        return *self.example(name, int(event.index) + 1, request), gr.Gallery(selected_index=None)
-
-    def example(self, name: str, number: int, request: gr.Request) -> tuple[Any, Any]:
-        """The example of a number, as the query; nothing changes where there is none."""
-        with user_errors():
-            shown = example_pictures(self.session, name, visitor=visitor_of(request))
-        if not 0 < number <= len(shown):
-            return gr.skip(), gr.skip()
-        return number, shown[number - 1][0]
-
     def kept_filter(self, where: str | None, name: str, request: gr.Request) -> Any:
         """The filter in another gallery, where that has its columns, and what it may say there."""
         where = where or ""

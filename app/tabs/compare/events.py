@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app.page.events import EACH, LAST, PRIVATE, QUIET, follow_query
+from app.page.events import EACH, LAST, PRIVATE, QUIET, choose_example, follow_query
 from app.page.lines import ANSWER, MEASURE
 from app.page.state import Page
 from app.tabs.compare.handlers import Handlers, no_examples
@@ -36,8 +36,7 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
         "trigger_mode": "always_last",
         **PRIVATE,
     }
-    first = [page.example, table.image, table.starts]
-    started = table.starts.select(handlers.start, page.gallery, first, **EACH)
+    started = choose_example(page, table.starts, table.image)
     begun = gr.State(0)
     page.tab.change(
         handlers.begin,

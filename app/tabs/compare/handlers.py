@@ -180,13 +180,6 @@ class Handlers:
             downloadable(whole.encode(), json, name="comparison.json"),
         )
 
-    def start(self, name: str, event: gr.SelectData, request: gr.Request) -> tuple[Any, Any, Any]:
-        """The image to start from that was selected, and its number; it can be selected again."""
-        with user_errors():
-            shown = example_pictures(self.page.session, name, visitor=visitor_of(request))
-        place = int(event.index)
-        return place + 1, shown[place][0], gr.Gallery(selected_index=None)
-
     def renew(self, name: str, request: gr.Request) -> Pictures:
         """The images to start from in another gallery."""
         with user_errors():
