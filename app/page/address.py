@@ -13,7 +13,7 @@ import gradio as gr
 
 from app.page import pictures
 from app.page.events import EACH, QUIET, chosen
-from app.page.pictures import example_pictures, serve_thumbnails
+from app.page.pictures import example_picture, serve_thumbnails
 from app.page.state import (
     FIRST_TAB,
     Asked,
@@ -151,10 +151,9 @@ def kept_example(
 def _example(page: Page, gallery: str, number: int, request: gr.Request) -> str | None:
     """File of a gallery's example, counted from 1."""
     try:
-        shown = example_pictures(page.session, gallery, visitor=visitor_of(request))
+        return example_picture(page.session, gallery, number, visitor=visitor_of(request))
     except WellspringError:
         return None
-    return shown[number - 1][0] if 0 < number <= len(shown) else None
 
 
 def _gallery(page: Page, name: str, request: gr.Request) -> tuple[str, tuple[str, ...], str]:

@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.components import Component
 
 from app.page.errors import user_errors
-from app.page.pictures import example_pictures
+from app.page.pictures import example_picture
 from app.page.state import Asked, Page
 from app.page.visitor import visitor_of
 
@@ -53,10 +53,8 @@ def choose_example(page: Page, examples: gr.Gallery, image: gr.Image) -> Any:
 
     def put(name: str, number: int, request: gr.Request) -> tuple[Any, Any]:
         with user_errors():
-            shown = example_pictures(page.session, name, visitor=visitor_of(request))
-        if not 0 < number <= len(shown):
-            return gr.skip(), gr.skip()
-        return number, shown[number - 1][0]
+            file = example_picture(page.session, name, number, visitor=visitor_of(request))
+        return (number, file) if file else (gr.skip(), gr.skip())
 
     place = gr.State(0)
     selected = examples.select(select, None, [place, examples], **EACH)

@@ -57,6 +57,18 @@ def example_pictures(session: Session, gallery_name: str, *, visitor: str = "") 
     return pictures(session, gallery_name, _spread(gallery.records), visitor=visitor)
 
 
+def example_picture(
+    session: Session, gallery_name: str, number: int, *, visitor: str = ""
+) -> str | None:
+    """File of an image to start from, counted from 1; ``None`` where there is none.
+
+    Raises:
+        WellspringError: when the gallery cannot be opened.
+    """
+    shown = example_pictures(session, gallery_name, visitor=visitor)
+    return shown[number - 1][0] if 0 < number <= len(shown) else None
+
+
 def first_example(session: Session, gallery_name: str, *, visitor: str = "") -> str | None:
     """The first example, with which a page opens where nothing is asked.
 

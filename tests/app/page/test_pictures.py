@@ -11,7 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from app.page.pictures import fetchable
+from app.page.pictures import example_picture, example_pictures, fetchable
 from app.ui import build, launch_options
 from core.gallery.build import Source, update
 from core.service import BUILTIN, Session, load_encoder
@@ -93,3 +93,11 @@ def test_an_error_that_is_not_for_people_names_no_path(
 
 def test_a_picture_that_is_gone_breaks_nothing(tmp_path: Path):
     assert not Path(fetchable(tmp_path / "gone.webp")).exists()
+
+
+def test_examples_are_found_by_number():
+    session = Session()
+    shown = [file for file, _ in example_pictures(session, BUILTIN)]
+    assert [example_picture(session, BUILTIN, n) for n in (1, len(shown))] == [shown[0], shown[-1]]
+    for number in (0, -1, len(shown) + 1):
+        assert example_picture(session, BUILTIN, number) is None

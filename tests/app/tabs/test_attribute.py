@@ -321,15 +321,6 @@ def test_phone_photo_is_turned_upright(handlers: Handlers, picture: Path, tmp_pa
     assert search(handlers, tmp_path / "phone.png")[0].answer.matches[0].image.path == picture.name
 
 
-def test_examples_are_chosen_by_number(handlers: Handlers):
-    shown = handlers.examples(handlers.page.start, NOBODY).value
-    number, second = handlers.example(handlers.page.start, 2, NOBODY)
-    assert number == 2
-    assert Path(second).name == Path(shown[1]["image"]["path"]).name
-    for number in (0, -1, len(shown) + 1):
-        assert handlers.example(handlers.page.start, number, NOBODY) == (gr.skip(), gr.skip())
-
-
 def test_files_hold_the_answer_and_no_server_path(
     handlers: Handlers, picture: Path, gallery_folder: Path
 ):
