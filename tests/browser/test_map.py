@@ -197,9 +197,10 @@ def test_a_lost_server_is_told(visit: Visit, theme: str):
 def test_a_candidate_is_shown_on_the_map_and_asked_about_there(visit: Visit, tmp_path: Path):
     """From the answer to the map, from there to its neighbours, the list, and back to Attribute."""
     page = visit()
-    page.set_input_files("#ws-query input[type=file]", tiny.draw(tmp_path / "mine.png", 7))
     first = page.locator("#ws-candidates [data-row='0']")
-    expect(first).to_contain_text("picture-07")  # until then the answer is the example's
+    expect(first).to_contain_text("picture-03")  # the example's, with which the page opens
+    page.set_input_files("#ws-query input[type=file]", tiny.draw(tmp_path / "mine.png", 7))
+    expect(first).to_contain_text("picture-07")
     page.locator("#ws-to-map").click()
     page.wait_for_selector(".ws-map.drawn")
     expect(page.locator(".ws-map-key", has=page.locator("i.ring"))).to_be_visible()

@@ -79,7 +79,8 @@ def _connect_shelf(handlers: ShelfHandlers) -> None:
     shelf.column.input(handlers.values, given, [shelf.value, *shown], **LAST)
     chosen = [*shown, shelf.chosen, *shelf.buttons]
     shelf.which.input(handlers.turned, given, [shelf.value, *chosen], **LAST)
-    shelf.pictures.select(handlers.told, given, chosen, **EACH)
+    told = shelf.pictures.select(handlers.told, given, [*shown, shelf.chosen], **EACH)
+    told.success(handlers.counted, [shelf.chosen, shelf.which], shelf.buttons, **LAST)
     shelf.every.click(handlers.every, given, chosen, **LAST)
     shelf.none.click(handlers.none, given, chosen, **LAST)
     shelf.remove.click(handlers.ask, shelf.chosen, [shelf.sure, shelf.sure_words], **QUIET)

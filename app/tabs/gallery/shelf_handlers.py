@@ -104,7 +104,11 @@ class ShelfHandlers:
         told = said.get("chosen")
         known = {record.id for record in records}
         ids = [i for i in told if type(i) is int and i in known] if isinstance(told, list) else []
-        return {shelf.chosen: ids, **self._bar(len(ids), out=given[shelf.which] == OUT)}
+        return {shelf.chosen: ids}
+
+    def counted(self, ids: list[int], which: str) -> dict[Any, Any]:
+        """What can be done with the images that were chosen last, in whatever order this comes."""
+        return self._bar(len(ids), out=which == OUT)
 
     def every(self, given: Given, request: gr.Request) -> dict[Any, Any]:
         """All images that are found are chosen."""
