@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -81,39 +83,81 @@ def follow_query(
     Returns:
         A state that changes when an image was taken over: connect the tab's work to its ``change``.
     """
-
-    def take(given: dict[Any, Any], request: gr.Request) -> list[Any]:
-        asked: Asked | None = given[page.asked]
-        known = asked is not None and (asked.by == name or asked.image == given[image])
-        if asked is None or known or given[page.tab] != name:
-            return [gr.skip() for _ in taken]
-        with user_errors():
-            gallery = page.session.gallery(given[page.gallery], visitor=visitor_of(request))
-        if encoder is None:
-            return [asked.image, given[count] + 1]
-        old = given[encoder]
-        coder = asked.encoder if asked.encoder in gallery.encoder_names else old
-        others = [old if given[other] == coder else given[other] for other in taken[3:]]
-        return [asked.image, given[count] + 1, coder, *others]
-
-    count = gr.State(0)
-    taken: list[Any] = [image, count]
-    if encoder is None:
-        image.change(lambda file: Asked(file, "", name), image, page.asked, **QUIET)
-    else:
-        taken += [encoder, *([] if second is None else [second])]
-        for told in (image.change, encoder.input):
-            told(
-                lambda file, coder: Asked(file, coder, name), [image, encoder], page.asked, **QUIET
-            )
+    here = _Here(page, name, image, encoder, second, gr.State(0), gr.State(None))
+    image.change(here.tell, {page.asked, *here.taken}, [page.asked, *here.arrives], **QUIET)
+    if encoder is not None:
+        encoder.input(here.told, {image, encoder}, page.asked, **QUIET)
     for told in (image.upload, image.clear):
         told(lambda: 0, None, page.example, **QUIET)
     gr.on(
         [page.tab.change, page.asked.change],
-        take,
-        {page.tab, page.asked, page.gallery, *taken},
-        taken,
-        trigger_mode="always_last",
-        **QUIET,
+        here.take,
+        {page.tab, page.asked, page.gallery, *here.taken},
+        here.taken,
+        **LAST,
     )
-    return count
+    return here.count
+
+
+@dataclass(frozen=True)
+class _Here:
+    """A tab that tells the others of its image, and takes theirs."""
+
+    page: Page
+    name: str
+    image: gr.Image
+    encoder: gr.Dropdown | None
+    second: gr.Dropdown | None
+    count: gr.State
+    """Counts the images that were taken over."""
+    came: gr.State
+    """The image that was taken over and is on its way to the page."""
+
+    @property
+    def arrives(self) -> list[Any]:
+        """What is set where an image is taken over."""
+        return [self.image, self.count, self.came]
+
+    @property
+    def taken(self) -> list[Any]:
+        """The same, and the encoders."""
+        return [*self.arrives, *filter(None, (self.encoder, self.second))]
+
+    def take(self, given: Given, request: gr.Request) -> dict[Any, Any]:
+        """The image that another tab asks about, where this one is open."""
+        asked: Asked | None = given[self.page.asked]
+        if asked is None or asked.by == self.name or asked.image == given[self.image]:
+            return {self.came: gr.skip()}
+        if given[self.page.tab] != self.name:
+            return {self.came: gr.skip()}
+        with user_errors():
+            name, visitor = given[self.page.gallery], visitor_of(request)
+            names = self.page.session.gallery(name, visitor=visitor).encoder_names
+        return {**self._arrival(given, asked, asked.image), **self._encoders(given, asked, names)}
+
+    def told(self, given: Given) -> Asked:
+        """What is asked about in this tab."""
+        return Asked(given[self.image], given[self.encoder] if self.encoder else "", self.name)
+
+    def tell(self, given: Given) -> dict[Any, Any]:
+        """Tell of the visitor's image; one taken over that arrives after it makes way for it."""
+        file, asked = given[self.image], given[self.page.asked]
+        if not file or file != given[self.came]:
+            return {self.page.asked: self.told(given)}
+        if asked is not None and asked.by == self.name and asked.image != file:
+            return self._arrival(given, asked, None)
+        return {self.came: None}
+
+    def _arrival(self, given: Given, asked: Asked, came: str | None) -> dict[Any, Any]:
+        return {self.image: asked.image, self.count: given[self.count] + 1, self.came: came}
+
+    def _encoders(self, given: Given, asked: Asked, names: Sequence[str]) -> dict[Any, Any]:
+        """The encoder that it is asked with, where the gallery has it."""
+        if self.encoder is None:
+            return {}
+        old = given[self.encoder]
+        coder = asked.encoder if asked.encoder in names else old
+        if self.second is None:
+            return {self.encoder: coder}
+        other = old if given[self.second] == coder else given[self.second]
+        return {self.encoder: coder, self.second: other}
