@@ -16,6 +16,7 @@ from app.guard.metrics import Metrics
 from app.page.errors import FAULT, STOPPED, user_error
 from app.page.jobs import METER
 from app.page.lines import LONG
+from app.page.visitor import scope_of
 
 _FAULT = "The program has a fault, or what was sent does not fit; reload the page."
 _WEB = ("http://", "https://")
@@ -48,7 +49,7 @@ class Calls:
                 words may name a file.
         """
         began, outcome = time.monotonic(), "ok"
-        scope = _scope(more.get("request"))
+        scope = scope_of(more.get("request"))
         client = scope.get(CLIENT, "")
         meter = Meter(self.limits, client) if self.hosted else None
         try:
@@ -96,11 +97,6 @@ class Calls:
         if refused is not None:
             self.metrics.refused.labels(refused.limit).inc()
             raise user_error(refused.words)
-
-
-def _scope(request: Any) -> dict[str, Any]:
-    """The scope of a call's request, in which the gate noted the client."""
-    return getattr(getattr(request, "request", None), "scope", {})
 
 
 def _objects(given: Any) -> Iterator[dict[str, Any]]:

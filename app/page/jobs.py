@@ -7,14 +7,13 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import gradio as gr
 from gradio.context import Context
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.page.errors import STOPPED, user_error, user_errors
-from app.page.visitor import page_of
+from app.page.visitor import page_of, scope_of
 from core.values import Cancelled, Progress
 
 PROGRESS = gr.Progress()
@@ -49,16 +48,12 @@ CAME = "wellspring.came"
 
 def _came(request: gr.Request | None) -> float:
     """When a request came; one without a time comes now."""
-    return _scope(request).get(CAME, time.monotonic())
+    return scope_of(request).get(CAME, time.monotonic())
 
 
 def _free() -> str:
     """The meter of a call that nobody counts."""
     return ""
-
-
-def _scope(request: gr.Request | None) -> dict[str, Any]:
-    return getattr(getattr(request, "request", None), "scope", {})
 
 
 def _go_on(stopped: threading.Event, meter: Meter) -> None:
@@ -111,7 +106,7 @@ class Jobs:
             gr.Error: when the job was stopped or failed, in words.
         """
         stopped, key = threading.Event(), (page_of(request), name)
-        meter: Meter = _scope(request).get(METER, _free)
+        meter: Meter = scope_of(request).get(METER, _free)
 
         def report(done: int, total: int, what: str) -> None:
             _go_on(stopped, meter)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 VISITOR = "wellspring.visitor"
@@ -10,8 +12,12 @@ VISITOR = "wellspring.visitor"
 
 def visitor_of(request: gr.Request | None) -> str:
     """Who asks, as the session knows visitors; a server of one's own does not look at it."""
-    named = getattr(getattr(request, "request", None), "scope", {}).get(VISITOR, "")
-    return named or page_of(request)
+    return scope_of(request).get(VISITOR, "") or page_of(request)
+
+
+def scope_of(request: gr.Request | None) -> dict[str, Any]:
+    """What middleware noted of the request of a call; nothing where there is none."""
+    return getattr(getattr(request, "request", None), "scope", {})
 
 
 def page_of(request: gr.Request | None) -> str:

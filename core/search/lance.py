@@ -8,6 +8,7 @@ the table: who reads one goes on reading it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import re
@@ -23,7 +24,7 @@ from jaxtyping import Float, Integer, UInt64
 from core.gallery.filters import PATH, Condition, filter_columns, filter_value, folded
 from core.search.engine import FEWEST, Among
 from core.search.lance_table import open_table, refusals
-from core.search.survivors import names_of
+from core.search.survivors import names_of, places
 from core.values import ImageRecord, Progress, no_progress
 
 EXACT = 20_000
@@ -110,12 +111,15 @@ class LanceEngine:
         table[query, place] = rows
         return table
 
+    @functools.cached_property
+    def _order(self) -> Integer[np.ndarray, " n"]:
+        return np.argsort(self.ids)
+
     def _rows(self, ids: np.ndarray) -> Integer[np.ndarray, " m"]:
-        order = np.argsort(self.ids)
-        place = np.minimum(np.searchsorted(self.ids, ids, sorter=order), len(order) - 1)
-        if not np.array_equal(self.ids[order[place]], ids):
+        rows = places(self.ids, ids, order=self._order)
+        if (rows < 0).any():
             raise ValueError("it names images that the gallery has not")
-        return order[place]
+        return rows
 
 
 def column_of(name: str, kind: object) -> str:
@@ -227,11 +231,10 @@ def _known(table: Any, name: str, ids: np.ndarray) -> UInt64[np.ndarray, " n"]:
     have, digests = found[_ID].to_numpy(), found[_DIGEST + name].fill_null(0).to_numpy()
     if len(np.unique(have)) < len(have):
         raise ValueError("it holds an image twice, as two writers at once may leave it")
-    order = np.argsort(have)
-    place = np.minimum(np.searchsorted(have, ids, sorter=order), max(len(have) - 1, 0))
     if not len(have):
         return np.zeros(len(ids), np.uint64)
-    return np.where(have[order[place]] == ids, digests[order[place]], 0).astype(np.uint64)
+    place = places(have, ids)
+    return np.where(place >= 0, digests[place], 0).astype(np.uint64)
 
 
 def _stored(table: Any, columns: list[str]) -> pa.Table:

@@ -34,9 +34,8 @@ class Compared:
             return np.full(len(pairs), -1)
         n = 1 + max(int(self.pairs.max()), int(pairs.max(initial=0)))
         known, asked = (rows[:, 0] * n + rows[:, 1] for rows in (self.pairs, pairs))
-        order = np.argsort(known)
-        place = order[np.minimum(np.searchsorted(known, asked, sorter=order), len(known) - 1)]
-        return np.where(known[place] == asked, self.linked[place], -1)
+        place = places(known, asked)
+        return np.where(place >= 0, self.linked[place], -1)
 
     def with_all(self, other: Compared) -> Compared:
         """These pairs and those of another, where it has more."""
@@ -53,6 +52,26 @@ class Compared:
         pairs = rows[self.pairs].reshape(-1, 2)
         stay = (pairs >= 0).all(axis=1)
         return Compared(pairs[stay], self.linked[stay])
+
+
+def places(
+    known: Integer[np.ndarray, " n"],
+    asked: Integer[np.ndarray, " m"],
+    *,
+    order: Integer[np.ndarray, " n"] | None = None,
+) -> Integer[np.ndarray, " m"]:
+    """Place of every asked number among known ones, which are all different; -1 for none.
+
+    Args:
+        known: the numbers.
+        asked: those that are looked for.
+        order: what sorts the known ones, where that is at hand.
+    """
+    if not len(known):
+        return np.full(len(asked), -1)
+    order = np.argsort(known) if order is None else order
+    place = order[np.minimum(np.searchsorted(known, asked, sorter=order), len(known) - 1)]
+    return np.where(known[place] == asked, place, -1)
 
 
 def names_of(

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.search.survivors import Compared, names_of, rows_now
+from core.search.survivors import Compared, names_of, places, rows_now
 
 ROWS = st.integers(0, 9)
 PAIRS = st.dictionaries(st.tuples(ROWS, ROWS), st.booleans(), max_size=25)
@@ -51,3 +51,11 @@ def test_an_image_is_known_by_all_that_is_compared_of_it():
     for other in (names_of(["b"], np.array([[1, 2]], np.int8)),
                   names_of(["a"], np.array([[1, 3]], np.int8))):  # fmt: skip
         assert (other[0] != same[0]).any()
+
+
+def test_places_are_told_in_any_order():
+    known = np.array([7, 3, 9, 1])
+    found = places(known, np.array([9, 2, 7, 10, 0]))
+    assert found.tolist() == [2, -1, 0, -1, -1]
+    assert places(known, known, order=np.argsort(known)).tolist() == [0, 1, 2, 3]
+    assert places(known[:0], known).tolist() == [-1] * 4
