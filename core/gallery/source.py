@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.gallery.metadata import Metadata, TableAccount, read_metadata
 from core.gallery.paths import is_folder
-from core.gallery.store import is_thumbnail, lies_in_store
+from core.gallery.store import is_of_store, is_thumbnail
 from core.images.listing import look
 from core.values import GalleryError
 
@@ -46,7 +46,9 @@ class Source:
             kind: tuple(path.relative_to(self.folder).as_posix() for path in paths)
             for kind, paths in found.unread.items()
         }
-        others = [path for path in found.other_tables if not lies_in_store(path, self.folder)]
+        places = {path.parent for path in found.other_tables}
+        stores = {place for place in places if is_of_store(place, below=self.folder)}
+        others = [path for path in found.other_tables if path.parent not in stores]
         return SourceFiles(
             self.folder.resolve(),
             files,

@@ -388,10 +388,10 @@ def changed_files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, "changed since it was written"
 
 
-def lies_in_store(path: Path, folder: Path) -> bool:
-    """Whether a file below a folder is part of a store that lies there too."""
-    inside = path.relative_to(folder).parents
-    return any((folder / parent / "gallery.json").is_file() for parent in inside)
+def is_of_store(place: Path, *, below: Path) -> bool:
+    """Whether a folder is that of a store, or lies in one, looking no higher than ``below``."""
+    inside = place.relative_to(below)
+    return any((below / each / "gallery.json").is_file() for each in (inside, *inside.parents))
 
 
 def is_thumbnail(path: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.gallery import store as module
-from core.gallery.store import FORMAT, Store, is_thumbnail
+from core.gallery.store import FORMAT, Store, is_of_store, is_thumbnail
 from core.images.files import new_folder, write_bytes, write_json
 from core.values import GalleryError
 
@@ -279,3 +279,14 @@ def test_the_name_of_the_present_folder_is_its_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert Store(Path()).folder.name == tmp_path.name
+
+
+def test_folders_of_a_store_are_known_from_within_a_folder(tmp_path):
+    (tmp_path / "gallery.json").touch()
+    (tmp_path / "photos" / "g" / "generations" / "1").mkdir(parents=True)
+    (tmp_path / "photos" / "g" / "gallery.json").touch()
+    photos = tmp_path / "photos"
+    assert is_of_store(photos / "g", below=photos)
+    assert is_of_store(photos / "g" / "generations" / "1", below=photos)
+    assert not is_of_store(photos, below=photos)
+    assert is_of_store(photos, below=tmp_path)
