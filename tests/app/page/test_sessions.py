@@ -6,7 +6,7 @@ import gradio as gr
 import httpx
 from gradio.state_holder import SessionState
 
-from app.page.sessions import LightState
+from app.page.sessions import LightState, LightStates
 from app.ui import build, launch_options
 from core.service import Session
 
@@ -35,7 +35,38 @@ def test_calls_from_outside_leave_little_behind(gallery_folder: Path):
             assert "event: complete" in heard.text
         states = app.state_holder.session_data.values()
         assert len(states) == 5
-        assert sum(len(state.config_values) for state in states) <= 5  # what the calls changed
+        assert not any(state.config_values for state in states)
         assert app.state_holder.capacity < 10_000
     finally:
         blocks.close()
+
+
+def test_what_a_page_shows_is_not_kept():
+    """An answer's HTML stayed in its session, once as component and once as description."""
+    with gr.Blocks() as blocks:
+        shown = gr.HTML()
+    blocks.get_config_file()
+    state = LightState(blocks)
+    state[shown._id] = gr.HTML("long " * 1_000, render=False)
+    state._update_config(shown._id)
+    state._update_value_in_config(shown._id, "long " * 1_000)
+    assert state.config_values == {}
+
+
+def test_calls_from_outside_do_not_end_the_sessions_of_pages():
+    with gr.Blocks() as blocks:
+        kept = gr.State(1)
+    blocks.get_config_file()
+    states = LightStates()
+    states.set_blocks(blocks)
+    states.capacity = 3
+    states["page"][kept._id] = 2
+    for call in range(10):
+        states[f"call {call}"]
+    assert list(states.session_data) == ["page", "call 8", "call 9"]
+    for page in ("second", "third"):
+        states[page][kept._id] = 3
+    states["page"]
+    states["fourth"][kept._id] = 4
+    assert list(states.session_data) == ["third", "page", "fourth"]
+    assert states["page"][kept._id] == 2
