@@ -14,6 +14,7 @@ from app.guard.guard import Guard
 from app.guard.headers import Headers
 from app.page import address, notice, theme
 from app.page.jobs import Stamped
+from app.page.opening import Opening
 from app.page.sessions import CAPACITY, light_sessions
 from app.page.state import open_page
 from app.tabs import attribute, compare, disentanglement, gallery, map
@@ -87,7 +88,7 @@ def launch_options(guard: Guard | None = None) -> dict[str, Any]:
         "state_session_capacity": CAPACITY,
         "app_kwargs": {
             **given,
-            "middleware": [*given["middleware"], Middleware(Stamped)],
+            "middleware": [*given["middleware"], Middleware(Stamped), Middleware(Opening)],
             "lifespan": light_sessions,
         },
         "favicon_path": str(Path(theme.ASSETS) / "favicon.svg"),
