@@ -1,8 +1,7 @@
-"""Frozen settings of every stage; each default is written here once."""
+"""Frozen settings of every stage but training; each default is written here once."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -21,7 +20,8 @@ LEAST_KEPT = 1e-6
 """Least shrinkage of the kind ``ridge``: below, nothing determines the map where no pair lies."""
 
 
-def _require(condition: bool, message: str) -> None:
+def require(condition: bool, message: str) -> None:
+    """Refuse a setting in words."""
     if not condition:
         raise ValueError(message)
 
@@ -43,10 +43,10 @@ class ImageLimits:
 
     def __post_init__(self) -> None:
         """Refuse limits that admit nothing."""
-        _require(self.max_bytes > 0, f"max_bytes must be positive, got {self.max_bytes}")
-        _require(self.max_pixels > 0, f"max_pixels must be positive, got {self.max_pixels}")
-        _require(0 < self.min_side <= self.max_side, "min_side must be in 1..max_side")
-        _require(self.max_aspect >= 1, f"max_aspect must be at least 1, got {self.max_aspect}")
+        require(self.max_bytes > 0, f"max_bytes must be positive, got {self.max_bytes}")
+        require(self.max_pixels > 0, f"max_pixels must be positive, got {self.max_pixels}")
+        require(0 < self.min_side <= self.max_side, "min_side must be in 1..max_side")
+        require(self.max_aspect >= 1, f"max_aspect must be at least 1, got {self.max_aspect}")
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ class HeadConfig:
         """Refuse what cannot be fitted."""
         known = (*HEAD_KINDS, *PAIRED_KINDS)
         kinds = ", ".join(known)
-        _require(self.kind in known, f"kind must be one of {kinds}, got {self.kind!r}")
-        _require(self.k > 0, f"k must be positive, got {self.k}")
+        require(self.kind in known, f"kind must be one of {kinds}, got {self.kind!r}")
+        require(self.k > 0, f"k must be positive, got {self.k}")
         least = LEAST_KEPT if self.kind == "ridge" else 0
         if self.shrinkage is not None:
             words = f"shrinkage of the kind {self.kind!r} must be in [{least:g}, 1)"
-            _require(least <= self.shrinkage < 1, f"{words}, got {self.shrinkage}")
-        _require(self.max_samples > 1, f"max_samples must exceed 1, got {self.max_samples}")
+            require(least <= self.shrinkage < 1, f"{words}, got {self.shrinkage}")
+        require(self.max_samples > 1, f"max_samples must exceed 1, got {self.max_samples}")
 
 
 @dataclass(frozen=True)
@@ -111,13 +111,13 @@ class ScoreConfig:
 
     def __post_init__(self) -> None:
         """Refuse empty neighbourhoods."""
-        _require(self.neighbours > 0, f"neighbours must be positive, got {self.neighbours}")
-        _require(self.candidates > 0, f"candidates must be positive, got {self.candidates}")
-        _require(self.exact >= 0, f"exact must not be negative, got {self.exact}")
-        _require(self.edges_weight >= 0, "edges_weight must not be negative")
-        _require(0 <= self.edges_trust <= 1, "edges_trust must be in [0, 1]")
-        _require(0 <= self.rerank_trust <= 1, "rerank_trust must be in [0, 1]")
-        _require(self.rerank_weight >= 0, "rerank_weight must not be negative")
+        require(self.neighbours > 0, f"neighbours must be positive, got {self.neighbours}")
+        require(self.candidates > 0, f"candidates must be positive, got {self.candidates}")
+        require(self.exact >= 0, f"exact must not be negative, got {self.exact}")
+        require(self.edges_weight >= 0, "edges_weight must not be negative")
+        require(0 <= self.edges_trust <= 1, "edges_trust must be in [0, 1]")
+        require(0 <= self.rerank_trust <= 1, "rerank_trust must be in [0, 1]")
+        require(self.rerank_weight >= 0, "rerank_weight must not be negative")
 
 
 @dataclass(frozen=True)
@@ -157,12 +157,12 @@ class NullConfig:
 
     def __post_init__(self) -> None:
         """Refuse priors that decide everything."""
-        _require(self.queries > 0, f"queries must be positive, got {self.queries}")
-        _require(self.folds > 1, f"folds must exceed 1, got {self.folds}")
-        _require(self.alone >= 0, f"alone must not be negative, got {self.alone}")
-        _require(0 < self.prior < 1, f"prior must be in (0, 1), got {self.prior}")
-        _require(0 < self.level < 1, f"level must be in (0, 1), got {self.level}")
-        _require(self.slope > 0, f"slope must be positive, got {self.slope}")
+        require(self.queries > 0, f"queries must be positive, got {self.queries}")
+        require(self.folds > 1, f"folds must exceed 1, got {self.folds}")
+        require(self.alone >= 0, f"alone must not be negative, got {self.alone}")
+        require(0 < self.prior < 1, f"prior must be in (0, 1), got {self.prior}")
+        require(0 < self.level < 1, f"level must be in (0, 1), got {self.level}")
+        require(self.slope > 0, f"slope must be positive, got {self.slope}")
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class BuildConfig:
     def __post_init__(self) -> None:
         """Refuse empty batches."""
         for name in ("batch", "shard", "workers", "thumbnail", "patch_sample"):
-            _require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
+            require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
 
 
 DESCRIPTION = BuildConfig(batch=16, shard=64, patch_sample=200)
@@ -218,8 +218,8 @@ class SourceLimits:
 
     def __post_init__(self) -> None:
         """Refuse limits that admit nothing."""
-        _require(self.max_bytes > 0, f"max_bytes must be positive, got {self.max_bytes}")
-        _require(self.max_images > 0, f"max_images must be positive, got {self.max_images}")
+        require(self.max_bytes > 0, f"max_bytes must be positive, got {self.max_bytes}")
+        require(self.max_images > 0, f"max_images must be positive, got {self.max_images}")
 
 
 @dataclass(frozen=True)
@@ -273,13 +273,13 @@ class ServerConfig:
         """Refuse a server on which nothing can be done."""
         for name, value in vars(self).items():
             if name.startswith("max_") or name == "at_once":
-                _require(value > 0, f"{name} must be positive, got {value}")
-        _require(self.proxies >= 0, f"proxies must not be negative, got {self.proxies}")
+                require(value > 0, f"{name} must be positive, got {value}")
+        require(self.proxies >= 0, f"proxies must not be negative, got {self.proxies}")
         for total, one in (
             ("max_total_bytes", "max_unpacked_bytes"),
             ("max_kept_bytes", "max_upload_bytes"),
         ):
-            _require(getattr(self, total) >= getattr(self, one), f"{total} must be at least {one}")
+            require(getattr(self, total) >= getattr(self, one), f"{total} must be at least {one}")
 
 
 @dataclass(frozen=True)
@@ -302,8 +302,8 @@ class FactorConfig:
     def __post_init__(self) -> None:
         """Refuse what measures nothing."""
         for name in ("fit", "trees", "bins", "votes", "group"):
-            _require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
-        _require(self.dimensions > 1, f"dimensions must exceed 1, got {self.dimensions}")
+            require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
+        require(self.dimensions > 1, f"dimensions must exceed 1, got {self.dimensions}")
 
 
 @dataclass(frozen=True)
@@ -336,229 +336,5 @@ class MeasureConfig:
     def __post_init__(self) -> None:
         """Refuse samples of nothing."""
         for name in ("images", "shown", "fewest_pairs", "pairs_per_dimension", "refits"):
-            _require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
-        _require(self.ridge >= 0, f"ridge must not be negative, got {self.ridge}")
-
-
-@dataclass(frozen=True)
-class DistortConfig:
-    """Changes that imitate generators, as probabilities per view; see ``core.training.distort``."""
-
-    recompose: float = 0.0
-    """Share of the views that keep a smooth region and get the rest from another image."""
-    shuffle: float = 0.0
-    """Share of the views whose tiles are put in a random order."""
-    tiles: int = 4
-    """Tiles along a side of the view; its size is a multiple of it."""
-    warp: float = 0.0
-    """Share of the views bent by smooth displacements."""
-    warp_size: float = 0.06
-    """Standard deviation of the displacements, sides of the view."""
-    restyle: float = 0.0
-    """Share of the views whose colour statistics move towards another image's."""
-    restyle_share: float = 0.7
-    """Largest part of the way to the other image's statistics."""
-    resample: float = 0.0
-    """Share of the views with noise, at half the resolution and back."""
-    noise: float = 0.08
-    """Standard deviation of that noise; pixels are in [0, 1]."""
-
-    def __post_init__(self) -> None:
-        """Refuse what is no probability."""
-        for name in ("recompose", "shuffle", "warp", "restyle", "resample", "restyle_share"):
-            value = getattr(self, name)
-            _require(0 <= value <= 1, f"{name} must be in [0, 1], got {value}")
-
-
-@dataclass(frozen=True)
-class ViewConfig:
-    """One kind of random view. What is varied here is what the encoder learns to ignore.
-
-    Jitter is weak by default: colour and texture carry the source (docs/decisions/004-pooling.md).
-    """
-
-    size: int = 64
-    """Side of the square view, pixels."""
-    scale: tuple[float, float] = (0.2, 1.0)
-    """Area of the crop as a share of the image."""
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    """Aspect of the crop, width over height."""
-    jitter: float = 0.15
-    """Largest relative change of brightness, contrast and saturation."""
-    hue: float = 0.03
-    """Largest hue rotation as a share of the full circle."""
-    jitter_probability: float = 0.8
-    """Share of the views whose colours are jittered."""
-    grey_probability: float = 0.05
-    """Share of the views turned grey."""
-    flip_probability: float = 0.5
-    """Share of the views mirrored."""
-    blur_probability: float = 0.3
-    """Share of the views blurred."""
-    blur_sigma: tuple[float, float] = (0.2, 1.2)
-    """Standard deviation of the blur, pixels of the view."""
-    distort: DistortConfig = field(default_factory=DistortConfig)
-    """Changes that imitate generators."""
-
-    def __post_init__(self) -> None:
-        """Refuse crops outside the image, and views in which nothing can be seen."""
-        low, high = self.scale
-        _require(0 < low <= high <= 1, f"scale must lie in (0, 1], got {self.scale}")
-        _require(self.size >= 8, f"size must be at least 8 pixels, got {self.size}")
-
-
-@dataclass(frozen=True)
-class RegulariseConfig:
-    """Weights of the terms beside the objective; see ``core.training.regularise``."""
-
-    infomax: float = 0.0
-    """Weight of information maximisation over the batch (log det of the correlation matrix)."""
-    low_rank: float = 0.0
-    """Weight of the low-rank prior on the views of one image (LORAC)."""
-    features: int = 128
-    """Features looked at in one step; a covariance of more of them than images is singular."""
-
-    def __post_init__(self) -> None:
-        """Refuse negative weights, and what is no number."""
-        for name in ("infomax", "low_rank"):
-            value = getattr(self, name)
-            allowed = 0 <= value < math.inf
-            _require(allowed, f"{name} must be a number and not negative, got {value}")
-
-
-GENERATIVE = ViewConfig(
-    distort=DistortConfig(recompose=0.3, shuffle=0.15, warp=0.3, restyle=0.2, resample=0.3)
-)
-"""Views that also change as generators change their sources."""
-
-
-@dataclass(frozen=True)
-class MoCoConfig:
-    """MoCo's own settings; see ``core.training.moco``."""
-
-    queue: int = 4_096
-    """Keys of earlier images that a query is told from."""
-    temperature: float = 0.1
-    """Temperature of the softmax over the keys."""
-    hidden: int = 1_024
-    """Width of the projector's hidden layer."""
-    projection: int = 128
-    """Dimensions of queries and keys."""
-    momentum: tuple[float, float] = (0.99, 0.999)
-    """Momentum of the key encoder at the start and at the end of the run."""
-
-    def __post_init__(self) -> None:
-        """Refuse an empty queue and a temperature of nothing."""
-        _require(self.queue > 0, f"queue must be positive, got {self.queue}")
-        _require(self.temperature > 0, f"temperature must be positive, got {self.temperature}")
-
-
-@dataclass(frozen=True)
-class DINOConfig:
-    """DINO's own settings; see ``core.training.dino``."""
-
-    prototypes: int = 4_096
-    """Dimensions of the output."""
-    hidden: int = 1_024
-    """Width of the projector's hidden layers."""
-    bottleneck: int = 256
-    """Width of the layer before the prototypes."""
-    global_scale: tuple[float, float] = (0.4, 1.0)
-    """Area of the two global crops as a share of the image."""
-    local_scale: tuple[float, float] = (0.05, 0.4)
-    """Area of the local crops as a share of the image."""
-    local_views: int = 4
-    """Local views of an image in one step."""
-    local_size: int = 32
-    """Side of the local views, pixels."""
-    temperature: tuple[float, float] = (0.04, 0.07)
-    """Temperature of the teacher's softmax at the start and after the warm-up."""
-    warm_up: float = 0.1
-    """Share of the run over which the teacher's temperature rises."""
-    frozen: float = 0.02
-    """Share of the run in which the prototypes stay as they were drawn."""
-    momentum: tuple[float, float] = (0.99, 1.0)
-    """Momentum of the teacher at the start and at the end; 0.996 is for runs ten times as long."""
-
-    def __post_init__(self) -> None:
-        """Refuse an output of nothing and a warm-up of no length."""
-        _require(self.prototypes > 1, f"prototypes must exceed 1, got {self.prototypes}")
-        _require(self.warm_up > 0, f"warm_up must be positive, got {self.warm_up}")
-
-
-@dataclass(frozen=True)
-class TuneConfig:
-    """How a network that knows something goes on learning; see ``core.training.tune``."""
-
-    frozen_stages: int = 2
-    """Stages that stay as they are, from the first."""
-    keep: float = 1.0
-    """Weight of staying near the start's features, beside the objective."""
-
-    def __post_init__(self) -> None:
-        """Refuse negative numbers."""
-        _require(self.frozen_stages >= 0, "frozen_stages must not be negative")
-        _require(0 <= self.keep < math.inf, f"keep must be a number and not negative: {self.keep}")
-
-
-@dataclass(frozen=True)
-class WatchConfig:
-    """What is measured of known pairs at every checkpoint; nothing is trained or chosen by it."""
-
-    queries: int = 200
-    """Generated images of the tune half at most, drawn at random."""
-    gallery: int = 1_000
-    """Training images ranked beside the exemplars at most, drawn at random."""
-    head: HeadConfig = field(default_factory=lambda: HeadConfig(k=256, shrinkage=0.1))
-    """The head that is fitted on all of these."""
-    batch: int = 32
-    """Images per forward pass."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """One run."""
-
-    method: Literal["moco", "dino"]
-    """The self-supervised objective."""
-    steps: int
-    """Optimiser steps of the whole run; the schedules span them."""
-    minutes: float = math.inf
-    """Wall-clock budget of this call; the run is checkpointed and can be resumed after it."""
-    batch: int = 256
-    """Images per step and process."""
-    learning_rate: float = 1e-3
-    """Peak of AdamW's learning rate, per 256 images."""
-    weight_decay: float = 0.05
-    """AdamW's weight decay, on weights of two or more dimensions."""
-    warm_up: float = 0.05
-    """Share of the run in which the learning rate rises."""
-    clip: float = 3.0
-    """Largest norm of the gradient."""
-    checkpoint_minutes: float = 5.0
-    """Time between checkpoints, minutes."""
-    start: str | None = None
-    """An encoder, by name or folder, that a new run begins with; random weights without it."""
-    tune: TuneConfig = field(default_factory=TuneConfig)
-    """What keeps a run that begins with an encoder from forgetting it."""
-    seed: int = 0
-    """Seed of weights, order and views."""
-    device: str = "cpu"
-    """Torch device of this process."""
-    view: ViewConfig = field(default_factory=ViewConfig)
-    """The random views; DINO sets crop scales and the size of local views by itself."""
-    regularise: RegulariseConfig = field(default_factory=RegulariseConfig)
-    """Terms beside the objective."""
-    moco: MoCoConfig = field(default_factory=MoCoConfig)
-    """What only MoCo needs."""
-    dino: DINOConfig = field(default_factory=DINOConfig)
-    """What only DINO needs."""
-    watch: WatchConfig = field(default_factory=WatchConfig)
-    """What is watched during the run."""
-
-    def __post_init__(self) -> None:
-        """Refuse empty runs."""
-        _require(self.minutes > 0, f"minutes must be positive, got {self.minutes}")
-        _require(self.steps > 0, f"steps must be positive, got {self.steps}")
-        _require(self.batch > 1, f"batch must exceed 1, got {self.batch}")
-        _require(self.method in ("moco", "dino"), f"method is moco or dino, got {self.method!r}")
+            require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
+        require(self.ridge >= 0, f"ridge must not be negative, got {self.ridge}")

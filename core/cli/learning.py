@@ -26,18 +26,7 @@ from core.cli.options import (
     app,
     encoder_of,
 )
-from core.config import (
-    GENERATIVE,
-    LEAST_KEPT,
-    PAIRED_KINDS,
-    HeadConfig,
-    HeadKind,
-    PairedKind,
-    RegulariseConfig,
-    TrainConfig,
-    TuneConfig,
-    ViewConfig,
-)
+from core.config import LEAST_KEPT, PAIRED_KINDS, HeadConfig, HeadKind, PairedKind
 from core.encoders.load import load_encoder
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
@@ -47,6 +36,7 @@ from core.service.pairs import known_pairs, paired_head
 from core.service.session import (
     Session,
 )
+from core.training.config import GENERATIVE, RegulariseConfig, TrainConfig, TuneConfig, ViewConfig
 from core.values import (
     Encoder,
     EncoderError,

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from core.config import ViewConfig
+from core.training.config import ViewConfig
 from core.training.distort import distort
 
 _LUMA = (0.299, 0.587, 0.114)

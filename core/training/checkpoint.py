@@ -12,8 +12,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from core.config import TrainConfig
 from core.images.files import new_file
+from core.training.config import TrainConfig
 from core.values import TrainingError
 
 FREE = frozenset({"minutes", "checkpoint_minutes", "device", "watch"})

@@ -15,9 +15,9 @@ from lightly.loss import DINOLoss
 from lightly.models.modules.heads import DINOProjectionHead
 from torch import Tensor, nn
 
-from core.config import DINOConfig, RegulariseConfig, ViewConfig
 from core.encoders.backbones import Backbone
 from core.training.augment import random_views
+from core.training.config import DINOConfig, RegulariseConfig, ViewConfig
 from core.training.regularise import regularised
 from core.training.tune import Start
 from core.training.views import Projected

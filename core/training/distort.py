@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from core.config import DistortConfig
+from core.training.config import DistortConfig
 
 
 def distort(

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 
-from core.config import TrainConfig
 from core.encoders.backbones import Backbone, save_backbone
 from core.training.checkpoint import held_settings, read_checkpoint, restore, write_checkpoint
+from core.training.config import TrainConfig
 from core.training.dino import DINO
 from core.training.moco import MoCo
 from core.training.schedule import batch_rows, rate_factor

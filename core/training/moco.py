@@ -13,9 +13,9 @@ from lightly.loss import NTXentLoss
 from lightly.models.modules.heads import MoCoProjectionHead
 from torch import Tensor, nn
 
-from core.config import MoCoConfig, RegulariseConfig, ViewConfig
 from core.encoders.backbones import Backbone
 from core.training.augment import random_views
+from core.training.config import MoCoConfig, RegulariseConfig, ViewConfig
 from core.training.regularise import regularised
 from core.training.tune import Start
 from core.training.views import Projected, by_level

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from core.config import RegulariseConfig
+from core.training.config import RegulariseConfig
 
 _EPSILON = 1e-3
 

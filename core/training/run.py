@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from core.config import ImageLimits, TrainConfig, WatchConfig
+from core.config import ImageLimits
 from core.encoders.backbones import (
     Backbone,
     BackboneConfig,
@@ -21,6 +21,7 @@ from core.heads.fit import fit_head
 from core.images.decode import LoadedImage, decode_ahead
 from core.images.listing import list_images
 from core.measures.pairs import read_pairs
+from core.training.config import TrainConfig, WatchConfig
 from core.training.data import pack
 from core.training.loop import Monitor, train
 from core.values import Progress, TrainingError, no_progress

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from core.config import TuneConfig
 from core.encoders.backbones import Backbone
 from core.encoders.pooling import pool, pooled_widths
+from core.training.config import TuneConfig
 
 
 def freeze_early(backbone: Backbone, *, stages: int) -> None:

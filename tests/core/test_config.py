@@ -13,8 +13,6 @@ from core.config import (
     ImageLimits,
     NullConfig,
     ScoreConfig,
-    TrainConfig,
-    ViewConfig,
 )
 
 REFUSED = [
@@ -37,12 +35,6 @@ REFUSED = [
     (NullConfig, {"level": 1.0}, "level"),
     (BuildConfig, {"batch": 0}, "batch"),
     (BuildConfig, {"workers": -1}, "workers"),
-    (ViewConfig, {"scale": (0.0, 1.0)}, "scale"),
-    (ViewConfig, {"scale": (0.5, 0.4)}, "scale"),
-    (ViewConfig, {"scale": (0.5, 1.5)}, "scale"),
-    (TrainConfig, {"method": "moco", "steps": 0}, "steps"),
-    (TrainConfig, {"method": "dino", "steps": 1, "batch": 1}, "batch"),
-    (TrainConfig, {"method": "byol", "steps": 1}, "byol"),
 ]
 
 
@@ -57,8 +49,7 @@ def test_impossible_settings_are_refused_by_name(kind, change, named):
     [k for k in vars(config).values() if isinstance(k, type) and dataclasses.is_dataclass(k)],
 )
 def test_settings_are_frozen_and_documented(kind):
-    needed = {"method": "moco", "steps": 3} if kind is TrainConfig else {}
-    settings = kind(**needed)
+    settings = kind()
     name = dataclasses.fields(kind)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(settings, name, getattr(settings, name))

@@ -11,13 +11,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from core.config import ViewConfig
 from core.training.augment import (
     _blur,
     _jitter_colours,
     _random_crops,
     random_views,
 )
+from core.training.config import ViewConfig
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])
 STILL = ViewConfig(

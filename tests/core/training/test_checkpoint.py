@@ -8,9 +8,15 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from core.config import DistortConfig, RegulariseConfig, TrainConfig, ViewConfig, WatchConfig
 from core.encoders.backbones import BackboneConfig, build
 from core.training.checkpoint import FREE, held_settings, read_checkpoint, write_checkpoint
+from core.training.config import (
+    DistortConfig,
+    RegulariseConfig,
+    TrainConfig,
+    ViewConfig,
+    WatchConfig,
+)
 from core.training.loop import train
 from core.values import TrainingError
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.config import DINOConfig, ViewConfig
 from core.encoders.backbones import BackboneConfig, build
 from core.training.augment import random_views
+from core.training.config import DINOConfig, ViewConfig
 from core.training.dino import DINO
 
 BATCH, PROTOTYPES = 4, 48

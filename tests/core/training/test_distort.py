@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.config import DistortConfig
+from core.training.config import DistortConfig
 from core.training.distort import distort
 
 KINDS = ("recompose", "shuffle", "warp", "restyle", "resample")

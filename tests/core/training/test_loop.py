@@ -16,7 +16,6 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from core.config import TrainConfig, ViewConfig
 from core.encoders.backbones import (
     BackboneConfig,
     build,
@@ -25,6 +24,7 @@ from core.encoders.backbones import (
 )
 from core.encoders.load import load_encoder
 from core.training import loop
+from core.training.config import TrainConfig, ViewConfig
 from core.training.loop import train
 from core.values import Cancelled
 
@@ -39,7 +39,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from core.encoders.backbones import BackboneConfig, build
-from core.config import TrainConfig, ViewConfig
+from core.training.config import TrainConfig, ViewConfig
 from core.training import loop
 from core.values import Cancelled
 

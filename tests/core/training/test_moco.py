@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from lightly.models.utils import update_momentum
 
-from core.config import MoCoConfig, ViewConfig
 from core.encoders.backbones import BackboneConfig, build
 from core.training.augment import random_views
+from core.training.config import MoCoConfig, ViewConfig
 from core.training.moco import MoCo
 
 VIEW = ViewConfig(size=32)

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from core.config import RegulariseConfig, TrainConfig, ViewConfig
 from core.encoders.backbones import BackboneConfig, build
+from core.training.config import RegulariseConfig, TrainConfig, ViewConfig
 from core.training.loop import train
 from core.training.regularise import infomax, low_rank, regularised
 

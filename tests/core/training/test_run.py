@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.config import TrainConfig, ViewConfig, WatchConfig
 from core.encoders.load import load_encoder
 from core.training import run as module
+from core.training.config import TrainConfig, ViewConfig, WatchConfig
 from core.training.loop import train
 from core.training.run import train_encoder
 from core.values import TrainingError

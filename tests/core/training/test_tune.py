@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from core.config import MoCoConfig, TuneConfig, ViewConfig
 from core.encoders.backbones import BackboneConfig, build
 from core.encoders.pooling import pool, pooled_widths
+from core.training.config import MoCoConfig, TuneConfig, ViewConfig
 from core.training.moco import MoCo
 from core.training.tune import Start, freeze_early
 
