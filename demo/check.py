@@ -9,7 +9,8 @@ import typer
 
 from core.config import ScoreConfig
 from core.gallery.examples import Example, read_examples
-from core.service.session import Choice, Session
+from core.service.choice import Choice
+from core.service.session import Session
 from core.values import Answer
 
 COSINE = ScoreConfig(local_scaling=False, rerank=False)

@@ -25,7 +25,8 @@ from core.gallery.source import Source
 from core.heads.fit import fit_head
 from core.search.walk import Walk
 from core.service.building import bring_up
-from core.service.session import Choice, Session
+from core.service.choice import Choice
+from core.service.session import Session
 
 Corpus = dict[str, list[bytes]]
 """Files by kind."""

@@ -38,7 +38,8 @@ from core.images.archives import unpack_images
 from core.images.decode import load_image
 from core.report.objects import answer_object
 from core.search.walk import Walk
-from core.service.session import Choice, Session
+from core.service.choice import Choice
+from core.service.session import Session
 from core.training.checkpoint import read_checkpoint
 from core.values import Answer, WellspringError
 

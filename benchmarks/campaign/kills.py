@@ -26,7 +26,8 @@ from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.gallery.verify import verify
 from core.service.building import bring_up, build
-from core.service.session import Choice, Session
+from core.service.choice import Choice
+from core.service.session import Session
 
 importlib.import_module("pandas")  # PyArrow's first table imports it: once, not in every child
 

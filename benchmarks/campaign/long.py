@@ -18,7 +18,8 @@ from benchmarks.campaign.table import Row
 from core.encoders.load import load_encoder
 from core.gallery.build import update
 from core.gallery.source import Source
-from core.service.session import Choice, Session
+from core.service.choice import Choice
+from core.service.session import Session
 
 GROWTH = 0.1
 """Gigabytes by which memory may grow once a quarter of the answers is given."""

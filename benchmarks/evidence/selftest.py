@@ -19,8 +19,9 @@ from benchmarks.quality.study import write
 from core.cli.console import results
 from core.images.listing import list_images
 from core.measures.variations.ways import WAYS
+from core.service.choice import Choice
 from core.service.selftest import Trial, selftest
-from core.service.session import Choice, Session
+from core.service.session import Session
 
 BARS = {"patches": 0.95}
 """Least share that is to be traced at the middle of the dial; of other ways, .85."""

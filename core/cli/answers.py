@@ -43,13 +43,10 @@ from core.report.cases import attribute_command, case_of, run_of, without_images
 from core.report.files import write_report
 from core.report.objects import answer_object, finding_object
 from core.report.trials import trial_object
+from core.service.choice import Choice
 from core.service.reverse import adjust_known, reverse_lookup
 from core.service.selftest import Trial, selftest
-from core.service.session import (
-    Choice,
-    Session,
-    choose_head,
-)
+from core.service.session import Session, choose_head
 from core.service.workspace import Query, Workspace
 from core.values import (
     Answer,

@@ -33,9 +33,7 @@ from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.search.prepare import fitted_head
 from core.service.pairs import known_pairs, paired_head
-from core.service.session import (
-    Session,
-)
+from core.service.session import Session
 from core.training.config import GENERATIVE, RegulariseConfig, TrainConfig, TuneConfig, ViewConfig
 from core.values import (
     Encoder,

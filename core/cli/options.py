@@ -9,10 +9,8 @@ import torch
 import typer
 
 from core.report.files import KINDS
-from core.service.session import (
-    Choice,
-    Session,
-)
+from core.service.choice import Choice
+from core.service.session import Session
 
 app = typer.Typer(
     no_args_is_help=True,

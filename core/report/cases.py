@@ -19,7 +19,8 @@ from PIL import Image
 from core.evidence import words
 from core.images.files import file_digest
 from core.measures.dimensions import Dimensions
-from core.service.session import Choice, Session
+from core.service.choice import Choice
+from core.service.session import Session
 from core.service.workspace import Workspace
 from core.values import Answer, Explanation, GalleryError
 

@@ -49,18 +49,14 @@ from core.measures.reports import THEMES, Measure
 from core.measures.retrieval import Interval
 from core.measures.variations.ways import WAYS, Way
 from core.search.patches import strongest_links
+from core.service.choice import DEFAULT_ENCODER, Choice
+from core.service.examples import Examples
 from core.service.library import BUILTIN, Change, Facts, Library, default_home
 from core.service.neighbourhoods import near_images, shared_neighbours
 from core.service.preparing import Offer, Outcome, Preparations
 from core.service.reverse import Finding, adjust_known, fewest_named, reverse_lookup
 from core.service.selftest import SelfTest, Trial, selftest
-from core.service.session import (
-    DEFAULT_ENCODER,
-    Choice,
-    Examples,
-    Placed,
-    Session,
-)
+from core.service.session import Placed, Session
 from core.service.trials import Tally, Verdict, by_confidence, by_way, tally_of, verdict_of
 from core.service.uploads import Picture, pictures_of
 from core.service.workspace import Query, Workspace

@@ -21,7 +21,7 @@ HEADS = ("default", *_KINDS)
 def choose_head(
     gallery: Gallery, encoder: Encoder, spec: str, *, progress: Progress = no_progress
 ) -> Head:
-    """The head that a specification names: see :class:`core.service.session.Choice`.
+    """The head that a specification names: see :class:`core.service.choice.Choice`.
 
     Raises:
         GalleryError: when it is neither a kind nor a folder with a head that fits the encoder.

@@ -22,8 +22,9 @@ from core.evidence.words import sources
 from core.images.thumbnails import perceptual_hash
 from core.measures.variations.ways import WAYS, Ingredients, vary
 from core.search.query import Query
+from core.service.choice import Choice
 from core.service.guests import with_guest
-from core.service.session import Choice, Session
+from core.service.session import Session
 from core.service.workspace import Workspace
 from core.values import Answer, GalleryError, ImageError, ImageRecord, Progress, no_progress
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Integer
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from core.config import (
     BuildConfig,
     ImageLimits,
-    ScoreConfig,
     ServerConfig,
 )
 from core.encoders.load import load_encoder
@@ -25,7 +23,6 @@ from core.encoders.registry import NETWORKS, encoder_infos, is_here
 from core.evidence.shares import COLUMNS, columns_of, shares_by
 from core.explain.clusters import ClusterKind
 from core.explain.projection import Map, place
-from core.gallery.examples import Example, read_examples
 from core.gallery.gallery import SHIPPED, Gallery, is_shipped
 from core.images.decode import load_image, open_image
 from core.measures.dimensions import Dimensions
@@ -38,12 +35,14 @@ from core.measures.disentangle import (
 from core.measures.factors import Likeness
 from core.search.query import Query
 from core.service.cache import Cache
+from core.service.choice import Choice
 from core.service.disentanglement import (
     dimensions,
     factor_likenesses,
     measured_images,
     sample,
 )
+from core.service.examples import Examples, read_queries
 from core.service.heads import HEADS, choose_head
 from core.service.library import Library
 from core.service.machine import limit_heaps, share_cores
@@ -63,10 +62,6 @@ from core.values import (
     no_progress,
 )
 
-DEFAULT_ENCODER = "lite0"
-"""The encoder used where none is named."""
-
-logger = logging.getLogger(__name__)
 _FIT = BuildConfig().thumbnail
 _REMEMBERED = 64  # galleries and encoders
 REMEMBERED = {
@@ -85,23 +80,6 @@ _CLOSED_FORM = ("whiten", "center", "identity")  # heads whose refit takes a sec
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What to answer with; the defaults are the program's."""
-
-    encoder: str = DEFAULT_ENCODER
-    """Name of an encoder, or the folder of one of our training."""
-    head: str = "default"
-    """``default`` (the encoder's own, else fitted), a kind to fit on the gallery, or a folder."""
-    gallery: str = "builtin"
-    """``builtin``, the name of a visitor's gallery, or, when not hosted, a folder."""
-    score: ScoreConfig = field(default_factory=ScoreConfig)
-    """How candidates are ranked."""
-    where: str | None = None
-    """Which images may be sources, as :mod:`core.gallery.filters` says; all where there is none. An
-    empty text is no filter, and refused."""
-
-
-@dataclass(frozen=True)
 class Placed:
     """Where an image lies on a gallery's map, and what lies nearest to it in the embedding."""
 
@@ -109,16 +87,6 @@ class Placed:
     y: float
     nearest: tuple[Match, ...]
     """Best first."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """A gallery's example queries and their embeddings, row by row."""
-
-    examples: tuple[Example, ...]
-    embeddings: Float[np.ndarray, "q d"]
-    queries: tuple[Query, ...]
-    """The same as the workspace takes them."""
 
 
 class Session:
@@ -319,22 +287,12 @@ class Session:
             GalleryError: when the list of examples is damaged.
         """
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
-
-        def make() -> Examples:
-            listed = _known_examples(workspace.gallery)
-            found: dict[Example, Query] = {}
-            for done, example in enumerate(listed):
-                progress(done, len(listed), "reading the examples")
-                try:
-                    found[example] = self.query(workspace, example.file)
-                except ImageError as error:
-                    logger.warning("left out %r: %s", example.file.name, error)
-            rows = [query.embedding for query in found.values()]
-            shape = (len(found), workspace.head.dim)
-            embeddings = np.array(rows, np.float32).reshape(shape)
-            return Examples(tuple(found), embeddings, tuple(found.values()))
-
-        return self._cache.get(("examples", *workspace.inputs), make)
+        return self._cache.get(
+            ("examples", *workspace.inputs),
+            lambda: read_queries(
+                workspace, read=functools.partial(self.query, workspace), progress=progress
+            ),
+        )
 
     def example_answers(
         self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
@@ -460,13 +418,6 @@ class Session:
     def _require(gallery: Gallery, encoder: Encoder) -> None:
         if gallery.key_of(encoder) not in gallery.encoder_keys:
             gallery.features(encoder)  # raises, saying which encoders there are
-
-
-def _known_examples(gallery: Gallery) -> list[Example]:
-    """A gallery's examples, with those of their sources that are part of answers."""
-    paths = {record.path for record in gallery.records}
-    listed = read_examples(gallery.store.folder)
-    return [replace(e, sources=tuple(s for s in e.sources if s in paths)) for e in listed]
 
 
 def _at_hand(name: str) -> bool:

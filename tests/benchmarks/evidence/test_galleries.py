@@ -12,7 +12,8 @@ from benchmarks.evidence.__main__ import _one_per_group
 from benchmarks.evidence.galleries import Builder, ask, resaves
 from benchmarks.evidence.nominal import SIZES, split
 from core.encoders.load import load_encoder
-from core.service.session import Choice, Session
+from core.service.choice import Choice
+from core.service.session import Session
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from core.gallery.build import update
 from core.gallery.source import Source
 from core.report import report_html
 from core.report.cases import Run, case_of
-from core.service.session import Choice, Session
+from core.service.choice import Choice
+from core.service.session import Session
 
 
 def test_an_image_of_which_nothing_is_left_has_no_drawing(photos: Path, tmp_path: Path) -> None:

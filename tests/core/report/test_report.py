@@ -26,7 +26,7 @@ from core.report import (
 )
 from core.report.cases import MEANING, Case, Run, versions, without_images
 from core.report.files import write_report
-from core.service.session import Choice
+from core.service.choice import Choice
 from core.values import (
     Answer,
     Contribution,

@@ -15,7 +15,8 @@ from core.gallery.source import Source
 from core.gallery.verify import verify
 from core.service import building
 from core.service.building import bring_up, build, finish
-from core.service.session import Choice, Session
+from core.service.choice import Choice
+from core.service.session import Session
 from core.values import Cancelled, GalleryError
 
 

@@ -16,8 +16,9 @@ from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.measures.evaluate import Bench
 from core.search.prepare import fitted_head
+from core.service.choice import Choice
 from core.service.disentanglement import dimensions, factor_likenesses, sample
-from core.service.session import Choice, Session
+from core.service.session import Session
 from core.service.workspace import Workspace
 from core.values import Encoder, GalleryError
 

@@ -24,8 +24,9 @@ from core.search.lance import LanceEngine
 from core.search.lance_table import open_table
 from core.service import building
 from core.service.building import bring_up, build, search_with_faiss, search_with_lance
+from core.service.choice import Choice
 from core.service.heads import choose_head
-from core.service.session import Choice, Session
+from core.service.session import Session
 from core.service.workspace import Workspace
 from core.values import Answer, GalleryError, no_progress
 from tests.core.conftest import draw

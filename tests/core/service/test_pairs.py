@@ -18,8 +18,9 @@ from core.gallery.source import Source
 from core.heads.fit import fit_head
 from core.search.prepare import image_hashes
 from core.service import pairs as service
+from core.service.choice import Choice
 from core.service.pairs import known_pairs, paired_head
-from core.service.session import Choice, Session
+from core.service.session import Session
 from core.values import GalleryError
 from tests.core.cli.calls import call, failed, said
 

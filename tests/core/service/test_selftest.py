@@ -12,9 +12,10 @@ from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.search.edges import with_edges
+from core.service.choice import Choice
 from core.service.guests import with_guest
 from core.service.selftest import SelfTest, selftest
-from core.service.session import Choice, Session
+from core.service.session import Session
 from core.service.workspace import Workspace
 from core.values import Encoder, GalleryError, ImageError, ImageRecord
 

@@ -24,11 +24,8 @@ from core.heads.head import Head, LinearHead
 from core.search.prepare import fitted_head
 from core.service import heads
 from core.service import session as module
-from core.service.session import (
-    Choice,
-    Session,
-    choose_head,
-)
+from core.service.choice import Choice
+from core.service.session import Session, choose_head
 from core.values import (
     EncoderError,
     GalleryError,
