@@ -193,6 +193,9 @@ class BuildConfig:
     """Longer side of the thumbnails, pixels."""
     patch_sample: int = 1_000
     """Images whose patches fit the patch head, where the encoder brings none."""
+    ray: str = field(default="", repr=False)
+    """Ray cluster whose workers encode, see :func:`core.gallery.cluster.connected`; none: this
+    process. Not part of what tells one unfinished build from another."""
 
     def __post_init__(self) -> None:
         """Refuse empty batches."""

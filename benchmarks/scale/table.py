@@ -39,6 +39,8 @@ def table() -> str:
     parts.append("\n".join(recalls) + "\n")
     if "changed" in stored:
         parts.append(_changed(stored["changed"]))
+    if "cluster" in stored:
+        parts.append(_cluster(stored["cluster"]))
     return "".join(parts)
 
 
@@ -53,6 +55,18 @@ def _changed(found: Mapping[str, Any]) -> str:
     for place, stage in enumerate(sizes[0][1]["stages"]):
         cells = [_shown(each["stages"][place]["seconds"]) for _, each in sizes]
         lines.append(f"| {stage['name']} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cluster(found: Mapping[str, Any]) -> str:
+    """One table: what a cluster built beside what one process built."""
+    lines = [
+        f"\n**Encoded by {found['nodes']} nodes of a Ray cluster** (`{found['command']}`)\n",
+        f"| {found['images']:,} images | seconds |\n|---|---|",
+        *(f"| {way} | {_shown(took)} |" for way, took in found["seconds"].items()),
+    ]
+    differ, damaged = (", ".join(found[name]) or "nothing" for name in ("differ", "damaged"))
+    lines.append(f"\nDiffers between the two galleries: {differ}; damaged: {damaged}.")
     return "\n".join(lines) + "\n"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from core.config import SourceLimits
+from core.config import BuildConfig, SourceLimits
 from core.encoders.network import NetworkEncoder
 from core.gallery.build import update
 from core.gallery.commit import Change
@@ -55,14 +55,43 @@ def build(
     return bring_up(folder, Source(images, prune=prune), with_edges(encoders), progress=progress)
 
 
+def build_on_cluster(
+    source: str | Path,
+    folder: Path,
+    encoders: Sequence[Encoder],
+    *,
+    ray: str,
+    prune: bool = False,
+    progress: Progress = no_progress,
+) -> Change:
+    """As :func:`build`, where workers of a Ray cluster read and encode the images.
+
+    Args:
+        source: as there; on every machine at the same path, as is the gallery.
+        folder: the gallery.
+        encoders: encoders to apply, all that the gallery already holds among them.
+        ray: the cluster, as :func:`core.gallery.cluster.connected` takes it.
+        prune: whether images go whose files are no longer there.
+        progress: called with images done; may raise ``Cancelled``.
+    """
+    images = materialise(source, into=folder, limits=_LIMITS, progress=progress)
+    found, config = Source(images, prune=prune), BuildConfig(ray=ray)
+    return bring_up(folder, found, with_edges(encoders), config=config, progress=progress)
+
+
 def bring_up(
-    folder: Path, source: Source, encoders: Sequence[Encoder], *, progress: Progress = no_progress
+    folder: Path,
+    source: Source,
+    encoders: Sequence[Encoder],
+    *,
+    config: BuildConfig | None = None,
+    progress: Progress = no_progress,
 ) -> Change:
     """Bring a gallery up to date with its folder of images, under just these encoders.
 
     As :func:`core.gallery.build.update`; what answers need is computed at the end and kept.
     """
-    change = update(folder, source, encoders, progress=progress)
+    change = update(folder, source, encoders, config=config, progress=progress)
     return replace(change, recall=finish(folder, encoders, progress=progress))
 
 
