@@ -147,7 +147,7 @@ def connected(address: str) -> Iterator[Any]:
     try:
         _probe(address)  # Ray itself would try for minutes
         ray.init(address=address, **quiet, **(own if address == "local" else {}))
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise GalleryError(
             f"no Ray cluster answers at {address!r} ({_first_line(error)}); `ray status` tells "
             "whether it runs, and --ray local takes this machine alone"

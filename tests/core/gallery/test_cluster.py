@@ -26,6 +26,7 @@ from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import verify
 from core.search.edges import with_edges
+from core.service.building import build, build_on_cluster
 from core.values import Cancelled, Encoded, GalleryError
 
 CONFIG = BuildConfig(batch=4, shard=8, workers=1, thumbnail=32)
@@ -216,6 +217,16 @@ def test_a_stopped_build_goes_on_with_what_was_written(joined, many, tmp_path) -
     assert max(told) <= 120 - 8 * 5 + 1
     update(tmp_path / "anew", Source(many), [encoder], config=CONFIG)
     assert differences(folder, tmp_path / "anew", [encoder]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_folders_are_found_from_wherever_workers_run(joined, many, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    encoder = load_encoder("histogram")
+    build_on_cluster(many.name, Path("g"), [encoder], ray=joined.address)
+    build(many, tmp_path / "alone", [encoder])
+    assert differences(Path("g"), tmp_path / "alone", [encoder]) == []
 
 
 class Refusing:
