@@ -61,10 +61,10 @@ class Killer:
 
 
 @contextlib.contextmanager
-def two_nodes(*, gpus: int = 0) -> Iterator[Any]:
+def two_nodes() -> Iterator[Any]:
     """A cluster of two nodes of one processor each, at two addresses of this machine's loopback."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    of_a_node = {"num_cpus": 1, "num_gpus": gpus, "object_store_memory": _MEMORY}
+    of_a_node = {"num_cpus": 1, "object_store_memory": _MEMORY}
     head = {**of_a_node, "include_dashboard": False, "node_ip_address": "127.0.0.2"}
     kind: Any = importlib.import_module("ray.cluster_utils").Cluster
     cluster = kind(initialize_head=True, head_node_args=head)
