@@ -180,31 +180,6 @@ class ProjectionConfig:
 
 
 @dataclass(frozen=True)
-class BuildConfig:
-    """How a gallery is built."""
-
-    batch: int = 32
-    """Images per forward pass."""
-    shard: int = 512
-    """Images between two checkpoints of a build."""
-    workers: int = 2
-    """Decoding threads."""
-    thumbnail: int = 256
-    """Longer side of the thumbnails, pixels."""
-    patch_sample: int = 1_000
-    """Images whose patches fit the patch head, where the encoder brings none."""
-
-    def __post_init__(self) -> None:
-        """Refuse empty batches."""
-        for name in ("batch", "shard", "workers", "thumbnail", "patch_sample"):
-            require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
-
-
-DESCRIPTION = BuildConfig(batch=16, shard=64, patch_sample=200)
-"""How a gallery is described while somebody waits: a stop takes effect and loses within seconds."""
-
-
-@dataclass(frozen=True)
 class SourceLimits:
     """What is unpacked or fetched to become a gallery."""
 
@@ -220,6 +195,36 @@ class SourceLimits:
         """Refuse limits that admit nothing."""
         require(self.max_bytes > 0, f"max_bytes must be positive, got {self.max_bytes}")
         require(self.max_images > 0, f"max_images must be positive, got {self.max_images}")
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """How a gallery is built."""
+
+    batch: int = 32
+    """Images per forward pass."""
+    shard: int = 512
+    """Images between two checkpoints of a build."""
+    workers: int = 2
+    """Decoding threads."""
+    thumbnail: int = 256
+    """Longer side of the thumbnails, pixels."""
+    patch_sample: int = 1_000
+    """Images whose patches fit the patch head, where the encoder brings none."""
+    ray: str = field(default="", repr=False)
+    """Ray cluster whose workers encode, see :func:`core.gallery.cluster.connected`; none: this
+    process. Not part of what tells one unfinished build from another, nor are the limits."""
+    limits: SourceLimits = field(default_factory=SourceLimits, repr=False)
+    """What is taken of a zip or a dataset."""
+
+    def __post_init__(self) -> None:
+        """Refuse empty batches."""
+        for name in ("batch", "shard", "workers", "thumbnail", "patch_sample"):
+            require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
+
+
+DESCRIPTION = BuildConfig(batch=16, shard=64, patch_sample=200)
+"""How a gallery is described while somebody waits: a stop takes effect and loses within seconds."""
 
 
 @dataclass(frozen=True)

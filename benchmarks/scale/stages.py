@@ -53,11 +53,11 @@ class Clock:
     @contextmanager
     def stage(self, name: str, *, times: float = 1.0) -> Iterator[None]:
         """Time what is done inside; ``times`` makes up for a part that stands for the whole."""
-        stop, peak = threading.Event(), [_resident()]
+        stop, peak = threading.Event(), [resident()]
 
         def watch() -> None:
             while not stop.wait(_POLL):
-                peak[0] = max(peak[0], _resident())
+                peak[0] = max(peak[0], resident())
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -68,7 +68,7 @@ class Clock:
             took = _processor_seconds() - began
             stop.set()
             watcher.join()
-        self.stages.append(Stage(name, took * times, max(peak[0], _resident())))
+        self.stages.append(Stage(name, took * times, max(peak[0], resident())))
 
     def found(self) -> list[dict[str, object]]:
         """The stages as plain values."""
@@ -177,7 +177,7 @@ def _processor_seconds() -> float:
     return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
-def _resident() -> float:
+def resident() -> float:
     """Memory that is not mapped from files, GB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("RssAnon"):

@@ -39,6 +39,8 @@ def table() -> str:
     parts.append("\n".join(recalls) + "\n")
     if "changed" in stored:
         parts.append(_changed(stored["changed"]))
+    if "cluster" in stored:
+        parts.append(_cluster(stored["cluster"]))
     return "".join(parts)
 
 
@@ -51,8 +53,20 @@ def _changed(found: Mapping[str, Any]) -> str:
         "|---" * (len(sizes) + 1) + "|",
     ]
     for place, stage in enumerate(sizes[0][1]["stages"]):
-        cells = [_shown(each["stages"][place]["seconds"]) for _, each in sizes]
+        cells = [shown(each["stages"][place]["seconds"]) for _, each in sizes]
         lines.append(f"| {stage['name']} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cluster(found: Mapping[str, Any]) -> str:
+    """One table: what a cluster built beside what one process built."""
+    lines = [
+        f"\n**Encoded by {found['nodes']} nodes of a Ray cluster** (`{found['command']}`)\n",
+        f"| {found['images']:,} images | seconds |\n|---|---|",
+        *(f"| {way} | {shown(took)} |" for way, took in found["seconds"].items()),
+    ]
+    differ, damaged = (", ".join(found[name]) or "nothing" for name in ("differ", "damaged"))
+    lines.append(f"\nDiffers between the two galleries: {differ}; damaged: {damaged}.")
     return "\n".join(lines) + "\n"
 
 
@@ -73,8 +87,10 @@ def _seconds(found: Mapping[str, Any]) -> str:
         for name in names
     }
     waits = {n: sum(r[n] for k, r in rows.items() if k != _PER_QUERY and n in r) for n in counts}
-    million = sum(_at_a_million(r) for k, r in rows.items() if k != _PER_QUERY)
-    lines += [_row(name, values, counts, _at_a_million(values)) for name, values in rows.items()]
+    million = sum(extrapolated(r, _MILLION) for k, r in rows.items() if k != _PER_QUERY)
+    lines += [
+        _row(name, values, counts, extrapolated(values, _MILLION)) for name, values in rows.items()
+    ]
     lines.append(_row("**all but the answer**", waits, counts, million))
     peaks = [max(stage["memory"] for stage in by_size[n].values()) for n in counts]
     lines.append(f"| peak memory, GB | {' | '.join(f'{peak:.2f}' for peak in peaks)} | | |")
@@ -83,9 +99,9 @@ def _seconds(found: Mapping[str, Any]) -> str:
 
 def _row(name: str, values: Mapping[int, float], counts: Sequence[int], million: float) -> str:
     """Seconds, the exponent between the last two sizes, and what it comes to at a million."""
-    cells = [_shown(values[n]) if n in values else "" for n in counts]
+    cells = [shown(values[n]) if n in values else "" for n in counts]
     exponent = f"{_exponent(values):.2f}" if len(values) > 1 else ""
-    return f"| {name} | {' | '.join(cells)} | {exponent} | {_shown(million)} |"
+    return f"| {name} | {' | '.join(cells)} | {exponent} | {shown(million)} |"
 
 
 def _exponent(values: Mapping[int, float]) -> float:
@@ -95,14 +111,15 @@ def _exponent(values: Mapping[int, float]) -> float:
     return math.log(max(values[two], least) / max(values[one], least)) / math.log(two / one)
 
 
-def _at_a_million(values: Mapping[int, float]) -> float:
-    """Seconds at a million images, growing as between the last two sizes, linearly at least."""
+def extrapolated(values: Mapping[int, float], n: int) -> float:
+    """Seconds at n images, growing as between the last two sizes, linearly at least."""
     last = max(values)
     slope = max(1.0, _exponent(values)) if len(values) > 1 else 1.0
-    return values[last] * (_MILLION / last) ** slope
+    return values[last] * (n / last) ** slope
 
 
-def _shown(seconds: float) -> str:
+def shown(seconds: float) -> str:
+    """A number with as many digits as it deserves."""
     return (
         f"{seconds:,.0f}"
         if seconds >= 10

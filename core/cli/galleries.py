@@ -24,6 +24,7 @@ from core.cli.options import (
     ShippedFlag,
     app,
 )
+from core.config import BuildConfig
 from core.encoders.load import load_encoder
 from core.encoders.registry import encoder_infos
 from core.gallery.commit import Change
@@ -34,7 +35,12 @@ from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import changed_images, verify
 from core.report.changes import change_lines, change_object
-from core.service.building import bring_up, build, search_with_faiss, search_with_lance
+from core.service.building import (
+    bring_up,
+    build,
+    search_with_faiss,
+    search_with_lance,
+)
 from core.service.library import BUILTIN, refuse_shipped
 from core.service.session import Session
 from core.values import GalleryError
@@ -78,6 +84,12 @@ def index(
     uri: Annotated[
         str, typer.Option(help="Folder or URI of LanceDB; else inside the gallery.")
     ] = "",
+    ray: Annotated[
+        str,
+        typer.Option(
+            help="Ray cluster whose workers encode: local (this machine), auto, or HOST:PORT."
+        ),
+    ] = "",
     shipped: ShippedFlag = False,
     json: JsonFlag = False,
 ) -> None:
@@ -91,7 +103,8 @@ def index(
         _changeable(out, shipped=shipped)
         names = encoder or _encoders_of(out) or BUNDLED
         loaded = [load_encoder(name, device=device) for name in names]
-        change = build(source, out, loaded, prune=prune, progress=progress)
+        config = BuildConfig(ray=ray)
+        change = build(source, out, loaded, prune=prune, config=config, progress=progress)
         if title is not None:
             Store(out).rename(title)
         if about is not None:

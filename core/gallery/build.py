@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.config import BuildConfig
 from core.encoders.load import shipped_heads
+from core.gallery.cluster import ClusterWriter
 from core.gallery.commit import Change, commit, disk_errors, drop_thumbnails, still_opted_out
 from core.gallery.gallery import Gallery
 from core.gallery.paths import is_folder, is_own_root
@@ -48,7 +49,7 @@ def update(
         encoders: encoders to apply, all that the gallery already holds among them.
         patch_heads: heads of local descriptors by encoder identity. Others are those that the
             gallery has, then those that come with the encoder, then fitted on a sample.
-        config: sizes of batches, shards and thumbnails.
+        config: sizes of batches, shards and thumbnails, and who encodes.
         progress: called with images done; may raise ``Cancelled``.
 
     Raises:
@@ -122,7 +123,8 @@ def _bring_up(work: _Work, progress: Progress) -> Change:
     store = gallery.store
     plan = make_plan(gallery, work.found, encoders, workers=config.workers, progress=progress)
     folder = store.work / _work_name(gallery, encoders, config)
-    writer = ShardWriter(store, folder, encoders, patch_heads=work.heads, config=config)
+    kind = ClusterWriter if config.ray else ShardWriter
+    writer = kind(store, folder, encoders, patch_heads=work.heads, config=config)
     writer.renew = bool(plan.superseded or plan.again)
     if plan.by_numbers:
         gallery = _with(gallery, replace(gallery.header, reading=READING))

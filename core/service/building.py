@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from core.config import SourceLimits
+from core.config import BuildConfig
 from core.encoders.network import NetworkEncoder
 from core.gallery.build import update
 from core.gallery.commit import Change
@@ -23,16 +23,14 @@ from core.values import Encoder, GalleryError, Progress, no_progress
 
 logger = logging.getLogger(__name__)
 
-_LIMITS = SourceLimits()
-
 
 def build(
     source: str | Path,
     folder: Path,
     encoders: Sequence[Encoder],
     *,
-    limits: SourceLimits = _LIMITS,
     prune: bool = False,
+    config: BuildConfig | None = None,
     progress: Progress = no_progress,
 ) -> Change:
     """Build a gallery, or bring it up to date; a stopped build goes on.
@@ -43,26 +41,33 @@ def build(
         source: a folder, a zip or a dataset, as :func:`core.gallery.datasets.materialise` takes it.
         folder: the gallery; the images of a zip or a dataset are kept inside.
         encoders: encoders to apply, all that the gallery already holds among them.
-        limits: what is taken of the source.
         prune: whether images go whose files are no longer there.
+        config: sizes of batches and shards, what is taken of the source, who encodes.
         progress: called with images done; may raise ``Cancelled``.
 
     Raises:
         GalleryError: when the source is refused, or the gallery cannot be written.
         Cancelled: when ``progress`` asked for it; the same call goes on with what was done.
     """
-    images = materialise(source, into=folder, limits=limits, progress=progress)
-    return bring_up(folder, Source(images, prune=prune), with_edges(encoders), progress=progress)
+    config = config or BuildConfig()
+    images = materialise(source, into=folder, limits=config.limits, progress=progress)
+    found = Source(images, prune=prune)
+    return bring_up(folder, found, with_edges(encoders), config=config, progress=progress)
 
 
 def bring_up(
-    folder: Path, source: Source, encoders: Sequence[Encoder], *, progress: Progress = no_progress
+    folder: Path,
+    source: Source,
+    encoders: Sequence[Encoder],
+    *,
+    config: BuildConfig | None = None,
+    progress: Progress = no_progress,
 ) -> Change:
     """Bring a gallery up to date with its folder of images, under just these encoders.
 
     As :func:`core.gallery.build.update`; what answers need is computed at the end and kept.
     """
-    change = update(folder, source, encoders, progress=progress)
+    change = update(folder, source, encoders, config=config, progress=progress)
     return replace(change, recall=finish(folder, encoders, progress=progress))
 
 

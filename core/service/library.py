@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.config import ImageLimits, ServerConfig, SourceLimits
+from core.config import BuildConfig, ImageLimits, ServerConfig, SourceLimits
 from core.gallery.artefacts import digest_of
 from core.gallery.commit import Change
 from core.gallery.datasets import source_identity
@@ -104,8 +104,8 @@ class Library:
             if self.server.hosted:
                 return self._build_for(visitor, source, loaded, progress=progress)
             folder = self.home / _slug(source)
-            limits = SourceLimits(self.server.max_unpacked_bytes)
-            return str(folder), build(str(source), folder, loaded, limits=limits, progress=progress)
+            config = BuildConfig(limits=SourceLimits(self.server.max_unpacked_bytes))
+            return str(folder), build(str(source), folder, loaded, config=config, progress=progress)
 
     def add(
         self, name: str, files: Sequence[Path], *, visitor: str = "", progress: Progress
@@ -266,9 +266,10 @@ class Library:
                 f"the zip is too large; at most {server.max_upload_bytes:,} bytes are accepted"
             )
         limits = SourceLimits(server.max_unpacked_bytes, server.max_images, public=True)
+        config = BuildConfig(limits=limits)
         identity = source_identity(source)
         with self.visitors.building(visitor, identity, progress=progress) as site:
-            change = build(source, site.folder, encoders, limits=limits, progress=site.progress)
+            change = build(source, site.folder, encoders, config=config, progress=site.progress)
         return site.name, change
 
     @contextlib.contextmanager

@@ -389,6 +389,14 @@ def test_names_of_files_are_no_markup_and_need_be_no_text(photos, tmp_path) -> N
     failed(call("verify", tmp_path / "[bold]"), r"\[bold\] is not a gallery")
 
 
+def test_a_cluster_is_not_taken_for_granted(photos, tmp_path, monkeypatch) -> None:
+    """Without Ray the command says what to install; what it had begun is nobody's gallery."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    words = ["index", photos, "--out", tmp_path / "g", "--encoder", "thumbnail"]
+    failed(call(*words, "--ray", "auto"), r"pip install ray==2\.60\.0; without --ray")
+    assert call(*words).exit_code == 0
+
+
 def test_a_zip_is_indexed(photos, tmp_path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for path in photos.glob("*.png"):
