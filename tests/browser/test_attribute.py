@@ -323,6 +323,38 @@ def test_the_table_is_sorted_and_filtered_and_a_row_opens_its_case(
     expect(page.locator(".ws-answer h2")).to_contain_text("None of these images")
 
 
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
+def test_headings_of_a_long_table_stay_in_view(
+    visit: Visit, tmp_path: Path, theme: str, width: int
+):
+    """They went with the first rows, and nobody knew what the columns of the others were."""
+    page = visit(theme=theme, width=width)
+    page.get_by_role("tab", name="Several").click()
+    files = [tiny.draw(tmp_path / f"image-{seed}.png", 50 + seed) for seed in range(8)]
+    page.set_input_files("#ws-files input[type=file]", files)
+    page.wait_for_selector("#ws-files .file-preview")
+    page.locator("#ws-run").click()
+    table = page.locator("#ws-batch")
+    expect(table.locator("h2")).to_have_text("8 images")
+    page.set_viewport_size({"width": width, "height": 480})
+    rows = table.locator("tbody [data-open]")
+    rows.last.scroll_into_view_if_needed()
+    assert (
+        page.evaluate("document.querySelector('#ws-batch table').getBoundingClientRect().top") < 0
+    )
+    for head in table.get_by_role("columnheader").all():
+        expect(head).to_be_in_viewport(ratio=1)
+    rows.last.focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowUp")
+    expect(rows.nth(1)).to_be_focused()
+    covered = page.evaluate(
+        "document.querySelector('#ws-batch thead').getBoundingClientRect().bottom"
+        " - document.activeElement.getBoundingClientRect().top"
+    )
+    assert covered <= 0
+
+
 def test_escape_and_back_lead_from_a_case_to_its_row(visit: Visit, picture: Path, tmp_path: Path):
     page = visit()
     page.get_by_role("tab", name="Several").click()

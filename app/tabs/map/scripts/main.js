@@ -65,10 +65,9 @@ function colours() {
   const shades = Array.from({ length: SHADES }, (_, i) => style(`--ws-map-${i}`));
   state.inks = shades;
   state.shades = new Float32Array(shades.map(rgb).flat());
-  state.rim = new Float32Array(rgb(style('--ws-map-rim')));
-  const of = { link: '--ws-map-link', you: '--ws-map-you', ground: '--ws-map-ground', lasso: '--ws-map-lasso', ring: '--ws-ring', text: '--body-text-color', line: '--border-color-primary' };
+  const of = { rim: '--ws-map-rim', link: '--ws-map-link', you: '--ws-map-you', ground: '--ws-map-ground', lasso: '--ws-map-lasso', ring: '--ws-ring', text: '--body-text-color', line: '--border-color-primary' };
   state.look = Object.fromEntries(Object.entries(of).map(([name, variable]) => [name, style(variable)]));
-  state.look.names = new Map();
+  Object.assign(state.look, { names: new Map(), diamonds: new Map() });
   everywhere((panel) => panel.paint());
 }
 

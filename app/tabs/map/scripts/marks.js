@@ -1,9 +1,8 @@
-// What is drawn over the points: lines, pictures, names, the visitor's image, the marked one, the pointer's.
+// What is drawn over the points: examples, lines, pictures, names, the visitor's image, the marked one, the pointer's.
 
-function renderMarks(panel) {
-  const pen = panel.marks.getContext('2d', { willReadFrequently: true }), { map, look } = state, { you } = panel;
-  pen.setTransform(ratio(), 0, 0, ratio(), 0, 0);
-  pen.clearRect(0, 0, panel.width, panel.height);
+function renderMarks(panel, level) {
+  const { map, look } = state, { pen, you } = panel;
+  renderExamples(panel, level);
   pen.lineWidth = 1;
   pen.strokeStyle = look.link;
   for (const [query, row] of map.links) {
@@ -21,6 +20,31 @@ function renderMarks(panel) {
   if (you) star(panel, pen);
   if (state.hover >= 0) ring(pen, panel.of(state.hover), 9, look.text, 2);
   if (panel.path) path(panel, pen);
+}
+
+// Generated examples: a diamond each, drawn once for each size and colour.
+function renderExamples(panel, { size }) {
+  const { map, count, selected, look, inks } = state, { pen } = panel;
+  for (let row = map.n; row < panel.x.length; row++) {
+    const ink = inks[Math.min(map.codes[row], SHADES - 1)];
+    const side = 2 * Math.round(Math.max(5, 1.05 * size + 1) * (count && selected[row] ? LARGER : 1));
+    const key = `${side} ${ink} ${ratio()}`;
+    if (!look.diamonds.has(key)) look.diamonds.set(key, diamond(side, ink));
+    pen.globalAlpha = count && !selected[row] ? MUTED : CHOSEN;
+    stamp(pen, look.diamonds.get(key), panel.of(row));
+  }
+  pen.globalAlpha = 1;
+}
+
+function diamond(side, ink) {
+  return sprite(side, side, (pen) => {
+    for (const [colour, far] of [[state.look.rim, side / 2], [ink, side / 2 - 2.5]]) {
+      pen.beginPath();
+      for (const [x, y] of [[0, -far], [far, 0], [0, far], [-far, 0]]) pen.lineTo(side / 2 + x, side / 2 + y);
+      pen.fillStyle = colour;
+      pen.fill();
+    }
+  });
 }
 
 function line(pen, [ax, ay], [bx, by]) {

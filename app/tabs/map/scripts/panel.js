@@ -1,10 +1,7 @@
-// One map: its canvases, its view, and which point is where.
+// One map: its canvas, its view, and which point is where.
 
 const REACH = 12; // pixels within which a point is under the pointer
 const MOST_ZOOM = 200;
-const LATE_MS = 21; // frames that take longer on average are too slow to be drawn anew each time
-const REST_MS = 90; // after which a view that does not move is drawn anew
-const HELD_MS = 220; // that a moved drawing stands at most
 const WHOLE = { x: 0.5, y: 0.5, zoom: 1 };
 
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -19,19 +16,6 @@ const make = (tag, name, text) => {
   return made;
 };
 
-// How quickly frames follow one another while the view moves: late after a few that took too long.
-class Pace {
-  last = 0;
-  mean = 16;
-  get late() { return this.mean > LATE_MS; }
-  tell(now) {
-    const gap = now - this.last;
-    if (gap < 250) this.mean = 0.8 * this.mean + 0.2 * gap;
-    else if (gap > 1000) this.mean = 16; // another movement may be quicker
-    this.last = now;
-  }
-}
-
 class Panel {
   constructor(host) {
     this.host = make('figure', 'ws-map-panel');
@@ -40,15 +24,12 @@ class Panel {
     this.stage.tabIndex = 0;
     this.stage.setAttribute('role', 'application');
     this.canvas = make('canvas');
-    this.marks = make('canvas');
-    this.stage.append(this.canvas, this.marks);
+    this.pen = this.canvas.getContext('2d', { willReadFrequently: true });
+    this.stage.append(this.canvas);
     this.host.append(this.caption, this.stage);
     host.append(this.host);
-    this.points = new Points(this.canvas);
-    this.points.onrestored = () => this.draw();
-    if (!this.points.gl) this.stage.append(make('p', 'ws-map-none', 'This browser has no WebGL, which the map needs. Choose a group or a region below instead.'));
+    this.points = new Points();
     this.pictures = new Pictures(this);
-    this.pace = new Pace();
     new ResizeObserver(() => this.resize()).observe(this.stage);
     listen(this);
   }
@@ -98,44 +79,23 @@ class Panel {
     if (!box.width || !this.view) return;
     this.width = box.width;
     this.height = box.height;
-    for (const canvas of [this.canvas, this.marks]) {
-      canvas.width = Math.round(box.width * ratio());
-      canvas.height = Math.round(box.height * ratio());
-    }
+    this.canvas.width = Math.round(box.width * ratio());
+    this.canvas.height = Math.round(box.height * ratio());
     this.pictures.forget();
     this.changed();
   }
 
-  // The view has changed. Where drawing is slow, what is drawn is moved as it is until the view rests.
   changed() {
     this.pictures.soon();
-    clearTimeout(this.rest);
-    if (!this.pace.late || !this.near()) return this.draw();
-    this.slide();
-    this.rest = setTimeout(() => this.draw(), REST_MS);
+    this.draw();
   }
 
+  // Once in the next frame, however often it is asked for.
   draw() {
-    if (this.waiting) return;
-    this.waiting = requestAnimationFrame((now) => {
-      this.waiting = 0;
-      this.pace.tell(now);
+    this.waiting ??= requestAnimationFrame(() => {
+      this.waiting = undefined;
       this.render();
     });
-  }
-
-  // Whether what is drawn is recent and shows most of the view.
-  near() {
-    const { drawn, view } = this;
-    if (!drawn || performance.now() - drawn.when > HELD_MS) return false;
-    const k = view.zoom / drawn.zoom, far = Math.max(Math.abs(drawn.x - view.x) * this.wide / this.width, Math.abs(drawn.y - view.y) * this.high / this.height);
-    return k > 0.8 && k < 1.25 && far < 0.12;
-  }
-
-  slide() {
-    const { drawn, view } = this;
-    const x = (drawn.x - view.x) * this.wide, y = (view.y - drawn.y) * this.high;
-    for (const canvas of [this.canvas, this.marks]) canvas.style.transform = `translate(${x}px, ${y}px) scale(${view.zoom / drawn.zoom})`;
   }
 
   // Pixels of the map's whole width and height: it fills the stage, whatever the stage's shape.
@@ -153,15 +113,12 @@ class Panel {
 
   render() {
     if (!this.width || !this.x) return;
-    const { view, wide, high } = this, { n } = state.map;
-    this.drawn = { ...view, when: performance.now() };
-    for (const canvas of [this.canvas, this.marks]) canvas.style.transform = '';
-    if (this.points.gl) {
-      const sx = (2 * wide) / this.width, sy = (2 * high) / this.height;
-      const level = levelOf(Math.sqrt((wide * high) / Math.max(n, 1)), n, wide, high);
-      this.points.render([sx, sy, -view.x * sx, -view.y * sy], level, ratio(), state.rim);
-    }
-    renderMarks(this);
+    const { pen, wide, high } = this, { n } = state.map, r = ratio(), [left, bottom] = this.screen(0, 0);
+    const level = levelOf(Math.sqrt((wide * high) / Math.max(n, 1)), n, wide, high);
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    this.points.render(pen, { left: left * r, bottom: bottom * r, wide: wide * r, high: high * r }, level);
+    pen.setTransform(r, 0, 0, r, 0, 0);
+    renderMarks(this, level);
   }
 
   // The point under a place of the screen, or -1.

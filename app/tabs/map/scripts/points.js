@@ -1,164 +1,128 @@
-// Points and their density: two WebGL calls a panel, so that 50,000 points stay fluid.
+// Points and their density, drawn by the processor: the points in view into a buffer of pixels, below them one
+// image of the density that is stretched. Where no graphics card draws, WebGL would be read back for each frame.
 
 const SHADES = 12; // colours of groups; the last one is for all others
 const GRID = 256; // cells of a side on which density is taken
+const BESIDE = 0.06; // by which that grid is larger than the map on each side, as a share of the map
 const BLUR = 4; // radius of each of three box blurs, cells
 const BANDS = 7; // steps of density
 const APART = 7; // pixels between points from which on all are drawn; nearer ones are drawn as a sample
-
-const VERTEX = `
-attribute vec2 at; attribute vec4 look; // look: shade, shape, chosen, muted
-uniform vec4 view; uniform float size; uniform float ink; uniform vec3 shades[${SHADES}];
-varying vec4 paint; varying float shape; varying float px;
-void main() {
-  gl_Position = vec4(at * view.xy + view.zw, 0.0, 1.0);
-  px = size * (look.y > 0.5 ? 2.1 : 1.0) * (look.z > 0.5 ? 1.35 : 1.0) + 2.0;
-  gl_PointSize = px;
-  paint = vec4(shades[int(look.x)], look.w > 0.5 ? 0.24 : look.y + look.z > 0.5 ? 0.95 : ink);
-  shape = look.y;
-}`;
-const FRAGMENT = `
-precision mediump float;
-varying vec4 paint; varying float shape; varying float px;
-uniform vec3 rim;
-void main() {
-  vec2 p = abs(gl_PointCoord - 0.5) * px;
-  float far = shape > 0.5 ? p.x + p.y : length(p);
-  float alpha = paint.a * clamp(px * 0.5 - far, 0.0, 1.0);
-  if (alpha <= 0.0) discard;
-  float edge = shape > 0.5 ? clamp(far - px * 0.5 + 3.0, 0.0, 1.0) : 0.0;
-  gl_FragColor = vec4(mix(paint.rgb, rim, edge) * alpha, alpha);
-}`;
-const CLOUD_VERTEX = `
-attribute vec2 corner; uniform vec4 view; varying vec2 uv;
-void main() { uv = corner; gl_Position = vec4(corner * view.xy + view.zw, 0.0, 1.0); }`;
-const CLOUD_FRAGMENT = `
-precision mediump float;
-varying vec2 uv; uniform sampler2D cloud; uniform float strength;
-void main() {
-  gl_FragColor = texture2D(cloud, uv) * strength;
-}`;
-
-function program(gl, sources) {
-  const made = gl.createProgram();
-  [gl.VERTEX_SHADER, gl.FRAGMENT_SHADER].forEach((kind, i) => {
-    const shader = gl.createShader(kind);
-    gl.shaderSource(shader, sources[i]);
-    gl.compileShader(shader);
-    gl.attachShader(made, shader);
-  });
-  gl.linkProgram(made);
-  const places = {};
-  for (let i = 0; i < gl.getProgramParameter(made, gl.ACTIVE_UNIFORMS); i++) {
-    const { name } = gl.getActiveUniform(made, i);
-    places[name.replace('[0]', '')] = gl.getUniformLocation(made, name);
-  }
-  return { made, places };
-}
+const EDGE = 16; // pixels around the buffer, so that discs at the rim need no clipping
+const PARTS = 4; // places within a pixel at which a disc may lie, each way
+const MUTED = 0.24, CHOSEN = 0.95; // opacity of points beside a selection, and of it
+const LARGER = 1.35; // a chosen point
 
 // What one panel's canvas shows below its marks.
 class Points {
-  constructor(canvas) {
-    this.canvas = canvas;
-    this.gl = canvas.getContext('webgl', { antialias: false });
-    if (!this.gl) return;
-    this.prepare();
-    canvas.addEventListener('webglcontextlost', (event) => event.preventDefault());
-    canvas.addEventListener('webglcontextrestored', () => {
-      this.prepare();
-      if (this.given) { this.load(...this.given); this.paint(this.looks); }
-      this.onrestored?.();
-    });
-  }
-
-  prepare() {
-    const gl = this.gl;
-    this.dots = program(gl, [VERTEX, FRAGMENT]);
-    this.cloud = program(gl, [CLOUD_VERTEX, CLOUD_FRAGMENT]);
-    [this.at, this.look, this.corners] = [gl.createBuffer(), gl.createBuffer(), gl.createBuffer()];
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.corners);
-    gl.bufferData(gl.ARRAY_BUFFER, new Float32Array([0, 0, 1, 0, 0, 1, 1, 1]), gl.STATIC_DRAW);
-    this.texture = gl.createTexture();
-    gl.enable(gl.BLEND);
-    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-  }
+  cut = new Map();
 
   // Gallery points in a drawn order of which every beginning is a fair sample, then the examples.
   load(x, y, n) {
     this.given = [x, y, n];
-    if (!this.gl) return;
-    const rows = Uint32Array.from(x, (_, i) => i);
+    const rows = Uint32Array.from({ length: n }, (_, i) => i);
     let seed = 1;
     for (let i = n - 1; i > 0; i--) {
       seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
       const j = Math.floor((seed / 4294967296) * (i + 1));
       [rows[i], rows[j]] = [rows[j], rows[i]];
     }
-    const at = new Float32Array(2 * x.length);
-    rows.forEach((row, k) => { at[2 * k] = x[row]; at[2 * k + 1] = y[row]; });
     this.rows = rows;
-    this.fill(this.at, at);
+    this.x = Float32Array.from(rows, (row) => x[row]);
+    this.y = Float32Array.from(rows, (row) => y[row]);
   }
 
-  fill(buffer, data) {
-    this.gl.bindBuffer(this.gl.ARRAY_BUFFER, buffer);
-    this.gl.bufferData(this.gl.ARRAY_BUFFER, data, this.gl.STATIC_DRAW);
-  }
-
-  // Colour, shape and emphasis of every point, and the cloud behind them.
+  // Colour and emphasis of every point, and the cloud behind them.
   paint(looks) {
     this.looks = looks;
-    if (!this.gl || !this.rows) return;
     const { codes, selected, any, shades } = looks, [x, y, n] = this.given;
-    const look = new Uint8Array(4 * codes.length);
-    this.rows.forEach((row, k) => {
-      look[4 * k] = Math.min(codes[row], SHADES - 1);
-      look[4 * k + 1] = row >= n ? 1 : 0;
-      look[4 * k + 2] = any && selected[row] ? 1 : 0;
-      look[4 * k + 3] = any && !selected[row] ? 1 : 0;
-    });
-    this.fill(this.look, look);
+    const packed = Array.from({ length: SHADES }, (_, i) => [0, 1, 2].reduce((sum, k) => sum | (255 * shades[3 * i + k]) << (8 * k), 0));
+    this.inks = Uint32Array.from(this.rows, (row) => packed[Math.min(codes[row], SHADES - 1)]);
+    this.on = Uint8Array.from(this.rows, (row) => (any && selected[row] ? 1 : 0));
     if (this.clouded?.codes === codes && this.clouded.shades === shades && this.clouded.x === x) return;
     this.clouded = { codes, shades, x };
-    const gl = this.gl;
-    gl.bindTexture(gl.TEXTURE_2D, this.texture);
-    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, GRID, GRID, 0, gl.RGBA, gl.UNSIGNED_BYTE, cloudOf(x, y, n, codes, shades));
-    for (const way of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, way, gl.LINEAR);
-    for (const way of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) gl.texParameteri(gl.TEXTURE_2D, way, gl.CLAMP_TO_EDGE);
+    this.cloud = make('canvas');
+    this.cloud.width = this.cloud.height = GRID;
+    this.cloud.getContext('2d').putImageData(cloudOf(x, y, n, codes, shades), 0, 0);
   }
 
-  bind(buffer, where, name, size, kind) {
-    const gl = this.gl, place = gl.getAttribLocation(where.made, name);
-    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-    gl.enableVertexAttribArray(place);
-    gl.vertexAttribPointer(place, size, kind, false, 0, 0);
-  }
-
-  // view: scale and shift of both axes; level: what is drawn at this zoom; looks as for paint.
-  render(view, level, ratio, rim) {
-    const gl = this.gl, { dots, cloud } = this, [x, , n] = this.given;
-    gl.viewport(0, 0, this.canvas.width, this.canvas.height);
-    gl.clearColor(0, 0, 0, 0);
-    gl.clear(gl.COLOR_BUFFER_BIT);
+  // spot: where the map lies on the canvas, in its pixels; level: what is drawn at this zoom.
+  render(pen, spot, level) {
+    const { any } = this.looks, { left, bottom, wide, high } = spot, n = this.rows.length, size = level.size * ratio();
+    const buffer = this.sized(pen.canvas);
+    buffer.pixels.fill(0);
+    if (any) {
+      this.scatter(buffer, spot, level.drawn, size, MUTED, 0);
+      this.scatter(buffer, spot, n, LARGER * size, CHOSEN, 1);
+    } else this.scatter(buffer, spot, level.drawn, size, level.ink, 0);
+    pen.putImageData(buffer.image, -EDGE, -EDGE);
     if (level.cloud > 0.02) {
-      gl.useProgram(cloud.made);
-      this.bind(this.corners, cloud, 'corner', 2, gl.FLOAT);
-      gl.uniform4f(cloud.places.view, ...view);
-      gl.uniform1f(cloud.places.strength, level.cloud * (this.looks.any ? 0.3 : 1));
-      gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+      pen.globalCompositeOperation = 'destination-over';
+      pen.globalAlpha = level.cloud * (any ? 0.3 : 1);
+      const dx = BESIDE * wide, dy = BESIDE * high;
+      pen.drawImage(this.cloud, left - dx, bottom - high - dy, wide + 2 * dx, high + 2 * dy);
+      pen.globalAlpha = 1;
+      pen.globalCompositeOperation = 'source-over';
     }
-    gl.useProgram(dots.made);
-    this.bind(this.at, dots, 'at', 2, gl.FLOAT);
-    this.bind(this.look, dots, 'look', 4, gl.UNSIGNED_BYTE);
-    gl.uniform4f(dots.places.view, ...view);
-    gl.uniform1f(dots.places.size, level.size * ratio);
-    gl.uniform1f(dots.places.ink, level.ink);
-    gl.uniform3fv(dots.places.shades, this.looks.shades);
-    gl.uniform3fv(dots.places.rim, rim);
-    const drawn = this.looks.any ? n : Math.min(n, level.drawn);
-    gl.drawArrays(gl.POINTS, 0, drawn);
-    if (x.length > n) gl.drawArrays(gl.POINTS, n, x.length - n);
   }
+
+  sized({ width, height }) {
+    const wide = width + 2 * EDGE, high = height + 2 * EDGE;
+    if (this.buffer?.wide !== wide || this.buffer.high !== high) {
+      const image = new ImageData(wide, high);
+      this.buffer = { image, wide, high, pixels: new Uint32Array(image.data.buffer) };
+    }
+    return this.buffer;
+  }
+
+  // Made once for each size in quarters of a pixel, and each opacity in 32 steps.
+  discs(across, ink, stride) {
+    const size = Math.round(4 * across) / 4, alpha = Math.round(32 * ink) / 32, key = `${size} ${alpha} ${stride}`;
+    if (this.cut.size > 99) this.cut.clear();
+    if (!this.cut.has(key)) this.cut.set(key, discsOf(size, alpha, stride));
+    return this.cut.get(key);
+  }
+
+  // Discs of the first points that are chosen, or are not, as far as they are in view.
+  scatter({ pixels, wide, high }, spot, count, size, ink, chosen) {
+    const { x, y, inks, on } = this, { discs, reach } = this.discs(size + 2, ink, wide);
+    const right = wide - reach - 1, low = high - reach - 1;
+    for (let k = 0; k < count; k++) {
+      const px = EDGE + spot.left + x[k] * spot.wide, py = EDGE + spot.bottom - y[k] * spot.high;
+      if (px < reach || py < reach || px > right || py > low || on[k] !== chosen) continue;
+      const column = px | 0, row = py | 0, start = row * wide + column, colour = inks[k];
+      const disc = discs[((PARTS * (py - row)) | 0) * PARTS + ((PARTS * (px - column)) | 0)];
+      for (let m = 0; m < disc.length; m += 2) {
+        const at = start + disc[m], under = pixels[at];
+        pixels[at] = under ? over(under, colour, disc[m + 1]) : colour | (disc[m + 1] << 24);
+      }
+    }
+  }
+}
+
+// A disc for each place within a pixel: pairs of an offset in the buffer and an opacity of 255.
+function discsOf(across, ink, stride) {
+  const reach = Math.ceil(across / 2) + 1, discs = [];
+  for (let part = 0; part < PARTS * PARTS; part++) {
+    const cx = ((part % PARTS) + 0.5) / PARTS, cy = (Math.floor(part / PARTS) + 0.5) / PARTS, disc = [];
+    for (let j = -reach; j <= reach; j++) {
+      for (let i = -reach; i <= reach; i++) {
+        const far = Math.hypot(i + 0.5 - cx, j + 0.5 - cy);
+        const alpha = Math.round(255 * ink * Math.max(0, Math.min(1, across / 2 - far)));
+        if (alpha) disc.push(j * stride + i, alpha);
+      }
+    }
+    discs.push(Int32Array.from(disc));
+  }
+  return { discs, reach };
+}
+
+// A colour of some opacity over a pixel, neither multiplied by it.
+function over(under, colour, alpha) {
+  const below = under >>> 24, both = alpha + below - ((alpha * below + 127) / 255 | 0);
+  if ((under & 0xffffff) === colour) return colour | (both << 24);
+  const share = alpha / both;
+  const mix = (shift) => { const old = (under >> shift) & 255; return (old + (((colour >> shift) & 255) - old) * share) << shift; };
+  return mix(0) | mix(8) | mix(16) | (both << 24);
 }
 
 // What is drawn when points lie so many pixels apart on average: density from afar, then all points.
@@ -168,9 +132,11 @@ function levelOf(apart, n, wide, high) {
     cloud: n > state.map.dense ? 0.7 * share : 0,
     size: Math.max(n < 2000 ? 4.5 : 1.6, Math.min(9, 0.28 * apart)),
     ink: Math.max(0.3, Math.min(0.9, apart / 24)),
-    drawn: Math.ceil((wide * high) / (APART * APART)),
+    drawn: Math.min(n, Math.ceil((wide * high) / (APART * APART))),
   };
 }
+
+const cellOf = (v) => Math.max(0, Math.min(GRID - 1, Math.floor(((v + BESIDE) / (1 + 2 * BESIDE)) * GRID)));
 
 // Density of the gallery's points as an image: its steps are opacity, its colour that of the groups there.
 function cloudOf(x, y, n, codes, shades) {
@@ -178,14 +144,13 @@ function cloudOf(x, y, n, codes, shades) {
   for (let i = 0; i < n; i++) {
     const shade = Math.min(codes[i], SHADES - 1);
     if (!fields.has(shade)) fields.set(shade, new Float32Array(cells));
-    const c = Math.min(GRID - 1, Math.floor(x[i] * GRID)) + GRID * Math.min(GRID - 1, Math.floor(y[i] * GRID));
-    fields.get(shade)[c]++;
+    fields.get(shade)[cellOf(x[i]) + GRID * (GRID - 1 - cellOf(y[i]))]++;
   }
   for (const field of fields.values()) {
     for (let round = 0; round < 3; round++) { blur(field, 1, GRID); blur(field, GRID, 1); }
     for (let c = 0; c < cells; c++) total[c] += field[c];
   }
-  const image = new Uint8Array(4 * cells), most = total.reduce((a, b) => Math.max(a, b), 1e-9);
+  const image = new ImageData(GRID, GRID), most = total.reduce((a, b) => Math.max(a, b), 1e-9);
   for (let c = 0; c < cells; c++) {
     const mix = [0, 0, 0];
     let sum = 1e-12;
@@ -196,8 +161,8 @@ function cloudOf(x, y, n, codes, shades) {
     }
     const t = BANDS * Math.sqrt(total[c] / most), rise = Math.max(0, (t % 1) - 0.7) / 0.3;
     const alpha = Math.min(1, (Math.floor(t) + rise) / BANDS);
-    for (let k = 0; k < 3; k++) image[4 * c + k] = 255 * alpha * (mix[k] / sum);
-    image[4 * c + 3] = 255 * alpha;
+    for (let k = 0; k < 3; k++) image.data[4 * c + k] = 255 * (mix[k] / sum);
+    image.data[4 * c + 3] = 255 * alpha;
   }
   return image;
 }
