@@ -15,5 +15,5 @@ def write_table(page: Path, table: str, *, command: str) -> None:
     """
     begin, text = f"<!-- table: {command} -->\n", page.read_text(encoding="utf-8")
     head, rest = text.split(begin)
-    tail = rest.split(_END)[1]
+    tail = rest.split(_END, 1)[1]
     page.write_text(f"{head}{begin}{table}{_END}{tail}", encoding="utf-8")

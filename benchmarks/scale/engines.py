@@ -20,6 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.scale.world import between
 from core.config import ScoreConfig
 from core.encoders.load import load_encoder
 from core.images.files import cache_home, folder_size
@@ -27,15 +28,13 @@ from core.measures.evaluate import Bench
 from core.search import lance
 from core.search.engine import FEWEST
 from core.search.graph import csls_means_of, neighbour_graph
-from core.search.index import Index, neighbours
+from core.search.index import Index
 from core.search.lance import Asking, LanceEngine, bring_up
 from core.search.lance_table import create, new_table
 from core.search.walk import Walk
 from core.service.heads import choose_head
 from core.values import ImageRecord
 
-_MIXED = 0.3  # of any other vector in a made one
-_NEAR = 20
 kinds: Any = importlib.import_module("lancedb.index")
 console = Console(width=130)
 
@@ -164,20 +163,11 @@ def _world(options: argparse.Namespace) -> World:
     queries = np.stack([bench.query(found, pair).vectors[0] for pair in pairs])
     vectors = np.asarray(view.vectors, np.float32)
     if options.made > len(vectors):
-        vectors = np.concatenate([vectors, _made(vectors, options.made - len(vectors))])
+        vectors = np.concatenate([vectors, between(vectors, options.made - len(vectors))])
     walk = Walk.build(vectors) if len(vectors) > ScoreConfig().exact else None
     graph, alone = neighbour_graph(vectors, walk=walk), np.arange(len(vectors))
     means = csls_means_of(graph, vectors, alone, k=ScoreConfig().neighbours, walk=walk)
     return World(vectors, means, queries, [bench.rows_of(pair.exemplars) for pair in pairs])
-
-
-def _made(vectors: np.ndarray, n: int) -> np.ndarray:
-    """Unit rows between near ones, with a little of any other: as dense as a larger gallery."""
-    rng, near = np.random.default_rng(0), neighbours(vectors, k=_NEAR).rows
-    base = rng.integers(len(vectors), size=n)
-    mixed = vectors[base] + vectors[near[base, rng.integers(_NEAR, size=n)]]
-    mixed += _MIXED * vectors[rng.integers(len(vectors), size=n)]
-    return mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
 
 
 def _written(world: World, folder: str) -> LanceEngine:

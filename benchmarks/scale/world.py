@@ -120,6 +120,15 @@ def resampled(source: World, n: int, *, folder: Path, seed: int) -> World:
     )
 
 
+def between(vectors: np.ndarray, n: int, *, seed: int = 0) -> np.ndarray:
+    """As many unit rows between near ones, with a little of any other: as a larger gallery has."""
+    rng, near = np.random.default_rng(seed), neighbours(vectors, k=_NEAR).rows
+    base = rng.integers(len(vectors), size=n)
+    mixed = vectors[base] + vectors[near[base, rng.integers(near.shape[1], size=n)]]
+    mixed += _MIXED * vectors[rng.integers(len(vectors), size=n)]
+    return mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+
+
 def _fill(made: np.ndarray, real_rows: np.ndarray, level: np.ndarray, rows: tuple) -> None:
     """Write a level of drawn rows, a little of others mixed in; variances stay."""
     values = np.asarray(real_rows[:, level], np.float32)

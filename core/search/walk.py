@@ -1,8 +1,9 @@
 """A graph over the rows of a gallery that is walked to find the nearest ones (HNSW, by FAISS).
 
 Malkov and Yashunin, Efficient and robust approximate nearest neighbor search using hierarchical
-navigable small world graphs, 2018. The graph holds the rows as bfloat16, padded with zeros to whole
-registers; what it finds are candidates, whose cosines are computed from the rows themselves.
+navigable small world graphs, 2018. The graph holds the rows as integers of 8 bits, padded with
+zeros to whole registers, and compares integers alone; what it finds are candidates, whose cosines
+are computed from the rows themselves.
 
 On disk lie its links alone, as plain arrays: a gallery may be a stranger's, and the library's own
 format is parsed by code that trusts it. Links that lead nowhere are refused before they are walked.
@@ -25,22 +26,24 @@ from core.images.files import new_file
 from core.values import GalleryError, Progress, no_progress
 
 _faiss: Any = faiss  # what its annotations lack
-_KIND: Any = faiss.ScalarQuantizer.QT_bf16
+_KIND: Any = faiss.ScalarQuantizer.QT_8bit_direct_signed
 _LINKS = 16  # links per node and level, twice as many at the bottom
 _BUILD_BEAM = 80  # candidates kept while a node is inserted
-_LANES = 16  # numbers in a register
+_LANES = 32  # numbers that are compared at once; where more are left, far slower
+_LARGEST = 127  # of 8 bits
+_SCALED = 4_096  # rows of which the scale of all is found
+_CLIPPED = 1e-4  # share of their numbers beyond the largest
 _BLOCK = 4_096  # rows inserted, or asked for, between two reports
 _SEEN = 64  # rows of a stored graph that are compared with the embeddings
-_ROUNDING = 2**-7  # of bfloat16, relative
-_KEPT = ("rows", "levels", "links", "top", "seen")
+_KEPT = ("rows", "levels", "links", "top", "seen", "scale")
 
 
 class Walk:
     """An HNSW graph over unit rows; never changed once it is built."""
 
-    def __init__(self, engine: faiss.IndexIDMap, dim: int) -> None:
-        """Take an engine over padded rows, named by their numbers; see :meth:`build`."""
-        self._engine, self.dim = engine, dim
+    def __init__(self, engine: faiss.IndexIDMap, scale: float) -> None:
+        """Take an engine over scaled, padded rows, named by their numbers; see :meth:`build`."""
+        self._engine, self._scale = engine, scale
 
     @classmethod
     def build(
@@ -57,14 +60,13 @@ class Walk:
             rows: the rows that can be found, ascending; all by default.
             progress: told of rows inserted; may raise ``Cancelled``.
         """
-        dim = vectors.shape[1]
         rows = np.arange(len(vectors)) if rows is None else rows
-        named = faiss.IndexIDMap(_engine(dim))
+        named, scale = faiss.IndexIDMap(_engine(vectors.shape[1])), _scale(vectors, rows)
         for start in range(0, len(rows), _BLOCK):
             progress(start, len(rows), "linking images to their neighbours")
             some = rows[start : start + _BLOCK]
-            named.add_with_ids(_rows(vectors[some]), some)
-        return cls(named, dim)
+            named.add_with_ids(_rows(vectors[some], scale), some)
+        return cls(named, scale)
 
     @classmethod
     def load(cls, path: Path, vectors: Float[np.ndarray, "n d"]) -> Walk:
@@ -81,7 +83,7 @@ class Walk:
         widths = faiss.vector_to_array(engine.hnsw.cum_nneighbor_per_level)
         if not _are_links(found, widths) or not _are_of(found, vectors):
             raise GalleryError(f"{path.name} is a search index of other embeddings")
-        return cls(_linked(engine, found, widths, vectors), vectors.shape[1])
+        return cls(_linked(engine, found, widths, vectors), float(found["scale"][0]))
 
     def save(self, path: Path) -> None:
         """Write the links of the graph, whole or not at all; its rows follow from the vectors."""
@@ -93,6 +95,7 @@ class Walk:
             "links": faiss.vector_to_array(engine.hnsw.neighbors),
             "top": np.array([engine.hnsw.entry_point]),
             "seen": np.array(seen, np.float32).reshape(-1, engine.d),
+            "scale": np.array([self._scale]),
         }
         with new_file(path) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)
@@ -126,7 +129,9 @@ class Walk:
         if among is not None:
             bits = np.packbits(among, bitorder="little")  # looked at, not copied
             how["sel"] = _faiss.IDSelectorBitmap(bits)
-        return self._engine.search(_rows(queries), k, params=_faiss.SearchParametersHNSW(**how))[1]
+        largest = np.abs(unit_rows(queries, dtype=np.float32)).max(axis=1, keepdims=True)
+        asked = _rows(queries, _LARGEST / np.where(largest > 0, largest, 1))
+        return self._engine.search(asked, k, params=_faiss.SearchParametersHNSW(**how))[1]
 
 
 def _engine(dim: int) -> Any:
@@ -144,7 +149,8 @@ def _linked(
     named, graph = faiss.IndexIDMap(engine), engine.hnsw
     rows, levels = found["rows"], found["levels"]
     for start in range(0, len(rows), _BLOCK):
-        engine.storage.add(_rows(vectors[rows[start : start + _BLOCK]]))
+        some = vectors[rows[start : start + _BLOCK]]
+        engine.storage.add(_rows(some, float(found["scale"][0])))
     engine.ntotal = named.ntotal = len(rows)
     faiss.copy_array_to_vector(rows, named.id_map)
     faiss.copy_array_to_vector(levels, graph.levels)
@@ -188,8 +194,11 @@ def _are_of(found: Mapping[str, np.ndarray], vectors: np.ndarray) -> bool:
     rows, seen = found["rows"], found["seen"]
     if rows.ndim != 1 or not ((rows >= 0) & (rows < len(vectors))).all():
         return False
-    wanted = _rows(vectors[rows[_looked_at(len(rows))]])
-    return seen.shape == wanted.shape and np.allclose(seen, wanted, rtol=_ROUNDING, atol=1e-6)
+    scale = found["scale"]
+    if scale.shape != (1,) or scale.dtype != np.float64 or not 0 < scale[0] < np.inf:
+        return False
+    wanted = _rows(vectors[rows[_looked_at(len(rows))]], float(scale[0]))
+    return seen.shape == wanted.shape and np.allclose(seen, wanted, rtol=0, atol=1)
 
 
 def _looked_at(m: int) -> np.ndarray:
@@ -202,8 +211,17 @@ def _padded(dim: int) -> int:
     return -(-dim // _LANES) * _LANES
 
 
-def _rows(vectors: np.ndarray) -> np.ndarray:
-    """Unit rows with zeros behind them, float32."""
+def _scale(vectors: np.ndarray, rows: np.ndarray) -> float:
+    """What unit rows are multiplied by to be rounded: nearly all of their numbers fit 8 bits."""
+    some = rows[:: max(len(rows) // _SCALED, 1)]
+    values = np.abs(unit_rows(vectors[some], dtype=np.float32))
+    largest = float(np.quantile(values, 1 - _CLIPPED)) if values.any() else 1.0
+    return _LARGEST / (largest or float(values.max()))
+
+
+def _rows(vectors: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
+    """Unit rows times a scale, rounded to 8 bits, with zeros behind them; whole float32 numbers."""
     rows = np.zeros((len(vectors), _padded(vectors.shape[1])), np.float32)
-    rows[:, : vectors.shape[1]] = unit_rows(vectors, dtype=np.float32)
+    unit = unit_rows(vectors, dtype=np.float32)
+    rows[:, : vectors.shape[1]] = np.rint(unit * scale).clip(-_LARGEST, _LARGEST)
     return rows

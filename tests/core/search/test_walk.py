@@ -46,6 +46,32 @@ def test_most_of_the_nearest_are_found_and_lengths_do_not_count(walk, gallery):
     assert narrow <= recall(walk.search(queries, k=10, beam=128), wanted)
 
 
+@pytest.mark.parametrize("dim", [32, 33])
+def test_a_few_large_numbers_do_not_make_all_others_zero(dim):
+    """One number of a row in a hundred is nearly all of it; the scale is that of the others."""
+    rng = np.random.default_rng(3)
+    rows = rng.standard_normal((1_000, dim)).astype("f4")
+    rows[::250, 0] = 1e4
+    found = Walk.build(rows).search(rows[1:60], k=20, beam=64)
+    assert recall(found, nearest(rows[1:60], rows, k=10)) >= 0.9
+
+
+def test_rows_and_queries_of_zeros_are_taken(gallery):
+    rows = gallery[:50].copy()
+    rows[::7] = 0
+    found = Walk.build(rows).search(np.vstack([rows[:1], rows[1:2]]), k=5, beam=50)
+    assert found[1, 0] == 1
+    assert (Walk.build(0 * rows).search(rows[1:2], k=5, beam=50) >= 0).all()
+
+
+def test_a_query_may_be_of_one_number(walk, gallery):
+    """It is scaled by its own largest number: with the rows' scale it would be clipped."""
+    asked = np.zeros((1, DIM), np.float32)
+    asked[0, 4], asked[0, 7] = 1, 0.2
+    wanted = nearest(asked, gallery, k=10)
+    assert recall(walk.search(asked, k=20, beam=128), wanted) >= 0.9
+
+
 def test_only_the_rows_that_may_be_found_are(walk, gallery):
     among = np.zeros(len(gallery), bool)
     among[::3] = True
@@ -88,6 +114,11 @@ def test_a_walk_over_other_embeddings_is_refused(tmp_path, walk, gallery):
         ("levels", lambda levels: levels[::-1].copy()),
         ("top", lambda top: top + 1_500),
         ("top", lambda _: np.array([-1])),
+        ("scale", lambda scale: -scale),
+        ("scale", lambda scale: scale * 2),
+        ("scale", lambda scale: scale * np.nan),
+        ("scale", lambda scale: scale[:0]),
+        ("scale", lambda scale: scale.astype(np.int64)),
     ],
 )
 def test_links_that_lead_nowhere_are_not_walked(tmp_path, walk, gallery, name, lie):
