@@ -39,6 +39,10 @@ def table() -> str:
     parts.append("\n".join(recalls) + "\n")
     if "changed" in stored:
         parts.append(_changed(stored["changed"]))
+    if "store" in stored:
+        parts.append(_store(stored["store"]))
+    if "life" in stored:
+        parts.append(_life(stored["life"]))
     return "".join(parts)
 
 
@@ -54,6 +58,45 @@ def _changed(found: Mapping[str, Any]) -> str:
         cells = [_shown(each["stages"][place]["seconds"]) for _, each in sizes]
         lines.append(f"| {stage['name']} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _store(found: Mapping[str, Any]) -> str:
+    """One table: seconds, bytes and what they were before, of what is done to a stored gallery."""
+    sizes, before = _ordered(found["now"]), found.get("before", {})
+    lines = [
+        "\n**What is done to a stored gallery** (`python -m benchmarks.scale.store`): seconds of "
+        "the processor, MB written; in brackets how many times as much it was before\n",
+        f"| | {' | '.join(f'{int(size):,}' for size, _ in sizes)} |",
+        "|---" * (len(sizes) + 1) + "|",
+    ]
+    for step in dict.fromkeys(step for _, each in sizes for step in each["steps"]):
+        cells = [
+            _step(each["steps"].get(step), before.get(size, {}).get("steps", {}).get(step))
+            for size, each in sizes
+        ]
+        lines.append(f"| {step} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _step(now: Mapping[str, float] | None, before: Mapping[str, float] | None) -> str:
+    """Seconds and MB of one step, each with its ratio to before."""
+    if now is None:
+        return ""
+    cells = [(f"{_shown(now['seconds'])} s", "seconds")]
+    cells += [(f"{now['bytes'] / 1e6:,.1f} MB", "bytes")] if now["bytes"] else []
+    return ", ".join(
+        f"{words} ({before[key] / now[key]:.1f}x)" if before and now[key] else words
+        for words, key in cells
+    )
+
+
+def _life(found: Mapping[str, Any]) -> str:
+    """What a gallery went through, and how many parts it had at most."""
+    changes = "; ".join(f"{count} x {name}" for name, count in sorted(found["changes"].items()))
+    return (
+        f"\n**A long life** (`{found['command']}`): whole after each of {changes}; "
+        f"{found['images']:,} images at the end, {found['parts']} parts at most.\n"
+    )
 
 
 def _ordered(sizes: Mapping[str, Any]) -> list[tuple[str, Any]]:

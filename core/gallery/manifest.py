@@ -7,7 +7,7 @@ import json
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 import pyarrow as pa
@@ -96,10 +96,10 @@ class Records(Sequence[ImageRecord]):
         return self.table.num_rows
 
     @overload
-    def __getitem__(self, index: int) -> ImageRecord: ...
+    def __getitem__(self, index: SupportsIndex) -> ImageRecord: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[ImageRecord, ...]: ...
-    def __getitem__(self, index: int | slice) -> ImageRecord | tuple[ImageRecord, ...]:
+    def __getitem__(self, index: SupportsIndex | slice) -> ImageRecord | tuple[ImageRecord, ...]:
         if self._made is not None:
             return self._made[index]
         if isinstance(index, slice):
