@@ -85,8 +85,8 @@ def write_parts(generation: Path, parts: Sequence[Part]) -> None:
 def kept_parts(images: Sequence[int], gone: Sequence[int], *, new: int) -> int:
     """How many parts stay as they are; those after them are written anew as one, with what is new.
 
-    Sizes more than double from each part to the one before (Bentley & Saxe 1980), so that their
-    number, and how often a row is copied, grow with the logarithm of the gallery's size.
+    Each part is larger than all after it together (Bentley & Saxe 1980), so that their number, and
+    how often a row is copied, grow with the logarithm of the gallery's size.
 
     Args:
         images: images of every part that stay.
