@@ -83,11 +83,15 @@ def _step(now: Mapping[str, float] | None, before: Mapping[str, float] | None) -
     if now is None:
         return ""
     cells = [(f"{_shown(now['seconds'])} s", "seconds")]
-    cells += [(f"{now['bytes'] / 1e6:,.1f} MB", "bytes")] if now["bytes"] else []
+    cells += [(f"{_shown(now['bytes'] / 1e6)} MB", "bytes")] if now["bytes"] else []
     return ", ".join(
-        f"{words} ({before[key] / now[key]:.1f}x)" if before and now[key] else words
+        f"{words} ({_times(before[key] / now[key])})" if before and now[key] else words
         for words, key in cells
     )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}x" if ratio >= 10 else f"{ratio:.2g}x"
 
 
 def _life(found: Mapping[str, Any]) -> str:

@@ -117,6 +117,6 @@ def test_the_table_tells_what_a_change_cost_before(tmp_path, monkeypatch) -> Non
     path.write_text(json.dumps(found))
     monkeypatch.setattr(module, "RESULTS", path)
     text = module.table()
-    assert "| remove 10 | 0.500 s (4.0x), 2.0 MB (45.0x) |" in text
+    assert "| remove 10 | 0.500 s (4x), 2.0 MB (45x) |" in text
     assert "| open | 0.250 s |" in text
     assert "(`live`): whole after each of 2 x add; 1 x add, killed; 1,234 images" in text
