@@ -31,8 +31,9 @@ bench: $(VENV)/.dev ## print speed as ratios (WELLSPRING_DATA names the images)
 	@$(BIN)/python -m benchmarks.speed.frames
 	@$(BIN)/python -m benchmarks.speed
 
-scale: $(VENV)/.dev ## time the stages of finishing a gallery by its size, write docs/scale.md (GALLERY, ARGS)
+scale: $(VENV)/.dev ## time finishing a gallery, and changes of a stored one, by size, write docs/scale.md (GALLERY, ARGS)
 	@$(BIN)/python -m benchmarks.scale --gallery $(GALLERY) $(ARGS)
+	@$(BIN)/python -m benchmarks.scale.store $(STORE_ARGS)
 
 # One command for a CPU and for a GPU; with PROCESSES above 1, torchrun starts that many.
 STEPS ?= 240

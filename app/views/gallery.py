@@ -20,7 +20,7 @@ class Facts:
     """What is told of a gallery."""
 
     name: str
-    records: tuple[ImageRecord, ...]
+    records: Sequence[ImageRecord]
     encoders: tuple[str, ...]
     """Titles."""
     storage: int

@@ -27,7 +27,7 @@ _MOST_VALUES = 200  # a column of more different values names images, not groups
 class Scene:
     """What is on a map, whatever its colours: gallery images, then example queries."""
 
-    records: tuple[ImageRecord, ...]
+    records: Sequence[ImageRecord]
     examples: tuple[Example, ...]
 
     def __len__(self) -> int:

@@ -1,9 +1,9 @@
 """Faults of this process at a chosen moment: it is killed, the disk is full, a file is unreadable.
 
-What Python writes is seen by an audit hook: files opened for writing, made, renamed, removed.
-Calls of ``fsync`` are counted too, where a file is written and does not yet have its name. What is
-written by other libraries meets the limit on the size of files, which the kernel enforces in
-mid-write.
+What Python writes is seen by an audit hook: files opened for writing, linked, made, renamed,
+removed. Calls of ``fsync`` are counted too, where a file is written and does not yet have its name.
+What is written by other libraries meets the limit on the size of files, which the kernel enforces
+in mid-write.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 Kind = Literal["none", "kill", "torn", "full", "unreadable"]
-_CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
-_NEEDS_SPACE = ("open", "os.mkdir", "fsync")
+_CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link")
+_NEEDS_SPACE = ("open", "os.mkdir", "os.link", "fsync")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 

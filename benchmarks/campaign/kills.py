@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+import core.gallery.parts
 from benchmarks.campaign.children import Budget, Ended, ended, outcome, scratch
 from benchmarks.campaign.faults import Fault, Kind, Points, install
 from benchmarks.campaign.table import Row
@@ -55,6 +56,8 @@ class Operation:
     """May be called again when it is done, and changes nothing then."""
     before: Callable[[Path], object] = lambda _: None
     """What people do before it: pictures that come, change and go."""
+    each: bool = False
+    """Whether a quick run too kills it at each of its writes."""
 
 
 def _draw(path: Path, seed: int) -> None:
@@ -102,6 +105,24 @@ def _remove(world: Path, *, block: bool) -> None:
     remove(world / "g", there & {1, 2, 7}, block=block)
 
 
+def _in_parts(work: Callable[[Path], object], world: Path) -> None:
+    """Change a small gallery as a large one is changed, whose parts stay; in a child only."""
+    core.gallery.parts.SMALL = 0
+    work(world)
+
+
+def _add_in_parts(world: Path) -> None:
+    _index(world)
+    _pictures_come_change_and_go(world)
+    _in_parts(_add, world)
+
+
+def _remove_from_parts(world: Path) -> None:
+    """Take images from a part that stays, and most of one that is written anew then."""
+    there = Gallery.open(world / "g", whole=True).row_of.keys()
+    _in_parts(lambda place: remove(place / "g", there & {1, 7, 12, 13, 14}), world)
+
+
 def _opt_out(world: Path) -> None:
     opt_out(world / "g", [3, 4])
 
@@ -118,6 +139,15 @@ OPERATIONS = (
     Operation("index a zip", "photos", _index_zip),
     Operation("add, change, move and prune", "indexed", _add, _pictures_come_change_and_go),
     Operation("describe by another encoder", "indexed", _another_encoder),
+    Operation(
+        "add as a part",
+        "indexed",
+        partial(_in_parts, _add),
+        _pictures_come_change_and_go,
+        each=True,
+    ),
+    Operation("remove from parts", "parts", _remove_from_parts, each=True),
+    Operation("describe parts by another encoder", "parts", _another_encoder),
     Operation("remove", "indexed", partial(_remove, block=False)),
     Operation("remove for good", "indexed", partial(_remove, block=True)),
     Operation("opt out", "indexed", _opt_out),
@@ -130,7 +160,8 @@ class Worlds:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self.world = folder, folder / "world"
-        for name, make in (("photos", None), ("indexed", _index), ("fitted", self._fit)):
+        made = {"photos": None, "indexed": _index, "parts": _add_in_parts, "fitted": self._fit}
+        for name, make in made.items():
             self.world.mkdir()
             _photos(self.world / "photos")
             if make:
@@ -177,8 +208,7 @@ def state(folder: Path) -> State:
     if gallery.header.generation == 0:
         return {}
     features = {
-        key: np.load(gallery.folder / key / "features.npy").tobytes()
-        for key in gallery.encoder_keys
+        key: gallery.contents.array(f"{key}/features.npy").tobytes() for key in gallery.encoder_keys
     }
     images = [(r.id, r.path, r.sha256, r.phash, r.title) for r in gallery.records]
     blocked = [image.phash for image in Blocklist(folder).images]
@@ -242,9 +272,8 @@ def _is_between(now: State, allowed: Sequence[State]) -> bool:
 
 def _left_behind(world: Path) -> Iterator[str]:
     """Files that nobody needs any more."""
-    for path in world.rglob("*"):
-        if path.name.startswith(".") and path.name != ".source":
-            yield path.relative_to(world).as_posix()
+    hidden = (p for p in world.rglob(".*") if p.name != ".source")
+    yield from (path.relative_to(world).as_posix() for path in hidden)
     if (world / "g" / "work").exists():
         yield "g/work"
     gallery = Gallery.open(world / "g", whole=True)
@@ -252,6 +281,8 @@ def _left_behind(world: Path) -> Iterator[str]:
     for path in (world / "g" / "generations").iterdir():
         if path.name not in (str(current), str(current - 1)):
             yield path.relative_to(world).as_posix()
+    named = {gallery.folder / part.name for part in gallery.contents.parts}
+    yield from (p.as_posix() for p in gallery.folder.glob("parts/*") if p not in named)
     needed = {record.sha256 for record in gallery.stored}
     for path in (world / "g" / "thumbnails").glob("*/*"):
         if path.stem not in needed:
@@ -330,5 +361,6 @@ def _plan(
         else:
             kind, of = _MOMENTS[what]
             planned += [(operation, Fault(kind, at), None) for at in range(getattr(points, of))]
-    order = rng.permutation(len(planned))[:count]
-    yield from (planned[number] for number in order)
+    always = [what == "writes" and operation.each for operation, _, _ in planned]
+    others = rng.permutation(np.flatnonzero(~np.array(always)))[:count]
+    yield from (planned[number] for number in [*np.flatnonzero(always), *others])

@@ -41,6 +41,10 @@ def table() -> str:
         parts.append(_changed(stored["changed"]))
     if "cluster" in stored:
         parts.append(_cluster(stored["cluster"]))
+    if "store" in stored:
+        parts.append(_store(stored["store"]))
+    if "life" in stored:
+        parts.append(_life(stored["life"]))
     return "".join(parts)
 
 
@@ -68,6 +72,49 @@ def _cluster(found: Mapping[str, Any]) -> str:
     differ, damaged = (", ".join(found[name]) or "nothing" for name in ("differ", "damaged"))
     lines.append(f"\nDiffers between the two galleries: {differ}; damaged: {damaged}.")
     return "\n".join(lines) + "\n"
+
+
+def _store(found: Mapping[str, Any]) -> str:
+    """One table: seconds, bytes and what they were before, of what is done to a stored gallery."""
+    sizes, before = _ordered(found["now"]), found.get("before", {})
+    lines = [
+        "\n**What is done to a stored gallery** (`python -m benchmarks.scale.store`): seconds of "
+        "the processor, MB written; in brackets how many times as much it was before\n",
+        f"| | {' | '.join(f'{int(size):,}' for size, _ in sizes)} |",
+        "|---" * (len(sizes) + 1) + "|",
+    ]
+    for step in dict.fromkeys(step for _, each in sizes for step in each["steps"]):
+        cells = [
+            _step(each["steps"].get(step), before.get(size, {}).get("steps", {}).get(step))
+            for size, each in sizes
+        ]
+        lines.append(f"| {step} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _step(now: Mapping[str, float] | None, before: Mapping[str, float] | None) -> str:
+    """Seconds and MB of one step, each with its ratio to before."""
+    if now is None:
+        return ""
+    cells = [(f"{shown(now['seconds'])} s", "seconds")]
+    cells += [(f"{shown(now['bytes'] / 1e6)} MB", "bytes")] if now["bytes"] else []
+    return ", ".join(
+        f"{words} ({_times(before[key] / now[key])})" if before and now[key] else words
+        for words, key in cells
+    )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}x" if ratio >= 10 else f"{ratio:.2g}x"
+
+
+def _life(found: Mapping[str, Any]) -> str:
+    """What a gallery went through, and how many parts it had at most."""
+    changes = "; ".join(f"{count} x {name}" for name, count in sorted(found["changes"].items()))
+    return (
+        f"\n**A long life** (`{found['command']}`): whole after each of {changes}; "
+        f"{found['images']:,} images at the end, {found['parts']} parts at most.\n"
+    )
 
 
 def _ordered(sizes: Mapping[str, Any]) -> list[tuple[str, Any]]:

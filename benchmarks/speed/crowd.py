@@ -39,7 +39,7 @@ class Crowd(Session):
         self._base = rng.integers(len(real), size=points)
         self._beside = rng.normal(0, _SPREAD, (points, 2))
         self._many = copy.copy(real)
-        self._many.records = tuple(
+        self._many.records = Records.of(
             replace(real.records[base], id=place, path=f"{place:05}/{real.records[base].path}")
             for place, base in enumerate(self._base.tolist())
         )

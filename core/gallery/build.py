@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.config import BuildConfig
 from core.encoders.load import shipped_heads
 from core.gallery.cluster import ClusterWriter
-from core.gallery.commit import Change, commit, disk_errors, drop_thumbnails, still_opted_out
+from core.gallery.commit import Change, commit, disk_errors, still_opted_out, tidy
 from core.gallery.gallery import Gallery
 from core.gallery.paths import is_folder, is_own_root
 from core.gallery.plan import Plan, described, make_plan, missing
-from core.gallery.shards import ShardWriter, Skipped, Stamp
+from core.gallery.shards import Shard, ShardWriter, Skipped, Stamp
 from core.gallery.source import Source, SourceFiles
 from core.gallery.store import Header, Store
+from core.gallery.writing import Difference
 from core.heads.head import Head
 from core.images.decode import quoted
 from core.images.files import file_digest
@@ -63,14 +63,14 @@ def update(
     store, root = Store(folder), _root(found.folder, folder.resolve())
     with disk_errors():
         store.require_free(root)
-        with store.writing():
+        with store.writing() as unfinished:
             if not store.exists or store.header().generation == 0:
                 store.create(store.folder.name, root=root)
             gallery = _rooted(Gallery.open(folder, whole=True), root, found)
             by_key = {gallery.key_of(encoder): encoder for encoder in encoders}
             heads = _patch_heads(gallery, by_key, patch_heads or {})
             work = _Work(gallery, found, by_key, heads, config or BuildConfig())
-            return _bring_up(work, progress)
+            return _bring_up(work, progress, unfinished=unfinished)
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,8 @@ def _rooted(gallery: Gallery, root: str, found: SourceFiles) -> Gallery:
     """
     if gallery.root.resolve() == found.folder:
         return gallery
-    here = any(
-        file_digest(found.files[record.path]) == record.sha256
-        for record in gallery.records
-        if record.path in found.files
-    )
+    pairs = zip(gallery.records.texts("path"), gallery.records.texts("sha256"), strict=True)
+    here = any(path in found.files and file_digest(found.files[path]) == sha for path, sha in pairs)
     if gallery.records and (is_folder(gallery.root) or not here):
         raise GalleryError(
             f"the gallery's images lie in {gallery.root}, not in {found.folder}: put the new ones "
@@ -106,7 +103,7 @@ def _rooted(gallery: Gallery, root: str, found: SourceFiles) -> Gallery:
 
 
 def _with(gallery: Gallery, header: Header) -> Gallery:
-    return Gallery(gallery.store, header, gallery.stored, read_only=False, whole=True)
+    return Gallery(gallery.store, header, gallery.contents, read_only=False, whole=True)
 
 
 def _root(source: Path, folder: Path) -> str:
@@ -117,8 +114,14 @@ def _root(source: Path, folder: Path) -> str:
     return root if is_own_root(root) else str(source)
 
 
-def _bring_up(work: _Work, progress: Progress) -> Change:
-    """Encode what is missing and commit it; the writer's lock is held."""
+def _bring_up(work: _Work, progress: Progress, *, unfinished: bool) -> Change:
+    """Encode what is missing and commit it; the writer's lock is held.
+
+    Args:
+        work: what there is to do.
+        progress: called with images done; may raise ``Cancelled``.
+        unfinished: whether a call before was stopped before its end.
+    """
     gallery, encoders, config = work.gallery, work.encoders, work.config
     store = gallery.store
     plan = make_plan(gallery, work.found, encoders, workers=config.workers, progress=progress)
@@ -131,24 +134,23 @@ def _bring_up(work: _Work, progress: Progress) -> Change:
     lacking = missing(gallery, writer.finished(), plan.items, encoders, again=plan.again)
     for keys, items in lacking:
         writer.write(items, keys, progress)
-    change = _finish(gallery, plan, writer, found=work.found)
-    shutil.rmtree(store.work, ignore_errors=True)
-    drop_thumbnails(Gallery.open(store.folder, whole=True))
-    return change
+    return _finish(gallery, plan, writer, found=work.found, unfinished=unfinished)
 
 
-def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceFiles) -> Change:
+def _finish(
+    gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceFiles, unfinished: bool
+) -> Change:
     """Commit what the shards hold, with metadata from beside the images."""
     shards = [shard for shard in writer.finished() if shard.records]
     read = {record.sha256: record for shard in shards for record in shard.records}
-    read.update({record.sha256: record for record in gallery.records})
+    read.update(_known(gallery, {*plan.new.values()}))
     readable = [(name, sha) for name, sha in plan.new.items() if sha in read]
     added = [
         _added(replace(read[sha], id=number, path=name), plan.stamps[name], found.metadata.fields)
         for number, (name, sha) in enumerate(readable, gallery.header.next_id)
     ]
     unread = writer.unread
-    if lost := [record.path for record in plan.kept if record.sha256 in unread]:
+    if lost := [path for path, sha in plan.kept if sha in unread]:
         raise GalleryError(
             f"{len(lost)} images of the gallery, {lost[0]!r} first, could not be read again from "
             "where they were indexed; bring their files back, or remove them from the gallery",
@@ -174,36 +176,52 @@ def _finish(gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceF
         where = quoted(found.folder.name)
         raise GalleryError(f"there is no image that can be read in {where}{_first(skipped)}")
     moved = gallery.header.root != gallery.store.header().root
-    removed = len(gallery.records) - len(plan.kept)
-    if shards or added or removed or plan.changes or moved or plan.superseded:
-        anew = (record for shard in shards for record in shard.records if writer.renew)
-        seen = {record.sha256: record for record in anew}
-        kept = [replace(r, phash=seen.get(r.sha256, r).phash) for r in plan.kept]
-        records, heads = [*kept, *added], writer.patch_heads
-        commit(gallery, records, shards, patch_heads=heads, superseded=plan.superseded)
-    images = [*plan.kept, *added]
+    edited = dict(plan.edited) | (_read_again(gallery, plan, shards) if writer.renew else {})
+    difference, changes = Difference(plan.dropped, edited, added), False
+    if shards or added or plan.dropped or plan.changes or moved or plan.superseded:
+        how = {"patch_heads": writer.patch_heads, "superseded": plan.superseded}
+        commit(gallery, difference, shards, **how)
+        changes = True
+    if changes or unfinished:
+        tidy(gallery, difference, everything=unfinished or moved)
+    images = [*plan.kept, *((record.path, record.sha256) for record in added)]
     return Change(
         len(images),
         len(added),
-        removed,
+        len(plan.dropped),
         skipped,
         tuple(plan.blocked),
         moved=plan.moved,
         gone=tuple(plan.gone),
         notes=_notes(images, writer.notes),
-        account=found.account({record.path for record in images}),
-        opted_out=len(still_opted_out(gallery, images)),
+        account=found.account({path for path, _ in images}),
+        opted_out=len(still_opted_out(gallery, difference)),
     )
 
 
+def _known(gallery: Gallery, contents: Collection[str]) -> dict[str, ImageRecord]:
+    """Records of some contents that a gallery holds."""
+    rows = enumerate(gallery.records.texts("sha256"))
+    return {sha: gallery.records[row] for row, sha in rows if sha in contents}
+
+
+def _read_again(gallery: Gallery, plan: Plan, shards: Sequence[Shard]) -> dict[int, ImageRecord]:
+    """Records by their ids of images that stay and were read otherwise than before."""
+    hashes = {record.sha256: record.phash for shard in shards for record in shard.records}
+    ids = {record.id for record in gallery.records if record.sha256 in hashes}
+    before = {i: plan.edited.get(i) or gallery.records[gallery.row_of[i]] for i in ids}
+    left = before.keys() - {*plan.dropped}
+    return {i: replace(before[i], phash=hashes[before[i].sha256]) for i in left}
+
+
 def _notes(
-    images: Sequence[ImageRecord], notes: Mapping[str, Sequence[str]]
+    images: Sequence[tuple[str, str]], notes: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[str, ...]]:
-    """Paths of images by what was unusual about their contents."""
+    """Paths of images, given with their contents, by what was unusual about these."""
     found: dict[str, tuple[str, ...]] = {}
-    for record in images:
-        for note in notes.get(record.sha256, ()):
-            found[note] = (*found.get(note, ()), record.path)
+    for path, sha in images:
+        for note in notes.get(sha, ()):
+            found[note] = (*found.get(note, ()), path)
     return found
 
 

@@ -1,22 +1,22 @@
-"""The next generation of a gallery, written from the one before and from finished shards."""
+"""The next generation of a gallery, from the one before and from finished shards."""
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
-from core.gallery.gallery import Gallery, load_array, narrow_array, small_images
-from core.gallery.manifest import to_parquet
+from core.gallery.gallery import Gallery, narrow_array, small_images
 from core.gallery.paths import delete_inside
 from core.gallery.shards import Shard, Skipped
 from core.gallery.source import Account
 from core.gallery.store import write_listing
+from core.gallery.writing import Difference, Features, write_next
 from core.heads.head import Head
-from core.values import GalleryError, ImageRecord
+from core.values import GalleryError
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,21 @@ class Change:
 
 def commit(
     gallery: Gallery,
-    records: Sequence[ImageRecord],
-    shards: Sequence[Shard],
+    difference: Difference,
+    shards: Sequence[Shard] = (),
     *,
-    patch_heads: Mapping[str, Head],
+    patch_heads: Mapping[str, Head] | None = None,
     narrowed: bool = False,
     superseded: Collection[str] = (),
 ) -> None:
     """Write the next generation of a gallery; the writer's lock is held.
 
-    Thumbnails that it does not need are deleted: those of contents that are no longer in it, and
-    those of small images, which are their own thumbnails.
+    Parts of the one before are shared where the same encoders describe their images as before; else
+    all is written anew.
 
     Args:
         gallery: the generation before, opened whole.
-        records: the images of the next one; each is in the one before or in a shard.
+        difference: how the images of the next one differ.
         shards: newly encoded images.
         patch_heads: heads of local descriptors of the encoders that are new.
         narrowed: whether features are stored in 8 bits.
@@ -72,104 +72,76 @@ def commit(
         GalleryError: when an image lacks features; the generation before stays.
         OSError: when the disk is full or refuses; the generation before stays.
     """
-    out = tuple(sorted(still_opted_out(gallery, records)))
+    out = tuple(sorted(still_opted_out(gallery, difference)))
     store, header = gallery.store, replace(gallery.header, opted_out=out)
-    next_id = max([header.next_id, *(record.id + 1 for record in records)])
-    keys = {*gallery.encoder_keys, *(key for shard in shards for key in shard.keys)}
-    keys = keys.difference(superseded)
-    shas = [record.sha256 for record in records]
+    store.work.mkdir(exist_ok=True)  # where this call is killed from here on, the next one tidies
+    last = int(gallery.stored.numbers("id").max(initial=-1))
+    next_id = max(header.next_id, last + 1, *(record.id + 1 for record in difference.added))
+    before = {*gallery.encoder_keys}
+    keys = before.union(*(shard.keys for shard in shards)).difference(superseded)
+    read = {record.sha256 for shard in shards for record in shard.records}
+    again = bool(read) and not read.isdisjoint(gallery.stored.texts("sha256"))
+    features = Features(keys, shards, patch_heads or {})
     with store.next_generation(header, next_id=next_id) as target:
-        for key in sorted(keys):
-            (target / key).mkdir()
-            for array in ("features.npy", "patches.npy"):
-                gather(arrays_of(gallery, shards, f"{key}/{array}"), shas, target / key / array)
-            head = patch_heads.get(key) or _patch_head(gallery, key)
-            if head:
-                head.save(target / key / "patch_head")
-            if narrowed:
-                narrow_array(target / key / "features.npy")
-        (target / "manifest.parquet").write_bytes(to_parquet(records))
-        write_listing(target)
-    drop_thumbnails(Gallery.open(store.folder, whole=True))
+        anew = narrowed or keys != before or again
+        known = write_next(gallery, difference, target, features=features, anew=anew)
+        for key in keys if narrowed else ():
+            narrow_array(target / key / "features.npy")
+        write_listing(target, known=known)
 
 
-def drop_thumbnails(gallery: Gallery) -> None:
-    """Delete thumbnails that no image of a gallery needs, those a killed call left included.
+def tidy(gallery: Gallery, difference: Difference, *, everything: bool) -> None:
+    """Remove what a change leaves: thumbnails that are not needed, and the folder of its work.
 
-    Only for the writer, when there is no unfinished build.
+    Args:
+        gallery: the generation before, opened whole.
+        difference: how the images of the current one differ.
+        everything: whether thumbnails of other images may have been left as well.
+    """
+    rows = [gallery.row_of[number] for number in (*difference.gone, *difference.changed)]
+    touched = gallery.stored.take(np.array(rows, np.int64)).texts("sha256")
+    touched += [record.sha256 for record in difference.added]
+    now = Gallery.open(gallery.store.folder, whole=True)
+    drop_thumbnails(now, None if everything else touched)
+    shutil.rmtree(gallery.store.work, ignore_errors=True)
+
+
+def drop_thumbnails(gallery: Gallery, contents: Collection[str] | None = None) -> None:
+    """Delete thumbnails that no image of a gallery needs.
+
+    These are of contents that it does not hold, and of small images, which are their own. Only for
+    the writer, when there is no unfinished build.
 
     Args:
         gallery: the current generation, opened whole.
+        contents: those that are looked at; without it, every thumbnail that lies there.
     """
     store, records = gallery.store, gallery.stored
     small = small_images(store.folder, gallery.header.root, records)
-    needed = {record.sha256 for record in records}.difference(small)
-    for made in store.folder.glob("thumbnails/*/[!.]*.webp"):
+    needed = {*records.texts("sha256")}.difference(small)
+    if contents is None:
+        found = [*store.folder.glob("thumbnails/*/[!.]*.webp")]
+    else:
+        found = [store.made_thumbnail(sha) for sha in contents]
+    for made in found:
         if made.stem not in needed:
             with contextlib.suppress(OSError):
                 delete_inside(made, store.folder)
                 made.parent.rmdir()
 
 
-def still_opted_out(gallery: Gallery, records: Sequence[ImageRecord]) -> set[int]:
+def still_opted_out(gallery: Gallery, difference: Difference) -> set[int]:
     """Ids of the next generation's images that stay opted out, or are what a file of such became.
 
     Args:
         gallery: the generation before, opened whole.
-        records: the images of the next one.
+        difference: how the images of the next one differ.
     """
-    ids = {record.id for record in records}
-    out = {record.id: record.path for record in gallery.stored}
-    out = {number: path for number, path in out.items() if number in gallery.header.opted_out}
-    replaced = {path for number, path in out.items() if number not in ids}
-    return {record.id for record in records if record.id in out or record.path in replaced}
-
-
-def _patch_head(gallery: Gallery, key: str) -> Head | None:
-    folder = gallery.folder / key / "patch_head"
-    return Head.load(folder) if folder.exists() else None
-
-
-def arrays_of(
-    gallery: Gallery, shards: Sequence[Shard], name: str
-) -> list[tuple[list[str], np.ndarray]]:
-    """Every array of that name with the contents that its rows are of.
-
-    Raises:
-        GalleryError: when one is damaged.
-    """
-    places = [(gallery.folder, gallery.stored), *((s.folder, s.records) for s in shards)]
-    try:
-        found = [
-            ([record.sha256 for record in records], load_array(folder / name))
-            for folder, records in places
-            if (folder / name).exists()
-        ]
-    except GalleryError as error:
-        raise gallery.damaged(f"{name} is missing or damaged") from error
-    if any(array.shape[:1] != (len(shas),) for shas, array in found):
-        raise gallery.damaged(f"{name} is damaged")
-    return found
-
-
-def gather(sources: Sequence[tuple[list[str], np.ndarray]], shas: list[str], path: Path) -> None:
-    """Write one array whose rows are the contents' rows, wherever they come from."""
-    if not sources or not shas:
-        return
-    place = {sha: (array, row) for found, array in sources for row, sha in enumerate(found)}
-    if any(sha not in place for sha in shas):
-        raise GalleryError(f"{path.name} lacks rows; build the gallery again")
-    first = sources[0][1]
-    header = {
-        "descr": np.lib.format.dtype_to_descr(first.dtype),
-        "fortran_order": False,
-        "shape": (len(shas), *first.shape[1:]),
-    }
-    with path.open("wb") as file:  # written, not mapped: a full disk must not kill the process
-        np.lib.format.write_array_header_1_0(file, header)
-        for sha in shas:
-            array, row = place[sha]
-            file.write(np.ascontiguousarray(array[row], first.dtype).tobytes())
+    gone = {*difference.gone}
+    out = {number for number in gallery.header.opted_out if number in gallery.row_of}
+    replaced = {gallery.records[gallery.row_of[number]].path for number in out & gone}
+    came = (*difference.changed.values(), *difference.added)
+    return (out - gone) | {record.id for record in came if record.path in replaced}
 
 
 @contextlib.contextmanager

@@ -21,12 +21,13 @@ from filelock import FileLock, Timeout
 
 from core.config import DESCRIPTION, BuildConfig
 from core.encoders.load import shipped_heads
-from core.gallery.commit import arrays_of, disk_errors, gather
+from core.gallery.commit import disk_errors
 from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.manifest import from_parquet, to_parquet
 from core.gallery.plan import missing
 from core.gallery.shards import Item, Shard, ShardWriter
 from core.gallery.store import write_listing
+from core.gallery.writing import arrays_of, gather
 from core.heads.head import Head
 from core.images.files import new_folder, remove_folder
 from core.images.stated import states_numbers
@@ -105,7 +106,7 @@ def described_already(gallery: Gallery, name: str) -> int:
 def _keep(gallery: Gallery, shards: list[Shard], key: str, head: Head | None) -> None:
     """Write the rows of a gallery's images, in their order, whole or not at all."""
     assert gallery.beside is not None
-    shas = [record.sha256 for record in gallery.stored]
+    shas = gallery.stored.texts("sha256")
     with new_folder(gallery.beside / key, durable=True) as partial:
         for array in ("features.npy", "patches.npy"):
             gather(arrays_of(gallery, shards, f"{key}/{array}"), shas, partial / array)

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,10 @@ from core.config import BuildConfig
 from core.encoders.baselines import BASELINES
 from core.encoders.registry import NETWORKS
 from core.gallery.artefacts import Artefacts, digest_of, load_array, range_file
-from core.gallery.manifest import from_parquet
+from core.gallery.manifest import Records
 from core.gallery.paths import is_file, is_own_root, lies_inside
 from core.gallery.store import LISTING, Header, Store
+from core.gallery.stored import Stored
 from core.heads.head import Head
 from core.images.files import ASSETS, file_digest, read_json, remove_folder
 from core.values import (
@@ -54,23 +55,26 @@ class Gallery:
         self,
         store: Store,
         header: Header,
-        stored: tuple[ImageRecord, ...],
+        contents: Stored,
         *,
         read_only: bool,
         beside: Path | None = None,
         whole: bool = False,
     ) -> None:
-        self.store = Store(store.folder, small=small_images(store.folder, header.root, stored))
-        self.header = header
-        self.stored = stored
+        self.contents = contents
+        """What is stored, as it is."""
+        self.stored = contents.records
         """All images that are stored, those that are opted out included."""
+        small = small_images(store.folder, header.root, self.stored)
+        self.store = Store(store.folder, small=small)
+        self.header = header
         self._out = frozenset(() if whole else header.opted_out)
-        self.records = tuple(record for record in stored if record.id not in self._out)
+        self._rows = _rows_without(self._out, self.stored)
+        """Places of the images among those that are stored; ``None`` where all are there."""
+        self.records = self.stored if self._rows is None else self.stored.take(self._rows)
         self.read_only = read_only
-        self.beside = beside and beside / _identity(stored)
-        """Folder of what describes just these images and does not belong to the gallery."""
+        self._beside = beside
         self.folder = store.generation(header.generation)
-        self.row_of = {record.id: row for row, record in enumerate(self.records)}
 
     @classmethod
     def open(
@@ -99,7 +103,7 @@ class Gallery:
         store.check_links()
         while True:
             try:
-                found = _records(store, header)
+                found = Stored.open(store, header)
                 return cls(store, header, found, read_only=read_only, beside=beside, whole=whole)
             except GalleryError as error:
                 newer = store.header()  # a writer may have moved on between the two reads
@@ -116,14 +120,19 @@ class Gallery:
     @property
     def opted_out(self) -> tuple[ImageRecord, ...]:
         """Images that are stored and part of no answer."""
-        return tuple(record for record in self.stored if record.id in self._out)
+        if self._rows is None:
+            return ()
+        return tuple(self.stored.take(np.delete(np.arange(len(self.stored)), self._rows)))
 
     @functools.cached_property
-    def _rows(self) -> np.ndarray | None:
-        """Places of the images among those that are stored; ``None`` where all are there."""
-        if len(self.records) == len(self.stored):
-            return None
-        return np.flatnonzero([record.id not in self._out for record in self.stored])
+    def row_of(self) -> dict[int, int]:
+        """Row of every image by its id."""
+        return {number: row for row, number in enumerate(self.records.ids)}
+
+    @functools.cached_property
+    def beside(self) -> Path | None:
+        """Folder of what describes just these images and does not belong to the gallery."""
+        return self._beside and self._beside / _identity(self.stored)
 
     @property
     def name(self) -> str:
@@ -210,7 +219,9 @@ class Gallery:
         return next(same, key)
 
     def features(self, encoder: Encoder) -> Float[np.ndarray, "n f"]:
-        """Un-headed features of all images, float16, memory-mapped where none is opted out.
+        """Un-headed features of all images, float16.
+
+        Memory-mapped where they are one part, none is gone and none opted out, else in memory.
 
         Raises:
             GalleryError: when the gallery lacks the encoder, or a file is damaged.
@@ -257,17 +268,22 @@ class Gallery:
             GalleryError: when the gallery lacks the encoder.
         """
         folder = self._encoder_folder(encoder)
-        prefix = f"{folder.name}/"
-        listed = {name: sha for name, sha in self._listing.items() if name.startswith(prefix)}
-        if folder.parent == self.beside:
-            listed = _listed(folder)
+        own = folder.parent != self.beside
+        listed: object = self._listed_of(folder.name) if own else _listed(folder)
         if not listed:
             self.features(encoder)  # raises where there are none
             listed = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
+        gone = [part.gone for part in self.contents.parts] if own else []
+        listed = [listed, gone] if any(gone) else listed
         return digest_of([listed, sorted(self._out)] if self._out else listed)
 
+    def _listed_of(self, key: str) -> dict[str, str]:
+        """Digests of the files of an encoder, by their paths."""
+        own = self.contents.prefixes(key)
+        return {name: sha for name, sha in self.listing.items() if name.startswith(own)}
+
     @functools.cached_property
-    def _listing(self) -> dict[str, str]:
+    def listing(self) -> dict[str, str]:
         """Digests of the generation's files, as its writer listed them."""
         return _listed(self.folder)
 
@@ -297,10 +313,11 @@ class Gallery:
         self.require_images()
         if not path.parent.is_dir():
             raise self.lacks(encoder.name)
+        own = path.parent.parent == self.folder
         try:
-            array = load_array(path)
+            array = self.contents.array(f"{path.parent.name}/{name}") if own else load_array(path)
         except GalleryError as error:
-            if path.parent.parent == self.beside:  # it can be made again
+            if not own:  # it can be made again
                 remove_folder(path.parent)
                 raise self.lacks(encoder.name) from error
             raise self.damaged(f"{name} of {encoder.name} is missing or damaged") from error
@@ -342,18 +359,19 @@ def artefacts_name(opted_out: Collection[int]) -> str:
     return f"{ARTEFACTS}-{digest_of(sorted(opted_out))}" if opted_out else ARTEFACTS
 
 
-def _identity(records: Sequence[ImageRecord]) -> str:
-    lines = "\n".join(f"{record.id} {record.sha256}" for record in records)
+def _rows_without(out: Collection[int], stored: Records) -> np.ndarray | None:
+    """Rows of the images that are not opted out; ``None`` where none is."""
+    left = np.flatnonzero([number not in out for number in stored.ids] if out else [])
+    return left if out and len(left) < len(stored) else None
+
+
+def _identity(records: Records) -> str:
+    pairs = zip(records.ids, records.texts("sha256"), strict=True)
+    lines = "\n".join(f"{number} {sha}" for number, sha in pairs)
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
-def _records(store: Store, header: Header) -> tuple[ImageRecord, ...]:
-    if header.generation == 0:
-        return ()
-    return from_parquet(store.generation(header.generation) / "manifest.parquet")
-
-
-def small_images(folder: Path, root: str, records: Sequence[ImageRecord]) -> dict[str, Path]:
+def small_images(folder: Path, root: str, records: Records) -> dict[str, Path]:
     """Images that need no thumbnail, by their contents: small WebP files of the gallery's own.
 
     Args:
@@ -363,12 +381,11 @@ def small_images(folder: Path, root: str, records: Sequence[ImageRecord]) -> dic
     """
     if not is_own_root(root):
         return {}
-    return {
-        record.sha256: folder / root / record.path
-        for record in records
-        if record.path.lower().endswith(".webp")
-        and max(record.width, record.height) <= BuildConfig().thumbnail
-    }
+    sides = np.maximum(records.numbers("width"), records.numbers("height"))
+    small = np.flatnonzero(sides <= BuildConfig().thumbnail)
+    found = records if len(small) == len(records) else records.take(small)
+    pairs = zip(found.texts("path"), found.texts("sha256"), strict=True)
+    return {sha: folder / root / path for path, sha in pairs if path.lower().endswith(".webp")}
 
 
 def narrow_array(path: Path) -> None:

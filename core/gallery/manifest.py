@@ -1,21 +1,26 @@
-"""The table of a gallery's images: Parquet on disk, records in memory."""
+"""The table of a gallery's images: Parquet on disk, columns in memory, records when asked for."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from jaxtyping import Integer
 
-from core.gallery.paths import check_phash, check_relative_path, check_sha256
+from core.gallery.paths import check_phashes, check_relative_paths, check_sha256s
 from core.images.files import parse_json
 from core.values import GalleryError, ImageRecord
 
 STANDARD = ("source", "creator", "licence", "url", "title")
+_NEEDED = ("id", "path", "sha256", "phash", "width", "height", "extra")
 _SCHEMA = pa.schema(
     [
         ("id", pa.int64()),
@@ -27,21 +32,105 @@ _SCHEMA = pa.schema(
 )
 
 
+class Records(Sequence[ImageRecord]):
+    """Records as columns, which never change; each is made when it is asked for.
+
+    Who goes through all of them has all made, once. A column alone is had for much less.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        """Take a table of the manifest's columns, without empty cells."""
+        self.table = table
+        self._made: tuple[ImageRecord, ...] | None = None
+
+    @classmethod
+    def of(cls, records: Iterable[ImageRecord]) -> Records:
+        """The records as columns, in their order."""
+        if isinstance(records, Records):
+            return records
+        given = tuple(records)
+        columns = {
+            name: [
+                json.dumps(dict(r.extra), ensure_ascii=False)
+                if name == "extra"
+                else getattr(r, name)
+                for r in given
+            ]
+            for name in _SCHEMA.names
+        }
+        return cls(pa.table(columns, schema=_SCHEMA))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Records]) -> Records:
+        """Several one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(pa.concat_tables([_SCHEMA.empty_table(), *(part.table for part in parts)]))
+
+    def take(self, rows: Integer[np.ndarray, " m"]) -> Records:
+        """The records of some rows."""
+        return Records(self.table.take(pa.array(rows, pa.int64())))
+
+    def replaced(self, changed: Mapping[int, ImageRecord]) -> Records:
+        """The same but for some rows."""
+        if not changed:
+            return self
+        rows = np.arange(len(self))
+        rows[list(changed)] = len(self) + np.arange(len(changed))
+        return Records.joined([self, Records.of(changed.values())]).take(rows)
+
+    @property
+    def ids(self) -> list[int]:
+        """The id of every image."""
+        return self.table["id"].to_pylist()
+
+    def texts(self, name: str) -> list[str]:
+        """One text of every image."""
+        return self.table[name].to_pylist()
+
+    def numbers(self, name: str) -> Integer[np.ndarray, " n"]:
+        """One number of every image."""
+        return np.asarray(self.table[name].to_numpy(), np.int64)
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> ImageRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[ImageRecord, ...]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> ImageRecord | tuple[ImageRecord, ...]:
+        if self._made is not None:
+            return self._made[index]
+        if isinstance(index, slice):
+            return _made(self.take(np.arange(len(self))[index]).table)
+        row = operator.index(index)
+        row += len(self) if row < 0 else 0
+        if not 0 <= row < len(self):
+            raise IndexError(index)
+        return _made(self.table.slice(row, 1))[0]
+
+    def __iter__(self) -> Iterator[ImageRecord]:
+        if self._made is None:
+            self._made = _made(self.table)
+        return iter(self._made)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Records):
+            return self.table.equals(other.table)
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType] - as of a list
+
+
 def to_parquet(records: Sequence[ImageRecord]) -> bytes:
     """The records as the bytes of a Parquet file, in their order."""
-    columns = {
-        name: [
-            json.dumps(dict(r.extra), ensure_ascii=False) if name == "extra" else getattr(r, name)
-            for r in records
-        ]
-        for name in _SCHEMA.names
-    }
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=_SCHEMA), buffer, compression="zstd")
+    pq.write_table(Records.of(records).table, buffer, compression="zstd")
     return buffer.getvalue()
 
 
-def from_parquet(path: Path) -> tuple[ImageRecord, ...]:
+def from_parquet(path: Path) -> Records:
     """The records of a manifest.
 
     Raises:
@@ -49,11 +138,12 @@ def from_parquet(path: Path) -> tuple[ImageRecord, ...]:
             image outside the folder of images.
     """
     try:
-        rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
+        table = pq.read_table(path, schema=_SCHEMA)
+        table.validate(full=True)
     except (OSError, pa.ArrowException, ValueError, TypeError) as error:
         raise _damaged(path, type(error).__name__) from error
     try:
-        return tuple(_record(row) for row in rows)
+        return Records(_checked(table))
     except (ValueError, TypeError) as error:
         raise _damaged(path, str(error)) from error
 
@@ -64,21 +154,49 @@ def _damaged(path: Path, why: str) -> GalleryError:
     )
 
 
-def _record(row: dict[str, Any]) -> ImageRecord:
-    """One row as a record.
+def _checked(table: pa.Table) -> pa.Table:
+    """A table as it was read, its empty cells filled.
 
     Raises:
-        ValueError: when its path leads out of the folder of images, a hash is none, a number is
+        ValueError: when a path leads out of the folder of images, a hash is none, a number is
             missing, or free columns are not texts by name.
     """
-    check_relative_path(row["path"])
-    check_sha256(row["sha256"])
-    check_phash(row["phash"])
-    stamp = {name: row[name] or 0 for name in ("size", "modified")}  # earlier versions kept none
-    texts = {name: row[name] or "" for name in STANDARD}
-    if any(row[name] is None for name in ("id", "width", "height")):
-        raise ValueError("an image lacks its number or its size")
-    extra: Any = parse_json(row["extra"])
+    if any(table[name].null_count for name in _NEEDED):
+        raise ValueError("an image lacks its number, its path, a hash or its size")
+    check_relative_paths(table["path"])
+    check_sha256s(table["sha256"])
+    check_phashes(table["phash"])
+    for text in table["extra"].unique().to_pylist():
+        _extra(text)
+    filled = [
+        pc.fill_null(table[name], _empty(table.schema.field(name))) for name in table.schema.names
+    ]
+    return pa.table(filled, schema=_SCHEMA)
+
+
+def _empty(field: pa.Field) -> pa.Scalar:
+    """What stands for a value that an earlier version did not keep."""
+    return pa.scalar("" if pa.types.is_string(field.type) else 0, field.type)
+
+
+def _extra(text: str) -> Mapping[str, str]:
+    """Free columns.
+
+    Raises:
+        ValueError: when they are not texts by name.
+    """
+    extra: Any = parse_json(text)
     if not (isinstance(extra, dict) and all(isinstance(value, str) for value in extra.values())):
         raise ValueError("free columns must be texts by name")
-    return ImageRecord(**{**row, **stamp, **texts, "extra": extra})
+    return extra
+
+
+def _made(table: pa.Table) -> tuple[ImageRecord, ...]:
+    """The rows of a table as records."""
+    *names, _ = _SCHEMA.names
+    columns = [table[name].to_pylist() for name in names]
+    extras = map(_extra, table["extra"].to_pylist())
+    return tuple(
+        ImageRecord(**dict(zip(names, values, strict=True)), extra=extra)
+        for *values, extra in zip(*columns, extras, strict=True)
+    )

@@ -10,6 +10,11 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.values import GalleryError
 
@@ -47,6 +52,13 @@ def check_relative_path(text: str) -> None:
         raise ValueError(f"{text[:80]!r} is not a path inside the gallery")
 
 
+def check_relative_paths(texts: pa.ChunkedArray) -> None:
+    """As :func:`check_relative_path`, of a column."""
+    unsafe = _UNSAFE.pattern.replace(r"\Z", r"\z")  # as the engine of Arrow calls the end
+    for text in _first(texts, unsafe, matching=True):
+        check_relative_path(text)
+
+
 def check_root(text: str) -> None:
     """Refuse a folder of images that is neither inside the gallery nor an absolute path.
 
@@ -71,6 +83,25 @@ def check_sha256(text: str) -> None:
     """
     if not _SHA256.fullmatch(text):
         raise ValueError(f"{text[:80]!r} is not a SHA-256")
+
+
+def check_sha256s(texts: pa.ChunkedArray) -> None:
+    """As :func:`check_sha256`, of a column."""
+    for text in _first(texts, f"^{_SHA256.pattern}$", matching=False):
+        check_sha256(text)
+
+
+def check_phashes(texts: pa.ChunkedArray) -> None:
+    """As :func:`check_phash`, of a column."""
+    for text in _first(texts, f"^{_PHASH.pattern}$", matching=False):
+        check_phash(text)
+
+
+def _first(texts: pa.ChunkedArray, pattern: str, *, matching: bool) -> list[str]:
+    """The first of some texts in which a pattern is found, or is not, if there is one."""
+    function: Any = getattr(pc, "match_substring_regex")  # noqa: B009 - made when it is imported
+    rows = np.flatnonzero(function(texts, pattern).to_numpy() == matching)
+    return texts.take(pa.array(rows[:1], pa.int64())).to_pylist()
 
 
 def check_phash(text: str) -> None:

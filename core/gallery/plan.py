@@ -24,16 +24,21 @@ class Plan:
     """Content hashes of new and changed files by path."""
     stamps: Mapping[str, Stamp]
     """What tells every file of the source from what it was before, by path."""
-    kept: Sequence[ImageRecord]
-    """Records of images that stay, those whose files have moved under their new paths."""
+    kept: Sequence[tuple[str, str]]
+    """Paths and contents of images that stay, of those whose files have moved the new paths."""
+    dropped: Collection[int]
+    """Ids of images that go."""
+    edited: Mapping[int, ImageRecord]
+    """What is now known of images that stay, by their ids, where it is something else."""
     changes: bool
-    """Whether any of them has changed or goes, or a changed file now shows a blocked image."""
+    """Whether this is more than what a copy or a touch of a file changes too, or any image goes
+    and none comes from its file."""
     moved: int
     """Images that stay whose files have moved or were renamed."""
     gone: Sequence[str]
     """Paths of images that stay though their files are no longer there."""
     items: Sequence[Item]
-    """Every image that the gallery will hold."""
+    """Images that may have to be encoded: new ones, or all where those that stay lack something."""
     unreadable: Sequence[Skipped]
     blocked: Sequence[str]
     """Files that show a blocked image."""
@@ -41,11 +46,8 @@ class Plan:
     """Keys of encoders whose features go: others of the same names replace them."""
     by_numbers: Collection[str]
     """Contents whose colours numbers state, in a gallery that may hold them read as before."""
-
-    @property
-    def again(self) -> set[str]:
-        """Contents that the gallery holds and that are described again."""
-        return {record.sha256 for record in self.kept}.intersection(self.by_numbers)
+    again: Collection[str]
+    """Those of them that the gallery holds, which are described again."""
 
 
 def make_plan(
@@ -71,13 +73,14 @@ def make_plan(
     files, metadata = found.files, found.metadata.fields
     stamps, unreadable = hash_files(files, progress=progress)
     shas = {name: stamp.sha256 for name, stamp in stamps.items()}
-    moves = _moves(gallery.records, shas) if found.whole else {}
-    records = [replace(r, path=moves.get(r.path, r.path)) for r in gallery.records]
-    old = {(record.path, record.sha256) for record in records}
-    changed = {name: sha for name, sha in shas.items() if (name, sha) not in old}
-    candidates = {name: files[name] for name in changed}
+    texts = gallery.records.texts
+    there = [*zip(texts("path"), texts("sha256"), strict=True)]
+    moves = _moves(there, shas) if found.whole else {}
+    now = [(moves.get(path, path), sha) for path, sha in there] if moves else there
+    old = {*now}
+    candidates = {name: files[name] for name, sha in shas.items() if (name, sha) not in old}
     blocked = Blocklist(gallery.store.folder).matching_files(candidates, workers=workers)
-    new = {name: sha for name, sha in changed.items() if name not in blocked}
+    new = {name: shas[name] for name in candidates if name not in blocked}
     old_keys = _superseded(gallery, keys)
     if lacking := [k for k in gallery.encoder_keys if new and k not in (*keys, *old_keys)]:
         raise GalleryError(
@@ -85,28 +88,33 @@ def make_plan(
             "that new images get them"
         )
     stays = [
-        record
-        for record in records
-        if shas.get(record.path, record.sha256) == record.sha256
-        and not (found.prune and record.path not in files)
+        row
+        for row, (path, sha) in enumerate(now)
+        if shas.get(path, sha) == sha and not (found.prune and path not in files)
     ]
-    kept = [_current(record, stamps, metadata) for record in stays]
-    copies = {sha: files[name] for name, sha in shas.items()}
-    items = [Item(files[name], name, sha) for name, sha in new.items()]
-    items += [
-        Item(copies.get(record.sha256, gallery.root / record.path), record.path, record.sha256)
-        for record in kept
-    ]
-    changes = _timeless(kept) != _timeless(r for r in gallery.records if r.path not in new)
+    kept = [now[row] for row in stays]
+    dropped = sorted({*range(len(now))}.difference(stays))
+    edited = _edited(gallery, now, stays, stamps, metadata)
     by_numbers: set[str] = set()
     if found.whole and gallery.header.reading < READING:
         by_numbers = {sha for name, sha in shas.items() if states_numbers(files[name])}
-    gone = [record.path for record in kept if found.whole and record.path not in files]
+    again = by_numbers.intersection(sha for _, sha in kept) if by_numbers else by_numbers
+    items = [Item(files[name], name, sha) for name, sha in new.items()]
+    if again or not {*keys} <= {*gallery.encoder_keys}:
+        copies = {sha: files[name] for name, sha in shas.items()}
+        items += [Item(copies.get(sha, gallery.root / name), name, sha) for name, sha in kept]
+    gone = [path for path, _ in kept if path not in files] if found.whole else []
+    ids = gallery.records.ids
     return Plan(
         new,
         stamps,
         kept,
-        changes=changes,
+        dropped=[ids[row] for row in dropped],
+        edited=edited,
+        changes=any(there[row][0] not in new for row in dropped)
+        or any(
+            _timeless(r) != _timeless(gallery.records[gallery.row_of[i]]) for i, r in edited.items()
+        ),
         moved=len(moves),
         gone=gone,
         items=items,
@@ -114,7 +122,27 @@ def make_plan(
         blocked=sorted(blocked),
         superseded=old_keys,
         by_numbers=by_numbers,
+        again=again,
     )
+
+
+def _edited(
+    gallery: Gallery,
+    now: Sequence[tuple[str, str]],
+    stays: Iterable[int],
+    stamps: Mapping[str, Stamp],
+    metadata: Mapping[str, Mapping[str, str]],
+) -> dict[int, ImageRecord]:
+    """Records by their ids of images that stay of which something else is known now."""
+    seen = [row for row in stays if now[row][0] in stamps]
+    records = gallery.records if len(seen) < len(now) / 10 else tuple(gallery.records)
+    found: dict[int, ImageRecord] = {}
+    for row in seen:
+        before = records[row]
+        record = _current(replace(before, path=now[row][0]), stamps[now[row][0]], metadata)
+        if record != before:
+            found[record.id] = record
+    return found
 
 
 def _superseded(gallery: Gallery, keys: Collection[str]) -> list[str]:
@@ -124,41 +152,32 @@ def _superseded(gallery: Gallery, keys: Collection[str]) -> list[str]:
     return [key for key in known if key not in keys and key.rpartition("@")[0] in names]
 
 
-def _moves(records: Sequence[ImageRecord], shas: Mapping[str, str]) -> dict[str, str]:
+def _moves(there: Sequence[tuple[str, str]], shas: Mapping[str, str]) -> dict[str, str]:
     """New paths, by the old ones, of images that are no longer where they were: by content."""
-    there = {record.path for record in records if shas.get(record.path) == record.sha256}
+    still = {path for path, sha in there if shas.get(path) == sha}
     free: dict[str, list[str]] = {}
     for name, sha in shas.items():
-        if name not in there:
+        if name not in still:
             free.setdefault(sha, []).append(name)
     found: dict[str, str] = {}
-    for record in records:
-        names = [] if record.path in there else free.get(record.sha256, [])
+    for path, sha in there:
+        names = [] if path in still else free.get(sha, [])
         if names:
-            same = [name for name in names if PurePosixPath(name).name == _base(record)]
-            found[record.path] = (same or names)[0]
-            names.remove(found[record.path])
+            same = [name for name in names if PurePosixPath(name).name == PurePosixPath(path).name]
+            found[path] = (same or names)[0]
+            names.remove(found[path])
     return found
 
 
-def _timeless(records: Iterable[ImageRecord]) -> list[ImageRecord]:
-    """Records without what a copy or a touch of a file changes too."""
-    return [replace(record, size=0, modified=0) for record in records]
-
-
-def _base(record: ImageRecord) -> str:
-    return PurePosixPath(record.path).name
+def _timeless(record: ImageRecord) -> ImageRecord:
+    """A record without what a copy or a touch of a file changes too."""
+    return replace(record, size=0, modified=0)
 
 
 def _current(
-    record: ImageRecord,
-    stamps: Mapping[str, Stamp],
-    metadata: Mapping[str, Mapping[str, str]],
+    record: ImageRecord, stamp: Stamp, metadata: Mapping[str, Mapping[str, str]]
 ) -> ImageRecord:
     """The record of an image that stays, with what its file and the metadata say now."""
-    stamp = stamps.get(record.path)
-    if stamp is None:
-        return record
     if record.path in metadata:
         record = described(record, metadata[record.path])
     return replace(record, size=stamp.size, modified=stamp.modified)
@@ -184,12 +203,13 @@ def missing(
     Yields:
         Keys of encoders, and the images that lack just these.
     """
-    stored = {record.sha256 for record in gallery.stored}.difference(again)
-    have = {(sha, key) for sha in stored for key in gallery.encoder_keys}
-    have |= {(r.sha256, key) for shard in shards for r in shard.records for key in shard.keys}
+    stored = {*gallery.stored.texts("sha256")}.difference(again)
+    own = {*gallery.encoder_keys}
+    have = {(r.sha256, key) for shard in shards for r in shard.records for key in shard.keys}
     by_keys: dict[tuple[str, ...], dict[str, list[Item]]] = {}
     for item in items:
-        lacks = tuple(key for key in encoders if (item.sha256, key) not in have)
+        has = own if item.sha256 in stored else ()
+        lacks = tuple(k for k in encoders if k not in has and (item.sha256, k) not in have)
         if lacks:
             by_keys.setdefault(lacks, {}).setdefault(item.sha256, []).append(item)
     for keys, found in by_keys.items():

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from core.gallery.blocklist import BlockedImage, Blocklist
-from core.gallery.commit import Change, commit, disk_errors, still_opted_out
+from core.gallery.commit import Change, commit, disk_errors, still_opted_out, tidy
 from core.gallery.gallery import Gallery
 from core.gallery.store import Store
+from core.gallery.writing import Difference
 from core.images.decode import open_image
 from core.values import GalleryError
 
@@ -28,16 +29,17 @@ def remove(folder: Path, ids: Iterable[int], *, block: bool = False) -> Change:
     """
     store = Store(folder)
     store.header()
-    with disk_errors(), store.writing():
+    with disk_errors(), store.writing() as unfinished:
         gallery = Gallery.open(folder, whole=True)
         gone = set(ids)
         gallery.require(gone)
         if block:
             gone |= _block(gallery, sorted(gone))
-        kept = [record for record in gallery.records if record.id not in gone]
-        commit(gallery, kept, (), patch_heads={})
-        out = len(still_opted_out(gallery, kept))
-    return Change(len(kept), added=0, removed=len(gone), opted_out=out)
+        difference = Difference(gone=gone)
+        commit(gallery, difference)
+        tidy(gallery, difference, everything=unfinished)
+        out = len(still_opted_out(gallery, difference))
+    return Change(len(gallery) - len(gone), added=0, removed=len(gone), opted_out=out)
 
 
 def ids_of(gallery: Gallery, names: Iterable[str]) -> set[int]:
@@ -49,7 +51,8 @@ def ids_of(gallery: Gallery, names: Iterable[str]) -> set[int]:
         GalleryError: when there is no image of some of the names; says of which.
     """
     gallery.require_images()
-    by_path = {record.path: record.id for record in gallery.records}
+    pairs = zip(gallery.records.texts("path"), gallery.records.ids, strict=True)
+    by_path = dict(pairs)
     found = {name: _id_of(gallery, by_path, name) for name in names}
     unknown = [name for name, number in found.items() if number is None]
     if not unknown:
@@ -83,8 +86,8 @@ def _block(gallery: Gallery, ids: Iterable[int]) -> set[int]:
         BlockedImage.of(open_image(gallery.store.thumbnail(record.sha256)), phash=record.phash)
         for record in records
     )
-    matched = blocklist.matches(record.phash for record in gallery.records)
-    return {record.id for record, match in zip(gallery.records, matched, strict=True) if match}
+    matched = blocklist.matches(gallery.records.texts("phash"))
+    return {*gallery.records.numbers("id")[matched].tolist()}
 
 
 def narrow(folder: Path) -> None:
@@ -95,8 +98,9 @@ def narrow(folder: Path) -> None:
     """
     store = Store(folder)
     store.header()
-    with disk_errors(), store.writing():
+    with disk_errors(), store.writing() as unfinished:
         gallery = Gallery.open(folder, whole=True)
         if not len(gallery):
             raise GalleryError(f"{gallery.name} holds no image whose features could be narrowed")
-        commit(gallery, gallery.records, (), patch_heads={}, narrowed=True)
+        commit(gallery, Difference(), narrowed=True)
+        tidy(gallery, Difference(), everything=unfinished)

@@ -65,7 +65,7 @@ class Shard:
     """Records and features of some images, aligned; ``keys`` are the encoders applied."""
 
     folder: Path
-    records: tuple[ImageRecord, ...]
+    records: Sequence[ImageRecord]
     keys: tuple[str, ...]
 
     @classmethod

@@ -3,8 +3,9 @@
 Layout::
 
     gallery.json            format, name, current generation; the only file that is ever replaced
-    generations/<number>/   everything of one state; never changed, only added to. The one before
-                            the current stays for its readers until the next change
+    generations/<number>/   everything of one state, in parts that are shared with the one before:
+                            see :mod:`core.gallery.parts`; never changed, only added to. The one
+                            before the current stays for its readers until the next change
     thumbnails/<aa>/<sha>.webp   of every image but the small WebP files of the gallery's own
     work/                   what an unfinished build has done so far
     lance/                  vectors and columns in LanceDB, where it serves and lies here
@@ -57,8 +58,10 @@ _IF_ANY = (
     "lance",
 )  # what a header names only where there is any
 _NAME = 120  # characters of a gallery's name
-FORMAT = 1
+FORMAT = 2
 """Version of the layout; raised with every change that older code would misread."""
+WHOLE = 1
+"""The version before, read as well: every generation is one whole part, which no file names."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,7 @@ class Store:
         try:
             raw = read_json(self.folder / "gallery.json")
             found = raw["format"]
-            if found == FORMAT:
+            if found in (WHOLE, FORMAT):
                 return Header(**{**raw, "opted_out": tuple(raw.get("opted_out", ()))})
         except (FileNotFoundError, NotADirectoryError) as error:
             raise GalleryError(
@@ -264,10 +267,13 @@ class Store:
         check_links(own, self.folder)
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[bool]:
         """Hold the lock of the one writer, in a folder made if need be; it falls with the process.
 
         What killed calls left half-written is removed.
+
+        Yields:
+            Whether a call before was stopped before its end.
 
         Raises:
             GalleryError: when another process or thread is writing, or a link leads out.
@@ -285,7 +291,7 @@ class Store:
             raise GalleryError(f"{self.folder.name} cannot be written: {error.strerror}") from error
         try:
             self._sweep()
-            yield
+            yield self.work.exists()
         finally:
             lock.release()
 
@@ -328,12 +334,12 @@ class Store:
         try:
             yield target
             sync(target)
-            self._write_header(replace(header, generation=number, next_id=next_id))
+            changed = {"generation": number, "next_id": next_id, "format": FORMAT}
+            self._write_header(replace(header, **changed))
         except Exception:  # no other: an interrupt may come after the header was written
             shutil.rmtree(target, ignore_errors=True)
             raise
         self._drop_generations(number)
-        shutil.rmtree(self.work, ignore_errors=True)
 
     def _write_header(self, header: Header) -> None:
         # as before where there is nothing to say
@@ -360,14 +366,16 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_listing(folder: Path) -> None:
-    """List every file below a folder with its digest, for :func:`changed_files`."""
-    digests = {
-        path.relative_to(folder).as_posix(): file_digest(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    write_json(folder / LISTING, digests)
+def write_listing(folder: Path, *, known: Mapping[str, str] | None = None) -> None:
+    """List every file below a folder with its digest, for :func:`changed_files`.
+
+    Args:
+        folder: the folder.
+        known: digests of files that were listed elsewhere and are the same here.
+    """
+    digests = known or {}
+    names = (p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file())
+    write_json(folder / LISTING, {n: digests.get(n) or file_digest(folder / n) for n in names})
 
 
 def changed_files(folder: Path) -> Iterator[tuple[Path, str]]:

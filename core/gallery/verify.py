@@ -125,18 +125,23 @@ def _bad_derived(generation: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _bad_features(gallery: Gallery) -> Iterator[tuple[Path, str]]:
-    for key in gallery.encoder_keys:
-        path = gallery.folder / key / "features.npy"
-        try:
-            features = load_array(path)
-        except GalleryError as error:
-            yield path, str(error)
-            continue
-        blocks = (features[start : start + _BLOCK] for start in range(0, len(gallery), _BLOCK))
-        if features.shape[:1] != (len(gallery),):
-            yield path, f"an array {features.shape} for {len(gallery)} images"
-        elif not all(np.isfinite(block).all() for block in blocks):
-            yield path, "values that are not finite"
+    contents = gallery.contents
+    for part, table in zip(contents.parts, contents.tables, strict=True):
+        for key in gallery.encoder_keys:
+            path, rows = (
+                gallery.folder / part.name / key / "features.npy",
+                len(table) + len(part.gone),
+            )
+            try:
+                features = load_array(path)
+            except GalleryError as error:
+                yield path, str(error)
+                continue
+            blocks = (features[start : start + _BLOCK] for start in range(0, rows, _BLOCK))
+            if features.shape[:1] != (rows,):
+                yield path, f"an array {features.shape} for {rows} images"
+            elif not all(np.isfinite(block).all() for block in blocks):
+                yield path, "values that are not finite"
 
 
 def _bad_thumbnails(gallery: Gallery, progress: Progress) -> Iterator[tuple[Path, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,7 +154,7 @@ class ShelfHandlers:
         """Whether the chosen images shall go for good."""
         return gr.Column(visible=True), views.sure_words(len(ids))
 
-    def _values(self, given: Given, records: tuple[ImageRecord, ...]) -> Any:
+    def _values(self, given: Given, records: Sequence[ImageRecord]) -> Any:
         """The values of the chosen column, counted anew; the chosen one stays, if with none."""
         column, value = given[self.shelf.column], given[self.shelf.value]
         if not column:
@@ -186,7 +187,7 @@ class ShelfHandlers:
             name = given[self.page.gallery]
             return self.page.session.gallery(name, visitor=visitor_of(request))
 
-    def _records(self, gallery: Gallery, given: Given) -> tuple[ImageRecord, ...]:
+    def _records(self, gallery: Gallery, given: Given) -> Sequence[ImageRecord]:
         return gallery.opted_out if given[self.shelf.which] == OUT else gallery.records
 
     def _wanted(self, given: Given) -> Wanted:
@@ -201,7 +202,7 @@ class ShelfHandlers:
     def _page(
         self,
         gallery: Gallery,
-        records: tuple[ImageRecord, ...],
+        records: Sequence[ImageRecord],
         wanted: Wanted,
         number: int,
         chosen: Any,

@@ -99,3 +99,24 @@ def test_the_table_gives_exponents_and_a_million(tmp_path, monkeypatch) -> None:
     assert "old" not in text
     module.write_page()
     assert page.read_text() == text
+
+
+def test_the_table_tells_what_a_change_cost_before(tmp_path, monkeypatch) -> None:
+    now = {"remove 10": {"seconds": 0.5, "bytes": 2_000_000}, "open": {"seconds": 0.25, "bytes": 0}}
+    before = {"steps": {"remove 10": {"seconds": 2.0, "bytes": 90_000_000}}}
+    changes = {"add": 2, "add, killed": 1}
+    life = {"command": "live", "changes": changes, "images": 1_234, "parts": 3}
+    stage = {"name": "neighbours", "seconds": 1.0, "memory": 0.5}
+    sizes = {"5": {"stages": [stage], "recall": [1.0, 1.0]}}
+    found = {
+        "now": {"sizes": sizes, "command": "make scale"},
+        "store": {"now": {"20000": {"steps": now}}, "before": {"20000": before}},
+        "life": life,
+    }
+    path = tmp_path / "scale.json"
+    path.write_text(json.dumps(found))
+    monkeypatch.setattr(module, "RESULTS", path)
+    text = module.table()
+    assert "| remove 10 | 0.500 s (4x), 2.0 MB (45x) |" in text
+    assert "| open | 0.250 s |" in text
+    assert "(`live`): whole after each of 2 x add; 1 x add, killed; 1,234 images" in text

@@ -177,7 +177,7 @@ def lost(place: Place) -> tuple[object, ...]:
     [
         (emptied, "holds no images; index some"),
         (hushed, "are opted out; opt some in again"),
-        (older, "has gallery format 0, this version reads 1; build the gallery again"),
+        (older, "has gallery format 0, this version reads 2; build the gallery again"),
         (headless, "gallery.json of g is damaged; build the gallery again"),
         (tableless, "is missing or damaged (OSError|ArrowInvalid); build the gallery again"),
         (featureless, "features.npy of thumbnail is missing or damaged; build the gallery again"),

@@ -918,6 +918,7 @@ def test_what_killed_calls_left_is_swept_away(photos, tmp_path, encoder) -> None
     left = [folder / ".gallery.json.1.part", thumbnails / ".a.webp.2.part"]
     left += [thumbnails / f"{'0' * 64}.webp"]
     derived = Gallery.open(folder).artefacts.folder
+    Store(folder).work.mkdir()  # there until a call has come to its end
     for path in (*left, derived / ".x.3.part" / "a.npy", folder / ".images.4.part" / "a.png"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.gallery.manifest import from_parquet, to_parquet
+from core.gallery.manifest import Records, from_parquet, to_parquet
 from core.gallery.paths import is_relative_path
 from core.values import GalleryError, ImageRecord
 
@@ -86,3 +87,45 @@ def test_a_text_that_is_missing_is_empty(tmp_path: Path) -> None:
     path.write_bytes(to_parquet([ImageRecord(1, "x.png", SHA, PHASH, 3, 4, title="t")]))
     pq.write_table(pq.read_table(path).drop_columns(["title"]), path)
     assert from_parquet(path)[0].title == ""
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(records, max_size=4), st.data())
+def test_columns_are_a_sequence_of_records(given: list[ImageRecord], data: st.DataObject) -> None:
+    found = Records.of(given)
+    rows = data.draw(st.lists(st.integers(0, len(given) - 1), max_size=5)) if given else []
+    for _ in range(2):  # before all are made, and after
+        assert (len(found), [*found]) == (len(given), given)
+        assert [found[row] for row in rows] == [given[row] for row in rows]
+        assert [found[row - len(given)] for row in rows] == [given[row] for row in rows]
+        assert found[1:3] == tuple(given[1:3])
+    with pytest.raises(IndexError):
+        found[len(given)]
+    assert found == given and found == Records.of(given) and found != [*given, None]
+    assert [*found.take(np.array(rows, np.int64))] == [given[row] for row in rows]
+    assert [*Records.joined([found, found])] == [*given, *given]
+    assert found.ids == [record.id for record in given]
+    assert found.texts("title") == [record.title for record in given]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(records, min_size=2, max_size=4), st.lists(records, min_size=2, max_size=2))
+def test_some_records_are_replaced(given: list[ImageRecord], others: list[ImageRecord]) -> None:
+    meant = [*given]
+    changed = dict(zip((len(given) - 1, 0), others, strict=True))
+    for row, record in changed.items():
+        meant[row] = record
+    assert [*Records.of(given).replaced(changed)] == meant
+    assert Records.of(given)[np.int64(0)] == given[0]
+    assert [*Records.of(given).replaced({})] == given
+
+
+def test_text_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    path.write_bytes(to_parquet([ImageRecord(1, "x.png", SHA, PHASH, 1, 2, title="t")]))
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("title")
+    title = pa.array([b"\xff"], pa.binary()).view(pa.string())
+    pq.write_table(table.set_column(place, "title", title), path)
+    with pytest.raises(GalleryError, match="damaged"):
+        from_parquet(path)

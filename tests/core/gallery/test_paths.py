@@ -8,6 +8,7 @@ import posixpath
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -19,7 +20,18 @@ from core.gallery.build import update
 from core.gallery.examples import read_examples
 from core.gallery.gallery import Gallery
 from core.gallery.manifest import from_parquet, to_parquet
-from core.gallery.paths import check_links, delete_inside, is_relative_path, lies_inside
+from core.gallery.paths import (
+    check_links,
+    check_phash,
+    check_phashes,
+    check_relative_path,
+    check_relative_paths,
+    check_sha256,
+    check_sha256s,
+    delete_inside,
+    is_relative_path,
+    lies_inside,
+)
 from core.gallery.remove import narrow, remove
 from core.gallery.source import Source
 from core.gallery.store import Store
@@ -47,6 +59,30 @@ OUTSIDE = [
     ".",
     "",
 ]
+
+
+def refused(check, text: str) -> bool:
+    try:
+        check(text)
+    except ValueError:
+        return True
+    return False
+
+
+@given(st.lists(st.text("a0./\\:\0\n é", max_size=6), max_size=4))
+def test_columns_are_checked_as_each_text_is(texts: list[str]) -> None:
+    """Arrow's engine for regular expressions is another one."""
+    column = pa.chunked_array([pa.array(texts, pa.string())])
+    meant = any(refused(check_relative_path, text) for text in texts)
+    assert refused(check_relative_paths, column) == meant
+
+
+@pytest.mark.parametrize("more", ["", "\n", "\0", "g", "A", " "])
+def test_hashes_in_a_column_are_checked_whole(more: str) -> None:
+    for check, one, length in ((check_sha256s, check_sha256, 64), (check_phashes, check_phash, 16)):
+        for text in ("a" * length + more, more + "a" * length, "a" * (length - 1) + more):
+            column = pa.chunked_array([["b" * length, text]])
+            assert refused(check, column) == refused(one, text), text
 
 
 @pytest.fixture

@@ -58,11 +58,9 @@ def test_generations_follow_each_other_and_the_one_before_stays_for_its_readers(
     store: Store,
 ) -> None:
     commit(store, "one", next_id=3)
-    (store.work / "shard").mkdir(parents=True)
     commit(store, "two", next_id=5)
     assert (state(store), store.header().next_id) == ("two", 5)
     assert (store.generation(1) / "state").read_text() == "one"
-    assert not store.work.exists()
     commit(store, "three", next_id=5)
     assert sorted(p.name for p in (store.folder / "generations").iterdir()) == ["2", "3"]
 
@@ -139,6 +137,14 @@ def test_every_writer_removes_what_killed_ones_left(store: Store) -> None:
     assert state(store) == "two"
 
 
+def test_a_writer_is_told_of_a_call_that_was_stopped(store: Store) -> None:
+    with store.writing() as unfinished:
+        assert not unfinished
+        store.work.mkdir()
+    with store.writing() as unfinished:
+        assert unfinished
+
+
 def test_a_second_writer_is_refused_at_once_and_the_lock_falls_with_the_first(store: Store) -> None:
     with store.writing():
         with pytest.raises(GalleryError, match="being changed"), store.writing():
@@ -176,7 +182,7 @@ def test_a_second_writer_is_refused_at_once_and_the_lock_falls_with_the_first(st
         ('{"format": 1, "name": "g", "root": 3}', "damaged"),
         ('{"format": 1, "name": "g", "root": "", "lance": 7}', "damaged"),
         ('{"format": 1, "name": "g", "root": "", "lance": "../x/images-1.lance"}', "damaged"),
-        ('{"format": 99, "name": "g"}', "format 99, this version reads 1"),
+        ('{"format": 99, "name": "g"}', "format 99, this version reads 2"),
         ('{"format": "old"}', "format old"),
     ],
 )

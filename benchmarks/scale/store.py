@@ -1,0 +1,217 @@
+"""What it costs to change a stored gallery, by its size: ``python -m benchmarks.scale.store``.
+
+Galleries are written in the store's own format: features, descriptors, metadata and thumbnails of
+images of a real one, drawn at random. A store does not look at values, so that these do as well as
+any. 100 pictures are drawn, read and encoded by the product's own door, with lite0 and edges.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.scale.table import RESULTS, write_page
+from benchmarks.scale.world import one_thread
+from core.encoders.load import load_encoder
+from core.gallery.build import update
+from core.gallery.commit import commit, tidy
+from core.gallery.gallery import SHIPPED, Gallery, encoder_key
+from core.gallery.remove import remove
+from core.gallery.shards import Shard
+from core.gallery.source import Source
+from core.gallery.store import Store
+from core.gallery.verify import verify
+from core.gallery.writing import Difference
+from core.heads.head import Head
+from core.images.files import folder_size
+from core.search.edges import EDGES
+from core.values import Encoder, ImageRecord
+
+SIZES, LARGE = (20_000, 80_000, 320_000), 1_000_000
+COME, GONE, READ = 100, 10, 50
+_CHUNK = 8_192
+
+
+def main() -> None:
+    """Time one size after another, each in a process of its own, and store what was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gallery", type=Path, default=SHIPPED, help="whose images are drawn")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--large", action="store_true", help="a million images too")
+    parser.add_argument("--place", type=Path, help="a folder on the disk that is measured")
+    parser.add_argument("--no-verify", action="store_true", help="leave out verify")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one is not None:
+        with tempfile.TemporaryDirectory(prefix="wellspring-", dir=options.place) as folder:
+            found = run(options.gallery, options.one, Path(folder), whole=not options.no_verify)
+            sys.stdout.write(json.dumps(found))
+        return
+    for size in [*options.sizes, *([LARGE] if options.large else [])]:
+        command = [sys.executable, "-m", "benchmarks.scale.store", "--one", str(size)]
+        command += ["--gallery", str(options.gallery)]
+        command += ["--place", str(options.place)] if options.place else []
+        command += ["--no-verify"] if options.no_verify else []
+        done = subprocess.run(command, env=one_thread(), check=True, stdout=subprocess.PIPE)
+        print(size, done.stdout.decode(), flush=True)  # noqa: T201 - what it is for
+        stored = json.loads(RESULTS.read_text())
+        found = stored.setdefault("store", {}).setdefault("now", {})
+        found[str(size)] = json.loads(done.stdout)
+        RESULTS.write_text(json.dumps(stored, indent=1) + "\n")
+    write_page()
+
+
+class Meter:
+    """Seconds of the processor and on the clock, bytes written, peak memory, by what was done."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, float]] = {}
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Measure what is done inside."""
+        gc.collect()
+        before, began, clock = _written(), time.process_time(), time.monotonic()
+        yield
+        self.found[name] = {
+            "seconds": time.process_time() - began,
+            "clock": time.monotonic() - clock,
+            "bytes": _written() - before,
+            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        }
+
+
+def run(source: Path, n: int, folder: Path, *, whole: bool) -> dict[str, object]:
+    """Make a gallery of n images; open it, add to it, take from it, look the whole through."""
+    encoders = [load_encoder("lite0"), EDGES]
+    photos, place, meter = folder / "photos", folder / "g", Meter()
+    new = drawn(photos, COME)
+    with meter.of("add 100 to none"):
+        update(folder / "none", Source(photos, only=new), encoders)
+    made(place, n, source=Gallery.open(source, read_only=True), photos=photos, encoders=encoders)
+    bytes_each = folder_size(place / "generations") / n
+    with meter.of("open"):
+        gallery = Gallery.open(place)
+    with meter.of("read 50"):
+        read(gallery, encoders)
+    del gallery
+    gone = np.random.default_rng(1).choice(n, GONE, replace=False).tolist()
+    with meter.of("remove 10"):
+        remove(place, gone)
+    with meter.of("add 100"):
+        update(place, Source(photos, only=new), encoders)
+    with meter.of("remove 10 more"):
+        remove(place, [n + 1, *(each + 1 for each in gone[:-1] if each + 1 not in gone)])
+    with meter.of("open after these"):
+        gallery = Gallery.open(place)
+    with meter.of("read 50 after these"):
+        read(gallery, encoders)
+    del gallery
+    if whole:
+        with meter.of("verify"):
+            damages = verify(place)
+        assert not damages, damages[:3]
+    return {"steps": meter.found, "bytes_each": bytes_each}
+
+
+def drawn(photos: Path, count: int) -> tuple[str, ...]:
+    """Draw pictures into a folder; their names."""
+    photos.mkdir()
+    names = tuple(f"new-{number:03}.jpg" for number in range(count))
+    for number, name in enumerate(names):
+        cells = np.random.default_rng(number).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+        Image.fromarray(cells).resize((640, 480), Image.Resampling.BICUBIC).save(photos / name)
+    return names
+
+
+def made(place: Path, n: int, *, source: Gallery, photos: Path, encoders: list[Encoder]) -> None:
+    """Write a gallery of n images, each with what is stored of one of another gallery."""
+    base = np.random.default_rng(0).integers(len(source), size=n)
+    records = [_record(source.records[row], number) for number, row in enumerate(base.tolist())]
+    store, heads = Store(place), dict[str, Head]()
+    with store.writing():
+        store.create("made", root=str(photos.resolve()))
+        shard = Shard(store.work / "shard-0", tuple(records), tuple(map(encoder_key, encoders)))
+        for encoder, key in zip(encoders, shard.keys, strict=True):
+            (shard.folder / key).mkdir(parents=True)
+            _draw(source.features(encoder), base, shard.folder / key / "features.npy")
+            patches, head = source.patches(encoder), source.patch_head(encoder)
+            if patches is not None and head is not None:
+                _draw(patches, base, shard.folder / key / "patches.npy")
+                heads[key] = head
+        empty, come = Gallery.open(place, whole=True), Difference(added=records)
+        commit(empty, come, [shard], patch_heads=heads)
+        tidy(empty, Difference(), everything=False)
+        _thumbnails(store, records, source, base)
+
+
+def read(gallery: Gallery, encoders: list[Encoder]) -> None:
+    """Read some rows of all that is stored, as an answer does."""
+    rows = np.random.default_rng(2).choice(len(gallery), READ, replace=False)
+    for encoder in encoders:
+        for array in (gallery.features(encoder), gallery.patches(encoder)):
+            if array is not None:
+                np.ascontiguousarray(array[rows])
+
+
+def _record(known: ImageRecord, number: int) -> ImageRecord:
+    """A record of an image's metadata under a name and a content of its own."""
+    content = hashlib.sha256(str(number).encode()).hexdigest()
+    return replace(
+        known,
+        id=number,
+        path=f"{number // 1000:04}/{number:07}.jpg",
+        sha256=content,
+        phash=content[:16],
+        size=100_000 + number,
+        modified=10**18 + number,
+    )
+
+
+def _draw(array: np.ndarray, rows: np.ndarray, path: Path) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False}
+    with path.open("wb") as file:
+        shape = (len(rows), *array.shape[1:])
+        np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
+        for start in range(0, len(rows), _CHUNK):
+            file.write(np.ascontiguousarray(array[rows[start : start + _CHUNK]]).tobytes())
+
+
+def _thumbnails(
+    store: Store, records: list[ImageRecord], source: Gallery, base: np.ndarray
+) -> None:
+    """Thumbnails by hard links to copies of the other gallery's."""
+    copies = store.folder.parent / "thumbnails"
+    copies.mkdir()
+    for row in np.unique(base).tolist():
+        picture = source.store.thumbnail(source.records[row].sha256)
+        (copies / f"{row}").write_bytes(picture.read_bytes())
+    for number in range(256):
+        (store.folder / "thumbnails" / f"{number:02x}").mkdir(parents=True)
+    for record, row in zip(records, base.tolist(), strict=True):
+        os.link(copies / f"{row}", store.made_thumbnail(record.sha256))
+
+
+def _written() -> int:
+    """Bytes that this process has given to be written, to files of any kind."""
+    lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("wchar"))
+
+
+if __name__ == "__main__":
+    main()
