@@ -13,6 +13,7 @@ import numpy as np
 import plotly.graph_objects as go  # pyright: ignore[reportMissingTypeStubs]
 
 from app.ui import build, launch_options
+from core.gallery.manifest import Records
 from core.service import Choice, Gallery, Session
 from core.values import Progress, no_progress
 
