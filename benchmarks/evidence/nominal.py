@@ -8,7 +8,7 @@ chance: at most .065 of 2,000 queries and more, and .02 at p <= .01.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from rich.progress import track
 from benchmarks.evidence.bars import Bar
 from benchmarks.evidence.galleries import Builder, threaded, workspace
 from core.config import HEAD_KINDS, ScoreConfig
+from core.gallery.artefacts import Key, arrays
 from core.service.workspace import Workspace
 from core.values import Encoder
 
@@ -36,6 +37,13 @@ WAYS = {
 MOST = {0.05: 0.065, 0.01: 0.02}
 """Largest share of p-values at most a level."""
 SCALES = {"queries half as large": 0.5, "queries twice as large": 2.0}
+
+
+@dataclass(frozen=True)
+class PValues:
+    """p-values as they are kept."""
+
+    values: np.ndarray
 
 
 def nominal_bars(
@@ -95,7 +103,10 @@ def _p_values(
 def _asked(
     workspaces: Sequence[Workspace], files: Sequence[Path], *, scale: float = 1.0
 ) -> np.ndarray:
-    """p-values of images in every workspace of one gallery and encoder; (files, workspaces)."""
+    """p-values of images in every workspace of one gallery and encoder; (files, workspaces).
+
+    They are kept with the gallery: a stopped run goes on.
+    """
     first = workspaces[0]
 
     def one(file: Path) -> list[float]:
@@ -115,7 +126,19 @@ def _asked(
             found.append(p_value)
         return found
 
-    return np.array(threaded(one, files, what=f"{len(files)} images without a source"))
+    def compute() -> PValues:
+        return PValues(np.array(threaded(one, files, what=f"{len(files)} images without a source")))
+
+    key = Key.of(
+        "p_values",
+        _asked,
+        files=[(str(path), path.stat().st_size) for path in files],
+        scale=scale,
+        nulls=[each.null.identity for each in workspaces],
+        heads=[(each.encoder.identity, each.head.identity) for each in workspaces],
+        scores=[each.score for each in workspaces],
+    )
+    return first.gallery.artefacts.get(key, compute, codec=arrays(PValues)).values
 
 
 def _bar(what: str, parts: Sequence[np.ndarray], level: float) -> Bar:

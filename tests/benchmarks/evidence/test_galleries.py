@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.evidence import nominal
 from benchmarks.evidence.__main__ import _one_per_group
 from benchmarks.evidence.galleries import Builder, ask, resaves
-from benchmarks.evidence.nominal import SIZES, split
+from benchmarks.evidence.nominal import SIZES, nominal_bars, split
+from core.config import ScoreConfig
 from core.encoders.load import load_encoder
 from core.service.choice import Choice
 from core.service.session import Session
+from core.service.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +108,14 @@ def test_resaves_differ_from_their_image_and_from_each_other():
     made = resaves(image, 10)
     assert len({copy.tobytes() for copy in made}) == 10
     assert image.tobytes() not in {copy.tobytes() for copy in made}
+
+
+def test_a_run_of_all_heads_goes_on_where_it_was_stopped(photos, tmp_path, monkeypatch):
+    """Hours were lost: what was asked of a gallery was kept in memory until all had been asked."""
+    monkeypatch.setattr(nominal, "HEAD_KINDS", ("center",))
+    monkeypatch.setattr(nominal, "WAYS", {"as it ships": ScoreConfig()})
+    encoder, builder = load_encoder("histogram"), Builder(tmp_path)
+    found = nominal_bars(builder, photos, [encoder], sizes=(20,))
+    assert {bar.what.rpartition(", ")[2] for bar in found} == {"p <= 0.05", "p <= 0.01"}
+    monkeypatch.delattr(Workspace, "attribute")
+    assert nominal_bars(builder, photos, [encoder], sizes=(20,)) == found
