@@ -16,7 +16,7 @@ from core.service.session import Session
 READY = {
     "attribute": (None, ".ws-pair img"),
     "compare": ("#ws-compare-starts button >> nth=0", "#ws-left img"),
-    "disentanglement": ("#ws-measure", "#ws-factor-most img"),
+    "disentanglement": ("#ws-measure", "#ws-measures tbody tr"),
     "map": ("#ws-map-draw", "#ws-map canvas"),
     "gallery": (None, "#ws-gallery-shelf img"),
 }
@@ -28,7 +28,7 @@ OWN = Path(__file__).parents[1] / "assets" / "gallery" / "queries" / "q-024.webp
 """A picture of one's own: it is in no gallery."""
 OUT = Path(__file__).parents[1] / "docs" / "screenshots"
 WIDTHS = {1440: 900, 390: 844}
-_WAIT = 300_000  # milliseconds; some tabs compute when they open
+_WAIT = 120_000  # milliseconds; some tabs compute when they open
 _SCALE = {1440: 0.75, 390: 1.0}
 _STAGE: ViewportSize = {"width": 1200, "height": 760}
 _SHOWN = 2_200  # milliseconds that each picture of the recording stays
