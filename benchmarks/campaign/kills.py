@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 import core.gallery.parts
 from benchmarks.campaign.children import Budget, Ended, ended, outcome, scratch
+from benchmarks.campaign.corpus import picture
 from benchmarks.campaign.faults import Fault, Kind, Points, install
 from benchmarks.campaign.table import Row
 from core.config import BuildConfig
@@ -61,8 +61,7 @@ class Operation:
 
 
 def _draw(path: Path, seed: int) -> None:
-    cells = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    Image.fromarray(cells).resize((64, 64), Image.Resampling.BICUBIC).save(path)
+    picture(seed, 64).save(path)
 
 
 def _photos(folder: Path) -> None:

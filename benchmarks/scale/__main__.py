@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks.scale.stages import run
-from benchmarks.scale.table import RESULTS, write_page
-from benchmarks.scale.world import one_thread, real, resampled
+from benchmarks.scale.table import keep, results, write_page
+from benchmarks.scale.world import alone, real, resampled
 
 LARGE = 320_000
 
@@ -33,16 +32,12 @@ def main() -> None:
             world = resampled(source, options.one, folder=Path(folder), seed=options.seed)
             sys.stdout.write(json.dumps(run(world, with_map=not options.no_map)))
         return
-    stored = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    now = stored.setdefault("now", {"sizes": {}})
-    now |= {"seed": options.seed, "command": "make scale"}
+    now = results().get("now", {"sizes": {}}) | {"seed": options.seed, "command": "make scale"}
+    given = ["--gallery", options.gallery, "--encoder", options.encoder, "--seed", options.seed]
+    given += ["--no-map"] if options.no_map else []
     for size in [*options.sizes, *([LARGE] if options.large else [])]:
-        command = [sys.executable, "-m", "benchmarks.scale", "--one", str(size)]
-        command += ["--gallery", str(options.gallery), "--encoder", options.encoder]
-        command += ["--seed", str(options.seed), *(["--no-map"] if options.no_map else [])]
-        done = subprocess.run(command, env=one_thread(), check=True, stdout=subprocess.PIPE)
-        now["sizes"][str(size)] = json.loads(done.stdout)
-        RESULTS.write_text(json.dumps(stored, indent=1) + "\n")
+        now["sizes"][str(size)] = alone("benchmarks.scale", size, *given)
+        keep(now=now)
         for stage in now["sizes"][str(size)]["stages"]:
             words = f"{stage['seconds']:10.2f} s {stage['memory']:6.2f} GB  {stage['name']}"
             print(f"{size:9,} {words}", flush=True)  # noqa: T201 - what it is for

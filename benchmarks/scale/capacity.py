@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.scale.stages import resident
-from benchmarks.scale.table import RESULTS
-from benchmarks.scale.world import World, one_thread, real, resampled
+from benchmarks.scale.table import keep
+from benchmarks.scale.world import World, alone, real, resampled
 from core.config import BuildConfig
 from core.encoders.load import load_encoder
 from core.gallery.build import update
@@ -61,21 +60,13 @@ def main() -> None:
         found = _image(options) if options.one == 0 else _size(options)
         sys.stdout.write(json.dumps(found))
         return
-    command, sizes = "python -m benchmarks.scale.capacity", dict[str, Any]()
-    for size in (0, *options.sizes):
-        call = [sys.executable, "-m", "benchmarks.scale.capacity", "--one", str(size)]
-        call += ["--gallery", str(options.gallery), "--encoder", options.encoder]
-        done = subprocess.run(call, env=one_thread(), check=True, stdout=subprocess.PIPE)
-        sizes[str(size)] = json.loads(done.stdout)
-        print(f"{size:9,} {done.stdout.decode()}", flush=True)  # noqa: T201 - what it is for
-        image = sizes["0"]
-        stored = json.loads(RESULTS.read_text())
-        found = {
-            "command": command,
-            "image": image,
-            "sizes": {k: sizes[k] for k in sizes if k != "0"},
-        }
-        RESULTS.write_text(json.dumps({**stored, "capacity": found}, indent=1) + "\n")
+    given = ["--gallery", options.gallery, "--encoder", options.encoder]
+    found: dict[str, Any] = {"command": "python -m benchmarks.scale.capacity", "sizes": {}}
+    found["image"] = alone("benchmarks.scale.capacity", 0, *given)
+    for size in options.sizes:
+        found["sizes"][str(size)] = measured = alone("benchmarks.scale.capacity", size, *given)
+        print(f"{size:9,} {measured}", flush=True)  # noqa: T201 - what it is for
+        keep(capacity=found)
 
 
 def _image(options: argparse.Namespace) -> dict[str, Any]:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from benchmarks.scale.stages import CROP_ROWS, Clock
-from benchmarks.scale.table import RESULTS, write_page
-from benchmarks.scale.world import World, one_thread, real, resampled
+from benchmarks.scale.table import keep, write_page
+from benchmarks.scale.world import World, alone, real, resampled
 from core.config import GroupConfig
 from core.search.crops import crop_links, each_pair_once
 from core.search.graph import WIDTH, neighbour_graph
@@ -42,17 +42,11 @@ def main() -> None:
             world = resampled(source, options.one + COME, folder=Path(folder), seed=0)
             sys.stdout.write(json.dumps(run(world)))
         return
-    stored, sizes = json.loads(RESULTS.read_text()), dict[str, object]()
+    sizes, given = dict[str, Any](), ["--gallery", options.gallery, "--encoder", options.encoder]
     for size in options.sizes:
-        command = [sys.executable, "-m", "benchmarks.scale.changed", "--one", str(size)]
-        command += ["--gallery", str(options.gallery), "--encoder", options.encoder]
-        done = subprocess.run(command, env=one_thread(), check=True, stdout=subprocess.PIPE)
-        sizes[str(size)] = json.loads(done.stdout)
-        print(done.stdout.decode(), flush=True)  # noqa: T201 - what it is for
-        command = "python -m benchmarks.scale.changed"
-        RESULTS.write_text(
-            json.dumps({**stored, "changed": {"command": command, "sizes": sizes}}, indent=1) + "\n"
-        )
+        sizes[str(size)] = alone("benchmarks.scale.changed", size, *given)
+        print(sizes[str(size)], flush=True)  # noqa: T201 - what it is for
+        keep(changed={"command": "python -m benchmarks.scale.changed", "sizes": sizes})
     write_page()
 
 

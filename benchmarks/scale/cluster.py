@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
-import json
 import os
 import shutil
 import signal
@@ -23,7 +22,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.scale.table import RESULTS, write_page
+from benchmarks.scale.table import keep, write_page
 from core.config import BuildConfig
 from core.encoders.load import load_encoder
 from core.gallery.build import update
@@ -143,9 +142,7 @@ def main() -> None:
     command = f"python -m benchmarks.scale.cluster --images {options.images}"
     command += " --node" if options.node else ""
     found = {"command": command, "images": len(names), "nodes": 2, "seconds": seconds}
-    stored = json.loads(RESULTS.read_text())
-    stored["cluster"] = {**found, "differ": differ, "damaged": damages}
-    RESULTS.write_text(json.dumps(stored, indent=1) + "\n")
+    keep(cluster={**found, "differ": differ, "damaged": damages})
     write_page()
 
 

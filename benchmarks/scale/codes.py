@@ -87,13 +87,8 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=6_000, help="photographs, drawn at random")
     parser.add_argument("--encoder", default="lite0")
     options = parser.parse_args()
-    data, cache = Path(os.environ["WELLSPRING_DATA"]), cache_home()
-    gallery = some_photos(
-        data / "real", options.photos, cache=cache, names=[options.encoder], progress=no_progress
-    )
-    encoder = load_encoder(options.encoder)
-    asked = known([Bench(data / name, gallery, [encoder], cache=cache) for name in PAIRS], encoder)
-    place = cache / "codes" / f"{encoder.name}-{options.photos}"
+    asked = among_photos(options.photos, options.encoder)
+    place = cache_home() / "codes" / f"{Path(options.encoder).name}-{options.photos}"
     with ProcessPoolExecutor(len(GROUPS), get_context("spawn")) as pool:
         parts = [pool.submit(measured, asked, group, place) for group in GROUPS]
         found = {name: each for part in parts for name, each in part.result().items()}
@@ -141,6 +136,14 @@ def all_codes(vectors: np.ndarray, group: int | None) -> list[Callable[[], codec
         lambda: learned(vectors, begin()),
         lambda: codecs.product(vectors, size=group),
     ]
+
+
+def among_photos(count: int, name: str) -> Asked:
+    """All known pairs among as many photographs, drawn at random, under an encoder."""
+    data, cache, encoder = Path(os.environ["WELLSPRING_DATA"]), cache_home(), load_encoder(name)
+    real = data / "real"
+    gallery = some_photos(real, count, cache=cache, names=[name], progress=no_progress)
+    return known([Bench(data / each, gallery, [encoder], cache=cache) for each in PAIRS], encoder)
 
 
 def known(benches: Sequence[Bench], encoder: Encoder) -> Asked:

@@ -11,32 +11,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 from rich.console import Console
 
-from benchmarks.quality.photos import some_photos
 from benchmarks.scale.code_table import FORMS, write_forms
-from benchmarks.scale.codes import BEST, PAIRS, Asked, known, share
+from benchmarks.scale.codes import BEST, Asked, among_photos, share
 from benchmarks.scale.world import between
 from core.config import ScoreConfig
-from core.encoders.load import load_encoder
 from core.heads.rotation import haar_rotation
-from core.images.files import cache_home
-from core.measures.evaluate import Bench
 from core.measures.retrieval import clustered_interval
 from core.search.engine import FEWEST, Among, Engine, Walked
 from core.search.graph import csls_means_of, neighbour_graph
 from core.search.index import Index
 from core.search.walk import Walk
-from core.values import no_progress
 
 _faiss: Any = faiss  # what its annotations lack
 _IP = faiss.METRIC_INNER_PRODUCT
@@ -110,12 +103,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[60_000, 200_000])
     parser.add_argument("--every", type=int, default=4, help="ask one query in so many")
     options = parser.parse_args()
-    data, cache = Path(os.environ["WELLSPRING_DATA"]), cache_home()
-    gallery = some_photos(
-        data / "real", options.photos, cache=cache, names=[options.encoder], progress=no_progress
-    )
-    encoder = load_encoder(options.encoder)
-    asked = known([Bench(data / name, gallery, [encoder], cache=cache) for name in PAIRS], encoder)
+    asked = among_photos(options.photos, options.encoder)
     faiss.omp_set_num_threads(1)
     sizes = json.loads(FORMS.read_text())["sizes"] if FORMS.is_file() else {}
     for size in options.sizes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import tempfile
 import time
 from collections import Counter
@@ -20,13 +19,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 import core.gallery.parts
 from benchmarks.campaign.children import ended, outcome
+from benchmarks.campaign.corpus import picture
 from benchmarks.campaign.faults import Fault, install
 from benchmarks.scale.store import made
-from benchmarks.scale.table import RESULTS, write_page
+from benchmarks.scale.table import keep, write_page
 from core.encoders.load import load_encoder
 from core.gallery.build import update
 from core.gallery.gallery import SHIPPED, Gallery
@@ -119,9 +118,7 @@ class Life:
     def _add(self) -> Change:
         count = int(self.rng.integers(1, _AT_ONCE + 1))
         for number in range(self.drawn, self.drawn + count):
-            cells = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-            picture = Image.fromarray(cells).resize((64, 64), Image.Resampling.BICUBIC)
-            picture.save(self.photos / f"{number:06}.png")
+            picture(number, 64).save(self.photos / f"{number:06}.png")
         self.drawn += count
         return self._index()
 
@@ -211,8 +208,7 @@ def main() -> None:
         "parts": life.most,
         "minutes": (time.monotonic() - began) / 60,
     }
-    stored = json.loads(RESULTS.read_text(encoding="utf-8"))
-    RESULTS.write_text(json.dumps({**stored, "life": found}, indent=1) + "\n", encoding="utf-8")
+    keep(life=found)
     write_page()
 
 

@@ -9,7 +9,6 @@ nothing here has measured or looked them up.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from benchmarks.pages import write_table
-from benchmarks.scale.table import PAGE, RESULTS, extrapolated, shown
+from benchmarks.scale.table import PAGE, extrapolated, results, shown
 
 COMMAND = "python -m benchmarks.scale.plan"
 FITTED = 80_000
@@ -246,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=type(default), default=default)
     inputs = Inputs(**vars(parser.parse_args(arguments)))
-    text = table(json.loads(RESULTS.read_text(encoding="utf-8")), inputs)
+    text = table(results(), inputs)
     print(text)  # noqa: T201 - what it is for
     if inputs == Inputs():
         write_table(PAGE, text, command=COMMAND)

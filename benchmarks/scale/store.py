@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.scale.table import RESULTS, write_page
-from benchmarks.scale.world import one_thread
+from benchmarks.scale.table import keep, results, write_page
+from benchmarks.scale.world import alone
 from core.encoders.load import load_encoder
 from core.gallery.build import update
 from core.gallery.commit import commit, tidy
@@ -62,17 +61,13 @@ def main() -> None:
             found = run(options.gallery, options.one, Path(folder), whole=not options.no_verify)
             sys.stdout.write(json.dumps(found))
         return
+    given = ["--gallery", options.gallery, *(["--no-verify"] if options.no_verify else [])]
+    given += ["--place", options.place] if options.place else []
     for size in [*options.sizes, *([LARGE] if options.large else [])]:
-        command = [sys.executable, "-m", "benchmarks.scale.store", "--one", str(size)]
-        command += ["--gallery", str(options.gallery)]
-        command += ["--place", str(options.place)] if options.place else []
-        command += ["--no-verify"] if options.no_verify else []
-        done = subprocess.run(command, env=one_thread(), check=True, stdout=subprocess.PIPE)
-        print(size, done.stdout.decode(), flush=True)  # noqa: T201 - what it is for
-        stored = json.loads(RESULTS.read_text())
-        found = stored.setdefault("store", {}).setdefault("now", {})
-        found[str(size)] = json.loads(done.stdout)
-        RESULTS.write_text(json.dumps(stored, indent=1) + "\n")
+        found = results().get("store", {})
+        measured = alone("benchmarks.scale.store", size, *given)
+        print(size, measured, flush=True)  # noqa: T201 - what it is for
+        keep(store={**found, "now": {**found.get("now", {}), str(size): measured}})
     write_page()
 
 
@@ -184,12 +179,10 @@ def _record(known: ImageRecord, number: int) -> ImageRecord:
 
 
 def _draw(array: np.ndarray, rows: np.ndarray, path: Path) -> None:
-    header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False}
-    with path.open("wb") as file:
-        shape = (len(rows), *array.shape[1:])
-        np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
-        for start in range(0, len(rows), _CHUNK):
-            file.write(np.ascontiguousarray(array[rows[start : start + _CHUNK]]).tobytes())
+    shape = (len(rows), *array.shape[1:])
+    made = np.lib.format.open_memmap(path, "w+", array.dtype, shape)
+    for start in range(0, len(rows), _CHUNK):
+        made[start : start + _CHUNK] = array[rows[start : start + _CHUNK]]
 
 
 def _thumbnails(

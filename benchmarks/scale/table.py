@@ -16,6 +16,17 @@ _MILLION = 1_000_000
 _PER_QUERY = "answer"
 
 
+def results() -> dict[str, Any]:
+    """What was measured, by what it is of."""
+    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+
+
+def keep(**found: object) -> None:
+    """Store what was measured, beside all else."""
+    text = json.dumps({**results(), **found}, indent=1)
+    RESULTS.write_text(f"{text}\n", encoding="utf-8")
+
+
 def write_page() -> None:
     """Put the table into the page, between its marks."""
     write_table(PAGE, table(), command="make scale")
@@ -23,7 +34,7 @@ def write_page() -> None:
 
 def table() -> str:
     """Tables in Markdown: seconds of every stage by size, what they sum to, recall, memory."""
-    stored = json.loads(RESULTS.read_text(encoding="utf-8"))
+    stored = results()
     parts: list[str] = []
     for label, words in (("now", "As it is"), ("before", "Before: all compared with all")):
         if label in stored:

@@ -9,10 +9,14 @@ few are near copies of others. Descriptors propose crops and pixels decide at ab
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -149,7 +153,13 @@ def _hashes(
     return (bits[one] & ~mask) | (bits[other] & mask)
 
 
-def one_thread() -> dict[str, str]:
-    """The environment in which libraries use one thread, so that seconds are those of one core."""
+def alone(module: str, size: int, *options: object) -> Any:
+    """What a module prints as JSON of one size, measured in a process of its own.
+
+    Libraries use one thread there, so that seconds are those of one core.
+    """
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return {**os.environ, **dict.fromkeys(names, "1")}
+    command = [sys.executable, "-m", module, "--one", str(size), *map(str, options)]
+    environment = {**os.environ, **dict.fromkeys(names, "1")}
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
