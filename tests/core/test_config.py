@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from core import config
@@ -14,6 +12,7 @@ from core.config import (
     NullConfig,
     ScoreConfig,
 )
+from tests.core.settings import assert_frozen_and_documented, kinds_of
 
 REFUSED = [
     (ImageLimits, {"max_bytes": 0}, "max_bytes"),
@@ -44,15 +43,6 @@ def test_impossible_settings_are_refused_by_name(kind, change, named):
         kind(**change)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [k for k in vars(config).values() if isinstance(k, type) and dataclasses.is_dataclass(k)],
-)
+@pytest.mark.parametrize("kind", kinds_of(config))
 def test_settings_are_frozen_and_documented(kind):
-    settings = kind()
-    name = dataclasses.fields(kind)[0].name
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(settings, name, getattr(settings, name))
-    assert dataclasses.replace(settings) == settings
-    assert hash(settings) == hash(dataclasses.replace(settings))
-    assert kind.__doc__
+    assert_frozen_and_documented(kind())

@@ -82,20 +82,22 @@ def test_small_galleries_have_small_graphs(n):
 
 @pytest.mark.parametrize("copies", [1, 3, 36, 60])
 def test_means_equal_the_definition_however_many_copies_fill_the_table(copies):
-    rng = np.random.default_rng(copies)
-    vectors = np.repeat(unit_rows_of(1, n=360 // copies), copies, axis=0)
-    vectors = vectors + rng.normal(0, 0.01, vectors.shape).astype("f4")
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    groups = np.arange(360) // copies * copies
-    wanted = literal_means(vectors, groups, k=5)
-    exact = csls_means_of(neighbour_graph(vectors, walk=None), vectors, groups, k=5)
-    np.testing.assert_allclose(exact, wanted, atol=1e-5)
-    np.testing.assert_allclose(exact, csls_means(vectors, groups, k=5), atol=1e-6)
-    walk = Walk.build(vectors, rows=worth_linking(vectors, groups.astype(np.uint64)))
-    walked = csls_means_of(neighbour_graph(vectors, walk=walk), vectors, groups, k=5, walk=walk)
-    assert (
-        np.abs(walked - wanted).mean() < 0.03
-    )  # by draw .003 to .029, whatever the rows are kept as
+    errors: list[float] = []
+    for seed in range(1, 6):
+        rng = np.random.default_rng(copies)
+        vectors = np.repeat(unit_rows_of(seed, n=360 // copies), copies, axis=0)
+        vectors = vectors + rng.normal(0, 0.01, vectors.shape).astype("f4")
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        groups = np.arange(360) // copies * copies
+        wanted = literal_means(vectors, groups, k=5)
+        exact = csls_means_of(neighbour_graph(vectors, walk=None), vectors, groups, k=5)
+        np.testing.assert_allclose(exact, wanted, atol=1e-5)
+        np.testing.assert_allclose(exact, csls_means(vectors, groups, k=5), atol=1e-6)
+        walk = Walk.build(vectors, rows=worth_linking(vectors, groups.astype(np.uint64)))
+        graph = neighbour_graph(vectors, walk=walk)
+        walked = csls_means_of(graph, vectors, groups, k=5, walk=walk)
+        errors.append(float(np.abs(walked - wanted).mean()))
+    assert np.mean(errors) < 0.02  # of one draw it is .003 to .04, however rows are rounded
 
 
 @pytest.mark.parametrize("share", [0.1, 0.9])

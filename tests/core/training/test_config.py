@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from core.training import config
 from core.training.config import TrainConfig, ViewConfig
+from tests.core.settings import assert_frozen_and_documented, kinds_of
 
 REFUSED = [
     (ViewConfig, {"scale": (0.0, 1.0)}, "scale"),
@@ -25,19 +24,7 @@ def test_impossible_settings_are_refused_by_name(kind, change, named):
         kind(**change)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        kind
-        for kind in vars(config).values()
-        if isinstance(kind, type) and kind.__module__ == config.__name__
-    ],
-)
+@pytest.mark.parametrize("kind", kinds_of(config))
 def test_settings_are_frozen_and_documented(kind):
-    settings = kind(method="moco", steps=3) if kind is TrainConfig else kind()
-    name = dataclasses.fields(kind)[0].name
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(settings, name, getattr(settings, name))
-    assert dataclasses.replace(settings) == settings
-    assert hash(settings) == hash(dataclasses.replace(settings))
-    assert kind.__doc__
+    needed = {"method": "moco", "steps": 3} if kind is TrainConfig else {}
+    assert_frozen_and_documented(kind(**needed))
