@@ -70,6 +70,11 @@ class Cancelled(WellspringError):
     """Work stopped on request; what was finished is kept."""
 
 
+def first_line(error: Exception, *, most: int | None = None) -> str:
+    """What a library's error says, in one line without a full stop, cut where it is too long."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:most].rstrip(".")
+
+
 def no_progress(_done: int, _total: int, _what: str) -> None:
     """Ignore progress."""
 

@@ -177,12 +177,12 @@ def _finish(
         raise GalleryError(f"there is no image that can be read in {where}{_first(skipped)}")
     moved = gallery.header.root != gallery.store.header().root
     edited = dict(plan.edited) | (_read_again(gallery, plan, shards) if writer.renew else {})
-    difference, changes = Difference(plan.dropped, edited, added), False
-    if shards or added or plan.dropped or plan.changes or moved or plan.superseded:
+    difference = Difference(plan.dropped, edited, added)
+    changed = shards or added or plan.dropped or plan.changes or moved or plan.superseded
+    if changed:
         how = {"patch_heads": writer.patch_heads, "superseded": plan.superseded}
         commit(gallery, difference, shards, **how)
-        changes = True
-    if changes or unfinished:
+    if changed or unfinished:
         tidy(gallery, difference, everything=unfinished or moved)
     images = [*plan.kept, *((record.path, record.sha256) for record in added)]
     return Change(

@@ -21,7 +21,7 @@ import torch
 from core.encoders.network import NetworkEncoder, best_device
 from core.gallery.shards import Item, Shard, ShardWriter
 from core.images.files import new_folder
-from core.values import Encoder, GalleryError, Progress, WellspringError
+from core.values import Encoder, GalleryError, Progress, WellspringError, first_line
 
 _RETRIES = 3  # times that a shard is tried again whose worker or machine died
 _LOOK = 0.5  # seconds between two looks at what is done
@@ -149,8 +149,8 @@ def connected(address: str) -> Iterator[Any]:
         ray.init(address=address, **quiet, **(own if address == "local" else {}))
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise GalleryError(
-            f"no Ray cluster answers at {address!r} ({_first_line(error)}); `ray status` tells "
-            "whether it runs, and --ray local takes this machine alone"
+            f"no Ray cluster answers at {address!r} ({first_line(error, most=200)}); `ray status` "
+            "tells whether it runs, and --ray local takes this machine alone"
         ) from error
     try:
         with contextlib.redirect_stdout(sys.stderr):  # Ray tells of dead workers on what is results
@@ -262,9 +262,5 @@ def _result(ray: Any, ref: Any, block: Sequence[Item]) -> Mapping[str, Any]:
     except ray.exceptions.RayError as error:
         raise GalleryError(
             f"workers of the cluster died {_RETRIES + 1} times over {len(block)} images, "
-            f"{block[0].name!r} first ({_first_line(error)}); {_GOES_ON}"
+            f"{block[0].name!r} first ({first_line(error, most=200)}); {_GOES_ON}"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

@@ -16,7 +16,7 @@ from core.gallery.store import Store
 from core.images.archives import unpack_images
 from core.images.decode import quoted
 from core.images.files import file_digest, new_folder
-from core.values import GalleryError, Progress, no_progress
+from core.values import GalleryError, Progress, first_line, no_progress
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def _open_dataset(name: str, *, public: bool = False) -> tuple[Iterable[Mapping[
         loaded = _load(datasets, base, split or "train", public=public)
         columns = [key for key, kind in loaded.features.items() if isinstance(kind, datasets.Image)]
     except Exception as error:  # the library raises whatever its formats and clients raise
-        why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        why = first_line(error)
         raise GalleryError(
             f"the dataset {base!r} cannot be opened: {why}. See that its name is right, that it is "
             "public and that the network is there, or give a zip of its images"

@@ -51,8 +51,7 @@ def ids_of(gallery: Gallery, names: Iterable[str]) -> set[int]:
         GalleryError: when there is no image of some of the names; says of which.
     """
     gallery.require_images()
-    pairs = zip(gallery.records.texts("path"), gallery.records.ids, strict=True)
-    by_path = dict(pairs)
+    by_path = dict(zip(gallery.records.texts("path"), gallery.records.ids, strict=True))
     found = {name: _id_of(gallery, by_path, name) for name in names}
     unknown = [name for name, number in found.items() if number is None]
     if not unknown:

@@ -127,11 +127,9 @@ def _bad_derived(generation: Path) -> Iterator[tuple[Path, str]]:
 def _bad_features(gallery: Gallery) -> Iterator[tuple[Path, str]]:
     contents = gallery.contents
     for part, table in zip(contents.parts, contents.tables, strict=True):
+        rows = len(table) + len(part.gone)
         for key in gallery.encoder_keys:
-            path, rows = (
-                gallery.folder / part.name / key / "features.npy",
-                len(table) + len(part.gone),
-            )
+            path = gallery.folder / part.name / key / "features.npy"
             try:
                 features = load_array(path)
             except GalleryError as error:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from core.values import GalleryError
+from core.values import GalleryError, first_line
 
 FORMAT = "1"
 """Version of what the table holds; raised with every change that older code would misread."""
@@ -120,7 +120,7 @@ def refusals(address: str, done: str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        why = first_line(error, most=200)
         database, name = _parts(address)
         raise GalleryError(
             f"the gallery's search table {name} at {database} cannot be {done} ({why}); {_REMEDY}"
