@@ -289,25 +289,27 @@ _PIXELS = """least => {
 }"""
 
 
+def settled(page: Page, expression: str) -> Any:
+    """The value of an expression once what was asked for is drawn, and it stays."""
+    before, frame = None, "() => new Promise((drawn) => requestAnimationFrame(drawn))"
+    while (now := page.evaluate(expression)) != before:
+        before = now
+        page.wait_for_timeout(1_000)
+        for _ in range(2):
+            page.evaluate(frame)
+    return now
+
+
 def test_of_many_points_those_that_are_chosen_stand_out(crowded: Page):
     """From afar points are a sample over their density; the chosen ones are all there."""
     for name in ("Pictures", "Names"):
         crowded.get_by_role("button", name=name, exact=True).click()
     key = crowded.locator(".ws-map-key", has_text="Gallery images")
-    before = crowded.evaluate(_PIXELS, 220)
+    before = settled(crowded, f"({_PIXELS})(220)")
     key.click()
     crowded.wait_for_function(f"({_PIXELS})(220) > {2 * before + 1_000}")
     crowded.get_by_role("button", name="Clear selection").click()
     crowded.wait_for_function(f"({_PIXELS})(220) === {before}")
-
-
-def settled(page: Page, expression: str) -> Any:
-    """The value of an expression once it stays."""
-    before = None
-    while (now := page.evaluate(expression)) != before:
-        before = now
-        page.wait_for_timeout(1_000)
-    return now
 
 
 def test_pictures_are_shown_where_they_fit_and_can_be_hidden(crowded: Page):
