@@ -179,7 +179,11 @@ def _each(
     *,
     progress: Progress,
 ) -> Iterator[tuple[tuple[Item, ...], Mapping[str, Any]]]:
-    """Every block when its shard is written, with what was unusual about its contents."""
+    """Every block when its shard is written, with what was unusual about its contents.
+
+    What is under way when the caller stops is not cancelled: it ends with the connection, and Ray
+    2.60 aborts the whole process when a task that it cancels answers nevertheless.
+    """
     cpus, gpus = share(node["Resources"] for node in ray.nodes() if node["Alive"])
     sent = [ray.put(_sent(writer, cpus=cpus))]
     task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_calls=0, max_retries=_RETRIES)(_write_block)
@@ -187,23 +191,19 @@ def _each(
     pending: dict[Any, tuple[Item, ...]] = {}
     waiting, written = iter(blocks), 0
     total = sum(map(len, blocks))
-    try:
-        while True:
-            room = _AHEAD * int(ray.cluster_resources().get("CPU", 1)) + 1 - len(pending)
-            for _, block in zip(range(room), waiting, strict=False):
-                pending[task.remote(sent, block, keys, gpus=gpus)] = block
-            if not pending:
-                return
-            done, _ = ray.wait([*pending], timeout=_LOOK)
-            progress(written, total, "reading and encoding images")
-            for ref in done:
-                notes = _result(ray, ref, pending[ref])
-                block = pending.pop(ref)
-                written += len(block)
-                yield block, notes
-    finally:
-        for ref in pending:
-            ray.cancel(ref, force=True)
+    while True:
+        room = _AHEAD * int(ray.cluster_resources().get("CPU", 1)) + 1 - len(pending)
+        for _, block in zip(range(room), waiting, strict=False):
+            pending[task.remote(sent, block, keys, gpus=gpus)] = block
+        if not pending:
+            return
+        done, _ = ray.wait([*pending], timeout=_LOOK)
+        progress(written, total, "reading and encoding images")
+        for ref in done:
+            notes = _result(ray, ref, pending[ref])
+            block = pending.pop(ref)
+            written += len(block)
+            yield block, notes
 
 
 def share(nodes: Iterator[Mapping[str, float]]) -> tuple[int, int]:
