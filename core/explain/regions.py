@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Integer
 from scipy.ndimage import gaussian_filter
-from scipy.stats import hypergeom
 
 _CELLS = 96  # a side of the grid on which density is taken
 _SMALLEST = 8  # points of a region that may be named
@@ -86,6 +85,8 @@ def standouts(
         labels: set of every image, counted from 0; -1 for none.
         columns: values of every image by column, "" where nothing is said.
     """
+    from scipy.stats import hypergeom  # noqa: PLC0415 - takes half a second
+
     inside = labels >= 0
     count = int(labels.max(initial=-1)) + 1
     sizes = np.bincount(labels[inside], minlength=count)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import spearmanr
 
 from core.gallery.examples import Example
 from core.measures.retrieval import Interval, clustered_interval
@@ -117,6 +116,8 @@ def spearman(first: Sequence[int], second: Sequence[int]) -> float | None:
 
     Both rankings are reduced to the common items first: Spearman's rho of their new ranks.
     """
+    from scipy.stats import spearmanr  # noqa: PLC0415 - takes half a second
+
     place = {item: rank for rank, item in enumerate(second)}
     there = [place[item] for item in first if item in place]
     if len(there) < _FEWEST:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from scipy.stats import mannwhitneyu
 
 from core.measures.rows import standardised
 from core.values import ImageRecord
@@ -100,6 +99,8 @@ def likenesses(
         values: the values to be told of, by factor; an empty one is left out.
         others: the gallery images that count.
     """
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - takes half a second
+
     found: list[Likeness] = []
     for name, listed in factors.items():
         value = values.get(name, "")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Integer
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from core.measures.reports import Measure
 
@@ -63,7 +63,7 @@ def estimate(
     if groups < 2:
         raise ValueError(f"an interval needs two groups, got {groups}")
     error = np.sqrt((groups - 1) / groups * ((left_out - left_out.mean()) ** 2).sum())
-    reach = float(student.ppf((1 + _LEVEL) / 2, groups - 1) * error)
+    reach = float(stdtrit(groups - 1, (1 + _LEVEL) / 2) * error)
     return Estimate(value, max(value - reach, bounds[0]), min(value + reach, bounds[1]))
 
 

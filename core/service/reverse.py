@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
-from scipy.stats import false_discovery_control
 
 from core.evidence.words import can_tell
 from core.search.query import Query
@@ -65,6 +64,8 @@ def adjust(p_values: Sequence[float], *, share_queries: bool = False) -> Float[n
         p_values: p-values of all tests.
         share_queries: whether several tests are of one query.
     """
+    from scipy.stats import false_discovery_control  # noqa: PLC0415 - takes half a second
+
     if not len(p_values):
         return np.zeros(0)
     method = "by" if share_queries else "bh"

@@ -7,12 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import timm
 import torch
 from jaxtyping import Float
-from timm.models import is_model_in_modules
-from timm.models.resnet import BasicBlock, ResNet
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from core.values import EncoderError
@@ -162,6 +158,9 @@ def _network(config: BackboneConfig) -> nn.Module:
 
 
 def _of_timm(architecture: str, input_size: int) -> nn.Module:
+    import timm  # noqa: PLC0415 - takes seconds, and much is done without a network
+    from timm.models import is_model_in_modules  # noqa: PLC0415
+
     if not timm.is_model(architecture):  # also refuses names that would reach the internet
         raise EncoderError(f"no architecture is called {architecture!r}")
     described, sized = timm.get_pretrained_cfg(architecture), {}
@@ -176,7 +175,9 @@ def _of_timm(architecture: str, input_size: int) -> nn.Module:
     return network
 
 
-def _resnet_mid(_input_size: int) -> ResNet:
+def _resnet_mid(_input_size: int) -> nn.Module:
+    from timm.models.resnet import BasicBlock, ResNet  # noqa: PLC0415 - as above
+
     # Residual branches start at full strength: a random control with silent ones is too weak.
     block: Any = BasicBlock
     return ResNet(
@@ -188,10 +189,12 @@ def _resnet_mid(_input_size: int) -> ResNet:
     )
 
 
-def _moco_v3(width: int) -> Callable[[int], VisionTransformer]:
+def _moco_v3(width: int) -> Callable[[int], nn.Module]:
     """A vision transformer of MoCo v3: 12 heads at every width, where timm's ViT-S has 6."""
 
-    def network(input_size: int) -> VisionTransformer:
+    def network(input_size: int) -> nn.Module:
+        from timm.models.vision_transformer import VisionTransformer  # noqa: PLC0415 - as above
+
         return VisionTransformer(
             img_size=input_size,
             embed_dim=width,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor
 
 from core.encoders.backbones.network import (
@@ -46,6 +45,11 @@ def load_checkpoint(path: Path, *, config: BackboneConfig, layout: Layout) -> Ba
         EncoderError: when the file cannot be read without running code, is of another layout, or
             does not fit the architecture.
     """
+    from timm.models.vision_transformer import (  # noqa: PLC0415 - timm takes seconds
+        VisionTransformer,
+        checkpoint_filter_fn,
+    )
+
     state = _wanted(_read(path), layout=layout, source=path.name)
     network = skeleton(config)
     if isinstance(network, VisionTransformer):
