@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from core.gallery.blocklist import BLOCKLIST, OLD_BLOCKLIST, Blocklist
 from core.gallery.gallery import ARTEFACTS, Gallery, load_array
 from core.gallery.paths import is_folder
 from core.gallery.store import Store, changed_files
-from core.images.decode import open_image
+from core.images.decode import decode_ahead
 from core.images.files import file_digest
 from core.images.stated import READING, states_numbers
 from core.values import (
@@ -143,11 +144,15 @@ def _bad_features(gallery: Gallery) -> Iterator[tuple[Path, str]]:
 
 
 def _bad_thumbnails(gallery: Gallery, progress: Progress) -> Iterator[tuple[Path, str]]:
-    for done, record in enumerate(gallery.records, 1):
-        path = gallery.store.made_thumbnail(record.sha256)
+    paths: list[Path] = []
+    for record in gallery.records:
         try:
-            path = gallery.store.thumbnail(record.sha256)
-            open_image(path, limits=ImageLimits(min_side=1, max_aspect=float("inf")))
-        except (ImageError, GalleryError) as error:
-            yield path, str(error)
-        progress(done, len(gallery), "checking thumbnails")
+            paths.append(gallery.store.thumbnail(record.sha256))
+        except GalleryError as error:
+            yield gallery.store.made_thumbnail(record.sha256), str(error)
+    limits = ImageLimits(min_side=1, max_aspect=float("inf"))
+    decoded = decode_ahead(paths, limits=limits, workers=os.cpu_count() or 1)
+    for done, (path, found) in enumerate(decoded, 1):
+        if isinstance(found, ImageError):
+            yield path, str(found)
+        progress(done, len(paths), "checking thumbnails")
