@@ -19,8 +19,9 @@ from torch.nn import functional
 from core.encoders.backbones import Backbone
 from core.values import Progress, no_progress
 
-RATE = 0.02
-"""Step of Adam in pixels of [0, 1]."""
+RATE = 0.01
+"""Step of Adam in pixels of [0, 1]. Long steps overshoot black and white, where pixels are cut and
+get no gradient any more: what stays are false colours."""
 OCTAVES = 4
 """Layers that are moved, each half as fine as the one before; coarse ones keep noise away."""
 
@@ -41,9 +42,9 @@ class Aim:
     """Steps of Adam."""
 
 
-TRANSFER = Aim(content=(2, 3), style=(0, 1, 2, 3), style_weight=1.0, smoothness=12.0)
+TRANSFER = Aim(content=(2, 3), style=(0, 1, 2, 3), style_weight=1.0, smoothness=4.0)
 """Neural style transfer: the layout of one image in the colours and textures of another."""
-INVERSION = Aim(content=(2, 3, 4), style=(0, 1), style_weight=1.0, smoothness=2.0)
+INVERSION = Aim(content=(1, 2, 3, 4), style=(0, 1), style_weight=1.0, smoothness=6.0)
 """Feature inversion: an image that a network takes for its source."""
 
 

@@ -1,7 +1,7 @@
 """Ways to make a variation of an image, each from near to far, with a partner where it takes two.
 
 ``far`` in [0, 1] says how far a variation goes from its image: every way sees a smaller and smaller
-crop of it, mirrored from .75 on, so that comparing thumbnails finds fewer and fewer; ``make
+corner of it, mirrored from .75 on, so that comparing thumbnails finds fewer and fewer; ``make
 selftest`` measures that along the dial.
 """
 
@@ -84,10 +84,14 @@ def vary(way: str, given: Ingredients, *, far: float, seed: int) -> Image.Image:
 
 
 def _view(image: Image.Image, far: float, rng: np.random.Generator) -> Image.Image:
-    """A crop of the image, down to .6 of its sides, mirrored in the last quarter of the dial."""
-    width, height = (round(side * (1 - 0.4 * far)) for side in image.size)
-    left = int(rng.integers(0, image.width - width + 1))
-    top = int(rng.integers(0, image.height - height + 1))
+    """A corner of the image, down to .55 of its sides, mirrored in the last quarter of the dial.
+
+    A corner and not any crop: it shows as much and shifts what is seen by more, which thumbnails
+    do not bear.
+    """
+    width, height = (round(side * (1 - 0.45 * far)) for side in image.size)
+    across, down = rng.integers(0, 2, 2).tolist()
+    left, top = across * (image.width - width), down * (image.height - height)
     crop = image.crop((left, top, left + width, top + height))
     return ImageOps.mirror(crop) if far >= 0.75 else crop
 
@@ -110,17 +114,21 @@ def _synthesised(given: Ingredients, far: float, rng: np.random.Generator) -> Pi
 def _restyled(given: Ingredients, far: float, _rng: np.random.Generator) -> Pixels:
     """Style transfer: the layout of the image, the colours and textures of the partner."""
     content, style = given.pixels(MOVED), given.partners(MOVED)
-    aim = replace(TRANSFER, style_weight=0.1 * 30**far, steps=_STEPS)
+    aim = replace(TRANSFER, style_weight=0.03 * 100**far, steps=_STEPS)
     return optimise(
         given.network(), content, content=content, style=style, aim=aim, progress=given.progress
     )
 
 
-def _inverted(given: Ingredients, _far: float, rng: np.random.Generator) -> Pixels:
-    """Feature inversion: an image that the network takes for this one, from noise."""
+def _inverted(given: Ingredients, far: float, rng: np.random.Generator) -> Pixels:
+    """Feature inversion: an image that the network takes for this one, from noise.
+
+    By all its stages up to the middle of the dial, by its deeper ones alone beyond.
+    """
     view = given.pixels(MOVED)
-    start = rng.integers(96, 160, view.shape).astype(np.uint8)
-    aim = replace(INVERSION, steps=_STEPS)
+    start = rng.integers(124, 132, view.shape).astype(np.uint8)
+    content = INVERSION.content[max(0, int(4 * far) - 2) :]
+    aim = replace(INVERSION, content=content, steps=_STEPS)
     network = given.network()
     return optimise(network, start, content=view, style=view, aim=aim, progress=given.progress)
 
@@ -134,7 +142,7 @@ def _blended(given: Ingredients, far: float, _rng: np.random.Generator) -> Pixel
 def _pasted(given: Ingredients, far: float, rng: np.random.Generator) -> Pixels:
     """A part of the image, from .95 of its sides down to .65, somewhere in the partner."""
     whole, made = given.pixels(SIDE), given.partners(SIDE).copy()
-    side = round(SIDE * (0.95 - 0.3 * far))
+    side = round(SIDE * (0.95 - 0.3 * far**2))
     (top, left), (down, right) = rng.integers(0, SIDE - side + 1, (2, 2))
     made[top : top + side, left : left + side] = whole[down : down + side, right : right + side]
     return made
@@ -144,7 +152,7 @@ def _harmonised(given: Ingredients, far: float, rng: np.random.Generator) -> Pix
     """A smooth region of the image in the partner, in the partner's colours, its edge soft."""
     one, two = (p.astype(float) for p in (given.partners(SIDE), given.pixels(SIDE)))
     noise = np.asarray(zoom(rng.standard_normal((4, 4)), SIDE / 4, order=3))
-    level = np.quantile(noise, 0.15 + 0.5 * far)
+    level = np.quantile(noise, 0.1 + 0.55 * far**2)
     own = 1 / (1 + np.exp(-(noise - level) * 8))[..., None]
     like = recoloured(two, one)
     return (1 - own) * one + own * (two + like) / 2

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from core.encoders.backbones import BackboneConfig, build
+from core.measures.variations import ways
 from core.measures.variations.ways import WAYS, Ingredients, vary
 from core.values import Cancelled
 
@@ -35,6 +36,31 @@ def test_a_variation_follows_its_seed_and_goes_further_along_the_dial(way):
     own = pixels(picture(0), near.size)
     gaps = [np.abs(pixels(made, near.size) - own).mean() for made in (near, far)]
     assert gaps[1] > 1.5 * gaps[0]
+
+
+def test_a_variation_sees_a_corner_as_large_as_the_dial_says():
+    """A crop about the middle is found by its thumbnail: the dial shifts what is seen."""
+    ramp = np.indices((100, 200))[::-1].transpose(1, 2, 0)
+    image = Image.fromarray(np.dstack([ramp, 0 * ramp[..., :1]]).astype(np.uint8))
+    corners = set[tuple[int, int]]()
+    for seed in range(20):
+        seen = np.asarray(ways._view(image, 0.5, np.random.default_rng(seed)))
+        assert seen.shape == (78, 155, 3)
+        corners.add((int(seen[0, 0, 0]), int(seen[0, 0, 1])))
+    assert corners == {(0, 0), (45, 0), (0, 22), (45, 22)}
+
+
+def test_inversion_goes_by_fewer_stages_beyond_the_middle_of_the_dial(monkeypatch):
+    asked: list[tuple[int, ...]] = []
+
+    def noted(_network, start, *, aim, **_more):
+        asked.append(aim.content)
+        return start
+
+    monkeypatch.setattr(ways, "optimise", noted)
+    for far in (0.0, 0.5, 0.75, 1.0):
+        vary("inversion", given(), far=far, seed=0)
+    assert asked == [(1, 2, 3, 4), (1, 2, 3, 4), (2, 3, 4), (3, 4)]
 
 
 @pytest.mark.slow
