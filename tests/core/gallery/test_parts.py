@@ -100,6 +100,17 @@ def test_a_reader_keeps_its_generation(folder, encoder) -> None:
     assert len(again.patches(encoder)) == 15
 
 
+def test_a_reader_whose_generation_is_gone_is_told_so(folder, encoder) -> None:
+    """It was told that the gallery lacks the encoder, and that no image has local descriptors."""
+    reader = Gallery.open(folder)
+    remove(folder, [0])
+    remove(folder, [1])
+    for ask in (reader.features, reader.patches, reader.patch_head, reader.digest):
+        with pytest.raises(GalleryError, match="open it again"):
+            ask(encoder)
+    assert len(Gallery.open(folder).features(encoder)) == 13
+
+
 def test_what_is_known_of_an_image_changes_without_its_features(folder, encoder, photos) -> None:
     before, known = inodes(folder), truth(folder, encoder)
     (photos / "01.png").rename(photos / "other.png")
