@@ -1,8 +1,13 @@
 """``python -m core``."""
 
-from core.cli.commands import app
-from core.cli.console import streams
+import sys
 
 if __name__ == "__main__":
-    with streams():
-        app()
+    try:
+        from core.cli.commands import app
+        from core.cli.console import streams
+
+        with streams():
+            app()
+    except KeyboardInterrupt:  # while libraries are loaded: seconds in which nothing is under way
+        sys.exit(130)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from urllib.parse import parse_qs
@@ -19,6 +20,11 @@ _NAMING = ("host", "x-forwarded-host", "x-forwarded-proto", "x-gradio-server")
 _DIFFERENT = ("page", "deep_link")
 """What may be asked for in the address that Gradio makes another page of."""
 
+_TAKES = re.compile(
+    r"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[^,]*)?(?:,|$)", re.IGNORECASE
+)
+"""Of a header of encodings: gzip is named, and not with the weight zero, by which it is refused."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -31,7 +37,7 @@ class Made:
     def response(self, accepted: str) -> Response:
         """The page for a client that takes such encodings."""
         headers = {"Content-Type": self.kind, "Vary": "Accept-Encoding"}
-        if "gzip" in accepted:
+        if _TAKES.search(accepted):
             return Response(self.packed, headers={**headers, "Content-Encoding": "gzip"})
         return Response(gzip.decompress(self.packed), headers=headers)
 

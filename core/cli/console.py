@@ -38,6 +38,7 @@ _UNSAFE = re.compile(
 )
 # Controls, what ends a line or turns the direction of writing, and bytes that are no text.
 _FOLDED = 16  # cells that a text needs which may be folded
+_INTERRUPTED = 130  # the status of what SIGINT ends: 128 and its number
 _said: set[str] = set()
 
 
@@ -61,6 +62,8 @@ def streams() -> Iterator[None]:
 @contextlib.contextmanager
 def reporting(*, quiet: bool = False) -> Iterator[Progress]:
     """A progress callback shown as a bar; errors of ours and of files end with status 1.
+
+    An interrupt ends with 130, as for a shell.
 
     Args:
         quiet: shows no bar, as in all but the first of several processes.
@@ -87,7 +90,7 @@ def reporting(*, quiet: bool = False) -> Iterator[Progress]:
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         say("stopped; what was finished is kept, and the same command goes on with it")
-        raise typer.Exit(1) from error
+        raise typer.Exit(_INTERRUPTED) from error
 
 
 @contextlib.contextmanager

@@ -18,6 +18,8 @@ from core.gallery.writing import Difference, Features, write_next
 from core.heads.head import Head
 from core.values import GalleryError
 
+_IDS = 2**62  # ids are below that; a table's column holds twice as many
+
 
 @dataclass(frozen=True)
 class Change:
@@ -69,7 +71,8 @@ def commit(
         superseded: keys of encoders whose features go.
 
     Raises:
-        GalleryError: when an image lacks features; the generation before stays.
+        GalleryError: when an image lacks features, or a file that would be written anew is damaged;
+            the generation before stays.
         OSError: when the disk is full or refuses; the generation before stays.
     """
     out = tuple(sorted(still_opted_out(gallery, difference)))
@@ -77,6 +80,8 @@ def commit(
     store.work.mkdir(exist_ok=True)  # where this call is killed from here on, the next one tidies
     last = int(gallery.stored.numbers("id").max(initial=-1))
     next_id = max(header.next_id, last + 1, *(record.id + 1 for record in difference.added))
+    if next_id > _IDS:
+        raise gallery.damaged(f"gallery.json is damaged: the next image's id is {next_id:.0e}")
     before = {*gallery.encoder_keys}
     keys = before.union(*(shard.keys for shard in shards)).difference(superseded)
     read = {record.sha256 for shard in shards for record in shard.records}

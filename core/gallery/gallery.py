@@ -304,6 +304,8 @@ class Gallery:
             return Image.new("L", (1, 1))
 
     def _encoder_folder(self, encoder: Encoder) -> Path:
+        if self.header.generation and not self.folder.is_dir():
+            raise GalleryError("the gallery was changed since it was opened; open it again")
         key = self.key_of(encoder)
         own = self.folder / key
         return own if self.beside is None or own.is_dir() else self.beside / key

@@ -148,6 +148,17 @@ def from_parquet(path: Path) -> Records:
         raise _damaged(path, str(error)) from error
 
 
+def check_ids(records: Records) -> None:
+    """Refuse ids that do not tell images apart.
+
+    Raises:
+        GalleryError: when one is below zero, or two images have the same.
+    """
+    ids = records.numbers("id")
+    if ids.min(initial=0) < 0 or len(np.unique(ids)) < len(ids):
+        raise GalleryError("the gallery's table is damaged: images share an id, or have none")
+
+
 def _damaged(path: Path, why: str) -> GalleryError:
     return GalleryError(
         f"the gallery's table {path.name} is missing or damaged ({why}); build the gallery again"

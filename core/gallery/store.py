@@ -378,8 +378,13 @@ def write_listing(folder: Path, *, known: Mapping[str, str] | None = None) -> No
     write_json(folder / LISTING, {n: digests.get(n) or file_digest(folder / n) for n in names})
 
 
-def changed_files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Files that are not as a folder's listing has them, and what is wrong with each."""
+def changed_files(folder: Path, *, but: Collection[str] = ()) -> Iterator[tuple[Path, str]]:
+    """Files that are not as a folder's listing has them, and what is wrong with each.
+
+    Args:
+        folder: the folder.
+        but: names in it of files that are not looked at.
+    """
     listing = folder / LISTING
     try:
         digests = dict(read_json(listing))
@@ -390,6 +395,8 @@ def changed_files(folder: Path) -> Iterator[tuple[Path, str]]:
         return
     for name, digest in digests.items():
         path = folder / name
+        if name in but:
+            continue
         if not path.is_file():
             yield path, "missing"
         elif file_digest(path) != digest:

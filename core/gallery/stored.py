@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from core.gallery.artefacts import load_array
-from core.gallery.manifest import Records, from_parquet
+from core.gallery.manifest import Records, check_ids, from_parquet
 from core.gallery.parts import FIRST, MANIFEST, Part, read_parts
 from core.gallery.store import WHOLE, Header, Store
 from core.values import GalleryError
@@ -33,7 +33,9 @@ class Stored:
         if header.generation == 0:
             return cls(folder, (), ())
         parts = (Part(FIRST),) if header.format == WHOLE else read_parts(folder)
-        return cls(folder, parts, tuple(_images(folder, part) for part in parts))
+        found = cls(folder, parts, tuple(_images(folder, part) for part in parts))
+        check_ids(found.records)
+        return found
 
     def array(self, name: str) -> np.ndarray:
         """An array by its path in a part: memory-mapped where there is one part that is whole.

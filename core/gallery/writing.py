@@ -14,6 +14,7 @@ from core.gallery.gallery import Gallery
 from core.gallery.manifest import Records, from_parquet, to_parquet
 from core.gallery.parts import FIRST, MANIFEST, Part, kept_parts, share_files, write_parts
 from core.gallery.shards import Shard
+from core.gallery.store import changed_files
 from core.heads.head import Head
 from core.values import GalleryError, ImageRecord
 
@@ -128,7 +129,8 @@ def write_next(
         Digests of the files that are shared, by their paths.
 
     Raises:
-        GalleryError: when an image lacks features.
+        GalleryError: when an image lacks features, or a file is missing, or one that would be
+            written anew has changed.
     """
     old = list(_old(gallery, difference))
     images, gone = [len(each.stays) for each in old], [len(each.now.gone) for each in old]
@@ -136,6 +138,7 @@ def write_next(
     known: dict[str, str] = {}
     for each in old[:kept]:
         known |= each.share(gallery.folder, target, gallery.listing)
+    _require_whole(gallery, features.keys, shared=known)
     tables = [each.records.replaced(each.changed).take(each.stays) for each in old[kept:]]
     records = Records.joined([*tables, Records.of(difference.added)])
     parts = [each.now for each in old[:kept]]
@@ -146,6 +149,26 @@ def write_next(
         features.write_heads(gallery, target)
     write_parts(target, parts)
     return known
+
+
+def _require_whole(gallery: Gallery, keys: Collection[str], *, shared: Collection[str]) -> None:
+    """Refuse damage that the next generation's listing would sign as whole.
+
+    Args:
+        gallery: the generation before.
+        keys: keys of the next one's encoders; files of those that come or go do not count.
+        shared: names of files that are shared, whose digests stay: `verify` finds their damage.
+    """
+    if not gallery.contents.parts:
+        return
+    other = tuple(
+        name for key in {*gallery.encoder_keys} ^ {*keys} for name in gallery.contents.prefixes(key)
+    )
+    but = {*shared, *(name for name in gallery.listing if name.startswith(other))}
+    for path, what in changed_files(gallery.folder, but=but):
+        raise gallery.damaged(
+            f"{path.relative_to(gallery.store.folder).as_posix()} is damaged: {what}"
+        )
 
 
 def _old(gallery: Gallery, difference: Difference) -> list[_Old]:

@@ -52,6 +52,27 @@ def test_a_client_that_takes_no_compression_gets_the_same_page(client: TestClien
 
 
 @pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.1, deflate", True),
+        ("gzip; q=1.0,br", True),
+        ("gzip;q=0.001", True),
+        ("gzip;q=0", False),
+        ("deflate, gzip ; q=0.000 , br", False),
+        ("identity, nogzip", False),
+        ("*;q=0", False),
+        ("", False),
+    ],
+)
+def test_a_client_that_refuses_gzip_is_not_sent_it(client: TestClient, accepted: str, packed: bool):
+    """A weight of zero refuses an encoding; it was taken for a wish."""
+    answer = client.get("/", headers={"Accept-Encoding": accepted})
+    assert ("content-encoding" in answer.headers) == packed
+    assert answer.text == "<p>the page at testserver, </p>" * 100
+
+
+@pytest.mark.parametrize(
     "headers", [{"Host": "b"}, {"X-Forwarded-Host": "b"}, {"X-Gradio-Server": "http://b"}]
 )
 def test_each_address_has_its_own_page(client: TestClient, asked: list[str], headers: Any):

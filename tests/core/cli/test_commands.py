@@ -19,6 +19,7 @@ from PIL import Image
 from core.cli import console
 from core.gallery.gallery import Gallery
 from tests.core.cli.calls import call, failed, said
+from tests.core.cli.processes import process
 
 ROOT = Path(__file__).parents[3]
 
@@ -612,7 +613,14 @@ def test_an_interrupt_says_that_the_work_goes_on(monkeypatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("core.cli.galleries.verify", interrupted)
-    failed(call("verify", "g"), "what was finished is kept")
+    failed(call("verify", "g"), "what was finished is kept", code=130)
+
+
+def test_an_interrupt_while_libraries_are_loaded_shows_no_traceback(tmp_path) -> None:
+    """The first seconds of every command are that."""
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    ended = process("verify", "g", PYTHONPATH=os.pathsep.join(map(str, (tmp_path, ROOT))))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
 
 
 # Wrong use, with status 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from core.gallery import parts as module
 from core.gallery.build import update
 from core.gallery.gallery import Gallery, encoder_key
+from core.gallery.manifest import from_parquet, to_parquet
 from core.gallery.opting import opt_out
 from core.gallery.parts import PARTS, Part, kept_parts, read_parts, write_parts
 from core.gallery.remove import narrow, remove
@@ -98,6 +100,17 @@ def test_a_reader_keeps_its_generation(folder, encoder) -> None:
     assert len(again.patches(encoder)) == 15
 
 
+def test_a_reader_whose_generation_is_gone_is_told_so(folder, encoder) -> None:
+    """It was told that the gallery lacks the encoder, and that no image has local descriptors."""
+    reader = Gallery.open(folder)
+    remove(folder, [0])
+    remove(folder, [1])
+    for ask in (reader.features, reader.patches, reader.patch_head, reader.digest):
+        with pytest.raises(GalleryError, match="open it again"):
+            ask(encoder)
+    assert len(Gallery.open(folder).features(encoder)) == 13
+
+
 def test_what_is_known_of_an_image_changes_without_its_features(folder, encoder, photos) -> None:
     before, known = inodes(folder), truth(folder, encoder)
     (photos / "01.png").rename(photos / "other.png")
@@ -150,6 +163,52 @@ def test_damage_of_a_shared_file_is_not_signed_by_the_next_change(folder) -> Non
     path.write_bytes(data[:-2] + bytes([data[-2] ^ 1]) + data[-1:])
     remove(folder, [14])
     assert [Path(damage.file).name for damage in verify(folder)] == ["features.npy"]
+
+
+@pytest.mark.parametrize(
+    "name", ["{key}/features.npy", "{key}/patches.npy", "{key}/patch_head/head.json", "files.json"]
+)
+def test_a_change_refuses_a_gallery_that_lacks_a_file(folder, encoder, name: str) -> None:
+    """As one copied in part: a change went on without, and from then on it was signed as whole."""
+    lost = Gallery.open(folder).folder / name.format(key=encoder_key(encoder))
+    lost.unlink()
+    before = verify(folder)
+    with pytest.raises(GalleryError, match=f"{lost.name} is damaged: missing") as raised:
+        remove(folder, [14])
+    assert raised.value.command
+    assert verify(folder) == before and before[0].file.endswith(lost.name)
+    assert len(Gallery.open(folder)) == 15
+
+
+def test_an_array_that_is_lost_in_one_part_is_missed_by_the_next_change(folder) -> None:
+    next(Gallery.open(folder).folder.glob("parts/2/*/patches.npy")).unlink()
+    with pytest.raises(GalleryError, match=r"parts/2/.*/patches.npy is damaged: missing"):
+        remove(folder, [0])
+
+
+def test_what_is_written_anew_is_not_signed_where_it_has_changed(
+    folder, encoder, photos, write_image
+) -> None:
+    path = next(Gallery.open(folder).folder.glob("parts/2/*/features.npy"))
+    data = path.read_bytes()
+    path.write_bytes(data[:-2] + bytes([data[-2] ^ 1]) + data[-1:])
+    for number in range(6):
+        write_image(photos / f"more-{number}.png", 70 + number)
+    with pytest.raises(
+        GalleryError, match=r"features.npy is damaged: changed since it was written"
+    ):
+        update(folder, Source(photos), [encoder])
+    assert [Path(damage.file).name for damage in verify(folder)] == ["features.npy"]
+
+
+def test_features_that_are_lost_are_made_again_by_the_command_that_indexes(
+    folder, encoder, photos, make_encoder
+) -> None:
+    other, known = make_encoder("other", seed=3), truth(folder, encoder)
+    update(folder, Source(photos), [encoder, other])
+    (Gallery.open(folder).folder / encoder_key(encoder) / "features.npy").unlink()
+    update(folder, Source(photos), [encoder, other])
+    assert truth(folder, encoder).keys() == known.keys() and verify(folder) == []
 
 
 def test_a_disk_without_hard_links_gets_copies(folder, encoder, monkeypatch) -> None:
@@ -212,6 +271,30 @@ def test_other_parts_are_refused_in_words(folder, parts: object) -> None:
         Gallery.open(folder)
     assert raised.value.command
     assert f"generations/2/{PARTS}" in [damage.file for damage in verify(folder)]
+
+
+def test_ids_that_do_not_tell_images_apart_are_refused(folder) -> None:
+    """An image of which another had the id could not be named, nor taken out."""
+    path = Gallery.open(folder).folder / "parts/2/manifest.parquet"
+    known = from_parquet(path)
+    for number in (3, -1):
+        path.write_bytes(to_parquet(known.replaced({0: replace(known[0], id=number)})))
+        with pytest.raises(GalleryError, match="share an id") as raised:
+            Gallery.open(folder)
+        assert raised.value.command
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 10**30])
+def test_a_next_id_that_no_table_holds_is_refused_in_words(
+    folder, encoder, photos, write_image, number: int
+) -> None:
+    """Adding an image ended in an ``OverflowError``."""
+    header = read_json(folder / "gallery.json")
+    write_json(folder / "gallery.json", {**header, "next_id": number})
+    write_image(photos / "more.png", 70)
+    with pytest.raises(GalleryError, match=r"gallery.json is damaged") as raised:
+        update(folder, Source(photos), [encoder])
+    assert raised.value.command
 
 
 def test_parts_come_back_as_they_were(tmp_path) -> None:
