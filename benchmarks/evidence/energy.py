@@ -27,6 +27,7 @@ from benchmarks.quality.photos import some_photos
 from benchmarks.quality.study import Study
 from core.cli.console import reporting, results
 from core.config import ScoreConfig
+from core.encoders.load import load_encoder
 from core.measures.retrieval import Pair, clustered_interval
 from core.search.prepare import prepare
 from core.search.query import Query
@@ -133,10 +134,11 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("galleries/measured"))
     options = parser.parse_args()
     data = Path(os.environ["WELLSPRING_DATA"])
-    how = {"cache": options.cache, "names": ["lite0"]}
+    encoders = [load_encoder("lite0")]
     with reporting() as progress:
-        gallery = some_photos(data / "real", options.photos, **how, progress=progress)
-        study = Study.open(data, gallery, ["lite0"], cache=options.cache, progress=progress)
+        how = {"cache": options.cache, "progress": progress}
+        gallery = some_photos(data / "real", options.photos, encoders, **how)
+        study = Study.open(data, gallery, encoders, **how)
         parts = [asked(each) for each in (study, known_pairs.beside(study))]
     pairs = [pair for part in parts for pair in part[0]]
     present, absent, null = map(np.concatenate, list(zip(*parts, strict=True))[1:])

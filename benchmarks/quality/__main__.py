@@ -27,12 +27,14 @@ from benchmarks.quality import (
     robustness,
     roles,
     scoring,
+    starts,
     transfers,
 )
 from benchmarks.quality.page import DOCS, write
 from benchmarks.quality.photos import some_photos
 from benchmarks.quality.study import Study
 from core.cli.console import reporting
+from core.encoders.load import load_encoder
 
 _NETWORKS = ("lite0", "moco", "dino", "random")
 ENCODERS = (*_NETWORKS, "thumbnail", "histogram", "phash", "edges")
@@ -44,6 +46,8 @@ _PARTS: Mapping[str, tuple[Callable[..., None], Sequence[str]]] = {
     "rivals": (rivals.measure, ("lite0", "random", "thumbnail", "histogram", "phash", "edges")),
     "levels": (levels.measure, _NETWORKS),
     "levels_roles": (levels.measure, _NETWORKS),
+    "starts": (starts.measure, starts.NAMES),
+    "starts_roles": (starts.measure, starts.NAMES),
     "scoring": (scoring.measure, _NETWORKS),
     "heads": (heads.measure, _NETWORKS),
     "known_pairs": (known_pairs.measure, ("lite0",)),
@@ -73,15 +77,16 @@ def main() -> None:
             measure, known = _PARTS[part]
             if part == "robustness":
                 measure = partial(measure, per_exemplar=options.per_exemplar)
-            names = [name for name in known if name in (options.encoder or ENCODERS)]
+            load = starts.load if part.startswith("starts") else load_encoder
+            encoders = [load(name) for name in known if name in (options.encoder or known)]
             by_role = part == "rivals" or part.endswith("roles")
             how = {"cache": options.cache, "pairs": roles.PAIRS if by_role else "pairs.json"}
             with reporting() as progress:
                 gallery = options.gallery
                 if options.photos is not None:
-                    where = {"cache": options.cache, "names": names, "progress": progress}
-                    gallery = some_photos(data / "real", options.photos, **where)
-                measure(Study.open(data, gallery, names, progress=progress, **how))
+                    where = {"cache": options.cache, "progress": progress}
+                    gallery = some_photos(data / "real", options.photos, encoders, **where)
+                measure(Study.open(data, gallery, encoders, progress=progress, **how))
     write(DOCS)
 
 

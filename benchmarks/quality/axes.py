@@ -1,20 +1,23 @@
-"""What single axes mean: the paper's assumption, stability over refits, known factors."""
+"""What single axes mean, level by level: the paper's assumption, stability, known factors."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from benchmarks.quality.heads import unpaired
-from benchmarks.quality.study import Study, store
+from benchmarks.quality.study import Study, digest, store
 from core.config import HeadConfig, HeadKind
+from core.encoders.network import levels_of
 from core.gallery.gallery import SHIPPED, Gallery
 from core.heads.fit import fit_head
 from core.heads.head import Head, LinearHead, random_rotation
 from core.measures.dimensions import matched_similarity
 from core.measures.factors import factor_codes, factors_of
+from core.measures.jackknife import Estimate, estimate, groups_of
 from core.measures.label_free import paired
 from core.measures.reports import PairedReport
 from core.measures.supervised import with_factors
@@ -24,32 +27,44 @@ K = 32
 """Dimensions of everything here: pairs have few exemplars, measures by factors fail in more."""
 FACTORS = ("object", "material", "pattern", "colour", "backdrop", "light", "camera", "count")
 
-_PERMUTATIONS, _REFITS, _SPLITS = 999, 4, 3
+_PERMUTATIONS, _REFITS, _SPLITS = 999, 4, 2
 _AGREEMENT = ("mean_diagonal", "rms_off_diagonal", "asymmetry", "negative_share")
 _FACTOR_MEASURES = ("disentanglement", "completeness", "informativeness", "mig", "sap")
 _KINDS: tuple[HeadKind, ...] = ("whiten", "logdet", "infomax")
 
-Rows = dict[str, dict[str, float]]
+Rows = dict[str, dict[str, Any]]
 """Numbers by their names, by the head that they are of."""
 
 
 def measure(study: Study) -> None:
-    """Store all three for every network."""
+    """Store all three for every network, of all levels together and of each by itself."""
     found: dict[str, list[dict[str, Any]]] = {"assumption": [], "stability": [], "factors": []}
     for encoder in study.networks:
-        real = study.gallery_features(encoder)[: len(study.bench.others)]
-        tables = {
-            "assumption": assumption(study, encoder, real),
-            "stability": stability(real),
-            "factors": factors(study, encoder, real),
-        }
-        for name, rows in tables.items():
-            named = ({"encoder": encoder.name, "head": head, **row} for head, row in rows.items())
-            found[name] += named
-        store("axes", study, k=K, permutations=_PERMUTATIONS, **found)
+        for level, columns in levels(encoder).items():
+            real = study.gallery_features(encoder)[: len(study.bench.others), columns]
+            tables = {
+                "assumption": assumption(study, encoder, real, columns),
+                "stability": stability(real),
+                "factors": factors(study, encoder, real, columns),
+            }
+            for name, rows in tables.items():
+                of = {"encoder": encoder.name, "level": level}
+                found[name] += [{**of, "head": head, **row} for head, row in rows.items()]
+            store("axes", study, k=K, permutations=_PERMUTATIONS, **found)
 
 
-def assumption(study: Study, encoder: Encoder, real: Float[np.ndarray, "n f"]) -> Rows:
+def levels(encoder: Encoder) -> dict[str, slice]:
+    """Columns of the features of all levels together, and of each by itself."""
+    ends = np.cumsum([level.width for level in levels_of(encoder)]).tolist()
+    each = zip(levels_of(encoder), [0, *ends], ends, strict=False)
+    return {"all together": slice(0, None)} | {
+        level.name: slice(start, end) for level, start, end in each
+    }
+
+
+def assumption(
+    study: Study, encoder: Encoder, real: Float[np.ndarray, "n f"], columns: slice
+) -> Rows:
     """T of exemplars and the means of what was made from them, before and after each head.
 
     Before: the leading principal axes, neither scaled nor turned. Every number comes with its
@@ -59,14 +74,15 @@ def assumption(study: Study, encoder: Encoder, real: Float[np.ndarray, "n f"]) -
     matrix = whiten.parts[0].matrix
     assert matrix is not None
     axes = matrix / np.linalg.norm(matrix, axis=0)
-    mean, made = real.mean(0), unpaired(study, encoder).mean(0)
+    mean, made = real.mean(0), unpaired(study, encoder)[:, columns].mean(0)
     sides = {
         "none": _linear(mean, mean, axes),
         "none, centred per domain": _linear(mean, made, axes),
         **{kind: _fitted(kind, real) for kind in _KINDS},
     }
     features = study.gallery_features(encoder), study.query_features(encoder)
-    return {name: _agreement(study, *features, side) for name, side in sides.items()}
+    gallery, queries = (side[:, columns] for side in features)
+    return {name: _agreement(study, gallery, queries, side) for name, side in sides.items()}
 
 
 def stability(real: Float[np.ndarray, "n f"]) -> Rows:
@@ -92,29 +108,50 @@ def stability(real: Float[np.ndarray, "n f"]) -> Rows:
     return rows
 
 
-def factors(study: Study, encoder: Encoder, real: Float[np.ndarray, "n f"]) -> Rows:
-    """DCI, MIG and SAP of the rendered world, whose factors are known; means over splits."""
+def factors(study: Study, encoder: Encoder, real: Float[np.ndarray, "n f"], columns: slice) -> Rows:
+    """DCI, MIG and SAP of the rendered world, whose factors are known, and what a head adds.
+
+    Means over splits, with jackknife intervals over the rendered images; gains over whitening are
+    of the same images.
+    """
     world = Gallery.open(SHIPPED, read_only=True)
     paths = [world.root / record.path for record in world.records]
-    features = study.encoded(encoder, f"rendered-{world.identity}", paths)
+    features = study.encoded(encoder, f"rendered-{world.identity}", paths)[:, columns]
     codes = factor_codes(factors_of(world.records))
-    labels = {name: codes[name] for name in FACTORS}
     heads = {kind: _fitted(kind, real) for kind in _KINDS}
-    heads |= {
-        "whiten, random rotation": random_rotation(heads["whiten"], seed=0),
-        "whiten, fitted on the rendered world": _fitted("whiten", features),
-        "infomax, fitted on the rendered world": _fitted("infomax", features),
-    }
+    heads["whiten, random rotation"] = random_rotation(heads["whiten"], seed=0)
     rows: Rows = {}
+    of: dict[str, np.ndarray] = {}
     for name, head in heads.items():
         rendered = head(features, role="gallery")
-        reports = [with_factors(rendered, labels, seed=seed) for seed in range(_SPLITS)]
-        rows[name] = {
-            key: round(float(np.mean([getattr(report, key) for report in reports])), 4)
-            for key in _FACTOR_MEASURES
-        }
-        rows[name]["chance"] = round(float(reports[0].chances.mean()), 4)
+        kept = f"factors-{digest(name, str(columns), head.identity, world.identity)}"
+        of[name] = study.kept(encoder, kept, lambda rendered=rendered: _left_out(rendered, codes))
+        rows[name] = {}
+        for number, kind in enumerate(_FACTOR_MEASURES):
+            values, base = of[name][:, number], of["whiten"][:, number]
+            rows[name][kind] = _rounded(estimate(values[0], values[1:]))
+            if name != "whiten":
+                gain = estimate(values[0] - base[0], values[1:] - base[1:])
+                rows[name][f"{kind} gained"] = _rounded(gain)
     return rows
+
+
+def _left_out(
+    rendered: Float[np.ndarray, "n k"], codes: Mapping[str, np.ndarray]
+) -> Float[np.ndarray, "g m"]:
+    """The measures by factors on all images, then without each group of them; means over splits."""
+    found: list[list[float]] = []
+    for rows in (np.arange(len(rendered)), *groups_of(len(rendered))):
+        labels = {name: codes[name][rows] for name in FACTORS}
+        reports = [with_factors(rendered[rows], labels, seed=seed) for seed in range(_SPLITS)]
+        found.append(
+            [float(np.mean([getattr(r, key) for r in reports])) for key in _FACTOR_MEASURES]
+        )
+    return np.array(found)
+
+
+def _rounded(found: Estimate) -> list[float]:
+    return [round(float(value), 4) for value in (found.value, found.low, found.high)]
 
 
 def _fitted(kind: HeadKind, features: np.ndarray) -> Head:

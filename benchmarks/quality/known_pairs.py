@@ -155,10 +155,9 @@ def section(found: Mapping[str, Any], _plots: Path) -> list[str]:
 
 def beside(study: Study) -> Study:
     """The pairs with roles among the same photographs."""
-    names = [encoder.name for encoder in study.encoders]
     gallery, cache = study.bench.gallery.store.folder, study.cache.parent
     how = {"cache": cache, "progress": study.progress, "pairs": roles.PAIRS}
-    return Study.open(study.data, gallery, names, **how)
+    return Study.open(study.data, gallery, study.encoders, **how)
 
 
 def kinds(pairs: Sequence[Pair]) -> dict[str, Group]:

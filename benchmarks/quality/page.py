@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality import known_pairs, plots, rivals, robustness, tables
+from benchmarks.quality import known_pairs, plots, rivals, robustness, starts, tables
 from benchmarks.quality.plots import Point
 from benchmarks.quality.study import HALVES, RESULTS, stored
 from benchmarks.quality.tables import Cell, Key
 from core.encoders.load import load_encoder
-from core.encoders.registry import BUNDLED
+from core.encoders.registry import BUNDLED, encoder_infos
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -39,6 +39,8 @@ def write(folder: Path) -> None:
         "known_pairs": known_pairs.section,
         "levels": _levels,
         "levels_roles": _levels,
+        "starts": starts.section,
+        "starts_roles": starts.section,
         "scoring": _scoring,
         "heads": _heads,
         "maps": _maps,
@@ -81,7 +83,12 @@ def _provenance(name: str, found: Mapping[str, Any]) -> str:
         return f"{note}."
     names = ", ".join(f"{name} `{identity}`" for name, identity in found["encoders"].items())
     note += f" among {found['gallery_images']:,} images with {names}."
-    old = [n for n, identity in found["encoders"].items() if load_encoder(n).identity != identity]
+    shipped = {info.name for info in encoder_infos()}
+    old = [
+        n
+        for n, identity in found["encoders"].items()
+        if n in shipped and load_encoder(n).identity != identity
+    ]
     if old:
         note += f" **Other weights, or another way to read images, ship now: {', '.join(old)}.**"
     return note
@@ -270,28 +277,45 @@ def _axes(found: Mapping[str, Any], _plots: Path) -> list[str]:
         "asymmetry": "asymmetry",
         "negative_share": "negative share",
     }
-    rows = [["encoder", "head", *agreement.values(), "canonical"]]
+    of = ("encoder", "level", "head")
+    rows = [[*of, *agreement.values(), "canonical"]]
     for row in found["assumption"]:
         values = [f"{row[key]:.3f} (p {row['p ' + key]:.3f})" for key in agreement]
-        rows.append(
-            [row["encoder"], row["head"], *values, f"{row['mean_canonical_correlation']:.3f}"]
-        )
+        canonical = f"{row['mean_canonical_correlation']:.3f}"
+        rows.append([*(row[name] for name in of), *values, canonical])
+    measures = [key for key in found["factors"][0] if key not in of]
+    factors = [[*of, *(text for key in measures for text in (key, "over whitening"))]]
+    for row in found["factors"]:
+        cells = [row.get(name) for key in measures for name in (key, f"{key} gained")]
+        signed = [bool(place % 2) for place in range(len(cells))]
+        texts = [_triple(cell, signed=s) for cell, s in zip(cells, signed, strict=True)]
+        factors.append([*(row[name] for name in of), *texts])
     return [
         "## The assumption behind it",
         f"T = S_rr^(-1/2) S_rs S_ss^(-1/2) of the exemplars and the means of what was made from "
         f"them, in the first {found['k']} dimensions before and after a head. If T is symmetric "
         "and positive, whitening attains the optimum of CCA without pairs. p: share of "
-        f"{found['permutations']} shuffled pairings that look at least as good.",
+        f"{found['permutations']} shuffled pairings that look at least as good. Of all levels "
+        "together, and of each by itself.",
         tables.markdown(rows),
         "## What single dimensions are worth",
         f"{found['k']} dimensions. Stability: the same head fitted on bootstrap samples of "
         "the gallery, its dimensions matched one to one; mean |correlation|, lowest and highest "
         "refit, and the share of dimensions above .9.",
         tables.plain(found["stability"]),
-        "The rendered world's factors: DCI, MIG and SAP, means over three splits; chance is the "
-        "informativeness of the most frequent value.",
-        tables.plain(found["factors"]),
+        "The rendered world's factors: DCI, MIG and SAP, means over two splits, and what a head "
+        "adds to whitening; brackets are 95 % intervals that leave tenths of the rendered images "
+        "out (decision 019).",
+        tables.markdown(factors),
     ]
+
+
+def _triple(found: Sequence[float] | None, *, signed: bool) -> str:
+    """A value and its interval."""
+    if found is None:
+        return ""
+    value, low, high = (tables.short(each, signed=signed) for each in found)
+    return f"{value} [{low}, {high}]"
 
 
 def size_curves(found: Mapping[str, Any], folder: Path) -> list[str]:

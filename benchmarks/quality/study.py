@@ -20,7 +20,6 @@ from jaxtyping import Float
 from PIL import Image
 
 from core.config import BuildConfig, ScoreConfig
-from core.encoders.load import load_encoder
 from core.gallery.gallery import encoder_key
 from core.heads.head import Head
 from core.images.decode import load_image
@@ -65,16 +64,15 @@ class Study:
         cls,
         data: Path,
         gallery: Path,
-        names: Sequence[str],
+        encoders: Sequence[Encoder],
         *,
         cache: Path,
         progress: Progress,
         pairs: str = "pairs.json",
     ) -> Study:
-        """Load the encoders and see that the gallery and the pairs are encoded with them."""
-        encoders = tuple(load_encoder(name) for name in names)
+        """See that the gallery and the pairs are encoded with the encoders."""
         bench = Bench(data / pairs, gallery, encoders, cache=cache, progress=progress)
-        return cls(data, bench, encoders, cache / "measured", progress)
+        return cls(data, bench, tuple(encoders), cache / "measured", progress)
 
     @property
     def pairs(self) -> list[Pair]:

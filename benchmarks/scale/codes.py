@@ -142,7 +142,7 @@ def among_photos(count: int, name: str) -> Asked:
     """All known pairs among as many photographs, drawn at random, under an encoder."""
     data, cache, encoder = Path(os.environ["WELLSPRING_DATA"]), cache_home(), load_encoder(name)
     real = data / "real"
-    gallery = some_photos(real, count, cache=cache, names=[name], progress=no_progress)
+    gallery = some_photos(real, count, [encoder], cache=cache, progress=no_progress)
     return known([Bench(data / each, gallery, [encoder], cache=cache) for each in PAIRS], encoder)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,13 @@ import torch
 
 from core.encoders.backbones.storage import weights_hash
 from core.encoders.load import load_network
-from core.training.start import PACKAGE, load_start
+from core.training.start import load_start, packaged
 from core.values import EncoderError
 
 
 @pytest.fixture
 def weights():
-    (found,) = (f for f in files(PACKAGE).joinpath("models").iterdir() if f.name.endswith("pth"))
-    with as_file(found) as path:
+    with packaged() as path:
         yield path
 
 
