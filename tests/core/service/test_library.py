@@ -14,6 +14,7 @@ import pytest
 from core.config import ServerConfig
 from core.gallery.gallery import Gallery
 from core.gallery.manifest import to_parquet
+from core.gallery.store import LISTING, write_listing
 from core.images.files import folder_size
 from core.service import building as module
 from core.service.library import Library
@@ -149,6 +150,8 @@ def test_removing_deletes_nothing_where_a_link_leads(make, archive, tmp_path, wr
     table = next(Path(name).glob("generations/*/manifest.parquet"))
     first, *rest = gallery.records
     table.write_bytes(to_parquet([replace(first, path="more/mine.png"), *rest]))
+    (table.parent / LISTING).unlink()
+    write_listing(table.parent)  # as its maker would
     assert library.remove(name, [first.id]).images == 3
     assert own.exists()
 
