@@ -43,6 +43,8 @@ def build(session: Session, *, gallery: str = "builtin", encoder: str | None = N
     Raises:
         GalleryError: when the gallery cannot be opened, or lacks the encoder.
     """
+    import timm  # noqa: F401, PLC0415 - seconds of imports: now, and not beside the first page
+
     with gr.Blocks(
         title="Wellspring", analytics_enabled=False, delete_cache=(3600, 3600)
     ) as blocks:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import timm  # noqa: F401 - with it torch makes a folder of its own, which no file does
 
 from benchmarks.campaign import corpus
 from benchmarks.campaign.children import Budget, Child, outcome, scratch
