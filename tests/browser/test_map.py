@@ -201,8 +201,9 @@ def test_a_candidate_is_shown_on_the_map_and_asked_about_there(visit: Visit, tmp
     """From the answer to the map, from there to its neighbours, the list, and back to Attribute."""
     page = visit()
     first = page.locator("#ws-candidates [data-row='0']")
+    expect(first).to_be_visible()  # what the page opens with is answered
     page.set_input_files("#ws-query input[type=file]", tiny.draw(tmp_path / "mine.png", 7))
-    expect(first).to_contain_text("picture-07")  # until then the answer may be the example's
+    expect(first).to_contain_text("picture-07")  # until then the answer is the example's
     page.locator("#ws-to-map").click()
     page.wait_for_selector(".ws-map.drawn")
     expect(page.locator(".ws-map-key", has=page.locator("i.ring"))).to_be_visible()
