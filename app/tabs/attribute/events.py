@@ -60,10 +60,7 @@ def create(page: Page) -> None:
                 outcome = selftest_layout.lay_result()
     stages = [single, many, other, tried]
 
-    def turn(event: gr.SelectData) -> list[gr.Column]:
-        return _turned(chosen(event))
-
-    switch.select(turn, None, stages, **EACH)
+    switch.select(None, None, stages, js=_TURN, **QUIET)
     opened = gr.State(None)
     cases = [_connect_batch(page, controls, batch, shown, opened)]
     backwards, looked = _connect_reverse(page, controls, reverse, found, opened)
@@ -190,6 +187,14 @@ def _connect(
     return search, searches
 
 
+# The page knows which part is open: answers of a server to quick choices may arrive in any order.
+_TURN = """async () => {
+  await new Promise((done) => setTimeout(done));
+  const parts = [...document.querySelectorAll('#ws-switch [role=tab]')];
+  const open = parts.findIndex((part) => part.getAttribute('aria-selected') === 'true');
+  const shown = (place) => (open < 0 ? {} : { visible: place === open });
+  return [0, 1, 2, 3].map((place) => ({ __type__: 'update', ...shown(place) }));
+}"""
 _TO_TABS = "() => document.querySelector('#ws-switch [role=tab]')?.focus({preventScroll: true})"
 """Where the keyboard is after a row has gone with its table: one step from the way back."""
 
