@@ -187,7 +187,6 @@ def _connect(
     return search, searches
 
 
-# The page knows which part is open: answers of a server to quick choices may arrive in any order.
 _TURN = """async () => {
   await new Promise((done) => setTimeout(done));
   const parts = [...document.querySelectorAll('#ws-switch [role=tab]')];
@@ -195,6 +194,10 @@ _TURN = """async () => {
   const shown = (place) => (open < 0 ? {} : { visible: place === open });
   return [0, 1, 2, 3].map((place) => ({ __type__: 'update', ...shown(place) }));
 }"""
+"""Shows what stands beside the part that is open, as :func:`_turned` does on the server. The page
+does it, since answers to quick choices may arrive in any order; a part is marked as open only after
+its event."""
+
 _TO_TABS = "() => document.querySelector('#ws-switch [role=tab]')?.focus({preventScroll: true})"
 """Where the keyboard is after a row has gone with its table: one step from the way back."""
 

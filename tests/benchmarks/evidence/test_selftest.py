@@ -6,9 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from benchmarks.evidence import selftest
 from benchmarks.evidence.selftest import (
@@ -25,20 +23,14 @@ from core.gallery.build import update
 from core.gallery.source import Source
 from core.service.choice import Choice
 from core.service.session import Session
+from tests.core.pictures import picture, save_pictures
 
 CASE = Case("blend", 0.5, "a.png", found=True, first=True, false=False, thumbnail=True, seconds=1.0)
 
 
-def picture(seed: int) -> Image.Image:
-    cells = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
-    return Image.fromarray(cells).resize((48, 40), Image.Resampling.BICUBIC)
-
-
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("world")
-    for seed in range(60):
-        picture(seed).save(folder / f"{seed:02d}.png")
+    folder = save_pictures(tmp_path_factory.mktemp("world"), 60)
     session = Session()
     encoders = [session.encoder(name) for name in ("histogram", "thumbnail")]
     update(folder / "gallery", Source(folder), encoders)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,21 +17,14 @@ from core.service.selftest import SelfTest, selftest
 from core.service.session import Session
 from core.service.workspace import Workspace
 from core.values import Encoder, GalleryError, ImageError, ImageRecord
+from tests.core.pictures import picture, save_pictures
 
 COUNT = 60
 
 
-def picture(seed: int) -> Image.Image:
-    cells = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
-    return Image.fromarray(cells).resize((48, 40), Image.Resampling.BICUBIC)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("world")
-    for seed in range(COUNT):
-        picture(seed).save(folder / f"{seed:02d}.png")
-    return folder
+    return save_pictures(tmp_path_factory.mktemp("world"), COUNT)
 
 
 @pytest.fixture
