@@ -18,7 +18,7 @@ from app.views.objects import (
     place_object,
     trial_for_clients,
 )
-from core.config import NullConfig
+from core.config import AnswerConfig
 from core.service import DEPTHS, WAYS, Choice, Session, encoder_infos, selftest
 
 _TOP, _NEAREST, _MOST = 24, 8, 200  # matches by default, nearest by default, matches at most
@@ -31,7 +31,7 @@ def publish(page: Page) -> None:
     with gr.Group(visible=False):
         image = taken_as(gr.Image(type="filepath", label="image"), unopened)
         first, second = _embedding(page), _embedding(page, prefix="other_")
-        prior, by = gr.Number(NullConfig().prior, label="prior"), gr.Textbox("", label="by")
+        prior, by = gr.Number(AnswerConfig().prior, label="prior"), gr.Textbox("", label="by")
         where = gr.Textbox(None, label="where")
         top, nearest = (
             gr.Number(usual, precision=0, minimum=1, maximum=_MOST, label="top")
@@ -82,7 +82,7 @@ class Endpoints:
         encoder: str,
         head: str,
         top: int,
-        prior: float = NullConfig().prior,
+        prior: float = AnswerConfig().prior,
         by: str = "",
         where: str | None = None,
     ) -> dict[str, object]:

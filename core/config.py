@@ -136,7 +136,7 @@ class GroupConfig:
 
 @dataclass(frozen=True)
 class NullConfig:
-    """The null distribution, and how an answer is drawn from it."""
+    """The null distribution."""
 
     queries: int = 2_000
     """Gallery images, each ranked against the gallery without its own group."""
@@ -146,6 +146,18 @@ class NullConfig:
     """Images up to which each is taken out by itself: a tenth of few would leave too few."""
     seed: int = 0
     """Seed of the draw."""
+
+    def __post_init__(self) -> None:
+        """Refuse a null without queries, or of one part."""
+        require(self.queries > 0, f"queries must be positive, got {self.queries}")
+        require(self.folds > 1, f"folds must exceed 1, got {self.folds}")
+        require(self.alone >= 0, f"alone must not be negative, got {self.alone}")
+
+
+@dataclass(frozen=True)
+class AnswerConfig:
+    """How an answer is drawn from scores and their null."""
+
     prior: float = 0.5
     """Prior probability that a query has a source in the gallery."""
     level: float = 0.05
@@ -156,10 +168,7 @@ class NullConfig:
     """Log-odds of a source per unit of strength."""
 
     def __post_init__(self) -> None:
-        """Refuse priors that decide everything."""
-        require(self.queries > 0, f"queries must be positive, got {self.queries}")
-        require(self.folds > 1, f"folds must exceed 1, got {self.folds}")
-        require(self.alone >= 0, f"alone must not be negative, got {self.alone}")
+        """Refuse priors and levels that decide everything."""
         require(0 < self.prior < 1, f"prior must be in (0, 1), got {self.prior}")
         require(0 < self.level < 1, f"level must be in (0, 1), got {self.level}")
         require(self.slope > 0, f"slope must be positive, got {self.slope}")

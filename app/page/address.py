@@ -16,6 +16,7 @@ from app.page.events import EACH, QUIET, chosen
 from app.page.pictures import example_picture, serve_thumbnails
 from app.page.state import (
     FIRST_TAB,
+    WELCOME,
     Asked,
     Page,
     first_encoder,
@@ -121,11 +122,11 @@ def welcome(
     Nothing is asked in another tab than the first by itself.
     """
     if file := _example(page, gallery, number, request):
-        return number, Asked(file, encoder)
+        return number, Asked(file, encoder, WELCOME)
     if tab != FIRST_TAB:
         return gr.skip(), gr.skip()
     file = pictures.first_example(page.session, gallery, visitor=visitor_of(request))
-    return (1, Asked(file, encoder)) if file else (gr.skip(), gr.skip())
+    return (1, Asked(file, encoder, WELCOME)) if file else (gr.skip(), gr.skip())
 
 
 def _usual(page: Page, gallery: str, encoders: tuple[str, ...]) -> str:

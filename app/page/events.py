@@ -11,7 +11,7 @@ from gradio.components import Component
 
 from app.page.errors import user_errors
 from app.page.pictures import example_picture
-from app.page.state import Asked, Page
+from app.page.state import WELCOME, Asked, Page
 from app.page.visitor import visitor_of
 
 Given = dict[Component, Any]
@@ -93,7 +93,7 @@ def follow_query(
         [page.tab.change, page.asked.change],
         here.take,
         {page.tab, page.asked, page.gallery, *here.taken},
-        here.taken,
+        [*here.taken, page.asked, page.example],
         **LAST,
     )
     return here.count
@@ -130,6 +130,8 @@ class _Here:
             return {self.came: gr.skip()}
         if given[self.page.tab] != self.name:
             return {self.came: gr.skip()}
+        if asked.by == WELCOME and given[self.image]:  # chosen while the example was on its way
+            return {self.page.asked: self.told(given), self.page.example: 0}
         with user_errors():
             name, visitor = given[self.page.gallery], visitor_of(request)
             names = self.page.session.gallery(name, visitor=visitor).encoder_names

@@ -30,6 +30,9 @@ HEADS = [
 ]
 """Heads that can be chosen: label and name."""
 
+WELCOME = "welcome"
+"""By whom what a page opens with is asked about; a tab's own image is not undone by it."""
+
 FIRST_TAB = "attribute"
 """The tab that is open where the address names none."""
 
@@ -40,7 +43,7 @@ class Asked(NamedTuple):
     image: str | None
     encoder: str
     by: str = ""
-    """The tab that told it, which does not take it over; empty for what all tabs take."""
+    """The tab that told it, which does not take it over, or ``WELCOME``."""
 
 
 class Marked(NamedTuple):

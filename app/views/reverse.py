@@ -9,7 +9,7 @@ from typing import Literal
 from app.views.matches import Bar, bars_of
 from app.views.names import number_of
 from app.views.templates import render
-from core.config import NullConfig
+from core.config import AnswerConfig
 from core.report import csv_text, words
 from core.service import Finding, fewest_named
 from core.values import ImageRecord
@@ -75,7 +75,7 @@ class Lookup:
     sources: tuple[Source, ...] = ()
     pictures: tuple[str, ...] = ()
     """Addresses that hold small copies of the images, finding by finding."""
-    level: float = NullConfig().level
+    level: float = AnswerConfig().level
     """Largest p-value at which an image stands out by itself."""
 
     @property

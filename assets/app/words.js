@@ -19,11 +19,23 @@
     }
   };
 
+  // Gradio calls every failure an error, whatever title the server gives it: it reads another field.
+  const titles = { Stopped: "Stopped", "This is a fault": "Fault", "": "That did not work" };
+  const entitle = () => {
+    for (const toast of document.querySelectorAll(".toast-body.error")) {
+      const texts = [...toast.querySelectorAll("[data-testid=toast-text]")].map((each) => each.textContent.trim());
+      const alike = Object.keys(titles).find((start) => texts.every((text) => text.startsWith(start)));
+      const title = toast.querySelector(".toast-title").firstChild;
+      if (title.data.trim() !== titles[alike]) title.data = `${titles[alike]} `;
+    }
+  };
+
   let asked = false;
   const look = () => {
     asked = false;
     rename();
     advise();
+    entitle();
   };
   new MutationObserver(() => {
     if (!asked) requestAnimationFrame(look);

@@ -10,7 +10,7 @@ from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.evidence.galleries import Asked
-from core.config import NullConfig
+from core.config import AnswerConfig
 from core.evidence.confidence import stated
 from core.measures.retrieval import Pair, clustered_interval
 
@@ -168,7 +168,7 @@ class Draw:
     generator: np.ndarray
 
 
-def draws_of(setting: Setting, *, draws: int, law: NullConfig | None = None) -> list[Draw]:
+def draws_of(setting: Setting, *, draws: int, law: AnswerConfig | None = None) -> list[Draw]:
     """Draws of pairs, half of every generator's with the source taken out.
 
     Args:
@@ -181,7 +181,7 @@ def draws_of(setting: Setting, *, draws: int, law: NullConfig | None = None) -> 
     return [_draw(setting, sure[0], sure[1], rng=rng) for _ in range(draws)]
 
 
-def _confidences(asked: Asked, law: NullConfig | None) -> np.ndarray:
+def _confidences(asked: Asked, law: AnswerConfig | None) -> np.ndarray:
     if law is None:
         return asked.confidences
     p_values = np.maximum(asked.counted, asked.fitted)  # of the first group

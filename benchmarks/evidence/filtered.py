@@ -19,7 +19,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from core.cli.console import results
-from core.config import NullConfig, ScoreConfig
+from core.config import AnswerConfig, NullConfig, ScoreConfig
 from core.encoders.load import load_encoder
 from core.evidence.answer import answer
 from core.evidence.null import Null, fit_null
@@ -96,7 +96,7 @@ def p_values(gallery: Collection, query: Query, null: Null, *, seed: int) -> Map
 
 
 def _p_value(query: Query, gallery: Collection, null: Null, ranking: Ranking) -> float:
-    found = answer(query, ranking, gallery, null=null, config=NullConfig(), top=1).p_value
+    found = answer(query, ranking, gallery, null=null, config=AnswerConfig(), top=1).p_value
     assert found is not None, "the gallery is too small"
     return found
 

@@ -140,7 +140,7 @@ def ask(
         "null": asked.null.identity,
         "identities": [asked.encoder.identity, asked.head.identity],
         "score": asked.score,
-        "config": asked.null_config,
+        "config": (asked.null_config, asked.answering),
     }
     key = Key.of("asked", ask, **given)
     return asked.gallery.artefacts.get(key, compute, codec=arrays(Asked))

@@ -17,12 +17,12 @@ from benchmarks.evidence.bars import (
     false_attributions,
     one_per_cluster,
 )
-from core.config import NullConfig
+from core.config import AnswerConfig
 
 _DRAWS = 40  # of one query per cluster, over which a law is fitted
 
 
-def fit_law(settings: Sequence[Setting], *, without: str = "") -> NullConfig:
+def fit_law(settings: Sequence[Setting], *, without: str = "") -> AnswerConfig:
     """Logistic regression of "is a source" on the strength.
 
     Half of every generator's clusters have their source in the gallery; galleries and generators
@@ -50,7 +50,7 @@ def fit_law(settings: Sequence[Setting], *, without: str = "") -> NullConfig:
         np.concatenate(x)[:, None], np.concatenate(y), sample_weight=np.concatenate(w)
     )
     slope = float(model.coef_[0, 0])
-    return replace(NullConfig(), slope=slope, midpoint=float(-model.intercept_[0] / slope))
+    return replace(AnswerConfig(), slope=slope, midpoint=float(-model.intercept_[0] / slope))
 
 
 def law_bars(settings: Mapping[str, Setting], *, draws: int) -> list[Bar]:
@@ -62,7 +62,7 @@ def law_bars(settings: Mapping[str, Setting], *, draws: int) -> list[Bar]:
             "law",
             "fitted on the tune halves of all galleries",
             f"slope {law.slope:.2f}, midpoint {law.midpoint:.2f}",
-            f"shipped {NullConfig().slope}, {NullConfig().midpoint}",
+            f"shipped {AnswerConfig().slope}, {AnswerConfig().midpoint}",
             True,
         )
     ]
@@ -74,7 +74,7 @@ def law_bars(settings: Mapping[str, Setting], *, draws: int) -> list[Bar]:
 
 
 def _without(
-    setting: Setting, name: str, law: NullConfig, *, gallery: str, draws: int
+    setting: Setting, name: str, law: AnswerConfig, *, gallery: str, draws: int
 ) -> list[Bar]:
     drawn = draws_of(setting, draws=draws, law=law)
     skill = float(np.median([brier_skill(d, name) for d in drawn]))

@@ -29,7 +29,7 @@ from core.cli.options import (
     encoder_of,
 )
 from core.config import (
-    NullConfig,
+    AnswerConfig,
     ScoreConfig,
 )
 from core.encoders.load import load_encoder
@@ -73,7 +73,7 @@ def attribute(
     top: Annotated[int, typer.Option(min=1, help="Matches to print.")] = 10,
     prior: Annotated[
         float, typer.Option(help="Probability of a source before the image is seen.")
-    ] = NullConfig().prior,
+    ] = AnswerConfig().prior,
     where: Annotated[
         str | None, typer.Option(help='Only images like this: "licence = CC0 and creator != Ann".')
     ] = None,

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from core.cli.console import print_table, show
-from core.config import NullConfig
+from core.config import AnswerConfig
 from core.evidence.words import (
     TOO_FEW,
     about_file,
@@ -125,7 +125,7 @@ def print_findings(findings: Sequence[Finding], *, rate: float) -> None:
     if named:
         print_table(columns, rows, wide={"generated image", "source"})
     show(f"{len(named)} of {len(findings)} pairs are named at a false-discovery rate of {rate:g}")
-    level = NullConfig().level
+    level = AnswerConfig().level
     alone = sum(not each.named and (each.p_value or 1) <= level for each in findings)
     if alone:
         show(f"{alone} more by themselves, at p ≤ {level:g}, but not among so many")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float, Integer
 
-from core.config import NullConfig
+from core.config import AnswerConfig
 from core.evidence.combination import combined
 from core.evidence.confidence import stated
 from core.evidence.influence import contested, decompose, influences
@@ -28,7 +28,7 @@ def answer(
     collection: Collection,
     *,
     null: Null,
-    config: NullConfig,
+    config: AnswerConfig,
     top: int,
 ) -> Answer:
     """The answer to one query.
@@ -111,7 +111,7 @@ class _Judge:
     """The groups of a ranking, best first, and what standing out there is worth."""
 
     def __init__(
-        self, ranking: Ranking, collection: Collection, *, null: Null, config: NullConfig
+        self, ranking: Ranking, collection: Collection, *, null: Null, config: AnswerConfig
     ) -> None:
         self.ranking, self.collection, self.null, self.config = ranking, collection, null, config
         self.telling = can_tell(len(null), level=config.level)
@@ -217,7 +217,7 @@ def _standings(ranking: Ranking, collection: Collection) -> Standings:
 
 
 def stands_out_elsewhere(
-    ranking: Ranking, collection: Collection, *, null: Null, config: NullConfig
+    ranking: Ranking, collection: Collection, *, null: Null, config: AnswerConfig
 ) -> bool:
     """Whether a group is a likely source of which no image could be ranked."""
     if ranking.whole is None or ranking.among is None:

@@ -6,7 +6,7 @@ import math
 
 from scipy.special import betaincinv
 
-from core.config import NullConfig
+from core.config import AnswerConfig
 
 _SUREST = 7.0  # largest log-odds of the evidence: no measurement here bears out more than .999
 _SURE = 0.95  # of the bound of a p-value
@@ -75,7 +75,7 @@ def borne_out(p_value: float, *, null_size: int, level: float) -> float:
     return 1 / float(betaincinv(as_strong + 1, null_size - as_strong, _SURE))
 
 
-def stated(strength: float, config: NullConfig, *, p_value: float, null_size: int) -> float:
+def stated(strength: float, config: AnswerConfig, *, p_value: float, null_size: int) -> float:
     """The :func:`confidence` of a strength by the law, the prior and the level of a configuration.
 
     Args:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from core.config import NullConfig
+from core.config import AnswerConfig
 from core.search.ranking import PLACES as PLACES
 from core.search.ranking import TOGETHER as TOGETHER
 from core.values import Answer, Aspect, Group, ImageRecord, Match
@@ -104,7 +104,7 @@ def sureness(confidence: float) -> str:
 
 def _at_prior(answer: Answer) -> str:
     """The prior where it is not the usual one."""
-    usual = answer.prior == NullConfig().prior
+    usual = answer.prior == AnswerConfig().prior
     return "" if usual else f" at a prior of {percent(answer.prior)}"
 
 
@@ -258,7 +258,7 @@ def by_strength(group: Group, *, level: float) -> dict[str, list[str]]:
     return found
 
 
-def missing(count: int, *, level: float = NullConfig().level) -> str:
+def missing(count: int, *, level: float = AnswerConfig().level) -> str:
     """How many images a gallery with too few of them needs.
 
     Args:

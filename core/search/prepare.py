@@ -240,7 +240,7 @@ def _searchable(
         return view
     assert view.graph is not None
     graph, k = view.graph, config.neighbours
-    given = _inputs(gallery, view, config=config)
+    given = {**_inputs(gallery, view, config=config), "walks": view.walk is not None}
     key = Key.of("csls", csls_means_of, **given, groups=np.asarray(groups), neighbours=k)
 
     def compute() -> _Means:

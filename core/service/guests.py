@@ -24,11 +24,12 @@ def guest(workspace: Workspace, query: Query, *, record: ImageRecord | None = No
     """
     assert query.image is not None and query.reading is not None
     collection, k = workspace.collection, workspace.score.neighbours
+    once = np.unique(collection.groups, return_index=True)[1]  # copies count once
 
     def of(view: View, features: np.ndarray) -> View:
         vectors, means = view.head(features, role="gallery"), None
         if view.csls_means is not None:
-            means = csls_means_of_others(vectors, view.vectors, k=k)
+            means = csls_means_of_others(vectors, view.vectors[once], k=k)
         return view.alone(vectors, features=features, csls_means=means)
 
     described = workspace.features_of(query.image, query.reading)
@@ -70,4 +71,4 @@ def _joined(view: View, other: View) -> View:
         joined["csls_means"] = np.concatenate([view.csls_means, other.csls_means])
     if view.fitted is not None:
         joined["fitted"] = np.concatenate([view.fitted, np.zeros(len(other.vectors), bool)])
-    return replace(view, **joined, graph=None, walk=None)
+    return replace(view, **joined, graph=None, walk=None, engine=None)

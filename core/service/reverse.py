@@ -191,7 +191,7 @@ def _of_guests(
     if not guests:
         return
     ranking = workspace.collection.rank(query, k=workspace.score.candidates)
-    telling = can_tell(len(workspace.null), level=workspace.null_config.level)
+    telling = can_tell(len(workspace.null), level=workspace.answering.level)
     stranger = replace(query, identical=None)  # a guest's rows are not the gallery's
     for source, alone_there in guests.items():
         alone = alone_there.rank(stranger, k=1, rival_scores=ranking.rival_scores)

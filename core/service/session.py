@@ -331,7 +331,9 @@ class Session:
             found = sample(workspace, examples.examples, examples.queries)
             before, after = stage_of(), stage_of(workspace.head.identity)
         except ValueError as error:
-            raise GalleryError(f"this gallery cannot be measured: {error}") from error
+            raise GalleryError(
+                f"this gallery cannot be measured ({error}); add images that differ"
+            ) from error
         counts = (len(found.after.real), len(examples.examples), len(found.after.pairs.real))
         return Disentanglement(before, after, *counts)
 

@@ -12,7 +12,14 @@ import numpy as np
 from jaxtyping import Float, Integer
 from PIL import Image
 
-from core.config import BuildConfig, ImageLimits, NullConfig, ProjectionConfig, ScoreConfig
+from core.config import (
+    AnswerConfig,
+    BuildConfig,
+    ImageLimits,
+    NullConfig,
+    ProjectionConfig,
+    ScoreConfig,
+)
 from core.encoders.descriptors import describe_patches
 from core.encoders.network import Reading, read
 from core.evidence.answer import answer, stands_out_elsewhere
@@ -101,6 +108,7 @@ class Workspace:
     ) -> None:
         self.gallery, self.encoder, self.head = gallery, encoder, head
         self.score, self.null_config = score or ScoreConfig(), null or NullConfig()
+        self.answering = AnswerConfig()
         self.collection = prepare(gallery, encoder, head, config=self.score, progress=progress)
         self.patch_head = gallery.patch_head(encoder)
         self.null = self._null(progress)
@@ -191,7 +199,7 @@ class Workspace:
             ValueError: when the prior is not in (0, 1).
             FilterError: when the filter cannot be read, or no image passes.
         """
-        config = self.null_config if prior is None else replace(self.null_config, prior=prior)
+        config = self.answering if prior is None else replace(self.answering, prior=prior)
         depth, collection = max(top, self.score.candidates), self.collection
         passing = self._passing(where)
         if passing is None:
@@ -227,7 +235,7 @@ class Workspace:
     def _filter(self, where: str) -> Passing:
         return passing_of(where, self.collection.records)
 
-    def _scope(self, passing: Passing, ranking: Ranking, config: NullConfig) -> Scope:
+    def _scope(self, passing: Passing, ranking: Ranking, config: AnswerConfig) -> Scope:
         """What an answer is about that is about some images only."""
         elsewhere = stands_out_elsewhere(ranking, self.collection, null=self.null, config=config)
         return replace(passing.scope, outside=elsewhere)
@@ -254,7 +262,7 @@ class Workspace:
         standing = self.null.standing
         strength = float(standing.strength(margins)[0])
         p_value = standing.p_value(strength)
-        sure = stated(strength, self.null_config, p_value=p_value, null_size=len(self.null))
+        sure = stated(strength, self.answering, p_value=p_value, null_size=len(self.null))
         aspect_p_values = standing.aspect_p_values(margins)[0].tolist()
         aspects = tuple(map(Aspect, self.collection.aspect_names, aspect_p_values))
         return GuestEvidence(p_value, sure, aspects)
@@ -398,17 +406,16 @@ class Workspace:
 
     def _null(self, progress: Progress) -> Null:
         """The null of this scoring; kept with the gallery."""
-        config, views = self.null_config, self.collection.views
         key = Key.of(
             "null",
             fit_null,
             views=[
                 (self.gallery.digest(v.encoder), v.head.identity, v.weight, v.trust, *_seen(v))
-                for v in views
+                for v in self.collection.views
             ],
             groups=np.asarray(self.collection.groups),
             score=self.score,
-            drawn=(config.queries, config.folds, config.seed),
+            config=self.null_config,
         )
 
         def whole(kept: Mapping[str, np.ndarray]) -> bool:
@@ -421,6 +428,6 @@ class Workspace:
             )
 
         def compute() -> Null:
-            return fit_null(self.collection, config=config, progress=progress)
+            return fit_null(self.collection, config=self.null_config, progress=progress)
 
         return self.gallery.artefacts.get(key, compute, codec=arrays(Null, whole=whole))

@@ -143,7 +143,8 @@ def test_measuring_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch,
         stop = page.locator("#ws-stop-measure")
         expect(stop).to_be_visible()
         stop.press("Enter")
-        expect(page.get_by_test_id("toast-body")).to_contain_text("Stopped")
+        expect(page.locator(".toast-title")).to_have_text("Stopped")
+        expect(page.get_by_test_id("toast-body")).to_contain_text("What was finished is kept")
         expect(stop).to_be_hidden()
     measure(page)
 

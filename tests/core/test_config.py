@@ -6,6 +6,7 @@ import pytest
 
 from core import config
 from core.config import (
+    AnswerConfig,
     BuildConfig,
     HeadConfig,
     ImageLimits,
@@ -28,10 +29,10 @@ REFUSED = [
     (ScoreConfig, {"candidates": 0}, "candidates"),
     (ScoreConfig, {"rerank_weight": -1.0}, "rerank_weight"),
     (NullConfig, {"queries": 0}, "queries"),
-    (NullConfig, {"prior": 0.0}, "prior"),
-    (NullConfig, {"prior": 1.0}, "prior"),
-    (NullConfig, {"steepness": 0.0}, "steepness"),
-    (NullConfig, {"level": 1.0}, "level"),
+    (AnswerConfig, {"prior": 0.0}, "prior"),
+    (AnswerConfig, {"prior": 1.0}, "prior"),
+    (AnswerConfig, {"slope": 0.0}, "slope"),
+    (AnswerConfig, {"level": 1.0}, "level"),
     (BuildConfig, {"batch": 0}, "batch"),
     (BuildConfig, {"workers": -1}, "workers"),
 ]

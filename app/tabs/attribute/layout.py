@@ -19,7 +19,7 @@ from app.page.encoders import encoder_choice
 from app.page.state import HEADS, Page
 from app.page.theme import SCRIPTS
 from app.views.answer import empty_html
-from core.config import NullConfig
+from core.config import AnswerConfig
 
 LOCAL_SCALING, EDGES, RERANKING = "Local scaling", "Edges", "Re-ranking by patches"
 
@@ -141,7 +141,7 @@ def lay_controls(page: Page) -> Controls:
         prior = gr.Slider(
             1,
             99,
-            value=100 * NullConfig().prior,
+            value=100 * AnswerConfig().prior,
             step=1,
             label="Prior probability of a source, %",
             elem_id="ws-prior",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import NullConfig, ScoreConfig
+from core.config import AnswerConfig, ScoreConfig
 from core.encoders.descriptors import quantize
 from core.evidence.answer import answer, stands_out_elsewhere
 from core.evidence.words import sentence
@@ -18,7 +18,7 @@ from core.values import ImageRecord
 from tests.core import made
 
 N, D = 50, 64
-CONFIG = NullConfig()
+CONFIG = AnswerConfig()
 
 
 def _unit(rows):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from core.config import NullConfig
+from core.config import AnswerConfig
 from core.evidence.confidence import borne_out, confidence, stated
 
 LAW = {"midpoint": 3.0, "slope": 2.0, "largest_odds": 1e6}
@@ -101,7 +101,7 @@ def test_a_larger_p_value_never_bears_out_more(one, two, size):
 @pytest.mark.parametrize("p_value", [0.051, 0.4, 1.0])
 def test_what_does_not_stand_out_is_no_likelier_a_source_than_not(p_value):
     assert borne_out(p_value, null_size=2_000, level=0.05) == 1
-    assert stated(30.0, NullConfig(), p_value=p_value, null_size=2_000) == 0.5
+    assert stated(30.0, AnswerConfig(), p_value=p_value, null_size=2_000) == 0.5
 
 
 @pytest.mark.parametrize("p_value", [0.0, -1.0, 1.1, math.nan])

@@ -118,6 +118,8 @@ def test_changed_settings_and_code_are_never_served_stale(gallery, encoder, monk
     assert len(list(gallery.artefacts.folder.iterdir())) == count
     prepared(gallery, encoder, head, neighbours=3)
     assert len(list(gallery.artefacts.folder.glob("csls-*"))) == 2
+    prepared(gallery, encoder, head, search="hnsw")  # local scaling may walk too
+    assert len(list(gallery.artefacts.folder.glob("csls-*"))) == 3
     loose = GroupConfig(max_hash_distance=9)
     monkeypatch.setattr(module, "GroupConfig", lambda: loose)
     prepared(gallery, encoder, head)

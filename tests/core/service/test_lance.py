@@ -26,6 +26,7 @@ from core.service import building
 from core.service.building import bring_up, build, search_with_faiss, search_with_lance
 from core.service.choice import Choice
 from core.service.heads import choose_head
+from core.service.selftest import selftest
 from core.service.session import Session
 from core.service.workspace import Workspace
 from core.values import Answer, GalleryError, no_progress
@@ -224,3 +225,11 @@ def test_a_uri_is_passed_on_as_it_is(gallery, network, monkeypatch) -> None:
     table = "s3://bucket/a%20b/images-1.lance"
     header = replace(Gallery.open(gallery).header, lance=table)
     assert Gallery.open(gallery).store.table(header) == table
+
+
+def test_a_picture_that_a_self_test_adds_is_found_beside_a_table(gallery, tmp_path):
+    session, stranger = Session(), tmp_path / "stranger.png"
+    draw(stranger, 99)
+    trial = selftest(session, stranger, choice(gallery), name="stranger.png")
+    found = trial.run("blend", far=0.0, seed=0).present.matches[0]
+    assert found.image.path == "stranger.png", "the table does not hold it"
