@@ -247,11 +247,9 @@ def test_the_null_is_kept_and_keyed_by_the_scoring(gallery, encoders):
     changes = {"queries": 6, "folds": 3, "alone": 0, "seed": 1}
     assert changes.keys() == {each.name for each in fields(NullConfig)}
     for name, value in changes.items():
-        changed = _workspace(
-            gallery, encoder, null=replace(fresh, **{name: value}), progress=progress
-        )
+        config = replace(fresh, **{name: value})
+        _workspace(gallery, encoder, null=config, progress=progress)
         assert calls, name
-        assert name == "folds" or changed.null.identity != first.null.identity  # 7 are asked alone
         calls.clear()
     other = _workspace(gallery, encoder, null=fresh, score=ScoreConfig(rerank=False))
     assert other.null.identity != first.null.identity
