@@ -11,6 +11,7 @@ from core.report import is_web_address, words
 from core.service import OPEN_DATASETS
 from core.values import Answer, ImageRecord
 
+_COPIED = 5  # matches in the text of an answer
 _SHADES = 5  # shades of the accent in the bar of shares; later sources share the last
 
 
@@ -53,6 +54,7 @@ def answer_html(answer: Answer) -> str:
     return render(
         "answer",
         headline=headline(answer),
+        text=answer_text(answer),
         scope=words.about_scope(answer),
         odds=words.odds(answer),
         why=words.why_none(answer),
@@ -61,6 +63,24 @@ def answer_html(answer: Answer) -> str:
         prior=answer.prior,
         parts=[] if (none := words.none_share(answer)) is None else _parts(answer, none=none),
     )
+
+
+def answer_text(answer: Answer) -> str:
+    """The answer as plain text, to be pasted elsewhere: no path and nothing of the query's file."""
+    said = filter(None, [headline(answer), words.about_scope(answer), words.odds(answer)])
+    lines = [" ".join(said), ""]
+    shares = {group.best.image.id: words.share(group.influence) for group in answer.groups}
+    for rank, match in enumerate(answer.matches[:_COPIED], 1):
+        image, found = match.image, words.points(match, answer)
+        about = [image.creator, image.licence, image.url]
+        about.append("" if found is None else f"score {found} of 100")
+        about.append(f"share of influence {share}" if (share := shares.get(image.id)) else "")
+        lines.append("; ".join(filter(None, [f"{rank}. {name_of(image)}", *about])))
+    if (none := words.none_share(answer)) is not None:
+        lines.append(f"None of these: {words.share(none)}")
+    lines += ["", f"Gallery {answer.gallery}, encoder {answer.encoder}, head {answer.head}"]
+    lines.append("A candidate source is evidence to look at, not proof.")
+    return "\n".join(lines)
 
 
 def _parts(answer: Answer, *, none: float) -> list[_Part]:

@@ -545,3 +545,25 @@ def test_prior_and_shares_can_be_chosen(visit: Visit, picture: Path, tmp_path: P
     page.locator("#ws-prior input[type=number]").fill("10")
     expect(page.locator(".ws-answer h2")).to_contain_text("at a prior of 10 %")
     expect(page.locator(".ws-pair figcaption").last).to_have_text("Blue <b>hills</b>")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_an_answer_and_its_link_are_copied(visit: Visit, picture: Path, theme: str):
+    page = visit(theme=theme, width=390 if theme == "dark" else 1440)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    give(page, picture)
+    told = page.locator(".ws-copied")
+    page.get_by_role("button", name="Copy answer").click()
+    expect(told).to_have_text("Copied.")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("Candidate source: Blue <b>hills</b>")
+    assert "1. Blue <b>hills</b>; " in copied
+    assert str(picture.parent) not in copied
+    page.get_by_role("button", name="Copy link").click()
+    expect(told).to_contain_text("your picture is not in it")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    page.evaluate(
+        "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }"
+    )
+    page.get_by_role("button", name="Copy answer").click()
+    expect(told).to_contain_text("select the text instead")

@@ -5,6 +5,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from app.views import answer as views
 from app.views import matches as lists
@@ -16,6 +17,7 @@ from core.values import (
     Explanation,
     ImageRecord,
     Match,
+    Scale,
     Surroundings,
 )
 from tests.app.made import answer, explanation, grey, group, record, untold
@@ -48,6 +50,18 @@ def test_headline_says_none_without_a_number():
     assert views.headline(found) == (
         "None of these images stands out as a source at a prior of 10 %."
     )
+
+
+def test_an_answer_is_copied_as_text_without_paths():
+    scale = Scale(0.0, 2.0)
+    found = answer(group(1, influence=0.9, title='"Hills" & <b>'), none=0.1, scale=scale)
+    text = views.answer_text(found)
+    assert text.startswith("Candidate source, very likely")
+    assert '1. "Hills" & <b>; score 50 of 100; share of influence 90 %' in text
+    assert "None of these: 10 %" in text
+    assert "Gallery g@1, encoder e@1, head h@1" in text
+    assert "folder/" not in text
+    assert f'data-text="{escape(text)}"' in views.answer_html(found)
 
 
 def test_after_none_the_page_says_why_and_what_to_do_next():
