@@ -125,7 +125,7 @@ class Handlers:
         second = Choice(given[tab.second], "default", first.gallery)
         gallery = self.session.gallery(first.gallery, visitor=visitor)
         titles = {name: title for title, name in encoder_choices(gallery.encoder_names)}
-        examples = self.session.examples(first, visitor=visitor).examples
+        examples = self.session.examples(first, visitor=visitor, progress=report).examples
         scene = Scene(gallery.records, examples)
         choices = (first, second)[: 2 if second.encoder in titles else 1]
         panels: list[Panel] = []
@@ -136,7 +136,9 @@ class Handlers:
             panels.append(views.panel(title, *points, placed, scene=scene))
             if placed is not None:
                 nearest[title] = placed.nearest
-        spaces = [self.session.workspace(choice, visitor=visitor) for choice in choices]
+        spaces = [
+            self.session.workspace(choice, visitor=visitor, progress=report) for choice in choices
+        ]
         moved = None
         if len(spaces) > 1:
             shares = shared_neighbours(spaces[0], spaces[1], k=_COMPARED)

@@ -94,8 +94,8 @@ def controls_of(page: Page, controls: layout.Controls, head: str) -> dict[Any, A
     }
 
 
-def stopped(work: Callable[[Any], object], stopper: Stopper) -> None:
-    with pytest.raises(gr.Error, match="What was finished is kept"):
+def stopped(work: Callable[[Any], object], stopper: Stopper, *, again: str = "") -> None:
+    with pytest.raises(gr.Error, match=f"What was finished is kept; .*{again}"):
         work(stopper)
     assert stopper.ended_there
 
@@ -230,26 +230,57 @@ def test_measuring_disentanglement(with_examples: Path):
         )
 
 
-def test_laying_out_a_map(fresh: Path):
-    """The other process that lays the map out ends too: its folder is removed after it."""
+def mapped(folder: Path) -> MapHandlers:
     with gr.Blocks():
-        page = opened(fresh)
+        page = opened(folder)
         cards = Cards(page.session)
-        handlers = MapHandlers(page, lay_map(page, cards.peek, cards.pictures), cards)
-    tab = handlers.tab
-    given = {
-        tab.encoder: "histogram",
-        tab.head: "identity",
-        tab.second: "",
+        return MapHandlers(page, lay_map(page, cards.peek, cards.pictures), cards)
+
+
+def asked_of_the_map(handlers: MapHandlers, **values: str) -> dict[Any, Any]:
+    tab, page = handlers.tab, handlers.page
+    given = {"encoder": "random", "head": "identity", "second": "", **values}
+    return {
+        **{getattr(tab, name): value for name, value in given.items()},
         tab.colour: DOMAIN,
         tab.image: None,
         tab.state: None,
+        page.marked: None,
         page.gallery: page.start,
     }
-    with pytest.raises(gr.Error, match="draw it again"):
-        handlers.draw(given, NOBODY, stopper := Stopper(page, "map", at="comparing all images"))
-    assert stopper.ended_there
+
+
+@pytest.mark.parametrize(
+    ("at", "values"),
+    [
+        ("Infomax", {"head": "infomax"}),
+        ("looking for crops among near-duplicates", {}),
+        (NULL, {}),
+        ("comparing all images", {}),
+    ],
+)
+def test_drawing_a_map(fresh: Path, at: str, values: dict[str, str]):
+    """Its head and its null were fitted to their ends, though the button said that all stopped.
+
+    The other process that lays the map out ends too: its folder is removed after it.
+    """
+    handlers = mapped(fresh)
+    given, stopper = asked_of_the_map(handlers, **values), Stopper(handlers.page, "map", at=at)
+    stopped(
+        lambda progress: handlers.draw(given, NOBODY, progress), stopper, again="draw it again"
+    )
     assert not list(fresh.rglob("map-*/map.npz"))
+
+
+def test_drawing_a_map_beside_another(with_examples: Path):
+    handlers = mapped(with_examples)
+    handlers.draw(asked_of_the_map(handlers, encoder="histogram"), NOBODY)
+    given = asked_of_the_map(handlers, encoder="histogram", second="random")
+    stopped(
+        lambda progress: handlers.draw(given, NOBODY, progress),
+        Stopper(handlers.page, "map", at=NULL),
+        again="draw it again",
+    )
 
 
 @pytest.fixture
