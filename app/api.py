@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from app.page.errors import user_error, user_errors
+from app.page.errors import user_error
 from app.page.files import taken_as, unopened
+from app.page.jobs import PROGRESS
 from app.page.lines import ANSWER, MEASURE
 from app.page.state import HEADS, Page, offered_choices
 from app.views.objects import (
@@ -19,14 +21,15 @@ from app.views.objects import (
     trial_for_clients,
 )
 from core.config import AnswerConfig
-from core.service import DEPTHS, WAYS, Choice, Session, encoder_infos, selftest
+from core.service import DEPTHS, WAYS, Choice, encoder_infos, selftest
+from core.values import Progress
 
 _TOP, _NEAREST, _MOST = 24, 8, 200  # matches by default, nearest by default, matches at most
 
 
 def publish(page: Page) -> None:
     """Add every endpoint to the current Blocks; their components are never shown."""
-    api = Endpoints(page.session, page.start)
+    api = Endpoints(page)
     heavy: dict[str, Any] = {"concurrency_id": ANSWER}
     with gr.Group(visible=False):
         image = taken_as(gr.Image(type="filepath", label="image"), unopened)
@@ -71,12 +74,22 @@ def _embedding(page: Page, *, prefix: str = "") -> list[gr.Dropdown]:
 
 
 class Endpoints:
-    """What the endpoints do."""
+    """What the endpoints do.
 
-    def __init__(self, session: Session, gallery: str) -> None:
-        self.session, self.gallery = session, gallery
+    Each is long work of its caller: it ends with the caller's page, or when a hosted server's
+    seconds are spent.
+    """
 
-    def attribute(  # noqa: PLR0913 - the parameters of the endpoint
+    def __init__(self, page: Page) -> None:
+        self.jobs, self.session, self.gallery = page.jobs, page.session, page.start
+
+    def _run(
+        self, request: gr.Request | None, progress: gr.Progress
+    ) -> AbstractContextManager[Progress]:
+        """Progress for a call, and its errors in words."""
+        return self.jobs.run("api", request, progress, again="ask again")
+
+    def attribute(  # noqa: PLR0913, D417 - Gradio gives the last two
         self,
         image: str,
         encoder: str,
@@ -85,6 +98,8 @@ class Endpoints:
         prior: float = AnswerConfig().prior,
         by: str = "",
         where: str | None = None,
+        request: gr.Request | None = None,
+        progress: gr.Progress = PROGRESS,
     ) -> dict[str, object]:
         """Candidate sources of an image among the images of the gallery.
 
@@ -115,8 +130,8 @@ class Endpoints:
         if not 0 < prior < 1:
             raise user_error(f"prior must lie between 0 and 1, got {prior}")
         choice = Choice(encoder, head, self.gallery, where=where)
-        with user_errors():
-            answer = self.session.attribute(image, choice, top=top, prior=prior)
+        with self._run(request, progress) as report:
+            answer = self.session.attribute(image, choice, top=top, prior=prior, progress=report)
             shares = self.session.shares(answer, choice, columns=[by]) if by else None
         return for_clients(Path(image).name, answer, shares=shares)
 
@@ -132,7 +147,7 @@ class Endpoints:
         ready = self.session.gallery(self.gallery).encoder_names
         return [{**vars(info), "ready": info.name in ready} for info in encoder_infos()]
 
-    def compare(
+    def compare(  # noqa: PLR0913, D417 - Gradio gives the last two
         self,
         image: str,
         encoder: str,
@@ -140,6 +155,8 @@ class Endpoints:
         other_encoder: str,
         other_head: str,
         where: str | None = None,
+        request: gr.Request | None = None,
+        progress: gr.Progress = PROGRESS,
     ) -> dict[str, object]:
         """Compare two ways to search a gallery for the sources of one image.
 
@@ -159,9 +176,9 @@ class Endpoints:
             common, only_first and only_second, lists of ids.
         """
         _require(image)
-        with user_errors():
+        with self._run(request, progress) as report:
             first, second = (
-                self.session.attribute(image, choice, top=DEPTHS[-1])
+                self.session.attribute(image, choice, top=DEPTHS[-1], progress=report)
                 for choice in (
                     Choice(encoder, head, self.gallery, where=where),
                     Choice(other_encoder, other_head, self.gallery, where=where),
@@ -169,7 +186,13 @@ class Endpoints:
             )
         return comparison_object(Path(image).name, first, second)
 
-    def factors(self, encoder: str, head: str) -> dict[str, object]:
+    def factors(  # noqa: D417 - Gradio gives the last two
+        self,
+        encoder: str,
+        head: str,
+        request: gr.Request | None = None,
+        progress: gr.Progress = PROGRESS,
+    ) -> dict[str, object]:
         """Disentanglement of a gallery's embeddings, before and after the head.
 
         Args:
@@ -186,11 +209,21 @@ class Endpoints:
             importance (a row for each factor, a column for each of these dimensions; null where
             fewer than two factors are known).
         """
-        with user_errors():
-            found = self.session.disentanglement(Choice(encoder, head, self.gallery))
+        with self._run(request, progress) as report:
+            found = self.session.disentanglement(
+                Choice(encoder, head, self.gallery), progress=report
+            )
         return measures_object(found)
 
-    def project(self, image: str, encoder: str, head: str, top: int) -> dict[str, object]:
+    def project(  # noqa: D417 - Gradio gives the last two
+        self,
+        image: str,
+        encoder: str,
+        head: str,
+        top: int,
+        request: gr.Request | None = None,
+        progress: gr.Progress = PROGRESS,
+    ) -> dict[str, object]:
         """Where an image lies on the gallery's 2-D map, and the gallery images nearest to it.
 
         Args:
@@ -204,12 +237,22 @@ class Endpoints:
             (best first: id, file, cosine).
         """
         _require(image, top=top)
-        with user_errors():
-            found = self.session.project(image, Choice(encoder, head, self.gallery), top=top)
+        with self._run(request, progress) as report:
+            found = self.session.project(
+                image, Choice(encoder, head, self.gallery), top=top, progress=report
+            )
         return place_object(found)
 
-    def selftest(
-        self, image: str, encoder: str, head: str, way: str, far: float = 0.5, seed: int = 0
+    def selftest(  # noqa: PLR0913, D417 - Gradio gives the last two
+        self,
+        image: str,
+        encoder: str,
+        head: str,
+        way: str,
+        far: float = 0.5,
+        seed: int = 0,
+        request: gr.Request | None = None,
+        progress: gr.Progress = PROGRESS,
     ) -> dict[str, object]:
         """Make a variation of an image and trace it, with the image in the gallery and without.
 
@@ -231,9 +274,10 @@ class Endpoints:
         if not 0 <= far <= 1:
             raise user_error(f"far must lie between 0 and 1, got {far}")
         choice, name = Choice(encoder, head, self.gallery), Path(image).name
-        with user_errors():
-            test = selftest(self.session, image, choice, name=name)
-            return trial_for_clients(name, test.run(way, far=far, seed=int(seed)))
+        with self._run(request, progress) as report:
+            test = selftest(self.session, image, choice, name=name, progress=report)
+            trial = test.run(way, far=far, seed=int(seed), progress=report)
+        return trial_for_clients(name, trial)
 
 
 def _require(image: str | None, *, top: int = 1) -> None:

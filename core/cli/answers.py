@@ -105,12 +105,12 @@ def attribute(
         if report and asked:
             cases = []
             for (path, answer), p, _ in asked:
-                case = case_of(session, path, answer=answer, choice=choice)
+                case = case_of(session, path, answer=answer, choice=choice, progress=progress)
                 case = case if report_images else without_images(case)
                 cases.append(replace(case, p_adjusted=p))
             named = [str(path) for path, _ in answers]
             command = attribute_command(named, choice, top=top, prior=prior)
-            run = run_of(session.workspace(choice), command, prior=prior)
+            run = run_of(session.workspace(choice, progress=progress), command, prior=prior)
             for path in report:
                 write_report(path, cases, replace(run, refused=refused))
     if json:

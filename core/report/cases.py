@@ -22,7 +22,7 @@ from core.measures.dimensions import Dimensions
 from core.service.choice import Choice
 from core.service.session import Session
 from core.service.workspace import Workspace
-from core.values import Answer, Explanation, GalleryError
+from core.values import Answer, Explanation, GalleryError, Progress, no_progress
 
 MEANING = (
     "This report compares an image with one gallery, under one encoder. A candidate source is an "
@@ -89,6 +89,7 @@ def case_of(
     answer: Answer,
     choice: Choice,
     visitor: str = "",
+    progress: Progress = no_progress,
 ) -> Case:
     """An answer with the reasons for its first candidate sources and the images to show.
 
@@ -98,11 +99,12 @@ def case_of(
         answer: the answer.
         choice: encoder, head, gallery and scoring of the answer.
         visitor: the visitor who may own the gallery.
+        progress: called while what is missing is computed; may raise ``Cancelled``.
 
     Raises:
         WellspringError: as :meth:`Session.explain`.
     """
-    workspace = session.workspace(choice, visitor=visitor)
+    workspace = session.workspace(choice, visitor=visitor, progress=progress)
     query = session.query(workspace, source)
     sources: dict[int, Image.Image] = {}
     for i in _explained(answer):
@@ -112,11 +114,13 @@ def case_of(
         query=str(source) if isinstance(source, str | Path) else "image",
         sha256=query.sha256 or query_digest(source),
         answer=answer,
-        explanations=tuple(session.explain(source, i, choice, visitor=visitor) for i in sources),
+        explanations=tuple(
+            session.explain(source, i, choice, visitor=visitor, progress=progress) for i in sources
+        ),
         image=query.image,
         sources=sources,
         shares=session.shares(answer, choice, visitor=visitor),
-        dimensions=session.dimensions(choice, visitor=visitor),
+        dimensions=session.dimensions(choice, visitor=visitor, progress=progress),
     )
 
 

@@ -221,10 +221,11 @@ class Session:
         *,
         visitor: str = "",
         top: int = 24,
+        progress: Progress = no_progress,
     ) -> Explanation:
         """Why a gallery image matches an image; errors as in :meth:`attribute`."""
         choice = choice or Choice()
-        workspace = self.workspace(choice, visitor=visitor)
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
         source, query = self.source_image(workspace.gallery, image_id), self.query(workspace, image)
         return workspace.explain(query, image_id, source=source, top=top, where=choice.where)
 
@@ -235,9 +236,10 @@ class Session:
         choice: Choice | None = None,
         *,
         visitor: str = "",
+        progress: Progress = no_progress,
     ) -> list[Likeness]:
         """By which factors an image looks like a gallery image; errors as in :meth:`attribute`."""
-        workspace = self.workspace(choice or Choice(), visitor=visitor)
+        workspace = self.workspace(choice or Choice(), visitor=visitor, progress=progress)
         return factor_likenesses(workspace, self.query(workspace, image), image_id)
 
     def project(
@@ -272,7 +274,7 @@ class Session:
     ) -> Integer[np.ndarray, " n"]:
         """Clusters of the gallery's images, found once: see :meth:`Workspace.clusters`."""
         layout = self.layout(choice, visitor=visitor, progress=progress)
-        workspace = self.workspace(choice, visitor=visitor)
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
         key = ("clusters", kind, *workspace.inputs)
         return self._cache.get(
             key, lambda: workspace.clusters(layout, kind=kind, progress=progress)
@@ -337,14 +339,21 @@ class Session:
         counts = (len(found.after.real), len(examples.examples), len(found.after.pairs.real))
         return Disentanglement(before, after, *counts)
 
-    def dimension(self, choice: Choice, dimension: int, *, visitor: str = "") -> DimensionView:
+    def dimension(
+        self,
+        choice: Choice,
+        dimension: int,
+        *,
+        visitor: str = "",
+        progress: Progress = no_progress,
+    ) -> DimensionView:
         """What one dimension of an embedding does; errors as :meth:`examples`.
 
         Raises:
             GalleryError: when there is no such dimension.
         """
-        workspace = self.workspace(choice, visitor=visitor)
-        synthetic = self.examples(choice, visitor=visitor).embeddings
+        workspace = self.workspace(choice, visitor=visitor, progress=progress)
+        synthetic = self.examples(choice, visitor=visitor, progress=progress).embeddings
         chosen, factors = measured_images(workspace)
         real = workspace.vectors[chosen]
         try:

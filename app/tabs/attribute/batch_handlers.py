@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from app.page.errors import user_error, user_errors
+from app.page.errors import user_error
 from app.page.events import Given
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS
@@ -34,6 +34,7 @@ MOST = 200
 
 _FIT = 160  # shorter side at which images are opened for a report, pixels, as far as that is quick
 _PICTURED = 3  # candidates of every answer that have a picture in a report
+_AGAIN = "find the sources again to download the answers"
 _PAUSE = 0.5  # seconds between two tables while both are short
 
 
@@ -109,7 +110,8 @@ class BatchHandlers:
                 visitor=visitor,
                 progress=progress,
             )
-            query = session.query(session.workspace(done.choice, visitor=visitor), path)
+            workspace = session.workspace(done.choice, visitor=visitor, progress=progress)
+            query = session.query(workspace, path)
         except ImageError as error:
             return batch.Row(name, problem=str(error))
         gallery = session.gallery(done.choice.gallery, visitor=visitor)
@@ -134,32 +136,38 @@ class BatchHandlers:
             return None
         return Opened(Search(found.file, done.choice, done.prior, found.answer))
 
-    def pack(self, done: Done | None, request: gr.Request) -> Any:
+    def pack(self, done: Done | None, request: gr.Request, progress: gr.Progress = PROGRESS) -> Any:
         """All answers that there are, in one zip."""
         if done is None:
             return gr.DownloadButton(visible=False)
         session, visitor = self.page.session, visitor_of(request)
-        with user_errors():
-            workspace = session.workspace(done.choice, visitor=visitor)
-            judged = zip(done.rows, batch.judge(done.rows), strict=True)
-            cases = [
-                Case(
+        with self.page.jobs.run("attribute", request, progress, again=_AGAIN) as report:
+            workspace = session.workspace(done.choice, visitor=visitor, progress=report)
+            cases = list(self._cases(done, workspace, visitor, report))
+            names = [case.query for case in cases]
+            run = files.run_for(workspace, names, done.choice, top=CANDIDATES, prior=done.prior)
+            report(len(done.rows), len(done.rows), "Writing the reports")
+            content = files.batch_zip(done.rows, cases, run)
+        path = downloadable(content, self.result.download, name="wellspring.zip")
+        return gr.DownloadButton(value=path, visible=True)
+
+    def _cases(
+        self, done: Done, workspace: Workspace, visitor: str, report: Progress
+    ) -> Iterator[Case]:
+        """The rows that were answered, as the reports tell them."""
+        judged = zip(done.rows, batch.judge(done.rows), strict=True)
+        for place, (row, each) in enumerate(judged):
+            report(place, len(done.rows), f"Packing the answer to {row.name}")
+            if each is not None:
+                yield Case(
                     query=row.name,
                     sha256=row.sha256,
                     answer=each.answer,
                     image=self._copy(row.file),
                     sources=self._sources(each.answer, workspace),
                     p_adjusted=each.p_adjusted,
-                    shares=session.shares(each.answer, done.choice, visitor=visitor),
+                    shares=self.page.session.shares(each.answer, done.choice, visitor=visitor),
                 )
-                for row, each in judged
-                if each is not None
-            ]
-        names = [case.query for case in cases]
-        run = files.run_for(workspace, names, done.choice, top=CANDIDATES, prior=done.prior)
-        content = files.batch_zip(done.rows, cases, run)
-        path = downloadable(content, self.result.download, name="wellspring.zip")
-        return gr.DownloadButton(value=path, visible=True)
 
     def _copy(self, file: str | Path) -> Image.Image | None:
         """A small copy of an image; nothing where it is gone."""

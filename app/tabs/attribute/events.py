@@ -232,7 +232,16 @@ def _explain(
     )
     ends = [result.most, result.least, result.side]
     judged.success(handlers.excite, [search, found, result.dimension], ends, **QUIET)
-    judged.then(handlers.export, [search, found], list(result.downloads.buttons), **QUIET)
+    files = list(result.downloads.buttons)
+    exported = judged.then(
+        handlers.export,
+        [search, found],
+        files,
+        show_progress="minimal",
+        show_progress_on=result.heading,
+        **PRIVATE,
+    )
+    exported.failure(handlers.no_files, None, files, **QUIET)
 
 
 def _connect_batch(
@@ -255,7 +264,10 @@ def _connect_batch(
     )
     batch.run.click(None, None, None, js="() => window.wellspring.show('ws-batch')", **QUIET)
     for ended in (run.success, run.failure):
-        ended(handlers.pack, done, result.download, **QUIET)
+        packed = ended(
+            handlers.pack, done, result.download, show_progress_on=result.table, **PRIVATE
+        )
+        packed.failure(lambda: gr.DownloadButton(visible=False), None, result.download, **QUIET)
     for gone in (page.gallery.change, batch.files.clear):
         gone(batch_cleared, None, [done, result.table, result.download], **QUIET)
     return result.table.select(handlers.opened, done, opened, **QUIET)

@@ -32,6 +32,7 @@ from core.values import Answer, Explanation, FilterError
 CANDIDATES = 24
 """Matches of every answer."""
 
+_AGAIN = "choose the image again for the rest"
 _EXCITING = 6
 _CHANGED = "The gallery has changed since: ask again to see which dimensions come back in refits."
 
@@ -140,17 +141,22 @@ class Handlers:
         return readable, *cleared
 
     def explain(
-        self, search: Search | None, index: int, reading: str | None, request: gr.Request
+        self,
+        search: Search | None,
+        index: int,
+        reading: str | None,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
     ) -> tuple[Any, ...]:
         """Why the chosen match is one."""
         if search is None or not 0 <= index < len(search.answer.matches):
             return tuple(gr.skip() for _ in range(10))
         visitor, answer = visitor_of(request), search.answer
         image_id = answer.matches[index].image.id
-        with user_errors():
+        with self.page.jobs.run("attribute", request, progress, again=_AGAIN) as report:
             given = (search.image, image_id, search.choice)
-            found = self.session.explain(*given, visitor=visitor)
-            alike = self.session.likenesses(*given, visitor=visitor)
+            found = self.session.explain(*given, visitor=visitor, progress=report)
+            alike = self.session.likenesses(*given, visitor=visitor, progress=report)
             group = lists.group_of(answer, image_id)
             possible = reasons.readings(found, group, level=answer.level)
             chosen = reading if reading in possible else possible[0]
@@ -243,43 +249,56 @@ class Handlers:
         found: Explanation | None,
         dimension: int | None,
         request: gr.Request,
+        progress: gr.Progress = PROGRESS,
     ) -> tuple[Any, Any, Any]:
         """The gallery images at both ends of a dimension, and where the two images lie."""
         if search is None or found is None or dimension is None:
             return gr.skip(), gr.skip(), gr.skip()
         visitor, name = visitor_of(request), search.choice.gallery
-        with user_errors():
-            workspace = self.session.workspace(search.choice, visitor=visitor)
+        with self.page.jobs.run("attribute", request, progress, again=_AGAIN) as report:
+            workspace = self.session.workspace(search.choice, visitor=visitor, progress=report)
             ends = workspace.exciting(dimension, count=_EXCITING)
             most, least = (pictures(self.session, name, end, visitor=visitor) for end in ends)
         return most, least, reasons.ends_words(found, dimension)
 
     def export(
-        self, search: Search | None, found: Explanation | None, request: gr.Request
+        self,
+        search: Search | None,
+        found: Explanation | None,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
     ) -> list[Any]:
         """The answer as files, explained by the chosen match."""
         buttons, visitor = self.downloads.buttons, visitor_of(request)
         if search is None or found is None or self._changed(search, visitor):
             return [gr.skip() for _ in buttons]
         choice = search.choice
-        image, source = self._images(search, found, visitor)
-        case = Case(
-            query=Path(search.image).name,
-            sha256=query_digest(search.image),
-            answer=search.answer,
-            explanations=(found,),
-            image=image,
-            sources={found.match.id: source},
-            shares=self.session.shares(search.answer, choice, visitor=visitor),
-            dimensions=self.session.dimensions(choice, visitor=visitor),
-        )
-        workspace = self.session.workspace(choice, visitor=visitor)
-        run = files.run_for(workspace, [case.query], choice, top=CANDIDATES, prior=search.prior)
-        contents = files.answer_files(case, run)
+        with self.page.jobs.run("attribute", request, progress, again=_AGAIN) as report:
+            report(0, 1, "Writing the report")
+            workspace = self.session.workspace(choice, visitor=visitor, progress=report)
+            dimensions = self.session.dimensions(choice, visitor=visitor, progress=report)
+            image, source = self._images(search, found, visitor)
+            case = Case(
+                query=Path(search.image).name,
+                sha256=query_digest(search.image),
+                answer=search.answer,
+                explanations=(found,),
+                image=image,
+                sources={found.match.id: source},
+                shares=self.session.shares(search.answer, choice, visitor=visitor),
+                dimensions=dimensions,
+            )
+            run = files.run_for(workspace, [case.query], choice, top=CANDIDATES, prior=search.prior)
+            report(0, 1, "Writing the report")
+            contents = files.answer_files(case, run)
         return [
             downloadable(content, button, name=name)
             for button, (name, content) in zip(buttons, contents.items(), strict=True)
         ]
+
+    def no_files(self) -> list[Any]:
+        """No files, where those that are there may be of another match."""
+        return [None for _ in self.downloads.buttons]
 
     def fetched(
         self, address: str, request: gr.Request, progress: gr.Progress = PROGRESS

@@ -160,7 +160,7 @@ def lay_result(page: Page) -> Result:
     with gr.Column(visible=False, elem_classes="ws-results") as column:
         with gr.Row(elem_classes="ws-title"):
             heading = gr.Markdown(elem_id="ws-list-title")
-            downloads = _lay_downloads()
+            downloads = _lay_downloads(page)
         with gr.Row(elem_classes="ws-found"):
             with gr.Column(scale=4, min_width=240, elem_classes="ws-found-list"):
                 candidates = gr.HTML(
@@ -237,8 +237,9 @@ def _lay_sums() -> Sums:
     return Sums(column, by, table)
 
 
-def _lay_downloads() -> Downloads:
+def _lay_downloads(page: Page) -> Downloads:
     with gr.Row(elem_classes="ws-downloads"):
+        stop_button(page, "attribute", elem_id="ws-stop-files", on_result=True)
         return Downloads(
             html=gr.DownloadButton("Report", size="sm", min_width=0, elem_id="ws-download-html"),
             csv=gr.DownloadButton("CSV", size="sm", min_width=0, elem_id="ws-download-csv"),

@@ -132,16 +132,21 @@ class ReverseHandlers:
                 yield file, query
 
     def opened(
-        self, looked: Looked | None, event: gr.EventData, request: gr.Request
+        self,
+        looked: Looked | None,
+        event: gr.EventData,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
     ) -> Opened | None:
         """What the gallery says of the image that was chosen; nothing where there is no such."""
         row = row_of(event)
         if looked is None or not 0 <= row < len(looked.files):
             return None
         file, choice, prior = looked.files[row], looked.choice, looked.prior
-        with user_errors():
+        visitor, again = visitor_of(request), "choose the row again"
+        with self.page.jobs.run("attribute", request, progress, again=again) as report:
             answer = self.page.session.attribute(
-                file, choice, top=CANDIDATES, prior=prior, visitor=visitor_of(request)
+                file, choice, top=CANDIDATES, prior=prior, visitor=visitor, progress=report
             )
         places = [match.image.id for match in answer.matches]
         wanted = looked.image_ids[row]

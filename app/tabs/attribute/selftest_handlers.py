@@ -111,7 +111,7 @@ class SelftestHandlers:
     def _only(self, image: str, asked: _Asked, tally: Tally, report: Progress) -> tuple[Any, ...]:
         """One trial of one picture, with everything that it comes from."""
         session, choice, (way,) = self.page.session, asked.choice, asked.ways
-        test = selftest(session, image, choice, name=NAME, visitor=asked.visitor)
+        test = selftest(session, image, choice, name=NAME, visitor=asked.visitor, progress=report)
         # another variation every time
         trial = test.run(way, far=asked.far, seed=tally.trials, progress=report)
         line = Line(Path(image).name, verdict_of(trial))
@@ -145,7 +145,14 @@ class SelftestHandlers:
         first, total = len(before.lines), before.total
         try:
             report(first, total, f"Looking at {name}")
-            test = selftest(self.page.session, file, asked.choice, name=name, visitor=asked.visitor)
+            test = selftest(
+                self.page.session,
+                file,
+                asked.choice,
+                name=name,
+                visitor=asked.visitor,
+                progress=report,
+            )
         except ImageError as error:
             yield Line(name, str(error))
             return

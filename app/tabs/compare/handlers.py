@@ -27,6 +27,7 @@ from core.service import DEPTHS, Choice, RankingComparison, compare_answers, com
 from core.values import Answer, Explanation
 
 _DEPTH = DEPTHS[-1]
+_AGAIN = "choose the image again"
 _SHOWN = 12  # matches of either side that are shown; all of them are in the files
 
 
@@ -128,6 +129,7 @@ class Handlers:
         image_id: int | None,
         reading: str | None,
         request: gr.Request,
+        progress: gr.Progress = PROGRESS,
     ) -> tuple[Any, ...]:
         """Why the chosen match is one, on both sides.
 
@@ -137,14 +139,14 @@ class Handlers:
             return tuple(gr.skip() for _ in range(7))
         session, visitor = self.page.session, visitor_of(request)
         names = side_names(found.choices)
-        with user_errors():
+        with self.page.jobs.run("compare", request, progress, again=_AGAIN) as report:
             gallery = session.gallery(found.choices[0].gallery, visitor=visitor)
             images = (
                 session.image(found.image, fit=reasons.SHOWN_SIDE),
                 session.source_image(gallery, image_id, fit=reasons.SHOWN_SIDE),
             )
             left, right = (
-                session.explain(found.image, image_id, choice, visitor=visitor)
+                session.explain(found.image, image_id, choice, visitor=visitor, progress=report)
                 for choice in found.choices
             )
         possible = [

@@ -9,7 +9,6 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from app.page.errors import user_errors
 from app.page.events import Given
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS
@@ -23,7 +22,9 @@ from app.views.disentanglement import Sides
 from app.views.objects import sides_object
 from app.views.templates import render
 from core.service import Choice, Stage, contrast
+from core.values import Progress
 
+_AGAIN = "choose the dimension again"
 _EXCITING = 6
 _NAMED = 12  # dimensions that are shown by name and picture
 
@@ -49,13 +50,14 @@ class Handlers:
             if other is not None:
                 second = session.disentanglement(other, visitor=visitor, progress=report)
                 sides = views.Sides.of_two(found, second, side_names((choice, other)))
+            dimensions = self._dimensions(choice, found.after, visitor, report)
         result, words = self.result, {"titles": sides.titles, "judged": sides.judged}
         return {
             result.overview: views.overview_html(found, sides),
             result.column: gr.Column(visible=True),
             result.table: measures.measures_html(contrast(*sides.stages), **words),
             result.levels: measures.levels_html(sides.stages, **words),
-            **self._dimensions(choice, found.after, request),
+            **dimensions,
             **self._matrices(sides),
             **self._factors(sides),
             **self._files(sides),
@@ -67,15 +69,17 @@ class Handlers:
         head, gallery = given[self.controls.beside_head], given[self.page.gallery]
         return Choice(beside, head, gallery) if beside else None
 
-    def _dimensions(self, choice: Choice, stage: Stage, request: gr.Request) -> dict[Block, Any]:
+    def _dimensions(
+        self, choice: Choice, stage: Stage, visitor: str, report: Progress
+    ) -> dict[Block, Any]:
         """The most telling dimensions by name and picture, and all to choose from."""
-        session, visitor = self.page.session, visitor_of(request)
+        session, names = self.page.session, dict[int, str]()
         numbers, shown = views.telling(stage, count=_NAMED), self.result.dimension
-        workspace = session.workspace(choice, visitor=visitor)
-        names = {
-            number: views.dimension_name(session.dimension(choice, number, visitor=visitor))
-            for number in numbers
-        }
+        workspace = session.workspace(choice, visitor=visitor, progress=report)
+        for number in numbers:
+            report(len(names), len(numbers), f"Looking at dimension {number}")
+            view = session.dimension(choice, number, visitor=visitor, progress=report)
+            names[number] = views.dimension_name(view)
         first = [workspace.exciting(number, count=1)[0][0] for number in numbers]
         files = pictures(session, choice.gallery, first, visitor=visitor)
         captions = [f"Dimension {i}\n{name}".rstrip() for i, name in names.items()]
@@ -98,14 +102,21 @@ class Handlers:
             given[self.controls.encoder], given[self.controls.head], given[self.page.gallery]
         )
 
-    def look(self, choice: Choice | None, dimension: int | None, request: gr.Request) -> Any:
+    def look(
+        self,
+        choice: Choice | None,
+        dimension: int | None,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> Any:
         """One dimension: words, spread, values by factor, images at both ends."""
         if choice is None or dimension is None:
             return tuple(gr.skip() for _ in self.result.dimension.shown)
         session, visitor = self.page.session, visitor_of(request)
-        with user_errors():
-            view = session.dimension(choice, dimension, visitor=visitor)
-            ends = session.workspace(choice, visitor=visitor).exciting(dimension, count=_EXCITING)
+        with self.page.jobs.run("disentanglement", request, progress, again=_AGAIN) as report:
+            view = session.dimension(choice, dimension, visitor=visitor, progress=report)
+            workspace = session.workspace(choice, visitor=visitor, progress=report)
+            ends = workspace.exciting(dimension, count=_EXCITING)
             most, least = (pictures(session, choice.gallery, end, visitor=visitor) for end in ends)
         values = views.by_value(view)
         return (

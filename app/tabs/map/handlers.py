@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from app.page.errors import user_errors, without_unreadable
+from app.page.errors import without_unreadable
 from app.page.jobs import PROGRESS
 from app.page.pictures import fetchable
 from app.page.state import Asked, Marked, Page, encoder_choices
@@ -23,7 +23,7 @@ from app.views.map import Drawing, Mark, Panel
 from app.views.scene import DENSITY, DOMAIN, FIRST_COLOURS, MEANS, Groups, Scene, colourings, group
 from app.views.selection import kept_rows
 from core.service import Choice, Placed, place, shared_neighbours
-from core.values import Match, Progress, no_progress
+from core.values import Match, Progress
 
 _NEAREST = 8
 _COMPARED = 10  # neighbours of an image under two encoders
@@ -68,13 +68,19 @@ class Handlers:
         """After a failure: an image that cannot be opened goes, so that the next map is drawn."""
         return gr.skip() if image is None else without_unreadable(self.session, image)
 
-    def recolour(self, drawn: Drawn | None, colour: str, request: gr.Request) -> dict[Any, Any]:
+    def recolour(
+        self,
+        drawn: Drawn | None,
+        colour: str,
+        request: gr.Request,
+        progress: gr.Progress = PROGRESS,
+    ) -> dict[Any, Any]:
         """The same map in other colours; what is selected stays so."""
         if drawn is None:
             return {self.tab.near: gr.skip()}
-        scene, choice = drawn.drawing.scene, drawn.choice
-        with user_errors():
-            groups = self._groups(scene, choice, colour=colour, visitor=visitor_of(request))
+        scene, choice, visitor = drawn.drawing.scene, drawn.choice, visitor_of(request)
+        with self.page.jobs.run("map", request, progress, again="choose it again") as report:
+            groups = self._groups(scene, choice, colour=colour, visitor=visitor, report=report)
         drawing = replace(drawn.drawing, groups=groups)
         changed = replace(drawn, colour=colour, drawing=drawing)
         return {**self._shown(changed), **self._choices(changed)}
@@ -125,7 +131,7 @@ class Handlers:
         second = Choice(given[tab.second], "default", first.gallery)
         gallery = self.session.gallery(first.gallery, visitor=visitor)
         titles = {name: title for title, name in encoder_choices(gallery.encoder_names)}
-        examples = self.session.examples(first, visitor=visitor).examples
+        examples = self.session.examples(first, visitor=visitor, progress=report).examples
         scene = Scene(gallery.records, examples)
         choices = (first, second)[: 2 if second.encoder in titles else 1]
         panels: list[Panel] = []
@@ -136,7 +142,9 @@ class Handlers:
             panels.append(views.panel(title, *points, placed, scene=scene))
             if placed is not None:
                 nearest[title] = placed.nearest
-        spaces = [self.session.workspace(choice, visitor=visitor) for choice in choices]
+        spaces = [
+            self.session.workspace(choice, visitor=visitor, progress=report) for choice in choices
+        ]
         moved = None
         if len(spaces) > 1:
             shares = shared_neighbours(spaces[0], spaces[1], k=_COMPARED)
@@ -189,7 +197,7 @@ class Handlers:
         *,
         colour: str,
         visitor: str,
-        report: Progress = no_progress,
+        report: Progress,
     ) -> Groups:
         labels = None
         if colour in (DENSITY, MEANS):

@@ -11,6 +11,7 @@ import gradio as gr
 from app.page.errors import user_error, user_errors
 from app.page.events import chosen
 from app.page.files import downloadable
+from app.page.jobs import PROGRESS
 from app.page.pictures import Pictures, fetchable
 from app.page.state import Asked, Page, Sought
 from app.page.visitor import visitor_of
@@ -72,6 +73,7 @@ class Linked:
         encoder: str,
         request: gr.Request,
         event: gr.EventData,
+        progress: gr.Progress = PROGRESS,
     ) -> dict[Any, Any]:
         """What is asked about a point: its nearest, where it came from, what was made from it."""
         tab, page = self.tab, self.page
@@ -88,7 +90,7 @@ class Linked:
             number = (sought.number if sought else 0) + 1
             return self._seek(drawn, [row], number)
         if act == "near" and row < len(records):
-            return self._nearest(drawn, row, visitor_of(request))
+            return self._nearest(drawn, row, request, progress)
         raise user_error("this cannot be asked about the point")
 
     def seek(self, drawn: Drawn | None, sought: Sought | None) -> dict[Any, Any]:
@@ -150,12 +152,15 @@ class Linked:
         changed = replace(drawn, drawing=replace(drawn.drawing, chosen=tuple(rows)))
         return {**self.selected(changed, rows), self.tab.map: views.value(changed.drawing)}
 
-    def _nearest(self, drawn: Drawn, row: int, visitor: str) -> dict[Any, Any]:
+    def _nearest(
+        self, drawn: Drawn, row: int, request: gr.Request, progress: gr.Progress
+    ) -> dict[Any, Any]:
         """A point and its nearest images by the whole embedding, selected."""
         record = drawn.drawing.scene.records[row]
         row_of = {each.id: place for place, each in enumerate(drawn.drawing.scene.records)}
-        with user_errors():
-            workspace = self.page.session.workspace(drawn.choice, visitor=visitor)
+        visitor, again = visitor_of(request), "ask again"
+        with self.page.jobs.run("map", request, progress, again=again) as report:
+            workspace = self.page.session.workspace(drawn.choice, visitor=visitor, progress=report)
             found = near_images(workspace, record.id, top=_NEAREST)
         rows = sorted({row, *(row_of[other.id] for other, _ in found)})
         return {**self._chosen(drawn, rows), self.tab.words: near.neighbour_words(record, found)}

@@ -7,11 +7,14 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
 
+from app.api import Endpoints
+from app.page.jobs import METER
 from app.page.state import Page, open_page
 from app.tabs.attribute import batch_layout, layout, reverse_layout
 from app.tabs.attribute.batch_handlers import BatchHandlers
@@ -94,8 +97,8 @@ def controls_of(page: Page, controls: layout.Controls, head: str) -> dict[Any, A
     }
 
 
-def stopped(work: Callable[[Any], object], stopper: Stopper) -> None:
-    with pytest.raises(gr.Error, match="What was finished is kept"):
+def stopped(work: Callable[[Any], object], stopper: Stopper, *, again: str = "") -> None:
+    with pytest.raises(gr.Error, match=f"What was finished is kept; .*{again}"):
         work(stopper)
     assert stopper.ended_there
 
@@ -132,14 +135,45 @@ def test_judging_dimensions_ends_with_the_page(fresh: Path, picture: Path):
     assert told == ["refitting the head on resamples"]
 
 
-def test_several_images(fresh: Path):
+def test_the_files_of_an_answer(fresh: Path, picture: Path):
+    """They refitted the head, where judging it was stopped, to the end."""
     with gr.Blocks():
         page = opened(fresh)
+        query, controls = layout.lay_query(page), layout.lay_controls(page)
+        handlers = AttributeHandlers(page, query, controls, layout.lay_result(page).downloads)
+    given = {**controls_of(page, controls, "whiten"), query.image: str(picture)}
+    search = handlers.search(given, NOBODY)[0]
+    found = handlers.explain(search, 0, None, NOBODY)[0]
+    stopper = Stopper(page, "attribute", at="refitting the head")
+    stopped(lambda progress: handlers.export(search, found, NOBODY, progress), stopper)
+    assert all(Path(file).stat().st_size for file in handlers.export(search, found, NOBODY))
+
+
+def for_many(folder: Path) -> tuple[BatchHandlers, dict[Any, Any]]:
+    with gr.Blocks():
+        page = opened(folder)
         controls = layout.lay_controls(page)
         batch, result = batch_layout.lay(page), batch_layout.lay_result()
         handlers = BatchHandlers(page, controls, batch, result)
-    files = sorted(map(str, (fresh.parent / "images").glob("*.png")))
-    given = {**controls_of(page, controls, "center"), batch.files: files}
+    files = sorted(map(str, (folder.parent / "images").glob("*.png")))
+    return handlers, {**controls_of(page, controls, "center"), batch.files: files}
+
+
+def test_packing_the_answers(fresh: Path):
+    """Up to 200 images and their candidates were decoded and written, whoever had left."""
+    handlers, given = for_many(fresh)
+    given[handlers.batch.files] = given[handlers.batch.files][:4]
+    done, _ = list(handlers.run(given, NOBODY))[-1]
+    stopper = Stopper(handlers.page, "attribute", at=tiny.NAMES[2])
+    stopped(lambda progress: handlers.pack(done, NOBODY, progress), stopper)
+    packed = handlers.pack(done, NOBODY).value["path"]
+    with zipfile.ZipFile(packed) as kept:
+        assert tiny.NAMES[3] in kept.read("report.html").decode()
+
+
+def test_several_images(fresh: Path):
+    handlers, given = for_many(fresh)
+    page, files = handlers.page, given[handlers.batch.files]
     stopped(
         lambda progress: list(handlers.run(given, NOBODY, progress)),
         Stopper(page, "attribute", at=NULL),
@@ -230,26 +264,84 @@ def test_measuring_disentanglement(with_examples: Path):
         )
 
 
-def test_laying_out_a_map(fresh: Path):
-    """The other process that lays the map out ends too: its folder is removed after it."""
+def mapped(folder: Path) -> MapHandlers:
     with gr.Blocks():
-        page = opened(fresh)
+        page = opened(folder)
         cards = Cards(page.session)
-        handlers = MapHandlers(page, lay_map(page, cards.peek, cards.pictures), cards)
-    tab = handlers.tab
-    given = {
-        tab.encoder: "histogram",
-        tab.head: "identity",
-        tab.second: "",
+        return MapHandlers(page, lay_map(page, cards.peek, cards.pictures), cards)
+
+
+def asked_of_the_map(handlers: MapHandlers, **values: str) -> dict[Any, Any]:
+    tab, page = handlers.tab, handlers.page
+    given = {"encoder": "random", "head": "identity", "second": "", **values}
+    return {
+        **{getattr(tab, name): value for name, value in given.items()},
         tab.colour: DOMAIN,
         tab.image: None,
         tab.state: None,
+        page.marked: None,
         page.gallery: page.start,
     }
-    with pytest.raises(gr.Error, match="draw it again"):
-        handlers.draw(given, NOBODY, stopper := Stopper(page, "map", at="comparing all images"))
-    assert stopper.ended_there
+
+
+@pytest.mark.parametrize(
+    ("at", "values"),
+    [
+        ("Infomax", {"head": "infomax"}),
+        ("looking for crops among near-duplicates", {}),
+        (NULL, {}),
+        ("comparing all images", {}),
+    ],
+)
+def test_drawing_a_map(fresh: Path, at: str, values: dict[str, str]):
+    """Its head and its null were fitted to their ends, though the button said that all stopped.
+
+    The other process that lays the map out ends too: its folder is removed after it.
+    """
+    handlers = mapped(fresh)
+    given, stopper = asked_of_the_map(handlers, **values), Stopper(handlers.page, "map", at=at)
+    stopped(lambda progress: handlers.draw(given, NOBODY, progress), stopper, again="draw it again")
     assert not list(fresh.rglob("map-*/map.npz"))
+
+
+def test_drawing_a_map_beside_another(with_examples: Path):
+    handlers = mapped(with_examples)
+    handlers.draw(asked_of_the_map(handlers, encoder="histogram"), NOBODY)
+    given = asked_of_the_map(handlers, encoder="histogram", second="random")
+    stopped(
+        lambda progress: handlers.draw(given, NOBODY, progress),
+        Stopper(handlers.page, "map", at=NULL),
+        again="draw it again",
+    )
+
+
+ENDPOINTS = [
+    (Endpoints.attribute, ("histogram", "center", 3)),
+    (Endpoints.compare, ("histogram", "center", "random", "center")),
+    (Endpoints.factors, ("histogram", "center")),
+    (Endpoints.project, ("histogram", "center", 3)),
+    (Endpoints.selftest, ("histogram", "center", "blend")),
+]
+
+
+@pytest.mark.parametrize(("call", "values"), ENDPOINTS)
+def test_an_endpoint(fresh: Path, picture: Path, call: Any, values: tuple[Any, ...]):
+    """Whoever called it had left, and the null was fitted to its end, charged to nobody."""
+    page = opened(fresh)
+    asked = values if call is Endpoints.factors else (str(picture), *values)
+    stopped(
+        lambda progress: call(Endpoints(page), *asked, request=NOBODY, progress=progress),
+        Stopper(page, "api", at=NULL),
+        again="ask again",
+    )
+
+
+def test_an_endpoint_is_charged_while_it_works(fresh: Path, picture: Path):
+    left = iter(["", "your hour is over; try again in 6 minutes"])
+    scope = {METER: lambda: next(left)}
+    asker: Any = SimpleNamespace(session_hash="ann", request=SimpleNamespace(scope=scope))
+    with pytest.raises(gr.Error, match=r"Stopped: your hour is over"):
+        Endpoints(opened(fresh)).attribute(str(picture), "histogram", "center", 3, request=asker)
 
 
 @pytest.fixture
