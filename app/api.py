@@ -9,6 +9,7 @@ import gradio as gr
 
 from app.page.errors import user_error, user_errors
 from app.page.files import taken_as, unopened
+from app.page.given import image_schema
 from app.page.lines import ANSWER, MEASURE
 from app.page.state import HEADS, Page, offered_choices
 from app.views.objects import (
@@ -29,7 +30,7 @@ def publish(page: Page) -> None:
     api = Endpoints(page.session, page.start)
     heavy: dict[str, Any] = {"concurrency_id": ANSWER}
     with gr.Group(visible=False):
-        image = taken_as(gr.Image(type="filepath", label="image"), unopened)
+        image = taken_as(gr.Image(type="filepath", label="image"), unopened, schema=image_schema)
         first, second = _embedding(page), _embedding(page, prefix="other_")
         prior, by = gr.Number(AnswerConfig().prior, label="prior"), gr.Textbox("", label="by")
         where = gr.Textbox(None, label="where")
@@ -89,7 +90,7 @@ class Endpoints:
         """Candidate sources of an image among the images of the gallery.
 
         Args:
-            image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
+            image: an uploaded file, an https address, a data URI, or a file's bytes in base64.
             encoder: name of an encoder that the gallery has features of.
             head: default, whiten, infomax, center or identity.
             top: number of matches, 1 to 200.
@@ -144,7 +145,7 @@ class Endpoints:
         """Compare two ways to search a gallery for the sources of one image.
 
         Args:
-            image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
+            image: an uploaded file, an https address, a data URI, or a file's bytes in base64.
             encoder: name of an encoder that the gallery has features of.
             head: default, whiten, infomax, center or identity.
             other_encoder: the encoder of the second way.
@@ -194,7 +195,7 @@ class Endpoints:
         """Where an image lies on the gallery's 2-D map, and the gallery images nearest to it.
 
         Args:
-            image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
+            image: an uploaded file, an https address, a data URI, or a file's bytes in base64.
             encoder: name of an encoder that the gallery has features of.
             head: default, whiten, infomax, center or identity.
             top: number of nearest gallery images, 1 to 200.
@@ -214,7 +215,7 @@ class Endpoints:
         """Make a variation of an image and trace it, with the image in the gallery and without.
 
         Args:
-            image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
+            image: an uploaded file, an https address, a data URI, or a file's bytes in base64.
             encoder: name of an encoder that the gallery has features of.
             head: default, whiten, infomax, center or identity.
             way: patches, style, inversion, blend, paste or composite.
