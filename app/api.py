@@ -10,6 +10,7 @@ import gradio as gr
 
 from app.page.errors import user_error
 from app.page.files import taken_as, unopened
+from app.page.given import image_schema
 from app.page.jobs import PROGRESS
 from app.page.lines import ANSWER, MEASURE
 from app.page.state import HEADS, Page, offered_choices
@@ -32,7 +33,7 @@ def publish(page: Page) -> None:
     api = Endpoints(page)
     heavy: dict[str, Any] = {"concurrency_id": ANSWER}
     with gr.Group(visible=False):
-        image = taken_as(gr.Image(type="filepath", label="image"), unopened)
+        image = taken_as(gr.Image(type="filepath", label="image"), unopened, schema=image_schema)
         first, second = _embedding(page), _embedding(page, prefix="other_")
         prior, by = gr.Number(AnswerConfig().prior, label="prior"), gr.Textbox("", label="by")
         where = gr.Textbox(None, label="where")
@@ -104,7 +105,7 @@ class Endpoints:
         """Candidate sources of an image among the images of the gallery.
 
         Args:
-            image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
+            image: an uploaded file, an https address, a data URI, or a file's bytes in base64.
             encoder: name of an encoder that the gallery has features of.
             head: default, whiten, infomax, center or identity.
             top: number of matches, 1 to 200.
@@ -161,7 +162,7 @@ class Endpoints:
         """Compare two ways to search a gallery for the sources of one image.
 
         Args:
-            image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
+            image: an uploaded file, an https address, a data URI, or a file's bytes in base64.
             encoder: name of an encoder that the gallery has features of.
             head: default, whiten, infomax, center or identity.
             other_encoder: the encoder of the second way.
@@ -227,7 +228,7 @@ class Endpoints:
         """Where an image lies on the gallery's 2-D map, and the gallery images nearest to it.
 
         Args:
-            image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
+            image: an uploaded file, an https address, a data URI, or a file's bytes in base64.
             encoder: name of an encoder that the gallery has features of.
             head: default, whiten, infomax, center or identity.
             top: number of nearest gallery images, 1 to 200.
@@ -257,7 +258,7 @@ class Endpoints:
         """Make a variation of an image and trace it, with the image in the gallery and without.
 
         Args:
-            image: the image file; JPEG, PNG, WebP, GIF, BMP or TIFF.
+            image: an uploaded file, an https address, a data URI, or a file's bytes in base64.
             encoder: name of an encoder that the gallery has features of.
             head: default, whiten, infomax, center or identity.
             way: patches, style, inversion, blend, paste or composite.

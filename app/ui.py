@@ -13,6 +13,7 @@ from app import api
 from app.guard.guard import Guard
 from app.guard.headers import Headers
 from app.page import address, notice, theme
+from app.page.given import take_images
 from app.page.jobs import Stamped
 from app.page.opening import Opening
 from app.page.sessions import CAPACITY, light_sessions
@@ -59,6 +60,7 @@ def build(session: Session, *, gallery: str = "builtin", encoder: str | None = N
         api.publish(page)
         address.connect(blocks, page, tabs, items)
     server = session.server
+    take_images(blocks, hosted=server.hosted)
     blocks.queue(
         max_size=server.max_waiting, default_concurrency_limit=server.at_once, api_open=False
     )

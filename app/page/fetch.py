@@ -145,5 +145,6 @@ def _host_of(address: str) -> str:
 
 
 def _name_of(address: str) -> str:
-    """The last part of an address's path, as a file name."""
-    return PurePosixPath(unquote(urlsplit(address).path)).name[-80:] or "picture"
+    """The last part of an address's path, as a file name of at most 240 bytes."""
+    name = PurePosixPath(unquote(urlsplit(address).path)).name
+    return "".join(filter(str.isprintable, name))[-60:] or "picture"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABCMeta
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,15 @@ from app.page.errors import user_error
 _C = TypeVar("_C", bound=Component)
 
 
-def taken_as(component: _C, preprocess: Callable[[Any], Any]) -> _C:
+def taken_as(
+    component: _C,
+    preprocess: Callable[[Any], Any],
+    *,
+    schema: Callable[[], dict[str, Any]] | None = None,
+) -> _C:
     """The component with another ``preprocess``: ours judge files, where Gradio's would open them.
+
+    A ``schema`` says in place of Gradio's what endpoints take.
 
     Gradio makes a component anew from its class whenever a handler updates it, so an attribute of
     the instance would be lost. Its metaclass writes a stub file beside every subclass, which is of
@@ -27,6 +35,8 @@ def taken_as(component: _C, preprocess: Callable[[Any], Any]) -> _C:
     """
     kind = type(component)
     own = {"preprocess": staticmethod(preprocess), "__module__": __name__}
+    if schema is not None:
+        own["api_info"] = staticmethod(schema)
     component.__class__ = ABCMeta.__new__(type(kind), kind.__name__, (kind,), own)
     return component
 
@@ -60,9 +70,10 @@ def uploaded(path: str) -> str:
     Raises:
         gr.Error: when it names any other file of the server.
     """
-    if not (is_in_or_equal(path, get_upload_folder()) or is_static_file(path)):
-        raise user_error("this file was not uploaded; send the image itself")
-    return path
+    with contextlib.suppress(OSError, ValueError):  # of what is no path at all
+        if is_in_or_equal(path, get_upload_folder()) or is_static_file(path):
+            return path
+    raise user_error("this file was not uploaded; send the image itself")
 
 
 def downloadable(content: bytes, button: gr.DownloadButton, *, name: str) -> str:
