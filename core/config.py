@@ -166,6 +166,15 @@ class AnswerConfig:
     """Strength at which source and no source are equally likely."""
     slope: float = 2.65
     """Log-odds of a source per unit of strength."""
+    listed: tuple[tuple[float, float], ...] = (
+        (0.5, 0.034),
+        (0.6, 0.052),
+        (0.7, 0.080),
+        (0.8, 0.102),
+        (0.9, 0.136),
+    )
+    """Shares of cases in which a source is to be listed, and the gap up to which images then are;
+    see :mod:`core.evidence.answer_sets`."""
 
     def __post_init__(self) -> None:
         """Refuse priors and levels that decide everything."""

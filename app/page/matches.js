@@ -17,6 +17,29 @@ function choose(row, quick) {
   told = setTimeout(() => trigger('select', { row: Number(row.dataset.row) }), quick ? 120 : 0);
 }
 
+// The slider: only what scores so little less than the best that a source is among them so often.
+element.addEventListener('input', (event) => {
+  const slider = event.target.closest('[data-sets]');
+  if (!slider) return;
+  const [often, most] = JSON.parse(slider.dataset.sets)[Number(slider.value) - 1] ?? ['', Infinity];
+  const all = [...element.querySelectorAll('[data-row]')], more = element.querySelector('[data-more]');
+  for (const row of all) row.classList.toggle('beyond', Number(row.dataset.gap) > most);
+  const count = all.filter((row) => !row.classList.contains('beyond')).length;
+  if (often && more) more.click();
+  let title = null, left = false;
+  for (const each of [...element.querySelectorAll('.ws-list > li'), null]) {
+    if (each?.dataset.row) left ||= !each.classList.contains('beyond');
+    else {
+      title?.classList.toggle('beyond', !left);
+      [title, left] = [each, false];
+    }
+  }
+  const short = count === all.length && `All ${count} that are listed are too few for that.`;
+  element.querySelector('.ws-often output').textContent = often || '…';
+  element.querySelector('.ws-listed').textContent = often && (short || `${count} ${count === 1 ? 'is' : 'are'} listed.`);
+  slider.setAttribute('aria-valuetext', often ? `${often} of cases` : 'not chosen');
+});
+
 element.addEventListener('click', (event) => {
   const more = event.target.closest('[data-more]');
   if (more) {

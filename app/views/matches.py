@@ -14,7 +14,8 @@ from app.views.answer import has_sources
 from app.views.images import data_uri
 from app.views.names import name_of
 from app.views.templates import render
-from core.report import words
+from core.config import AnswerConfig
+from core.report import score_gaps, words
 from core.values import Answer, Aspect, Group, Match
 
 SIDE = 144
@@ -44,6 +45,8 @@ class _Row:
     points: int | None
     bars: Sequence[Bar]
     note: str
+    gap: float | None
+    """By how much it scores less than the best, of what 100 points are."""
     heading: str
     """What this and the following matches are, where that changes."""
 
@@ -65,6 +68,7 @@ def matches_html(answer: Answer, pictures: Sequence[str], *, chosen: int = 0) ->
     parts = [_heading(match, answer, closest=closest) for match in answer.matches]
     order = sorted(range(len(parts)), key=lambda place: _HEADINGS.index(parts[place]))
     rows: list[_Row] = []
+    gaps = score_gaps(answer)
     for place in order:
         match = answer.matches[place]
         group = groups.get(match.group)
@@ -77,10 +81,12 @@ def matches_html(answer: Answer, pictures: Sequence[str], *, chosen: int = 0) ->
                 words.points(match, answer),
                 [] if group is None else bars_of(group.aspects, level=answer.level),
                 "near-duplicate of one above" if copy else "",
+                gaps[place] if gaps else None,
                 "" if parts[place] == parts[rows[-1].place if rows else place] else parts[place],
             )
         )
-    return render("matches", rows=rows, closest=closest, shown=_SHOWN, chosen=chosen)
+    sets = [(f"{level:.0%}", most) for level, most in AnswerConfig().listed] if gaps else []
+    return render("matches", rows=rows, closest=closest, shown=_SHOWN, chosen=chosen, sets=sets)
 
 
 _SOURCE, _SOURCES = "Candidate source", "Candidate sources"

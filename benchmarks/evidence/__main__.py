@@ -20,6 +20,7 @@ import torch
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
+from benchmarks.evidence.answer_sets import set_bars
 from benchmarks.evidence.bars import (
     Bar,
     Judged,
@@ -152,6 +153,12 @@ def _tiny(world: World, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _sets(world: World, options: argparse.Namespace) -> dict[str, Any]:
+    """How many images a list takes, in photographs and the exemplars of all known pairs."""
+    del options
+    return {"sets": set_bars(world.builder, world.photos, world.pairs, world.data, world.encoder)}
+
+
 def _encoder(name: str) -> Encoder:
     """An encoder; one of the hub whose weights are not here has random ones in its layout."""
     if name not in NETWORKS or is_here(NETWORKS[name]):
@@ -166,6 +173,7 @@ PARTS: Mapping[str, Callable[[World, argparse.Namespace], dict[str, Any]]] = {
     "several": _several,
     "nominal": _nominal,
     "tiny": _tiny,
+    "sets": _sets,
 }
 """What is measured, each part by itself."""
 

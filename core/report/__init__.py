@@ -4,6 +4,7 @@ The app words and writes answers by these names alone.
 """
 
 from core.evidence import words
+from core.evidence.answer_sets import score_gaps
 from core.report.cases import Case, Run, attribute_command, case_of, query_digest, run_of
 from core.report.changes import account_csv, change_lines, template_csv
 from core.report.comparison import (
@@ -40,6 +41,7 @@ __all__ = [
     "report_html",
     "report_json",
     "run_of",
+    "score_gaps",
     "template_csv",
     "traced",
     "trial_object",

@@ -567,3 +567,27 @@ def test_an_answer_and_its_link_are_copied(visit: Visit, picture: Path, theme: s
     )
     page.get_by_role("button", name="Copy answer").click()
     expect(told).to_contain_text("select the text instead")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_list_grows_until_a_source_is_among_it_as_often_as_is_wanted(
+    visit: Visit, picture: Path, theme: str
+):
+    page = visit(theme=theme, width=390 if theme == "light" else 1440)
+    give(page, picture)
+    rows, slider = page.locator("#ws-candidates [role=option]"), page.locator("[data-sets]")
+    told = page.locator(".ws-listed")
+    counts = []
+    for _ in range(int(slider.get_attribute("max") or 0)):
+        slider.press("ArrowRight")
+        counts.append(rows.filter(visible=True).count())
+        some = f"{counts[-1]} {'is' if counts[-1] == 1 else 'are'} listed."
+        few = f"All {tiny.COUNT} that are listed are too few for that."
+        expect(told).to_have_text(few if counts[-1] == tiny.COUNT else some)
+    assert counts == sorted(counts)
+    assert counts[0] == 1, "the very file stands alone"
+    assert slider.get_attribute("aria-valuetext") == "90% of cases"
+    for text in (".ws-often label", ".ws-often small"):
+        assert contrast(page, text, "gradio-app") >= 4.5
+    slider.press("Home")
+    expect(rows.filter(visible=True)).to_have_count(tiny.COUNT)

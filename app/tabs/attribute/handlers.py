@@ -30,7 +30,9 @@ from core.service import Choice, Session, parse_filter
 from core.values import Answer, Explanation, FilterError
 
 CANDIDATES = 24
-"""Matches of every answer."""
+"""Matches of an answer among several."""
+LISTED = 60
+"""Matches of a single one: its list grows until a source is among it as often as is wanted."""
 
 _AGAIN = "choose the image again for the rest"
 _EXCITING = 6
@@ -104,7 +106,7 @@ class Handlers:
             report(0, 1, "Opening the encoder and the gallery")
             identity = self.session.gallery(name, visitor=visitor).identity
             answer = self.session.attribute(
-                image, choice, top=CANDIDATES, prior=prior, visitor=visitor, progress=report
+                image, choice, top=LISTED, prior=prior, visitor=visitor, progress=report
             )
         found = self.shown(Search(image, choice, prior, answer, identity), visitor)
         return found if is_last() else tuple(gr.skip() for _ in found)
@@ -288,7 +290,7 @@ class Handlers:
                 shares=self.session.shares(search.answer, choice, visitor=visitor),
                 dimensions=dimensions,
             )
-            run = files.run_for(workspace, [case.query], choice, top=CANDIDATES, prior=search.prior)
+            run = files.run_for(workspace, [case.query], choice, top=LISTED, prior=search.prior)
             report(0, 1, "Writing the report")
             contents = files.answer_files(case, run)
         return [

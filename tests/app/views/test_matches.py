@@ -59,6 +59,14 @@ def test_bars_say_in_words_how_far_a_match_stands_out():
     assert "all together" not in html
 
 
+def test_rows_tell_by_how_much_less_they_score_where_there_is_a_scale():
+    groups = [scored(1, score=2.0, influence=0.9), scored(2, score=1.0)]
+    html = listed(answer(*groups, none=0.1, scale=Scale(0.0, 4.0)))
+    assert re.findall(r'data-gap="([\d.]+)"', html) == ["0.0000", "0.2500"]
+    assert "data-sets" in html
+    assert "data-sets" not in listed(answer(*groups, none=0.1))
+
+
 def test_near_duplicates_are_pointed_out():
     one = scored(1, score=2.0, influence=0.9)
     twin = Match(record(5), cosine=0.8, score=0.9, group=1)
