@@ -10,14 +10,15 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.guard.clients import CLIENT, browser_of, client_of, naming, pass_on, short
+from app.guard.faults import refusal_for
 from app.guard.limits import Limits, Refusal, route_of
-from app.guard.logs import EVENTS, event
+from app.guard.logs import event
 from app.guard.metrics import Metrics
 from app.guard.rates import in_words
 from app.guard.uploads import Room
+from app.page.opening import path_of
 from app.page.visitor import VISITOR
 
-_FAULT = Refusal("", 500, "this is a fault of the program")
 _DRAINED = 4_000_000  # bytes
 _ROOM = 120.0
 """Seconds after which there may be room for uploads again."""
@@ -36,7 +37,7 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        route = route_of(scope["path"])
+        route = route_of(path_of(scope))
         client = client_of(scope, proxies=self.server.proxies)
         scope[CLIENT] = client
         named = self._named(scope, route) if self.server.hosted else None
@@ -59,10 +60,10 @@ class Gate:
             try:
                 await self.app(scope, receive, sent)
             except Exception as error:
-                EVENTS.error("fault", exc_info=error)
+                told = refusal_for(error)
                 if begun:
                     raise
-                await _FAULT.response()(scope, receive, sent)
+                await told.response(plain=route == "upload")(scope, receive, sent)
             finally:
                 self.limits.joining -= joins
             return

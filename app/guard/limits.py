@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from app.guard.clients import CLIENT, is_owner, is_passed_on
 from app.guard.rates import Rate, in_words
+from app.page.opening import path_of
 from core.config import ServerConfig
 
 _HOUR, _MINUTE = 3_600.0, 60.0
@@ -69,9 +70,10 @@ class Limits:
 
     def refusal(self, scope: Scope, route: str, client: str) -> Refusal | None:
         """Why a request is refused, before any of its body is read."""
-        if _WEB.match(scope["path"]):
+        path = path_of(scope)
+        if _WEB.match(path):
             return Refusal("web", 403, "this server fetches nothing from the web; send the file")
-        if _LINK.match(scope["path"]):
+        if _LINK.match(path):
             return Refusal("link", 404, "this page has no links to its state")
         if is_passed_on(scope):  # words of a refusal would not reach the client here
             return None
