@@ -11,6 +11,7 @@ import re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.guard.limits import Refusal
+from app.guard.metrics import Metrics
 from app.guard.origins import is_addressed, is_foreign
 from app.page.opening import path_of
 
@@ -47,10 +48,12 @@ def refusal_of(scope: Scope) -> Refusal | None:
 class Allowed:
     """Middleware that passes on what is open."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, *, metrics: Metrics | None = None) -> None:
+        self.app, self.metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         refused = refusal_of(scope) if scope["type"] == "http" else None
+        if refused and self.metrics:
+            self.metrics.refused.labels(refused.limit).inc()
         await (refused.response() if refused else self.app)(scope, receive, send)

@@ -8,8 +8,10 @@ import traceback
 from pathlib import Path
 
 import httpx
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.guard.limits import Refusal
 from app.guard.logs import EVENTS
@@ -35,13 +37,28 @@ def is_in_route(error: Exception) -> bool:
     return any(name.replace("\\", "/").endswith(_ROUTER) for name in frames[ours + 1 :])
 
 
-def refusal_for(error: Exception) -> Refusal:
-    """Log an error, and what to answer to it."""
+def answer_to(error: Exception, begun: Message, *, plain: bool) -> ASGIApp | None:
+    """Log an error, and what answers after it; none where what has begun must break off.
+
+    Gradio ends the stream of a call that nobody made with an event that says so, and then fails:
+    such a stream is whole.
+
+    Args:
+        error: what came out of the app.
+        begun: the message that began a response; empty where none has begun.
+        plain: whether the words go to the page as they are.
+    """
     if isinstance(error.__cause__, HTTPException):  # a refusal that came when an answer had begun
         error = error.__cause__
     unreadable = isinstance(error, _OF_READING) or getattr(error, "errno", 0) == errno.ENAMETOOLONG
-    if unreadable and is_in_route(error):
-        EVENTS.warning("unreadable", exc_info=error)
-        return _UNREADABLE
-    EVENTS.error("fault", exc_info=error)
-    return _FAULT
+    if not (unreadable and is_in_route(error)):
+        EVENTS.error("fault", exc_info=error)
+        return None if begun else _FAULT.response(plain=plain)
+    EVENTS.warning("unreadable", exc_info=error)
+    if not begun:
+        return _UNREADABLE.response(plain=plain)
+    return None if "content-length" in Headers(raw=begun["headers"]) else _end
+
+
+async def _end(_: Scope, __: Receive, send: Send) -> None:
+    await send({"type": "http.response.body"})

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.guard.clients import CLIENT, browser_of, client_of, naming, pass_on, short
-from app.guard.faults import refusal_for
+from app.guard.faults import answer_to
 from app.guard.limits import Limits, Refusal, route_of
 from app.guard.logs import event
 from app.guard.metrics import Metrics
@@ -42,12 +42,12 @@ class Gate:
         scope[CLIENT] = client
         named = self._named(scope, route) if self.server.hosted else None
 
-        begun = False
+        begun: Message = {}
 
         async def sent(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
-                begun = True
+                begun = message
                 self.metrics.responses.labels(route, str(message["status"])).inc()
                 if named:
                     message["headers"] = [*message.get("headers", ()), (b"set-cookie", named)]
@@ -60,10 +60,10 @@ class Gate:
             try:
                 await self.app(scope, receive, sent)
             except Exception as error:
-                told = refusal_for(error)
-                if begun:
+                answer = answer_to(error, begun, plain=route == "upload")
+                if answer is None:
                     raise
-                await told.response(plain=route == "upload")(scope, receive, sent)
+                await answer(scope, receive, sent)
             finally:
                 self.limits.joining -= joins
             return

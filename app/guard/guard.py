@@ -71,9 +71,10 @@ class Guard:
             token=self._token,
             proxies=self.server.proxies,
         )
+        allowed = Middleware(Allowed, metrics=self.metrics)
         gate = Middleware(Gate, limits=self.limits, metrics=self.metrics)
         return {
-            "middleware": [Middleware(Headers), gate, Middleware(Allowed)],
+            "middleware": [Middleware(Headers), allowed, gate],
             "routes": watched,
             "exception_handlers": {
                 KeyError: _nothing,

@@ -12,7 +12,7 @@ from app.guard.allowed import Allowed
 from app.guard.gate import Gate
 from app.guard.headers import Headers
 
-_FIRST = (Headers, Gate, Allowed)
+_FIRST = (Headers, Allowed, Gate)
 
 
 @contextlib.asynccontextmanager
