@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from app import api
+from app.guard.allowed import Allowed
 from app.guard.guard import Guard
 from app.guard.headers import Headers
+from app.guard.order import guard_first
 from app.page import address, notice, theme
 from app.page.given import take_images
 from app.page.jobs import Stamped
@@ -75,7 +79,8 @@ def launch_options(guard: Guard | None = None) -> dict[str, Any]:
     Args:
         guard: keeps limits and shows metrics; it watches the app that is launched.
     """
-    given = guard.app_options() if guard else {"middleware": [Middleware(Headers)]}
+    bare = {"middleware": [Middleware(Headers), Middleware(Allowed)]}
+    given = guard.app_options() if guard else bare
     server = guard.server if guard else ServerConfig()
     return {
         "theme": theme.theme(),
@@ -93,7 +98,14 @@ def launch_options(guard: Guard | None = None) -> dict[str, Any]:
         "app_kwargs": {
             **given,
             "middleware": [*given["middleware"], Middleware(Stamped), Middleware(Opening)],
-            "lifespan": light_sessions,
+            "lifespan": _started,
         },
         "favicon_path": str(Path(theme.ASSETS) / "favicon.svg"),
     }
+
+
+@contextlib.asynccontextmanager
+async def _started(app: Any) -> AsyncIterator[None]:
+    """What is changed of the web app as it starts."""
+    async with light_sessions(app), guard_first(app):
+        yield

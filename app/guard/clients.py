@@ -20,6 +20,9 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{32,64}")
 _PASSED_ON = "x-wellspring-client"
 _SALT = secrets.token_bytes(16)
 _SECRET = secrets.token_hex(16)
+_UNKNOWN = "unknown"
+_PORTED = re.compile(r"\[(?P<v6>[^\]]*)\](?::\d*)?|(?P<v4>[\d.]+):\d*")
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 _Scope = MutableMapping[str, Any]
 
 
@@ -34,17 +37,29 @@ def client_of(scope: _Scope, *, proxies: int) -> str:
     if is_passed_on(scope):
         return headers[_PASSED_ON].partition(" ")[2]
     forwarded = ",".join(headers.getlist("x-forwarded-for")).split(",")
-    address = (scope.get("client") or ("unknown", 0))[0]
+    address = (scope.get("client") or (_UNKNOWN, 0))[0]
     if proxies and len(forwarded) >= proxies:
         address = forwarded[-proxies].strip() or address
+    return _folded(address)
+
+
+def _folded(text: str) -> str:
+    """An address as proxies write it, quoted or with a port, as the client that it stands for.
+
+    Whatever is no address is one client, so that nobody becomes many by a proxy's odd words.
+    """
+    text = text.strip('" \t')
+    ported = _PORTED.fullmatch(text)
     try:
-        found = ipaddress.ip_address(address)
+        found = ipaddress.ip_address(ported["v6"] or ported["v4"] if ported else text)
     except ValueError:
-        return address[:64]
-    if isinstance(found, ipaddress.IPv6Address):
-        mapped = found.ipv4_mapped
-        return str(mapped) if mapped else str(ipaddress.ip_network((int(found), 64), strict=False))
-    return str(found)
+        return _UNKNOWN
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    inside = found.ipv4_mapped or found.sixtofour
+    if found in _TRANSLATED:  # RFC 6052: an IPv4 client of a server that has IPv6 alone
+        inside = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+    return str(inside or ipaddress.ip_network((int(found), 64), strict=False))
 
 
 def pass_on(scope: _Scope, client: str) -> None:

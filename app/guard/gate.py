@@ -10,14 +10,15 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.guard.clients import CLIENT, browser_of, client_of, naming, pass_on, short
+from app.guard.faults import answer_to
 from app.guard.limits import Limits, Refusal, route_of
-from app.guard.logs import EVENTS, event
+from app.guard.logs import event
 from app.guard.metrics import Metrics
 from app.guard.rates import in_words
 from app.guard.uploads import Room
+from app.page.opening import path_of
 from app.page.visitor import VISITOR
 
-_FAULT = Refusal("", 500, "this is a fault of the program")
 _DRAINED = 4_000_000  # bytes
 _ROOM = 120.0
 """Seconds after which there may be room for uploads again."""
@@ -36,17 +37,17 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        route = route_of(scope["path"])
+        route = route_of(path_of(scope))
         client = client_of(scope, proxies=self.server.proxies)
         scope[CLIENT] = client
         named = self._named(scope, route) if self.server.hosted else None
 
-        begun = False
+        begun: Message = {}
 
         async def sent(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
-                begun = True
+                begun = message
                 self.metrics.responses.labels(route, str(message["status"])).inc()
                 if named:
                     message["headers"] = [*message.get("headers", ()), (b"set-cookie", named)]
@@ -59,10 +60,10 @@ class Gate:
             try:
                 await self.app(scope, receive, sent)
             except Exception as error:
-                EVENTS.error("fault", exc_info=error)
-                if begun:
+                answer = answer_to(error, begun, plain=route == "upload")
+                if answer is None:
                     raise
-                await _FAULT.response()(scope, receive, sent)
+                await answer(scope, receive, sent)
             finally:
                 self.limits.joining -= joins
             return

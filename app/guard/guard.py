@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
 from gradio.exceptions import Error
 from gradio.route_utils import FnIndexInferError
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from app.guard.allowed import Allowed
 from app.guard.calls import Calls
+from app.guard.faults import is_in_route
 from app.guard.gate import Gate
 from app.guard.headers import Headers
 from app.guard.limits import Limits
@@ -67,14 +71,16 @@ class Guard:
             token=self._token,
             proxies=self.server.proxies,
         )
+        allowed = Middleware(Allowed, metrics=self.metrics)
         gate = Middleware(Gate, limits=self.limits, metrics=self.metrics)
         return {
-            "middleware": [Middleware(Headers), gate],
+            "middleware": [Middleware(Headers), allowed, gate],
             "routes": watched,
             "exception_handlers": {
                 KeyError: _nothing,
                 FnIndexInferError: _nothing,
                 Error: _refused,
+                RequestValidationError: _unfit,
             },
         }
 
@@ -85,10 +91,28 @@ def _uploads() -> float:
 
 async def _nothing(_: Request, error: Exception) -> Response:
     """Answer a call of a handler or a page that does not exist."""
+    if not is_in_route(error):
+        raise error
     EVENTS.info("unknown", exc_info=error)
-    return JSONResponse({"detail": "there is nothing of this name; reload the page"}, 404)
+    return _told("there is nothing of this name; reload the page", 404)
 
 
 async def _refused(_: Request, error: Exception) -> Response:
     """Answer a call that was refused before its turn."""
-    return JSONResponse({"detail": getattr(error, "message", "this was refused")}, 400)
+    return _told(getattr(error, "message", "this was refused"), 400)
+
+
+async def _unfit(_: Request, error: Exception) -> Response:
+    """Answer what does not have the form of a call, without what was sent.
+
+    FastAPI sends it back, and fails where it is no JSON: a number that is none, half a character.
+    """
+    errors = error.errors() if isinstance(error, RequestValidationError) else []
+    return _told(
+        [{name: each[name] for name in ("type", "loc", "msg")} for each in errors[:8]], 422
+    )
+
+
+def _told(detail: object, status: int) -> Response:
+    """A response in ASCII, so that no text can be unwritable."""
+    return Response(json.dumps({"detail": detail}), status, media_type="application/json")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.guard.files import is_file, said, with_part
 
 _FRAMED = "frame-ancestors 'self' https://huggingface.co https://*.huggingface.co"
 PAGE_POLICY = "; ".join(
@@ -29,12 +29,11 @@ PAGE_POLICY = "; ".join(
 FILE_POLICY = f"default-src 'none'; style-src 'unsafe-inline'; sandbox; {_FRAMED}"
 """A file that somebody uploaded runs nothing, whatever it is."""
 
-_FILE = re.compile(r"/gradio_api/file[=/]")
 _SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp", "text/plain", "application/json")
 
 
 class Headers:
-    """Middleware that adds them, and fixes the types of files that are served."""
+    """Middleware that adds them; of files that are served it fixes the types, and all else goes."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -44,15 +43,17 @@ class Headers:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        served = bool(_FILE.search(scope["path"]))
+        served = is_file(scope["path"])
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if served:
+                    message["headers"] = said(message.get("headers", []))
                 headers = MutableHeaders(scope=message)
                 secure(headers, served=served)
             await send(message)
 
-        await self.app(scope, receive, sent)
+        await self.app(with_part(scope), receive, sent)
 
 
 def secure(headers: MutableHeaders, *, served: bool = False) -> None:

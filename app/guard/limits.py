@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from app.guard.clients import CLIENT, is_owner, is_passed_on
 from app.guard.rates import Rate, in_words
+from app.page.opening import path_of
 from core.config import ServerConfig
 
 _HOUR, _MINUTE = 3_600.0, 60.0
@@ -28,8 +29,7 @@ _ROUTES = (
 )
 _ASKED = ("call", "mcp", "upload")
 _FREE = ("file", "picture", "health")
-_WEB = re.compile(r"^/gradio_api/(file[=/]https?:|proxy=)")
-_LINK = re.compile(r"^/gradio_api/deep_link")
+_WEB = re.compile(r"^/gradio_api/file=https?:", re.IGNORECASE)
 _SPENT = "your calls have taken as long as is allowed in an hour; try again "
 _WORTH = 0.1  # share of the seconds of an hour with which it is worth to go on
 _SHORTEST = 5.0  # seconds to wait at least for a place in a queue
@@ -69,10 +69,8 @@ class Limits:
 
     def refusal(self, scope: Scope, route: str, client: str) -> Refusal | None:
         """Why a request is refused, before any of its body is read."""
-        if _WEB.match(scope["path"]):
+        if _WEB.match(path_of(scope)):
             return Refusal("web", 403, "this server fetches nothing from the web; send the file")
-        if _LINK.match(scope["path"]):
-            return Refusal("link", 404, "this page has no links to its state")
         if is_passed_on(scope):  # words of a refusal would not reach the client here
             return None
         if route not in _FREE and (refused := self._often(client)):

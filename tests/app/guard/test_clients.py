@@ -21,7 +21,7 @@ def scope(client: str = "203.0.113.7", **headers: str) -> dict[str, Any]:
         (2, "192.0.2.9, 198.51.100.1", "192.0.2.9"),
         (2, "198.51.100.1", "203.0.113.7"),
         (1, "", "203.0.113.7"),
-        (1, "nonsense", "nonsense"),
+        (1, "nonsense", "unknown"),
     ],
 )
 def test_only_addresses_of_known_proxies_are_believed(proxies, forwarded, client):
@@ -34,6 +34,36 @@ def test_a_network_of_ipv6_is_one_client():
     assert first == second
     assert client_of(scope("2001:db8:0:2::1"), proxies=0) != first
     assert client_of(scope("::ffff:203.0.113.7"), proxies=0) == "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    ("written", "client"),
+    [
+        ("198.51.100.1:5555", "198.51.100.1"),
+        ("198.51.100.1:", "198.51.100.1"),
+        ('"198.51.100.1:80"', "198.51.100.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("[2001:db8::1]", "2001:db8::/64"),
+        ("[2001:db8::2]:443", "2001:db8::/64"),
+        ('"[2001:db8::3]:443"', "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:198.51.100.1", "198.51.100.1"),
+        ("[::ffff:198.51.100.1]:443", "198.51.100.1"),
+        ("2002:c633:6401:ffff::1", "198.51.100.1"),
+        ("64:ff9b::198.51.100.1", "198.51.100.1"),
+        ("_hidden", "unknown"),
+        ("unknown:5555", "unknown"),
+        ("198.51.100.1:5555:1", "unknown"),
+        ("198.51.100.\u0661", "unknown"),
+        ("[198.51.100.1", "unknown"),
+        ("[]", "unknown"),
+        ("9" * 5_000, "unknown"),
+    ],
+)
+def test_however_an_address_is_written_it_is_one_client(written: str, client: str):
+    """With each port a client was another one, and what was no address was as many as one liked."""
+    assert client_of(scope(x_forwarded_for=written), proxies=1) == client
+    assert client_of(scope(client=written), proxies=0) == client
 
 
 def test_a_call_by_a_tool_is_its_client_s_and_nobody_can_say_so():

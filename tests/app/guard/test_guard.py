@@ -211,12 +211,64 @@ def test_nothing_of_a_name_or_a_number_is_no_fault(client: httpx.Client):
         assert (answer.status_code, "reload the page" in answer.text) == (404, True), path
 
 
+def test_what_another_site_sends_uses_up_nothing(served: Served, client: httpx.Client):
+    foreign = {"Origin": "https://evil.example"}
+    sent = {"files": ("x.png", bytes(900))}
+    for _ in range(50):
+        answer = client.post("/gradio_api/upload", files=sent, headers=foreign)
+        assert answer.status_code == 403
+    limits = served.guard.limits
+    for rate in (limits.requests, limits.sent):
+        assert rate.wait(client.headers["X-Forwarded-For"], rate.most) == 0
+    text = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
+    assert 'wellspring_refused_total{limit="origin"}' in text
+
+
+@pytest.mark.parametrize("path", ["call/echo/nothing", "queue/data?session_hash=nobody"])
+def test_a_call_that_nobody_made_is_told_in_a_whole_stream(client: httpx.Client, path: str, caplog):
+    """The stream broke off, and the log was filled with tracebacks."""
+    with caplog.at_level("INFO"):
+        answer = client.get(f"/gradio_api/{path}")
+    assert "error" in answer.text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nhello\r\n--x--\r\n', "x"),
+        (b"--x--\r\n", "y" * 3_000),
+        (b'--x\r\nContent-Disposition: form-data; name="files"; filename=""\r\n\r\nh--x--', '"'),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_words(client: httpx.Client, body, kind, caplog):
+    """A text in the place of a file, or a long boundary, was an error of the server."""
+    headers = {"Content-Type": f"multipart/form-data; boundary={kind}"}
+    with caplog.at_level("INFO", logger="wellspring.events"):
+        answer = client.post("/gradio_api/upload", content=body, headers=headers)
+    assert answer.status_code == 400 and answer.text
+    assert "fault" not in {record.msg for record in caplog.records}
+
+
+@pytest.mark.parametrize("path", ["cancel", "reset", "call/echo", "queue/join", "run/predict"])
+@pytest.mark.parametrize("value", ["NaN", "[NaN]", '"\\ud800"', '{"\\ud800": 1e999}', "[" * 1_900])
+def test_what_is_no_call_is_refused_though_it_cannot_be_written(client, path: str, value: str):
+    """FastAPI sends back what did not fit, and failed where JSON cannot hold it."""
+    for body in (value, f'{{"event_id": {value}, "data": {value}, "session_hash": {value}}}'):
+        headers = {"Content-Type": "application/json"}
+        answer = client.post(f"/gradio_api/{path}", content=body, headers=headers)
+        assert 200 <= answer.status_code < 500, answer.text
+        assert "ud800" not in answer.text and "input" not in answer.text
+
+
 def test_the_server_asks_no_other_for_a_visitor(client: httpx.Client):
     """Gradio fetched what a route or a call named, of any size."""
     web = "https://example.org/x.png"
-    for path in (f"file={web}", f"file/{web}", f"proxy={web}"):
+    for path in (f"file={web}", f"file={web.replace('https', 'HTTPS')}"):
         answer = client.get(f"/gradio_api/{path}")
         assert (answer.status_code, "fetches nothing" in answer.text) == (403, True)
+    for path in (f"file/{web}", f"proxy={web}"):
+        assert client.get(f"/gradio_api/{path}").status_code == 404
     given = {"path": web, "meta": {"_type": "gradio.FileData"}}
     assert "fetches nothing from the web" in ask(client, "file", given)
 
