@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from app import api
 from app.guard.guard import Guard
 from app.guard.headers import Headers
-from app.page import address, notice, theme
+from app.page import address, lines, notice, theme
 from app.page.jobs import Stamped
 from app.page.opening import Opening
 from app.page.sessions import CAPACITY, light_sessions
@@ -58,6 +58,7 @@ def build(session: Session, *, gallery: str = "builtin", encoder: str | None = N
                     create(page)
         api.publish(page)
         address.connect(blocks, page, tabs, items)
+    lines.assign(blocks)
     server = session.server
     blocks.queue(
         max_size=server.max_waiting, default_concurrency_limit=server.at_once, api_open=False

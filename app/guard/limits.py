@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +23,7 @@ _ALL = ""  # the user of what all clients use together
 _ROUTES = (
     ("file", re.compile(r"^/(assets|static|svelte)/|^/(favicon|robots|theme|manifest|pwa_icon)")),
     ("picture", re.compile(r"^/gradio_api/file[=/]")),
-    ("health", re.compile(r"^/(health|ready|metrics)$|^/gradio_api/(heartbeat|startup-events)")),
+    ("health", re.compile(r"^/(health|ready|metrics)$|^/gradio_api/startup-events")),
     ("upload", re.compile(r"^/gradio_api/upload/?$")),
     ("mcp", re.compile(r"^/gradio_api/mcp")),
     ("call", re.compile(r"^/gradio_api/(queue/join|call/.+|run/.+|api/.+)")),
@@ -50,6 +53,8 @@ class Refusal:
     def response(self, *, plain: bool = False) -> Response:
         """The answer; plain words where the page shows it as it comes."""
         again = {"Retry-After": str(math.ceil(self.seconds))} if self.seconds < math.inf else {}
+        if self.status == 408:  # what still comes is of no request
+            again["Connection"] = "close"
         if plain:
             return PlainTextResponse(self.words, self.status, headers=again)
         return JSONResponse({"detail": self.words}, self.status, headers=again)
@@ -65,7 +70,9 @@ class Limits:
         self.sent = Rate(server.max_sent_bytes, _HOUR)
         self.seconds = Rate(server.max_seconds, _HOUR)
         self.joining = 0
-        """Calls that were let through and do not wait yet."""
+        """Calls that were let through, with all that they say, and do not wait yet."""
+        self.open: Counter[str] = Counter()
+        """Requests and streams of each client that are open."""
 
     def refusal(self, scope: Scope, route: str, client: str) -> Refusal | None:
         """Why a request is refused, before any of its body is read."""
@@ -79,7 +86,26 @@ class Limits:
             return refused
         if scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
             return None
-        return self._crowded(scope, route, client) or self._large(scope, route, client)
+        return self.crowded(scope, route, client) or self._large(scope, route, client)
+
+    @contextlib.contextmanager
+    def opened(self, scope: Scope, client: str) -> Iterator[Refusal | None]:
+        """Count a request while it is open; why it must not be."""
+        if is_passed_on(scope):  # the tool's own request is open
+            yield None
+            return
+        most = self.server.max_client_open
+        if self.open[client] >= most:
+            words = f"{most} requests of yours are open, as many as may; close some pages"
+            yield Refusal("open", 429, words, _SHORTEST)
+            return
+        self.open[client] += 1
+        try:
+            yield None
+        finally:
+            self.open[client] -= 1
+            if not self.open[client]:
+                del self.open[client]
 
     def long_work(self, client: str) -> Refusal | None:
         """Why a client may begin no long work."""
@@ -124,7 +150,8 @@ class Limits:
             return Refusal("sent", 429, words + in_words(wait), wait)
         return None
 
-    def _crowded(self, scope: Scope, route: str, client: str) -> Refusal | None:
+    def crowded(self, scope: Scope, route: str, client: str) -> Refusal | None:
+        """Why a call must not wait with all others; it is asked again once all of it is here."""
         if route not in _ASKED:  # what is uploaded now would be asked about then
             return None
         if route == "upload" and is_owner(scope, token="", proxies=0):
