@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
@@ -12,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.guard.bodies import Body, Late
-from app.guard.clients import CLIENT, browser_of, client_of, is_passed_on, naming, pass_on, short
+from app.guard.clients import CLIENT, browser_of, client_of, naming, pass_on, short
 from app.guard.limits import Limits, Refusal, route_of
 from app.guard.logs import EVENTS, event
 from app.guard.metrics import Metrics
@@ -92,25 +90,13 @@ class Gate:
             return Late.refusal
         if told is None:  # the client left
             return None
-        with self._joining(scope, route) as refused:
+        with self.limits.joined(scope, route, scope[CLIENT]) as refused:
             refused = refused or self.pages.refusal(scope, told)
             if refused is None:
                 if route == "mcp":
                     pass_on(scope, scope[CLIENT])
                 await self.app(scope, body, send)
         return refused
-
-    @contextlib.contextmanager
-    def _joining(self, scope: Scope, route: str) -> Iterator[Refusal | None]:
-        """Count a call among those that wait until it does; why it must not."""
-        joins = route in ("call", "mcp") and scope["method"] == "POST"
-        asked = joins and not is_passed_on(scope)
-        crowded = self.limits.crowded(scope, route, scope[CLIENT]) if asked else None
-        self.limits.joining += joins
-        try:
-            yield crowded
-        finally:
-            self.limits.joining -= joins
 
     async def _uploaded(self, scope: Scope, body: Body, send: Send) -> Refusal | None:
         """Take a file where there is room for it."""

@@ -35,6 +35,7 @@ _WEB = re.compile(r"^/gradio_api/(file[=/]https?:|proxy=)")
 _LINK = re.compile(r"^/gradio_api/deep_link")
 _SPENT = "your calls have taken as long as is allowed in an hour; try again "
 _WORTH = 0.1  # share of the seconds of an hour with which it is worth to go on
+_BODIES = 4  # of the largest size that one client sends at once
 _SHORTEST = 5.0  # seconds to wait at least for a place in a queue
 
 
@@ -69,10 +70,12 @@ class Limits:
         self.total = Rate(server.max_total_requests, _MINUTE)
         self.sent = Rate(server.max_sent_bytes, _HOUR)
         self.seconds = Rate(server.max_seconds, _HOUR)
-        self.joining = 0
-        """Calls that were let through, with all that they say, and do not wait yet."""
+        self.joining: Counter[str] = Counter()
+        """Calls of each client that were let through, with all they say, and do not wait yet."""
         self.open: Counter[str] = Counter()
         """Requests and streams of each client that are open."""
+        self.held: Counter[str] = Counter()
+        """What these say that is no upload, bytes, of which all is in memory before it counts."""
 
     def refusal(self, scope: Scope, route: str, client: str) -> Refusal | None:
         """Why a request is refused, before any of its body is read."""
@@ -94,18 +97,24 @@ class Limits:
         if is_passed_on(scope):  # the tool's own request is open
             yield None
             return
-        most = self.server.max_client_open
-        if self.open[client] >= most:
-            words = f"{most} requests of yours are open, as many as may; close some pages"
+        most, body = self.server.max_client_open, self.server.max_body_bytes
+        size = 0 if route_of(scope["path"]) == "upload" else min(_stated(scope) or 0, body)
+        if self.open[client] >= most or self.held[client] + size > _BODIES * body:
+            words = f"{self.open[client]} requests of yours are open, as many as may; close some"
             yield Refusal("open", 429, words, _SHORTEST)
             return
-        self.open[client] += 1
-        try:
+        with _counted(self.open, client), _counted(self.held, client, size):
             yield None
-        finally:
-            self.open[client] -= 1
-            if not self.open[client]:
-                del self.open[client]
+
+    @contextlib.contextmanager
+    def joined(self, scope: Scope, route: str, client: str) -> Iterator[Refusal | None]:
+        """Count a call of which all is here until it waits with the others; why it must not."""
+        if route not in ("call", "mcp") or scope["method"] != "POST":
+            yield None
+            return
+        refused = None if is_passed_on(scope) else self.crowded(scope, route, client)
+        with _counted(self.joining, client):
+            yield refused
 
     def long_work(self, client: str) -> Refusal | None:
         """Why a client may begin no long work."""
@@ -133,11 +142,9 @@ class Limits:
         return None
 
     def _large(self, scope: Scope, route: str, client: str) -> Refusal | None:
-        headers = Headers(scope=scope)
-        stated = headers.get("content-length", "")
-        if not (stated.isascii() and stated.isdigit()) or "transfer-encoding" in headers:
+        size, server = _stated(scope), self.server
+        if size is None or "transfer-encoding" in Headers(scope=scope):
             return Refusal("size", 411, "say how large the request is, in Content-Length")
-        size, server = int(stated[:18]), self.server
         most = server.max_upload_bytes + 100_000 if route == "upload" else server.max_body_bytes
         if size > most:
             words = f"this is too large; at most {most / 1e6:,.0f} MB are taken"
@@ -158,7 +165,8 @@ class Limits:
             return None  # of this machine: a tool's, whose own request was let through
         queue, waiting = _waiting(scope)
         own = sum(each.request.scope.get(CLIENT) == client for each in waiting)
-        crowd = len(waiting) + self.joining
+        own += self.joining[client]
+        crowd = len(waiting) + self.joining.total()
         if crowd < self.server.max_waiting and own < self.server.max_client_waiting:
             return None
         known = queue.process_time_per_fn
@@ -176,6 +184,23 @@ class Limits:
 def route_of(path: str) -> str:
     """The kind of a path, of which there are few."""
     return next((name for name, known in _ROUTES if known.search(path)), "other")
+
+
+def _stated(scope: Scope) -> int | None:
+    """How large a request says that it is, bytes."""
+    stated = Headers(scope=scope).get("content-length", "")
+    return int(stated[:18]) if stated.isascii() and stated.isdigit() else None
+
+
+@contextlib.contextmanager
+def _counted(counts: Counter[str], client: str, amount: int = 1) -> Iterator[None]:
+    counts[client] += amount
+    try:
+        yield
+    finally:
+        counts[client] -= amount
+        if not counts[client]:
+            del counts[client]
 
 
 def _waiting(scope: Scope) -> tuple[Any, list[Any]]:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ import pytest
 from app.guard import gate
 from app.guard.bodies import Body, Late
 from app.guard.guard import Guard
+from app.guard.limits import Limits
 from app.ui import launch_options
 from core.config import ServerConfig
 from core.service import Session
@@ -93,7 +95,9 @@ def url() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def begun(url: str, line: str, *, client: str, count: int) -> Iterator[list[socket.socket]]:
+def begun(
+    url: str, line: str, *, client: str, count: int, length: int = 100
+) -> Iterator[list[socket.socket]]:
     """Connections on which a request was begun."""
     place = urlsplit(url)
     at = (str(place.hostname), int(place.port or 80))
@@ -101,7 +105,10 @@ def begun(url: str, line: str, *, client: str, count: int) -> Iterator[list[sock
     for each in held:
         headers = ["Host: x", f"X-Forwarded-For: {client}"]
         if line.startswith("POST"):
-            headers += ["Content-Length: 100", "Content-Type: multipart/form-data; boundary=x"]
+            headers += [
+                f"Content-Length: {length}",
+                "Content-Type: multipart/form-data; boundary=x",
+            ]
         each.sendall("\r\n".join([f"{line} HTTP/1.1", *headers, "", ""]).encode())
     time.sleep(0.3)
     yield held
@@ -147,3 +154,26 @@ def test_what_does_not_come_is_said_and_its_connection_closed(
             told += piece
         assert told.startswith(b"HTTP/1.1 408")
         assert b"what you sent did not come in time; try again" in told
+
+
+def test_one_client_s_bodies_take_only_so_much_memory(url: str):
+    """All of a body is in memory before it counts, and there was no end to bodies."""
+    large = ServerConfig().max_body_bytes
+    with begun(url, "POST /gradio_api/queue/join", client="203.0.113.6", count=4, length=large):
+        assert ask(url, "203.0.113.6").status_code == 429
+        assert ask(url, "203.0.113.7").status_code == 200
+
+
+def test_one_client_s_calls_on_their_way_are_its_own():
+    """Calls that were held up before they waited were counted for all together only."""
+    limits = Limits(ServerConfig(hosted=True, max_client_waiting=3))
+    app = SimpleNamespace(get_blocks=lambda: gr.Blocks())
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "headers": [], "app": app}
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            assert stack.enter_context(limits.joined(scope, "call", "ann")) is None
+        with limits.joined(scope, "call", "ann") as refused:
+            assert refused is not None and "3 of your calls wait already" in refused.words
+        with limits.joined(scope, "call", "bob") as refused:
+            assert refused is None
+    assert not limits.joining

@@ -20,16 +20,16 @@ from core.config import ServerConfig
 
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server that gives a request half a second to begin, and an address six connections."""
+    """A server that gives a request a second to begin, and an address six connections."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)
     monkeypatch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
-    monkeypatch.setattr(TimedProtocol, "patience", 0.5)
+    monkeypatch.setattr(TimedProtocol, "patience", 1.0)
     monkeypatch.setattr(TimedProtocol, "most", 0)
     limit_connections(ServerConfig(hosted=True, max_client_open=3))
     with gr.Blocks() as blocks:
         gr.Markdown("x")
     _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True)
-    time.sleep(0.7)  # those by which Gradio looks at its own server are gone
+    time.sleep(1.2)  # those by which Gradio looks at its own server are gone
     yield address
     blocks.close()
     resource.setrlimit(resource.RLIMIT_NOFILE, files)
@@ -55,19 +55,21 @@ def test_a_connection_without_a_request_is_closed(url: str, begun: str):
         held.sendall(begun.encode())
         began = time.monotonic()
         with contextlib.suppress(ConnectionError):
-            for _ in range(30 if begun else 0):
+            for _ in range(40 if begun else 0):
                 held.sendall(b"x")
                 time.sleep(0.1)
         assert is_closed(held)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 8
 
 
 def test_a_request_and_its_answer_take_any_time(url: str):
     told = b"GET /gradio_api/heartbeat/x HTTP/1.1\r\nHost: x\r\n\r\n"
     with connect(url) as held:
         held.sendall(told)
-        assert b"ALIVE" in held.recv(4_096)
-        time.sleep(1)
+        heard = b""
+        while b"ALIVE" not in heard:
+            heard += held.recv(4_096)
+        time.sleep(1.5)
         held.setblocking(False)
         with pytest.raises(BlockingIOError):  # open, with nothing to read
             while held.recv(4_096):
