@@ -15,6 +15,7 @@ from typing import Any
 
 from app.guard.guard import Guard
 from app.guard.logs import event, log_lines
+from app.guard.sockets import limit_connections
 from app.page.hosting import is_hosted, open_session
 from app.page.warm import warm_up
 from app.ui import build, launch_options
@@ -43,6 +44,7 @@ def serve(arguments: Sequence[str] | None = None) -> None:
         )
     if session.server.hosted:
         log_lines()
+        limit_connections(session.server)
     session.preparations.begin(args.gallery)
     warming = warm_up(session, gallery=args.gallery, encoder=args.encoder)
     guard = Guard(session, ready=lambda: warming.why)

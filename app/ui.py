@@ -16,7 +16,7 @@ from app.guard.allowed import Allowed
 from app.guard.guard import Guard
 from app.guard.headers import Headers
 from app.guard.order import guard_first
-from app.page import address, notice, theme
+from app.page import address, lines, notice, theme
 from app.page.given import take_images
 from app.page.jobs import Stamped
 from app.page.opening import Opening
@@ -63,6 +63,7 @@ def build(session: Session, *, gallery: str = "builtin", encoder: str | None = N
                     create(page)
         api.publish(page)
         address.connect(blocks, page, tabs, items)
+    lines.assign(blocks)
     server = session.server
     take_images(blocks, hosted=server.hosted)
     blocks.queue(

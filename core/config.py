@@ -281,6 +281,8 @@ class ServerConfig:
     """Calls that wait at once."""
     max_client_waiting: int = 48
     """Those of one client; a page makes some twenty when it opens."""
+    max_client_open: int = 256
+    """Requests and streams of one client that are open at once; an open page has two."""
     at_once: int = 2
     """Calls of a kind that are worked on at once, on every server."""
     proxies: int = 0

@@ -13,9 +13,10 @@ from app.guard.limits import Limits
 from app.guard.logs import EVENTS, event
 from app.guard.meter import Meter
 from app.guard.metrics import Metrics
+from app.guard.pages import OTHERS, UNKNOWN, Pages, is_unknown
 from app.page.errors import FAULT, STOPPED, user_error
 from app.page.jobs import METER
-from app.page.lines import LONG
+from app.page.lines import is_long
 from app.page.visitor import scope_of
 
 _FAULT = "The program has a fault, or what was sent does not fit; reload the page."
@@ -26,8 +27,8 @@ _Process = Callable[..., Awaitable[dict[str, Any]]]
 class Calls:
     """Watches the calls of an app; on a hosted server it refuses some and logs all."""
 
-    def __init__(self, limits: Limits, metrics: Metrics) -> None:
-        self.limits, self.metrics = limits, metrics
+    def __init__(self, limits: Limits, metrics: Metrics, pages: Pages) -> None:
+        self.limits, self.metrics, self.pages = limits, metrics, pages
         self.hosted = limits.server.hosted
 
     def watch(self, blocks: gr.Blocks) -> None:
@@ -53,6 +54,7 @@ class Calls:
         client = scope.get(CLIENT, "")
         meter = Meter(self.limits, client) if self.hosted else None
         try:
+            self._look_at_page(handler, scope, **more)
             if self.hosted:
                 self._admit(handler, inputs, client)
                 scope[METER] = meter
@@ -83,6 +85,18 @@ class Calls:
             took = round(seconds, 3)
             event("call", name=name, outcome=outcome, seconds=took, client=short(client))
 
+    def _look_at_page(self, handler: Any, scope: Any, **more: Any) -> None:
+        """Refuse a call on a page that is another's, or was forgotten while the call waited.
+
+        Raises:
+            gr.Error: when it does.
+        """
+        page = more.get("session_hash")
+        if page is not None and "app" in scope and not self.pages.of(scope, page):
+            raise user_error(OTHERS)
+        if is_unknown(handler, more.get("state")):
+            raise user_error(UNKNOWN)
+
     def _admit(self, handler: Any, inputs: list[Any], client: str) -> None:
         """Refuse what would take more than is allowed, or make the server ask another one.
 
@@ -91,7 +105,7 @@ class Calls:
         """
         if any(str(each.get("path")).startswith(_WEB) for each in _objects(inputs)):
             raise user_error("this server fetches nothing from the web; send the file itself")
-        if handler.concurrency_id not in LONG:
+        if not is_long(handler):
             return
         refused = self.limits.long_work(client)
         if refused is not None:

@@ -25,6 +25,7 @@ from app.guard.headers import Headers
 from app.guard.limits import Limits
 from app.guard.logs import EVENTS
 from app.guard.metrics import Metrics
+from app.guard.pages import Pages
 from app.guard.routes import routes
 from core.service import Session, folder_size
 
@@ -48,7 +49,8 @@ class Guard:
         """
         self.server, self.metrics = session.server, Metrics()
         self.limits = Limits(session.server)
-        self._calls = Calls(self.limits, self.metrics)
+        self._pages = Pages(hosted=self.server.hosted)
+        self._calls = Calls(self.limits, self.metrics, self._pages)
         self._ready = ready
         self._token = token or os.environ.get("WELLSPRING_METRICS_TOKEN", "")
         visitors, gauge = session.visitors, self.metrics.gauge
@@ -61,6 +63,7 @@ class Guard:
     def watch(self, blocks: gr.Blocks) -> None:
         """Watch the calls of an app, and the calls that wait."""
         self._calls.watch(blocks)
+        self._pages.watch(blocks)
         self.metrics.gauge("wellspring_waiting", "Calls that wait", lambda: len(blocks._queue))
 
     def app_options(self) -> dict[str, Any]:
@@ -72,7 +75,7 @@ class Guard:
             proxies=self.server.proxies,
         )
         allowed = Middleware(Allowed, metrics=self.metrics)
-        gate = Middleware(Gate, limits=self.limits, metrics=self.metrics)
+        gate = Middleware(Gate, limits=self.limits, metrics=self.metrics, pages=self._pages)
         return {
             "middleware": [Middleware(Headers), allowed, gate],
             "routes": watched,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +24,7 @@ _ALL = ""  # the user of what all clients use together
 _ROUTES = (
     ("file", re.compile(r"^/(assets|static|svelte)/|^/(favicon|robots|theme|manifest|pwa_icon)")),
     ("picture", re.compile(r"^/gradio_api/file[=/]")),
-    ("health", re.compile(r"^/(health|ready|metrics)$|^/gradio_api/(heartbeat|startup-events)")),
+    ("health", re.compile(r"^/(health|ready|metrics)$|^/gradio_api/startup-events")),
     ("upload", re.compile(r"^/gradio_api/upload/?$")),
     ("mcp", re.compile(r"^/gradio_api/mcp")),
     ("call", re.compile(r"^/gradio_api/(queue/join|call/.+|run/.+|api/.+)")),
@@ -32,6 +35,7 @@ _FREE = ("file", "picture", "health")
 _WEB = re.compile(r"^/gradio_api/file=https?:", re.IGNORECASE)
 _SPENT = "your calls have taken as long as is allowed in an hour; try again "
 _WORTH = 0.1  # share of the seconds of an hour with which it is worth to go on
+_BODIES = 4  # of the largest size that one client sends at once
 _SHORTEST = 5.0  # seconds to wait at least for a place in a queue
 
 
@@ -50,6 +54,8 @@ class Refusal:
     def response(self, *, plain: bool = False) -> Response:
         """The answer; plain words where the page shows it as it comes."""
         again = {"Retry-After": str(math.ceil(self.seconds))} if self.seconds < math.inf else {}
+        if self.status == 408:  # what still comes is of no request
+            again["Connection"] = "close"
         if plain:
             return PlainTextResponse(self.words, self.status, headers=again)
         return JSONResponse({"detail": self.words}, self.status, headers=again)
@@ -64,8 +70,12 @@ class Limits:
         self.total = Rate(server.max_total_requests, _MINUTE)
         self.sent = Rate(server.max_sent_bytes, _HOUR)
         self.seconds = Rate(server.max_seconds, _HOUR)
-        self.joining = 0
-        """Calls that were let through and do not wait yet."""
+        self.joining: Counter[str] = Counter()
+        """Calls of each client that were let through, with all they say, and do not wait yet."""
+        self.open: Counter[str] = Counter()
+        """Requests and streams of each client that are open."""
+        self.held: Counter[str] = Counter()
+        """What these say that is no upload, bytes, of which all is in memory before it counts."""
 
     def refusal(self, scope: Scope, route: str, client: str) -> Refusal | None:
         """Why a request is refused, before any of its body is read."""
@@ -77,7 +87,32 @@ class Limits:
             return refused
         if scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
             return None
-        return self._crowded(scope, route, client) or self._large(scope, route, client)
+        return self.crowded(scope, route, client) or self._large(scope, route, client)
+
+    @contextlib.contextmanager
+    def opened(self, scope: Scope, client: str) -> Iterator[Refusal | None]:
+        """Count a request while it is open; why it must not be."""
+        if is_passed_on(scope):  # the tool's own request is open
+            yield None
+            return
+        most, body = self.server.max_client_open, self.server.max_body_bytes
+        size = 0 if route_of(scope["path"]) == "upload" else min(_stated(scope) or 0, body)
+        if self.open[client] >= most or self.held[client] + size > _BODIES * body:
+            words = f"{self.open[client]} requests of yours are open, as many as may; close some"
+            yield Refusal("open", 429, words, _SHORTEST)
+            return
+        with _counted(self.open, client), _counted(self.held, client, size):
+            yield None
+
+    @contextlib.contextmanager
+    def joined(self, scope: Scope, route: str, client: str) -> Iterator[Refusal | None]:
+        """Count a call of which all is here until it waits with the others; why it must not."""
+        if route not in ("call", "mcp") or scope["method"] != "POST":
+            yield None
+            return
+        refused = None if is_passed_on(scope) else self.crowded(scope, route, client)
+        with _counted(self.joining, client):
+            yield refused
 
     def long_work(self, client: str) -> Refusal | None:
         """Why a client may begin no long work."""
@@ -105,11 +140,9 @@ class Limits:
         return None
 
     def _large(self, scope: Scope, route: str, client: str) -> Refusal | None:
-        headers = Headers(scope=scope)
-        stated = headers.get("content-length", "")
-        if not (stated.isascii() and stated.isdigit()) or "transfer-encoding" in headers:
+        size, server = _stated(scope), self.server
+        if size is None or "transfer-encoding" in Headers(scope=scope):
             return Refusal("size", 411, "say how large the request is, in Content-Length")
-        size, server = int(stated[:18]), self.server
         most = server.max_upload_bytes + 100_000 if route == "upload" else server.max_body_bytes
         if size > most:
             words = f"this is too large; at most {most / 1e6:,.0f} MB are taken"
@@ -122,14 +155,16 @@ class Limits:
             return Refusal("sent", 429, words + in_words(wait), wait)
         return None
 
-    def _crowded(self, scope: Scope, route: str, client: str) -> Refusal | None:
+    def crowded(self, scope: Scope, route: str, client: str) -> Refusal | None:
+        """Why a call must not wait with all others; it is asked again once all of it is here."""
         if route not in _ASKED:  # what is uploaded now would be asked about then
             return None
         if route == "upload" and is_owner(scope, token="", proxies=0):
             return None  # of this machine: a tool's, whose own request was let through
         queue, waiting = _waiting(scope)
         own = sum(each.request.scope.get(CLIENT) == client for each in waiting)
-        crowd = len(waiting) + self.joining
+        own += self.joining[client]
+        crowd = len(waiting) + self.joining.total()
         if crowd < self.server.max_waiting and own < self.server.max_client_waiting:
             return None
         known = queue.process_time_per_fn
@@ -147,6 +182,23 @@ class Limits:
 def route_of(path: str) -> str:
     """The kind of a path, of which there are few."""
     return next((name for name, known in _ROUTES if known.search(path)), "other")
+
+
+def _stated(scope: Scope) -> int | None:
+    """How large a request says that it is, bytes."""
+    stated = Headers(scope=scope).get("content-length", "")
+    return int(stated[:18]) if stated.isascii() and stated.isdigit() else None
+
+
+@contextlib.contextmanager
+def _counted(counts: Counter[str], client: str, amount: int = 1) -> Iterator[None]:
+    counts[client] += amount
+    try:
+        yield
+    finally:
+        counts[client] -= amount
+        if not counts[client]:
+            del counts[client]
 
 
 def _waiting(scope: Scope) -> tuple[Any, list[Any]]:

@@ -14,24 +14,34 @@ USED = 600.0
 
 
 class Room:
-    """Room in one folder; it is looked through now and then, and in between what comes is added."""
+    """Room in one folder; it is looked through now and then, and in between what comes is added.
+
+    What is on its way is counted until :meth:`ended`, whatever of it lies in the folder already.
+    """
 
     def __init__(self, folder: Path, *, most: int, pause: float = 30.0) -> None:
         self.folder, self.most, self._pause = folder, most, pause
-        self._taken, self._looked = 0, -math.inf
+        self._taken, self._coming, self._looked = 0, 0, -math.inf
         self._lock = threading.Lock()
 
     def take(self, needed: int) -> bool:
-        """Whether there is room for some bytes, which are then counted."""
+        """Whether there is room for some bytes, which are then on their way."""
         with self._lock:
             late = time.monotonic() - self._looked > self._pause
-            if late or self._taken + needed > self.most:
-                self._taken = make_room(self.folder, most=self.most, needed=needed)
+            wanted = self._coming + needed
+            if late or self._taken + wanted > self.most:
+                self._taken = make_room(self.folder, most=self.most, needed=wanted)
                 self._looked = time.monotonic()
-            if self._taken + needed > self.most:
+            if self._taken + wanted > self.most:
                 return False
-            self._taken += needed
+            self._coming = wanted
             return True
+
+    def ended(self, size: int) -> None:
+        """Note that what was on its way has come, or comes no more."""
+        with self._lock:
+            self._coming -= size
+            self._taken += size  # until the folder is looked through again
 
 
 def make_room(folder: Path, *, most: int, needed: int = 0, used: float = USED) -> int:

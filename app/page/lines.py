@@ -1,9 +1,15 @@
 """The lines in which calls wait, so that long work stands before nobody who waits for an answer.
 
-Each line works on a few calls at once (``ServerConfig.at_once``, where nothing else is said).
+Each line works on a few calls at once (``ServerConfig.at_once``, where nothing else is said). A
+handler that names no line works beside an answer, unless it is named here as done at once: Gradio
+would give each event of it a line of its own.
 """
 
 from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
 
 ANSWER = "encoder"
 """One image is asked about: a second, or some at the first look at a gallery."""
@@ -16,5 +22,75 @@ PREPARE = "prepare"
 JUDGE = "judge"
 """The dimensions of a head are fitted again beside an answer."""
 
-LONG = (ANSWER, MEASURE, BUILD, PREPARE, JUDGE)
+BESIDE = "beside"
+"""What is shown beside an answer, and its files: a second."""
+FINISHED = "finished"
+"""Files of long work that ended or was stopped, which nobody needs time for: it is kept."""
+
+LONG = (ANSWER, MEASURE, BUILD, PREPARE, JUDGE, BESIDE)
 """Those that take a client's seconds; all others are done at once."""
+
+_NO_WORK = {
+    "api": "Endpoints.encoders",
+    "page.address": (
+        "connect.<locals>.restore connect.<locals>.welcomed connect.<locals>.followed "
+        "connect.<locals>.opened"
+    ),
+    "page.components": "stop_button.<locals>.stop",
+    "page.encoders": (
+        "_Handlers.choose _Handlers.offer _Handlers.stop _Handlers.relabel _Handlers.renew"
+    ),
+    "page.events": (
+        "choose_example.<locals>.select choose_example.<locals>.put _Here.tell _Here.told "
+        "_Here.take"
+    ),
+    "page.jobs": "Jobs.stop_all",
+    "page.notice": "create.<locals>.said",
+    "tabs.attribute.batch_handlers": "cleared BatchHandlers.opened",
+    "tabs.attribute.events": "create.<locals>.carry",
+    "tabs.attribute.handlers": (
+        "Handlers.refused Handlers.examples Handlers.kept_filter Handlers.resized Handlers.marked "
+        "row_of"
+    ),
+    "tabs.attribute.reverse_handlers": (
+        "cleared ReverseHandlers.sought ReverseHandlers.foretell ReverseHandlers.offer "
+        "ReverseHandlers.take ReverseHandlers.opened"
+    ),
+    "tabs.attribute.selftest_handlers": "cleared",
+    "tabs.compare.handlers": "no_examples Handlers.refused Handlers.begin Handlers.renew",
+    "tabs.disentanglement.handlers": "cleared Handlers.choice Handlers.pick",
+    "tabs.gallery.handlers": (
+        "Handlers.show Handlers.cleared Handlers.open Handlers.kinds Handlers.again "
+        "Handlers.rename Handlers.fill_in"
+    ),
+    "tabs.gallery.shelf_handlers": (
+        "ShelfHandlers.look ShelfHandlers.values ShelfHandlers.turned ShelfHandlers.told "
+        "ShelfHandlers.counted ShelfHandlers.every ShelfHandlers.none ShelfHandlers.ask "
+        "ShelfHandlers.opt_out ShelfHandlers.opt_in ShelfHandlers.undo"
+    ),
+    "tabs.map.handlers": "Handlers.wanted Handlers.refused Handlers.cleared",
+}
+AT_ONCE = {f"app.{module}.{name}" for module, names in _NO_WORK.items() for name in names.split()}
+"""Handlers that only tell what is known, or list what is open; a page opens and goes on by them."""
+
+
+def assign(blocks: gr.Blocks) -> None:
+    """Give every handler that works, and names no line, the one beside answers."""
+    for handler in blocks.fns.values():
+        if _works_unnamed(handler) and handler.concurrency_limit == "default":
+            handler.concurrency_id = BESIDE
+
+
+def is_long(handler: Any) -> bool:
+    """Whether a handler takes a client's seconds, and is refused where there are none."""
+    return handler.concurrency_id in LONG or _works_unnamed(handler)
+
+
+def _works_unnamed(handler: Any) -> bool:
+    own = str(handler.concurrency_id).isdigit()  # Gradio's, of the handler alone
+    return own and handler.fn is not None and not _is_at_once(handler.fn)
+
+
+def _is_at_once(work: Any) -> bool:
+    name = f"{work.__module__}.{work.__qualname__}"
+    return name in AT_ONCE or name.endswith("<lambda>")

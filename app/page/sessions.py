@@ -1,9 +1,15 @@
-"""Sessions of pages and clients, as Gradio keeps them, without what only its deep links need."""
+"""Sessions of pages and clients, as Gradio keeps them, without what only its deep links need.
+
+A session is what the server knows of an open page. It is kept or forgotten whole: a page whose
+session is gone must be told so, since all that it holds would begin anew (``opened``).
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from asyncio import Queue
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable
 from copy import copy
 from datetime import datetime
 from typing import Any
@@ -32,6 +38,12 @@ class LightState(SessionState):
         self._state_ttl: dict[int, Any] = {}
         self.is_closed = False
         self.STATE_TTL_WHEN_CLOSED = 3_600  # seconds, as Gradio's
+        self.opened = False
+        """Whether a page was loaded with it, so that it holds what the page shows."""
+        self.browser = ""
+        """Name of the browser that used it first; empty for one that keeps no cookie."""
+        self.client = ""
+        """Who used it first, as limits are counted."""
 
     def __setitem__(self, key: int, value: Any) -> None:
         """Keep a state, or a component as a handler changed it."""
@@ -44,15 +56,22 @@ class LightState(SessionState):
     def _update_value_in_config(self, key: int, value: Any) -> None:
         """Keep nothing of what is shown."""
 
+    @property
+    def holds(self) -> bool:
+        """Whether anything would be lost with it."""
+        return self.opened or bool(self.state_data)
+
 
 class LightStates(StateHolder):
-    """Keeps such sessions; one that holds nothing goes first, of these the longest unused.
+    """Keeps such sessions; where there are too many, whoever has the most of them loses one.
 
-    Calls from outside leave nothing behind, however many there are, so that they do not end the
-    sessions of open pages.
+    Those that hold nothing go first: calls from outside leave nothing behind. Then a client's
+    longest unused one goes, so that nobody ends the sessions of others by opening many.
     """
 
-    def __getitem__(self, session_id: str) -> SessionState:
+    session_data: OrderedDict[str, Any]
+
+    def __getitem__(self, session_id: str) -> LightState:
         """The session of a name, which begins where there is none."""
         if session_id not in self.session_data:
             self.session_data[session_id] = LightState(self.blocks)
@@ -60,22 +79,76 @@ class LightStates(StateHolder):
         self.time_last_used[session_id] = datetime.now()
         return self.session_data[session_id]
 
+    def known(self, session_id: str) -> LightState | None:
+        """The session of a name, if there is one."""
+        return self.session_data.get(session_id)
+
     def update(self, session_id: str) -> None:
         """Note that a session is used, and let one go where there are too many."""
         with self.lock:
             self.session_data.move_to_end(session_id)
             if len(self.session_data) > self.capacity:
-                others = [name for name in self.session_data if name != session_id]
-                empty = (name for name in others if not self.session_data[name].state_data)
-                gone = next(empty, others[0])
-                del self.session_data[gone]
-                self.time_last_used.pop(gone, None)
+                kinds = {
+                    name: (state.holds, state.client)
+                    for name, state in self.session_data.items()
+                    if name != session_id
+                }
+                crowd = Counter(kinds.values())
+                self._forget(min(kinds, key=lambda name: (kinds[name][0], -crowd[kinds[name]])))
+
+    def delete_all_expired_state(self) -> None:
+        """Forget sessions that were closed and are out of use.
+
+        Gradio empties them state by state, also those of pages whose connection broke once: the
+        page then went on with what states begin with.
+        """
+        now = datetime.now()
+        with self.lock:
+            for name, state in list(self.session_data.items()):
+                idle = (now - self.time_last_used.get(name, now)).total_seconds()
+                if state.is_closed and idle > state.STATE_TTL_WHEN_CLOSED:
+                    self.delete_state(name)
+                    self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        """Forget a session, and answers of it that nobody fetched."""
+        del self.session_data[name]
+        self.time_last_used.pop(name, None)
+        queue = self.blocks._queue
+        queue.pending_messages_per_session.pop(name, None)
+        queue.pending_event_ids_session.pop(name, None)
+
+
+class Messages(dict[str, Any]):
+    """What a queue tells each session; what it tells one that is gone is lost.
+
+    Gradio keeps 2,000, of which the oldest goes: its page hears nothing more, and a call of it that
+    still waits stops the queue of all.
+    """
+
+    def __init__(self, kind: Callable[[], Any]) -> None:
+        """None yet.
+
+        Args:
+            kind: makes what a session begins with.
+        """
+        super().__init__()
+        self._kind = kind
+
+    def __missing__(self, name: str) -> Any:
+        return self._kind()
+
+    def __delitem__(self, name: str) -> None:
+        self.pop(name, None)
 
 
 @contextlib.asynccontextmanager
 async def light_sessions(app: Any) -> AsyncIterator[None]:
     """Give the web app such sessions as it starts."""
-    states = LightStates()
-    states.set_blocks(app.get_blocks())
+    states, blocks = LightStates(), app.get_blocks()
+    states.set_blocks(blocks)
     app.state_holder = states
+    messages: Any = Messages(Queue)
+    blocks._queue.pending_messages_per_session = messages
+    blocks._queue.pending_event_ids_session = Messages(set)
     yield

@@ -98,11 +98,15 @@ class Told:
         return self.status in (400, 429) and "try again in" in str(self.value)
 
 
+_LOADING = "app.restore"
+"""What a page calls as it is loaded."""
+
+
 class Visitor:
     """One browser with one page, at an address of its own."""
 
     def __init__(self, server: Hosted, number: int) -> None:
-        self.server, self.page = server, f"page{number:08}"
+        self.server, self.page, self.loaded = server, f"page{number:08}", False
         address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         self.client = httpx.Client(
             base_url=server.url,
@@ -158,7 +162,11 @@ class Visitor:
         return Told(400, text) if result.get("isError", True) else Told(200, ast.literal_eval(text))
 
     def handler(self, name: str, data: list[Any], *, page: str = "", query: str = "") -> Told:
-        """What one of the page's handlers gives, called by its number."""
+        """What one of the page's handlers gives, called by its number once the page was loaded."""
+        if not (page or self.loaded):
+            self.loaded = True
+            if name != _LOADING:
+                self.handler(_LOADING, [])
         page = page or self.page
         body = {"data": data, "fn_index": self.server.numbers[name], "session_hash": page}
         sent = self.client.post(f"/gradio_api/queue/join{query}", json=body)
@@ -177,7 +185,7 @@ class Visitor:
 
     def link(self, gallery: str) -> Told:
         """What the Gallery tab shows on a page that was opened by a link to a gallery."""
-        opened = self.handler("app.restore", [], query=f"?gallery={gallery}")
+        opened = self.handler(_LOADING, [], query=f"?gallery={gallery}")
         return self.handler("gallery.show", [None]) if opened.status == 200 else opened
 
     def build(self, archive: bytes, *, encoder: str = "histogram") -> Told:

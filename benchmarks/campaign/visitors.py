@@ -152,7 +152,7 @@ def _attempts(server: Hosted, one: Guest, other: Guest) -> list[tuple[str, Told]
     tries = [
         ("!open by name", visitor.handler("gallery.open", [name])),
         ("!open by a path", visitor.handler("gallery.open", [path])),
-        ("show on the other's page", visitor.handler("gallery.show", [None], page=page)),
+        ("!show on the other's page", visitor.handler("gallery.show", [None], page=page)),
         (
             "!rename on the other's page",
             visitor.handler("gallery.rename", [None, "taken"], page=page),

@@ -69,13 +69,16 @@ class Visitors:
             self.root()  # what a restart finds there expires although nobody comes
 
     def gallery(self, visitor: str, name: str) -> Path:
-        """Folder of a visitor's gallery.
+        """Folder of a visitor's gallery; a visit that keeps none does not begin by asking.
 
         Raises:
             GalleryError: when this visitor has none of that name.
         """
-        folder = self._folder(visitor) / "galleries" / name
-        if not re.fullmatch(r"[0-9a-f]{32}", name) or not folder.is_dir():
+        self._require(visitor)
+        with self._lock:
+            begun = visitor in self._visits
+            folder = self._folder(visitor) / "galleries" / name if begun else None
+        if folder is None or not re.fullmatch(r"[0-9a-f]{32}", name) or not folder.is_dir():
             raise GalleryError("this gallery is not here, or has expired; upload it again")
         return folder
 
@@ -135,7 +138,11 @@ class Visitors:
         """
         with self._lock:
             folder = self._folder(visitor)
-            self._admit(visitor)
+            try:
+                self._admit(visitor)
+            except GalleryError:
+                self._end_empty(visitor)
+                raise
             visit = self._visits[visitor]
             before = folder_size(folder)
             visit.works += 1
@@ -146,6 +153,7 @@ class Visitors:
             with self._lock:
                 visit.works -= 1
                 visit.used, visit.size = self.clock(), folder_size(folder)
+                self._end_empty(visitor)
 
     def usage(self) -> tuple[int, int, int]:
         """Visitors, galleries that are built or changed, and bytes that all galleries take."""
@@ -252,6 +260,13 @@ class Visitors:
     def _idle(self) -> list[tuple[str, _Visit]]:
         return [(name, visit) for name, visit in self._visits.items() if not visit.works]
 
+    def _end_empty(self, visitor: str) -> None:
+        """End a visit in which nothing is kept or made."""
+        visit = self._visits[visitor]
+        if visit.works or any((self.root() / visitor / "galleries").iterdir()):
+            return
+        self._remove(visitor)
+
     def _remove(self, visitor: str) -> None:
         del self._visits[visitor]
         shutil.rmtree(self.root() / visitor, ignore_errors=True)
@@ -262,13 +277,21 @@ class Visitors:
         Raises:
             GalleryError: when the visitor has no session.
         """
-        if not VISITOR.fullmatch(visitor):
-            raise GalleryError("galleries of your own need a session; reload the page")
-        folders = self.folders()
-        self.expire()
+        self._require(visitor)
         with self._lock:
             self._visits.setdefault(visitor, _Visit(0.0)).used = self.clock()
-            return folders.of(visitor)
+            return self.folders().of(visitor)
+
+    def _require(self, visitor: str) -> None:
+        """Let the visits end that are late.
+
+        Raises:
+            GalleryError: when the visitor has no session.
+        """
+        if not VISITOR.fullmatch(visitor):
+            raise GalleryError("galleries of your own need a session; reload the page")
+        self.folders()
+        self.expire()
 
     def root(self) -> Path:
         """The folder of all visitors' galleries, which is made when it is first asked for."""

@@ -12,14 +12,19 @@ import httpx
 def call(
     blocks: gr.Blocks, address: str, name: str, data: list[Any], *, visitor: str
 ) -> dict[str, Any]:
-    """What the server tells after the handler of a name was called by its number."""
+    """What the server tells after the handler of a name was called by its number.
+
+    The page is loaded first, by the handler that does so.
+    """
     (number, *_) = (i for i, fn in blocks.fns.items() if fn.name == name)
-    body = {"data": data, "fn_index": number, "session_hash": visitor}
+    (load, *_) = (i for i, fn in blocks.fns.items() if fn.name == "restore")
     queue = f"{address}gradio_api/queue"
-    httpx.post(f"{queue}/join", json=body).raise_for_status()
+    for handler, given in ((load, []), (number, data)):
+        body = {"data": given, "fn_index": handler, "session_hash": visitor}
+        joined = httpx.post(f"{queue}/join", json=body).raise_for_status().json()
     with httpx.stream("GET", f"{queue}/data?session_hash={visitor}", timeout=60) as stream:
         for line in stream.iter_lines():
             told = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
-            if told.get("msg") == "process_completed":
+            if told.get("msg") == "process_completed" and told["event_id"] == joined["event_id"]:
                 return told
     raise AssertionError("the handler did not end")

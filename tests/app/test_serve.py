@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -28,7 +29,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     launched: list[dict[str, Any]] = []
 
     class Demo:
-        _queue = ()
+        def __init__(self) -> None:
+            self._queue = SimpleNamespace(push=None)
 
         async def process_api(self) -> None:
             raise AssertionError("nothing is called")

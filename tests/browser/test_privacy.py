@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gradio as gr
 import httpx
@@ -17,6 +17,7 @@ import pytest
 from gradio.utils import get_upload_folder
 from playwright.sync_api import Browser, Page, expect
 
+from app.guard import pages
 from app.guard.guard import Guard
 from app.guard.rates import Rate
 from app.ui import build, launch_options
@@ -128,3 +129,21 @@ def test_the_page_says_how_long_to_wait(
     served.guard.limits.requests.use("127.0.0.1")
     page.set_input_files("#ws-query input[type=file]", tiny.draw(tmp_path / "x.png", 7))
     expect(page.get_by_text("too many requests came from you; try again in").first).to_be_visible()
+
+
+def test_a_page_that_the_server_forgot_says_so(
+    enter: Callable[[], Page], served: Served, monkeypatch: pytest.MonkeyPatch
+):
+    """It went on with what its states begin with, and answered from another gallery."""
+    monkeypatch.setattr(pages, "_OPENING", 0.2)
+    page = enter()
+    states: Any = served.blocks.state_holder
+    page.get_by_role("tab", name="Gallery").click()
+    expect(page.locator("#ws-gallery-title")).to_contain_text("images", timeout=_WAIT)
+    for name in list(states.session_data):
+        states._forget(name)
+    page.get_by_role("tab", name="Map").click()
+    expect(page.get_by_text("the server does not know this page any more").first).to_be_visible()
+    page.reload()
+    page.get_by_role("tab", name="Gallery").click()
+    expect(page.locator("#ws-gallery-title")).to_contain_text("images", timeout=_WAIT)

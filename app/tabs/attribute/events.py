@@ -9,7 +9,7 @@ import gradio as gr
 
 from app.page.errors import user_errors
 from app.page.events import EACH, LAST, PRIVATE, QUIET, choose_example, chosen, follow_query
-from app.page.lines import ANSWER, BUILD, JUDGE
+from app.page.lines import ANSWER, BUILD, FINISHED, JUDGE
 from app.page.state import Page
 from app.page.visitor import visitor_of
 from app.tabs.attribute import batch_layout, reverse_layout, selftest_layout
@@ -265,7 +265,12 @@ def _connect_batch(
     batch.run.click(None, None, None, js="() => window.wellspring.show('ws-batch')", **QUIET)
     for ended in (run.success, run.failure):
         packed = ended(
-            handlers.pack, done, result.download, show_progress_on=result.table, **PRIVATE
+            handlers.pack,
+            done,
+            result.download,
+            show_progress_on=result.table,
+            concurrency_id=FINISHED,
+            **PRIVATE,
         )
         packed.failure(lambda: gr.DownloadButton(visible=False), None, result.download, **QUIET)
     for gone in (page.gallery.change, batch.files.clear):
@@ -334,7 +339,7 @@ def _connect_test(
     )
     run.success(None, None, None, js="() => window.wellspring.show('ws-test')", **QUIET)
     for ended in (run.success, run.failure):
-        ended(handlers.export, done, result.download, **QUIET)
+        ended(handlers.export, done, result.download, concurrency_id=FINISHED, **QUIET)
     test.files.change(lambda files: gr.Image(visible=not files), test.files, test.image, **QUIET)
     for gone in (page.gallery.change, test.image.clear, test.files.clear):
         gone(test_cleared, None, [done, result.table, result.download], **QUIET)

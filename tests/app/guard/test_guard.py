@@ -19,6 +19,7 @@ import pytest
 from app.guard.guard import Guard
 from app.guard.headers import FILE_POLICY, PAGE_POLICY
 from app.page.jobs import PROGRESS, Jobs
+from app.page.lines import FINISHED
 from app.ui import launch_options
 from core.config import ServerConfig
 from core.service import Session
@@ -62,7 +63,7 @@ def app() -> gr.Blocks:
     jobs = Jobs()
     with gr.Blocks() as blocks:
         name, out = gr.Textbox(), gr.Textbox()
-        gr.Button().click(echo, name, out, api_name="echo")
+        gr.Button().click(echo, name, out, api_name="echo", concurrency_id=FINISHED)
         gr.Button().click(wait, name, out, api_name="wait", concurrency_id="encoder")
         gr.Button().click(work, name, out, api_name="work", concurrency_id="build")
         gr.Button().click(refuse, name, out, api_name="refuse")

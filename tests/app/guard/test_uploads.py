@@ -46,7 +46,19 @@ def test_room_is_kept_without_looking_at_every_file_each_time(tmp_path: Path, mo
     monkeypatch.setattr(os, "walk", lambda folder: looks.append(folder) or walk(folder))
     write(tmp_path, "fresh", age=0)
     room = Room(tmp_path, most=1_000)
-    assert [room.take(100) for _ in range(9)] == [True] * 9
+    for _ in range(9):
+        assert room.take(100)
+        room.ended(100)
     assert len(looks) == 1
     assert room.take(100)  # what was said to come has not come: there is room after all
+    assert len(looks) == 2
     assert not room.take(950)
+
+
+def test_what_is_on_its_way_keeps_its_room(tmp_path: Path):
+    """Each look at the folder forgot it: a hundred at once got room for twenty times of all."""
+    room = Room(tmp_path, most=1_000, pause=0)
+    assert [room.take(300) for _ in range(10)] == [True] * 3 + [False] * 7
+    room.ended(300)
+    assert room.take(300)
+    assert not room.take(300)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import math
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import gradio as gr
 import httpx
 from gradio.state_holder import SessionState
 
-from app.page.sessions import LightState, LightStates
+from app.page.sessions import LightState, LightStates, Messages
 from app.ui import build, launch_options
 from core.service import Session
 
@@ -18,8 +20,9 @@ def test_a_session_is_one_of_gradio_s_less_the_description_of_all():
         gr.Textbox()
     blocks.get_config_file()
     theirs, ours = vars(SessionState(blocks)), vars(LightState(blocks))
-    assert theirs.keys() == ours.keys()
-    different = {name for name, value in ours.items() if value != theirs[name]}
+    assert ours.keys() - theirs.keys() == {"opened", "browser", "client"}
+    assert theirs.keys() <= ours.keys()
+    different = {name for name, value in theirs.items() if value != ours[name]}
     assert different <= {"blocks_config", "config_values"}
     assert ours["config_values"] == {}
 
@@ -53,20 +56,72 @@ def test_what_a_page_shows_is_not_kept():
     assert state.config_values == {}
 
 
-def test_calls_from_outside_do_not_end_the_sessions_of_pages():
+def few(most: int) -> tuple[LightStates, int]:
+    """Sessions of a small app, of which few are kept, and the number of its state."""
     with gr.Blocks() as blocks:
         kept = gr.State(1)
     blocks.get_config_file()
     states = LightStates()
     states.set_blocks(blocks)
-    states.capacity = 3
-    states["page"][kept._id] = 2
+    states.capacity = most
+    return states, kept._id
+
+
+def test_calls_from_outside_do_not_end_the_sessions_of_pages():
+    states, kept = few(3)
+    states["page"][kept] = 2
     for call in range(10):
         states[f"call {call}"]
     assert list(states.session_data) == ["page", "call 8", "call 9"]
     for page in ("second", "third"):
-        states[page][kept._id] = 3
+        states[page][kept] = 3
     states["page"]
-    states["fourth"][kept._id] = 4
+    states["fourth"][kept] = 4
     assert list(states.session_data) == ["third", "page", "fourth"]
-    assert states["page"][kept._id] == 2
+    assert states["page"][kept] == 2
+
+
+def test_nobody_ends_the_pages_of_others_by_opening_many():
+    """The longest unused went, so that 1,000 numbers of one client ended the pages of all."""
+    states, kept = few(10)
+    for client in ("ann", "bob"):
+        states[client][kept] = client
+        states[client].client = client
+    for number in range(100):
+        states[f"page {number}"][kept] = number
+        states[f"page {number}"].client = "crowd"
+    assert {"ann", "bob"} <= states.session_data.keys()
+    own = [name for name in states.session_data if name.startswith("page")]
+    assert own == [f"page {number}" for number in range(92, 100)]  # its own longest unused went
+
+
+def test_a_page_that_is_loading_holds_something():
+    """It had no state yet, and went before those of calls from outside."""
+    states, _ = few(3)
+    states["page"].opened = True
+    for call in range(10):
+        states[f"call {call}"]
+    assert "page" in states.session_data
+
+
+def test_a_session_goes_as_a_whole_and_only_out_of_use():
+    """An hour after its connection broke once, a page that was in use lost state by state."""
+    states, kept = few(3)
+    for name in ("used", "left"):
+        states[name][kept] = 2
+        states[name]._state_ttl[kept] = (math.inf, datetime.now() - timedelta(hours=2))
+        states[name].is_closed = True
+    states.time_last_used["left"] = datetime.now() - timedelta(hours=2)
+    states.delete_all_expired_state()
+    assert list(states.session_data) == ["used"]
+    assert states["used"][kept] == 2
+
+
+def test_what_a_queue_tells_a_session_that_is_gone_stops_nothing():
+    """Gradio kept 2,000 of them; a call that waited for the oldest one stopped the queue."""
+    messages = Messages(list)
+    messages["page"] = [1]
+    del messages["page"]
+    del messages["page"]
+    messages["page"].append(2)
+    assert "page" not in messages

@@ -120,6 +120,18 @@ def test_visitors_need_a_name_that_is_one(visitors, pack, encoder, visitor: str)
         visitors.gallery(visitor, "0" * 32)
 
 
+def test_a_visit_begins_when_something_is_kept(visitors, pack, encoder) -> None:
+    """Asking for a gallery that is not there made a folder, for every name that was made up."""
+    for number in range(20):
+        with pytest.raises(GalleryError, match="not here, or has expired"):
+            visitors.gallery(f"visitor-{number}", "0" * 32)
+    for seeds in (range(0), range(6)):  # no image, and one too many
+        with pytest.raises((GalleryError, ImageError)):
+            create(visitors, ANN, pack("refused.zip", seeds), [encoder])
+    assert visitors.usage()[0] == 0
+    assert [each for each in visitors.root().iterdir() if each.is_dir()] == []
+
+
 def test_a_new_gallery_takes_the_place_of_the_earlier_one(visitors, pack, encoder) -> None:
     first, _ = create(visitors, ANN, pack("a.zip", range(2)), [encoder])
     second, _ = create(visitors, ANN, pack("b.zip", range(2, 4)), [encoder])
@@ -279,8 +291,9 @@ def test_a_failed_build_does_not_keep_the_visit_for_ever(visitors, clock, pack, 
         create(visitors, ANN, pack("a.zip", range(2)), [encoder], progress=stop)
     with pytest.raises(GalleryError):
         create(visitors, BOB, pack("b.zip", range(0), more={"a.txt": b"x"}), [encoder])
+    assert visitors.usage()[0] == 1  # of the other visit nothing is kept
     clock.now += 61
-    assert visitors.expire() == 2
+    assert visitors.expire() == 1
 
 
 def limited(clock: Clock, **limits: int) -> Visitors:
