@@ -199,7 +199,7 @@ def _judge_event(event: Any, hints: list[Any]) -> None:
             raise user_error("what was selected is not among what is shown; reload the page")
     if gr.SelectData in hints or gr.EventData in hints:
         try:
-            check_all_files_in_cache(told)
+            check_all_files_in_cache(event._data)
         except (InvalidPathError, ValueError, OSError) as error:
             raise user_error(_UNFIT) from error
 
