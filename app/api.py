@@ -59,7 +59,8 @@ def publish(page: Page) -> None:
         near = [image, *first, nearest]
         gr.Button().click(api.project, near, gr.JSON(label="place"), api_name="project", **heavy)
         way = gr.Dropdown(list(WAYS), value=next(iter(WAYS)), label="way")
-        far, seed = gr.Number(0.5, label="far"), gr.Number(0, precision=0, label="seed")
+        far = gr.Number(0.5, label="far")
+        seed = gr.Number(0, precision=0, minimum=0, maximum=2**32 - 1, label="seed")
         tried = [image, *first, way, far, seed]
         gr.Button().click(api.selftest, tried, gr.JSON(label="trial"), api_name="selftest", **heavy)
         gr.Button().click(api.encoders, None, gr.JSON(label="encoders"), api_name="encoders")
@@ -263,7 +264,7 @@ class Endpoints:
             head: default, whiten, infomax, center or identity.
             way: patches, style, inversion, blend, paste or composite.
             far: how far the variation goes from the image, from 0 to 1.
-            seed: seed of the variation.
+            seed: seed of the variation, from 0 to 4294967295.
 
         Returns:
             way, far, original (the id that the image has in the answers), partner (the id of the

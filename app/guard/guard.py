@@ -27,6 +27,7 @@ from app.guard.logs import EVENTS
 from app.guard.metrics import Metrics
 from app.guard.pages import Pages
 from app.guard.routes import routes
+from app.guard.values import judge_values
 from core.service import Session, folder_size
 
 
@@ -61,7 +62,8 @@ class Guard:
         gauge("wellspring_uploads_bytes", "Uploads and copies that are kept", _uploads)
 
     def watch(self, blocks: gr.Blocks) -> None:
-        """Watch the calls of an app, and the calls that wait."""
+        """Judge what calls of an app bring, watch the calls, and those that wait."""
+        judge_values(blocks)
         self._calls.watch(blocks)
         self._pages.watch(blocks)
         self.metrics.gauge("wellspring_waiting", "Calls that wait", lambda: len(blocks._queue))

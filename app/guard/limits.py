@@ -96,7 +96,7 @@ class Limits:
             yield None
             return
         most, body = self.server.max_client_open, self.server.max_body_bytes
-        size = 0 if route_of(scope["path"]) == "upload" else min(_stated(scope) or 0, body)
+        size = 0 if route_of(path_of(scope)) == "upload" else min(_stated(scope) or 0, body)
         if self.open[client] >= most or self.held[client] + size > _BODIES * body:
             words = f"{self.open[client]} requests of yours are open, as many as may; close some"
             yield Refusal("open", 429, words, _SHORTEST)

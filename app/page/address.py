@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from app.page import pictures
-from app.page.events import EACH, QUIET, chosen
+from app.page.events import EACH, QUIET, chosen_of
 from app.page.pictures import example_picture, serve_thumbnails
 from app.page.state import (
     FIRST_TAB,
@@ -54,7 +54,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
         return page.session.library.link_of(name), kept, rest
 
     def opened(event: gr.SelectData) -> str:
-        return list(items)[chosen(event)]
+        return chosen_of(list(items), event)
 
     addressed = gr.State(0)
     outputs = [page.gallery, tabs, page.tab, addressed, lost, page.where]

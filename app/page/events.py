@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.components import Component
 
-from app.page.errors import user_errors
+from app.page.errors import user_error, user_errors
 from app.page.pictures import example_picture
 from app.page.state import WELCOME, Asked, Page
 from app.page.visitor import visitor_of
+
+_T = TypeVar("_T")
 
 Given = dict[Component, Any]
 """Values of components, by component."""
@@ -38,6 +40,18 @@ first.
 def chosen(event: gr.SelectData) -> int:
     """Place of what was selected."""
     return int(event.index)
+
+
+def chosen_of(things: Sequence[_T] | None, event: gr.SelectData) -> _T:
+    """Which of some things was selected.
+
+    Raises:
+        gr.Error: when there are not so many.
+    """
+    place = chosen(event)
+    if things is None or not 0 <= place < len(things):
+        raise user_error("what was selected is not there any more; reload the page")
+    return things[place]
 
 
 def choose_example(page: Page, examples: gr.Gallery, image: gr.Image) -> Any:

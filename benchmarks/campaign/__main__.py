@@ -11,7 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # children are forked; no thread 
 
 from rich.console import Console
 
-from benchmarks.campaign import endpoints, hostile, kills, load, long, visitors
+from benchmarks.campaign import endpoints, hostile, kills, load, long, slow, visitors
 from benchmarks.campaign.children import Budget
 from benchmarks.campaign.page import write_page
 from benchmarks.campaign.table import Part, show, store
@@ -23,6 +23,7 @@ PARTS = {
     "long": long.run,
     "load": load.run,
     "visitors": visitors.run,
+    "slow": slow.run,
 }
 
 

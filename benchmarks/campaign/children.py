@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pickle
 import select
+import shutil
 import signal
 import tempfile
 import time
@@ -17,6 +19,8 @@ from typing import Any
 from core.values import WellspringError
 
 _ROOT = str(Path(__file__).parents[2]) + os.sep
+_PREFIX, _LOCK = "wellspring-campaign-", ".campaign"
+_OLD = 86_400.0  # seconds after which a folder without a lock is nobody's
 _MEMORY = Path("/dev/shm")  # files here need no disk, so that syncing them takes no time
 
 
@@ -39,9 +43,30 @@ class Budget:
 @contextlib.contextmanager
 def scratch(name: str) -> Iterator[Path]:
     """A folder for a part of the campaign, in memory where the system has such a place."""
-    place = _MEMORY if _MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix=f"wellspring-{name}-", dir=place) as folder:
+    place = _MEMORY if _MEMORY.is_dir() else Path(tempfile.gettempdir())
+    _sweep(place)
+    with (
+        tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{name}-", dir=place) as folder,
+        (Path(folder) / _LOCK).open("w") as held,
+    ):
+        fcntl.flock(held, fcntl.LOCK_EX)
         yield Path(folder).resolve()
+
+
+def _sweep(place: Path) -> None:
+    """Remove the folders of campaigns that were killed: nobody holds their locks any more.
+
+    A folder without a lock is one that is just being made, unless it is old.
+    """
+    for folder in place.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if not (folder / _LOCK).is_file():
+                if time.time() - folder.stat().st_mtime > _OLD:
+                    shutil.rmtree(folder)
+                continue
+            with (folder / _LOCK).open("r+") as held:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,13 @@ def picture(seed: int, side: int = 48) -> Image.Image:
     return Image.fromarray(cells).resize((side, side), Image.Resampling.BICUBIC)
 
 
+def image_bytes(seed: int) -> bytes:
+    """Such a picture as a PNG."""
+    buffer = io.BytesIO()
+    picture(seed).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def images() -> list[bytes]:
     """Pillow's formats that are read, and some that are not, in the variants that decode apart."""
     plain, exif = picture(1), Image.Exif()

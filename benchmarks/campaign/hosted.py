@@ -6,16 +6,19 @@ import ast
 import contextlib
 import json
 import os
+import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from app.guard.guard import Guard
+from app.guard.logs import log_lines
 from app.page.warm import warm_up
 from app.tabs.gallery.layout import ZIP
 from app.ui import build, launch_options
@@ -27,61 +30,28 @@ SECONDS = 120.0
 """What one call may take."""
 
 
+UNLIMITED = ServerConfig(
+    max_requests=10**9,
+    max_total_requests=10**9,
+    max_sent_bytes=10**15,
+    max_seconds=10**9,
+    max_waiting=4_096,
+    max_client_waiting=4_096,
+)
+"""Limits that would only slow down those who try to break a server by many calls."""
+
+
 @dataclass(frozen=True)
-class Hosted:
-    """A running server."""
+class Handler:
+    """One of the page's handlers."""
 
-    url: str
-    pid: int
-    numbers: dict[str, int]
-    """Numbers of the page's handlers, by tab and name."""
-    inputs: list[str]
-    """Kinds of the values that the handler that builds a gallery takes."""
-    visitors: Path
-    """Where galleries of visitors lie."""
-
-    def computed(self) -> float:
-        """Seconds of the processor that it has used."""
-        return computed(self.pid)
-
-    def memory(self) -> float:
-        """Resident memory of its process, MB."""
-        return resident(self.pid) / 1e6
-
-
-@contextlib.contextmanager
-def hosted(config: ServerConfig) -> Iterator[Hosted]:
-    """Run one over the gallery that comes with the program, warm, behind one proxy."""
-    with scratch("hosted") as folder:
-        server = replace(config, hosted=True, proxies=1)
-        child = Child(lambda give: _serve(folder, server, give))
-        try:
-            url, numbers, inputs, visitors = child.value(seconds=300)
-            yield Hosted(url, child.pid, numbers, inputs, Path(visitors))
-        finally:
-            child.kill()
-            child.wait()
-
-
-def _serve(folder: Path, server: ServerConfig, give: Callable[[Any], None]) -> None:
-    os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
-    tempfile.tempdir = str(folder)
-    session = Session(server=server)
-    blocks, guard = build(session), Guard(session)
-    guard.watch(blocks)
-    warm_up(session, gallery="builtin", encoder=None).join()
-    _, url, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options(guard))
-    named = {_called(fn.fn): number for number, fn in blocks.fns.items() if fn.fn is not None}
-    inputs = [type(each).__name__ for each in blocks.fns[named["gallery.build"]].inputs]
-    give((url, named, inputs, str(session.visitors.root())))
-    while True:
-        time.sleep(60)
-
-
-def _called(handler: Callable[..., Any]) -> str:
-    """Tab and name of a handler."""
-    tab = handler.__module__.removeprefix("app.tabs.").partition(".")[0]
-    return f"{tab}.{getattr(handler, '__name__', '')}"
+    number: int
+    name: str
+    """Its tab and name."""
+    inputs: tuple[str, ...]
+    """Kinds of the values that it takes."""
+    values: tuple[Any, ...]
+    """What the page sends at first."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +66,144 @@ class Told:
     def refused(self) -> bool:
         """Whether it was refused in words that say when to come again."""
         return self.status in (400, 429) and "try again in" in str(self.value)
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the program says of itself that it failed."""
+        return self.status >= 500 or any(words in str(self.value) for words in FAULTS)
+
+
+FAULTS = ("a fault of the program", "The program has a fault", "an error without words")
+"""Words by which a fault shows where a refusal is expected."""
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """A running server."""
+
+    url: str
+    pid: int
+    handlers: tuple[Handler, ...]
+    routes: tuple[tuple[str, tuple[str, ...]], ...]
+    """Paths of all its routes, with their methods."""
+    visitors: Path
+    """Where galleries of visitors lie."""
+    log: Path
+    """What it says."""
+    met: Callable[[], list[str]] = field(default=list)
+    """What it did beyond its own machine and its own files, since it was last asked."""
+
+    def handler(self, name: str) -> Handler:
+        """The first handler of a tab and name."""
+        return next(each for each in self.handlers if each.name == name)
+
+    def spoken(self, secrets: Sequence[str]) -> list[str]:
+        """What it said that is no JSON object a line, or holds what a client sent."""
+        lines = self.log.read_bytes().splitlines()
+        return [repr(line[:200]) for line in lines if not _is_plain(line, secrets)]
+
+    def computed(self) -> float:
+        """Seconds of the processor that it has used."""
+        return computed(self.pid)
+
+    def memory(self) -> float:
+        """Resident memory of its process, MB."""
+        return resident(self.pid) / 1e6
+
+
+def _is_plain(line: bytes, secrets: Sequence[str]) -> bool:
+    try:
+        return isinstance(json.loads(line), dict) and not any(s.encode() in line for s in secrets)
+    except ValueError:
+        return False
+
+
+@contextlib.contextmanager
+def hosted(config: ServerConfig, *, watched: bool = False, files: int = 0) -> Iterator[Hosted]:
+    """Run one over the gallery that comes with the program, warm, behind one proxy.
+
+    Args:
+        config: its limits.
+        watched: whether it tells where it connects to and which secret files it opens.
+        files: most files and connections that it may have open; 0 for what this process may.
+    """
+    with scratch("hosted") as folder:
+        server = replace(config, hosted=True, proxies=1)
+        child = Child(lambda give: _serve(folder, server, give, watched=watched, files=files))
+        try:
+            found: Hosted = child.value(seconds=300)
+            yield replace(found, pid=child.pid, met=lambda: _told_by(child))
+        finally:
+            child.kill()
+            child.wait()
+
+
+def _told_by(child: Child) -> list[str]:
+    seen: list[str] = []
+    with contextlib.suppress(TimeoutError, EOFError):
+        while True:
+            seen.append(child.value(seconds=0.2))
+    return seen
+
+
+def _serve(
+    folder: Path,
+    server: ServerConfig,
+    give: Callable[[Any], None],
+    *,
+    watched: bool,
+    files: int,
+) -> None:
+    os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    tempfile.tempdir = str(folder)
+    log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    log_lines()
+    if files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    session = Session(server=server)
+    blocks, guard = build(session), Guard(session)
+    guard.watch(blocks)
+    warm_up(session, gallery="builtin", encoder=None).join()
+    app, url, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options(guard))
+    handlers = tuple(_handler(n, fn) for n, fn in blocks.fns.items() if fn.fn is not None)
+    give(
+        Hosted(url, 0, handlers, tuple(_routes(app)), session.visitors.root(), folder / "log", list)
+    )
+    if watched:
+        sys.addaudithook(lambda event, arguments: _notice(event, arguments, give))
+    while True:
+        time.sleep(60)
+
+
+def _notice(event: str, arguments: tuple[Any, ...], give: Callable[[Any], None]) -> None:
+    """Tell of a connection to another machine, and of a file that is none of the program's."""
+    if event == "socket.connect" and str(arguments[1][0]) not in ("127.0.0.1", "::1"):
+        give(f"connects to {arguments[1]}")
+    elif event == "open" and str(arguments[0]).endswith(("/etc/passwd", "secret.txt")):
+        give(f"opens {arguments[0]}")
+
+
+def _routes(app: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for route in app.routes:
+        if hasattr(route, "original_router"):  # FastAPI's, of Gradio's routes
+            prefix = route.include_context.prefix
+            yield from ((f"{prefix}{path}", how) for path, how in _routes(route.original_router))
+        else:
+            methods = getattr(route, "methods", None) or ("GET", "POST", "DELETE")
+            yield route.path, tuple(sorted(methods))
+
+
+def _handler(number: int, fn: Any) -> Handler:
+    tab = fn.fn.__module__.removeprefix("app.tabs.").partition(".")[0]
+    kinds = tuple(type(each).__name__ for each in fn.inputs)
+    values = tuple(
+        None if each.stateful else json.loads(json.dumps(getattr(each, "value", None), default=str))
+        for each in fn.inputs
+    )
+    return Handler(number, f"{tab}.{getattr(fn.fn, '__name__', '')}", kinds, values)
 
 
 _LOADING = "app.restore"
@@ -161,19 +269,37 @@ class Visitor:
         text = result.get("content", [{}])[0].get("text", str(heard))
         return Told(400, text) if result.get("isError", True) else Told(200, ast.literal_eval(text))
 
-    def handler(self, name: str, data: list[Any], *, page: str = "", query: str = "") -> Told:
+    def handler(
+        self, name: str | int, data: Sequence[Any], *, page: str = "", query: str = "", **more: Any
+    ) -> Told:
         """What one of the page's handlers gives, called by its number once the page was loaded."""
-        if not (page or self.loaded):
+        page = page or self.page
+        sent = self.join(name, data, page=page, query=query, **more)
+        if sent.status != httpx.codes.OK:
+            return sent
+        return self.heard(page)
+
+    def join(
+        self, name: str | int, data: Sequence[Any], *, page: str = "", query: str = "", **more: Any
+    ) -> Told:
+        """Call a handler of the own page, once that was loaded, and listen to nothing."""
+        if page in ("", self.page) and not self.loaded:
             self.loaded = True
             if name != _LOADING:
                 self.handler(_LOADING, [])
-        page = page or self.page
-        body = {"data": data, "fn_index": self.server.numbers[name], "session_hash": page}
-        sent = self.client.post(f"/gradio_api/queue/join{query}", json=body)
-        if not sent.is_success:
-            return Told(sent.status_code, sent.text)
+        number = name if isinstance(name, int) else self.server.handler(name).number
+        body = {"data": data, "fn_index": number, "session_hash": page or self.page, **more}
+        content = json.dumps(body)  # with NaN, which httpx would not send
+        kind = {"Content-Type": "application/json"}
+        sent = self.client.post(f"/gradio_api/queue/join{query}", content=content, headers=kind)
+        return Told(sent.status_code, sent.text)
+
+    def heard(self, page: str) -> Told:
+        """What the handler that ends next on a page gives."""
         address = f"/gradio_api/queue/data?session_hash={page}"
         with self.client.stream("GET", address) as stream:
+            if not stream.is_success:
+                return Told(stream.status_code, stream.read().decode())
             for line in stream.iter_lines():
                 told = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
                 if told.get("msg") == "process_completed":
@@ -195,4 +321,5 @@ class Visitor:
             return sent
         file = {"path": sent.value, "meta": {"_type": "gradio.FileData"}}
         values = {"Radio": ZIP, "File": file, "Textbox": "", "CheckboxGroup": [encoder]}
-        return self.handler("gallery.build", [values[kind] for kind in self.server.inputs])
+        kinds = self.server.handler("gallery.build").inputs
+        return self.handler("gallery.build", [values[kind] for kind in kinds])

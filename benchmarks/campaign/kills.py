@@ -2,226 +2,56 @@
 
 from __future__ import annotations
 
-import importlib
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import signal
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-import core.gallery.parts
+from benchmarks.campaign.changes import OPERATIONS, Operation, State, Undisturbed, Worlds, state
 from benchmarks.campaign.children import Budget, Ended, ended, outcome, scratch
-from benchmarks.campaign.corpus import picture
-from benchmarks.campaign.faults import Fault, Kind, Points, install
+from benchmarks.campaign.faults import Fault, Kind, install
 from benchmarks.campaign.table import Row
-from core.config import BuildConfig
-from core.encoders.load import load_encoder
-from core.gallery.blocklist import Blocklist
-from core.gallery.build import update
 from core.gallery.gallery import Gallery
-from core.gallery.opting import opt_out
-from core.gallery.remove import remove
-from core.gallery.source import Source
 from core.gallery.verify import verify
-from core.service.building import bring_up, build
-from core.service.choice import Choice
-from core.service.session import Session
 
-importlib.import_module("pandas")  # PyArrow's first table imports it: once, not in every child
-
-_IMAGES, _NEW = 12, 4
-_SHARDS = BuildConfig(batch=2, shard=4)
-_TORN = (64, 300, 700, 1_500, 3_000)  # bytes of a file before it is torn, about
-
+_DRAWS = 20
+"""Times that a moment is drawn until the fault comes before the change is done."""
+_KILLED = {"writes": signal.SIGKILL, "moments": signal.SIGKILL, "torn": signal.SIGXFSZ}
+"""By what a process is ended where it is to be killed: another end is no attempt."""
 _MOMENTS: Mapping[str, tuple[Kind, str]] = {
     "writes": ("kill", "writes"),
     "full": ("full", "needs_space"),
+    "filled": ("filled", "opens"),
     "unreadable": ("unreadable", "reads"),
+    "unread": ("unread", "read"),
 }
-
-State = Mapping[str, Any]
+"""Kind of the fault, and which moments of a change it may come at."""
 
 
 @dataclass(frozen=True)
-class Operation:
-    """A change of the gallery ``g`` beside the pictures ``photos`` in a folder."""
+class Attempt:
+    """A change and what is to go wrong with it."""
 
-    name: str
-    begin: str
-    """Name of the folder that it begins with."""
-    run: Callable[[Path], object]
-    """May be called again when it is done, and changes nothing then."""
-    before: Callable[[Path], object] = lambda _: None
-    """What people do before it: pictures that come, change and go."""
-    each: bool = False
-    """Whether a quick run too kills it at each of its writes."""
+    operation: Operation
+    fault: Fault
+    after: float | None = None
+    """Seconds after which it is killed from outside."""
 
-
-def _draw(path: Path, seed: int) -> None:
-    picture(seed, 64).save(path)
+    def __str__(self) -> str:
+        fault = f"{self.fault.kind} {self.fault.at}" + f", {self.fault.size} B" * bool(
+            self.fault.size
+        )
+        return f"{self.operation.name}, {fault if self.after is None else f'{self.after:.3f} s'}"
 
 
-def _photos(folder: Path) -> None:
-    folder.mkdir()
-    for number in range(_IMAGES):
-        _draw(folder / f"{number:02}.png", number)
-    rows = "".join(f"{number:02}.png,picture {number}\n" for number in range(_IMAGES))
-    (folder / "metadata.csv").write_text(f"file_name,title\n{rows}", encoding="utf-8")
-    shutil.make_archive(str(folder), "zip", folder)
-
-
-def _pictures_come_change_and_go(world: Path) -> None:
-    for number in range(_NEW):
-        _draw(world / "photos" / f"new-{number}.png", 100 + number)
-    _draw(world / "photos" / "00.png", 200)
-    (world / "photos" / "01.png").rename(world / "photos" / "moved.png")
-    (world / "photos" / "02.png").unlink()
-
-
-def _index(world: Path) -> None:
-    update(world / "g", Source(world / "photos"), [load_encoder("histogram")], config=_SHARDS)
-
-
-def _add(world: Path) -> None:
-    source = Source(world / "photos", prune=True)
-    update(world / "g", source, [load_encoder("histogram")], config=_SHARDS)
-
-
-def _index_zip(world: Path) -> None:
-    build(world / "photos.zip", world / "g", [load_encoder("histogram")])
-
-
-def _another_encoder(world: Path) -> None:
-    encoders = [load_encoder(name) for name in ("histogram", "thumbnail")]
-    bring_up(world / "g", Source(world / "photos"), encoders)
-
-
-def _remove(world: Path, *, block: bool) -> None:
-    there = Gallery.open(world / "g", whole=True).row_of.keys()
-    remove(world / "g", there & {1, 2, 7}, block=block)
-
-
-def _in_parts(work: Callable[[Path], object], world: Path) -> None:
-    """Change a small gallery as a large one is changed, whose parts stay; in a child only."""
-    core.gallery.parts.SMALL = 0
-    work(world)
-
-
-def _add_in_parts(world: Path) -> None:
-    _index(world)
-    _pictures_come_change_and_go(world)
-    _in_parts(_add, world)
-
-
-def _remove_from_parts(world: Path) -> None:
-    """Take images from a part that stays, and most of one that is written anew then."""
-    there = Gallery.open(world / "g", whole=True).row_of.keys()
-    _in_parts(lambda place: remove(place / "g", there & {1, 7, 12, 13, 14}), world)
-
-
-def _opt_out(world: Path) -> None:
-    opt_out(world / "g", [3, 4])
-
-
-def _refit(world: Path) -> None:
-    session = Session()
-    choice = Choice("random", "center", str(world / "g"))
-    session.workspace(choice)
-    session.layout(choice)
-
-
-OPERATIONS = (
-    Operation("index a folder", "photos", _index),
-    Operation("index a zip", "photos", _index_zip),
-    Operation("add, change, move and prune", "indexed", _add, _pictures_come_change_and_go),
-    Operation("describe by another encoder", "indexed", _another_encoder),
-    Operation(
-        "add as a part",
-        "indexed",
-        partial(_in_parts, _add),
-        _pictures_come_change_and_go,
-        each=True,
-    ),
-    Operation("remove from parts", "parts", _remove_from_parts, each=True),
-    Operation("describe parts by another encoder", "parts", _another_encoder),
-    Operation("remove", "indexed", partial(_remove, block=False)),
-    Operation("remove for good", "indexed", partial(_remove, block=True)),
-    Operation("opt out", "indexed", _opt_out),
-    Operation("refit head, null and map", "fitted", _refit),
-)
-
-
-class Worlds:
-    """Folders that operations begin with, made once; each attempt gets a copy at one place."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self.world = folder, folder / "world"
-        made = {"photos": None, "indexed": _index, "parts": _add_in_parts, "fitted": self._fit}
-        for name, make in made.items():
-            self.world.mkdir()
-            _photos(self.world / "photos")
-            if make:
-                assert ended(partial(_true, make, self.world)).value, f"{name} cannot be made"
-            self.world.rename(folder / name)
-        self.ends: dict[str, tuple[State, State, Points]] = {}
-        for operation in OPERATIONS:
-            self.fresh(operation)
-            found = ended(partial(_whole_run, operation, self.world)).value
-            assert found is not None, f"{operation.name} fails by itself"
-            self.ends[operation.name] = found
-
-    @staticmethod
-    def _fit(world: Path) -> None:
-        bring_up(world / "g", Source(world / "photos"), [load_encoder("random")])
-
-    def fresh(self, operation: Operation) -> Path:
-        """The folder as it is before an operation."""
-        shutil.rmtree(self.world, ignore_errors=True)
-        shutil.copytree(self._folder / operation.begin, self.world)
-        operation.before(self.world)
-        return self.world
-
-
-def _true(work: Callable[[Path], object], world: Path) -> bool:
-    work(world)
-    return True
-
-
-def _whole_run(operation: Operation, world: Path) -> tuple[State, State, Points]:
-    """The states before and after, and the moments at which something can go wrong."""
-    before = state(world / "g")
-    points = install(Fault("none"), world)
-    operation.run(world)
-    counted = Points(points.writes, points.needs_space, points.reads)
-    return before, state(world / "g"), counted
-
-
-def state(folder: Path) -> State:
-    """All that a gallery says of its images; nothing where its first build is not done."""
-    if not (folder / "gallery.json").exists():
-        return {}
-    gallery = Gallery.open(folder, whole=True)
-    if gallery.header.generation == 0:
-        return {}
-    features = {
-        key: gallery.contents.array(f"{key}/features.npy").tobytes() for key in gallery.encoder_keys
-    }
-    images = [(r.id, r.path, r.sha256, r.phash, r.title) for r in gallery.records]
-    blocked = [image.phash for image in Blocklist(folder).images]
-    return {
-        "images": images,
-        "features": features,
-        "opted out": gallery.header.opted_out,
-        "blocked": blocked,
-    }
-
-
-def _attempt(operation: Operation, world: Path, fault: Fault) -> tuple[str, str]:
-    install(fault, world)
-    return outcome(lambda: operation.run(world))
+def _attempt(attempt: Attempt, world: Path) -> tuple[str, str, bool]:
+    """What a change comes to, why, and whether the fault has come."""
+    points = install(attempt.fault, world)
+    how, why = outcome(lambda: attempt.operation.run(world))
+    return how, why, points.came
 
 
 def _afterwards(
@@ -293,10 +123,17 @@ _WORDS = {
     "moments": "killed at a random moment",
     "torn": "killed in the middle of a write",
     "full": "a full disk",
-    "unreadable": "a file that cannot be read",
+    "filled": "a disk that is full in the middle of a write",
+    "unreadable": "a file that cannot be opened",
+    "unread": "a file that cannot be read",
 }
-_COUNTS = {"writes": 10_000, "moments": 200, "torn": 100, "full": 100, "unreadable": 100}
-_QUICK = {"writes": 24, "moments": 4, "torn": 4, "full": 8, "unreadable": 4}
+_COUNTS = {
+    "writes": 10_000, "moments": 200, "torn": 100, "full": 100, "filled": 100, "unreadable": 100,
+    "unread": 100,
+}  # fmt: skip
+_QUICK = {
+    "writes": 22, "moments": 4, "torn": 4, "full": 6, "filled": 6, "unreadable": 4, "unread": 4,
+}  # fmt: skip
 # Kills at writes are at most as many as there are writes.
 
 
@@ -309,30 +146,76 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
         shares = {what: min(count, _COUNTS["moments"] * 2) for what, count in counts.items()}
         for what, count in counts.items():
             share = budget.share(sum(shares.values()) / shares.pop(what))
-            rows.append(_row(worlds, what, _plan(worlds, what, count, rng), share))
+            rows.append(_row(worlds, what, _plan(worlds, what, count, rng), rng, share))
         return tuple(rows)
 
 
 def _row(
-    worlds: Worlds, what: str, plan: Iterable[tuple[Operation, Fault, float | None]], budget: Budget
+    worlds: Worlds,
+    what: str,
+    plan: Sequence[tuple[Operation, int]],
+    rng: np.random.Generator,
+    budget: Budget,
 ) -> Row:
     faults: list[str] = []
-    slowest, tried = 0.0, 0
-    for operation, fault, after in plan:
+    slowest, tried, missed = 0.0, 0, 0
+    for operation, at in plan:
         if budget.left < 0:
             break
-        world = worlds.fresh(operation)
-        begun = ended(partial(_attempt, operation, world, fault), kill_after=after, seconds=120)
-        found = _judged(begun)
-        ends, some = worlds.ends[operation.name][:2], what == "unreadable"
-        then = ended(partial(_afterwards, operation, world, ends, some=some))
+        known = worlds.ends[operation.name]
+        attempt, begun = _come(worlds, what, operation, at, rng)
+        if begun is None:
+            missed += 1
+            continue
+        ends, some = (known.before, known.after), what in ("unreadable", "unread")
+        then = ended(partial(_afterwards, operation, worlds.world, ends, some=some))
         slowest, tried = max(slowest, then.seconds), tried + 1
+        found = _judged(begun)
         found += then.value if then.value is not None else [f"the check ended by {then.signal}"]
         if found:
-            when = f"{after:.3f} s" if after is not None else f"{fault.kind} {fault.at}"
-            faults.append(f"{operation.name}, {when}: {'; '.join(found[:4])}")
-    worst = f"whole again after {slowest:.1f} s"
-    return Row(f"gallery: {_WORDS[what]}", tried, tuple(faults), worst)
+            faults.append(f"{attempt}: {'; '.join(found[:4])}")
+    if missed and not tried:
+        faults.append(f"{_WORDS[what]}: each change had ended before its fault came")
+    worst = f"whole again after {slowest:.1f} s" + f"; {missed} had ended before" * bool(missed)
+    return Row(f"gallery: {_WORDS[what]}", max(tried, len(faults)), tuple(faults), worst)
+
+
+def _come(
+    worlds: Worlds, what: str, operation: Operation, at: int, rng: np.random.Generator
+) -> tuple[Attempt, Ended | None]:
+    """An attempt whose fault came before the change was done; none where all draws came late."""
+    known = worlds.ends[operation.name]
+    attempt = _drawn(operation, what, at, known, rng)
+    for _ in range(_DRAWS):
+        world = worlds.fresh(operation)
+        begun = ended(partial(_attempt, attempt, world), kill_after=attempt.after, seconds=120)
+        if begun.late or _has_come(what, begun):
+            return attempt, begun
+        if attempt.after is not None:
+            known.seconds = begun.seconds  # as fast as the machine is now
+        elif what == "writes":
+            break  # a moment of its own, which is not drawn
+        attempt = _drawn(operation, what, at, known, rng)
+    return attempt, None
+
+
+def _has_come(what: str, begun: Ended) -> bool:
+    """Whether a process was really killed, or has met what it was to meet."""
+    if what in _KILLED:
+        return begun.signal == _KILLED[what]
+    return begun.value is None or begun.value[2]
+
+
+def _drawn(
+    operation: Operation, what: str, at: int, known: Undisturbed, rng: np.random.Generator
+) -> Attempt:
+    """An attempt at a moment of a change, drawn where the way does not say it."""
+    if what == "moments":
+        return Attempt(operation, Fault("none"), float(rng.uniform(0, known.seconds)))
+    size = int(rng.integers(max(int(rng.choice(known.sizes)), 1)))  # within one of its files
+    if what == "torn":
+        return Attempt(operation, Fault("torn", size=size))
+    return Attempt(operation, Fault(_MOMENTS[what][0], at, size if what == "filled" else 0))
 
 
 def _judged(begun: Ended) -> list[str]:
@@ -346,20 +229,14 @@ def _judged(begun: Ended) -> list[str]:
 
 def _plan(
     worlds: Worlds, what: str, count: int, rng: np.random.Generator
-) -> Iterator[tuple[Operation, Fault, float | None]]:
-    """Some of all moments of all operations, drawn without order."""
-    planned: list[tuple[Operation, Fault, float | None]] = []
+) -> list[tuple[Operation, int]]:
+    """Some of all moments of all operations, drawn without order; each operation as often."""
+    planned: list[tuple[Operation, int]] = []
     for operation in OPERATIONS:
-        points = worlds.ends[operation.name][2]
-        if what == "moments":
-            after = rng.uniform(0, 1, -(-count // len(OPERATIONS))) ** 2
-            planned += [(operation, Fault("none"), float(each)) for each in after]
-        elif what == "torn":
-            sizes = rng.choice(_TORN, -(-count // len(OPERATIONS))) * rng.uniform(0.5, 2)
-            planned += [(operation, Fault("torn", int(size)), None) for size in sizes]
-        else:
-            kind, of = _MOMENTS[what]
-            planned += [(operation, Fault(kind, at), None) for at in range(getattr(points, of))]
-    always = [what == "writes" and operation.each for operation, _, _ in planned]
+        known = worlds.ends[operation.name]
+        each = -(-count // len(OPERATIONS))
+        moments = getattr(known.points, _MOMENTS[what][1]) if what in _MOMENTS else each
+        planned += [(operation, at) for at in range(moments)]
+    always = [what == "writes" and operation.each for operation, _ in planned]
     others = rng.permutation(np.flatnonzero(~np.array(always)))[:count]
-    yield from (planned[number] for number in [*np.flatnonzero(always), *others])
+    return [planned[number] for number in [*np.flatnonzero(always), *others]]

@@ -19,28 +19,33 @@ GROWTH = 100.0
 """Megabytes by which memory may grow over the second half of the arrivals."""
 SLOWER = 3.0
 """Times that a median answer may take of one alone, at half of what the server can take."""
+LENGTH = 200.0
+"""Seconds of each of three rates, which together are ten minutes."""
 _CLIENTS = 64
-_IDLE, _CLOSED = 5, 4  # of each kind, one after the other; clients who measure what can be done
+_IDLE, _CLOSED = 5, 4  # of each kind, one after the other; clients who measure where to begin
+_STEP, _STEPS = 20.0, 12  # seconds of a rate that is tried, and how often it is raised
 
 
 def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
-    """Ask at half, at the whole and at twice the rate that the server can take."""
+    """Ask at half, at the whole and at twice the rate that saturates the server."""
     coming, rows = arrivals(np.random.default_rng(seed)), list[Row]()
-    length = min(3.0 if quick else 120.0, max(budget.left, 0) / 5)
-    with hosted(ServerConfig(max_waiting=12 if quick else 64)) as server:
+    length = min(3.0 if quick else LENGTH, max(budget.left, 0) / 6)
+    with hosted(ServerConfig()) as server:
         clients = [Visitor(server, number) for number in range(_CLIENTS)]
         alone = _alone(clients, coming, times=1 if quick else _IDLE)
         rows += [
             _row(f"{kind}, alone", 1 if quick else _IDLE, seen) for kind, seen in alone.items()
         ]
-        rate = _capacity(clients, coming, length / 2)
+        first = _closed_loop(clients, coming, length / 4)
+        found, row = _saturated(server, clients, coming, first, 3.0 if quick else _STEP)
+        rows.append(row)
         held: list[tuple[float, float]] = []
         with _watched(server, held):
             for share in (0.5, 1.0, 2.0):
                 began, before = time.monotonic(), server.computed()
-                tried, seen = _open_loop(clients, coming, rate * share, length)
+                tried, seen = _open_loop(clients, coming, found * share, length)
                 took, used = time.monotonic() - began, server.computed() - before
-                what = f"{rate * share:.1f} arrivals a second, {share:g} of what it can take"
+                what = f"{found * share:.1f} arrivals a second, {share:g} of what it can take"
                 rows.append(_sum(what, tried, seen, took=took, used=used))
                 bar = SLOWER if share == 0.5 and not quick else np.inf
                 for kind, count in tried.items():
@@ -66,8 +71,8 @@ def _alone(
     raise AssertionError("arrivals do not end")
 
 
-def _capacity(clients: Sequence[Visitor], coming: Iterator[Arrival], seconds: float) -> float:
-    """Results a second when some clients ask again as soon as they have one."""
+def _closed_loop(clients: Sequence[Visitor], coming: Iterator[Arrival], seconds: float) -> float:
+    """Results a second when some clients ask again as soon as they have one: less than it can."""
     seen, lock = Seen(), threading.Lock()
     until = time.monotonic() + seconds
 
@@ -82,20 +87,73 @@ def _capacity(clients: Sequence[Visitor], coming: Iterator[Arrival], seconds: fl
     return max(len(seen.seconds), 1) / (time.monotonic() - began)
 
 
-def _open_loop(
-    clients: Sequence[Visitor], coming: Iterator[Arrival], rate: float, seconds: float
-) -> tuple[Counter[str], Mapping[str, Seen]]:
+def _saturated(
+    server: Hosted, clients: Sequence[Visitor], coming: Iterator[Arrival], rate: float, step: float
+) -> tuple[float, Row]:
+    """Results a second at the first rate at which more and more wait, or some are sent away.
+
+    The rate is raised by half until then. More and more wait where, at the end of a step, a
+    quarter of its second half has no result yet beyond what waited in its middle.
+    """
+    for tried in range(1, _STEPS + 1):
+        seen, threads = {kind: Seen() for kind in CLIENTS}, list[threading.Thread]()
+        ready = [next(coming) for _ in range(max(round(rate * step), 8))]
+        half = len(ready) // 2
+        began = time.monotonic()
+        _arrivals(clients, ready[:half], rate, seen, threads)
+        middle, right = _waiting(threads), _right(seen)
+        halved = time.monotonic()
+        _arrivals(clients, ready[half:], rate, seen, threads)
+        late, done = _waiting(threads), _right(seen) - right
+        took = time.monotonic() - halved
+        for thread in threads:
+            thread.join()
+        refused = sum(each.refused for each in seen.values())
+        faults = tuple(fault for each in seen.values() for fault in each.faults)
+        grows = late - middle > max(len(ready[half:]) / 4, 3)
+        if refused or grows or faults:
+            found = max(done / took, _right(seen) / (time.monotonic() - began))
+            why = f"{refused} told when to come again" if refused else f"{middle} to {late} waiting"
+            worst = f"{found:.2f} results a second: at {rate:.1f} arrivals, {why}"
+            return found, Row("load: raised until it is saturated", tried, faults, worst)
+        rate *= 1.5
+    faults = (f"not saturated by {rate / 1.5:.1f} arrivals a second",)
+    return rate, Row("load: raised until it is saturated", _STEPS, faults, "")
+
+
+def _right(seen: Mapping[str, Seen]) -> int:
+    return sum(len(each.seconds) for each in seen.values())
+
+
+def _waiting(threads: Sequence[threading.Thread]) -> int:
+    return sum(thread.is_alive() for thread in threads)
+
+
+def _arrivals(
+    clients: Sequence[Visitor],
+    ready: Sequence[Arrival],
+    rate: float,
+    seen: Mapping[str, Seen],
+    threads: list[threading.Thread],
+) -> None:
     """Arrivals at even times, each by the next client, whether the ones before have a result."""
-    seen, threads = {kind: Seen() for kind in CLIENTS}, list[threading.Thread]()
-    ready = [next(coming) for _ in range(max(round(rate * seconds), 2))]
-    began = time.monotonic()
+    began, first = time.monotonic(), len(threads)
     for number, arrival in enumerate(ready):
         came = began + number / rate
         time.sleep(max(came - time.monotonic(), 0))
-        client = clients[number % len(clients)]
+        client = clients[(first + number) % len(clients)]
         given = (client, arrival, came, seen[arrival.kind])
         threads.append(threading.Thread(target=arrive, args=given))
         threads[-1].start()
+
+
+def _open_loop(
+    clients: Sequence[Visitor], coming: Iterator[Arrival], rate: float, seconds: float
+) -> tuple[Counter[str], Mapping[str, Seen]]:
+    """Arrivals at a rate, and what became of each."""
+    seen, threads = {kind: Seen() for kind in CLIENTS}, list[threading.Thread]()
+    ready = [next(coming) for _ in range(max(round(rate * seconds), 2))]
+    _arrivals(clients, ready, rate, seen, threads)
     for thread in threads:
         thread.join()
     return Counter(arrival.kind for arrival in ready), seen
@@ -145,7 +203,9 @@ def _sum(
 def _row(what: str, tried: int, seen: Seen, alone: Seen | None = None, bar: float = np.inf) -> Row:
     """One kind: how long it took, beside one alone; an answer may take but so many times that."""
     if not seen.seconds:
-        return Row(f"load: {what}", tried, tuple(seen.faults), f"{seen.refused} told to wait")
+        none = f"{what}: none of {tried} had a result"
+        worst = f"{seen.refused} told when to come again"
+        return Row(f"load: {what}", tried, tuple([*seen.faults, none][:tried]), worst)
     p50, p95, p99 = (float(np.quantile(seen.seconds, q)) for q in (0.5, 0.95, 0.99))
     worst, faults = f"p50 {p50:.2f} s, p95 {p95:.2f} s, p99 {p99:.2f} s", [*seen.faults]
     if alone is not None and alone.seconds:

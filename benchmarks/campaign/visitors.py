@@ -8,13 +8,15 @@ import threading
 import time
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import httpx
 
 from benchmarks.campaign import corpus
 from benchmarks.campaign.children import Budget, scratch
-from benchmarks.campaign.hosted import Hosted, Told, Visitor, hosted
+from benchmarks.campaign.hosted import UNLIMITED, Hosted, Told, Visitor, hosted
 from benchmarks.campaign.table import Row
-from core.config import ServerConfig
+from benchmarks.campaign.trespass import ask_on, attacks, crowd_out
 
 _IMAGES = 3
 _WAIT = 60.0  # seconds in which a build must have got its turn
@@ -41,16 +43,16 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Let visitors build at once, then let each try to reach the others."""
     rows, all_guests = list[Row](), list[Guest]()
     with scratch("visitors") as folder:
-        config = ServerConfig(
-            max_requests=100_000, max_total_requests=1_000_000, visitors=folder / "kept"
-        )
+        config = replace(UNLIMITED, visitors=folder / "kept")
         with hosted(config) as server:
             for number, count in enumerate((2,) if quick else (2, 10)):
                 if budget.left < 0:
                     break
                 guests = _built(server, count, first=1_000 * (number + seed + 1))
                 rows += [_own(guests), _others(server, guests, most=4 if quick else 30)]
+                rows.append(_trespass(guests, most=2 if quick else 10))
                 all_guests += guests
+            rows += [_crowd(server, all_guests, budget), _spoken(server, all_guests)]
         with hosted(config) as server:
             rows.append(_after_a_restart(server, all_guests))
     return tuple(rows)
@@ -143,6 +145,36 @@ def _others(server: Hosted, guests: Sequence[Guest], *, most: int) -> Row:
                 faults.append(f"{way.lstrip('!')}: status {told.status}")
     what = f"{len(guests)} visitors: attempts on another's gallery"
     return Row(what, tried, tuple(faults), "nothing seen")
+
+
+def _trespass(guests: Sequence[Guest], *, most: int) -> Row:
+    """Each reaches for another's open page, on which an image was asked about."""
+    faults, tried, built = list[str](), 0, [guest for guest in guests if guest.gallery]
+    for number, (one, other) in enumerate(zip(built, [*built[1:], *built[:1]], strict=True)):
+        if number == most or one is other:
+            break
+        asked = ask_on(other.visitor, other.secret)
+        if asked.status != httpx.codes.OK:
+            faults.append(f"{other.secret} cannot ask: {asked.value!r:.200}")
+        for way, wrong in attacks(one.visitor, other.visitor, other.secret, seed=number):
+            tried += 1
+            faults += [f"{way}: {wrong}"] * bool(wrong)
+    what = f"{len(guests)} visitors: attempts on another's open page"
+    return Row(what, max(tried, len(faults)), tuple(faults), "nothing seen, nothing lost")
+
+
+def _crowd(server: Hosted, guests: Sequence[Guest], budget: Budget) -> Row:
+    """A stranger opens more pages than are kept."""
+    built = [(guest.visitor, guest.secret) for guest in guests if guest.gallery]
+    with Visitor(server, 8_888_888) as stranger:
+        faults = crowd_out(stranger, built, budget)
+    return Row("visitors: crowded out by many pages", len(built), tuple(faults), "each page there")
+
+
+def _spoken(server: Hosted, guests: Sequence[Guest]) -> Row:
+    """What the server said of all that: nothing of theirs."""
+    faults = server.spoken([guest.secret for guest in guests])
+    return Row("visitors: the log", max(len(faults), 1), tuple(faults), "no name in it")
 
 
 def _attempts(server: Hosted, one: Guest, other: Guest) -> list[tuple[str, Told]]:

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.page.errors import user_errors
-from app.page.events import EACH, LAST, PRIVATE, QUIET, choose_example, chosen, follow_query
+from app.page.events import EACH, LAST, PRIVATE, QUIET, choose_example, chosen_of, follow_query
 from app.page.lines import ANSWER, BUILD, FINISHED, JUDGE
 from app.page.state import Page
 from app.page.visitor import visitor_of
@@ -72,7 +72,7 @@ def create(page: Page) -> None:
     def carry(
         image: Any, example: float, own: Any, carried: Any, event: gr.SelectData
     ) -> tuple[Any, Any]:
-        if SWITCH[chosen(event)] != "test" or example:  # an example is nobody's own
+        if chosen_of(SWITCH, event) != "test" or example:  # an example is nobody's own
             return gr.skip(), gr.skip()
         return tests.carry(image, own, carried)
 

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from app.page.events import Given
+from app.page.events import Given, chosen_of
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS
 from app.page.pictures import pictures
@@ -92,9 +92,9 @@ class Handlers:
         }
 
     @staticmethod
-    def pick(numbers: list[int], event: gr.SelectData) -> tuple[Any, Any]:
+    def pick(numbers: list[int] | None, event: gr.SelectData) -> tuple[Any, Any]:
         """The dimension whose picture was selected; it can be selected again."""
-        return numbers[int(event.index)], gr.Gallery(selected_index=None)
+        return chosen_of(numbers, event), gr.Gallery(selected_index=None)
 
     def choice(self, given: Given) -> Choice:
         """The embedding that the controls choose."""

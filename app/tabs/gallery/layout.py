@@ -154,6 +154,7 @@ def _lay_building(page: Page) -> dict[str, Any]:
         label="Dataset on the Hugging Face Hub",
         info=_dataset_info(page),
         placeholder="user/name",
+        max_length=200,
         visible=False,
         elem_id="ws-gallery-dataset",
     )

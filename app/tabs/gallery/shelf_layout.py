@@ -64,6 +64,7 @@ def _lay_filters() -> dict[str, Any]:
     """What is looked for."""
     with gr.Row(elem_classes="ws-filters"):
         search = gr.Textbox(
+            "",
             label="Find",
             placeholder="Words in any column",
             max_lines=1,

@@ -20,7 +20,11 @@ folder = Path(sys.argv[1])
 def write(fault):
     install(fault, folder)
     return outcome(lambda: write_bytes(folder / "a", bytes(1000)))
-for fault in (Fault("none"), Fault("kill", 2), Fault("torn", 300), Fault("full", 1)):
+faults = (
+    Fault("none"), Fault("kill", 2), Fault("torn", size=300), Fault("full", 1),
+    Fault("filled", size=300),
+)
+for fault in faults:
     found = ended(lambda: write(fault))
     sizes = sorted((path.name[:2], path.stat().st_size) for path in folder.iterdir())
     print(found.signal, found.value and found.value[0], sizes)
@@ -43,7 +47,54 @@ def test_faults_come_when_they_are_told_to(tmp_path: Path) -> None:
         f"{int(signal.SIGKILL)} None [('.a', 1000)]",
         f"{int(signal.SIGXFSZ)} None [('.a', 300)]",
         "0 broken []",
+        "0 broken []",
     ], found.stderr
+
+
+LIBRARIES = """
+import io, json, sys
+from pathlib import Path
+import numpy as np
+from PIL import Image
+from safetensors.numpy import load, save
+from benchmarks.campaign.children import ended, outcome
+from benchmarks.campaign.faults import Fault, install
+folder = Path(sys.argv[1])
+values, picture = np.arange(9_000.0), Image.effect_noise((300, 300), 50)
+def pillow(path):
+    with Image.open(path) as image:
+        image.load()
+writes = {
+    "numpy": lambda path: np.save(path, values), "numpy zip": lambda path: np.savez(path, a=values),
+    "pillow": lambda path: picture.save(path, "PNG"),
+    "json": lambda path: path.write_text("1" * 900),
+    "safetensors": lambda path: path.write_bytes(save({"a": values})),
+}
+reads = {
+    "numpy": np.load, "numpy map": lambda path: np.load(path, mmap_mode="r"), "pillow": pillow,
+    "numpy zip": lambda path: dict(np.load(path)), "json": lambda path: path.read_text(),
+    "safetensors": lambda path: load(path.read_bytes()),
+}
+files = {"numpy": "a.npy", "numpy map": "a.npy", "numpy zip": "a.npz"}
+names = {name: folder / files.get(name, name) for name in reads}
+def met(fault, work, path):
+    def tried():
+        points = install(fault, folder)
+        return (*outcome(lambda: work(path))[:1], points.came)
+    return ended(tried).value
+for works, fault in ((writes, Fault("filled", size=400)), (reads, Fault("unread"))):
+    for name, work in works.items():
+        print(name, *met(fault, work, names[name]), *met(Fault("none"), work, names[name]))
+"""
+
+
+def test_writes_and_readings_fail_where_libraries_write_and_read(tmp_path: Path) -> None:
+    """A full disk refused openings alone: no library had ever met it in mid-write."""
+    found = run("-c", LIBRARIES, str(tmp_path))
+    told = [line.split() for line in found.stdout.splitlines()]
+    assert len(told) == 11, found.stderr
+    for line in told:
+        assert line[-4:] == ["broken", "True", "done", "False"], line
 
 
 @pytest.mark.slow

@@ -1,0 +1,241 @@
+"""Changes of small galleries, and folders of made pictures that they begin with."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import core.gallery.parts
+from benchmarks.campaign.children import ended
+from benchmarks.campaign.corpus import picture
+from benchmarks.campaign.faults import Fault, Points, install
+from core.config import BuildConfig
+from core.encoders.load import load_encoder
+from core.gallery.blocklist import Blocklist
+from core.gallery.build import update
+from core.gallery.gallery import Gallery
+from core.gallery.opting import opt_out
+from core.gallery.remove import remove
+from core.gallery.source import Source
+from core.service.building import bring_up, build
+from core.service.choice import Choice
+from core.service.session import Session
+
+importlib.import_module("pandas")  # PyArrow's first table imports it: once, not in every child
+
+_IMAGES, _NEW = 12, 4
+_SHARDS = BuildConfig(batch=2, shard=4)
+
+State = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A change of the gallery ``g`` beside the pictures ``photos`` in a folder."""
+
+    name: str
+    begin: str
+    """Name of the folder that it begins with."""
+    run: Callable[[Path], object]
+    """May be called again when it is done, and changes nothing then."""
+    before: Callable[[Path], object] = lambda _: None
+    """What people do before it: pictures that come, change and go."""
+    each: bool = False
+    """Whether a quick run too kills it at each of its writes."""
+
+
+def _draw(path: Path, seed: int) -> None:
+    picture(seed, 64).save(path)
+
+
+def _photos(folder: Path) -> None:
+    folder.mkdir()
+    for number in range(_IMAGES):
+        _draw(folder / f"{number:02}.png", number)
+    rows = "".join(f"{number:02}.png,picture {number}\n" for number in range(_IMAGES))
+    (folder / "metadata.csv").write_text(f"file_name,title\n{rows}", encoding="utf-8")
+    shutil.make_archive(str(folder), "zip", folder)
+
+
+def _pictures_come_change_and_go(world: Path) -> None:
+    for number in range(_NEW):
+        _draw(world / "photos" / f"new-{number}.png", 100 + number)
+    _draw(world / "photos" / "00.png", 200)
+    (world / "photos" / "01.png").rename(world / "photos" / "moved.png")
+    (world / "photos" / "02.png").unlink()
+
+
+def _index(world: Path) -> None:
+    update(world / "g", Source(world / "photos"), [load_encoder("histogram")], config=_SHARDS)
+
+
+def _add(world: Path) -> None:
+    source = Source(world / "photos", prune=True)
+    update(world / "g", source, [load_encoder("histogram")], config=_SHARDS)
+
+
+def _index_zip(world: Path) -> None:
+    build(world / "photos.zip", world / "g", [load_encoder("histogram")])
+
+
+def _another_encoder(world: Path) -> None:
+    encoders = [load_encoder(name) for name in ("histogram", "thumbnail")]
+    bring_up(world / "g", Source(world / "photos"), encoders)
+
+
+def _remove(world: Path, *, block: bool) -> None:
+    there = Gallery.open(world / "g", whole=True).row_of.keys()
+    remove(world / "g", there & {1, 2, 7}, block=block)
+
+
+def _in_parts(work: Callable[[Path], object], world: Path) -> None:
+    """Change a small gallery as a large one is changed, whose parts stay; in a child only."""
+    core.gallery.parts.SMALL = 0
+    work(world)
+
+
+def _add_in_parts(world: Path) -> None:
+    _index(world)
+    _pictures_come_change_and_go(world)
+    _in_parts(_add, world)
+
+
+def _remove_from_parts(world: Path) -> None:
+    """Take images from a part that stays, and most of one that is written anew then."""
+    there = Gallery.open(world / "g", whole=True).row_of.keys()
+    _in_parts(lambda place: remove(place / "g", there & {1, 7, 12, 13, 14}), world)
+
+
+def _opt_out(world: Path) -> None:
+    opt_out(world / "g", [3, 4])
+
+
+def _refit(world: Path) -> None:
+    session = Session()
+    choice = Choice("random", "center", str(world / "g"))
+    session.workspace(choice)
+    session.layout(choice)
+
+
+OPERATIONS = (
+    Operation("index a folder", "photos", _index),
+    Operation("index a zip", "photos", _index_zip),
+    Operation("add, change, move and prune", "indexed", _add, _pictures_come_change_and_go),
+    Operation("describe by another encoder", "indexed", _another_encoder),
+    Operation(
+        "add as a part",
+        "indexed",
+        partial(_in_parts, _add),
+        _pictures_come_change_and_go,
+        each=True,
+    ),
+    Operation("remove from parts", "parts", _remove_from_parts, each=True),
+    Operation("describe parts by another encoder", "parts", _another_encoder),
+    Operation("remove", "indexed", partial(_remove, block=False)),
+    Operation("remove for good", "indexed", partial(_remove, block=True)),
+    Operation("opt out", "indexed", _opt_out),
+    Operation("refit head, null and map", "fitted", _refit),
+)
+
+
+@dataclass
+class Undisturbed:
+    """What a change does when nothing goes wrong."""
+
+    before: State
+    after: State
+    points: Points
+    """Moments at which something can go wrong."""
+    sizes: tuple[int, ...]
+    """Bytes of the files that it has written."""
+    seconds: float = 0.0
+    """What it takes in a process of its own."""
+
+
+class Worlds:
+    """Folders that operations begin with, made once; each attempt gets a copy at one place."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.world = folder, folder / "world"
+        made = {"photos": None, "indexed": _index, "parts": _add_in_parts, "fitted": self._fit}
+        for name, make in made.items():
+            self.world.mkdir()
+            _photos(self.world / "photos")
+            if make:
+                assert ended(partial(_true, make, self.world)).value, f"{name} cannot be made"
+            self.world.rename(folder / name)
+        self.ends: dict[str, Undisturbed] = {}
+        for operation in OPERATIONS:
+            self.fresh(operation)
+            began = time.monotonic()
+            done = ended(partial(_change, operation, self.world)).value
+            took = time.monotonic() - began
+            assert done, f"{operation.name} fails by itself"
+            self.fresh(operation)
+            found = ended(partial(_whole_run, operation, self.world)).value
+            assert found is not None, f"{operation.name} fails when it is watched"
+            found.seconds = took
+            self.ends[operation.name] = found
+
+    @staticmethod
+    def _fit(world: Path) -> None:
+        bring_up(world / "g", Source(world / "photos"), [load_encoder("random")])
+
+    def fresh(self, operation: Operation) -> Path:
+        """The folder as it is before an operation."""
+        shutil.rmtree(self.world, ignore_errors=True)
+        shutil.copytree(self._folder / operation.begin, self.world)
+        operation.before(self.world)
+        return self.world
+
+
+def _true(work: Callable[[Path], object], world: Path) -> bool:
+    work(world)
+    return True
+
+
+def _change(operation: Operation, world: Path) -> bool:
+    operation.run(world)
+    return True
+
+
+def _whole_run(operation: Operation, world: Path) -> Undisturbed:
+    """The states before and after, and the moments at which something can go wrong."""
+    before, there = state(world / "g"), _files(world)
+    points = install(Fault("none"), world)
+    operation.run(world)
+    counted = Points(points.writes, points.needs_space, points.opens, points.reads, points.read)
+    new = _files(world) - there
+    return Undisturbed(before, state(world / "g"), counted, tuple(size for _, size, _ in new))
+
+
+def _files(world: Path) -> set[tuple[Path, int, int]]:
+    """Files with their sizes and the times of their last change."""
+    found = ((path, path.stat()) for path in world.rglob("*") if path.is_file())
+    return {(path, stat.st_size, stat.st_mtime_ns) for path, stat in found}
+
+
+def state(folder: Path) -> State:
+    """All that a gallery says of its images; nothing where its first build is not done."""
+    if not (folder / "gallery.json").exists():
+        return {}
+    gallery = Gallery.open(folder, whole=True)
+    if gallery.header.generation == 0:
+        return {}
+    features = {
+        key: gallery.contents.array(f"{key}/features.npy").tobytes() for key in gallery.encoder_keys
+    }
+    images = [(r.id, r.path, r.sha256, r.phash, r.title) for r in gallery.records]
+    blocked = [image.phash for image in Blocklist(folder).images]
+    return {
+        "images": images,
+        "features": features,
+        "opted out": gallery.header.opted_out,
+        "blocked": blocked,
+    }
