@@ -14,8 +14,9 @@ function renderMarks(panel, level) {
     pen.lineWidth = 1.5;
     for (const row of you.near) line(pen, panel.screen(...you.at), panel.of(row));
   }
+  panel.plates = placedNames(panel, pen);
   panel.pictures.render(pen);
-  renderNames(panel, pen);
+  for (const { drawn, x, y } of panel.plates) stamp(pen, drawn, [x, y]);
   if (map.marked) marked(panel, pen);
   if (you) star(panel, pen);
   if (state.hover >= 0) ring(pen, panel.of(state.hover), 9, look.text, 2);
