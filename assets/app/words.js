@@ -12,6 +12,18 @@
     }
   };
 
+  // Where files are given, the button that adds more is within another one, which does nothing and has no
+  // name in any language.
+  const unnest = () => {
+    for (const outer of document.querySelectorAll(".icon-button:has(button.upload-container):not([role])")) {
+      outer.setAttribute("role", "group");
+      outer.tabIndex = -1;
+      for (const name of ["aria-label", "title", "aria-haspopup"]) outer.removeAttribute(name);
+      const inner = outer.querySelector("button.upload-container");
+      inner.ariaLabel = inner.title = "Add files";
+    }
+  };
+
   // When the server is gone, Gradio says so and tries again; this adds what a person can do.
   const advise = () => {
     for (const text of document.querySelectorAll("[data-testid=toast-text]")) {
@@ -34,6 +46,7 @@
   const look = () => {
     asked = false;
     rename();
+    unnest();
     advise();
     entitle();
   };

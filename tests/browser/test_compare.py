@@ -77,7 +77,7 @@ def test_another_encoder_compares_again(visit: Visit, picture: Path):
     expect(page.locator("#ws-right img")).to_have_count(12)
     page.get_by_label("Encoder on the right").click()
     page.get_by_role("option").first.click()
-    expect(page.locator(".ws-agreement h2")).to_contain_text("24 of the first 24 are the same")
+    expect(page.locator(".ws-agreement h2")).to_have_text("Both rank the same image first.")
     expect(page.locator(".ws-figures dd").first).to_have_text("1.00")
 
 
