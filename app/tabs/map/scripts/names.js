@@ -8,8 +8,9 @@ const TALL = 22; // pixels of a name's plate
 
 // Where names stand now: their plates, none over another or over the rim.
 function placedNames(panel, pen) {
-  if (!state.names || !panel.regions) return [];
-  const { names } = panel.regions[panel.view.zoom < NEARER ? 0 : 1], plates = [];
+  const plates = panel.you ? [besideStar(panel)] : [];
+  if (!state.names || !panel.regions) return plates;
+  const { names } = panel.regions[panel.view.zoom < NEARER ? 0 : 1];
   const pictures = panel.pictures.places();
   for (const { text, at } of names) {
     const [x, middle] = panel.screen(...at), drawn = nameOf(pen, text), half = drawn.width / ratio() / 2;
@@ -22,6 +23,12 @@ function placedNames(panel, pen) {
     plates.push(free[hidden.indexOf(Math.min(...hidden))]);
   }
   return plates;
+}
+
+// Where the words beside the star stand, which need no plate.
+function besideStar(panel) {
+  const [x, y] = panel.screen(...panel.you.at), half = 42;
+  return { x: x + (tellsLeft(panel, x) ? -1 : 1) * (STAR + half), y, half };
 }
 
 // Whether a picture, by its middle and side, lies under a plate.
