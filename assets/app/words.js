@@ -18,9 +18,8 @@
     for (const outer of document.querySelectorAll(".icon-button:has(button.upload-container):not([role])")) {
       outer.setAttribute("role", "group");
       outer.tabIndex = -1;
-      for (const name of ["aria-label", "title", "aria-haspopup"]) outer.removeAttribute(name);
-      const inner = outer.querySelector("button.upload-container");
-      inner.ariaLabel = inner.title = "Add files";
+      outer.removeAttribute("aria-haspopup");
+      for (const each of [outer, outer.querySelector("button.upload-container")]) each.ariaLabel = each.title = "Add files";
     }
   };
 

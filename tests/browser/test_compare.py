@@ -119,6 +119,15 @@ def test_comparison_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch
     expect(page.locator("#ws-over-found")).to_contain_text("This gallery has no examples")
 
 
+def test_on_a_phone_the_settings_are_folded(visit: Visit):
+    """Four drop-downs stood before the answer."""
+    page = opened(visit(width=390))
+    expect(page.locator("#ws-compare-settings > button")).not_to_have_class(re.compile("open"))
+    expect(page.get_by_label("Encoder on the left")).to_be_hidden()
+    page.locator("#ws-compare-settings > button").click()
+    expect(page.get_by_label("Encoder on the left")).to_be_visible()
+
+
 def test_narrow_pages_do_not_scroll_sideways(visit: Visit, picture: Path):
     page = opened(visit())
     page.set_viewport_size({"width": 390, "height": 900})
