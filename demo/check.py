@@ -61,7 +61,8 @@ def line(found: Outcome) -> str:
     """One query in words."""
     verdict = "none of these" if found.none else "attributed"
     places, control = (_written(numbers) for numbers in (found.ranks, found.control))
-    name = f"{found.example.file.stem}  {found.example.kind:32}"
+    kind = found.example.kind + (", chosen" if found.example.chosen else "")
+    name = f"{found.example.file.stem}  {kind:36}"
     return f"{name} ranks {places:8} thumbnail {control:8} {verdict}"
 
 
@@ -70,7 +71,8 @@ def _written(numbers: Sequence[int | None]) -> str:
 
 
 def totals(found: Sequence[Outcome]) -> list[str]:
-    """The sums, one a line."""
+    """The sums, one a line; examples that were chosen for their answers count nowhere."""
+    found = [one for one in found if not one.example.chosen]
     known = [one for one in found if one.example.sources]
     double = [one for one in known if len(one.example.sources) > 1]
     unrelated = [one for one in found if not one.example.sources]

@@ -54,6 +54,8 @@ class Plan:
     """Gallery images behind each; the numbers of images from elsewhere, where none is known."""
     origin: Callable[[int], Pixels] | None = None
     """Where the images come from when it is not the gallery."""
+    chosen: tuple[int, ...] = ()
+    """Gallery images that are taken, not drawn, because the answer names them all."""
 
 
 def recomposed(images: Sequence[Pixels], seed: int) -> Pixels:
@@ -134,8 +136,10 @@ PLANS = (
     Plan("style-transfer, unrelated", restyled, 1, sources=2, origin=outside),
     Plan("patch-synthesis, procedural", recomposed, 2, origin=procedural),
     Plan("feature-inversion, procedural", inverted, 1, origin=procedural),
+    Plan("patch-synthesis, two sources", mixed, 1, sources=2, chosen=(152, 16)),
 )
-"""24 queries with sources, 8 of them with two, then 6 without."""
+"""24 queries with sources, 8 of them with two, then 6 without; the last shows what an answer with
+two sources looks like, and is counted nowhere."""
 
 
 def build(gallery: Path) -> None:
@@ -151,7 +155,8 @@ def build(gallery: Path) -> None:
     rows: list[dict[str, object]] = []
     listed = _listed(folder / "queries.json")
     for seed, plan in enumerate(plans):
-        numbers = range(seed * 2, seed * 2 + plan.sources) if plan.origin else drawn
+        outside = range(seed * 2, seed * 2 + plan.sources) if plan.origin else ()
+        numbers = plan.chosen or outside or drawn
         seeds = list(islice(numbers, plan.sources))
         path = folder / f"q-{seed:03d}.webp"
         row = _row(path.name, plan, seed, seeds)
@@ -187,6 +192,8 @@ def _row(name: str, plan: Plan, seed: int, seeds: Sequence[int]) -> dict[str, ob
         "process": f"demo.queries.{plan.make.__name__}",
         "inputs": {"from": origin, "seeds": list(seeds)},
     }
+    if plan.chosen:
+        row["chosen"] = True
     if by_pixels:
         row["network"] = f"{NETWORK}@{weights_hash(_network())}"
     return row

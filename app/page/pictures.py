@@ -10,6 +10,7 @@ import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder, is_static_file
 
+from app.views.known import made_from
 from app.views.names import name_of
 from core.service import Example, Session, read_examples
 from core.values import ImageRecord, WellspringError
@@ -50,11 +51,17 @@ def example_pictures(session: Session, gallery_name: str, *, visitor: str = "") 
     examples = read_examples(gallery.store.folder)
     if examples:
         first = _starting_points(examples)
-        rest = [each for each in _spread(examples) if each not in first.values()]
+        rest = [each for each in examples if each not in first.values()]
+        rest = _spread(rest, count=_EXAMPLES - len(first))
         named = [(example, name) for name, example in first.items()]
         named += [(example, f"Example: {example.kind.replace('-', ' ')}") for example in rest]
-        return [(fetchable(example.file), name) for example, name in named[:_EXAMPLES]]
-    return pictures(session, gallery_name, _spread(gallery.records), visitor=visitor)
+        return [
+            (fetchable(example.file), f"{name}\n{made_from(example, gallery.records)}")
+            for example, name in named
+        ]
+    return pictures(
+        session, gallery_name, _spread(gallery.records, count=_EXAMPLES), visitor=visitor
+    )
 
 
 def example_picture(
@@ -85,7 +92,11 @@ def first_example(session: Session, gallery_name: str, *, visitor: str = "") -> 
 
 
 def _starting_points(examples: Sequence[Example]) -> dict[str, Example]:
-    """One example for each thing that an answer may say, by what a person would call it."""
+    """One example for each thing that an answer may say, by what a person would call it.
+
+    One that was made to show it comes before the others.
+    """
+    examples = sorted(examples, key=lambda example: not example.chosen)
     wanted = {"A variation": 1, "A mixture of two": 2, "No source here": 0}
     found = {
         name: next((each for each in examples if len(each.sources) == count), None)
@@ -94,9 +105,11 @@ def _starting_points(examples: Sequence[Example]) -> dict[str, Example]:
     return {name: example for name, example in found.items() if example is not None}
 
 
-def _spread(items: Sequence[_T]) -> Sequence[_T]:
-    """At most a dozen, evenly over all."""
-    return items[:: max(len(items) // _EXAMPLES, 1)][:_EXAMPLES]
+def _spread(items: Sequence[_T], *, count: int) -> Sequence[_T]:
+    """At most so many, evenly over all."""
+    if len(items) <= count:
+        return items
+    return [items[place * len(items) // count] for place in range(count)]
 
 
 def pictures(

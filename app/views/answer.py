@@ -9,7 +9,7 @@ from app.views.names import label_of, name_of
 from app.views.templates import render
 from core.report import is_web_address, words
 from core.service import OPEN_DATASETS
-from core.values import Answer, ImageRecord
+from core.values import Answer, ImageRecord, Match
 
 _COPIED = 5  # matches in the text of an answer
 _SHADES = 5  # shades of the accent in the bar of shares; later sources share the last
@@ -49,12 +49,18 @@ class _Part:
     share: float
 
 
-def answer_html(answer: Answer) -> str:
-    """The answer: its sentence, who shares the influence, what to do next, and how sure it is."""
+def answer_html(answer: Answer, *, known: str = "") -> str:
+    """The answer: its sentence, who shares the influence, what to do next, and how sure it is.
+
+    Args:
+        answer: the answer.
+        known: what is known of the query's sources; empty where nothing is.
+    """
     return render(
         "answer",
         headline=headline(answer),
         text=answer_text(answer),
+        known=known,
         scope=words.about_scope(answer),
         odds=words.odds(answer),
         why=words.why_none(answer),
@@ -86,6 +92,8 @@ def answer_text(answer: Answer) -> str:
 def _parts(answer: Answer, *, none: float) -> list[_Part]:
     """The sources and their shares, late ones summed, and the share of none."""
     shares = [(name_of(g.best.image), g.influence) for g in answer.groups if g.influence]
+    if len(shares) == 1:  # its title stands above
+        shares = [("The candidate source", shares[0][1])]
     shown, rest = shares[: _SHADES - 1], shares[_SHADES - 1 :]
     if len(rest) > 1:
         rest = [(f"{len(rest)} more candidates", sum(share for _, share in rest))]
@@ -115,15 +123,19 @@ def captions(answer: Answer) -> list[str]:
     lines: list[str] = []
     for rank, match in enumerate(answer.matches, 1):
         group = best.get(match.image.id)
-        points = words.points(match, answer)
-        scored = f"cosine {match.cosine:.2f}" if points is None else f"{points} of 100"
-        line = [f"{rank} · {scored}"]
+        line = [f"{rank} · {scored(match, answer)}"]
         if group is None:
             line.append("near-duplicate of one above")
         elif group.influence:
             line.append(f"influence {words.share(group.influence)}")
         lines.append("\n".join([*line, name_of(match.image)]))
     return lines
+
+
+def scored(match: Match, answer: Answer) -> str:
+    """The number that ranks a match, in words; its cosine where there is no scale."""
+    points = words.points(match, answer)
+    return f"cosine {match.cosine:.2f}" if points is None else f"{points} of 100"
 
 
 def record_html(record: ImageRecord, *, title: bool = True) -> str:

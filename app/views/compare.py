@@ -79,12 +79,10 @@ def agreement_html(comparison: RankingComparison) -> str:
 
 
 def headline(comparison: RankingComparison) -> str:
-    """The comparison in one sentence."""
-    depth = len(comparison.common) + len(comparison.only_first)
-    same = (
-        "Both rank the same image first" if comparison.overlaps[1] else "They differ on the first"
-    )
-    return f"{same}; {len(comparison.common)} of the first {depth} are the same."
+    """The comparison in one sentence; how many images they share stands with the bars."""
+    if not comparison.overlaps[1]:
+        return "They differ on the first image."
+    return "Both rank the same image first."
 
 
 def chosen_html(answers: tuple[Answer, Answer], image: ImageRecord, names: tuple[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.views.names import label_of
+from app.views.names import label_of, number_of
 from core.report import words
 from core.service import Likeness
 
@@ -14,6 +14,8 @@ _STRONG, _SOME = 0.8, 0.65
 
 def likeness_words(found: Sequence[Likeness], *, level: float) -> str:
     """How far an image looks like others by each factor; empty where there are no factors.
+
+    Weak ones are counted, not named: they say nothing.
 
     Args:
         found: what was measured, for each factor.
@@ -26,7 +28,9 @@ def likeness_words(found: Sequence[Likeness], *, level: float) -> str:
         told[strength].append(f"{label_of(each.factor).lower()}{value}")
     if found and not told[words.STRONG] and not told[words.SOME]:
         return "None of it stands out."
+    weak = told.pop(words.WEAK)
     parts = [f"{word}: {', '.join(names)}" for word, names in told.items() if names]
+    parts += [f"{words.WEAK}: {number_of(len(weak), 'other')}"] if weak else []
     return f"{'; '.join(parts).capitalize()}." if parts else ""
 
 

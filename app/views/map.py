@@ -147,7 +147,12 @@ def marks(drawing: Drawing) -> list[tuple[str, str]]:
     found = [("cloud", f"Density of the gallery{sampled}")] if size > DENSE else []
     found.append(("tile", "Picture of an image that stands for those around it"))
     if any(regions.named for panel in drawing.panels for regions in panel.regions):
-        found.append(("name", "What a region has far more of than the gallery, with its share"))
+        found.append(
+            (
+                "name",
+                "What a region has far more of than the gallery, and its share there",
+            )
+        )
     if drawing.scene.links():
         found.append(("link", "Generated example to its source"))
     if any(panel.you for panel in drawing.panels):

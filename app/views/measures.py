@@ -38,15 +38,12 @@ def headline(found: Sequence[Contrast], *, who: str) -> str:
 
 
 def _told(found: Sequence[Contrast]) -> str:
-    tested = [each for each in found if each.gain is not None]
-    better, worse = (sum(e.change == way for e in tested) for way in ("better", "worse"))
-    if len(tested) == 1 and (better or worse):
-        return "better" if better else "worse"
+    better, worse = (sum(each.change == way for each in found) for way in ("better", "worse"))
     if better and worse:
-        return f"mixed ({better} of {len(tested)} measures better, {worse} worse)"
+        return f"mixed ({better} of {len(found)} measures better, {worse} worse)"
     if better or worse:
         way = "better" if better else "worse"
-        return f"{way} ({better or worse} of {len(tested)} measures)"
+        return way if len(found) == 1 else f"{way} ({better or worse} of {len(found)} measures)"
     return "not clearly different"
 
 

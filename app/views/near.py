@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from app.views.answer import scored
 from app.views.map import Panel
 from app.views.names import name_of, number_of
 from app.views.scene import Scene
 from core.report import words
-from core.values import ImageRecord, Match
+from core.values import Answer, ImageRecord
 
 _NEAR = 0.05  # share of a gallery's images that count as near a place of the map
 
 
-def near_words(nearest: Mapping[str, Sequence[Match]]) -> str:
+def near_words(nearest: Mapping[str, Answer]) -> str:
     """What lies nearest to the visitor's image, under every encoder shown."""
     return " ".join(
-        f"{title}: nearest is {name_of(matches[0].image)}, cosine {matches[0].cosine:.2f}."
-        for title, matches in nearest.items()
-        if matches
+        f"{title}: nearest is {name_of(answer.matches[0].image)}, "
+        f"{scored(answer.matches[0], answer)}."
+        for title, answer in nearest.items()
+        if answer.matches
     )
 
 
-def near_captions(nearest: Mapping[str, Sequence[Match]]) -> list[str]:
-    """Name and cosine of every nearest image, with its encoder where there are two."""
+def near_captions(nearest: Mapping[str, Answer]) -> list[str]:
+    """Score and name of every nearest image, with its encoder where there are two."""
     several = len(nearest) > 1
     return [
-        f"cosine {match.cosine:.2f}\n{f'{title}: ' if several else ''}{name_of(match.image)}"
-        for title, matches in nearest.items()
-        for match in matches
+        f"{scored(match, answer)}\n{f'{title}: ' if several else ''}{name_of(match.image)}"
+        for title, answer in nearest.items()
+        for match in answer.matches
     ]
 
 
@@ -91,23 +94,43 @@ def neighbour_words(record: ImageRecord, near: Sequence[tuple[ImageRecord, float
     )
 
 
-def moved_words(shares: np.ndarray, titles: Sequence[str], *, k: int) -> str:
-    """How far two encoders agree about neighbours, held against chance.
+@dataclass(frozen=True)
+class Movers:
+    """The images that moved most, and what is said of them."""
+
+    rows: tuple[int, ...]
+    """The most first."""
+    words: str
+
+
+def movers(
+    shares: np.ndarray, mean_shares: np.ndarray, titles: Sequence[str], *, k: int, top: int
+) -> Movers:
+    """How far two encoders agree about neighbours, held against chance, and where they agree least.
+
+    Images are ordered by their overlaps over all depths. Of those that are alike even so, which are
+    shown is drawn by a fixed seed, and it is said how many they are.
 
     Args:
-        shares: share of every image's k nearest under the first that are so under the second.
+        shares: share of every image's k nearest under the first that are so under the second (n).
+        mean_shares: the same, as the mean over all depths that are known (n).
         titles: both encoders.
         k: neighbours.
+        top: images shown.
     """
     n = len(shares)
     chance = min(k / max(n - 1, 1), 1.0)
-    return (
+    told = (
         f"Of an image's {k} nearest under {titles[0]}, {words.share(float(shares.mean()))} on "
         f"average are among its {k} nearest under {titles[1]}; two encoders that know nothing of "
-        f"each other would share {words.share(chance)}. Below are the images that keep fewest."
+        f"each other would share {words.share(chance)}. Below are the images that keep fewest, by "
+        "the mean over all depths that are known."
     )
-
-
-def moved_rows(shares: np.ndarray, *, top: int) -> list[int]:
-    """The images that keep the fewest of their neighbours."""
-    return np.argsort(shares, kind="stable")[:top].tolist()
+    drawn = np.random.default_rng(0).permutation(n)
+    rows = drawn[np.argsort(mean_shares[drawn], kind="stable")][:top]
+    last = mean_shares[rows[-1]] if len(rows) else 0.0
+    alike = int((mean_shares == last).sum())
+    shown = int((mean_shares[rows] == last).sum())
+    if shown < alike:
+        told += f" {shown} of them are drawn at random from {alike:,} that keep equally few."
+    return Movers(tuple(rows.tolist()), told)

@@ -30,7 +30,8 @@ class Region:
     @property
     def text(self) -> str:
         """What stands on the map."""
-        return f"{self.standout.value} {words.share(self.standout.share)}"
+        column = label_of(self.standout.column).lower()
+        return f"{column}: {self.standout.value} {words.share(self.standout.share)}"
 
     @property
     def words(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from PIL import Image
 
 from app.views.answer import headline
-from app.views.images import data_uri
+from app.views.images import data_uri, small_picture
 from app.views.names import name_of, number_of
 from app.views.reasons import fitted
 from app.views.templates import render
@@ -19,6 +19,14 @@ from core.values import Answer
 SHOWN = 5
 """Matches that are shown of every answer."""
 _SIDE = 144  # of a match, pixels
+
+
+@dataclass(frozen=True)
+class First:
+    """The first candidate of an answer, as it is listed."""
+
+    name: str
+    picture: str
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,10 @@ class Line:
     """Address that holds a small copy of the picture."""
     variation: str = ""
     """The same of its variation."""
+    firsts: tuple[First, ...] = ()
+    """The first candidates of both answers, with the picture in the gallery and without."""
+    case: str = ""
+    """The whole trial, as a row of the table opens it."""
 
     @property
     def kind(self) -> str:
@@ -87,13 +99,15 @@ def empty_html() -> str:
     return render("empty", of="selftest")
 
 
-def trial_html(trial: Trial, pictures: Mapping[int, Image.Image], tally: Tally) -> str:
+def trial_html(
+    trial: Trial, pictures: Mapping[int, Image.Image], tally: Tally | None = None
+) -> str:
     """A trial: what was made, what is said of it with and without the picture, and the tally.
 
     Args:
         trial: the trial.
         pictures: pixels of the picture, of its partner and of all matches, by id.
-        tally: of the visit, this trial included.
+        tally: of the visit, this trial included; ``None`` where it is told elsewhere.
     """
     way = WAYS[trial.way].title
     figures = [
@@ -112,7 +126,14 @@ def trial_html(trial: Trial, pictures: Mapping[int, Image.Image], tally: Tally) 
         ),
         _side("Without it", trial.absent, not trial.false, pictures, _untraced(trial)),
     ]
-    return render("selftest", figures=shown, sides=sides, visit=tally_words(tally))
+    visit = "" if tally is None else tally_words(tally)
+    return render("selftest", figures=shown, sides=sides, visit=visit)
+
+
+def firsts_of(trial: Trial, pictures: Mapping[int, Image.Image]) -> tuple[First, ...]:
+    """The first candidates of both answers of a trial, those that there are."""
+    best = [a.matches[0].image for a in (trial.present, trial.absent) if a.matches]
+    return tuple(First(name_of(one), small_picture(pictures[one.id])) for one in best)
 
 
 _KINDS = {"traced": "Traced", "missed": "Missed", "false": "False answer", "refused": "Refused"}
@@ -131,7 +152,7 @@ def trials_html(trials: Trials) -> str:
         headline=f"{done} of {total}" if done < trials.total else total,
         tallies=tallies,
         bands=by_confidence(verdicts),
-        lines=[(line, isinstance(line.found, Verdict)) for line in trials.lines],
+        lines=[(i, line, isinstance(line.found, Verdict)) for i, line in enumerate(trials.lines)],
         kinds=[(kind, name, kinds.count(kind)) for kind, name in _KINDS.items() if kind in kinds],
         titles={name: way.title for name, way in WAYS.items()},
         traced=traced,

@@ -20,16 +20,20 @@
     const found = () => [...document.querySelectorAll("#ws-switch [role=tab]")].find((each) => each.textContent.trim() === part && each.offsetParent);
     if (part) soon(found, (each) => each.click());
   };
-  // From a case that a table's row opened, Escape and the browser's Back lead to that row again.
+  // From a case that a table's row opened, a button, Escape and the browser's Back lead to that row again.
   let row = null;
+  const opened = (from) => {
+    row = from;
+    document.documentElement.classList.toggle("ws-opened", row !== null);
+  };
   const parts = () => [...document.querySelectorAll("#ws-switch [role=tab]")].filter((each) => each.offsetParent);
   const left = (table, place) => {
-    row = { table, place, part: parts().find((each) => each.ariaSelected === "true")?.textContent.trim() };
+    opened({ table, place, part: parts().find((each) => each.ariaSelected === "true")?.textContent.trim() });
     history.pushState({ ...history.state, opened: true }, "");
   };
   const back = () => {
     const from = row;
-    row = null;
+    opened(null);
     if (!from) return;
     parts().find((each) => each.textContent.trim() === from.part)?.click();
     soon(() => document.querySelector(`#${from.table} tr[data-row="${from.place}"] [data-open]`), (found) => {
@@ -38,13 +42,14 @@
     });
   };
   window.addEventListener("popstate", back);
+  const leave = () => (history.state?.opened ? history.back() : back());
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !row || event.defaultPrevented || event.target.matches("input, textarea")) return;
-    if (history.state?.opened) history.back();
-    else back();
+    leave();
   });
   document.addEventListener("click", (event) => { // who goes elsewhere by hand is not led back
-    if (event.isTrusted && event.target.closest("[role=tab]")) row = null;
+    if (event.target.closest("[data-back]")) leave();
+    else if (event.isTrusted && event.target.closest("[role=tab], #ws-run-test, #ws-query, #ws-examples")) opened(null);
   });
   Object.assign(window.wellspring, { open, soon, go, left });
   const fill = (field, text) => {

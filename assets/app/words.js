@@ -12,6 +12,17 @@
     }
   };
 
+  // Where files are given, the button that adds more is within another one, which does nothing and has no
+  // name in any language.
+  const unnest = () => {
+    for (const outer of document.querySelectorAll(".icon-button:has(button.upload-container):not([role])")) {
+      outer.setAttribute("role", "group");
+      outer.tabIndex = -1;
+      outer.removeAttribute("aria-haspopup");
+      for (const each of [outer, outer.querySelector("button.upload-container")]) each.ariaLabel = each.title = "Add files";
+    }
+  };
+
   // When the server is gone, Gradio says so and tries again; this adds what a person can do.
   const advise = () => {
     for (const text of document.querySelectorAll("[data-testid=toast-text]")) {
@@ -34,6 +45,7 @@
   const look = () => {
     asked = false;
     rename();
+    unnest();
     advise();
     entitle();
   };

@@ -100,10 +100,18 @@ def print_summary(verdicts: Sequence[Verdict]) -> None:
     print_table(columns, rows, wide={"made by"})
     if bands := by_confidence(verdicts):
         said = [
-            (b.word, str(b.claims), str(b.right), share(b.right / b.claims), share(b.mean))
+            (
+                b.word,
+                str(b.claims),
+                str(b.right),
+                str(b.partner),
+                share(b.right / b.claims),
+                share(b.mean),
+            )
             for b in bands
         ]
-        print_table(("first candidate", "times", "right", "share", "mean confidence"), said)
+        columns = ("said", "times", "right", "by the one mixed in", "share", "mean confidence")
+        print_table(columns, said)
     whole = tally_of(verdicts)
     show(
         f"{whole.found} of {whole.trials} variations are traced to their image; without it "

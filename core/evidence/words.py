@@ -201,10 +201,9 @@ def odds(answer: Answer) -> str:
     if p_value * (count + 1) <= 1 + 1e-9:
         return f"Fewer than 1 in {count} {whose} (p ≤ {_rounded_up(1 / (count + 1))})."
     if p_value < 0.1:
-        often = f"About 1 in {round(1 / p_value)}"
-    else:
-        often = "Nearly all" if p_value > 0.95 else f"About {100 * p_value:.0f} % of"
-    return f"{often} {whose} (p = {p_value:.2g})."
+        return f"About 1 in {round(1 / p_value)} {whose} (p = {p_value:.2g})."
+    often = "Nearly all" if p_value > 0.95 else f"About {100 * p_value:.0f} % of"  # that is p
+    return f"{often} {whose}."
 
 
 def about_file(answer: Answer) -> str:

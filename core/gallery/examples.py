@@ -20,6 +20,8 @@ class Example:
     """Paths of its sources, as the gallery's manifest has them; none when it has no source."""
     kind: str
     """How it was made."""
+    chosen: bool = False
+    """Whether it was made to show an answer that names its sources; it is then no test of that."""
 
 
 def read_examples(folder: Path) -> tuple[Example, ...]:
@@ -38,6 +40,19 @@ def read_examples(folder: Path) -> tuple[Example, ...]:
         raise GalleryError(f"the example list queries.json is damaged: {error}") from error
 
 
+def example_of(folder: Path, file: Path) -> Example | None:
+    """The example of a gallery's folder that a file is, byte for byte; ``None`` where it is none.
+
+    Nothing is an example where the list is damaged, or where the file is gone.
+    """
+    try:
+        examples, size = read_examples(folder), file.stat().st_size
+        alike = [each for each in examples if each.file.stat().st_size == size]
+        return next((each for each in alike if each.file.read_bytes() == file.read_bytes()), None)
+    except (GalleryError, OSError):
+        return None
+
+
 def _example(folder: Path, row: Mapping[str, object]) -> Example:
     name, sources = row["file"], row["sources"]
     if not isinstance(name, str) or not isinstance(sources, list):
@@ -46,4 +61,5 @@ def _example(folder: Path, row: Mapping[str, object]) -> Example:
     file = folder / name
     if not (file.is_file() and lies_inside(file, folder)):
         raise ValueError(f"{name!r} is not a file beside the list")
-    return Example(file, tuple(map(str, sources)), str(row.get("kind", "")))
+    kind, chosen = str(row.get("kind", "")), row.get("chosen") is True
+    return Example(file, tuple(map(str, sources)), kind, chosen)

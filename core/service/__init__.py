@@ -19,7 +19,7 @@ from core.gallery.browse import (
     column_values,
 )
 from core.gallery.datasets import OPEN_DATASETS, OpenDataset
-from core.gallery.examples import Example, read_examples
+from core.gallery.examples import Example, example_of, read_examples
 from core.gallery.filters import LONGEST as LONGEST_FILTER
 from core.gallery.filters import filter_columns
 from core.gallery.filters import parse as parse_filter
@@ -52,7 +52,11 @@ from core.search.patches import strongest_links
 from core.service.choice import DEFAULT_ENCODER, Choice
 from core.service.examples import Examples
 from core.service.library import BUILTIN, Change, Facts, Library, default_home
-from core.service.neighbourhoods import near_images, shared_neighbours
+from core.service.neighbourhoods import (
+    mean_shared_neighbours,
+    near_images,
+    shared_neighbours,
+)
 from core.service.preparing import Offer, Outcome, Preparations
 from core.service.reverse import Finding, adjust_known, fewest_named, reverse_lookup
 from core.service.selftest import SelfTest, Trial, selftest
@@ -126,10 +130,12 @@ __all__ = [
     "contrast",
     "default_home",
     "encoder_infos",
+    "example_of",
     "fewest_named",
     "filter_columns",
     "folder_size",
     "load_encoder",
+    "mean_shared_neighbours",
     "near_images",
     "parse_filter",
     "pictures_of",

@@ -41,6 +41,11 @@ class Cache:
                     give_back()
             return entry.made[0]
 
+    def has(self, key: Hashable) -> bool:
+        """Whether a value is there, made."""
+        with self._guard:
+            return key in self._made and bool(self._made[key].made)
+
     def _kind(self, key: Hashable) -> str:
         """What a value is, where its number is bounded."""
         return key[0] if isinstance(key, tuple) and key[0] in self.most else ""

@@ -44,6 +44,28 @@ def shared_neighbours(one: Workspace, other: Workspace, *, k: int) -> Float[np.n
     return overlap(_graph(one).rows[:, :k], _graph(other).rows[:, :k])
 
 
+def mean_shared_neighbours(one: Workspace, other: Workspace) -> Float[np.ndarray, " n"]:
+    """Average overlap of every image's nearest under two encoders, over all that are known.
+
+    Raises:
+        ValueError: as :func:`shared_neighbours`.
+    """
+    if one.gallery.records != other.gallery.records:
+        raise ValueError("neighbours can be compared within one gallery only")
+    return average_overlap(_graph(one).rows, _graph(other).rows)
+
+
+def average_overlap(
+    one: Int32[np.ndarray, "n k"], other: Int32[np.ndarray, "n k"]
+) -> Float[np.ndarray, " n"]:
+    """Mean over all depths of what two rankings have in common (Webber et al., 2010).
+
+    It tells apart images that keep as many of their first few; -1 stands for no entry.
+    """
+    depths = range(1, one.shape[1] + 1)
+    return np.mean([overlap(one[:, :k], other[:, :k]) for k in depths], axis=0)
+
+
 def overlap(
     one: Int32[np.ndarray, "n k"], other: Int32[np.ndarray, "n k"]
 ) -> Float[np.ndarray, " n"]:

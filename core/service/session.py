@@ -85,8 +85,13 @@ class Placed:
 
     x: float
     y: float
-    nearest: tuple[Match, ...]
-    """Best first."""
+    answer: Answer
+    """What is said of it; its matches are what lies nearest."""
+
+    @property
+    def nearest(self) -> tuple[Match, ...]:
+        """What lies nearest to it, best first."""
+        return self.answer.matches
 
 
 class Session:
@@ -256,7 +261,7 @@ class Session:
         query = self.query(workspace, image)
         layout = self.layout(choice or Choice(), visitor=visitor, progress=progress)
         x, y = place(layout, query.embedding[None])[0].tolist()
-        return Placed(x, y, workspace.attribute(query, top=top).matches)
+        return Placed(x, y, workspace.attribute(query, top=top))
 
     def layout(self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress) -> Map:
         """The gallery's map; fitted once."""
@@ -325,7 +330,7 @@ class Session:
 
         def stage_of(*key: str) -> Stage:
             return self._cache.get(
-                ("stage", workspace.gallery, workspace.encoder.identity, *key),
+                _stage_key(workspace, *key),
                 lambda: found.stage(after=bool(key), progress=progress),
             )
 
@@ -338,6 +343,16 @@ class Session:
             ) from error
         counts = (len(found.after.real), len(examples.examples), len(found.after.pairs.real))
         return Disentanglement(before, after, *counts)
+
+    def is_measured(self, choice: Choice, *, visitor: str = "") -> bool:
+        """Whether :meth:`disentanglement` has what it gives, so that it is given at once.
+
+        Raises:
+            GalleryError, EncoderError: as :meth:`workspace`.
+        """
+        workspace = self.workspace(choice, visitor=visitor)
+        stages = (_stage_key(workspace), _stage_key(workspace, workspace.head.identity))
+        return all(map(self._cache.has, stages))
 
     def dimension(
         self,
@@ -442,3 +457,8 @@ def _stamp(path: Path) -> tuple[int, ...]:
         found = path.stat()
         return (found.st_ino, found.st_mtime_ns, found.st_size)
     return ()
+
+
+def _stage_key(workspace: Workspace, *head: str) -> tuple[object, ...]:
+    """What a measured stage is kept under: before the head, or after the one that is named."""
+    return ("stage", workspace.gallery, workspace.encoder.identity, *head)

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.evidence.words import sureness
+from core.evidence.words import outcome, sources, sureness
 from core.service.selftest import Trial
 from core.values import Answer
+
+NONE = "none stands out"
+"""What an answer says that has no source."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What an answer says of its first candidate."""
+    """What an answer says, in the word that the page has for it."""
 
-    confidence: float
+    word: str
     right: bool
-    """Whether that image took part."""
+    """Whether all sources that are named took part, or one of several that are not told apart;
+    where there is none, whether no image of the gallery did."""
+    confidence: float | None = None
+    """Probability that goes with the word; ``None`` where no source is given."""
+    partner: bool = False
+    """Whether it is right by the image that was mixed in, and not by the image itself."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +57,24 @@ def verdict_of(trial: Trial) -> Verdict:
         false=trial.false,
         confidence=next((group.confidence for group in own), None),
         p_value=trial.present.p_value,
-        claims=tuple(claim for answer in answers for claim in _claims(answer, trial)),
+        claims=tuple(claim for answer in answers if (claim := _claim(answer, trial)) is not None),
     )
 
 
-def _claims(answer: Answer, trial: Trial) -> Iterable[Claim]:
-    took_part = {trial.original.id} | ({trial.partner.id} if trial.partner else set[int]())
-    for group in answer.groups[:1]:
-        if group.confidence is not None:
-            yield Claim(group.confidence, bool(took_part & set(group.members)))
+def _claim(answer: Answer, trial: Trial) -> Claim | None:
+    """What an answer says; ``None`` where nothing can be told."""
+    if outcome(answer) in ("empty", "too few"):
+        return None
+    partner = set() if trial.partner is None else {trial.partner.id}
+    there = partner | ({trial.original.id} if answer is trial.present else set())
+    given = sources(answer.groups)
+    if not given:
+        return Claim(NONE, right=not there)
+    sures = [group.confidence or 0.0 for group in given]
+    sure = min(sures) if answer.named else max(sures)  # as the page words it
+    hits = [there & {*group.members} for group in given]
+    right = all(hits) if answer.named else any(hits)
+    return Claim(sureness(sure), right, sure, right and trial.original.id not in set().union(*hits))
 
 
 @dataclass(frozen=True)
@@ -98,18 +115,20 @@ def by_way(verdicts: Sequence[Verdict]) -> dict[str, Tally]:
 
 @dataclass(frozen=True)
 class Band:
-    """Claims of about one confidence."""
+    """Answers that say one thing."""
 
     word: str
-    """The word that an answer has for it."""
+    """The word that the page has for it."""
     claims: int
     right: int
-    mean: float
-    """Mean confidence."""
+    partner: int
+    """Of those that are right: by the image that was mixed in, not by the image itself."""
+    mean: float | None
+    """Mean confidence; ``None`` where no source is given."""
 
 
 def by_confidence(verdicts: Iterable[Verdict]) -> list[Band]:
-    """How often what was said with one word was right, the surest first.
+    """How often what was said with one word was right, the surest first and none last.
 
     Every trial gives two answers, one with the image in the gallery and one without. Where none but
     the image took part, half of all answers have a source: the prior of one half that confidences
@@ -117,14 +136,17 @@ def by_confidence(verdicts: Iterable[Verdict]) -> list[Band]:
     """
     bands: dict[str, list[Claim]] = {}
     claims = [claim for verdict in verdicts for claim in verdict.claims]
-    for claim in sorted(claims, key=lambda each: -each.confidence):
-        bands.setdefault(sureness(claim.confidence), []).append(claim)
-    return [
-        Band(
-            word,
-            len(each),
-            sum(claim.right for claim in each),
-            sum(claim.confidence for claim in each) / len(each),
-        )
-        for word, each in bands.items()
-    ]
+    for claim in sorted(claims, key=lambda each: -(each.confidence or 0)):
+        bands.setdefault(claim.word, []).append(claim)
+    return [_band(word, each) for word, each in bands.items()]
+
+
+def _band(word: str, claims: Sequence[Claim]) -> Band:
+    sures = [claim.confidence for claim in claims if claim.confidence is not None]
+    return Band(
+        word,
+        len(claims),
+        sum(claim.right for claim in claims),
+        sum(claim.partner for claim in claims),
+        sum(sures) / len(sures) if sures else None,
+    )

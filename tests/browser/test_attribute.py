@@ -317,7 +317,8 @@ def test_the_table_is_sorted_and_filtered_and_a_row_opens_its_case(
     one = page.get_by_role("tab", name="One", exact=True)
     expect(one).to_have_attribute("aria-selected", "true")
     expect(one).to_be_focused()
-    page.get_by_role("tab", name="Several").click()
+    page.get_by_role("button", name="Back to the list").click()
+    expect(table.get_by_role("button", name=picture.name)).to_be_focused()
     expect(names).to_have_text(["zebra.png", picture.name, "bad.jpg"])  # as it was left
     table.locator("tbody tr").first.locator("td").nth(2).click()
     expect(page.locator(".ws-answer h2")).to_contain_text("None of these images")
@@ -509,6 +510,17 @@ def test_several_pictures_of_ones_own_make_a_benchmark(
     expect(shown.locator(".ws-sums-of tbody").first.locator("tr")).to_have_count(3)
     expect(shown.get_by_role("status").last).to_contain_text("of 6 variations traced")
     assert contrast(page, "#ws-test .ws-shares caption", "gradio-app") >= 4.5
+    labels = shown.locator(".ws-cell-label")
+    expect(labels).to_have_count(12)
+    (expect(labels.first).to_be_visible if width < 1100 else expect(labels.first).to_be_hidden)()
+    row = shown.locator("tr[data-row]").first.locator("[data-open]")
+    row.click()
+    case = page.locator("#ws-trial")
+    expect(case.locator("h3")).to_have_text(["With your picture in the gallery", "Without it"])
+    expect(shown).to_be_hidden()
+    page.get_by_role("button", name="Back to the list").click()
+    expect(case).to_be_hidden()
+    expect(row).to_be_focused()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     with page.expect_download() as saved:
         page.locator("#ws-download-test").click()
@@ -532,16 +544,14 @@ def test_on_a_narrow_page_the_answer_comes_into_view(visit: Visit):
     assert page.evaluate(seen)
 
 
-def test_prior_and_shares_can_be_chosen(visit: Visit, picture: Path, tmp_path: Path):
+def test_the_prior_can_be_chosen(visit: Visit, picture: Path, tmp_path: Path):
     page = visit()
     page.get_by_role("button", name="Settings").click()  # a slider just put there forgets a value
     with Image.open(picture) as image:  # the very file would be certain at any prior
         image.resize((image.width * 2, image.height * 2)).save(tmp_path / "larger.png")
     give(page, tmp_path / "larger.png")
-    expect(page.locator("#ws-shares")).to_contain_text("A. Painter")
-    page.get_by_label("Shares by").click()
-    page.get_by_role("option", name="Licence").click()
-    expect(page.locator("#ws-shares")).to_contain_text("CC BY 4.0")
+    expect(page.locator(".ws-legend")).to_contain_text("None of these")
+    expect(page.locator("#ws-shares")).to_be_hidden()  # those of one source are the bar again
     page.locator("#ws-prior input[type=number]").fill("10")
     expect(page.locator(".ws-answer h2")).to_contain_text("at a prior of 10 %")
     expect(page.locator(".ws-pair figcaption").last).to_have_text("Blue <b>hills</b>")

@@ -77,7 +77,7 @@ def test_another_encoder_compares_again(visit: Visit, picture: Path):
     expect(page.locator("#ws-right img")).to_have_count(12)
     page.get_by_label("Encoder on the right").click()
     page.get_by_role("option").first.click()
-    expect(page.locator(".ws-agreement h2")).to_contain_text("24 of the first 24 are the same")
+    expect(page.locator(".ws-agreement h2")).to_have_text("Both rank the same image first.")
     expect(page.locator(".ws-figures dd").first).to_have_text("1.00")
 
 
@@ -117,6 +117,15 @@ def test_comparison_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch
         expect(stop).to_be_hidden()
     page.locator("#ws-over").click()
     expect(page.locator("#ws-over-found")).to_contain_text("This gallery has no examples")
+
+
+def test_on_a_phone_the_settings_are_folded(visit: Visit):
+    """Four drop-downs stood before the answer."""
+    page = opened(visit(width=390))
+    expect(page.locator("#ws-compare-settings > button")).not_to_have_class(re.compile("open"))
+    expect(page.get_by_label("Encoder on the left")).to_be_hidden()
+    page.locator("#ws-compare-settings > button").click()
+    expect(page.get_by_label("Encoder on the left")).to_be_visible()
 
 
 def test_narrow_pages_do_not_scroll_sideways(visit: Visit, picture: Path):

@@ -322,3 +322,33 @@ def test_pictures_are_shown_where_they_fit_and_can_be_hidden(crowded: Page):
     crowded.wait_for_function(f"({size})() > {1.03 * hidden}")
     button.click()
     crowded.wait_for_function(f"({size})() === {hidden}")
+
+
+def test_a_name_stands_where_fewest_pictures_lie_and_those_make_way(browser: Browser):
+    """Names lay over pictures at every width."""
+    scripts = (Path(__file__).parents[2] / "app/tabs/map/scripts/names.js").read_text()
+    page = browser.new_page()
+    found = page.evaluate(
+        """(scripts) => {
+          const state = { names: true }, ratio = () => 1;
+          const given = 'const STAR = 15, tellsLeft = () => false;';
+          const made = new Function('state', 'ratio', `${given} ${scripts}
+            nameOf = () => ({ width: 100 }); return { placedNames, under };`)(state, ratio);
+          const at = (x, y) => ({ at: [x, y], side: 40 });
+          const panel = (places) => ({
+            you: null, view: { zoom: 1 }, width: 400, height: 400,
+            regions: [{ names: [{ text: 'a', at: [200, 200] }] }], screen: (x, y) => [x, y],
+            pictures: { places: () => places },
+          });
+          const aside = [at(180, 215), at(220, 215)];
+          const [clear] = made.placedNames(panel(aside), null);
+          const around = [at(200, 160), at(200, 200), at(200, 240)];
+          const [over] = made.placedNames(panel(around), null);
+          return [clear.y, aside.filter((each) => made.under(clear, each)).length,
+            around.filter((each) => !made.under(over, each)).length];
+        }""",
+        scripts,
+    )
+    page.close()
+    assert found[:2] == [178, 0]  # above both
+    assert found[2] > 0  # at most some make way

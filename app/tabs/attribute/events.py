@@ -343,4 +343,6 @@ def _connect_test(
     test.files.change(lambda files: gr.Image(visible=not files), test.files, test.image, **QUIET)
     for gone in (page.gallery.change, test.image.clear, test.files.clear):
         gone(test_cleared, None, [done, result.table, result.download], **QUIET)
+    opened = result.table.select(handlers.opened, done, result.case, **EACH)
+    opened.success(None, None, None, js="() => window.wellspring.show('ws-trial')", **QUIET)
     return handlers

@@ -23,10 +23,11 @@ from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, RERANKING, Controls,
 from app.views import answer as views
 from app.views import files, reasons
 from app.views import matches as lists
+from app.views.known import known_sources
 from app.views.names import label_of
 from core.config import ScoreConfig
 from core.report import Case, query_digest, words
-from core.service import Choice, Session, parse_filter
+from core.service import Choice, Session, example_of, parse_filter
 from core.values import Answer, Explanation, FilterError
 
 CANDIDATES = 24
@@ -114,7 +115,7 @@ class Handlers:
     def shown(self, found: Search, visitor: str, *, index: int = 0) -> tuple[Any, ...]:
         """What :meth:`search` returns of a finished search, one of its matches chosen."""
         answer = found.answer
-        shown = views.answer_html(answer)
+        shown = views.answer_html(answer, known=self._known(found, visitor))
         listed = lists.matches_html(answer, self._pictures(found, visitor), chosen=index)
         sure = views.has_sources(answer)
         heading = f"### {views.matches_title(answer)}"
@@ -194,7 +195,7 @@ class Handlers:
         return Marked(match.image.id, search.image, label, number)
 
     def sum_up(self, search: Search | None, by: str | None, request: gr.Request) -> tuple[Any, ...]:
-        """Shares of influence by a column: whether there are any, the columns, and the table."""
+        """Shares of influence by a column: whether they tell more, the columns, and the table."""
         if search is None or not words.sources(search.answer.groups):
             return gr.Column(visible=False), gr.skip(), ""
         choice, visitor = search.choice, visitor_of(request)
@@ -202,8 +203,11 @@ class Handlers:
             columns = self.session.columns(choice, visitor=visitor)
             if not columns:
                 return gr.Column(visible=False), gr.skip(), ""
-            chosen = by if by in columns else columns[0]
-            sums = self.session.shares(search.answer, choice, columns=[chosen], visitor=visitor)
+            sums = self.session.shares(search.answer, choice, columns=columns, visitor=visitor)
+        telling = [column for column, shares in sums.items() if len(shares) > 1]
+        if not telling:  # each column has one value: the bar of the answer again
+            return gr.Column(visible=False), gr.skip(), ""
+        chosen = by if by in columns else telling[0]
         names = [(label_of(column), column) for column in columns]
         table = views.shares_html(sums[chosen], none=search.answer.none)
         return gr.Column(visible=True), gr.Dropdown(names, value=chosen), table
@@ -335,6 +339,12 @@ class Handlers:
         """Whether other images are in the gallery than when it was searched."""
         gallery = self.session.gallery(search.choice.gallery, visitor=visitor)
         return search.identity not in ("", gallery.identity)
+
+    def _known(self, search: Search, visitor: str) -> str:
+        """What an answer found of the sources that are known, where an example was asked about."""
+        gallery = self.session.gallery(search.choice.gallery, visitor=visitor)
+        example = example_of(gallery.store.folder, Path(search.image))
+        return known_sources(example, search.answer, gallery.records)
 
     def _size(self, name: str, visitor: str) -> int:
         return len(self.session.gallery(name, visitor=visitor))

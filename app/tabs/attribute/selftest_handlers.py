@@ -18,11 +18,19 @@ from app.page.jobs import PROGRESS
 from app.page.state import Page
 from app.page.visitor import visitor_of
 from app.tabs.attribute.batch_handlers import Shown
-from app.tabs.attribute.handlers import choice_of
+from app.tabs.attribute.handlers import choice_of, row_of
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.selftest_layout import Selftest, SelftestResult
 from app.views.images import small_picture
-from app.views.selftest import SHOWN, Line, Trials, empty_html, trial_html, trials_html
+from app.views.selftest import (
+    SHOWN,
+    Line,
+    Trials,
+    empty_html,
+    firsts_of,
+    trial_html,
+    trials_html,
+)
 from core.report import trials_csv
 from core.service import (
     WAYS,
@@ -163,8 +171,23 @@ class SelftestHandlers:
             told()
             seed = before.tally.trials + place
             trial = test.run(way, far=asked.far, seed=seed, progress=told)
-            made = small_picture(trial.variation)
-            yield Line(name, verdict_of(trial), picture=own, variation=made)
+            pictures = _pictures(test, trial)
+            yield Line(
+                name,
+                verdict_of(trial),
+                picture=own,
+                variation=small_picture(trial.variation),
+                firsts=firsts_of(trial, pictures),
+                case=trial_html(trial, pictures),
+            )
+
+    @staticmethod
+    def opened(done: Trials | None, event: gr.EventData) -> Any:
+        """Both answers of the row that was chosen."""
+        row = row_of(event)
+        if done is None or not 0 <= row < len(done.lines):
+            return gr.skip()
+        return done.lines[row].case
 
     def export(self, done: Trials | None) -> Any:
         """The trials as a file."""

@@ -32,6 +32,8 @@ class SelftestResult:
     """What came of it."""
 
     table: gr.HTML
+    case: gr.HTML
+    """One of several trials, which a row of the table opened."""
     download: gr.DownloadButton
 
 
@@ -59,9 +61,10 @@ def lay(page: Page) -> Selftest:
 
 def lay_result() -> SelftestResult:
     """The trials and their file."""
+    case = gr.HTML(elem_id="ws-trial")
     table = cases_table(empty_html(), elem_id="ws-test")
     with gr.Row(elem_classes="ws-downloads"):
         download = gr.DownloadButton(
             "CSV", size="sm", min_width=0, visible=False, elem_id="ws-download-test"
         )
-    return SelftestResult(table, download)
+    return SelftestResult(table, case, download)

@@ -210,14 +210,17 @@ class Handlers:
         session = self.page.session
         with self.page.jobs.run("compare", request, progress) as report:
             report(0, 1, "Opening the encoders and the gallery")
-            examples = session.examples(choices[0], visitor=visitor, progress=report).examples
+            listed = session.examples(choices[0], visitor=visitor, progress=report).examples
+            counted = [row for row, each in enumerate(listed) if not each.chosen]
+            examples = [listed[row] for row in counted]
             if not examples:
                 return render("compare_note", of="no examples"), *no_examples()[1:]
             left, right = (
                 session.example_answers(choice, visitor=visitor, progress=report)
                 for choice in choices
             )
-            found = compare_examples(examples, left, right)
+            sides = ([side[row] for row in counted] for side in (left, right))
+            found = compare_examples(examples, *sides)
         wrong = [(fetchable(examples[i].file), who) for i, who in views.differing(found)]
         names, (csv, json) = side_names(choices), self.table.counted
         files = (

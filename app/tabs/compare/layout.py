@@ -15,6 +15,10 @@ from app.views.templates import render
 
 _WHERE = ("left", "right")
 
+_FOLD = """const fold = () => document.querySelector('#ws-compare-settings > button.open');
+if (matchMedia('(max-width: 720px)').matches) window.wellspring.soon(fold, (found) => found.click());"""
+"""On a phone the settings, which fill it, are folded until they are wanted."""
+
 Downloads = tuple[gr.DownloadButton, gr.DownloadButton]
 """A table as CSV, and all of it as JSON."""
 
@@ -103,19 +107,21 @@ def lay(page: Page) -> tuple[Table, tuple[Side, Side], gr.Button]:
 def _lay_choices(page: Page) -> list[tuple[EncoderChoice, gr.Dropdown]]:
     """Encoder and head of both sides."""
     found: list[tuple[EncoderChoice, gr.Dropdown]] = []
-    with gr.Row(elem_classes="ws-sides"):
-        for where, encoder in zip(_WHERE, compared(page, page.encoders), strict=True):
-            with gr.Column(min_width=280), gr.Group():
-                chosen = encoder_choice(
-                    page,
-                    label=f"Encoder on the {where}",
-                    value=encoder,
-                    role="left" if where == _WHERE[0] else "right",
-                )
-                head = gr.Dropdown(
-                    HEADS, value="default", label=f"Head on the {where}", filterable=False
-                )
-                found.append((chosen, head))
+    with gr.Accordion("Settings", elem_id="ws-compare-settings"):
+        gr.HTML(js_on_load=_FOLD, elem_classes="ws-unseen")
+        with gr.Row(elem_classes="ws-sides"):
+            for where, encoder in zip(_WHERE, compared(page, page.encoders), strict=True):
+                with gr.Column(min_width=280), gr.Group():
+                    chosen = encoder_choice(
+                        page,
+                        label=f"Encoder on the {where}",
+                        value=encoder,
+                        role="left" if where == _WHERE[0] else "right",
+                    )
+                    head = gr.Dropdown(
+                        HEADS, value="default", label=f"Head on the {where}", filterable=False
+                    )
+                    found.append((chosen, head))
     return found
 
 

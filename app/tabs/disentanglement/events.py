@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app.page.events import EACH, LAST, PRIVATE, QUIET
+from app.page.events import EACH, LAST, PRIVATE, QUIET, Given
 from app.page.lines import MEASURE
 from app.page.state import Page
 from app.tabs.disentanglement.handlers import Handlers, cleared
@@ -26,7 +26,7 @@ def create(page: Page) -> None:
 
 def _connect(handlers: Handlers) -> None:
     page, controls, result = handlers.page, handlers.controls, handlers.result
-    measured = gr.State(None)
+    measured, opened = gr.State(None), gr.State(0)
     given: set[Component] = {*controls.given, page.gallery}
     factors, dimension = result.factors, result.dimension
     outputs: list[Any] = [result.overview, result.column, result.levels, result.table]
@@ -36,8 +36,15 @@ def _connect(handlers: Handlers) -> None:
     outputs += [factors.column, *factors.titles, *factors.plots, *factors.words]
     heads = [controls.head.input, controls.beside_head.input]
     chosen = [controls.choice.ready.change, controls.beside.ready.change]
+
+    def wanted(now: Given, request: gr.Request) -> Any:
+        """One more time that the tab was opened with nothing shown of what is measured."""
+        here = now[page.tab] == "disentanglement" and now[measured] is None
+        return now[opened] + 1 if here and handlers.known(now, request) else gr.skip()
+
+    page.tab.change(wanted, {*given, page.tab, measured, opened}, opened, **QUIET)
     ran = gr.on(
-        [controls.run.click, *chosen, *heads],
+        [controls.run.click, opened.change, *chosen, *heads],
         handlers.measure,
         given,
         outputs,

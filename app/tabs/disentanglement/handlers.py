@@ -63,6 +63,13 @@ class Handlers:
             **self._files(sides),
         }
 
+    def known(self, given: Given, request: gr.Request) -> bool:
+        """Whether what the controls choose is measured already, so that it is shown at once."""
+        choices = filter(None, (self.choice(given), self.other(given)))
+        session, visitor = self.page.session, visitor_of(request)
+        with user_errors():
+            return all(session.is_measured(choice, visitor=visitor) for choice in choices)
+
     def other(self, given: Given) -> Choice | None:
         """The embedding beside it; ``None`` where none is chosen."""
         beside = given[self.controls.beside.dropdown]

@@ -13,20 +13,13 @@ from app.views import map as views
 from app.views.images import SMALL
 from app.views.map import Drawing
 from app.views.matches import picture_of
+from app.views.near import Movers
 from app.views.selection import note
 from core.service import Choice, Session
-from core.values import ImageRecord, Match
+from core.values import Answer, ImageRecord
 
 _TICKETS = 32  # maps whose points can be asked about
 _AT_ONCE = 64  # pictures given at once
-
-
-@dataclass(frozen=True)
-class Moved:
-    """What two encoders see most differently."""
-
-    words: str
-    rows: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -39,12 +32,12 @@ class Drawn:
     drawing: Drawing
     dims: tuple[int, ...]
     """Dimensions of every map's embedding."""
-    nearest: Mapping[str, tuple[Match, ...]]
+    nearest: Mapping[str, Answer]
     """What lies nearest to the visitor's image, by title of the encoder."""
     thumbnail: Callable[[ImageRecord], Path]
     """File of a gallery image's thumbnail."""
-    moved: Moved | None = None
-    """Where two encoders are side by side."""
+    moved: Movers | None = None
+    """What two encoders see most differently, where two encoders are side by side."""
 
     def file(self, row: int) -> Path:
         """File of a point's picture: a thumbnail, or the example itself."""

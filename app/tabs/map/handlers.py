@@ -14,7 +14,7 @@ from app.page.jobs import PROGRESS
 from app.page.pictures import fetchable
 from app.page.state import Asked, Marked, Page, encoder_choices
 from app.page.visitor import visitor_of
-from app.tabs.map.cards import Cards, Drawn, Moved
+from app.tabs.map.cards import Cards, Drawn
 from app.tabs.map.layout import Tab
 from app.tabs.map.linked import Linked
 from app.views import map as views
@@ -22,8 +22,8 @@ from app.views import near as words
 from app.views.map import Drawing, Mark, Panel
 from app.views.scene import DENSITY, DOMAIN, FIRST_COLOURS, MEANS, Groups, Scene, colourings, group
 from app.views.selection import kept_rows
-from core.service import Choice, Placed, place, shared_neighbours
-from core.values import Match, Progress
+from core.service import Choice, Placed, mean_shared_neighbours, place, shared_neighbours
+from core.values import Answer, Progress
 
 _NEAREST = 8
 _COMPARED = 10  # neighbours of an image under two encoders
@@ -135,21 +135,25 @@ class Handlers:
         scene = Scene(gallery.records, examples)
         choices = (first, second)[: 2 if second.encoder in titles else 1]
         panels: list[Panel] = []
-        nearest: dict[str, tuple[Match, ...]] = {}
+        nearest: dict[str, Answer] = {}
         for choice in choices:
             title = titles.get(choice.encoder, choice.encoder)
             points, placed = self._points(choice, given[tab.image], visitor, report)
             panels.append(views.panel(title, *points, placed, scene=scene))
             if placed is not None:
-                nearest[title] = placed.nearest
+                nearest[title] = placed.answer
         spaces = [
             self.session.workspace(choice, visitor=visitor, progress=report) for choice in choices
         ]
         moved = None
         if len(spaces) > 1:
-            shares = shared_neighbours(spaces[0], spaces[1], k=_COMPARED)
-            told = words.moved_words(shares, [panel.title for panel in panels], k=_COMPARED)
-            moved = Moved(told, tuple(words.moved_rows(shares, top=_MOVED)))
+            moved = words.movers(
+                shared_neighbours(spaces[0], spaces[1], k=_COMPARED),
+                mean_shared_neighbours(spaces[0], spaces[1]),
+                [panel.title for panel in panels],
+                k=_COMPARED,
+                top=_MOVED,
+            )
         colour = self._known(scene, given[tab.colour])
         groups = self._groups(scene, first, colour=colour, visitor=visitor, report=report)
         before: Drawn | None = given[tab.state]
@@ -219,8 +223,8 @@ class Handlers:
         tab, nearest = self.tab, drawn.nearest
         files = [
             fetchable(drawn.thumbnail(match.image))
-            for matches in nearest.values()
-            for match in matches
+            for answer in nearest.values()
+            for match in answer.matches
         ]
         captions = words.near_captions(nearest)
         drawing = drawn.drawing

@@ -57,7 +57,9 @@ class Linked:
         if drawn is None:
             return {self.tab.near: gr.skip()}
         row_of = {record.id: row for row, record in enumerate(drawn.drawing.scene.records)}
-        rows = [row_of[match.image.id] for found in drawn.nearest.values() for match in found]
+        rows = [
+            row_of[match.image.id] for found in drawn.nearest.values() for match in found.matches
+        ]
         return self._one_of(drawn, rows, event)
 
     def pick_moved(self, drawn: Drawn | None, event: gr.SelectData) -> dict[Any, Any]:

@@ -14,7 +14,8 @@ from PIL import Image
 from app.page.pictures import example_picture, example_pictures, fetchable
 from app.ui import build, launch_options
 from core.gallery.build import Source, update
-from core.service import BUILTIN, Session, load_encoder
+from core.report import words
+from core.service import BUILTIN, Session, load_encoder, read_examples
 from tests.app import tiny
 from tests.app.calls import call
 
@@ -93,6 +94,21 @@ def test_an_error_that_is_not_for_people_names_no_path(
 
 def test_a_picture_that_is_gone_breaks_nothing(tmp_path: Path):
     assert not Path(fetchable(tmp_path / "gone.webp")).exists()
+
+
+def test_a_mixture_to_start_from_has_both_sources_named_and_failures_stay_in_view():
+    """Starting from the first mixture, people read that it has one source, with over 99 %."""
+    session = Session()
+    start = next(f for f, name in example_pictures(session, BUILTIN) if name.startswith("A mix"))
+    (chosen,) = [e for e in read_examples(session.gallery().store.folder) if e.chosen]
+    assert Path(start) == chosen.file
+    found = session.attribute(chosen.file)
+    assert {group.best.image.path for group in words.sources(found.groups)} == {*chosen.sources}
+    assert found.named
+    shown = [name for _, name in example_pictures(session, BUILTIN)]
+    assert len(shown) == 12
+    assert all("\nMade from " in name for name in shown)
+    assert any("feature inversion" in name for name in shown)  # whose sources are not found
 
 
 def test_examples_are_found_by_number():

@@ -191,7 +191,10 @@ def test_prior_reaches_the_confidence_and_the_sentence(
 
 
 def test_shares_are_summed_by_a_column_that_there_is(handlers: Handlers, picture: Path):
-    done = search(handlers, picture)[0]
+    one = search(handlers, picture)[0]
+    first, second, *rest = one.answer.groups
+    groups = (replace(first, influence=0.6), replace(second, influence=0.3), *rest)
+    done = replace(one, answer=replace(one.answer, groups=groups))
     column, by, table = handlers.sum_up(done, None, NOBODY)
     assert column.visible
     assert (by.value, by.choices) == ("creator", [("Creator", "creator"), ("Licence", "licence")])
@@ -200,6 +203,12 @@ def test_shares_are_summed_by_a_column_that_there_is(handlers: Handlers, picture
     assert "CC BY 4.0" in handlers.sum_up(done, "licence", NOBODY)[2]
     assert handlers.sum_up(done, "gone", NOBODY)[1].value == "creator"
     assert not handlers.sum_up(None, "creator", NOBODY)[0].visible
+
+
+def test_sums_that_are_the_bar_again_are_left_out(handlers: Handlers, picture: Path):
+    """Below one source stood its creator, with the same two shares."""
+    done = search(handlers, picture)[0]
+    assert not handlers.sum_up(done, None, NOBODY)[0].visible
 
 
 def test_an_answer_without_sources_has_no_sums(handlers: Handlers, tmp_path: Path):

@@ -19,6 +19,7 @@ from app.views import measures
 from core.gallery.build import update
 from core.gallery.source import Source
 from core.service import (
+    THEMES,
     Choice,
     DimensionView,
     Disentanglement,
@@ -144,9 +145,12 @@ def test_the_headline_follows_from_the_measures(found: Disentanglement):
         return measures.headline(changed, who="The head")
 
     spread = ("rankme", 1.0, 2.0)
-    assert as_if(spread) == "The head: spread over the dimensions better."
+    of = sum(each.name in THEMES["spread"] for each in table)
+    assert of > 2
+    told = f"The head: spread over the dimensions better (1 of {of} measures)."
+    assert as_if(spread) == told  # those that no interval tests count too
     mixed = as_if(spread, ("total_correlation", -2.0, -1.0), ("domain_auc", -0.1, 0.1))
-    assert "mixed (1 of 2 measures better, 1 worse)" in mixed
+    assert f"mixed (1 of {of} measures better, 1 worse)" in mixed
     assert mixed.endswith("real and generated images together not clearly different.")
     assert as_if() == "Too few images to tell a change from chance."
 
@@ -170,6 +174,8 @@ def test_results_are_kept_and_the_features_are_measured_once(
 
     choice = Choice("histogram", "whiten", str(with_factors))
     assert session.disentanglement(choice).after is found.after
+    assert session.is_measured(choice)
+    assert not session.is_measured(dataclasses.replace(choice, head="center"))
     other = session.disentanglement(dataclasses.replace(choice, head="center"), progress=refuse)
     assert other.before is found.before
     assert other.after is not found.after

@@ -192,7 +192,7 @@ def test_an_image_is_placed_among_its_nearest(handlers: Handlers, tmp_path: Path
     assert "nearest is picture-07" in shown[handlers.tab.near]
     near = shown[handlers.tab.neighbours].value
     assert len(near) == 8
-    assert near[0]["caption"].startswith("cosine 1.00\npicture-07")
+    assert near[0]["caption"].startswith("100 of 100\npicture-07")
 
 
 def test_a_bad_image_is_refused_in_words(handlers: Handlers, tmp_path: Path):

@@ -16,7 +16,7 @@ from app.page.state import open_page
 from app.tabs.attribute import selftest_layout
 from app.tabs.attribute.layout import LOCAL_SCALING, RERANKING, lay_controls
 from app.tabs.attribute.selftest_handlers import MOST, SelftestHandlers, cleared
-from core.service import SelfTest, Session, Tally
+from core.service import SelfTest, Session, Tally, by_confidence
 from tests.app import tiny
 
 NOBODY = gr.Request(session_hash="somebody0")
@@ -91,8 +91,17 @@ def test_several_pictures_and_a_zip_make_a_benchmark(handlers: SelftestHandlers,
     assert html.count("not an image of an accepted kind") == 1
     assert html.count("not a zip of images") == 1
     assert f"{sum(v.found for v in done.verdicts)} of 6" in html
-    assert html.count('<img src="data:image/webp') == 12
-    assert "Confidence in the first candidate against outcome" in html
+    assert html.count('<img src="data:image/webp') == 24  # and both answers' first candidates
+    assert "What both answers say, with the picture and without, against outcome" in html
+    said = sum(band.claims for band in by_confidence(done.verdicts))
+    assert said == 12
+    for row in (0, 7):
+        case = handlers.opened(done, gr.EventData(None, {"row": row}))
+        assert "With your picture in the gallery" in case
+        assert "Also took part: " in case
+        assert "This visit" not in case
+    for none in (-1, 99):
+        assert handlers.opened(done, gr.EventData(None, {"row": none})) == gr.skip()
     button = handlers.export(done)
     rows = list(csv.DictReader(io.StringIO(Path(button.value["path"]).read_text())))
     assert [row["picture"] for row in rows] == [

@@ -12,7 +12,7 @@ def test_factors_are_told_by_their_strength_and_weak_ones_without_a_value():
         Likeness("light", "warm", 0.55, 1e-9),
     ]
     assert likeness_words(found, level=0.05) == (
-        "Strong: backdrop (walnut); some: object (vase); weak: few images, light."
+        "Strong: backdrop (walnut); some: object (vase); weak: 2 others."
     )
 
 

@@ -14,7 +14,7 @@ def test_a_region_is_named_with_its_shares_and_its_place():
     kind[:4] = ["wood"] * 4
     coarse, _ = regions_of(points, {"material": kind})
     glass = next(region for region in coarse.named if region.standout.value == "glass")
-    assert glass.text == "glass 90 %"
+    assert glass.text == "material: glass 90 %"
     assert glass.words == "Top left, 40 images: 90 % glass (Material), 30 % of the gallery"
     assert (coarse.of[:40] == glass.label).all()
     assert {region.standout.value for region in coarse.named} == {"glass", "wood"}

@@ -147,9 +147,9 @@ def test_the_fewest_images_just_reach_the_level(level: float, images: int):
     ("p_value", "words"),
     [
         (0.002, "About 1 in 500 images without a source here stand out as far (p = 0.002)."),
-        (0.29, "About 29 % of images without a source here stand out as far (p = 0.29)."),
-        (0.994, "Nearly all images without a source here stand out as far (p = 0.99)."),
-        (1.0, "Nearly all images without a source here stand out as far (p = 1)."),
+        (0.29, "About 29 % of images without a source here stand out as far."),
+        (0.994, "Nearly all images without a source here stand out as far."),
+        (1.0, "Nearly all images without a source here stand out as far."),
         (
             1 / 801,
             "Fewer than 1 in 800 images without a source here stand out as far (p ≤ 0.0013).",

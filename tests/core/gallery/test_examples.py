@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.gallery.examples import Example, read_examples
+from core.gallery.examples import Example, example_of, read_examples
 from core.values import GalleryError
 
 
@@ -23,6 +23,20 @@ def test_examples_are_read_in_their_order(tmp_path: Path):
     found = read_examples(listed(tmp_path, first, {"file": "q.webp", "sources": []}))
     file = tmp_path / "queries" / "q.webp"
     assert found == (Example(file, ("a/b.webp", "c.webp"), "synthesis"), Example(file, (), ""))
+
+
+def test_an_example_is_known_by_its_bytes_wherever_the_file_lies(tmp_path: Path):
+    row = {"file": "q.webp", "sources": ["a.webp"], "kind": "mixed", "chosen": True}
+    (folder := tmp_path / "gallery").mkdir()
+    (known,) = read_examples(listed(folder, row))
+    assert known.chosen
+    (tmp_path / "copy.webp").write_bytes(b"x")
+    (tmp_path / "other.webp").write_bytes(b"y")
+    assert example_of(folder, tmp_path / "copy.webp") == known
+    for none in ("other.webp", "gone.webp"):
+        assert example_of(folder, tmp_path / none) is None
+    (folder / "queries" / "queries.json").write_text("{")
+    assert example_of(folder, tmp_path / "copy.webp") is None
 
 
 def test_a_gallery_without_examples_has_none(tmp_path: Path):

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 
 from core.service.selftest import Trial
-from core.service.trials import Claim, Tally, Verdict, by_confidence, by_way, tally_of, verdict_of
+from core.service.trials import (
+    NONE,
+    Claim,
+    Tally,
+    Verdict,
+    by_confidence,
+    by_way,
+    tally_of,
+    verdict_of,
+)
 from core.values import Answer, Group, ImageRecord, Match
 
 
@@ -34,15 +45,37 @@ def test_a_verdict_says_what_both_answers_claim_and_whether_they_are_right():
     )
     assert (found.found, found.first, found.false) == (True, True, True)
     assert (found.confidence, found.p_value) == (0.97, 0.01)
-    assert found.claims == (Claim(0.97, True), Claim(0.6, False))
+    assert found.claims == (
+        Claim("very likely", True, 0.97),
+        Claim("probably", False, 0.6),
+    )
 
 
-def test_the_image_that_took_part_is_a_right_claim():
+def test_the_image_that_was_mixed_in_is_right_and_counted_apart():
+    """Blended to the end, recall was 0 of 2 beside "almost certainly: 2 times, 2 right"."""
     both = trial(answer((4, 0.8, 0.5), (9, 0.7, 0.4)), answer((4, 0.9, 0.9)), partner=4)
     found = verdict_of(both)
     assert (found.found, found.first, found.false) == (True, False, False)
     assert found.confidence == 0.7
-    assert [claim.right for claim in found.claims] == [True, True]
+    assert [(claim.right, claim.partner) for claim in found.claims] == [(True, False), (True, True)]
+    assert [(b.right, b.partner) for b in by_confidence([found])] == [(1, 1), (1, 0)]
+
+
+def test_an_answer_without_a_source_is_right_where_none_is_there():
+    """They were counted as what is said "perhaps", a word that no such answer has."""
+    nothing = answer((1, 0.02, 0.0), (2, 0.01, 0.0))
+    for partner, right in ((None, [False, True]), (4, [False, False])):
+        found = verdict_of(trial(nothing, replace(nothing), partner=partner))
+        assert [claim.right for claim in found.claims] == right
+        (band,) = by_confidence([found])
+        assert (band.word, band.claims, band.right, band.mean) == (NONE, 2, sum(right), None)
+
+
+def test_of_several_sources_that_are_named_all_must_have_taken_part():
+    two = replace(answer((9, 0.9, 0.5), (1, 0.8, 0.4)), named=True)
+    assert [c.right for c in verdict_of(trial(two, two)).claims] == [False, False]
+    (one_of, _) = verdict_of(trial(replace(two, named=False), two)).claims
+    assert one_of == Claim("very likely", True, 0.9)
 
 
 def test_where_nothing_can_be_told_there_is_no_claim():
@@ -69,11 +102,16 @@ def test_shares_are_by_way_in_their_order_and_add_up():
 
 
 def test_words_for_confidence_are_held_against_the_outcome():
-    claims = (Claim(0.999, True), Claim(0.95, True), Claim(0.93, False), Claim(0.1, False))
+    claims = (
+        Claim(NONE, True),
+        Claim("almost certainly", True, 0.999),
+        Claim("very likely", True, 0.95),
+        Claim("very likely", False, 0.93),
+    )
     bands = by_confidence([verdict("paste", found=True, claims=claims)])
     assert [(b.word, b.claims, b.right) for b in bands] == [
         ("almost certainly", 1, 1),
         ("very likely", 2, 1),
-        ("perhaps", 1, 0),
+        (NONE, 1, 1),
     ]
     assert bands[1].mean == pytest.approx(0.94)

@@ -14,8 +14,9 @@ function renderMarks(panel, level) {
     pen.lineWidth = 1.5;
     for (const row of you.near) line(pen, panel.screen(...you.at), panel.of(row));
   }
+  panel.plates = placedNames(panel, pen);
   panel.pictures.render(pen);
-  renderNames(panel, pen);
+  for (const { drawn, x, y } of panel.plates) if (drawn) stamp(pen, drawn, [x, y]);
   if (map.marked) marked(panel, pen);
   if (you) star(panel, pen);
   if (state.hover >= 0) ring(pen, panel.of(state.hover), 9, look.text, 2);
@@ -89,12 +90,15 @@ function star(panel, pen) {
   pen.stroke();
   pen.fillStyle = look.you;
   pen.fill();
-  tell(panel, pen, [x, y], 'Your image', 15);
+  tell(panel, pen, [x, y], 'Your image', STAR);
 }
+
+const STAR = 15; // pixels from the star's middle to its words
+const tellsLeft = (panel, x) => x > panel.width - 130;
 
 function tell(panel, pen, [x, y], text, far) {
   pen.font = '600 13px system-ui, sans-serif';
-  const left = x > panel.width - 130;
+  const left = tellsLeft(panel, x);
   pen.textAlign = left ? 'right' : 'left';
   pen.strokeStyle = state.look.ground;
   pen.fillStyle = state.look.you;

@@ -28,6 +28,7 @@ class Panel {
     this.stage.append(this.canvas);
     this.host.append(this.caption, this.stage);
     host.append(this.host);
+    this.plates = []; // names that stand on the map now
     this.points = new Points();
     this.pictures = new Pictures(this);
     new ResizeObserver(() => this.resize()).observe(this.stage);

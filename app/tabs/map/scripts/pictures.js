@@ -103,26 +103,29 @@ class Pictures {
     fetchPictures(this.visible());
   }
 
+  // Every picture that is here: its row, its middle on the screen and its side.
+  places() {
+    if (!state.pictures || !this.x) return [];
+    const { side } = this.shown;
+    return this.visible().filter((row) => state.tiles.has(row))
+      .map((row) => ({ row, side, at: this.panel.screen(this.x[row], this.y[row]) }));
+  }
+
+  // Those that no name stands on.
+  drawn() { return this.places().filter((place) => !this.panel.plates.some((plate) => under(plate, place))); }
+
   // The picture under a place of the screen, or -1.
   under(px, py) {
-    if (!state.pictures) return -1;
-    const { side } = this.shown;
-    for (const row of this.visible()) {
-      const [x, y] = this.panel.screen(this.x[row], this.y[row]);
-      if (state.tiles.has(row) && Math.abs(px - x) < side / 2 && Math.abs(py - y) < side / 2) return row;
-    }
-    return -1;
+    const found = this.drawn().find(({ side, at: [x, y] }) => Math.abs(px - x) < side / 2 && Math.abs(py - y) < side / 2);
+    return found ? found.row : -1;
   }
 
   render(pen) {
-    if (!state.pictures) return;
-    const { side } = this.shown, { codes } = state.map;
-    for (const row of this.visible()) {
-      const tile = state.tiles.get(row);
-      if (!tile) continue;
+    const { codes } = state.map;
+    for (const { row, side, at } of this.drawn()) {
       pen.globalAlpha = state.count && !state.selected[row] ? 0.25 : 1;
       const ink = state.inks[Math.min(codes[row], SHADES - 1)];
-      stamp(pen, tile.as(side, ink), this.panel.screen(this.x[row], this.y[row]));
+      stamp(pen, state.tiles.get(row).as(side, ink), at);
     }
     pen.globalAlpha = 1;
   }
