@@ -73,7 +73,7 @@ def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
     if found == "none":
         rare = answer.p_value is not None and answer.p_value <= answer.level
         verb = "is likely to be" if rare else "stands out as"
-        these = f"the {_counted(answer)}" if within else "these images"
+        these = f"the {counted(answer)}" if within else "these images"
         return f"None of {these} {verb} a source{_at_prior(answer)}."
     shared, prior = sources(answer.groups), _at_prior(answer)
     confidences = [group.confidence or 0.0 for group in shared]
@@ -110,10 +110,10 @@ def _at_prior(answer: Answer) -> str:
 
 def _scoped(answer: Answer) -> str:
     """Among which images, where they are not all."""
-    return f" among the {_counted(answer)}" if answer.scope else ""
+    return f" among the {counted(answer)}" if answer.scope else ""
 
 
-def _counted(answer: Answer) -> str:
+def counted(answer: Answer) -> str:
     """How many images were looked at of how many, and what they have in common."""
     scope = answer.scope
     assert scope is not None

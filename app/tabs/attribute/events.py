@@ -16,6 +16,7 @@ from app.tabs.attribute import batch_layout, reverse_layout, selftest_layout
 from app.tabs.attribute.batch_handlers import BatchHandlers
 from app.tabs.attribute.batch_handlers import cleared as batch_cleared
 from app.tabs.attribute.cases import Opened
+from app.tabs.attribute.filter_handlers import FilterHandlers
 from app.tabs.attribute.handlers import Handlers, row_of
 from app.tabs.attribute.layout import (
     Controls,
@@ -135,10 +136,9 @@ def _connect(
     )
     for other in (controls.renewed.success, page.changed.change):
         other(handlers.examples, page.gallery, query.examples, **QUIET)
-    filtered = [controls.where, page.gallery]
-    renewed = controls.renewed.success(handlers.kept_filter, filtered, controls.where, **QUIET)
-    page.changed.change(handlers.kept_filter, filtered, controls.where, **QUIET)
+    renewed, refiltered = _connect_filter(page, controls)
     page.changed.change(handlers.resized, [page.gallery, search], result.answer, **QUIET)
+    controls.unready.change(handlers.before, search, result.answer, **QUIET)
     triggers = [
         picture.upload,
         picture.clear,
@@ -146,7 +146,7 @@ def _connect(
         controls.head.input,
         controls.scoring.input,
         controls.prior.input,
-        controls.where.submit,
+        refiltered.change,
     ]
 
     def open_case(opened: Opened | None, request: gr.Request) -> list[Any]:
@@ -185,6 +185,24 @@ def _connect(
     ends = [result.most, result.least, result.side]
     result.dimension.input(handlers.excite, [search, found, result.dimension], ends, **QUIET)
     return search, searches
+
+
+def _connect_filter(page: Page, controls: Controls) -> tuple[Any, gr.State]:
+    """Connect the filter.
+
+    Returns:
+        The event after which it is another gallery's, and a state that changes when one was given
+        that can be read.
+    """
+    handlers, given = FilterHandlers(page), gr.State(0)
+    kept = {"inputs": [controls.where, page.gallery], **QUIET}
+    kept["outputs"] = [controls.where, page.filter, controls.wrong]
+    renewed = controls.renewed.success(handlers.keep, **kept)
+    page.changed.change(handlers.keep, **kept)
+    written, judged = [controls.where, page.filter, page.gallery], [page.filter, controls.wrong]
+    controls.where.submit(handlers.submit, [*written, given], [*judged, given], **LAST)
+    controls.where.blur(handlers.judge, written, judged, **LAST)
+    return renewed, given
 
 
 _TURN = """async () => {
