@@ -198,13 +198,27 @@ def odds(answer: Answer) -> str:
     if not 0 < p_value <= 1:
         raise ValueError(f"p_value must be in (0, 1], got {p_value}")
     whose = "images without a source here stand out as far"
-    if p_value * (count + 1) <= 1 + 1e-9:
-        return f"Fewer than 1 in {count} {whose} (p ≤ {_rounded_up(1 / (count + 1))})."
+    told = chance(p_value, count=count)
+    if told.startswith("≤"):
+        return f"Fewer than 1 in {count} {whose} (p {told})."
     if p_value < 0.1:
         often = f"About 1 in {round(1 / p_value)}"
     else:
         often = "Nearly all" if p_value > 0.95 else f"About {100 * p_value:.0f} % of"
-    return f"{often} {whose} (p = {p_value:.2g})."
+    return f"{often} {whose} (p = {told})."
+
+
+def chance(p_value: float | None, *, count: int) -> str:
+    """A p-value as it is told: a bound where none is smaller; nothing where there is none.
+
+    Args:
+        p_value: the p-value, in (0, 1].
+        count: images that the null was fitted to.
+    """
+    if p_value is None:
+        return ""
+    least = p_value * (count + 1) <= 1 + 1e-9
+    return f"≤ {_rounded_up(1 / (count + 1))}" if least else f"{p_value:.2g}"
 
 
 def about_file(answer: Answer) -> str:

@@ -138,7 +138,7 @@ class Handlers:
         """
         cleared = self.cleared(name, request)
         readable = without_unreadable(self.session, image)
-        kept = [gr.skip() for _ in cleared]
+        kept: list[Any] = [gr.skip() for _ in cleared]
         if image and readable is None and search is not None and search.image != image:
             return search.image, *kept
         if image and readable is not None:
