@@ -222,6 +222,12 @@ def test_a_failure_covers_nothing_and_its_words_stay(visit: Visit):
     page.clock.fast_forward(60_000)
     expect(told).to_be_visible()
     expect(page.locator("#ws-query img")).to_be_visible()
+    page.get_by_role("tab", name="Several").click()
+    page.wait_for_function("() => location.search.includes('part=several')")
+    page.reload()
+    several = page.get_by_role("tab", name="Several")
+    expect(several).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#ws-batch .ws-empty")).to_be_visible()
     for part, run in (("Test", "#ws-run-test"), ("Several", "#ws-run")):
         page.get_by_role("tab", name=part).click()
         page.locator(run).click()
