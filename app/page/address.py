@@ -24,8 +24,8 @@ from app.page.state import (
     offered_choices,
 )
 from app.page.visitor import visitor_of
-from core.service import LONGEST_FILTER
-from core.values import WellspringError
+from core.service import LONGEST_FILTER, parse_filter
+from core.values import FilterError, WellspringError
 
 _AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
 _WRITE = "value => window.wellspring.write({key}, value)"
@@ -57,7 +57,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
         return chosen_of(list(items), event)
 
     addressed = gr.State(0)
-    outputs = [page.gallery, tabs, page.tab, addressed, lost, page.where]
+    outputs = [page.gallery, tabs, page.tab, addressed, lost, page.where, page.filter]
     outputs += page.linked
     outputs += [other for other, _ in page.others]
     read = blocks.load(restore, None, outputs, **QUIET)  # only so it can warn
@@ -78,7 +78,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     for linked in page.linked:
         linked.change(None, linked, js=_WRITE.format(key="'encoder'"), **_AT_ONCE)
     page.example.change(None, page.example, js=_WRITE.format(key="'example'"), **_AT_ONCE)
-    page.where.change(None, page.where, js=_WRITE.format(key="'where'"), **_AT_ONCE)
+    page.filter.change(None, page.filter, js=_WRITE.format(key="'where'"), **_AT_ONCE)
     named = gr.Textbox("", visible=False)
     changed = page.gallery.change(
         followed,
@@ -109,7 +109,7 @@ def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list
     number = "0" if lost else wanted.get("example", "")
     example = int(number) if re.fullmatch("[0-9]{1,4}", number) else 0
     shown = [gallery, selected, tab or gr.skip(), example, lost]
-    shown.append("" if lost else wanted.get("where", "")[:LONGEST_FILTER])
+    shown += ["" if lost else _filter(page, gallery, wanted.get("where", ""), request)] * 2
     others = [opening(encoders, wanted.get("encoder", "")) for _, opening in page.others]
     return [*shown, *(dropdown for _ in page.linked), *others]
 
@@ -155,6 +155,19 @@ def _example(page: Page, gallery: str, number: int, request: gr.Request) -> str 
         return example_picture(page.session, gallery, number, visitor=visitor_of(request))
     except WellspringError:
         return None
+
+
+def _filter(page: Page, name: str, where: str, request: gr.Request) -> str:
+    """The filter of an address, where it can be read."""
+    where = where[:LONGEST_FILTER]
+    records = page.session.gallery(name, visitor=visitor_of(request)).records
+    try:
+        if where.strip():
+            parse_filter(where, records).passing(records)
+    except FilterError as error:
+        gr.Warning(str(error), title="The link's filter cannot be read", duration=None)
+        return ""
+    return where
 
 
 def _gallery(page: Page, name: str, request: gr.Request) -> tuple[str, tuple[str, ...], str]:

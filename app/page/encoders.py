@@ -38,6 +38,8 @@ class EncoderChoice:
     ready: gr.State
     """Changes when an encoder was chosen that describes the gallery, or has come to describe it:
     connect the tab's work to its ``change``."""
+    unready: gr.State
+    """Changes when one was chosen that does not: what the tab shows is another's."""
 
 
 def encoder_choice(
@@ -80,8 +82,8 @@ def encoder_choice(
         elem_classes="ws-control",
     )
     offered = _Offered.lay(number)
-    handlers = _Handlers(page, chosen, offered, gr.State(0), role)
-    return EncoderChoice(chosen, handlers.connect(control), handlers.ready)
+    handlers = _Handlers(page, chosen, offered, gr.State(0), gr.State(0), role)
+    return EncoderChoice(chosen, handlers.connect(control), handlers.ready, handlers.unready)
 
 
 def _opening(page: Page, role: Role) -> Opening:
@@ -130,6 +132,7 @@ class _Handlers:
     chosen: gr.Dropdown
     offered: _Offered
     ready: gr.State
+    unready: gr.State
     role: Role
 
     @property
@@ -143,8 +146,8 @@ class _Handlers:
         shown = [offered.column, offered.words, offered.prepare]
         look: dict[str, Any] = {
             "fn": self.choose,
-            "inputs": [*given, self.ready],
-            "outputs": [*shown, self.ready],
+            "inputs": [*given, self.ready, self.unready],
+            "outputs": [*shown, self.ready, self.unready],
             **QUIET,
         }
         self.chosen.input(trigger_mode="always_last", **look)
@@ -167,14 +170,16 @@ class _Handlers:
         renewal = [self.chosen, last, *shown]
         return page.gallery.change(self.renew, [*given, last], renewal, **QUIET)
 
-    def choose(self, name: str, encoder: str, count: int, request: gr.Request) -> list[Any]:
-        """After a choice: an offer, or one more encoder that is ready."""
+    def choose(
+        self, name: str, encoder: str, count: int, others: int, request: gr.Request
+    ) -> list[Any]:
+        """After a choice: an offer and one more that is not ready, or one more that is."""
         with user_errors():
             gallery = self.page.session.gallery(name, visitor=visitor_of(request))
             ready = not encoder or self.page.session.preparations.ready(gallery, encoder)
         if ready:
-            return [*self.hidden(), count + 1]
-        return [*self.offer(name, encoder, request), gr.skip()]
+            return [*self.hidden(), count + 1, gr.skip()]
+        return [*self.offer(name, encoder, request), gr.skip(), others + 1]
 
     def offer(self, name: str, encoder: str, request: gr.Request) -> list[Any]:
         """What an encoder costs, and the button that prepares it where this server does so."""

@@ -19,8 +19,9 @@ _log = logging.getLogger(__name__)
 
 
 def user_error(words: str, *, title: str = "That did not work") -> gr.Error:
-    """An error to raise, as the page shows it."""
-    return gr.Error(words, title=title, print_exception=False)
+    """An error to raise, as the page shows it: until it is closed, and a stop for a while."""
+    seconds = 10 if title == STOPPED else None
+    return gr.Error(words, title=title, duration=seconds, print_exception=False)
 
 
 @contextlib.contextmanager

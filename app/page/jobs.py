@@ -110,7 +110,8 @@ class Jobs:
 
         def report(done: int, total: int, what: str) -> None:
             _go_on(stopped, meter)
-            progress((done, total) if total > 1 else None, desc=what)
+            # of one step too: by none Gradio would take away the words, and with them the stop
+            progress((done, total) if total > 1 else float(done), desc=what)
 
         with self._lock:
             if self._stops.get(key, 0) > _came(request):

@@ -92,7 +92,9 @@ class Page:
     asked: gr.State
     """What was asked last in any tab, as :class:`Asked`; ``None`` before."""
     where: gr.Textbox
-    """Which images may be sources; laid out by Attribute, and the address follows."""
+    """Which images may be sources, as it is written; laid out by Attribute."""
+    filter: gr.Textbox
+    """The last of it that could be read; Compare asks with it, and the address follows."""
     tab: gr.State
     """Name of the tab that is open."""
     jobs: Jobs
@@ -139,6 +141,7 @@ def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
         example=gr.Number(0, precision=0, visible=False),
         asked=gr.State(None),
         where=_where(session, gallery),
+        filter=gr.Textbox("", visible=False),
         tab=gr.State(FIRST_TAB),
         jobs=jobs,
         changed=gr.State(0),

@@ -40,6 +40,22 @@ def empty_html(*, size: int) -> str:
     return render("empty", of="answer", size=size)
 
 
+def unanswered_html() -> str:
+    """What is shown where a search for an image ended without an answer."""
+    return render("empty", of="unanswered")
+
+
+def asked_words(encoder: str, where: str | None) -> str:
+    """With what an answer was asked for that is still shown.
+
+    Args:
+        encoder: title of the encoder.
+        where: the filter, if there was one.
+    """
+    among = f"only images with {where}" if where else "all images"
+    return f"This is the answer before: by {encoder}, {among}."
+
+
 @dataclass(frozen=True)
 class _Part:
     """A part of the bar of shares."""
@@ -49,15 +65,17 @@ class _Part:
     share: float
 
 
-def answer_html(answer: Answer, *, known: str = "") -> str:
+def answer_html(answer: Answer, *, known: str = "", before: str = "") -> str:
     """The answer: its sentence, who shares the influence, what to do next, and how sure it is.
 
     Args:
         answer: the answer.
         known: what is known of the query's sources; empty where nothing is.
+        before: with what it was asked for, where that is not what is chosen now.
     """
     return render(
         "answer",
+        before=before,
         headline=headline(answer),
         text=answer_text(answer),
         known=known,

@@ -57,8 +57,14 @@ def both_title(left: Answer, right: Answer) -> str:
     return f"Candidate sources on the {where} only"
 
 
-def agreement_html(comparison: RankingComparison) -> str:
-    """How two rankings agree: a sentence, the overlaps as meters, two correlations."""
+def agreement_html(comparison: RankingComparison, *, scope: str = "", before: str = "") -> str:
+    """How two rankings agree: a sentence, the overlaps as meters, two correlations.
+
+    Args:
+        comparison: the rankings.
+        scope: among which images was looked, where they are not all.
+        before: of what it is, where that is not what is chosen now.
+    """
     depth = len(comparison.common) + len(comparison.only_first)
     deepest = min(k for k in comparison.overlaps if k >= depth)
     meters = [
@@ -68,6 +74,8 @@ def agreement_html(comparison: RankingComparison) -> str:
     ]
     return render(
         "compare_agreement",
+        scope=scope,
+        before=before,
         headline=headline(comparison),
         meters=meters,
         overlap=f"{comparison.rank_biased_overlap:.2f}",

@@ -1,6 +1,6 @@
 // Keeps the page's address up to date, without a new entry in the browser's history.
 window.wellspring = {
-  usual: { tab: "attribute", gallery: "builtin", example: "0" },
+  usual: { tab: "attribute", part: "one", gallery: "builtin", example: "0" },
   acted: false, // opening the page fires events too; an address is rewritten by acts alone
   write(key, value) {
     if (!this.acted) return;

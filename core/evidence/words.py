@@ -73,7 +73,7 @@ def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
     if found == "none":
         rare = answer.p_value is not None and answer.p_value <= answer.level
         verb = "is likely to be" if rare else "stands out as"
-        these = f"the {_counted(answer)}" if within else "these images"
+        these = f"the {counted(answer)}" if within else "these images"
         return f"None of {these} {verb} a source{_at_prior(answer)}."
     shared, prior = sources(answer.groups), _at_prior(answer)
     confidences = [group.confidence or 0.0 for group in shared]
@@ -110,10 +110,10 @@ def _at_prior(answer: Answer) -> str:
 
 def _scoped(answer: Answer) -> str:
     """Among which images, where they are not all."""
-    return f" among the {_counted(answer)}" if answer.scope else ""
+    return f" among the {counted(answer)}" if answer.scope else ""
 
 
-def _counted(answer: Answer) -> str:
+def counted(answer: Answer) -> str:
     """How many images were looked at of how many, and what they have in common."""
     scope = answer.scope
     assert scope is not None
@@ -198,12 +198,26 @@ def odds(answer: Answer) -> str:
     if not 0 < p_value <= 1:
         raise ValueError(f"p_value must be in (0, 1], got {p_value}")
     whose = "images without a source here stand out as far"
-    if p_value * (count + 1) <= 1 + 1e-9:
-        return f"Fewer than 1 in {count} {whose} (p ≤ {_rounded_up(1 / (count + 1))})."
+    told = chance(p_value, count=count)
+    if told.startswith("≤"):
+        return f"Fewer than 1 in {count} {whose} (p {told})."
     if p_value < 0.1:
-        return f"About 1 in {round(1 / p_value)} {whose} (p = {p_value:.2g})."
+        return f"About 1 in {round(1 / p_value)} {whose} (p = {told})."
     often = "Nearly all" if p_value > 0.95 else f"About {100 * p_value:.0f} % of"  # that is p
     return f"{often} {whose}."
+
+
+def chance(p_value: float | None, *, count: int) -> str:
+    """A p-value as it is told: a bound where none is smaller; nothing where there is none.
+
+    Args:
+        p_value: the p-value, in (0, 1].
+        count: images that the null was fitted to.
+    """
+    if p_value is None:
+        return ""
+    least = p_value * (count + 1) <= 1 + 1e-9
+    return f"≤ {_rounded_up(1 / (count + 1))}" if least else f"{p_value:.2g}"
 
 
 def about_file(answer: Answer) -> str:

@@ -143,6 +143,10 @@ def _condition(text: str, columns: Sequence[str], *, hint: str) -> Condition:
         if state not in ("filled", "not filled"):
             raise FilterError(f"{text[:80]!r}: a column `is filled` or `is not filled`")
         return Condition(column, f"is {state}")
+    if value[:1] == "=" and found["equal"]:
+        rest = value.lstrip("= ") or "…"
+        sign = "=" if found["equal"] == "=" else "!="
+        raise FilterError(f"{text[:80]!r}: use one `=`, as in `{column} {sign} {rest[:80]}`")
     if value[:1] not in ("'", '"') and _AMBIGUOUS.search(value):
         raise FilterError(
             f"{value[:80]!r} may mean more than a value: quote it where it is one; conditions are "

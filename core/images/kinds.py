@@ -146,7 +146,9 @@ def refusal(kind: str | None) -> str:
     if package and kind not in READ:
         plain = package.partition("==")[0]
         return f"is not read; {kind} is read when {plain} is installed: pip install {package}"
-    named = "" if kind is None or kind in READ else f" ({kind})"
+    if kind in READ:
+        return f"is a damaged {kind} file, or one that was cut short; {ACCEPTED}"
+    named = "" if kind is None else f" ({kind})"
     return f"is not an image of an accepted kind{named}; {ACCEPTED}"
 
 

@@ -1,4 +1,4 @@
-"""Where everything lies in a figure: query and source side by side under their evidence."""
+"""Where everything lies in a figure: query and source side by side under the places that match."""
 
 from __future__ import annotations
 
@@ -6,42 +6,29 @@ import base64
 import io
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float
 from PIL import Image
 
 from core.report.cases import Case
 from core.search.patches import strongest_links
-from core.values import Explanation, Grid
+from core.values import Explanation
 
 HEIGHT = 260
 """Height of an image, units of the figure."""
 
 _SHOWN_SIDE = 320  # longer side of an embedded image, pixels
+_LINKS = 8  # as many as the page marks
 _GAP = 48  # between the two images
 _ASPECTS = (0.5, 1.8)  # narrowest and widest panel, width over height
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A patch that carries evidence."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    opacity: float
-
-
-@dataclass(frozen=True)
 class Panel:
-    """An image, or an empty frame, under its cells."""
+    """An image, or an empty frame."""
 
     x: float
     width: float
     picture: str
     """Data URI of the image; empty where there is none."""
-    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -81,11 +68,11 @@ def drawing_of(case: Case, found: Explanation) -> Drawing | None:
             y2=link.source[1] * HEIGHT,
             opacity=0.3 + 0.7 * link.strength,
         )
-        for link in strongest_links(regions)
+        for link in strongest_links(regions, count=_LINKS)
     )
     panels = (
-        _panel(case.image, regions.query_heat, regions.query_grid, x=0.0, width=left),
-        _panel(source, regions.source_heat, regions.source_grid, x=offset, width=right),
+        Panel(0.0, left, picture_address(case.image)),
+        Panel(offset, right, picture_address(source)),
     )
     return Drawing(offset + right, HEIGHT, panels, tuple(lines))
 
@@ -93,29 +80,6 @@ def drawing_of(case: Case, found: Explanation) -> Drawing | None:
 def _width(image: Image.Image | None) -> float:
     aspect = 1.0 if image is None else image.width / image.height
     return HEIGHT * min(max(aspect, _ASPECTS[0]), _ASPECTS[1])
-
-
-def _panel(
-    image: Image.Image | None,
-    heat: Float[np.ndarray, " p"],
-    grid: Grid,
-    *,
-    x: float,
-    width: float,
-) -> Panel:
-    high, wide = HEIGHT / grid.rows, width / grid.columns
-    level = heat / max(float(heat.max(initial=0)), 1e-12)
-    cells = (
-        Cell(
-            x=x + (patch % grid.columns) * wide,
-            y=(patch // grid.columns) * high,
-            width=wide,
-            height=high,
-            opacity=0.5 * float(level[patch]),
-        )
-        for patch in np.flatnonzero(level > 0).tolist()
-    )
-    return Panel(x, width, picture_address(image), tuple(cells))
 
 
 def picture_address(image: Image.Image | None, *, side: int = _SHOWN_SIDE) -> str:

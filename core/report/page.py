@@ -18,7 +18,8 @@ from core.report.templates import environment
 from core.values import Answer, Contribution, Group
 
 _LEADING = 3  # groups shown whatever their influence
-_DIMENSIONS = 8  # contributions shown
+_DIMENSIONS = 8  # contributions looked at
+_LINKS = "Equal numbers mark places that are each other's best match, 1 the strongest."
 _SMALL = 96  # longer side of a picture in a table, pixels
 _OUTCOMES: Mapping[words.Outcome, str] = {
     "named": "with a named source",
@@ -39,6 +40,8 @@ def report_html(cases: Sequence[Case], run: Run) -> str:
             sections=[_section(case) for case in cases],
             summary=_summary(cases, run) if len(cases) + len(run.refused) > 1 else "",
             meaning=MEANING,
+            links=_LINKS,
+            common=_common([case.answer for case in cases]),
             run=run,
             facts={**versions(), **run.settings},
         )
@@ -50,6 +53,7 @@ def _templates() -> Environment:
     made = environment(ASSETS / "report")
     made.filters |= {"name": words.title_or_path, "number": words.number, "share": words.share}
     made.filters |= {"by": words.stands_out_by, "points": words.points_text}
+    made.filters["chance"] = words.chance
     return made
 
 
@@ -67,25 +71,34 @@ def _section(case: Case) -> dict[str, object]:
         "small": picture_address(case.image, side=_SMALL),
         "groups": [
             (group, picture_address(case.sources.get(group.best.image.id), side=_SMALL))
-            for group in answer.groups
-            if _shown(group, answer)
+            for group in _shown(answer)
         ],
         "figures": [
             {
                 "found": found,
                 "drawing": drawing_of(case, found),
-                "dimensions": [_part(part, case) for part in found.contributions[:_DIMENSIONS]],
+                "dimensions": _stable(case, found.contributions[:_DIMENSIONS]),
             }
             for found in case.explanations
         ],
-        "identities": {
-            "SHA-256 of the query": case.sha256,
-            "Encoder": answer.encoder,
-            "Head": answer.head,
-            "Gallery": answer.gallery,
-            "Null": answer.null_id,
-        },
+        "identities": _identities(answer),
     }
+
+
+def _identities(answer: Answer) -> Mapping[str, str]:
+    """What an answer rests on."""
+    return {
+        "Encoder": answer.encoder,
+        "Head": answer.head,
+        "Gallery": answer.gallery,
+        "Null": answer.null_id,
+    }
+
+
+def _common(answers: Sequence[Answer]) -> Mapping[str, str]:
+    """What all answers rest on; nothing where it is not the same, or there is one alone."""
+    found = [_identities(answer) for answer in answers]
+    return found[0] if len(found) > 1 and all(each == found[0] for each in found) else {}
 
 
 def _told(answer: Answer) -> tuple[str, ...]:
@@ -107,14 +120,14 @@ def _numbers(case: Case) -> Mapping[str, str]:
     answer = case.answer
     evidence = {
         "Confidence": words.share(answer.groups[0].confidence if answer.groups else None),
-        "p-value": words.number(answer.p_value),
+        "p-value": words.chance(answer.p_value, count=answer.null_size),
         "p among all": words.number(case.p_adjusted),
         "None of these": words.share(words.none_share(answer)),
     }
     return {
         **{name: value for name, value in evidence.items() if value},
-        "Prior": f"{answer.prior:g}",
-        "Named": "yes" if answer.named else f"no: {_unnamed(answer)}",
+        "Prior": words.percent(answer.prior),
+        **({} if answer.named else {"No source is named": _unnamed(answer)}),
     }
 
 
@@ -125,10 +138,29 @@ def _unnamed(answer: Answer) -> str:
     return "too few different images" if answer.p_value is None else "nothing stands out"
 
 
-def _shown(group: Group, answer: Answer) -> bool:
-    return bool(group.influence) or group in answer.groups[:_LEADING]
+def _shown(answer: Answer) -> list[Group]:
+    """The leading groups and all that have a share, sources first, then as the page lists them."""
+    sources = {group.id for group in words.sources(answer.groups)}
+    places = {match.image.id: place for place, match in enumerate(answer.matches)}
+    last = len(places)
+    order = sorted(
+        answer.groups,
+        key=lambda group: (group.id not in sources, places.get(group.best.image.id, last)),
+    )
+    return [group for i, group in enumerate(order) if group.influence or i < _LEADING]
 
 
-def _part(part: Contribution, case: Case) -> str:
-    note = "" if case.dimensions is None else case.dimensions.note(part.dimension)
-    return f"{part.dimension}: {part.value:+.3f}" + (f" ({note})" if note else "")
+def _stable(case: Case, parts: Sequence[Contribution]) -> str:
+    """The dimensions that come back in refits and what they add; nothing where none is known to.
+
+    What does not come back stands for nothing by itself.
+    """
+    judged = case.dimensions
+    if judged is None:
+        return ""
+    back = [part for part in parts if judged.stable[part.dimension]]
+    told = ((part, judged.note(part.dimension)) for part in back)
+    return ", ".join(
+        f"{part.dimension}: {part.value:+.3f}" + (f" ({note})" if note else "")
+        for part, note in told
+    )

@@ -162,6 +162,7 @@ class Preparations:
             with self._within_limits(gallery_name, visitor, report) as checked:
                 self._make(gallery, network, checked)
 
+        self._failures.pop(key, None)  # of the try before: this one may be stopped
         try:
             self._turns.take(key, work, progress)
         except Cancelled:
@@ -169,7 +170,6 @@ class Preparations:
         except WellspringError as error:
             self._failures[key] = str(error)
             raise
-        self._failures.pop(key, None)
 
     def begin(self, gallery_name: str) -> threading.Thread | None:
         """Prepare what the settings name, in the background; failures are told by ``outcomes``."""

@@ -70,7 +70,7 @@ def test_from_the_choice_to_two_maps_and_a_comparison(visit: Visit, authors: Aut
 def prepare_through_failures(page: Page, authors: Authors) -> None:
     """Choose DINO: refused, cut, stopped, and fetched at last from where it was."""
     offer = choose(page, "Encoder", DINO)
-    expect(offer).to_contain_text("does not describe this gallery yet")
+    expect(offer).to_contain_text("This gallery is not described by DINO ViT-S/16")
     expect(offer).to_contain_text("87 MB to fetch from 127.0.0.1, a few seconds for 12 images")
     expect(offer).to_contain_text("Apache-2.0")
     assert authors.dino.asked == []

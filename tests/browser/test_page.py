@@ -220,7 +220,10 @@ def test_address_follows_choices_and_never_the_upload(visit: Visit, tmp_path: Pa
 
 def test_a_filter_is_in_the_link_and_its_answer_says_so(visit: Visit):
     page = visit(query="example=2&where=creator+is+not+filled")
-    headline, shown = page.locator(".ws-answer h2"), f"23 of {tiny.COUNT} images with no creator"
+    headline, shown = (
+        page.locator("#ws-answer .ws-answer h2"),
+        f"23 of {tiny.COUNT} images with no creator",
+    )
     expect(headline).to_contain_text(shown)
     page.get_by_role("button", name="Settings").click()
     line = page.locator("#ws-where textarea, #ws-where input")
@@ -228,11 +231,52 @@ def test_a_filter_is_in_the_link_and_its_answer_says_so(visit: Visit):
     expect(page.locator("#ws-where")).to_contain_text("Columns: creator, licence, url, title, path")
     line.fill("artist = A")
     line.press("Enter")
-    expect(page.get_by_text("no image has a column 'artist'")).to_be_visible()
+    wrong = page.locator("#ws-filter-wrong")
+    expect(wrong).to_contain_text("No image has a column 'artist'")
+    expect(wrong).to_contain_text("Until then the filter is: creator is not filled")
+    expect(headline).to_contain_text(shown)  # the answer stays, and so does the address
+    assert "where=creator" in page.url
+    page.get_by_role("tab", name="Compare", exact=True).click()
+    expect(page.locator("#ws-agreement")).to_contain_text(f"Looked at {shown} only")
+    page.get_by_role("tab", name="Attribute", exact=True).click()
     line.fill("")
     line.press("Enter")
     expect(headline).not_to_contain_text("images with")
     expect(headline).to_contain_text("andidate source")
     expect(page).not_to_have_url(re.compile("where="))
+    expect(wrong).to_have_text("")
     line.fill("title = nothing")
+    line.blur()
+    expect(wrong).to_contain_text("None of the")
+    assert "where=" not in page.url
+    line.fill("title is filled")
+    line.blur()
     expect(page).to_have_url(re.compile("where=title"))
+
+
+def test_a_failure_covers_nothing_and_its_words_stay(visit: Visit):
+    """A red badge that said no more than Error covered the picture when its words had gone."""
+    page = visit(query="example=2")
+    expect(page.locator(".ws-answer h2")).to_be_visible()
+    page.clock.install()
+    address = page.locator("#ws-address :is(textarea, input)")
+    address.fill("kitten")
+    address.press("Enter")
+    told = page.get_by_test_id("toast-body")
+    expect(told).to_contain_text("beginning with https://")
+    page.clock.fast_forward(60_000)
+    expect(told).to_be_visible()
+    expect(page.locator("#ws-query img")).to_be_visible()
+    page.get_by_role("tab", name="Several").click()
+    page.wait_for_function("() => location.search.includes('part=several')")
+    page.reload()
+    several = page.get_by_role("tab", name="Several")
+    expect(several).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#ws-batch .ws-empty")).to_be_visible()
+    for part, run in (("Test", "#ws-run-test"), ("Several", "#ws-run")):
+        page.get_by_role("tab", name=part).click()
+        page.locator(run).click()
+        expect(page.locator(".ws-stage:visible .ws-empty")).to_be_visible()
+    expect(page.locator("span.error")).not_to_have_count(0)
+    for badge in page.locator("span.error").all():
+        expect(badge).to_be_hidden()

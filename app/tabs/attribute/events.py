@@ -16,6 +16,7 @@ from app.tabs.attribute import batch_layout, reverse_layout, selftest_layout
 from app.tabs.attribute.batch_handlers import BatchHandlers
 from app.tabs.attribute.batch_handlers import cleared as batch_cleared
 from app.tabs.attribute.cases import Opened
+from app.tabs.attribute.filter_handlers import FilterHandlers
 from app.tabs.attribute.handlers import Handlers, row_of
 from app.tabs.attribute.layout import (
     Controls,
@@ -25,14 +26,12 @@ from app.tabs.attribute.layout import (
     lay_query,
     lay_result,
 )
+from app.tabs.attribute.parts import PARTS, TO_TABS, TURN, remember, turned
 from app.tabs.attribute.reverse_handlers import ReverseHandlers
 from app.tabs.attribute.reverse_handlers import cleared as reverse_cleared
 from app.tabs.attribute.selftest_handlers import SelftestHandlers
 from app.tabs.attribute.selftest_handlers import cleared as test_cleared
 from core.service import Tally
-
-SWITCH = ("one", "several", "reverse", "test")
-"""The parts of the tab, by the names of their tabs."""
 
 
 def create(page: Page) -> None:
@@ -40,13 +39,13 @@ def create(page: Page) -> None:
     with gr.Row(elem_classes="ws-desk"):
         with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
             with gr.Tabs(elem_classes="ws-switch", elem_id="ws-switch") as switch:
-                with gr.Tab("One", id=SWITCH[0]):
+                with gr.Tab("One", id=PARTS[0]) as one:
                     query = lay_query(page)
-                with gr.Tab("Several", id=SWITCH[1]):
+                with gr.Tab("Several", id=PARTS[1]) as several:
                     batch = batch_layout.lay(page)
-                with gr.Tab("Reverse", id=SWITCH[2]):
+                with gr.Tab("Reverse", id=PARTS[2]) as backward:
                     reverse = reverse_layout.lay(page)
-                with gr.Tab("Test", id=SWITCH[3]):
+                with gr.Tab("Test", id=PARTS[3]) as trial:
                     test = selftest_layout.lay(page)
             controls = lay_controls(page)
         with gr.Column(scale=8, min_width=320):
@@ -60,7 +59,8 @@ def create(page: Page) -> None:
                 outcome = selftest_layout.lay_result()
     stages = [single, many, other, tried]
 
-    switch.select(None, None, stages, js=_TURN, **QUIET)
+    switch.select(None, None, stages, js=TURN, **QUIET)
+    remember(switch, [one, several, backward, trial], stages)
     opened = gr.State(None)
     cases = [_connect_batch(page, controls, batch, shown, opened)]
     backwards, looked = _connect_reverse(page, controls, reverse, found, opened)
@@ -72,7 +72,7 @@ def create(page: Page) -> None:
     def carry(
         image: Any, example: float, own: Any, carried: Any, event: gr.SelectData
     ) -> tuple[Any, Any]:
-        if chosen_of(SWITCH, event) != "test" or example:  # an example is nobody's own
+        if chosen_of(PARTS, event) != "test" or example:  # an example is nobody's own
             return gr.skip(), gr.skip()
         return tests.carry(image, own, carried)
 
@@ -86,11 +86,6 @@ def create(page: Page) -> None:
         [reverse.source, reverse.taken, reverse.several],
         **QUIET,
     )
-
-
-def _turned(place: int) -> list[gr.Column]:
-    """What is shown beside one of the tab's parts."""
-    return [gr.Column(visible=i == place) for i in range(len(SWITCH))]
 
 
 @dataclass(frozen=True)
@@ -135,10 +130,9 @@ def _connect(
     )
     for other in (controls.renewed.success, page.changed.change):
         other(handlers.examples, page.gallery, query.examples, **QUIET)
-    filtered = [controls.where, page.gallery]
-    renewed = controls.renewed.success(handlers.kept_filter, filtered, controls.where, **QUIET)
-    page.changed.change(handlers.kept_filter, filtered, controls.where, **QUIET)
+    renewed, refiltered = _connect_filter(page, controls)
     page.changed.change(handlers.resized, [page.gallery, search], result.answer, **QUIET)
+    controls.unready.change(handlers.before, search, result.answer, **QUIET)
     triggers = [
         picture.upload,
         picture.clear,
@@ -146,13 +140,13 @@ def _connect(
         controls.head.input,
         controls.scoring.input,
         controls.prior.input,
-        controls.where.submit,
+        refiltered.change,
     ]
 
     def open_case(opened: Opened | None, request: gr.Request) -> list[Any]:
         if opened is None:
             return [gr.skip() for _ in (*cases.places, *started, *answered)]
-        one = [gr.Tabs(selected=SWITCH[0]), *_turned(0), 0, opened.search.image]
+        one = [gr.Tabs(selected=PARTS[0]), *turned(0), 0, opened.search.image]
         with user_errors():
             return [*one, *handlers.shown(opened.search, visitor_of(request), index=opened.index)]
 
@@ -175,7 +169,7 @@ def _connect(
         asked.success(handlers.sum_up, [search, by], summed, **QUIET)
         asked.success(None, None, None, js="() => window.wellspring.show('ws-answer')", **QUIET)
     for opening in cases_opened:
-        opening.success(None, None, None, js=_TO_TABS, **QUIET)
+        opening.success(None, None, None, js=TO_TABS, **QUIET)
     shown = result.to_map.click(handlers.marked, [search, index, page.marked], page.marked, **QUIET)
     shown.success(None, None, None, js="() => window.wellspring.go('Map')", **QUIET)
     by.input(handlers.sum_up, [search, by], summed, **QUIET)
@@ -187,19 +181,22 @@ def _connect(
     return search, searches
 
 
-_TURN = """async () => {
-  await new Promise((done) => setTimeout(done));
-  const parts = [...document.querySelectorAll('#ws-switch [role=tab]')];
-  const open = parts.findIndex((part) => part.getAttribute('aria-selected') === 'true');
-  const shown = (place) => (open < 0 ? {} : { visible: place === open });
-  return [0, 1, 2, 3].map((place) => ({ __type__: 'update', ...shown(place) }));
-}"""
-"""Shows what stands beside the part that is open, as :func:`_turned` does on the server. The page
-does it, since answers to quick choices may arrive in any order; a part is marked as open only after
-its event."""
+def _connect_filter(page: Page, controls: Controls) -> tuple[Any, gr.State]:
+    """Connect the filter.
 
-_TO_TABS = "() => document.querySelector('#ws-switch [role=tab]')?.focus({preventScroll: true})"
-"""Where the keyboard is after a row has gone with its table: one step from the way back."""
+    Returns:
+        The event after which it is another gallery's, and a state that changes when one was given
+        that can be read.
+    """
+    handlers, given = FilterHandlers(page), gr.State(0)
+    kept = {"inputs": [controls.where, page.gallery], **QUIET}
+    kept["outputs"] = [controls.where, page.filter, controls.wrong]
+    renewed = controls.renewed.success(handlers.keep, **kept)
+    page.changed.change(handlers.keep, **kept)
+    written, judged = [controls.where, page.filter, page.gallery], [page.filter, controls.wrong]
+    controls.where.submit(handlers.submit, [*written, given], [*judged, given], **LAST)
+    controls.where.blur(handlers.judge, written, judged, **LAST)
+    return renewed, given
 
 
 def _explain(

@@ -17,7 +17,7 @@ from app.page.fetch import Fetcher
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS
 from app.page.pictures import example_pictures, pictures
-from app.page.state import Marked, Page, filter_help
+from app.page.state import Marked, Page, encoder_choices
 from app.page.visitor import visitor_of
 from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, RERANKING, Controls, Downloads, Query
 from app.views import answer as views
@@ -27,8 +27,8 @@ from app.views.known import known_sources
 from app.views.names import label_of
 from core.config import ScoreConfig
 from core.report import Case, query_digest, words
-from core.service import Choice, Session, example_of, parse_filter
-from core.values import Answer, Explanation, FilterError
+from core.service import Choice, Session, example_of
+from core.values import Answer, Explanation
 
 CANDIDATES = 24
 """Matches of an answer among several."""
@@ -136,12 +136,29 @@ class Handlers:
     def refused(
         self, image: str | None, name: str, search: Search | None, request: gr.Request
     ) -> tuple[Any, ...]:
-        """After a failure: nothing to show, but the answer from before an unreadable image."""
+        """After a failure the answer stays where it is of this image, or the image is unreadable.
+
+        Another readable image has no answer, and nothing of the one before is shown.
+        """
         cleared = self.cleared(name, request)
         readable = without_unreadable(self.session, image)
+        kept: list[Any] = [gr.skip() for _ in cleared]
         if image and readable is None and search is not None and search.image != image:
-            return search.image, *(gr.skip() for _ in cleared)
+            return search.image, *kept
+        if image and readable is not None:
+            same = search is not None and search.image == image
+            kept[2] = self.before(search) if same else views.unanswered_html()
+            return readable, *(kept if same else [*cleared[:2], kept[2], *cleared[3:]])
         return readable, *cleared
+
+    @staticmethod
+    def before(search: Search | None) -> Any:
+        """The answer, marked as one to what was asked before."""
+        if search is None:
+            return gr.skip()
+        choice = search.choice
+        ((by, _),) = encoder_choices([choice.encoder])
+        return views.answer_html(search.answer, before=views.asked_words(by, choice.where))
 
     def explain(
         self,
@@ -317,17 +334,6 @@ class Handlers:
             content, name = self.fetcher.fetch(address)
             self.session.image(content)  # refused in words where it is none
         return 0, save_bytes_to_cache(content, name, get_upload_folder()), ""
-
-    def kept_filter(self, where: str | None, name: str, request: gr.Request) -> Any:
-        """The filter in another gallery, where that has its columns, and what it may say there."""
-        where = where or ""
-        with user_errors():
-            gallery = self.session.gallery(name, visitor=visitor_of(request))
-        try:
-            kept = where if not where.strip() or parse_filter(where, gallery.records) else ""
-        except FilterError:
-            kept = ""
-        return gr.Textbox(kept, info=filter_help(gallery))
 
     def examples(self, name: str, request: gr.Request) -> Any:
         """The examples of another gallery."""

@@ -33,12 +33,16 @@ class Controls:
     """The event after which the encoders are those of another gallery."""
     ready: gr.State
     """Changes when an encoder was chosen that describes the gallery."""
+    unready: gr.State
+    """Changes when one was chosen that does not yet."""
     head: gr.Dropdown
     scoring: gr.CheckboxGroup
     prior: gr.Slider
     """Probability of a source before the image is seen, percent."""
     where: gr.Textbox
     """Which images may be sources of one and of several."""
+    wrong: gr.HTML
+    """What is wrong with it, beside it."""
 
     @property
     def inputs(self) -> set[Component]:
@@ -147,9 +151,9 @@ def lay_controls(page: Page) -> Controls:
             elem_id="ws-prior",
         )
         page.where.render()
-    return Controls(
-        encoder.dropdown, encoder.renewed, encoder.ready, head, scoring, prior, page.where
-    )
+        wrong = gr.HTML(elem_id="ws-filter-wrong")
+    chosen = encoder.dropdown, encoder.renewed, encoder.ready, encoder.unready
+    return Controls(*chosen, head, scoring, prior, page.where, wrong)
 
 
 def lay_result(page: Page) -> Result:

@@ -26,7 +26,7 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
     matches: list[Component] = [left.matches, right.matches]
     outputs = [found, chosen, table.agreement, left.verdict, right.verdict, *matches]
     outputs += [table.title, table.column]
-    controls = {left.encoder, left.head, right.encoder, right.head, page.gallery}
+    controls = {left.encoder, left.head, right.encoder, right.head, page.gallery, page.filter}
     ask: dict[str, Any] = {
         "fn": handlers.search,
         "inputs": {table.image, table.which, *controls},
@@ -44,10 +44,19 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
         [table.image, begun],
         **QUIET,
     )
+    gr.on(
+        [page.tab.change, page.filter.change],
+        handlers.refilter,
+        [page.tab, page.filter, found, begun],
+        begun,
+        **QUIET,
+    )
     taken = follow_query(page, "compare", table.image, None)
     changes = [
         change for side in handlers.sides for change in (side.choice.ready.change, side.head.input)
     ]
+    for side in handlers.sides:
+        side.choice.unready.change(handlers.before, found, table.agreement, **QUIET)
     searches: list[Any] = [
         gr.on([table.image.upload, table.image.clear, *changes], **ask),
         started.success(**ask),
@@ -56,7 +65,8 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
         right.choice.renewed.success(**ask),
     ]
     for asked in searches:
-        asked.failure(handlers.refused, table.image, [table.image, *outputs], **QUIET)
+        given = [table.image, found]
+        asked.failure(handlers.refused, given, [table.image, *outputs], **QUIET)
         _explain(handlers, asked.success, (found, chosen))
         asked.success(handlers.export, found, list(table.downloads), **QUIET)
     for other in (right.choice.renewed.success, page.changed.change):

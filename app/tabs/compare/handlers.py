@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from app.views import compare as views
 from app.views import reasons
 from app.views.matches import group_of
 from app.views.templates import render
-from core.report import comparison_csv, comparison_json, examples_csv, examples_json
+from core.report import comparison_csv, comparison_json, examples_csv, examples_json, words
 from core.service import DEPTHS, Choice, RankingComparison, compare_answers, compare_examples
 from core.values import Answer, Explanation
 
@@ -62,7 +62,9 @@ class Handlers:
             return self.cleared()
         with self.page.jobs.run("compare", request, progress) as report:
             report(0, 1, "Opening the encoders and the gallery")
-            choices = self._choices(given)
+            where = given[self.page.filter] or None
+            first, second = (replace(choice, where=where) for choice in self._choices(given))
+            choices = first, second
             left, right = (
                 self.page.session.attribute(
                     image, choice, top=_DEPTH, visitor=visitor, progress=report
@@ -74,7 +76,7 @@ class Handlers:
         shown = (
             found,
             first,
-            views.agreement_html(found.found),
+            views.agreement_html(found.found, scope=_scope(left)),
             views.verdict_html(left),
             views.verdict_html(right),
             *self.show(found, given[self.table.which], request),
@@ -88,9 +90,29 @@ class Handlers:
         empty = render("empty", of="compare")
         return None, None, empty, "", "", None, None, gr.skip(), gr.Column(visible=False)
 
-    def refused(self, image: str | None) -> tuple[Any, ...]:
-        """After a failure: nothing to show, and an image that cannot be opened goes too."""
-        return without_unreadable(self.page.session, image), *self.cleared()
+    def refused(self, image: str | None, found: Comparison | None) -> tuple[Any, ...]:
+        """After a failure an image that cannot be opened goes; a comparison of this one stays."""
+        readable, cleared = without_unreadable(self.page.session, image), self.cleared()
+        if found is None or readable is None or found.image != image:
+            return readable, *cleared
+        kept = [gr.skip() for _ in cleared]
+        kept[2] = self.before(found)
+        return readable, *kept
+
+    @staticmethod
+    def before(found: Comparison | None) -> Any:
+        """How the rankings agree, marked as those of what was chosen before."""
+        if found is None:
+            return gr.skip()
+        left, right = side_names(found.choices)
+        words = f"This is the comparison before: {left} and {right}."
+        return views.agreement_html(found.found, scope=_scope(found.answers[0]), before=words)
+
+    @staticmethod
+    def refilter(tab: str, where: str, found: Comparison | None, count: int) -> Any:
+        """Ask once more where the tab is open and what it shows is of another filter."""
+        stale = found is not None and (found.choices[0].where or "") != where
+        return count + 1 if tab == "compare" and stale else gr.skip()
 
     def show(
         self, found: Comparison | None, which: str, request: gr.Request
@@ -262,6 +284,11 @@ class Handlers:
             name = found.choices[0].gallery
             files = pictures(self.page.session, name, records, visitor=visitor_of(request))
         return [(file, captions[row]) for (file, _), row in zip(files, rows, strict=True)]
+
+
+def _scope(answer: Answer) -> str:
+    """Among which images was looked, where they are not all."""
+    return f"Looked at {words.counted(answer)} only." if answer.scope else ""
 
 
 def no_examples() -> tuple[Any, ...]:

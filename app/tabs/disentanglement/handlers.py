@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
+from app.page.errors import user_errors
 from app.page.events import Given, chosen_of
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS

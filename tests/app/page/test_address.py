@@ -13,23 +13,25 @@ from core.service import Session
 from tests.app import tiny
 
 
-def restored(session: Session, start: Path, **query: str):
+def restored(session: Session, start: Path, *, readable: bool = True, **query: str):
     """What an address sets: gallery, tab, encoder, example."""
+    kept = query if readable else {}
     with gr.Blocks():
         page = open_page(session, gallery=str(start), encoder="random")
         page.linked.append(gr.Dropdown(["random", "histogram"]))
     request = gr.Request(session_hash="somebody0", query_params=query)
-    gallery, tab, name, example, lost, where, dropdown = address.restored(
+    gallery, tab, name, example, lost, where, filtered, dropdown = address.restored(
         page, request, names=("attribute", "map")
     )
     assert getattr(tab, "selected", None) in (None, name)
     assert bool(lost) == (gallery != query.get("gallery", gallery))
-    assert where == ("" if lost else query.get("where", ""))
+    assert where == filtered
+    assert where == ("" if lost else kept.get("where", ""))
     return gallery, getattr(tab, "selected", None), dropdown.value, example
 
 
 def test_address_names_tab_encoder_and_example(session: Session, gallery_folder: Path):
-    query = {"tab": "map", "encoder": "histogram", "example": "3", "where": "licence = CC0"}
+    query = {"tab": "map", "encoder": "histogram", "example": "3", "where": "licence is filled"}
     assert restored(session, gallery_folder, **query) == (
         str(gallery_folder),
         "map",
@@ -43,6 +45,14 @@ def test_address_with_a_lost_gallery_names_no_example(session: Session, gallery_
     with pytest.warns(UserWarning, match="not a gallery"):
         found = restored(session, gallery_folder, gallery="/nowhere", example="3")
     assert found == (str(gallery_folder), None, "random", 0)
+
+
+@pytest.mark.parametrize("where", ["licence == X", "colour = purple", "licence = GPL"])
+def test_an_address_with_a_filter_that_cannot_be_read_is_told(
+    session: Session, gallery_folder: Path, where: str
+):
+    with pytest.warns(UserWarning):
+        restored(session, gallery_folder, readable=False, where=where)
 
 
 def test_an_example_stays_in_the_address_while_its_gallery_does(

@@ -137,10 +137,11 @@ def test_errors_of_the_core_are_shown_and_others_are_logged(caplog: pytest.LogCa
     assert "/srv/secret" in caplog.text
 
 
-def test_progress_is_shown_as_steps_where_there_are_several():
+def test_progress_is_shown_as_steps_where_there_are_several_and_always_has_a_bar():
+    """Gradio takes the words away where no bar is, and with them the page took away the stop."""
     said: list[Any] = []
     progress: Any = lambda steps, desc: said.append((steps, desc))  # noqa: E731
     with Jobs().run("a", ANN, progress) as report:
         report(0, 1, "opening")
         report(3, 8, "reading")
-    assert said == [(None, "opening"), ((3, 8), "reading")]
+    assert said == [(0.0, "opening"), ((3, 8), "reading")]

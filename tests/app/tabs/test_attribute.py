@@ -18,6 +18,7 @@ from app.page.events import Given
 from app.page.state import open_page
 from app.tabs.attribute import batch_layout
 from app.tabs.attribute.batch_handlers import MOST, BatchHandlers, Shown
+from app.tabs.attribute.filter_handlers import FilterHandlers
 from app.tabs.attribute.handlers import Handlers, row_of
 from app.tabs.attribute.layout import (
     LOCAL_SCALING,
@@ -169,11 +170,45 @@ def test_an_empty_box_or_none_yet_is_no_filter(
 
 
 def test_a_filter_goes_with_a_gallery_that_lacks_its_columns(handlers: Handlers):
-    kept_of = {"licence = GPL": "licence = GPL", "artist = A": "", "": "", None: ""}
+    filters, there = FilterHandlers(handlers.page), "licence is filled"
+    kept_of = {there: there, "licence = GPL": "", "artist = A": "", "": "", None: ""}
     for where, kept in kept_of.items():
-        line = handlers.kept_filter(where, handlers.page.start, NOBODY)
-        assert line.value == kept
+        line, in_force, wrong = filters.keep(where, handlers.page.start, NOBODY)
+        assert (line.value, in_force, wrong) == (kept, kept, "")
         assert line.info.endswith("Columns: creator, licence, url, title, path")
+
+
+@pytest.mark.parametrize("where", ["licence == X", "colour = purple", "licence = GPL"])
+def test_a_filter_that_cannot_be_read_leaves_the_one_before_and_says_so(
+    handlers: Handlers, where: str
+):
+    """It stood in the address, and its words went with the toast."""
+    filters, start = FilterHandlers(handlers.page), handlers.page.start
+    kept, told, count = filters.submit(where, "creator is filled", start, 4, NOBODY)
+    assert (kept, count) == ("creator is filled", gr.skip())
+    assert 'role="alert"' in told and "Until then the filter is: creator is filled" in told
+    assert "there is no filter" in filters.judge(where, "", start, NOBODY)[1]
+    assert filters.submit(" licence is filled ", kept, start, 4, NOBODY) == (
+        *("licence is filled", ""),
+        5,
+    )
+
+
+def test_a_failure_leaves_the_answer_to_the_same_image_and_marks_it(
+    handlers: Handlers, picture: Path, tmp_path: Path
+):
+    """The whole answer vanished, and the page asked for the image that it showed."""
+    done, start = search(handlers, picture)[0], handlers.page.start
+    _, *shown = handlers.refused(str(picture), start, done, NOBODY)
+    assert "This is the answer before: by Random weights" in shown[2]
+    assert "all images" in shown[2] and "Candidate source" in shown[2]
+    assert all(each == gr.skip() for i, each in enumerate(shown) if i != 2)
+    filtered = search(handlers, picture, "random", "default", BOTH, 50, "creator is filled")[0]
+    assert "only images with creator is filled" in handlers.before(filtered)
+    other = str(tiny.draw(tmp_path / "other.png", 99))
+    _, search_, _, html, *_ = handlers.refused(other, start, done, NOBODY)
+    assert search_ is None and "This image has no answer yet" in html
+    assert "Drop, paste" not in html
 
 
 def test_prior_reaches_the_confidence_and_the_sentence(

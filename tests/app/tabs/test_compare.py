@@ -51,7 +51,9 @@ def handlers_of(session: Session, folder: Path) -> Handlers:
     return Handlers(page, table, sides)
 
 
-def given(handlers: Handlers, image: Path | None, *, right: str = "histogram") -> Given:
+def given(
+    handlers: Handlers, image: Path | None, *, right: str = "histogram", where: str = ""
+) -> Given:
     left_side, right_side = handlers.sides
     return {
         handlers.table.image: image and str(image),
@@ -61,6 +63,7 @@ def given(handlers: Handlers, image: Path | None, *, right: str = "histogram") -
         right_side.encoder: right,
         right_side.head: "default",
         handlers.page.gallery: handlers.page.start,
+        handlers.page.filter: where,
     }
 
 
@@ -81,6 +84,20 @@ def test_both_sides_find_the_picture_and_say_so(handlers: Handlers, picture: Pat
     assert "\nboth · left 1\n" in others[0][1]
     assert title == "### Candidate sources"
     assert column.visible
+
+
+def test_a_comparison_is_of_the_filter_and_says_so(handlers: Handlers, picture: Path):
+    """It looked at all images without a word of the filter that Attribute had."""
+    values = given(handlers, picture, where="creator is not filled")
+    found, _, agreement, *_ = handlers.search(values, NOBODY)
+    assert f"Looked at 23 of {tiny.COUNT} images with no creator only." in agreement
+    assert {choice.where for choice in found.choices} == {"creator is not filled"}
+    assert handlers.refilter("compare", "", found, 1) == 2
+    for tab, where in (("attribute", ""), ("compare", "creator is not filled")):
+        assert handlers.refilter(tab, where, found, 1) == gr.skip()
+    _, *shown = handlers.refused(str(picture), found)
+    assert "This is the comparison before" in shown[2] and "images with no creator" in shown[2]
+    assert "before: Random weights and" in shown[2] and shown[0] == gr.skip()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +243,7 @@ def test_bad_image_is_refused_in_words_and_goes(handlers: Handlers, tmp_path: Pa
     bad.write_text("no image")
     with pytest.raises(gr.Error, match="not an image of an accepted kind"):
         handlers.search(given(handlers, bad), NOBODY)
-    assert handlers.refused(str(bad))[0] is None
+    assert handlers.refused(str(bad), None)[0] is None
 
 
 def test_examples_are_counted_where_the_truth_is_known(handlers: Handlers):

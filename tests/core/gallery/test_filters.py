@@ -70,7 +70,9 @@ def test_images_pass_for_whom_all_conditions_hold(text: str, passing: list[int])
         ("licence = " + 2_000 * "x", "at most 1,000 characters"),
         (1_000 * '"', "is no condition"),
         ("creator != Ann or licence = CC BY", "joined by `and` alone"),
-        ("creator == Ann", "may mean more than a value"),
+        ("creator == Ann", "use one `=`, as in `creator = Ann`"),
+        ("creator !== Ann", "use one `=`, as in `creator != Ann`"),
+        ("creator ==", "use one `=`"),
         ("creator = Ann and Bob", '`and` is quoted: `creator = "Ann and Bob"`'),
         ('title contains "The mill" and Co', '`title contains "The mill and Co"`'),
         (

@@ -97,10 +97,12 @@ def test_a_page_says_what_the_answer_says():
     for word in ("q.png", "ab" * 32, "Candidate source, very likely: 7.png.",
                  "Ada", "CC0", "p-value 0.012", "91 %", "75 %", "25 %", "0.250", "About 1 in 81",
                  "moco@1", "whiten@2",
-                 "mine@3", "null0", RUN.command, RUN.time, MEANING, "prior", "numpy",
-                 "4: +0.300", "2: -0.100"):  # fmt: skip
+                 "mine@3", "null0", RUN.command, RUN.time, MEANING, "Prior 50 %", "numpy",
+                 "Equal numbers mark places"):  # fmt: skip
         assert word in text, word
-    assert "copied" not in text
+    for word in ("copied", "Warm", "yes", "4: +0.300"):  # the page says none of it
+        assert word not in text, word
+    assert sum(tag == "text" for tag, _ in page.tags) == 4
     assert sum(tag == "line" for tag, _ in page.tags) == 2
     assert sum(tag == "image" and "href" in found for tag, found in page.tags) == 2
 
@@ -122,6 +124,31 @@ def test_a_page_of_several_begins_with_a_summary_that_leads_to_each():
     images = [found for tag, found in page.tags if tag == "img"]
     assert len(images) == 2 * (2 + 2)  # query and source in the summary, and in the section
     assert "0.025" in text
+
+
+def test_candidates_stand_in_the_order_of_the_list_and_p_values_are_one():
+    """The report had another second candidate than the page, and 0.0012 below a p ≤ 0.0013."""
+    images = [record(number) for number in range(5)]
+    matches = tuple(Match(image, 0.9 - image.id / 10, 1.0, image.id) for image in images)
+    groups = tuple(
+        Group(i, (i,), matches[i], p, c, share)
+        for i, p, c, share in ((0, 1 / 801, 0.99, 0.9), (3, 0.1, 0.2, 0.0), (4, 0.2, 0.1, 0.0),
+                               (1, 0.4, 0.1, 0.0), (2, 0.5, 0.1, 0.0))
+    )  # fmt: skip
+    first = case()
+    answer = replace(first.answer, matches=matches, groups=groups, p_value=1 / 801)
+    page = report_html([replace(first, answer=answer)], RUN)
+    table = page.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert re.findall(r"<span>(\d)\.png", table) == ["0", "1", "2"]
+    assert "0.0012" not in page and page.count("≤ 0.0013") == 3
+
+
+def test_a_page_of_several_folds_their_matches_and_says_once_what_they_rest_on():
+    one, several = (Page(report_html([case()] * count, RUN)) for count in (1, 11))
+    folded = [found for tag, found in several.tags if tag == "details"]
+    assert len(folded) == 11 and not any("open" in found for found in folded)
+    assert ("details", {"open": None}) in one.tags
+    assert "".join(several.words).count("mine@3") == 1
 
 
 def test_a_page_of_one_image_needs_no_summary():
@@ -213,7 +240,7 @@ def test_json_holds_the_whole_answer():
     }  # fmt: skip
 
 
-def test_unstable_dimensions_are_marked():
+def test_unstable_dimensions_are_marked_and_are_not_on_the_page():
     stability = np.full(5, 0.9)
     stability[2] = 0.5
     judged = Dimensions(stability, ("colour",), np.full((5, 1), 0.6))
@@ -223,7 +250,9 @@ def test_unstable_dimensions_are_marked():
     ]
     assert (first["stable"], first["stability"], first["follows"]) == (True, 0.9, "colour")
     assert (second["stable"], second["dimension"]) == (False, 2)
-    assert "2: -0.100 (unstable, follows colour)" in report_html([found], RUN)
+    page = report_html([found], RUN)
+    assert "that come back when the head is fitted again: 4: +0.300 (follows colour)." in page
+    assert "2: -0.100" not in page and "unstable" not in page
 
 
 def test_csv_has_a_row_for_every_match():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -83,7 +86,7 @@ def test_a_stop_while_fetching_and_while_describing_keeps_what_was_done(
 ) -> None:
     def stop_at(start: str):
         def progress(done: int, total: int, what: str) -> None:
-            if what.startswith(start) and done:
+            if what.startswith("reading") and done:
                 raise Cancelled("stopped")
 
         return progress
@@ -99,6 +102,39 @@ def test_a_stop_while_fetching_and_while_describing_keeps_what_was_done(
     first, second = authors.dino.asked
     assert first is None
     assert second is not None and second.startswith("bytes=")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import pytest
+from core.service import Session
+from tests import checkpoints
+
+gallery, cache = sys.argv[1:]
+
+def progress(done, total, what):
+    if what.startswith(start) and done:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+files = {checkpoints.DINO: checkpoints.dino(), checkpoints.MOCO: b""}
+with checkpoints.published(pytest.MonkeyPatch(), Path(cache), files):
+    Session().preparations.prepare(gallery, checkpoints.DINO, progress=progress)
+"""
+
+
+def test_a_server_that_was_killed_goes_on_from_where_it_was(
+    session: Session, gallery: str, authors: Authors, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", KILLED, gallery, str(tmp_path / "cache")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not session.preparations.ready(session.gallery(gallery), DINO)
+    told: list[str] = []
+    session.preparations.prepare(gallery, DINO, progress=lambda *step: told.append(step[2]))
+    assert session.preparations.ready(session.gallery(gallery), DINO)
+    assert authors.dino.asked == []  # the weights had come
+    assert not [what for what in told if what.startswith(("fetching", "sampling"))]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +156,13 @@ def test_what_cannot_be_had_is_told_in_words_and_tried_again(
     offer = session.preparations.offer(opened, DINO)
     assert words in offer.failure
     assert opened.encoder_names == ("random", "histogram")
+
+    def stopped(*_: object) -> None:
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):  # the failure of the try before was told of the one stopped
+        session.preparations.prepare(gallery, DINO, progress=stopped)
+    assert session.preparations.offer(opened, DINO).failure == ""
     assert session.attribute(
         opened.root / opened.records[0].path, Choice("random", gallery=gallery)
     )

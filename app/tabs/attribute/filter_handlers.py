@@ -1,0 +1,59 @@
+"""The filter of the tab: judged as it is written, and kept in a gallery that has its columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app.page.errors import user_errors
+from app.page.state import Page, filter_help
+from app.page.visitor import visitor_of
+from app.views.templates import render
+from core.service import Gallery, parse_filter
+from core.values import FilterError
+
+
+@dataclass(frozen=True)
+class FilterHandlers:
+    """What happens when the filter is written, and when the gallery changes."""
+
+    page: Page
+
+    def judge(
+        self, where: str | None, before: str, name: str, request: gr.Request
+    ) -> tuple[str, str]:
+        """The filter where it can be read, else the one before; and what is wrong with it."""
+        where = (where or "").strip()
+        wrong = _wrong(where, self._gallery(name, request))
+        kept = before if wrong else where
+        return kept, render("filter", wrong=wrong, kept=kept) if wrong else ""
+
+    def submit(
+        self, where: str | None, before: str, name: str, count: int, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """The same, and one more filter to ask with where it can be read."""
+        kept, wrong = self.judge(where, before, name, request)
+        return kept, wrong, gr.skip() if wrong else count + 1
+
+    def keep(self, where: str | None, name: str, request: gr.Request) -> tuple[Any, str, str]:
+        """The filter in another gallery, where that has its columns, and what it may say there."""
+        gallery = self._gallery(name, request)
+        where = (where or "").strip()
+        kept = "" if _wrong(where, gallery) else where
+        return gr.Textbox(kept, info=filter_help(gallery)), kept, ""
+
+    def _gallery(self, name: str, request: gr.Request) -> Gallery:
+        with user_errors():
+            return self.page.session.gallery(name, visitor=visitor_of(request))
+
+
+def _wrong(where: str, gallery: Gallery) -> str:
+    """Why a filter cannot be used; empty where it can, or where there is none."""
+    try:
+        if where:
+            parse_filter(where, gallery.records).passing(gallery.records)
+    except FilterError as error:
+        return str(error)
+    return ""
