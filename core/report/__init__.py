@@ -3,7 +3,7 @@
 The app words and writes answers by these names alone.
 """
 
-from core.evidence import words
+from core.evidence import outcomes, words
 from core.report.cases import Case, Run, attribute_command, case_of, query_digest, run_of
 from core.report.changes import account_csv, change_lines, template_csv
 from core.report.comparison import (
@@ -35,6 +35,7 @@ __all__ = [
     "examples_csv",
     "examples_json",
     "is_web_address",
+    "outcomes",
     "query_digest",
     "report_csv",
     "report_html",
