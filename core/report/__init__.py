@@ -4,7 +4,7 @@ The app words and writes answers by these names alone.
 """
 
 from core.evidence import outcomes, words
-from core.report.cases import Case, Run, attribute_command, case_of, query_digest, run_of
+from core.report.cases import Case, Run, attribute_command, case_of, run_of
 from core.report.changes import account_csv, change_lines, template_csv
 from core.report.comparison import (
     Names,
@@ -36,7 +36,6 @@ __all__ = [
     "examples_json",
     "is_web_address",
     "outcomes",
-    "query_digest",
     "report_csv",
     "report_html",
     "report_json",

@@ -24,7 +24,7 @@ from core.evidence.shares import COLUMNS, columns_of, shares_by
 from core.explain.clusters import ClusterKind
 from core.explain.projection import Map, place
 from core.gallery.gallery import SHIPPED, Gallery, is_shipped
-from core.images.decode import load_image, open_image
+from core.images.decode import open_image
 from core.measures.dimensions import Dimensions
 from core.measures.disentangle import (
     DimensionView,
@@ -44,6 +44,7 @@ from core.service.disentanglement import (
 )
 from core.service.examples import Examples, read_queries
 from core.service.heads import HEADS, choose_head
+from core.service.images import at_most, original_of, source_image
 from core.service.library import Library
 from core.service.machine import limit_heaps, share_cores
 from core.service.preparing import Preparations
@@ -55,7 +56,6 @@ from core.values import (
     EncoderError,
     Explanation,
     GalleryError,
-    ImageError,
     ImageRecord,
     Match,
     Progress,
@@ -72,6 +72,8 @@ REMEMBERED = {
     "examples": 8,
     "example answers": 8,
     "stage": 6,
+    "source": 12,
+    "shown": 8,
 }
 """What follows from galleries and encoders, by kind: it is read again or computed when needed."""
 _EXAMPLE_MATCHES = 24
@@ -383,24 +385,46 @@ class Session:
     ) -> Image.Image:
         """Pixels of a gallery image; its thumbnail where the original is gone or has changed.
 
+        What was read just before is not read again, and is not to be changed.
+
         Raises:
             GalleryError: when there is no such image, or nothing of it can be read.
         """
-        if image_id not in gallery.row_of:
-            raise GalleryError(f"no image of the gallery has the id {image_id}")
-        record = gallery.records[gallery.row_of[image_id]]
-        original = gallery.root / record.path
-        with contextlib.suppress(ImageError):
-            loaded = load_image(original, limits=ImageLimits(), fit=fit)
-            if loaded.sha256 == record.sha256:
-                return loaded.image
-        try:
-            return self.image(gallery.store.thumbnail(record.sha256))
-        except ImageError as error:
-            raise GalleryError(
-                f"neither {record.path} nor its thumbnail can be read",
-                command=("verify", "--gallery", str(gallery.store.folder)),
-            ) from error
+        original = original_of(gallery, image_id)
+        return self._cache.get(
+            ("source", gallery, image_id, fit, _stamp(original)),
+            lambda: source_image(gallery, image_id, fit=fit),
+            small=True,
+        )
+
+    def pair(
+        self, image: str | Path, gallery: Gallery, image_id: int, *, side: int
+    ) -> tuple[Image.Image, Image.Image]:
+        """Pixels of a query's file and of a gallery image, as they are shown beside each other.
+
+        What was read just before is not read again, and is not to be changed.
+
+        Args:
+            image: the query's file.
+            gallery: the gallery.
+            image_id: the gallery image.
+            side: pixels of the longer side at most.
+
+        Raises:
+            ImageError: when the query cannot be taken.
+            GalleryError: as :meth:`source_image`.
+        """
+        query = self._cache.get(
+            ("shown", str(image), _stamp(Path(image)), side),
+            lambda: at_most(self.image(image, fit=side), side),
+            small=True,
+        )
+        source = self._cache.get(
+            ("shown", gallery, image_id, _stamp(original_of(gallery, image_id)), side),
+            lambda: at_most(source_image(gallery, image_id, fit=side), side),
+            small=True,
+        )
+        return query, source
 
     def thumbnails(self, gallery: Gallery, records: Sequence[ImageRecord]) -> list[Path]:
         """Thumbnail files of gallery images."""
