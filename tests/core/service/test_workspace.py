@@ -282,7 +282,7 @@ def test_the_map_is_fitted_once_per_settings(gallery, encoders, monkeypatch):
         return Map(points, np.arange(3), np.asarray(embeddings[:3]), config.neighbours)
 
     fit.__module__ = fit_map.__module__
-    monkeypatch.setattr("core.service.workspace.fit_map", fit)
+    monkeypatch.setattr("core.service.kept.fit_map", fit)
     workspace = _workspace(gallery, encoders["histogram"])
     config = ProjectionConfig(neighbours=4)
     first, again = workspace.layout(config=config), workspace.layout(config=config)
