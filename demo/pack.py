@@ -18,7 +18,7 @@ from core.encoders.load import load_encoder
 from core.gallery.gallery import SHIPPED, Gallery
 from core.gallery.remove import narrow
 from core.gallery.store import Store
-from core.service.session import choose_head
+from core.service.heads import choose_head
 from core.service.workspace import Workspace
 
 ENCODERS = ("lite0", "moco", "dino")

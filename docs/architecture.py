@@ -73,6 +73,7 @@ def draw(axes: Axes, sizes: Counter[str], arrows: Counter[tuple[str, str]]) -> N
                 start, end, connectionstyle=style, arrowstyle="-|>", mutation_scale=9,
                 linewidth=width, color="#5b7f6a", alpha=0.55, zorder=1,
             )  # fmt: skip
+            arrow.set_gid(f"{one} to {two}")
             axes.add_patch(arrow)
     for name, (x, y) in places.items():
         corner = (x - _WIDTH / 2, y - _HEIGHT / 2)
@@ -88,13 +89,23 @@ def draw(axes: Axes, sizes: Counter[str], arrows: Counter[tuple[str, str]]) -> N
         )  # fmt: skip
 
 
+def arrows_of(pairs: list[tuple[str, str]]) -> Counter[tuple[str, str]]:
+    """How many imports lead from one package to another."""
+    arrows = Counter((package_of(one), package_of(two)) for one, two in pairs)
+    return Counter({pair: n for pair, n in arrows.items() if pair[0] != pair[1]})
+
+
+def imports_of_all(known: dict[str, Path]) -> list[tuple[str, str]]:
+    """Every import of one module of ours by another."""
+    return [(name, other) for name, path in known.items() for other in imports(name, path, known)]
+
+
 def main() -> None:
     """Measure and draw; print the numbers."""
     known = modules()
     sizes = Counter(package_of(name) for name in known)
-    pairs = [(name, other) for name, path in known.items() for other in imports(name, path, known)]
-    arrows = Counter((package_of(one), package_of(two)) for one, two in pairs)
-    arrows = Counter({pair: n for pair, n in arrows.items() if pair[0] != pair[1]})
+    pairs = imports_of_all(known)
+    arrows = arrows_of(pairs)
     mpl.rcParams["svg.hashsalt"] = "wellspring"
     figure, axes = plt.subplots(figsize=(9.5, 11))
     draw(axes, sizes, arrows)

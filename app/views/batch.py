@@ -10,19 +10,14 @@ from app.views.answer import contenders_of
 from app.views.matches import Bar, bars_of
 from app.views.names import name_of, number_of
 from app.views.templates import render
-from core.report import csv_text, words
+from core.report import csv_text, outcomes, words
 from core.service import adjust_known
 from core.values import Answer, ImageRecord
 
-Kind = Literal["named", "one of", "none", "refused"]
+Kind = outcomes.Kind | Literal["refused"]
 """What becomes of an image, as people look for it."""
 
-_KINDS: dict[Kind, str] = {
-    "named": "Named",
-    "one of": "One of several",
-    "none": "None",
-    "refused": "Refused",
-}
+_LABELS: dict[Kind, str] = {**outcomes.LABELS, "refused": outcomes.REFUSED}
 _COLUMNS = (
     "file",
     "answer",
@@ -64,30 +59,14 @@ class Judged:
     """The p-value adjusted for the number of images that were answered."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> outcomes.Kind:
         """What the answer comes to by itself."""
-        found = words.outcome(self.answer)
-        if found in ("identical", "named"):
-            return "named"
-        return "one of" if found == "one of" else "none"
+        return outcomes.kind_of(self.answer)
 
     @property
     def alone(self) -> str:
         """The answer by itself, in a few words."""
-        found = words.outcome(self.answer)
-        if found == "identical":
-            return "Candidate source, the very same file"
-        if found == "too few":
-            return words.TOO_FEW
-        shared = words.sources(self.answer.groups)
-        if not shared:
-            return "None stands out" if found == "none" else "The gallery is empty"
-        sures = [group.confidence or 0.0 for group in shared]
-        if found == "one of":
-            several = "One of these" if len(shared) == 1 else "One or more of these"
-            return f"{several}, {words.sureness(max(sures))}: {contenders_of(self.answer)}"
-        count = "Candidate source" if len(shared) == 1 else f"{len(shared)} candidate sources"
-        return f"{count}, {words.sureness(min(sures))}"
+        return outcomes.in_short(self.answer, name=name_of)
 
     @property
     def holds(self) -> bool:
@@ -168,7 +147,7 @@ def table_html(rows: Sequence[Row], *, total: int) -> str:
         done=done,
         lines=lines,
         answered=len(rows) - kinds.count("refused"),
-        kinds=[(kind, name, kinds.count(kind)) for kind, name in _KINDS.items() if kind in kinds],
+        kinds=[(kind, name, kinds.count(kind)) for kind, name in _LABELS.items() if kind in kinds],
     )
 
 

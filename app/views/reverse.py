@@ -10,24 +10,14 @@ from app.views.matches import Bar, bars_of
 from app.views.names import number_of
 from app.views.templates import render
 from core.config import AnswerConfig
-from core.report import csv_text, words
+from core.report import csv_text, outcomes, words
 from core.service import Finding, fewest_named
 from core.values import ImageRecord
 
-Kind = Literal["named", "stands out", "no", "refused"]
+Kind = outcomes.Pair | Literal["refused"]
 """What becomes of a generated image, as people look for it."""
 
-_KINDS: dict[Kind, str] = {
-    "named": "Named",
-    "stands out": "Stands out",
-    "no": "Not",
-    "refused": "Refused",
-}
-_RESULTS: dict[Kind, str] = {
-    "named": "Candidate source",
-    "stands out": "Stands out by itself, not named",
-    "no": "Not told from chance",
-}
+_LABELS: dict[Kind, str] = {**outcomes.PAIR_LABELS, "refused": outcomes.REFUSED}
 _COLUMNS = (
     "generated",
     "source",
@@ -103,7 +93,7 @@ class Lookup:
         """Whether the gallery has too few different images to tell a source from chance."""
         return any(finding.p_value is None for finding in self.findings)
 
-    def kind(self, finding: Finding) -> Kind:
+    def kind(self, finding: Finding) -> outcomes.Pair:
         """What becomes of an image."""
         if finding.named:
             return "named"
@@ -117,7 +107,7 @@ class _Line:
 
     place: int
     finding: Finding
-    kind: Kind
+    kind: outcomes.Pair
     result: str
     picture: str
     bars: Sequence[Bar]
@@ -135,7 +125,7 @@ def lookup_html(lookup: Lookup) -> str:
         note=_note(lookup),
         lookup=lookup,
         lines=lines,
-        kinds=[(k, name, kinds.count(k)) for k, name in _KINDS.items() if k in kinds],
+        kinds=[(k, name, kinds.count(k)) for k, name in _LABELS.items() if k in kinds],
     )
 
 
@@ -145,7 +135,7 @@ def _line(place: int, finding: Finding, lookup: Lookup) -> _Line:
         place,
         finding,
         kind,
-        "" if lookup.too_few else _RESULTS[kind],
+        "" if lookup.too_few else outcomes.PAIRS[kind],
         lookup.pictures[place] if lookup.pictures else "",
         bars_of(finding.aspects, level=lookup.level),
         lookup.source_of(finding),

@@ -32,7 +32,7 @@ from core.measures.retrieval import Pair, clustered_interval
 from core.search.prepare import prepare
 from core.search.query import Query
 from core.search.ranking import RIVALS, Collection
-from core.service.session import choose_head
+from core.service.heads import choose_head
 
 TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.5)
 """Temperatures of the energy, in the unit of the score."""

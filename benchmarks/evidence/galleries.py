@@ -23,7 +23,7 @@ from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.source import Source
 from core.images.decode import load_image
 from core.search.edges import with_edges
-from core.service.session import choose_head
+from core.service.heads import choose_head
 from core.service.workspace import Workspace
 from core.values import Answer, Encoder
 

@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.quality import sift
 from benchmarks.quality.study import HALVES, Study, by_source, by_tag, cells, digest, store
 from core.config import ScoreConfig
-from core.service.session import choose_head
+from core.service.heads import choose_head
 from core.values import Encoder
 
 WAYS = {

@@ -20,7 +20,7 @@ from core.gallery.source import Source
 from core.images.listing import list_images
 from core.measures.pooled import MICRO, Pool, interval_of, pooled_values
 from core.measures.retrieval import Cell
-from core.service.session import choose_head
+from core.service.heads import choose_head
 
 WITHOUT = 150
 """Images without a source, drawn with the seed 0 from those of Stable Diffusion."""

@@ -15,7 +15,7 @@ from core.encoders.descriptors import describe_patches
 from core.images.decode import load_image
 from core.measures.retrieval import Pair
 from core.search.query import Query
-from core.service.session import choose_head
+from core.service.heads import choose_head
 from core.values import Encoder
 
 Degradation = Callable[[Image.Image], Image.Image]

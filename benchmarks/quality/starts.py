@@ -20,7 +20,7 @@ from core.config import ScoreConfig
 from core.encoders.network import NetworkEncoder
 from core.encoders.registry import spec
 from core.heads.rows import unit_rows
-from core.service.session import choose_head
+from core.service.heads import choose_head
 from core.training.start import PACKAGE, load_start, packaged
 from core.values import Encoder
 

@@ -23,7 +23,7 @@ from core.explain.contributions import excitement
 from core.gallery.gallery import SHIPPED, Gallery
 from core.measures.factors import explained_variance, factor_codes
 from core.service.choice import DEFAULT_ENCODER
-from core.service.session import choose_head
+from core.service.heads import choose_head
 
 DOCS = Path(__file__).parents[2] / "docs"
 COUNT, SHOWN = 20, 6

@@ -26,7 +26,7 @@ from core.search.prepare import prepare
 from core.search.query import Query
 from core.search.ranking import Collection
 from core.search.views import View
-from core.service.session import choose_head
+from core.service.heads import choose_head
 from core.values import Encoder
 
 FOLDER = "synthetic/style_transfer"

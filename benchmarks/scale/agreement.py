@@ -25,8 +25,6 @@ from core.service.heads import choose_head
 from core.service.workspace import Workspace
 from core.values import Answer
 
-CLOSE = 1e-3
-"""By how much scores may differ."""
 console = Console(width=110)
 
 

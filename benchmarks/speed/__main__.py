@@ -34,7 +34,8 @@ from core.search.index import Index, measured_recall
 from core.search.prepare import prepare
 from core.search.walk import Walk
 from core.service.choice import Choice
-from core.service.session import Session, choose_head
+from core.service.heads import choose_head
+from core.service.session import Session
 
 console = Console()
 _SECTIONS = ("load", "query", "build", "look", "search", "graph", "heads")

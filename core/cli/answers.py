@@ -44,9 +44,10 @@ from core.report.files import write_report
 from core.report.objects import answer_object, finding_object
 from core.report.trials import trial_object
 from core.service.choice import Choice
+from core.service.heads import choose_head
 from core.service.reverse import adjust_known, reverse_lookup
 from core.service.selftest import Trial, selftest
-from core.service.session import Session, choose_head
+from core.service.session import Session
 from core.service.workspace import Query, Workspace
 from core.values import (
     Answer,

@@ -15,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
@@ -22,7 +23,7 @@ from jaxtyping import Bool
 from core.gallery.browse import column_names, column_values, value_of
 from core.values import FilterError, ImageRecord
 
-OPERATORS = ("=", "!=", "contains", "is filled", "is not filled")
+Operator = Literal["=", "!=", "contains", "is filled", "is not filled"]
 """What a condition may say of a column."""
 
 PATH = "path"
@@ -52,8 +53,7 @@ class Condition:
     """What a filter asks of one column."""
 
     column: str
-    operator: str
-    """One of :data:`OPERATORS`."""
+    operator: Operator
     value: str = ""
 
     def __str__(self) -> str:
@@ -142,7 +142,7 @@ def _condition(text: str, columns: Sequence[str], *, hint: str) -> Condition:
         state = " ".join(value.casefold().split())
         if state not in ("filled", "not filled"):
             raise FilterError(f"{text[:80]!r}: a column `is filled` or `is not filled`")
-        return Condition(column, f"is {state}")
+        return Condition(column, "is filled" if state == "filled" else "is not filled")
     if value[:1] == "=" and found["equal"]:
         rest = value.lstrip("= ") or "…"
         sign = "=" if found["equal"] == "=" else "!="

@@ -39,14 +39,3 @@ def hash_bits(image: Image.Image) -> Bool[np.ndarray, "8 8"]:
     grey = np.asarray(image.convert("L").resize((32, 32), Image.Resampling.LANCZOS), np.float64)
     low: np.ndarray = np.asarray(dctn(grey))[:8, :8]
     return low > np.median(low)
-
-
-def hamming(a: str, b: str) -> int:
-    """Number of bits in which two hexadecimal hashes of one length differ.
-
-    Raises:
-        ValueError: when the hashes are not hexadecimal or differ in length.
-    """
-    if len(a) != len(b):
-        raise ValueError(f"hashes must have one length, got {a!r} and {b!r}")
-    return (int(a, 16) ^ int(b, 16)).bit_count()

@@ -3,9 +3,9 @@
 The app words and writes answers by these names alone.
 """
 
-from core.evidence import words
+from core.evidence import outcomes, words
 from core.evidence.answer_sets import score_gaps
-from core.report.cases import Case, Run, attribute_command, case_of, query_digest, run_of
+from core.report.cases import Case, Run, attribute_command, case_of, run_of
 from core.report.changes import account_csv, change_lines, template_csv
 from core.report.comparison import (
     Names,
@@ -36,7 +36,7 @@ __all__ = [
     "examples_csv",
     "examples_json",
     "is_web_address",
-    "query_digest",
+    "outcomes",
     "report_csv",
     "report_html",
     "report_json",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment
 
-from core.evidence import words
+from core.evidence import outcomes, words
 from core.images.files import ASSETS
 from core.report.cases import MEANING, Case, Run, versions
 from core.report.figures import drawing_of, picture_address
@@ -21,14 +21,6 @@ _LEADING = 3  # groups shown whatever their influence
 _DIMENSIONS = 8  # contributions looked at
 _LINKS = "Equal numbers mark places that are each other's best match, 1 the strongest."
 _SMALL = 96  # longer side of a picture in a table, pixels
-_OUTCOMES: Mapping[words.Outcome, str] = {
-    "named": "with a named source",
-    "identical": "with a named source",
-    "one of": "with one of several",
-    "none": "without a source",
-    "too few": "without a source",
-    "empty": "without a source",
-}
 
 
 def report_html(cases: Sequence[Case], run: Run) -> str:
@@ -108,8 +100,8 @@ def _told(answer: Answer) -> tuple[str, ...]:
 
 def _summary(cases: Sequence[Case], run: Run) -> str:
     """How many images came to what, each by itself."""
-    found = [_OUTCOMES[words.outcome(case.answer)] for case in cases]
-    counts = {told: found.count(told) for told in dict.fromkeys(_OUTCOMES.values())}
+    found = [outcomes.kind_of(case.answer) for case in cases]
+    counts = {told: found.count(kind) for kind, told in outcomes.COUNTED.items()}
     counts["left out"] = len(run.refused)
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     return f"{len(cases) + len(run.refused)} images: {told}."
@@ -118,6 +110,7 @@ def _summary(cases: Sequence[Case], run: Run) -> str:
 def _numbers(case: Case) -> Mapping[str, str]:
     """The numbers of an answer; those that cannot be told are left out."""
     answer = case.answer
+    why = outcomes.UNNAMED[words.outcome(answer)]
     evidence = {
         "Confidence": words.share(answer.groups[0].confidence if answer.groups else None),
         "p-value": words.chance(answer.p_value, count=answer.null_size),
@@ -127,15 +120,8 @@ def _numbers(case: Case) -> Mapping[str, str]:
     return {
         **{name: value for name, value in evidence.items() if value},
         "Prior": words.percent(answer.prior),
-        **({} if answer.named else {"No source is named": _unnamed(answer)}),
+        **({"No source is named": why} if why else {}),
     }
-
-
-def _unnamed(answer: Answer) -> str:
-    """Why an answer names no source."""
-    if words.outcome(answer) == "one of":
-        return "the runner-up is too near"
-    return "too few different images" if answer.p_value is None else "nothing stands out"
 
 
 def _shown(answer: Answer) -> list[Group]:

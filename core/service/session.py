@@ -5,26 +5,16 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Integer
 from PIL import Image
-from threadpoolctl import threadpool_limits
 
-from core.config import (
-    BuildConfig,
-    ImageLimits,
-    ServerConfig,
-)
-from core.encoders.load import load_encoder
-from core.encoders.registry import NETWORKS, encoder_infos, is_here
 from core.evidence.shares import COLUMNS, columns_of, shares_by
 from core.explain.clusters import ClusterKind
 from core.explain.projection import Map, place
-from core.gallery.gallery import SHIPPED, Gallery, is_shipped
-from core.images.decode import load_image, open_image
 from core.measures.dimensions import Dimensions
 from core.measures.disentangle import (
     DimensionView,
@@ -33,8 +23,6 @@ from core.measures.disentangle import (
     dimension_view,
 )
 from core.measures.factors import Likeness
-from core.search.query import Query
-from core.service.cache import Cache
 from core.service.choice import Choice
 from core.service.disentanglement import (
     dimensions,
@@ -43,37 +31,17 @@ from core.service.disentanglement import (
     sample,
 )
 from core.service.examples import Examples, read_queries
-from core.service.heads import HEADS, choose_head
-from core.service.library import Library
-from core.service.machine import limit_heaps, share_cores
-from core.service.preparing import Preparations
-from core.service.visitors import Visitors
+from core.service.opening import Opening
 from core.service.workspace import Workspace
 from core.values import (
     Answer,
-    Encoder,
-    EncoderError,
     Explanation,
     GalleryError,
-    ImageError,
-    ImageRecord,
     Match,
     Progress,
     no_progress,
 )
 
-_FIT = BuildConfig().thumbnail
-_REMEMBERED = 64  # galleries and encoders
-REMEMBERED = {
-    "workspace": 6,
-    "query": 12,
-    "layout": 6,
-    "clusters": 6,
-    "examples": 8,
-    "example answers": 8,
-    "stage": 6,
-}
-"""What follows from galleries and encoders, by kind: it is read again or computed when needed."""
 _EXAMPLE_MATCHES = 24
 _JUDGED = 5_000  # images at most of a gallery whose dimensions are judged while somebody waits
 _CLOSED_FORM = ("whiten", "center", "identity")  # heads whose refit takes a second
@@ -94,82 +62,8 @@ class Placed:
         return self.answer.matches
 
 
-class Session:
-    """Opens each encoder, gallery and workspace once and hands it to every thread."""
-
-    lends = False
-    """Whether encoders run where a GPU is lent for the time of a call."""
-
-    def __init__(self, *, server: ServerConfig | None = None, device: str = "cpu") -> None:
-        # Torch, FAISS and numpy's BLAS each keep threads that spin after their work and so slow
-        # each other's next step (docs/decisions/006-threads.md).
-        threadpool_limits(1, user_api="blas")
-        limit_heaps()
-        self.server = server or ServerConfig()
-        if self.server.hosted:
-            share_cores(self.server.at_once)
-        self.device = device
-        self.visitors = Visitors(self.server)
-        self.library = Library(self.server, self.visitors, encoder=self.encoder)
-        self.preparations = Preparations(
-            self.server, self.visitors, gallery=self.gallery, encoder=self.encoder, device=device
-        )
-        self._cache = Cache(REMEMBERED, others=_REMEMBERED)
-
-    def encoder(self, name: str) -> Encoder:
-        """An encoder by name; folders, and weights that are fetched, only when not hosted.
-
-        Raises:
-            EncoderError: when it cannot be had.
-        """
-        if self.server.hosted and name not in {info.name for info in encoder_infos()}:
-            raise EncoderError(f"no encoder is called {name!r}")
-        if self.server.hosted and not _at_hand(name):
-            raise EncoderError(f"the weights of {name} are not on this server")
-        stamps = [_stamp(Path(name) / file) for file in ("cfg.json", "backbone.safetensors")]
-        make = functools.partial(load_encoder, name, device=self.device)
-        return self._cache.get(("encoder", name, *stamps), make)
-
-    def gallery(self, name: str = "builtin", *, visitor: str = "") -> Gallery:
-        """A gallery by name, in its current generation.
-
-        Raises:
-            GalleryError: when there is none of that name for this visitor.
-        """
-        if name == "builtin":
-            beside = self.preparations.beside(SHIPPED)
-            make = functools.partial(Gallery.open, SHIPPED, read_only=True, beside=beside)
-            return self._cache.get("builtin", make)
-        hosted = self.server.hosted
-        folder = self.visitors.gallery(visitor, name) if hosted else Path(name).absolute()
-        try:
-            shipped = is_shipped(folder)
-        except (OSError, ValueError) as error:  # no path has such a name
-            raise GalleryError(f"{name[:80]!r} is no gallery") from error
-        own = folder.parent / f"{name}-beside"
-        beside = own if hosted else self.preparations.beside(folder)
-        make = functools.partial(Gallery.open, folder, read_only=shipped, beside=beside)
-        return self._cache.get((folder, _stamp(folder / "gallery.json")), make)
-
-    def workspace(
-        self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress
-    ) -> Workspace:
-        """A gallery under an encoder and a head, whatever the filter; kept until it changes."""
-        choice = replace(choice, where=None)
-        gallery = self.gallery(choice.gallery, visitor=visitor)
-        if self.server.hosted and choice.head not in HEADS:
-            raise GalleryError(f"no head is called {choice.head!r}")
-        if choice.encoder not in gallery.encoder_names and not _at_hand(choice.encoder):
-            raise gallery.lacks(choice.encoder)  # nothing is fetched only to say this
-        encoder = self.encoder(choice.encoder)
-        self._require(gallery, encoder)
-
-        def make() -> Workspace:
-            head = choose_head(gallery, encoder, choice.head, progress=progress)
-            return Workspace(gallery, encoder, head, score=choice.score, progress=progress)
-
-        stamps = [_stamp(Path(choice.head) / file) for file in ("head.json", "head.safetensors")]
-        return self._cache.get(("workspace", choice, gallery, encoder.identity, *stamps), make)
+class Session(Opening):
+    """What is asked of galleries, with what :class:`Opening` has opened."""
 
     def attribute(
         self,
@@ -392,71 +286,6 @@ class Session:
         with contextlib.suppress(GalleryError):
             return self._cache.get(key, lambda: dimensions(workspace, progress=progress))
         return None
-
-    def source_image(
-        self, gallery: Gallery, image_id: int, *, fit: int | None = _FIT
-    ) -> Image.Image:
-        """Pixels of a gallery image; its thumbnail where the original is gone or has changed.
-
-        Raises:
-            GalleryError: when there is no such image, or nothing of it can be read.
-        """
-        if image_id not in gallery.row_of:
-            raise GalleryError(f"no image of the gallery has the id {image_id}")
-        record = gallery.records[gallery.row_of[image_id]]
-        original = gallery.root / record.path
-        with contextlib.suppress(ImageError):
-            loaded = load_image(original, limits=ImageLimits(), fit=fit)
-            if loaded.sha256 == record.sha256:
-                return loaded.image
-        try:
-            return self.image(gallery.store.thumbnail(record.sha256))
-        except ImageError as error:
-            raise GalleryError(
-                f"neither {record.path} nor its thumbnail can be read",
-                command=("verify", "--gallery", str(gallery.store.folder)),
-            ) from error
-
-    def thumbnails(self, gallery: Gallery, records: Sequence[ImageRecord]) -> list[Path]:
-        """Thumbnail files of gallery images."""
-        return [gallery.store.thumbnail(record.sha256) for record in records]
-
-    def query(self, workspace: Workspace, source: Image.Image | bytes | str | Path) -> Query:
-        """An image as a query of a workspace; a file that was asked just before is not read again.
-
-        Raises:
-            ImageError: when the image cannot be taken.
-        """
-        if isinstance(source, Image.Image | bytes):
-            return workspace.query(source)
-        return self._cache.get(
-            ("query", *workspace.inputs, str(source), _stamp(Path(source))),
-            lambda: workspace.query(source),
-            small=True,
-        )
-
-    @staticmethod
-    def image(source: Image.Image | bytes | str | Path, *, fit: int | None = _FIT) -> Image.Image:
-        """A query's pixels alone, large enough to fit a side; errors as in :meth:`query`."""
-        return open_image(source, limits=ImageLimits(), fit=fit)
-
-    @staticmethod
-    def _require(gallery: Gallery, encoder: Encoder) -> None:
-        if gallery.key_of(encoder) not in gallery.encoder_keys:
-            gallery.features(encoder)  # raises, saying which encoders there are
-
-
-def _at_hand(name: str) -> bool:
-    """Whether an encoder can be loaded, or refused, without fetching anything."""
-    return name not in NETWORKS or is_here(NETWORKS[name])
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """What differs between any two states of a file; nothing where there is none."""
-    with contextlib.suppress(OSError, ValueError):
-        found = path.stat()
-        return (found.st_ino, found.st_mtime_ns, found.st_size)
-    return ()
 
 
 def _stage_key(workspace: Workspace, *head: str) -> tuple[object, ...]:

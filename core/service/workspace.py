@@ -24,13 +24,12 @@ from core.encoders.descriptors import describe_patches
 from core.encoders.network import Reading, read
 from core.evidence.answer import answer, stands_out_elsewhere
 from core.evidence.confidence import stated
-from core.evidence.null import Null, aspects_of, fit_null, standings
+from core.evidence.null import aspects_of, standings
 from core.evidence.surroundings import own_nearest, score_scale, surroundings
 from core.explain.alignment import aligned, telling
-from core.explain.clusters import ClusterKind, cluster
+from core.explain.clusters import ClusterKind
 from core.explain.contributions import contributions, cosine_weights, excitement
-from core.explain.projection import Map, fit_map
-from core.gallery.artefacts import Codec, Key, arrays
+from core.explain.projection import Map
 from core.gallery.gallery import Gallery
 from core.heads.head import Head
 from core.images.decode import load_image, open_image
@@ -39,8 +38,8 @@ from core.search.patches import region_match
 from core.search.prepare import prepare
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking
-from core.search.views import View
 from core.service.filtering import Passing, identical_among, passing_of
+from core.service.kept import clusters_of, map_of, null_of
 from core.values import (
     Answer,
     Aspect,
@@ -61,36 +60,12 @@ _FILTERS = 8  # whose images are remembered
 
 
 @dataclass(frozen=True)
-class _Clusters:
-    """Clusters as they are kept."""
-
-    labels: Integer[np.ndarray, " n"]
-
-
-@dataclass(frozen=True)
 class GuestEvidence:
     """Evidence for an image that is not in the gallery, as that for a group of it."""
 
     p_value: float
     confidence: float
     aspects: tuple[Aspect, ...]
-
-
-def _map_of(path: Path, vectors: Float[np.ndarray, "n d"]) -> Map:
-    """A map that is kept; one that has nothing to place others by is damaged.
-
-    Raises:
-        GalleryError: when it is.
-    """
-    found = Map.load(path, vectors)
-    if len(vectors) and not len(found.fitted):
-        raise GalleryError(f"{path.name} is not a map of this gallery")
-    return found
-
-
-def _seen(view: View) -> list[np.ndarray]:
-    """The images that a view's head was fitted on, where that matters."""
-    return [] if view.fitted is None else [np.asarray(view.fitted)]
 
 
 class Workspace:
@@ -111,7 +86,9 @@ class Workspace:
         self.answering = AnswerConfig()
         self.collection = prepare(gallery, encoder, head, config=self.score, progress=progress)
         self.patch_head = gallery.patch_head(encoder)
-        self.null = self._null(progress)
+        self.null = null_of(
+            gallery, self.collection, score=self.score, config=self.null_config, progress=progress
+        )
         self._filtered = functools.lru_cache(_FILTERS)(self._filter)
         self._row_of = {r.sha256: row for row, r in reversed(list(enumerate(gallery.records)))}
 
@@ -333,37 +310,17 @@ class Workspace:
         self, *, config: ProjectionConfig | None = None, progress: Progress = no_progress
     ) -> Map:
         """The gallery's 2-D map; fitted once and kept with the gallery."""
-        config = config or ProjectionConfig()
-        strata = [r.source or r.path.rpartition("/")[0] for r in self.gallery.records]
-        key = Key.of("map", fit_map, **self._inputs, config=config, strata=strata)
-        return self.gallery.artefacts.get(
-            key,
-            lambda: fit_map(self.vectors, config=config, strata=strata, progress=progress),
-            codec=Codec(
-                save=lambda found, folder: found.save(folder / "map.npz"),
-                load=lambda folder: _map_of(folder / "map.npz", self.vectors),
-            ),
-        )
+        return map_of(self.gallery, self.vectors, self._inputs, config=config, progress=progress)
 
     def clusters(
         self, layout: Map, *, kind: ClusterKind, progress: Progress = no_progress
     ) -> Integer[np.ndarray, " n"]:
         """Cluster of every image, the largest first, -1 for none; kept with the gallery."""
-
-        def compute() -> _Clusters:
-            progress(0, 1, "finding clusters")
-            rows = layout.points if kind == "density" else np.asarray(self.vectors)
-            return _Clusters(cluster(rows, kind=kind))
-
-        def whole(kept: Mapping[str, np.ndarray]) -> bool:
-            labels, n = kept["labels"], len(self.gallery)
-            integers = labels.dtype.kind in "iu" and labels.shape == (n,)
-            return integers and bool(((labels >= -1) & (labels < n)).all())
-
-        given = {"points": layout.points} if kind == "density" else self._inputs
-        key = Key.of("clusters", cluster, **given, clusters=kind)
-        found = self.gallery.artefacts.get(key, compute, codec=arrays(_Clusters, whole=whole))
-        return np.asarray(found.labels)
+        if kind == "density":
+            rows, inputs = layout.points, {"points": layout.points}
+        else:
+            rows, inputs = np.asarray(self.vectors), self._inputs
+        return clusters_of(self.gallery, rows, inputs, kind=kind, progress=progress)
 
     def duplicates(self) -> list[list[ImageRecord]]:
         """Groups of near-duplicates with more than one image, the largest first."""
@@ -374,7 +331,7 @@ class Workspace:
         return [[self.gallery.records[row] for row in rows] for rows in several]
 
     @property
-    def _inputs(self) -> dict[str, object]:
+    def _inputs(self) -> Mapping[str, object]:
         """What everything that follows from the first view's vectors depends on."""
         return {"features": self.gallery.digest(self.encoder), "head": self.head.identity}
 
@@ -403,31 +360,3 @@ class Workspace:
         if image_id not in self.gallery.row_of:
             raise GalleryError(f"no image of the gallery has the id {image_id}")
         return self.gallery.row_of[image_id]
-
-    def _null(self, progress: Progress) -> Null:
-        """The null of this scoring; kept with the gallery."""
-        key = Key.of(
-            "null",
-            fit_null,
-            views=[
-                (self.gallery.digest(v.encoder), v.head.identity, v.weight, v.trust, *_seen(v))
-                for v in self.collection.views
-            ],
-            groups=np.asarray(self.collection.groups),
-            score=self.score,
-            config=self.null_config,
-        )
-
-        def whole(kept: Mapping[str, np.ndarray]) -> bool:
-            values = list(kept.values())
-            count, aspects = len(kept["strengths"]), len(self.collection.aspect_names)
-            shapes = [array.shape for array in values]
-            fit = shapes == [(count, aspects), (count,)] * 2
-            return fit and all(
-                a.dtype.kind == "f" and (np.diff(a, axis=0) >= 0).all() for a in values
-            )
-
-        def compute() -> Null:
-            return fit_null(self.collection, config=self.null_config, progress=progress)
-
-        return self.gallery.artefacts.get(key, compute, codec=arrays(Null, whole=whole))

@@ -17,7 +17,7 @@ def test_page_is_built_before_any_model_is_loaded(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("core.service.session.load_encoder", refuse)
+    monkeypatch.setattr("core.service.opening.load_encoder", refuse)
     assert build(Session(), gallery=str(gallery_folder)).get_config_file()["components"]
 
 

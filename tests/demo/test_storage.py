@@ -20,7 +20,7 @@ from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import verify
 from core.search.prepare import fitted_head
-from core.service.session import choose_head
+from core.service.heads import choose_head
 from core.service.workspace import Workspace
 from core.values import GalleryError
 from demo.pack import ENCODERS, pack
@@ -139,8 +139,8 @@ def test_packing_ships_groups_nulls_and_maps_and_nothing_else(
     kinds = sorted(path.name.partition("-")[0] for path in gallery.artefacts.folder.iterdir())
     assert kinds == ["groups", "map", "null"]
     with monkeypatch.context() as patched:
-        patched.setattr("core.service.workspace.fit_null", not_again(fit_null))
-        patched.setattr("core.service.workspace.fit_map", not_again(fit_map))
+        patched.setattr("core.service.kept.fit_null", not_again(fit_null))
+        patched.setattr("core.service.kept.fit_map", not_again(fit_map))
         workspace = Workspace(gallery, PLAIN, choose_head(gallery, PLAIN, "default"))
         assert len(workspace.layout().points) == len(gallery)
 
@@ -170,8 +170,8 @@ def test_the_shipped_nulls_and_maps_are_those_of_this_code(
     """Else the first answer waits for them: ``python -m demo.pack --artefacts`` makes them anew."""
     gallery = Gallery.open(SHIPPED, read_only=True)
     encoder = load_encoder(name)
-    monkeypatch.setattr("core.service.workspace.fit_null", not_again(fit_null))
-    monkeypatch.setattr("core.service.workspace.fit_map", not_again(fit_map))
+    monkeypatch.setattr("core.service.kept.fit_null", not_again(fit_null))
+    monkeypatch.setattr("core.service.kept.fit_map", not_again(fit_map))
     workspace = Workspace(gallery, encoder, choose_head(gallery, encoder, "default"))
     assert len(workspace.null.margins) == len(gallery)
     assert len(workspace.layout().points) == len(gallery)

@@ -26,7 +26,7 @@ from app.views import matches as lists
 from app.views.known import known_sources
 from app.views.names import label_of
 from core.config import ScoreConfig
-from core.report import Case, query_digest, words
+from core.report import Case, words
 from core.service import Choice, Session, example_of
 from core.values import Answer, Explanation
 
@@ -182,7 +182,7 @@ class Handlers:
             chosen = reading if reading in possible else possible[0]
             pair = reasons.pair_html(
                 found,
-                self._images(search, found, visitor, fit=reasons.SHOWN_SIDE),
+                self._pair(search, found, visitor),
                 reading=chosen,
                 noise=reasons.is_noise(found, possible),
             )
@@ -240,7 +240,7 @@ class Handlers:
         if search is None or found is None:
             return gr.skip()
         with user_errors():
-            images = self._images(search, found, visitor_of(request), fit=reasons.SHOWN_SIDE)
+            images = self._pair(search, found, visitor_of(request))
             return reasons.pair_html(found, images, reading=reading)
 
     def judge(
@@ -300,13 +300,14 @@ class Handlers:
             report(0, 1, "Writing the report")
             workspace = self.session.workspace(choice, visitor=visitor, progress=report)
             dimensions = self.session.dimensions(choice, visitor=visitor, progress=report)
-            image, source = self._images(search, found, visitor)
+            query = self.session.query(workspace, search.image)
+            source = self.session.source_image(workspace.gallery, found.match.id)
             case = Case(
                 query=Path(search.image).name,
-                sha256=query_digest(search.image),
+                sha256=query.sha256,
                 answer=search.answer,
                 explanations=(found,),
-                image=image,
+                image=query.image,
                 sources={found.match.id: source},
                 shares=self.session.shares(search.answer, choice, visitor=visitor),
                 dimensions=dimensions,
@@ -360,16 +361,12 @@ class Handlers:
         records = [match.image for match in search.answer.matches]
         return [lists.picture_of(file) for file in self.session.thumbnails(gallery, records)]
 
-    def _images(
-        self, search: Search, found: Explanation, visitor: str, *, fit: int | None = None
+    def _pair(
+        self, search: Search, found: Explanation, visitor: str
     ) -> tuple[Image.Image, Image.Image]:
-        """Pixels of the query and of the source, large enough to fit a side."""
+        """Pixels of the query and of the source as they are shown."""
         gallery = self.session.gallery(search.choice.gallery, visitor=visitor)
-        side = {} if fit is None else {"fit": fit}
-        return (
-            self.session.image(search.image, **side),
-            self.session.source_image(gallery, found.match.id, **side),
-        )
+        return self.session.pair(search.image, gallery, found.match.id, side=reasons.SHOWN_SIDE)
 
 
 def row_of(event: gr.EventData) -> int:

@@ -163,10 +163,7 @@ class Handlers:
         names = side_names(found.choices)
         with self.page.jobs.run("compare", request, progress, again=_AGAIN) as report:
             gallery = session.gallery(found.choices[0].gallery, visitor=visitor)
-            images = (
-                session.image(found.image, fit=reasons.SHOWN_SIDE),
-                session.source_image(gallery, image_id, fit=reasons.SHOWN_SIDE),
-            )
+            images = session.pair(found.image, gallery, image_id, side=reasons.SHOWN_SIDE)
             left, right = (
                 session.explain(found.image, image_id, choice, visitor=visitor, progress=report)
                 for choice in found.choices

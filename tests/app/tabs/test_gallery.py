@@ -36,7 +36,7 @@ def builtin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make(tmp_path: Path, builtin: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Handlers]:
-    monkeypatch.setattr("core.service.session.SHIPPED", builtin)
+    monkeypatch.setattr("core.service.opening.SHIPPED", builtin)
 
     def made(*, hosted: bool = False) -> Handlers:
         session = Session(server=ServerConfig(hosted=hosted, max_images=6))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.gallery.filters import OPERATORS, Condition, Filter, filter_columns, parse
+from core.gallery.filters import Condition, Filter, Operator, filter_columns, parse
 from core.values import FilterError, ImageRecord
 
 
@@ -114,7 +115,7 @@ def test_the_columns_are_those_that_say_anything() -> None:
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=12)
 CONDITIONS = st.builds(
     lambda operator, value: Condition("title", operator, "" if "is" in operator else value),
-    st.sampled_from(OPERATORS),
+    st.sampled_from(get_args(Operator)),
     TEXTS.filter(str.strip),
 )
 

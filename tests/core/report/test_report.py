@@ -19,12 +19,11 @@ from core.measures.dimensions import Dimensions
 from core.report import (
     answer_object,
     attribute_command,
-    query_digest,
     report_csv,
     report_html,
     report_json,
 )
-from core.report.cases import MEANING, Case, Run, versions, without_images
+from core.report.cases import MEANING, Case, Run, query_digest, versions, without_images
 from core.report.files import write_report
 from core.service.choice import Choice
 from core.values import (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from benchmarks.scale.agreement import CLOSE, agreement
+from benchmarks.scale.agreement import agreement
 from core.config import ScoreConfig
 from core.encoders.load import load_encoder
 from core.gallery.gallery import Gallery
@@ -110,6 +110,10 @@ def test_answers_are_those_of_comparing_all_whatever_changes(
             assert answered_alike(gallery, image).matches[0].image.id == first.id
     assert verify(gallery) == []
     assert len(tables(gallery / "lance")) == 1
+
+
+CLOSE = 1e-3
+"""By how much scores may differ."""
 
 
 def test_engines_agree_and_another_scoring_does_not(gallery, network, photos, write_image) -> None:

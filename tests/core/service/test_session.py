@@ -23,9 +23,10 @@ from core.gallery.source import Source
 from core.heads.head import Head, LinearHead
 from core.search.prepare import fitted_head
 from core.service import heads
-from core.service import session as module
+from core.service import opening as module
 from core.service.choice import Choice
-from core.service.session import Session, choose_head
+from core.service.heads import choose_head
+from core.service.session import Session
 from core.values import (
     EncoderError,
     GalleryError,

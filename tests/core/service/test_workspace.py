@@ -280,7 +280,7 @@ def test_the_map_is_fitted_once_per_settings(gallery, encoders, monkeypatch):
         return Map(points, np.arange(3), np.asarray(embeddings[:3]), config.neighbours)
 
     fit.__module__ = fit_map.__module__
-    monkeypatch.setattr("core.service.workspace.fit_map", fit)
+    monkeypatch.setattr("core.service.kept.fit_map", fit)
     workspace = _workspace(gallery, encoders["histogram"])
     config = ProjectionConfig(neighbours=4)
     first, again = workspace.layout(config=config), workspace.layout(config=config)
@@ -361,30 +361,6 @@ def test_ten_copies_of_a_source_move_its_share_by_two_points_at_most(tmp_path, e
     # With 40 null images a p-value may step over the level, where a second source has its share.
     assert np.sum(moved > 0.02) <= 1
     assert np.mean(shares) > 0.2
-
-
-@pytest.mark.slow
-def test_an_answer_with_its_reasons_passes_the_network_twice_and_reads_two_files(
-    gallery, encoders, monkeypatch
-):
-    """The query was decoded and encoded again for its heatmap, the source for each of its own."""
-    workspace = _workspace(gallery, encoders["resnet"])
-    passes, decodes = [], []
-    network = workspace.encoder.backbone
-    hook = network.register_forward_hook(lambda *_: passes.append(1))
-    opened = Image.open
-    monkeypatch.setattr(Image, "open", lambda *a, **k: decodes.append(1) or opened(*a, **k))
-    query = workspace.query(gallery.root / gallery.records[3].path)
-    answer = workspace.attribute(query, top=3)
-    found = answer.matches[1].image
-    source = workspace.query(gallery.root / found.path).image  # reading a file costs one decode
-    passes.clear()
-    explanation = workspace.explain(query, found.id, source=source)
-    hook.remove()
-    assert explanation.query_parts is not None
-    assert explanation.source_parts is not None
-    assert len(passes) == 1  # the source's; the query's was kept
-    assert len(decodes) == 2
 
 
 def test_what_was_unusual_about_a_file_is_told_with_its_answer(gallery, encoders, tmp_path):

@@ -1,0 +1,148 @@
+"""What is found once of a gallery and kept with it: its null, its map and its clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from core.config import NullConfig, ProjectionConfig, ScoreConfig
+from core.evidence.null import Null, fit_null
+from core.explain.clusters import ClusterKind, cluster
+from core.explain.projection import Map, fit_map
+from core.gallery.artefacts import Codec, Key, arrays
+from core.gallery.gallery import Gallery
+from core.search.ranking import Collection
+from core.search.views import View
+from core.values import GalleryError, Progress
+
+
+@dataclass(frozen=True)
+class _Clusters:
+    """Clusters as they are kept."""
+
+    labels: Integer[np.ndarray, " n"]
+
+
+def null_of(
+    gallery: Gallery,
+    collection: Collection,
+    *,
+    score: ScoreConfig,
+    config: NullConfig,
+    progress: Progress,
+) -> Null:
+    """The null of a scoring.
+
+    Args:
+        gallery: where it is kept.
+        collection: the gallery as it is ranked.
+        score: how it is ranked.
+        config: how the null is fitted.
+        progress: called while it is; may raise ``Cancelled``.
+    """
+    key = Key.of(
+        "null",
+        fit_null,
+        views=[
+            (gallery.digest(v.encoder), v.head.identity, v.weight, v.trust, *_seen(v))
+            for v in collection.views
+        ],
+        groups=np.asarray(collection.groups),
+        score=score,
+        config=config,
+    )
+
+    def whole(kept: Mapping[str, np.ndarray]) -> bool:
+        values = list(kept.values())
+        count, aspects = len(kept["strengths"]), len(collection.aspect_names)
+        shapes = [array.shape for array in values]
+        fit = shapes == [(count, aspects), (count,)] * 2
+        return fit and all(a.dtype.kind == "f" and (np.diff(a, axis=0) >= 0).all() for a in values)
+
+    return gallery.artefacts.get(
+        key,
+        lambda: fit_null(collection, config=config, progress=progress),
+        codec=arrays(Null, whole=whole),
+    )
+
+
+def map_of(
+    gallery: Gallery,
+    vectors: Float[np.ndarray, "n d"],
+    inputs: Mapping[str, object],
+    *,
+    config: ProjectionConfig | None,
+    progress: Progress,
+) -> Map:
+    """The 2-D map of a gallery's images.
+
+    Args:
+        gallery: where it is kept.
+        vectors: a unit row for each image.
+        inputs: what the rows follow from.
+        config: how the map is laid out; as usual by default.
+        progress: called while it is; may raise ``Cancelled``.
+    """
+    config = config or ProjectionConfig()
+    strata = [r.source or r.path.rpartition("/")[0] for r in gallery.records]
+    return gallery.artefacts.get(
+        Key.of("map", fit_map, **inputs, config=config, strata=strata),
+        lambda: fit_map(vectors, config=config, strata=strata, progress=progress),
+        codec=Codec(
+            save=lambda found, folder: found.save(folder / "map.npz"),
+            load=lambda folder: _loaded(folder / "map.npz", vectors),
+        ),
+    )
+
+
+def clusters_of(
+    gallery: Gallery,
+    rows: Float[np.ndarray, "n _d"],
+    inputs: Mapping[str, object],
+    *,
+    kind: ClusterKind,
+    progress: Progress,
+) -> Integer[np.ndarray, " n"]:
+    """Cluster of every image, the largest first, -1 for none.
+
+    Args:
+        gallery: where they are kept.
+        rows: what is clustered, one row for each image.
+        inputs: what the rows follow from.
+        kind: how they are clustered.
+        progress: called before.
+    """
+
+    def compute() -> _Clusters:
+        progress(0, 1, "finding clusters")
+        return _Clusters(cluster(rows, kind=kind))
+
+    def whole(kept: Mapping[str, np.ndarray]) -> bool:
+        labels, n = kept["labels"], len(gallery)
+        integers = labels.dtype.kind in "iu" and labels.shape == (n,)
+        return integers and bool(((labels >= -1) & (labels < n)).all())
+
+    key = Key.of("clusters", cluster, **inputs, clusters=kind)
+    found = gallery.artefacts.get(key, compute, codec=arrays(_Clusters, whole=whole))
+    return np.asarray(found.labels)
+
+
+def _loaded(path: Path, vectors: Float[np.ndarray, "n d"]) -> Map:
+    """A map that is kept; one that has nothing to place others by is damaged.
+
+    Raises:
+        GalleryError: when it is.
+    """
+    found = Map.load(path, vectors)
+    if len(vectors) and not len(found.fitted):
+        raise GalleryError(f"{path.name} is not a map of this gallery")
+    return found
+
+
+def _seen(view: View) -> list[np.ndarray]:
+    """The images that a view's head was fitted on, where that matters."""
+    return [] if view.fitted is None else [np.asarray(view.fitted)]
