@@ -230,10 +230,12 @@ class Endpoints:
         _require(image)
         if not 0 <= far <= 1:
             raise user_error(f"far must lie between 0 and 1, got {far}")
+        if not isinstance(seed, int) or seed < 0:
+            raise user_error(f"seed must be a whole number that is not negative, got {seed}")
         choice, name = Choice(encoder, head, self.gallery), Path(image).name
         with user_errors():
             test = selftest(self.session, image, choice, name=name)
-            return trial_for_clients(name, test.run(way, far=far, seed=int(seed)))
+            return trial_for_clients(name, test.run(way, far=far, seed=seed))
 
 
 def _require(image: str | None, *, top: int = 1) -> None:
