@@ -145,7 +145,15 @@ class Readers:
     def gallery(self, work: Path) -> None:
         """A gallery that somebody shares: opened, verified, asked, and changed."""
         shutil.copytree(self.folder / "gallery" / "photos", work / "photos")
-        folder = self._with_one_changed(self.folder / "gallery" / "g", work / "g")
+        self.use(self._with_one_changed(self.folder / "gallery" / "g", work / "g"), work)
+
+    def use(self, folder: Path, work: Path) -> None:
+        """Open a gallery, verify it, ask it, and change it, with its pictures beside it.
+
+        Raises:
+            BrokenError: when one of that fails in any other way than in words of ours.
+            WellspringError: when one of it is refused.
+        """
         choice = Choice("random", "center", str(folder))
         asked = work / "photos" / "03.png"
         uses: list[Callable[[], object]] = [

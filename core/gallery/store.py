@@ -93,6 +93,8 @@ class Header:
         numbers = (self.generation, self.next_id, self.reading, *self.opted_out)
         if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int} or min(numbers) < 0:
             raise TypeError("not the header of a gallery")
+        if self.generation >= 2**63:  # no file has a name of as many digits as a text may hold
+            raise ValueError("not the number of a generation")
         check_root(self.root)
         if "://" not in self.lance:
             check_root(self.lance)

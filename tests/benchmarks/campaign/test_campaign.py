@@ -6,8 +6,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from benchmarks.campaign import children, load
+from benchmarks.campaign.calls import Reply, Target
+from benchmarks.campaign.clients import Seen
 
 ROOT = Path(__file__).parents[3]
 CONTROL = """
@@ -95,6 +100,42 @@ def test_writes_and_readings_fail_where_libraries_write_and_read(tmp_path: Path)
     assert len(told) == 11, found.stderr
     for line in told:
         assert line[-4:] == ["broken", "True", "done", "False"], line
+
+
+def test_folders_of_a_killed_campaign_are_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Campaigns that were killed left gigabytes in memory; one that runs keeps its own."""
+    monkeypatch.setattr(children, "_MEMORY", tmp_path)
+    left = tmp_path / "wellspring-campaign-kills-left"
+    left.mkdir()
+    (left / ".campaign").touch()
+    other = tmp_path / "wellspring-of-somebody-else"
+    other.mkdir()
+    with children.scratch("one") as one, children.scratch("two") as two:
+        assert one.is_dir() and two.is_dir() and other.is_dir()
+        assert not left.exists()
+    assert [path.name for path in tmp_path.iterdir()] == [other.name]
+
+
+def test_a_row_without_a_result_is_a_failure() -> None:
+    """Where all were told to wait, the bar on how long an answer takes was passed over."""
+    seen, alone = Seen(refused=48), Seen(seconds=[0.2])
+    assert load._row("at 0.5: answer", 48, seen, alone, 3.0).faults
+    seen.seconds = [0.3]
+    assert not load._row("at 0.5: answer", 48, seen, alone, 3.0).faults
+    seen.seconds = [0.7]
+    assert load._row("at 0.5: answer", 48, seen, alone, 3.0).faults
+
+
+def test_an_answer_that_calls_itself_a_fault_is_one() -> None:
+    """It was counted as a refusal, and a route that never answered as right."""
+    none: Any = None  # it is judged by what it must not show alone
+    target = Target(none, none, "", "/outside", (), none, none)
+    words = 'event: error\ndata: {"error": "This is a fault of the program; the log says more."}'
+    for reply in (Reply(400, words, 0.1), Reply(0, "no answer in time", 8.0), Reply(500, "", 0.1)):
+        assert list(target.faults(reply)), reply
+    assert not list(target.faults(Reply(400, "top: a finite number is needed", 0.1)))
 
 
 @pytest.mark.slow
