@@ -16,8 +16,8 @@ from app.views.templates import render
 _WHERE = ("left", "right")
 
 _FOLD = """const fold = () => document.querySelector('#ws-compare-settings > button.open');
-if (matchMedia('(max-width: 720px)').matches)
-  window.wellspring.soon(fold, (found) => found.click());"""
+const narrow = matchMedia('(max-width: 720px)').matches;
+if (narrow) window.wellspring.soon(fold, (found) => found.click());"""
 """On a phone the settings, which fill it, are folded until they are wanted."""
 
 Downloads = tuple[gr.DownloadButton, gr.DownloadButton]
