@@ -267,6 +267,8 @@ def test_a_failure_covers_nothing_and_its_words_stay(visit: Visit):
     page.clock.fast_forward(60_000)
     expect(told).to_be_visible()
     expect(page.locator("#ws-query img")).to_be_visible()
+    expect(page.locator("#ws-query span.error")).to_have_count(1)
+    expect(page.locator("#ws-query span.error")).to_be_hidden()
     page.get_by_role("tab", name="Several").click()
     page.wait_for_function("() => location.search.includes('part=several')")
     page.reload()

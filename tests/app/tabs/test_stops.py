@@ -226,6 +226,7 @@ def sides(handlers: CompareHandlers, picture: Path | None = None) -> dict[Any, A
         right.encoder: "histogram",
         right.head: "whiten",
         handlers.page.gallery: handlers.page.start,
+        handlers.page.filter: "",
     }
 
 
