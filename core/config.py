@@ -171,7 +171,7 @@ class AnswerConfig:
         (0.6, 0.052),
         (0.7, 0.080),
         (0.8, 0.102),
-        (0.9, 0.136),
+        (0.9, 0.15),
     )
     """Shares of cases in which a source is to be listed, and the gap up to which images then are;
     see :mod:`core.evidence.answer_sets`."""
