@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import resource
+import contextlib
 from typing import Any, ClassVar
 
 from uvicorn.config import HTTP_PROTOCOLS
@@ -67,7 +67,10 @@ def limit_connections(server: ServerConfig) -> None:
     """
     TimedProtocol.most = 0 if server.proxies else 2 * server.max_client_open
     HTTP_PROTOCOLS["auto"] = f"{__name__}:{TimedProtocol.__name__}"
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
-    if resource.RLIM_INFINITY != soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    with contextlib.suppress(ImportError):  # Windows has no such limit
+        import resource  # noqa: PLC0415 - see above
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+        if resource.RLIM_INFINITY != soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
