@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,10 +56,14 @@ class Metrics:
 
 
 def memory() -> float:
-    """Resident memory of this process, bytes; at its peak where the system does not tell."""
+    """Resident memory of this process, bytes; its peak, or 0, where the system does not tell."""
     try:
         pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
         return float(int(pages) * os.sysconf("SC_PAGE_SIZE"))
     except OSError:
+        try:
+            import resource  # noqa: PLC0415 - Windows has none
+        except ImportError:
+            return 0.0
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return float(peak * (1 if sys.platform == "darwin" else 1024))
