@@ -116,10 +116,10 @@ def _numbers(case: Case) -> Mapping[str, str]:
         "p-value": words.chance(answer.p_value, count=answer.null_size),
         "p among all": words.number(case.p_adjusted),
         "None of these": words.share(words.none_share(answer)),
+        "Prior": "" if answer.p_value is None else words.percent(answer.prior),
     }
     return {
         **{name: value for name, value in evidence.items() if value},
-        "Prior": words.percent(answer.prior),
         **({"No source is named": why} if why else {}),
     }
 
