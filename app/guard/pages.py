@@ -21,13 +21,13 @@ UNKNOWN = (
     "the server does not know this page any more; reload it: its address names the gallery, the "
     "encoder and the example"
 )
+NOTHING = "there is nothing to be called by this number; reload the page"
 OTHERS = "this page is another browser's; reload it"
 _TOOLS = "tools for MCP clients"  # the browser of calls by tools, which all share a page
 _OPENING = 2.0
 """Seconds for which a call waits for the loading of its page, which may arrive after it."""
 _PAUSE = 0.02
 _HEARD = re.compile(r"^/gradio_api/heartbeat/([^/]+)/?$")
-_STREAM = re.compile(r"^/gradio_api/stream/([^/]+)")
 _ANSWER = re.compile(r"^/gradio_api/call/(?:v2/)?[^/]+/([^/]+)/?$")
 _CANCEL = re.compile(r"^/gradio_api/cancel/?$")
 _LISTENED = re.compile(r"^/gradio_api/queue/data/?$")
@@ -84,16 +84,18 @@ class Pages:
         """Let a call join, once its page was loaded.
 
         Raises:
-            HTTPException: for another browser's page, and for one that was not loaded.
+            HTTPException: for another browser's page, one that was not loaded, and no handler.
         """
         if not self.of(request.scope, body.session_hash):
             raise HTTPException(403, OTHERS)
         state: LightState = request.scope["app"].state_holder[body.session_hash]
         handler = blocks.fns.get(body.fn_index)
-        if handler is not None and opens(handler):
+        if handler is None:
+            raise HTTPException(404, NOTHING)
+        if opens(handler):
             state.opened = True
         late = asyncio.get_running_loop().time() + _OPENING
-        while handler is not None and is_unknown(handler, state):
+        while is_unknown(handler, state):
             if asyncio.get_running_loop().time() > late:
                 raise HTTPException(404, UNKNOWN)
             await asyncio.sleep(_PAUSE)
@@ -123,8 +125,7 @@ def _named(scope: Scope, body: bytes) -> list[str]:
     path, queue = scope["path"], scope["app"].get_blocks()._queue
     if found := _HEARD.match(path):
         return [found[1]]
-    found = _STREAM.match(path) or (scope["method"] != "POST" and _ANSWER.match(path))
-    if found:
+    if scope["method"] != "POST" and (found := _ANSWER.match(path)):
         return [_of_call(queue, found[1])]
     if _LISTENED.match(path):
         return parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
@@ -136,7 +137,7 @@ def _named(scope: Scope, body: bytes) -> list[str]:
 def _cancelled(queue: Any, body: bytes) -> list[str]:
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     told = told if isinstance(told, dict) else {}
     named = [told.get("session_hash"), _of_call(queue, told.get("event_id"))]

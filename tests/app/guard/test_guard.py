@@ -220,7 +220,7 @@ def test_what_another_site_sends_uses_up_nothing(served: Served, client: httpx.C
         assert answer.status_code == 403
     limits = served.guard.limits
     for rate in (limits.requests, limits.sent):
-        assert rate.wait(client.headers["X-Forwarded-For"], rate.most) == 0
+        assert rate.wait(client.headers["X-Forwarded-For"], rate.most) < 1e-6  # no time
     text = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
     assert 'wellspring_refused_total{limit="origin"}' in text
 

@@ -157,10 +157,10 @@ def test_no_other_browser_calls_on_a_page(served: Served, ann: Visitor, bob: Vis
         assert stranger.call("tell", [None], page) == OTHERS
         assert stranger.call("load", [], page) == OTHERS
         body = {"data": [None], "fn_index": served.numbers["at_once"], "session_hash": page}
-        beside = stranger.http.post("/gradio_api/run/at_once", json=body)
+        beside = stranger.http.post("/gradio_api/run/predict", json=body)
         assert not beside.is_success and "secret" not in beside.text
     assert ann.call("tell", [None], page) == "secret"
-    assert ann.http.post("/gradio_api/run/at_once", json=body).json()["data"] == ["secret"]
+    assert ann.http.post("/gradio_api/run/predict", json=body).json()["data"] == ["secret"]
 
 
 def test_no_other_browser_hears_a_page_or_its_calls(ann: Visitor, bob: Visitor):
@@ -169,7 +169,7 @@ def test_no_other_browser_hears_a_page_or_its_calls(ann: Visitor, bob: Visitor):
     HELD.clear()
     page = ann.opens("page listened to")
     event = ann.join("wait", ["secret"], page).json()["event_id"]
-    for path in (f"queue/data?session_hash={page}", f"call/wait/{event}", f"stream/{event}"):
+    for path in (f"queue/data?session_hash={page}", f"call/wait/{event}"):
         heard = bob.http.get(f"/gradio_api/{path}")
         assert (heard.status_code, heard.json()["detail"]) == (403, OTHERS), path
     HELD.set()
@@ -210,7 +210,7 @@ def test_a_page_that_was_forgotten_is_told_to_reload(server: str, request: pytes
     visitor.served.states._forget(page)  # as a restart does, or too many pages
     assert visitor.call("tell", [None], page) == UNKNOWN
     body = {"data": [None], "fn_index": visitor.served.numbers["at_once"], "session_hash": page}
-    beside = visitor.http.post("/gradio_api/run/at_once", json=body)
+    beside = visitor.http.post("/gradio_api/run/predict", json=body)
     assert not beside.is_success and "default" not in beside.text
     assert visitor.call("echo", ["still there"], page) == "still there"  # a public endpoint
 
