@@ -275,8 +275,6 @@ class Endpoints:
         _require(image)
         if not 0 <= far <= 1:
             raise user_error(f"far must lie between 0 and 1, got {far}")
-        if not isinstance(seed, int) or seed < 0:
-            raise user_error(f"seed must be a whole number that is not negative, got {seed}")
         choice, name = Choice(encoder, head, self.gallery), Path(image).name
         with self._run(request, progress) as report:
             test = selftest(self.session, image, choice, name=name, progress=report)

@@ -50,7 +50,8 @@ def take_images(blocks: gr.Blocks, *, hosted: bool, fetcher: Fetcher | None = No
     process, reader = blocks.process_api, _Reader(None if hosted else fetcher or Fetcher())
 
     async def processed(block_fn: Any, inputs: list[Any], *rest: Any, **more: Any) -> Any:
-        places = [i for i, each in enumerate(block_fn.inputs) if isinstance(each, gr.Image)]
+        each = enumerate(block_fn.inputs[: len(inputs)])  # of too few or many values others speak
+        places = [i for i, block in each if isinstance(block, gr.Image)]
         public = block_fn.api_visibility == "public"
         if not places or not (public or any(inputs[i] is not None for i in places)):
             return await process(block_fn, inputs, *rest, **more)

@@ -15,7 +15,7 @@ from core.report.comparison import (
     examples_json,
 )
 from core.report.objects import answer_object, report_json
-from core.report.page import report_html
+from core.report.page import report_html, shown_groups
 from core.report.tables import csv_text, report_csv
 from core.report.templates import environment, is_web_address
 from core.report.trials import traced, trial_object, trials_csv
@@ -42,6 +42,7 @@ __all__ = [
     "report_json",
     "run_of",
     "score_gaps",
+    "shown_groups",
     "template_csv",
     "traced",
     "trial_object",

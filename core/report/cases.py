@@ -148,7 +148,7 @@ def attribute_command(
 def run_of(workspace: Workspace, command: str, *, prior: float | None = None) -> Run:
     """Command, time and settings of a workspace's answers, at another prior if one is given."""
     settings = {**asdict(workspace.score), **asdict(workspace.null_config)}
-    settings |= asdict(workspace.answering)
+    settings |= {name: v for name, v in asdict(workspace.answering).items() if name != "listed"}
     settings |= {} if prior is None else {"prior": prior}
     return Run(
         command=command,

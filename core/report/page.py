@@ -63,7 +63,7 @@ def _section(case: Case) -> dict[str, object]:
         "small": picture_address(case.image, side=_SMALL),
         "groups": [
             (group, picture_address(case.sources.get(group.best.image.id), side=_SMALL))
-            for group in _shown(answer)
+            for group in shown_groups(answer)
         ],
         "figures": [
             {
@@ -124,7 +124,7 @@ def _numbers(case: Case) -> Mapping[str, str]:
     }
 
 
-def _shown(answer: Answer) -> list[Group]:
+def shown_groups(answer: Answer) -> list[Group]:
     """The leading groups and all that have a share, sources first, then as the page lists them."""
     sources = {group.id for group in words.sources(answer.groups)}
     places = {match.image.id: place for place, match in enumerate(answer.matches)}

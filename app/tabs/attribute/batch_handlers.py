@@ -25,7 +25,7 @@ from app.views import batch, files
 from app.views.images import SMALL, small_picture
 from app.views.matches import picture_of
 from app.views.templates import render
-from core.report import Case
+from core.report import Case, shown_groups
 from core.service import Choice, Workspace
 from core.values import Answer, Cancelled, ImageError, Progress
 
@@ -177,8 +177,8 @@ class BatchHandlers:
             return None
 
     def _sources(self, answer: Answer, workspace: Workspace) -> dict[int, Image.Image]:
-        """Pixels of the first candidates of an answer, by id, as far as they are there."""
-        best = [group.best.image for group in answer.groups[:_PICTURED]]
+        """Pixels of the first candidates that a report shows, by id, as far as they are there."""
+        best = [group.best.image for group in shown_groups(answer)[:_PICTURED]]
         files = self.page.session.thumbnails(workspace.gallery, best)
         copies = zip(best, map(self._copy, files), strict=True)
         return {record.id: copy for record, copy in copies if copy is not None}

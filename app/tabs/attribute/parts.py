@@ -36,7 +36,7 @@ def turned(place: int) -> list[gr.Column]:
     return [gr.Column(visible=i == place) for i in range(len(PARTS))]
 
 
-def opened(request: gr.Request) -> list[Any]:
+def open_part(request: gr.Request) -> list[Any]:
     """The part that the address names, and what stands beside it; as it is where it names none."""
     part = dict(request.query_params).get("part")
     if part not in PARTS:
@@ -50,4 +50,4 @@ def remember(switch: gr.Tabs, tabs: Sequence[gr.Tab], stages: Sequence[gr.Column
         write = f"() => window.wellspring.write('part', '{name}')"
         tab.select(None, js=write, queue=False, **QUIET)
     if Context.root_block is not None:
-        Context.root_block.load(opened, None, [switch, *stages], **QUIET)
+        Context.root_block.load(open_part, None, [switch, *stages], **QUIET)
