@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.guard.limits import Refusal
@@ -27,7 +28,10 @@ _READ = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_SENT = re.compile(r"/gradio_api/(upload|queue/join|run/predict|cancel|reset/?|call/[^/]+/?|mcp/?)")
+_SENT = re.compile(
+    r"/gradio_api/"
+    r"(upload|queue/join|run/predict|component_server/?|cancel|reset/?|call/[^/]+/?|mcp/?)"
+)
 _OPEN = {"GET": _READ, "HEAD": _READ, "POST": _SENT, "DELETE": re.compile("/gradio_api/mcp/?")}
 
 _NOTHING = Refusal("route", 404, "there is nothing here; reload the page")
@@ -40,9 +44,16 @@ def refusal_of(scope: Scope) -> Refusal | None:
     known = _OPEN.get(scope["method"])
     if known is None or not known.fullmatch(path_of(scope)):
         return _NOTHING
+    if "/component_server" in path_of(scope) and not _is_json(scope):
+        return _NOTHING  # the map asks for cards and pictures; files are not sent there
     if not is_addressed(scope):
         return _NOWHERE
     return _FOREIGN if is_foreign(scope) else None
+
+
+def _is_json(scope: Scope) -> bool:
+    kind = Headers(scope=scope).get("content-type", "")
+    return kind.partition(";")[0].strip().lower() == "application/json"
 
 
 class Allowed:

@@ -29,7 +29,7 @@ _OPENING = 2.0
 _PAUSE = 0.02
 _HEARD = re.compile(r"^/gradio_api/heartbeat/([^/]+)/?$")
 _ANSWER = re.compile(r"^/gradio_api/call/(?:v2/)?[^/]+/([^/]+)/?$")
-_CANCEL = re.compile(r"^/gradio_api/cancel/?$")
+_TOLD = re.compile(r"^/gradio_api/(?:cancel|component_server)/?$")
 _LISTENED = re.compile(r"^/gradio_api/queue/data/?$")
 
 
@@ -129,12 +129,12 @@ def _named(scope: Scope, body: bytes) -> list[str]:
         return [_of_call(queue, found[1])]
     if _LISTENED.match(path):
         return parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])
-    if _CANCEL.match(path):
-        return _cancelled(queue, body)
+    if _TOLD.match(path):
+        return _told(queue, body)
     return []
 
 
-def _cancelled(queue: Any, body: bytes) -> list[str]:
+def _told(queue: Any, body: bytes) -> list[str]:
     try:
         told = json.loads(body)
     except (ValueError, RecursionError):

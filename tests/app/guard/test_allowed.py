@@ -90,7 +90,14 @@ def test_a_recording_is_not_taken(url: str):
 @pytest.mark.parametrize(
     "path",
     [
-        *("component_server", "vibe-edit", "vibe-code", "stream/x", "run/attribute", "api/predict"),
+        *(
+            "component_server/x",
+            "vibe-edit",
+            "vibe-code",
+            "stream/x",
+            "run/attribute",
+            "api/predict",
+        ),
         *("call/v2/attribute", "mcp/messages/", "undo-vibe-edit"),
     ],
 )
