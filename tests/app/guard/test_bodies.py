@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -37,6 +38,12 @@ def body(*pieces: bytes, pause: float = 0.0, length: int = 10, silence: float = 
     return Body({"type": "http", "headers": headers}, receive, silence=silence)
 
 
+def apart(work: Coroutine[Any, Any, None]) -> None:
+    """Run in a thread of its own: where a browser was driven, this one has a loop already."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
+
+
 def test_what_is_all_here_is_received_once_more():
     async def check() -> None:
         found = body(b"one ", b"two")
@@ -45,7 +52,7 @@ def test_what_is_all_here_is_received_once_more():
         with pytest.raises(TimeoutError):  # that the client leaves takes any time
             await asyncio.wait_for(found(), 0.4)
 
-    asyncio.run(check())
+    apart(check())
 
 
 def test_a_body_that_stops_is_late():
@@ -56,7 +63,7 @@ def test_a_body_that_stops_is_late():
         with pytest.raises(Late):
             await found()
 
-    asyncio.run(check())
+    apart(check())
 
 
 def test_a_body_that_drips_is_late():
@@ -65,7 +72,7 @@ def test_a_body_that_drips_is_late():
         with pytest.raises(Late):
             await found.whole()
 
-    asyncio.run(check())
+    apart(check())
 
 
 def test_nobody_waits_for_what_was_refused():
@@ -76,7 +83,7 @@ def test_nobody_waits_for_what_was_refused():
         await body(b"x", b"", silence=0.2, pause=0.5).drain()
         assert time.monotonic() - began < 2
 
-    asyncio.run(check())
+    apart(check())
 
 
 @pytest.fixture(scope="module")
