@@ -49,15 +49,22 @@ _NO_WORK = {
     "tabs.attribute.batch_handlers": "cleared BatchHandlers.opened",
     "tabs.attribute.events": "create.<locals>.carry",
     "tabs.attribute.handlers": (
-        "Handlers.refused Handlers.examples Handlers.kept_filter Handlers.resized Handlers.marked "
-        "row_of"
+        "Handlers.refused Handlers.examples Handlers.before Handlers.no_files Handlers.resized "
+        "Handlers.marked row_of"
     ),
+    "tabs.attribute.filter_handlers": (
+        "FilterHandlers.keep FilterHandlers.judge FilterHandlers.submit"
+    ),
+    "tabs.attribute.parts": "open_part",
     "tabs.attribute.reverse_handlers": (
         "cleared ReverseHandlers.sought ReverseHandlers.foretell ReverseHandlers.offer "
         "ReverseHandlers.take ReverseHandlers.opened"
     ),
     "tabs.attribute.selftest_handlers": "cleared",
-    "tabs.compare.handlers": "no_examples Handlers.refused Handlers.begin Handlers.renew",
+    "tabs.compare.handlers": (
+        "no_examples Handlers.refused Handlers.before Handlers.refilter Handlers.begin "
+        "Handlers.renew"
+    ),
     "tabs.disentanglement.handlers": "cleared Handlers.choice Handlers.pick",
     "tabs.gallery.handlers": (
         "Handlers.show Handlers.cleared Handlers.open Handlers.kinds Handlers.again "

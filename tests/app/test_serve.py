@@ -30,10 +30,12 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     class Demo:
         def __init__(self) -> None:
-            self._queue = SimpleNamespace(push=None)
+            self._queue, self.fns = SimpleNamespace(push=None), {}
 
         async def process_api(self) -> None:
             raise AssertionError("nothing is called")
+
+        preprocess_data = process_api
 
         def launch(self, **options: Any) -> None:
             launched.append(options)

@@ -24,7 +24,7 @@ CHECK = """async () => (await axe.run()).violations
   .filter(v => ['serious', 'critical'].includes(v.impact))
   .map(v => v.id + ': ' + v.nodes.map(n => n.target.join(' ') + ' ' + n.failureSummary)
     .slice(0, 4).join(' | '))"""
-STILL = """() => ![...document.querySelectorAll('.toast-body, .wrap.translucent')]
+STILL = """() => ![...document.querySelectorAll('.toast-body, .wrap.translucent:not(.hide)')]
   .some(e => e.offsetParent) && document.getAnimations().every(
     a => a.playState !== 'running' || a.effect.getComputedTiming().iterations === Infinity)"""
 
