@@ -22,7 +22,8 @@ READY = {
 }
 """By tab: what is clicked once, and what is there when it is done."""
 
-STILL = """() => ![...document.querySelectorAll('.wrap.translucent:not(.hide)')].some(e => e.offsetParent)"""
+STILL = """() => ![...document.querySelectorAll('.wrap.translucent:not(.hide)')]
+  .some(e => e.offsetParent)"""
 
 OWN = Path(__file__).parents[1] / "assets" / "gallery" / "queries" / "q-024.webp"
 """A picture of one's own: it is in no gallery."""

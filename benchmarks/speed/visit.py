@@ -40,7 +40,8 @@ new PerformanceObserver(list => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
 }).observe({type: 'layout-shift', buffered: true});"""
 
-_IDLE = """() => ![...document.querySelectorAll('.wrap.translucent:not(.hide)')].some(e => e.offsetParent)"""
+_IDLE = """() => ![...document.querySelectorAll('.wrap.translucent:not(.hide)')]
+  .some(e => e.offsetParent)"""
 
 
 def main() -> None:
