@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from app.guard.gate import Gate
 from app.guard.limits import Limits
 from app.guard.metrics import Metrics
+from app.guard.pages import Pages
 from app.guard.routes import routes
 from core.config import ServerConfig
 
@@ -34,7 +35,9 @@ def client() -> Iterator[TestClient]:
     """A server with that route, and with one of ours that fails."""
     metrics = Metrics()
     own = routes(ready=lambda: fail(ValueError), metrics=metrics, token="", proxies=0)
-    gate = Middleware(Gate, limits=Limits(ServerConfig()), metrics=metrics)
+    gate = Middleware(
+        Gate, limits=Limits(ServerConfig()), metrics=metrics, pages=Pages(hosted=False)
+    )
     made = [Route("/read", read, methods=["GET", "POST"]), *own]
     with TestClient(Starlette(routes=made, middleware=[gate])) as found:
         yield found
