@@ -143,7 +143,8 @@ def test_a_page_that_the_server_forgot_says_so(
     for name in list(states.session_data):
         states._forget(name)
     page.get_by_role("tab", name="Map").click()
-    expect(page.get_by_text("the server does not know this page any more").first).to_be_visible()
+    told = page.get_by_text("the server does not know this page any more").first
+    expect(told).to_be_visible(timeout=_WAIT)
     page.reload()
     page.get_by_role("tab", name="Gallery").click()
     expect(page.locator("#ws-gallery-title")).to_contain_text("images", timeout=_WAIT)
