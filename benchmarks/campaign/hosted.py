@@ -310,9 +310,10 @@ class Visitor:
         return Told(500, "the handler did not end")
 
     def link(self, gallery: str) -> Told:
-        """What the Gallery tab shows on a page that was opened by a link to a gallery."""
-        opened = self.handler(_LOADING, [], query=f"?gallery={gallery}")
-        return self.handler("gallery.show", [None]) if opened.status == 200 else opened
+        """What the Gallery tab shows on a further page, opened by a link to a gallery."""
+        page = f"{self.page}-{gallery}"
+        opened = self.handler(_LOADING, [], page=page, query=f"?gallery={gallery}")
+        return self.handler("gallery.show", [None], page=page) if opened.status == 200 else opened
 
     def build(self, archive: bytes, *, encoder: str = "histogram") -> Told:
         """Build a gallery of a zip under one encoder, as the Gallery tab does."""

@@ -50,10 +50,9 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
                     break
                 guests = _built(server, count, first=1_000 * (number + seed + 1))
                 rows += [_own(guests), _others(server, guests, most=4 if quick else 30)]
-                if not quick:
-                    rows.append(_trespass(guests, most=10))
+                rows.append(_trespass(guests, most=2 if quick else 10))
                 all_guests += guests
-            rows += [] if quick else [_crowd(server, all_guests, budget)]
+            rows += [] if quick else [_crowd(server, all_guests, budget)]  # two minutes
             rows.append(_spoken(server, all_guests))
         with hosted(config) as server:
             rows.append(_after_a_restart(server, all_guests))
