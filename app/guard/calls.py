@@ -15,6 +15,7 @@ from app.guard.meter import Meter
 from app.guard.metrics import Metrics
 from app.guard.pages import OTHERS, UNKNOWN, Pages, is_unknown
 from app.page.errors import FAULT, STOPPED, user_error
+from app.page.fetch import NO_WEB
 from app.page.jobs import METER
 from app.page.lines import is_long
 from app.page.visitor import scope_of
@@ -104,7 +105,7 @@ class Calls:
             gr.Error: when it does.
         """
         if any(str(each.get("path")).startswith(_WEB) for each in _objects(inputs)):
-            raise user_error("this server fetches nothing from the web; send the file itself")
+            raise user_error(NO_WEB)
         if not is_long(handler):
             return
         refused = self.limits.long_work(client)

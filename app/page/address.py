@@ -22,10 +22,11 @@ from app.page.state import (
     first_encoder,
     named_by_owner,
     offered_choices,
+    wrong_filter,
 )
 from app.page.visitor import visitor_of
-from core.service import LONGEST_FILTER, parse_filter
-from core.values import FilterError, WellspringError
+from core.service import LONGEST_FILTER
+from core.values import WellspringError
 
 _AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
 _WRITE = "value => window.wellspring.write({key}, value)"
@@ -160,14 +161,10 @@ def _example(page: Page, gallery: str, number: int, request: gr.Request) -> str 
 def _filter(page: Page, name: str, where: str, request: gr.Request) -> str:
     """The filter of an address, where it can be read."""
     where = where[:LONGEST_FILTER]
-    records = page.session.gallery(name, visitor=visitor_of(request)).records
-    try:
-        if where.strip():
-            parse_filter(where, records).passing(records)
-    except FilterError as error:
-        gr.Warning(str(error), title="The link's filter cannot be read", duration=None)
-        return ""
-    return where
+    wrong = wrong_filter(where, page.session.gallery(name, visitor=visitor_of(request)))
+    if wrong:
+        gr.Warning(wrong, title="The link's filter cannot be read", duration=None)
+    return "" if wrong else where
 
 
 def _gallery(page: Page, name: str, request: gr.Request) -> tuple[str, tuple[str, ...], str]:

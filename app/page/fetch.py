@@ -25,6 +25,9 @@ from core.values import ImageError
 Resolve = Callable[[str], Awaitable[list[str]]]
 """All IP addresses that a host's name stands for."""
 
+NO_WEB = "this server fetches nothing from the web; send the file itself"
+"""What a server for strangers says of an address."""
+
 _SECONDS = 15.0  # for all of it
 _REDIRECTS = 4
 _CHUNK = 64_000  # bytes

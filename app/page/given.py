@@ -18,13 +18,12 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from app.page.errors import user_error, user_errors
-from app.page.fetch import Fetcher
+from app.page.fetch import NO_WEB, Fetcher
 from app.page.files import uploaded
 
 _WEB = ("http://", "https://")
 _META = {"meta": {"_type": "gradio.FileData"}}
 _TOLD = ("url", "orig_name", "mime_type")
-_NO_WEB = "this server fetches nothing from the web; send the file itself"
 
 
 def image_schema() -> dict[str, Any]:
@@ -108,7 +107,7 @@ class _Reader:
         """
         if text.startswith(_WEB):
             if self.fetcher is None:
-                raise user_error(_NO_WEB)
+                raise user_error(NO_WEB)
             return self.fetcher.fetch(text)
         head, comma, body = text.partition(",")
         if not comma:

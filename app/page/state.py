@@ -18,8 +18,9 @@ from core.service import (
     Session,
     encoder_infos,
     filter_columns,
+    parse_filter,
 )
-from core.values import GalleryError
+from core.values import FilterError, GalleryError
 
 HEADS = [
     ("Default for the encoder", "default"),
@@ -158,6 +159,16 @@ def filter_help(gallery: Gallery) -> str:
         "Only these may be sources. Compare a column by =, !=, contains, is filled or is not "
         f"filled; join by and. Columns: {columns}"
     )
+
+
+def wrong_filter(where: str, gallery: Gallery) -> str:
+    """Why a filter cannot be used; empty where it can, or where there is none."""
+    try:
+        if where.strip():
+            parse_filter(where, gallery.records).passing(gallery.records)
+    except FilterError as error:
+        return str(error)
+    return ""
 
 
 def _where(session: Session, gallery: str) -> gr.Textbox:

@@ -16,14 +16,13 @@ from typing import Any
 import httpx
 
 from benchmarks.campaign.addresses import Canary
-from benchmarks.campaign.hosted import FAULTS, Hosted, Told, Visitor
+from benchmarks.campaign.hosted import FAULTS, META, Hosted, Told, Visitor, uploaded
 from benchmarks.campaign.mutate import TEXTS, Rng, hostile_value, of_bytes, pick
 
 SECONDS = 60.0
 """What one call may take."""
 SECRETS = ("root:x:0", "Traceback (most recent", "site-packages", "secret of this server")
 """What is in no reply."""
-_META = {"_type": "gradio.FileData"}
 _SLOW = ("gallery.build", "app.prepare")  # minutes, when what they are given fits
 _PAGES = itertools.count()
 
@@ -72,12 +71,10 @@ class Target:
 
 def used(server: Hosted, image: str) -> Visitor:
     """A page on which an image was asked about in each tab."""
-    page, picture = Visitor(server, 400_000), {"path": image, "meta": _META}
+    page = Visitor(server, 400_000)
     for name in ("attribute.search", "compare.search", "map.draw", "disentanglement.measure"):
         handler = server.handler(name)
-        kinds = zip(handler.inputs, handler.values, strict=True)
-        data = [picture if kind == "Image" else value for kind, value in kinds]
-        told = page.handler(handler.number, data)
+        told = page.handler(handler.number, handler.about(image))
         assert told.status == httpx.codes.OK, f"{name}: {told.value}"
     return page
 
@@ -158,13 +155,13 @@ def hostile(target: Target, rng: Rng) -> Any:
             path,
             "x" * 3_000,
             "\ud800",
-            {"path": path, "meta": _META},
-            {"path": target.image, "url": address, "meta": _META},
-            {"path": f"{target.image}\0", "meta": _META},
-            {"url": address, "meta": _META},
-            {"path": path, "url": None, "size": -1, "orig_name": pick(TEXTS, rng), "meta": _META},
+            uploaded(path),
+            {"path": target.image, "url": address, "meta": META},
+            uploaded(f"{target.image}\0"),
+            {"url": address, "meta": META},
+            {"path": path, "url": None, "size": -1, "orig_name": pick(TEXTS, rng), "meta": META},
             [target.image] * 3,
-            [{"path": target.image, "meta": _META}] * 2,
+            [uploaded(target.image)] * 2,
         ),
         rng,
     )
@@ -183,7 +180,7 @@ def _event(target: Target, rng: Rng) -> Any:
             {"row": number, "act": pick(("ask", "made", "near", None), rng)},
             {"leaf": number},
             {"chosen": [number]},
-            {"rows": [number], "path": "/etc/passwd", "meta": _META},
+            {"rows": [number], "path": "/etc/passwd", "meta": META},
         ),
         rng,
     )
@@ -192,7 +189,7 @@ def _event(target: Target, rng: Rng) -> Any:
 def _usual(target: Target, parameter: dict[str, Any]) -> Any:
     """The value that a client would send."""
     if parameter["parameter_name"] == "image":
-        return {"path": target.image, "meta": _META}
+        return uploaded(target.image)
     return parameter.get("parameter_default")
 
 

@@ -28,7 +28,8 @@ from core.service.session import Session
 
 SECONDS = 120.0
 """What one call may take."""
-
+META = {"_type": "gradio.FileData"}
+"""By what Gradio knows an object as a file."""
 
 UNLIMITED = ServerConfig(
     max_requests=10**9,
@@ -52,6 +53,16 @@ class Handler:
     """Kinds of the values that it takes."""
     values: tuple[Any, ...]
     """What the page sends at first."""
+
+    def about(self, picture: str) -> list[Any]:
+        """What the page sends about an uploaded picture, by its path on the server."""
+        kinds = zip(self.inputs, self.values, strict=True)
+        return [uploaded(picture) if kind == "Image" else value for kind, value in kinds]
+
+
+def uploaded(path: str) -> dict[str, Any]:
+    """What a page sends for a file that was uploaded, by its path on the server."""
+    return {"path": path, "meta": META}
 
 
 @dataclass(frozen=True)
@@ -243,9 +254,8 @@ class Visitor:
 
     def ask(self, path: str, endpoint: str, values: Sequence[Any]) -> Told:
         """What an endpoint gives for an uploaded picture and other values."""
-        image = {"path": path, "meta": {"_type": "gradio.FileData"}}
         address = f"/gradio_api/call/{endpoint}"
-        sent = self.client.post(address, json={"data": [image, *values]})
+        sent = self.client.post(address, json={"data": [uploaded(path), *values]})
         if not sent.is_success:
             return Told(sent.status_code, sent.text)
         heard = self.client.get(f"{address}/{sent.json()['event_id']}").text
@@ -320,7 +330,11 @@ class Visitor:
         sent = self.upload("pictures.zip", archive)
         if sent.status != 200:
             return sent
-        file = {"path": sent.value, "meta": {"_type": "gradio.FileData"}}
-        values = {"Radio": ZIP, "File": file, "Textbox": "", "CheckboxGroup": [encoder]}
+        values = {
+            "Radio": ZIP,
+            "File": uploaded(sent.value),
+            "Textbox": "",
+            "CheckboxGroup": [encoder],
+        }
         kinds = self.server.handler("gallery.build").inputs
         return self.handler("gallery.build", [values[kind] for kind in kinds])

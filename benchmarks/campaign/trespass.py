@@ -63,12 +63,8 @@ def crowd_out(one: Visitor, others: Sequence[tuple[Visitor, str]], budget: Budge
 
 def _question(visitor: Visitor, secret: str) -> list[Any]:
     sent = visitor.upload(f"{secret}-asked.png", corpus.image_bytes(7))
-    picture = {"path": sent.value, "meta": {"_type": "gradio.FileData"}}
     handler = visitor.server.handler(_ASK)
-    values = [
-        picture if kind == "Image" else value
-        for kind, value in zip(handler.inputs, handler.values, strict=True)
-    ]
+    values = handler.about(sent.value)
     values[handler.inputs.index("Dropdown")] = "histogram"
     return values
 

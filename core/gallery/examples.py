@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from filecmp import cmp
 from pathlib import Path
 
 from core.gallery.paths import check_relative_path, lies_inside
@@ -46,9 +47,8 @@ def example_of(folder: Path, file: Path) -> Example | None:
     Nothing is an example where the list is damaged, or where the file is gone.
     """
     try:
-        examples, size = read_examples(folder), file.stat().st_size
-        alike = [each for each in examples if each.file.stat().st_size == size]
-        return next((each for each in alike if each.file.read_bytes() == file.read_bytes()), None)
+        examples = read_examples(folder)
+        return next((each for each in examples if cmp(each.file, file, shallow=False)), None)
     except (GalleryError, OSError):
         return None
 

@@ -8,6 +8,9 @@ from typing import Any
 import gradio as gr
 import httpx
 
+from app.page.state import Page
+from app.tabs.attribute import layout
+
 
 def call(
     blocks: gr.Blocks, address: str, name: str, data: list[Any], *, visitor: str
@@ -28,3 +31,21 @@ def call(
             if told.get("msg") == "process_completed" and told["event_id"] == joined["event_id"]:
                 return told
     raise AssertionError("the handler did not end")
+
+
+def controls_of(
+    page: Page,
+    controls: layout.Controls,
+    *,
+    head: str = "default",
+    scoring: tuple[str, ...] = (layout.LOCAL_SCALING,),
+) -> dict[Any, Any]:
+    """What the controls of Attribute give, of random weights."""
+    return {
+        controls.encoder: "random",
+        controls.head: head,
+        controls.scoring: [*scoring],
+        controls.prior: 50,
+        controls.where: "",
+        page.gallery: page.start,
+    }

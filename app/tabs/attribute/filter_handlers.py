@@ -8,11 +8,10 @@ from typing import Any
 import gradio as gr
 
 from app.page.errors import user_errors
-from app.page.state import Page, filter_help
+from app.page.state import Page, filter_help, wrong_filter
 from app.page.visitor import visitor_of
 from app.views.templates import render
-from core.service import Gallery, parse_filter
-from core.values import FilterError
+from core.service import Gallery
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class FilterHandlers:
     ) -> tuple[str, str]:
         """The filter where it can be read, else the one before; and what is wrong with it."""
         where = (where or "").strip()
-        wrong = _wrong(where, self._gallery(name, request))
+        wrong = wrong_filter(where, self._gallery(name, request))
         kept = before if wrong else where
         return kept, render("filter", wrong=wrong, kept=kept) if wrong else ""
 
@@ -41,19 +40,9 @@ class FilterHandlers:
         """The filter in another gallery, where that has its columns, and what it may say there."""
         gallery = self._gallery(name, request)
         where = (where or "").strip()
-        kept = "" if _wrong(where, gallery) else where
+        kept = "" if wrong_filter(where, gallery) else where
         return gr.Textbox(kept, info=filter_help(gallery)), kept, ""
 
     def _gallery(self, name: str, request: gr.Request) -> Gallery:
         with user_errors():
             return self.page.session.gallery(name, visitor=visitor_of(request))
-
-
-def _wrong(where: str, gallery: Gallery) -> str:
-    """Why a filter cannot be used; empty where it can, or where there is none."""
-    try:
-        if where:
-            parse_filter(where, gallery.records).passing(gallery.records)
-    except FilterError as error:
-        return str(error)
-    return ""

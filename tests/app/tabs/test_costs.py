@@ -22,6 +22,7 @@ from core.gallery.build import update
 from core.gallery.source import Source
 from core.service import Choice, NetworkEncoder, Session, load_encoder
 from tests.app import tiny
+from tests.app.calls import controls_of
 
 NOBODY = gr.Request(session_hash="somebody0")
 COUNT = 8
@@ -89,15 +90,7 @@ def test_an_answer_with_reasons_and_files(
         query, controls = layout.lay_query(page), layout.lay_controls(page)
         handlers = Handlers(page, query, controls, layout.lay_result(page).downloads)
     image = draw(tmp_path / "query.png", 100)
-    asked = {
-        query.image: str(image),
-        controls.encoder: "random",
-        controls.head: "default",
-        controls.scoring: [layout.LOCAL_SCALING],
-        controls.prior: 50,
-        controls.where: "",
-        page.gallery: page.start,
-    }
+    asked = {query.image: str(image), **controls_of(page, controls)}
     decodes.clear()
     search = handlers.search(asked, NOBODY)[0]
     assert (len(passes), decodes[of(image)]) == (1, 1)
@@ -121,15 +114,7 @@ def test_a_batch_of_two(
         batch, result = batch_layout.lay(page), batch_layout.lay_result()
         handlers = BatchHandlers(page, controls, batch, result)
     files = [str(draw(tmp_path / f"query-{seed}.png", seed)) for seed in (100, 101)]
-    asked = {
-        batch.files: files,
-        controls.encoder: "random",
-        controls.head: "default",
-        controls.scoring: [layout.LOCAL_SCALING],
-        controls.prior: 50,
-        controls.where: "",
-        page.gallery: page.start,
-    }
+    asked = {batch.files: files, **controls_of(page, controls)}
     decodes.clear()
     done, _ = list(handlers.run(asked, NOBODY))[-1]
     assert (len(passes), [decodes[of(file)] for file in files]) == (2, [1, 1])

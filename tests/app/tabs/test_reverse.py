@@ -17,6 +17,7 @@ from app.tabs.attribute.layout import LOCAL_SCALING, RERANKING, lay_controls
 from app.tabs.attribute.reverse_handlers import QUERY, ReverseHandlers
 from core.service import Choice, Session
 from tests.app import tiny
+from tests.app.calls import controls_of
 
 NOBODY = gr.Request(session_hash="somebody0")
 
@@ -42,12 +43,7 @@ def run(handlers: ReverseHandlers, source: Path | None, files: list[Path], *ids:
         reverse.taken: ids or None,
         reverse.files: [str(file) for file in files],
         reverse.rate: 50,
-        controls.encoder: "random",
-        controls.head: "default",
-        controls.scoring: [LOCAL_SCALING, RERANKING],
-        controls.prior: 50,
-        controls.where: "",
-        handlers.page.gallery: handlers.page.start,
+        **controls_of(handlers.page, controls, scoring=(LOCAL_SCALING, RERANKING)),
     }
     return handlers.run(given, NOBODY)
 

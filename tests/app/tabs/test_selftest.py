@@ -18,6 +18,7 @@ from app.tabs.attribute.layout import LOCAL_SCALING, RERANKING, lay_controls
 from app.tabs.attribute.selftest_handlers import MOST, SelftestHandlers, cleared
 from core.service import SelfTest, Session, Tally, by_confidence
 from tests.app import tiny
+from tests.app.calls import controls_of
 
 NOBODY = gr.Request(session_hash="somebody0")
 
@@ -39,12 +40,7 @@ def given(handlers: SelftestHandlers, image: Path | None, **more: object) -> Giv
         test.ways: more.get("ways", ["patches"]),
         test.far: more.get("far", 20),
         handlers.tally: more.get("tally", Tally()),
-        controls.encoder: "random",
-        controls.head: "default",
-        controls.scoring: [LOCAL_SCALING, RERANKING],
-        controls.prior: 50,
-        controls.where: "",
-        handlers.page.gallery: handlers.page.start,
+        **controls_of(handlers.page, controls, scoring=(LOCAL_SCALING, RERANKING)),
     }
 
 

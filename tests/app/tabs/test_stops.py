@@ -36,6 +36,7 @@ from app.views.scene import DOMAIN
 from core.config import BuildConfig
 from core.service import Session
 from tests.app import small, tiny
+from tests.app.calls import controls_of
 
 NOBODY = gr.Request(session_hash="somebody0")
 BATCH = BuildConfig().batch
@@ -86,17 +87,6 @@ def opened(folder: Path) -> Page:
     return open_page(Session(), gallery=str(folder), encoder="random")
 
 
-def controls_of(page: Page, controls: layout.Controls, head: str) -> dict[Any, Any]:
-    return {
-        controls.encoder: "random",
-        controls.head: head,
-        controls.scoring: [layout.LOCAL_SCALING],
-        controls.prior: 50,
-        controls.where: "",
-        page.gallery: page.start,
-    }
-
-
 def stopped(work: Callable[[Any], object], stopper: Stopper, *, again: str = "") -> None:
     with pytest.raises(gr.Error, match=f"What was finished is kept; .*{again}"):
         work(stopper)
@@ -109,7 +99,7 @@ def test_the_null_of_a_first_answer(fresh: Path, picture: Path):
         page = opened(fresh)
         query, controls = layout.lay_query(page), layout.lay_controls(page)
         handlers = AttributeHandlers(page, query, controls, layout.lay_result(page).downloads)
-    given = {**controls_of(page, controls, "whiten"), query.image: str(picture)}
+    given = {**controls_of(page, controls, head="whiten"), query.image: str(picture)}
     stopper = Stopper(page, "attribute", at=NULL)
     stopped(lambda progress: handlers.search(given, NOBODY, progress), stopper)
     assert stopper.told.count(NULL) == 1
@@ -121,7 +111,7 @@ def test_judging_dimensions_ends_with_the_page(fresh: Path, picture: Path):
         page = opened(fresh)
         query, controls = layout.lay_query(page), layout.lay_controls(page)
         handlers = AttributeHandlers(page, query, controls, layout.lay_result(page).downloads)
-    given = {**controls_of(page, controls, "whiten"), query.image: str(picture)}
+    given = {**controls_of(page, controls, head="whiten"), query.image: str(picture)}
     search = handlers.search(given, NOBODY)[0]
     found = handlers.explain(search, 0, None, NOBODY)[0]
     told: list[str] = []
@@ -141,7 +131,7 @@ def test_the_files_of_an_answer(fresh: Path, picture: Path):
         page = opened(fresh)
         query, controls = layout.lay_query(page), layout.lay_controls(page)
         handlers = AttributeHandlers(page, query, controls, layout.lay_result(page).downloads)
-    given = {**controls_of(page, controls, "whiten"), query.image: str(picture)}
+    given = {**controls_of(page, controls, head="whiten"), query.image: str(picture)}
     search = handlers.search(given, NOBODY)[0]
     found = handlers.explain(search, 0, None, NOBODY)[0]
     stopper = Stopper(page, "attribute", at="refitting the head")
@@ -156,7 +146,7 @@ def for_many(folder: Path) -> tuple[BatchHandlers, dict[Any, Any]]:
         batch, result = batch_layout.lay(page), batch_layout.lay_result()
         handlers = BatchHandlers(page, controls, batch, result)
     files = sorted(map(str, (folder.parent / "images").glob("*.png")))
-    return handlers, {**controls_of(page, controls, "center"), batch.files: files}
+    return handlers, {**controls_of(page, controls, head="center"), batch.files: files}
 
 
 def test_packing_the_answers(fresh: Path):
@@ -193,7 +183,7 @@ def test_reverse_look_up(fresh: Path, picture: Path):
         handlers = ReverseHandlers(page, controls, reverse, result)
     files = sorted(map(str, (fresh.parent / "images").glob("*.png")))
     given = {
-        **controls_of(page, controls, "identity"),
+        **controls_of(page, controls, head="identity"),
         reverse.source: str(picture),
         reverse.taken: None,
         reverse.files: files,
