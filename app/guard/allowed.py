@@ -22,7 +22,7 @@ _READ = re.compile(
     | /(assets|static|svelte)/.+
     | /(health|ready|metrics)
     | /gradio_api/(
-        info/? | startup-events | heartbeat/[^/]+ | queue/data | upload_progress
+        info/? | app_id/? | startup-events | heartbeat/[^/]+ | queue/data | upload_progress
         | call/[^/]+/[^/]+ | file=.+ | mcp/? | mcp/schema
     )
     """,

@@ -15,7 +15,7 @@ import gradio as gr
 import httpx
 import pytest
 from gradio.utils import get_upload_folder
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from app.guard import pages
 from app.guard.guard import Guard
@@ -131,6 +131,27 @@ def test_the_page_says_how_long_to_wait(
     expect(page.get_by_text("too many requests came from you; try again in").first).to_be_visible()
 
 
+def test_a_page_whose_connection_broke_goes_on(enter: Callable[[], Page]):
+    """It asked for ever what a list of open routes did not hold."""
+    page, broken = enter(), []
+
+    def cut(route: Route) -> None:
+        broken.append(route.request.url)
+        if len(broken) > 1:
+            route.continue_()
+        else:
+            route.abort()
+
+    page.route("**/queue/data*", cut)
+    page.get_by_role("tab", name="Gallery").click()
+    page.get_by_role("tab", name="Map").click()
+    lost = page.get_by_text("Connection to the server was lost")
+    expect(lost).to_be_visible(timeout=_WAIT)
+    expect(lost).to_have_count(0, timeout=_WAIT)
+    page.get_by_role("tab", name="Gallery").click()
+    expect(page.locator("#ws-gallery-title")).to_contain_text("images", timeout=_WAIT)
+
+
 def test_a_page_that_the_server_forgot_says_so(
     enter: Callable[[], Page], served: Served, monkeypatch: pytest.MonkeyPatch
 ):
@@ -140,6 +161,10 @@ def test_a_page_that_the_server_forgot_says_so(
     states: Any = served.blocks.state_holder
     page.get_by_role("tab", name="Gallery").click()
     expect(page.locator("#ws-gallery-title")).to_contain_text("images", timeout=_WAIT)
+    queue, quiet = served.blocks._queue, 0
+    while quiet < 10:  # a page that still loads would make itself known again
+        page.wait_for_timeout(100)
+        quiet = 0 if len(queue) or any(queue.active_jobs) else quiet + 1
     for name in list(states.session_data):
         states._forget(name)
     page.get_by_role("tab", name="Map").click()

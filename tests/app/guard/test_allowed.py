@@ -16,6 +16,7 @@ OPEN = {
     *("GET /", "HEAD /", "GET /config", "GET /config/", "GET /theme.css", "GET /favicon.ico"),
     *("GET /robots.txt", "GET /manifest.json", "GET /pwa_icon", "GET /assets/{path}"),
     *("GET /static/{path}", "GET /svelte/{path}", "GET /gradio_api/info"),
+    *("GET /gradio_api/app_id", "GET /gradio_api/app_id/"),  # a page whose connection broke
     *("GET /gradio_api/info/", "GET /gradio_api/startup-events", "GET /gradio_api/queue/data"),
     *("GET /gradio_api/heartbeat/{session_hash}", "GET /gradio_api/upload_progress"),
     *("GET /gradio_api/call/{api_name}/{event_id}", "GET /gradio_api/file={path_or_url}"),
