@@ -32,6 +32,8 @@ _ROUTES = (
 )
 _ASKED = ("call", "mcp", "upload")
 _FREE = ("file", "picture", "health")
+_FETCHED = re.compile(r"^/gradio_api/(call/[^/]+/[^/]+|queue/data)/?$")
+"""Answers of calls that were let through: to refuse one would lose the work."""
 _WEB = re.compile(r"^/gradio_api/file=https?:", re.IGNORECASE)
 _SPENT = "your calls have taken as long as is allowed in an hour; try again "
 _WORTH = 0.1  # share of the seconds of an hour with which it is worth to go on
@@ -83,7 +85,7 @@ class Limits:
             return Refusal("web", 403, "this server fetches nothing from the web; send the file")
         if is_passed_on(scope):  # words of a refusal would not reach the client here
             return None
-        if route not in _FREE and (refused := self._often(client)):
+        if route not in _FREE and (refused := self._often(scope, client)):
             return refused
         if scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
             return None
@@ -128,13 +130,14 @@ class Limits:
         wait = self.seconds.wait(client, self.seconds.most * _WORTH)
         return Refusal("seconds", 429, _SPENT + in_words(wait), wait)
 
-    def _often(self, client: str) -> Refusal | None:
+    def _often(self, scope: Scope, client: str) -> Refusal | None:
         wait = self.requests.take(client)
+        if scope["method"] == "GET" and _FETCHED.match(path_of(scope)):
+            return None
         if wait:
             words = f"too many requests came from you; try again {in_words(wait)}"
             return Refusal("requests", 429, words, wait)
-        wait = self.total.take(_ALL)
-        if wait:
+        if wait := self.total.take(_ALL):
             words = f"the server has too many visitors at the moment; try again {in_words(wait)}"
             return Refusal("total requests", 429, words, wait)
         return None

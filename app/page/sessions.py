@@ -11,7 +11,8 @@ from asyncio import Queue
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
 from copy import copy
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,8 @@ from gradio.state_holder import SessionState, StateHolder
 
 CAPACITY = 1_000
 """Sessions that are kept: some 0.1 MB of each page that was opened, 0.02 of a call from outside."""
+FETCHED = timedelta(minutes=1)
+"""Time in which an answer is fetched, or its session holds nothing any more."""
 
 
 class LightState(SessionState):
@@ -65,8 +68,9 @@ class LightState(SessionState):
 class LightStates(StateHolder):
     """Keeps such sessions; where there are too many, whoever has the most of them loses one.
 
-    Those that hold nothing go first: calls from outside leave nothing behind. Then a client's
-    longest unused one goes, so that nobody ends the sessions of others by opening many.
+    None goes whose call waits. Those that hold nothing go first: calls from outside leave nothing
+    behind once their answer was fetched. Then a client's longest unused one goes, so that nobody
+    ends the sessions of others by opening many.
     """
 
     session_data: OrderedDict[str, Any]
@@ -88,13 +92,35 @@ class LightStates(StateHolder):
         with self.lock:
             self.session_data.move_to_end(session_id)
             if len(self.session_data) > self.capacity:
+                called, told = self._called() | {session_id}, self._told()
                 kinds = {
-                    name: (state.holds, state.client)
+                    name: (state.holds or name in told, state.client)
                     for name, state in self.session_data.items()
-                    if name != session_id
+                    if name not in called
                 }
                 crowd = Counter(kinds.values())
-                self._forget(min(kinds, key=lambda name: (kinds[name][0], -crowd[kinds[name]])))
+                if kinds:
+                    self._forget(min(kinds, key=lambda name: (kinds[name][0], -crowd[kinds[name]])))
+
+    def _called(self) -> set[str]:
+        """Sessions with a call that waits or is worked on, which are fewer than may wait.
+
+        Where 1,000 pages were open, calls from outside lost their answers while they waited.
+        """
+        queue = self.blocks._queue
+        lines = list(queue.event_queue_per_concurrency_id.values())
+        calls = chain(*(line.queue for line in lines), *filter(None, queue.active_jobs))
+        return {call.session_hash for call in calls}
+
+    def _told(self) -> set[str]:
+        """Sessions with an answer that may still be fetched."""
+        told, late = self.blocks._queue.pending_messages_per_session, datetime.now() - FETCHED
+        used = self.time_last_used
+        return {
+            name
+            for name, last in list(used.items())
+            if last > late and name in told and told[name].qsize()
+        }
 
     def delete_all_expired_state(self) -> None:
         """Forget sessions that were closed and are out of use.

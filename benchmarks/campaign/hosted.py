@@ -262,7 +262,8 @@ class Visitor:
         value = json.loads(heard.rpartition("data: ")[2])
         if "event: complete" in heard:
             return Told(200, value[0])
-        return Told(400, (value or {}).get("error") or "an error without words")
+        words = value.get("error") if isinstance(value, dict) else value
+        return Told(400, words or "an error without words")
 
     def tool(self, name: str, arguments: dict[str, Any]) -> Told:
         """What a tool gives to an MCP client."""
@@ -295,8 +296,9 @@ class Visitor:
         """Call a handler of the own page, once that was loaded, and listen to nothing."""
         if page in ("", self.page) and not self.loaded:
             self.loaded = True
-            if name != _LOADING:
-                self.handler(_LOADING, [])
+            if name != _LOADING and (opened := self.handler(_LOADING, [])).status != httpx.codes.OK:
+                self.loaded = False
+                return opened
         number = name if isinstance(name, int) else self.server.handler(name).number
         body = {"data": data, "fn_index": number, "session_hash": page or self.page, **more}
         content = json.dumps(body)  # with NaN, which httpx would not send

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from app.page.sessions import CAPACITY
 from benchmarks.campaign.children import Budget
 from benchmarks.campaign.clients import CLIENTS, Arrival, Seen, arrivals, arrive
 from benchmarks.campaign.hosted import Hosted, Visitor, hosted
@@ -22,6 +23,8 @@ SLOWER = 3.0
 LENGTH = 200.0
 """Seconds of each of three rates, which together are ten minutes."""
 _CLIENTS = 64
+_LEFT = 10_000  # number of the first visitor who leaves a page open
+_AGAIN = 5.0  # seconds after which to come again
 _IDLE, _CLOSED = 5, 4  # of each kind, one after the other; clients who measure where to begin
 _STEP, _STEPS = 20.0, 12  # seconds of a rate that is tried, and how often it is raised
 
@@ -39,6 +42,7 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
         first = _closed_loop(clients, coming, length / 4)
         found, row = _saturated(server, clients, coming, first, 3.0 if quick else _STEP)
         rows.append(row)
+        _fill(server, 0 if quick else CAPACITY)
         held: list[tuple[float, float]] = []
         with _watched(server, held):
             for share in (0.5, 1.0, 2.0):
@@ -145,6 +149,15 @@ def _arrivals(
         given = (client, arrival, came, seen[arrival.kind])
         threads.append(threading.Thread(target=arrive, args=given))
         threads[-1].start()
+
+
+def _fill(server: Hosted, count: int) -> None:
+    """Open as many pages as a server keeps, in browsers that go: memory is full of them then."""
+    for number in range(count):
+        with Visitor(server, _LEFT + number) as visitor:
+            visitor.enter()
+            while visitor.handler("gallery.show", [None]).refused:
+                time.sleep(_AGAIN)
 
 
 def _open_loop(

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from app.guard.guard import Guard
+from app.guard.rates import Rate
 from app.guard.headers import FILE_POLICY, PAGE_POLICY
 from app.page.jobs import PROGRESS, Jobs
 from app.page.lines import FINISHED
@@ -146,6 +147,17 @@ def test_too_many_requests_wait_and_others_do_not(served: Served, client: httpx.
     assert client.get("/config", headers=other).status_code == 200
     forged = {"X-Forwarded-For": f"203.0.113.98, {client.headers['X-Forwarded-For']}"}
     assert client.get("/config", headers=forged).status_code == 429
+
+
+def test_answers_of_calls_that_were_let_through_are_not_refused(
+    served: Served, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+):
+    """Where a server had too many visitors, the work was done and its result was not given."""
+    joined = join(client, "echo")
+    monkeypatch.setattr(served.guard.limits, "total", Rate(1, 600))
+    assert [client.get("/config").status_code for _ in range(45)][-1] == 429
+    assert join(client, "echo").status_code == 429
+    assert "event: complete" in heard(client, "echo", joined)
 
 
 def test_what_is_too_large_is_refused_unread(client: httpx.Client):

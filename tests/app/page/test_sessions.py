@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import math
+from asyncio import Queue
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 import httpx
 from gradio.state_holder import SessionState
 
-from app.page.sessions import LightState, LightStates, Messages
+from app.page.sessions import FETCHED, LightState, LightStates, Messages
 from app.ui import build, launch_options
 from core.service import Session
 
@@ -79,6 +82,29 @@ def test_calls_from_outside_do_not_end_the_sessions_of_pages():
     states["fourth"][kept] = 4
     assert list(states.session_data) == ["third", "page", "fourth"]
     assert states["page"][kept] == 2
+
+
+def test_no_call_loses_its_answer_to_pages():
+    """Where as many were open as are kept, calls that waited ended without one."""
+    states, kept = few(5)
+    queue: Any = states.blocks._queue
+    for name in ("first page", "second page"):
+        states[name][kept] = 2
+    waits = SimpleNamespace(session_hash="waits")
+    works = SimpleNamespace(session_hash="works")
+    queue.event_queue_per_concurrency_id = {"answers": SimpleNamespace(queue=[waits])}
+    queue.active_jobs = [None, [works]]
+    queue.pending_messages_per_session = {name: Queue() for name in ("is told", "was told")}
+    for told in queue.pending_messages_per_session.values():
+        told.put_nowait("the answer")
+    for name in ("waits", "works", "is told"):
+        states[name]
+    states["waits"].client = states["works"].client = "the same"
+    states["was told"]
+    states.time_last_used["was told"] -= 2 * FETCHED
+    for number in range(2):
+        states[f"page {number}"][kept] = 2
+    assert {*states.session_data} == {"waits", "works", "is told", "page 0", "page 1"}
 
 
 def test_nobody_ends_the_pages_of_others_by_opening_many():
