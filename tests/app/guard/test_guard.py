@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from app.guard.guard import Guard
-from app.guard.rates import Rate
 from app.guard.headers import FILE_POLICY, PAGE_POLICY
+from app.guard.rates import Rate
 from app.page.jobs import PROGRESS, Jobs
 from app.page.lines import FINISHED
 from app.ui import launch_options
