@@ -19,8 +19,8 @@ from app.views.images import data_uri
 from app.views.names import name_of
 from app.views.templates import render
 from core.report import words
-from core.service import EDGE_GRID, Dimensions, Likeness, strongest_links
-from core.values import Alignment, Answer, Contribution, Explanation, Grid, Group
+from core.service import Dimensions, Likeness, strongest_links
+from core.values import Alignment, Answer, CellParts, Contribution, Explanation, Grid, Group
 
 _POSITIVE, _NEGATIVE = "#2a9d93", "#b9792c"
 _GREY, _LINE = "#7b8a86", "rgba(128,140,137,0.25)"
@@ -125,17 +125,31 @@ def _linked(explanation: Explanation, reading: str) -> tuple[Sequence[Place], Se
     return [link.query for link in links], [link.source for link in links]
 
 
-MATCHING, PARTS, EDGES = "Matching places", "Parts of the cosine", "Matching edges"
-PLAIN = "Images only"
+MATCHING, PARTS, PLAIN = "Matching places", "Parts of the cosine", "Images only"
+
+_SIGNED = "teal speaks for the match, brown against it."
 
 _NOTES = {
     MATCHING: "Equal numbers mark places that are each other's best match, 1 the strongest; even "
     "backgrounds do not count. Point at one to see its partner.",
-    PARTS: "The cosine split over regions: teal speaks for the match, brown against it.",
-    EDGES: "How alike edges lie and run in the same place of both images, whatever the colours: "
-    "teal speaks for the match, brown against it.",
+    PARTS: f"The cosine split over regions: {_SIGNED}",
     PLAIN: "Without marks.",
 }
+
+_ALIKE = {
+    "edges": "How alike edges lie and run in the same place of both images, whatever the colours",
+}
+"""What the cells of a view compare, by its name."""
+
+
+def reading_of(cells: CellParts) -> str:
+    """The reading that shows the cells of a view."""
+    return f"Matching {cells.view}"
+
+
+def _cells_of(explanation: Explanation, reading: str) -> CellParts | None:
+    """The cells that a reading shows; nothing where it shows something else."""
+    return next((each for each in explanation.cell_parts if reading_of(each) == reading), None)
 
 
 def _note(explanation: Explanation, reading: str, *, noise: bool, lacks: str) -> str:
@@ -143,8 +157,9 @@ def _note(explanation: Explanation, reading: str, *, noise: bool, lacks: str) ->
         return f"{lacks}: none here, or none that match better than chance does."
     if noise and reading == PLAIN:
         return _NOISE
-    if reading == EDGES and explanation.edge_parts is not None:
-        return f"{_NOTES[EDGES]} Cosine of the edges {explanation.edge_parts.sum():.2f}."
+    if (cells := _cells_of(explanation, reading)) is not None:
+        alike = _ALIKE.get(cells.view, "How alike the same place of both images is")
+        return f"{alike}: {_SIGNED} Cosine of the {cells.view} {cells.parts.sum():.2f}."
     if reading == MATCHING and not _linked(explanation, reading)[0]:
         return "Only even backgrounds match, which does not count."
     return _NOTES[reading]
@@ -164,10 +179,10 @@ def readings(explanation: Explanation, group: Group | None, *, level: float) -> 
     found: list[str] = []
     if explanation.regions is not None and words.PLACES in rare:
         found.append(MATCHING)
-    if explanation.query_parts is not None and rare - {words.PLACES, words.EDGES}:
+    others = {cells.view for cells in explanation.cell_parts}
+    if explanation.query_parts is not None and rare - {words.PLACES, *others}:
         found.append(PARTS)
-    if explanation.edge_parts is not None and words.EDGES in rare:
-        found.append(EDGES)
+    found += [reading_of(cells) for cells in explanation.cell_parts if cells.view in rare]
     return [*found, PLAIN]
 
 
@@ -177,9 +192,8 @@ def _heats(explanation: Explanation, reading: str) -> list[tuple[np.ndarray, Gri
     query, source = explanation.query_parts, explanation.source_parts
     if reading == PARTS and grid is not None and query is not None and source is not None:
         return [(query, grid), (source, grid)]
-    if reading == EDGES and explanation.edge_parts is not None:
-        return [(explanation.edge_parts, EDGE_GRID)] * 2
-    return []
+    cells = _cells_of(explanation, reading)
+    return [] if cells is None else [(cells.parts, cells.grid)] * 2
 
 
 def fitted(image: Image.Image) -> Image.Image:

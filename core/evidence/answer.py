@@ -9,10 +9,10 @@ from jaxtyping import Float, Integer
 
 from core.config import AnswerConfig
 from core.evidence.combination import combined
+from core.evidence.conclusion import can_tell
 from core.evidence.confidence import stated
 from core.evidence.influence import contested, decompose, influences
 from core.evidence.null import Null, Standings, aspects_of, standings
-from core.evidence.words import can_tell
 from core.search.patches import pair_strengths
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking, first_of_groups

@@ -11,7 +11,10 @@ from app.views import reasons
 from core.report import words
 from core.service import Dimensions
 from core.values import Alignment, Aspect, Contribution, Grid, Group
+from tests.app import made
 from tests.app.made import GRID, explanation, grey, group
+
+EDGES = "Matching edges"
 
 
 def test_overlay_colours_the_hot_patch_and_spares_the_cold():
@@ -44,7 +47,7 @@ def test_overlay_without_any_evidence_shows_the_image():
 
 def judged(**p_values: float) -> Group:
     """A group that stands out so far in places, edges and the subject."""
-    names = {"places": words.PLACES, "edges": words.EDGES, "subject": "subject"}
+    names = {"places": words.PLACES, "edges": made.EDGES.view, "subject": "subject"}
     aspects = tuple(Aspect(names[name], value) for name, value in p_values.items())
     return replace(group(1, influence=0.9), aspects=aspects)
 
@@ -54,7 +57,7 @@ def test_readings_follow_what_the_explanation_has():
     assert reasons.readings(explanation(), sure, level=0.05) == [
         reasons.MATCHING,
         reasons.PARTS,
-        reasons.EDGES,
+        EDGES,
         reasons.PLAIN,
     ]
     assert reasons.readings(explanation(space=False), sure, level=0.05) == [reasons.PLAIN]
@@ -63,7 +66,7 @@ def test_readings_follow_what_the_explanation_has():
 def test_what_is_no_better_than_chance_is_not_drawn():
     """Heat and links were drawn between images that have nothing to do with one another."""
     only = judged(places=0.3, edges=0.01, subject=0.9)
-    assert reasons.readings(explanation(), only, level=0.05) == [reasons.EDGES, reasons.PLAIN]
+    assert reasons.readings(explanation(), only, level=0.05) == [EDGES, reasons.PLAIN]
     noise = judged(places=0.3, edges=0.2, subject=0.9)
     assert reasons.readings(explanation(), noise, level=0.05) == [reasons.PLAIN]
     assert reasons.readings(explanation(), None, level=0.05) == [reasons.PLAIN]
@@ -87,14 +90,14 @@ def test_a_registered_source_is_laid_over_the_query(mirrored: bool):
 
 @pytest.mark.parametrize(
     "reading",
-    [reasons.MATCHING, reasons.PARTS, reasons.EDGES, reasons.PLAIN],
+    [reasons.MATCHING, reasons.PARTS, EDGES, reasons.PLAIN],
 )
 def test_pair_shows_two_images_with_alternative_texts(reading: str):
     html = reasons.pair_html(explanation(), (grey(), grey(900)), reading=reading)
     alts = re.findall(r'alt="([^"]+)"', html)
     assert [alt.split(",")[0] for alt in alts] == ["Your image", "Hills"]
     assert html.count("data:image/webp;base64,") == 4  # each side by side and in the wipe
-    assert ("Cosine of the edges 1.00." in html) == (reading == reasons.EDGES)
+    assert ("Cosine of the edges 1.00." in html) == (reading == EDGES)
 
 
 def test_links_are_numbered_on_both_images_and_under_that_reading_alone():
