@@ -18,7 +18,7 @@ from app.page.visitor import visitor_of
 from app.tabs.attribute.layout import Downloads
 from app.tabs.attribute.searches import LISTED, Search
 from app.views import answer as views
-from app.views import files, reasons
+from app.views import contributions, files, reasons
 from app.views.matches import group_of
 from core.report import Case
 from core.service import Session
@@ -73,7 +73,7 @@ class ReasonHandlers:
             reasons.levels_html(found, answer, likenesses=alike),
             gr.Radio(possible, value=chosen if several else None, visible=several),
             views.record_html(found.match),
-            reasons.contribution_words(found),
+            contributions.sum_words(found),
             "Looking at which dimensions come back in refits …",
             gr.Column(visible=False),
             gr.skip(),
@@ -109,11 +109,11 @@ class ReasonHandlers:
             return _CHANGED, gr.Column(visible=False), gr.skip(), gr.skip()
         with self.page.jobs.run("judge", request, progress) as report:
             judged = self.session.dimensions(search.choice, visitor=visitor, progress=report)
-        choices = reasons.dimension_choices(found, judged=judged)
+        choices = contributions.dimension_choices(found, judged=judged)
         return (
-            reasons.stability_words(found, judged),
+            contributions.stability_words(found, judged),
             gr.Column(visible=bool(choices)),
-            reasons.contribution_bars(found, judged=judged) if choices else gr.skip(),
+            contributions.bars(found, judged=judged) if choices else gr.skip(),
             gr.Dropdown(choices=choices, value=choices[0][1] if choices else None),
         )
 
@@ -133,7 +133,7 @@ class ReasonHandlers:
             most, least = end_pictures(
                 self.session, search.choice, dimension, visitor=visitor, progress=report
             )
-        return most, least, reasons.ends_words(found, dimension)
+        return most, least, contributions.ends_words(found, dimension)
 
     def export(
         self,

@@ -9,8 +9,7 @@ from PIL import Image
 
 from app.views import reasons
 from core.report import words
-from core.service import Dimensions
-from core.values import Alignment, Aspect, Contribution, Grid, Group
+from core.values import Alignment, Aspect, Grid, Group
 from tests.app import made
 from tests.app.made import GRID, explanation, grey, group
 
@@ -111,52 +110,3 @@ def test_links_are_numbered_on_both_images_and_under_that_reading_alone():
     assert places == [("100.00", "100.00", "75.00", "75.00"), ("100.00", "50.00", "75.00", "37.50")]
     plain = reasons.pair_html(explanation(), (grey(), grey()), reading=reasons.PARTS)
     assert "<circle" not in plain
-
-
-@pytest.mark.parametrize(
-    ("query", "source", "words"),
-    [
-        (0.3, 0.2, "both lie on the side of the highest end"),
-        (-0.3, -0.2, "both lie on the side of the lowest end"),
-        (-0.3, 0.2, "Your image lies on the side of the lowest end, the source on that of the hi"),
-    ],
-)
-def test_words_tell_on_which_end_the_images_lie(query: float, source: float, words: str):
-    """Images at the lowest end were shown as what excites the dimension least."""
-    part = Contribution(7, query * source, 1.0, query, source)
-    found = replace(explanation(), contributions=(part,))
-    assert words in reasons.ends_words(found, 7)
-    assert reasons.ends_words(found, 8) == ""
-
-
-def test_bars_are_signed_and_in_order():
-    figure = reasons.contribution_bars(explanation(), count=2)
-    assert list(figure.data[0].x) == [0.5, -0.2]
-    assert list(figure.data[0].y) == ["dim 7", "dim 3"]
-    first, second = figure.data[0].marker.color
-    assert first != second
-    assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
-
-
-def test_contribution_words_add_up_to_the_cosine():
-    words = reasons.contribution_words(explanation(), count=2)
-    cosine, total, rest = (float(x) for x in re.findall(r"[+-]?\d\.\d+", words))
-    assert (cosine, total) == (0.8, 0.3)
-    assert total + rest == pytest.approx(cosine)
-
-
-def test_unstable_dimensions_are_not_drawn():
-    """ "Unstable and hatched: 16 of 16" filled the page with what stands for nothing."""
-    similarity = np.zeros(8)
-    similarity[3] = 1
-    judged_ = Dimensions(similarity, (), np.zeros((8, 0)))
-    figure = reasons.contribution_bars(explanation(), judged=judged_)
-    assert list(figure.data[0].y) == ["dim 3"]
-    assert [n for _, n in reasons.dimension_choices(explanation(), judged=judged_)] == [3]
-    assert "Drawn: 1 of 3" in reasons.stability_words(explanation(), judged_)
-    none = replace(judged_, similarity=np.zeros(8))
-    assert "none is drawn" in reasons.stability_words(explanation(), none)
-
-
-def test_dimension_choices_carry_numbers():
-    assert reasons.dimension_choices(explanation(), count=1) == [("Dimension 7 (+0.500)", 7)]
