@@ -109,13 +109,13 @@ def renew_examples(page: Page, renewed: Dependency, examples: gr.Gallery) -> Non
         examples: where they are shown.
     """
 
-    def renew(name: str, request: gr.Request) -> gr.Gallery:
+    def examples_of(name: str, request: gr.Request) -> gr.Gallery:
         with user_errors():
             shown = example_pictures(page.session, name, visitor=visitor_of(request))
         return gr.Gallery(shown, selected_index=None)
 
     for other in (renewed.success, page.changed.change):
-        other(renew, page.gallery, examples, **QUIET)
+        other(examples_of, page.gallery, examples, **QUIET)
 
 
 def follow_query(

@@ -41,8 +41,8 @@ _NO_WORK = {
         "_Handlers.choose _Handlers.offer _Handlers.stop _Handlers.relabel _Handlers.renew"
     ),
     "page.events": (
-        "choose_example.<locals>.select choose_example.<locals>.put renew_examples.<locals>.renew "
-        "_Here.tell _Here.told _Here.take row_of"
+        "choose_example.<locals>.select choose_example.<locals>.put "
+        "renew_examples.<locals>.examples_of _Here.tell _Here.told _Here.take row_of"
     ),
     "page.jobs": "Jobs.stop_all",
     "page.notice": "create.<locals>.said",

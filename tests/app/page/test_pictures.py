@@ -69,7 +69,7 @@ def files_in(value: Any) -> list[str]:
 def test_small_images_are_shown_wherever_the_gallery_lies(served: Served):
     """Gradio refused the files, and its error named their path on the server."""
     blocks, address = served
-    told = call(blocks, address, "examples", [None], visitor="somebody0")
+    told = call(blocks, address, "examples_of", [None], visitor="somebody0")
     assert told["success"], told["output"]
     found = files_in(told["output"]["data"])
     assert len(found) >= 4
@@ -86,7 +86,7 @@ def test_an_error_that_is_not_for_people_names_no_path(
 
     blocks, address = served
     monkeypatch.setattr(Session, "gallery", broken)
-    told = call(blocks, address, "examples", [None], visitor="somebody0")
+    told = call(blocks, address, "examples_of", [None], visitor="somebody0")
     assert not told["success"]
     assert "fault of the program" in told["output"]["error"]
     assert "secret" not in json.dumps(told)
