@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.evidence.confidence import stated
-from core.evidence.null import aspects_of, standings
+from core.evidence.null import aspects_of, margins_of
 from core.search.index import csls_means_of_others
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking
@@ -59,12 +59,12 @@ def guest_evidence(workspace: Workspace, ranking: Ranking, *, guest: Ranking) ->
         guest: the image's own ranking, by the same rivals.
     """
     rivals = aspects_of(ranking, workspace.collection.groups)
-    margins = standings(np.concatenate([guest.aspects[:1], rivals])).margins[:1]
-    standing = workspace.null.standing
-    strength = float(standing.strength(margins)[0])
-    p_value = standing.p_value(strength)
+    margins = margins_of(np.concatenate([guest.aspects[:1], rivals])).margins[:1]
+    null = workspace.null.of_margins
+    strength = float(null.strength(margins)[0])
+    p_value = null.p_value(strength)
     sure = stated(strength, workspace.answering, p_value=p_value, null_size=len(workspace.null))
-    aspect_p_values = standing.aspect_p_values(margins)[0].tolist()
+    aspect_p_values = null.aspect_p_values(margins)[0].tolist()
     aspects = tuple(map(Aspect, workspace.collection.aspect_names, aspect_p_values))
     return GuestEvidence(p_value, sure, aspects)
 
