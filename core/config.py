@@ -121,17 +121,57 @@ class ScoreConfig:
 
 
 @dataclass(frozen=True)
+class RegistrationConfig:
+    """When pixels bear out that one image shows a part of another, mirrored or not.
+
+    Local descriptors vote for a place (:mod:`core.search.placement`); there the two are registered
+    and compared (:mod:`core.search.registration`). The defaults are for crops in a gallery.
+    """
+
+    votes: float = 0.12
+    """Least evidence per patch of the matches that agree on a place, in [0, 1]; with less, pixels
+    are not looked at."""
+    overlap: float = 0.75
+    """Least share of the smaller image that lies inside the other, in [0, 1]."""
+    likeness: float = 0.8
+    """Least Pearson correlation of the blurred images; below, their detail is not compared."""
+    agreement: float = 0.9
+    """Pearson correlation of the fine detail, which a blur takes away, from which both show one."""
+
+    def __post_init__(self) -> None:
+        """Refuse shares and correlations that nothing or everything reaches."""
+        for name, value in vars(self).items():
+            require(0 < value <= 1, f"{name} must be in (0, 1], got {value}")
+
+
+ALIGNMENT = RegistrationConfig(votes=0.06, agreement=0.5)
+"""When a query is laid over its source on the page: looser, for generated images are no crops, and
+nothing but the picture follows from it."""
+
+
+@dataclass(frozen=True)
 class GroupConfig:
     """When two gallery images count as copies of one."""
 
     max_hash_distance: int = 6
-    """Largest Hamming distance of the 64-bit perceptual hashes."""
+    """Largest Hamming distance of the 64-bit perceptual hashes, bits."""
+    mirror_slack: int = 2
+    """Bits more by which the hash of a mirrored image may differ, since its median moves."""
     min_cosine: float = 0.5
     """Smallest cosine of the embeddings."""
     neighbours: int = 10
     """Nearest gallery images of every image that are looked at as its copies."""
     crop_neighbours: int = 5
     """Nearest gallery images of every image that are looked at as its crops."""
+    crops: RegistrationConfig = field(default_factory=RegistrationConfig)
+    """When one of two counts as a crop of the other."""
+
+    def __post_init__(self) -> None:
+        """Refuse distances and neighbourhoods that are none."""
+        for name in ("max_hash_distance", "mirror_slack", "neighbours", "crop_neighbours"):
+            least = getattr(self, name)
+            require(least >= 0, f"{name} must not be negative, got {least}")
+        require(-1 <= self.min_cosine <= 1, f"min_cosine must be in [-1, 1], got {self.min_cosine}")
 
 
 @dataclass(frozen=True)

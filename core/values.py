@@ -365,6 +365,18 @@ class ScorePart:
 
 
 @dataclass(frozen=True)
+class CellParts:
+    """The cosine of two images in one view, split over cells that lie alike in both."""
+
+    view: str
+    """What the view sees, for people: ``edges``."""
+    grid: Grid
+    """The grid of the cells; it covers the whole of either image."""
+    parts: Float[np.ndarray, " p"]
+    """Sum to the cosine."""
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Why a gallery image matched a query, under one encoder and head."""
 
@@ -380,8 +392,8 @@ class Explanation:
     """The cosine split over the source's regions; sums to the cosine."""
     regions: RegionMatch | None
     """Mutually best patches, where local descriptors are stored."""
-    edge_parts: Float[np.ndarray, " e"] | None = None
-    """The cosine of the two images' edges split over their cells, where edges are stored."""
+    cell_parts: tuple[CellParts, ...] = ()
+    """The cosines in the views beside the embedding, of those that split over cells."""
     score_parts: tuple[ScorePart, ...] = ()
     """What makes the score that ranks: levels, how common the image is, and what lifted it; they
     sum to the score."""

@@ -8,6 +8,7 @@ from app.page.events import QUIET
 from app.page.files import taken_as, unopened, uploads
 from app.page.pictures import Pictures, example_pictures
 from app.page.state import Page
+from app.page.theme import SCRIPTS
 
 
 def thumbnails(
@@ -73,6 +74,31 @@ def files_given(label: str, *, elem_id: str, height: int, show_label: bool = Tru
         file_count="multiple", label=label, show_label=show_label, height=height, elem_id=elem_id
     )
     return taken_as(files, uploads)
+
+
+def scripted(
+    script: str, *, elem_id: str, value: str | None = None, min_height: int | None = None
+) -> gr.HTML:
+    """What the page draws, with a script that answers clicks and keys there.
+
+    Args:
+        script: the script's file.
+        elem_id: identity of the component.
+        value: what is shown at first.
+        min_height: its least height, pixels.
+    """
+    return gr.HTML(
+        value,
+        js_on_load=(SCRIPTS / script).read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id=elem_id,
+        min_height=min_height,
+    )
+
+
+def file_button(label: str, *, elem_id: str, visible: bool = True) -> gr.DownloadButton:
+    """A small button that downloads a file."""
+    return gr.DownloadButton(label, size="sm", min_width=0, visible=visible, elem_id=elem_id)
 
 
 def stop_button(page: Page, tab: str, *, elem_id: str, on_result: bool = False) -> gr.Button:

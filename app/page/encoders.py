@@ -174,8 +174,8 @@ class _Handlers:
         self, name: str, encoder: str, count: int, others: int, request: gr.Request
     ) -> list[Any]:
         """After a choice: an offer and one more that is not ready, or one more that is."""
+        gallery = self.page.gallery_of(name, request)
         with user_errors():
-            gallery = self.page.session.gallery(name, visitor=visitor_of(request))
             ready = not encoder or self.page.session.preparations.ready(gallery, encoder)
         if ready:
             return [*self.hidden(), count + 1, gr.skip()]
@@ -183,8 +183,8 @@ class _Handlers:
 
     def offer(self, name: str, encoder: str, request: gr.Request) -> list[Any]:
         """What an encoder costs, and the button that prepares it where this server does so."""
+        gallery = self.page.gallery_of(name, request)
         with user_errors():
-            gallery = self.page.session.gallery(name, visitor=visitor_of(request))
             found = self.page.session.preparations.offer(gallery, encoder)
         button = gr.Button(button_words(found), visible=not found.refusal)
         return [gr.Column(visible=True), offer_html(found), button]
@@ -236,5 +236,4 @@ class _Handlers:
         return "" if self.role == "beside" else first_encoder(found)
 
     def _names(self, name: str, request: gr.Request) -> tuple[str, ...]:
-        with user_errors():
-            return self.page.session.gallery(name, visitor=visitor_of(request)).encoder_names
+        return self.page.gallery_of(name, request).encoder_names

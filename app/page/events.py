@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 
 from app.page.errors import user_error, user_errors
-from app.page.pictures import example_picture
+from app.page.pictures import example_picture, example_pictures
 from app.page.state import WELCOME, Asked, Page
 from app.page.visitor import visitor_of
 
@@ -54,6 +55,28 @@ def chosen_of(things: Sequence[_T] | None, event: gr.SelectData) -> _T:
     return things[place]
 
 
+def sent(event: gr.EventData) -> Mapping[str, Any]:
+    """What a script of the page says with an event, not to be trusted; nothing of another form."""
+    return event._data if isinstance(event._data, Mapping) else {}
+
+
+def row_of(event: gr.EventData) -> int:
+    """The row that a script of the page says was chosen; -1 where it says no such."""
+    row = sent(event).get("row")
+    return row if type(row) is int and row >= 0 else -1
+
+
+def in_row(rows: Sequence[_T] | None, event: gr.EventData) -> _T | None:
+    """What stands in the row that was chosen; nothing where there is no such row."""
+    row = row_of(event)
+    return None if rows is None or not 0 <= row < len(rows) else rows[row]
+
+
+def bring_into_view(after: Any, elem_id: str) -> None:
+    """Scroll to a component after an event, as far as it is out of sight."""
+    after(None, None, None, js=f"() => window.wellspring.show('{elem_id}')", **QUIET)
+
+
 def choose_example(page: Page, examples: gr.Gallery, image: gr.Image) -> Any:
     """Ask about the example that is selected, as often as one is; of quick choices about the last.
 
@@ -75,6 +98,24 @@ def choose_example(page: Page, examples: gr.Gallery, image: gr.Image) -> Any:
     place = gr.State(0)
     selected = examples.select(select, None, [place, examples], **EACH)
     return selected.success(put, [page.gallery, place], [page.example, image], **LAST)
+
+
+def renew_examples(page: Page, renewed: Dependency, examples: gr.Gallery) -> None:
+    """Show the examples of another gallery, or of one whose images have changed.
+
+    Args:
+        page: the page.
+        renewed: the event after which the tab has the encoders of another gallery.
+        examples: where they are shown.
+    """
+
+    def examples_of(name: str, request: gr.Request) -> gr.Gallery:
+        with user_errors():
+            shown = example_pictures(page.session, name, visitor=visitor_of(request))
+        return gr.Gallery(shown, selected_index=None)
+
+    for other in (renewed.success, page.changed.change):
+        other(examples_of, page.gallery, examples, **QUIET)
 
 
 def follow_query(

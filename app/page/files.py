@@ -81,3 +81,8 @@ def downloadable(content: bytes, button: gr.DownloadButton, *, name: str) -> str
     path = save_bytes_to_cache(content, Path(name).name, button.GRADIO_CACHE)
     button.temp_files.add(path)
     return path
+
+
+def offered(content: bytes, button: gr.DownloadButton, *, name: str) -> gr.DownloadButton:
+    """The new value of a download button that is hidden while it has no file: seen, with this."""
+    return gr.DownloadButton(value=downloadable(content, button, name=name), visible=True)

@@ -72,7 +72,7 @@ def open_session(*, lend: Lend | None = LEND) -> Session:
 class LentSession(Session):
     """A session whose networks run on a lent GPU; all else stays on the CPU."""
 
-    lends = True
+    on_zerogpu = True
 
     def __init__(self, *, server: ServerConfig, lend: Lend, device: str = "cuda") -> None:
         super().__init__(server=server)

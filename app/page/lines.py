@@ -41,17 +41,17 @@ _NO_WORK = {
         "_Handlers.choose _Handlers.offer _Handlers.stop _Handlers.relabel _Handlers.renew"
     ),
     "page.events": (
-        "choose_example.<locals>.select choose_example.<locals>.put _Here.tell _Here.told "
-        "_Here.take"
+        "choose_example.<locals>.select choose_example.<locals>.put "
+        "renew_examples.<locals>.examples_of _Here.tell _Here.told _Here.take row_of"
     ),
     "page.jobs": "Jobs.stop_all",
     "page.notice": "create.<locals>.said",
     "tabs.attribute.batch_handlers": "cleared BatchHandlers.opened",
     "tabs.attribute.events": "create.<locals>.carry",
     "tabs.attribute.handlers": (
-        "Handlers.refused Handlers.examples Handlers.before Handlers.no_files Handlers.resized "
-        "Handlers.marked row_of"
+        "Handlers.refused Handlers.before Handlers.resized Handlers.marked"
     ),
+    "tabs.attribute.reason_handlers": "ReasonHandlers.no_files",
     "tabs.attribute.filter_handlers": (
         "FilterHandlers.keep FilterHandlers.judge FilterHandlers.submit"
     ),
@@ -62,8 +62,7 @@ _NO_WORK = {
     ),
     "tabs.attribute.selftest_handlers": "cleared",
     "tabs.compare.handlers": (
-        "no_examples Handlers.refused Handlers.before Handlers.refilter Handlers.begin "
-        "Handlers.renew"
+        "no_examples Handlers.refused Handlers.before Handlers.refilter Handlers.begin"
     ),
     "tabs.disentanglement.handlers": "cleared Handlers.choice Handlers.pick",
     "tabs.gallery.handlers": (

@@ -12,8 +12,8 @@ from gradio.utils import get_upload_folder, is_static_file
 
 from app.views.known import made_from
 from app.views.names import name_of
-from core.service import Example, Session, read_examples
-from core.values import ImageRecord, WellspringError
+from core.service import Choice, Example, Session, read_examples
+from core.values import ImageRecord, Progress, WellspringError
 
 Pictures = list[tuple[str, str]]
 """Files and captions."""
@@ -84,7 +84,7 @@ def first_example(session: Session, gallery_name: str, *, visitor: str = "") -> 
     """
     try:
         folder = session.gallery(gallery_name, visitor=visitor).store.folder
-        if session.lends or not read_examples(folder):
+        if session.on_zerogpu or not read_examples(folder):
             return None
         return example_pictures(session, gallery_name, visitor=visitor)[0][0]
     except WellspringError:
@@ -119,3 +119,15 @@ def pictures(
     gallery = session.gallery(gallery_name, visitor=visitor)
     files = map(fetchable, session.thumbnails(gallery, records))
     return list(zip(files, map(name_of, records), strict=True))
+
+
+def end_pictures(
+    session: Session, choice: Choice, dimension: int, *, visitor: str, progress: Progress
+) -> tuple[Pictures, Pictures]:
+    """The gallery images at the upper and at the lower end of a dimension."""
+    workspace = session.workspace(choice, visitor=visitor, progress=progress)
+    most, least = (
+        pictures(session, choice.gallery, end, visitor=visitor)
+        for end in workspace.exciting(dimension)
+    )
+    return most, least

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import gradio as gr
 
+from app.page.errors import user_errors
 from app.page.jobs import Jobs
 from app.page.pictures import serve_thumbnails
+from app.page.visitor import visitor_of
 from core.service import (
     DEFAULT_ENCODER,
     LONGEST_FILTER,
@@ -114,6 +116,15 @@ class Page:
         default_factory=list[tuple[gr.Dropdown, Opening]]
     )
     """All other ones, and what they offer when the page opens."""
+
+    def gallery_of(self, name: str, request: gr.Request) -> Gallery:
+        """A gallery by its name, as whoever asks may see it.
+
+        Raises:
+            gr.Error: when it cannot be opened, in words.
+        """
+        with user_errors():
+            return self.session.gallery(name, visitor=visitor_of(request))
 
 
 def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:

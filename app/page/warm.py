@@ -37,7 +37,7 @@ def warm_up(session: Session, *, gallery: str, encoder: str | None) -> Warming:
             names = session.gallery(gallery).encoder_names
             choice = Choice(first_encoder(names, encoder), gallery=gallery)
             workspace = session.workspace(choice)
-            if not session.lends:
+            if not session.on_zerogpu:
                 session.attribute(Image.new("RGB", (256, 256), "gray"), choice, top=1)
             thread.why = ""
             _log.info("ready with %s", workspace.encoder.name)

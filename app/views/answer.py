@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.views.names import label_of, name_of
 from app.views.templates import render
-from core.report import is_web_address, words
+from core.report import conclusion, is_web_address, words
 from core.service import OPEN_DATASETS
 from core.values import Answer, ImageRecord, Match
 
@@ -22,7 +22,7 @@ def headline(answer: Answer) -> str:
 
 def has_sources(answer: Answer) -> bool:
     """Whether the answer has candidate sources, or only the closest images."""
-    return words.outcome(answer) in ("identical", "one of", "named")
+    return conclusion.outcome(answer) in ("identical", "one of", "named")
 
 
 def matches_title(answer: Answer) -> str:
@@ -83,9 +83,9 @@ def answer_html(answer: Answer, *, known: str = "", before: str = "") -> str:
         odds=words.odds(answer),
         why=words.why_none(answer),
         file=words.about_file(answer),
-        datasets=OPEN_DATASETS if words.outcome(answer) in ("none", "too few") else (),
+        datasets=OPEN_DATASETS if conclusion.outcome(answer) in ("none", "too few") else (),
         prior=answer.prior,
-        parts=[] if (none := words.none_share(answer)) is None else _parts(answer, none=none),
+        parts=[] if (none := conclusion.none_share(answer)) is None else _parts(answer, none=none),
     )
 
 
@@ -100,7 +100,7 @@ def answer_text(answer: Answer) -> str:
         about.append("" if found is None else f"score {found} of 100")
         about.append(f"share of influence {share}" if (share := shares.get(image.id)) else "")
         lines.append("; ".join(filter(None, [f"{rank}. {name_of(image)}", *about])))
-    if (none := words.none_share(answer)) is not None:
+    if (none := conclusion.none_share(answer)) is not None:
         lines.append(f"None of these: {words.share(none)}")
     lines += ["", f"Gallery {answer.gallery}, encoder {answer.encoder}, head {answer.head}"]
     lines.append("A candidate source is evidence to look at, not proof.")

@@ -8,9 +8,9 @@ from typing import Literal
 
 from app.views.answer import contenders_of
 from app.views.matches import Bar, bars_of
-from app.views.names import name_of, number_of
+from app.views.names import maker_of, name_of, number_of
 from app.views.templates import render
-from core.report import csv_text, outcomes, words
+from core.report import conclusion, csv_text, outcomes, words
 from core.service import adjust_known
 from core.values import Answer, ImageRecord
 
@@ -71,10 +71,10 @@ class Judged:
     @property
     def holds(self) -> bool:
         """Whether there are sources, and still are among as many images."""
-        if words.outcome(self.answer) == "identical":
+        if conclusion.outcome(self.answer) == "identical":
             return True
         rare = self.p_adjusted is not None and self.p_adjusted <= self.answer.level
-        return rare and bool(words.sources(self.answer.groups))
+        return rare and bool(conclusion.sources(self.answer.groups))
 
     @property
     def named(self) -> bool:
@@ -102,7 +102,7 @@ class Judged:
 
     def among(self, count: int) -> str:
         """What is left of a source among a number of images."""
-        if self.kind == "none" or words.outcome(self.answer) == "identical":
+        if self.kind == "none" or conclusion.outcome(self.answer) == "identical":
             return ""
         images = number_of(count, "image")
         return f"Holds among {images}" if self.holds else f"Not among {images}: may be chance"
@@ -157,8 +157,7 @@ def _line(place: int, row: Row, judged: Judged | None) -> _Line:
     best = judged.best
     bars = bars_of(judged.answer.groups[0].aspects, level=judged.answer.level) if best else ()
     title = name_of(best) if best else ""
-    maker = ", ".join(filter(None, (best.creator, best.licence))) if best else ""
-    return _Line(place, row, judged.kind, judged, title, maker, bars)
+    return _Line(place, row, judged.kind, judged, title, maker_of(best), bars)
 
 
 def table_csv(rows: Sequence[Row]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.views.names import name_of, number_of
-from core.report import words
+from core.report import conclusion
 from core.service import Example
 from core.values import Answer, ImageRecord
 
@@ -35,7 +35,7 @@ def known_sources(example: Example | None, answer: Answer, records: Sequence[Ima
     """
     if example is None:
         return ""
-    named = words.sources(answer.groups)
+    named = conclusion.sources(answer.groups)
     if not example.sources:
         told = f"{number_of(len(named), 'image')} named" if named else "none is named"
         return f"Known source: none in this gallery, and {told}."
@@ -54,7 +54,7 @@ def _found(source: str, answer: Answer, records: Sequence[ImageRecord]) -> str:
     known = next((record for record in records if record.path == source), None)
     if known is None:
         return f"not to be found: {_GONE}"
-    groups = [group.id for group in words.sources(answer.groups)]
+    groups = [group.id for group in conclusion.sources(answer.groups)]
     own = next((group.id for group in answer.groups if known.id in group.members), None)
     if own in groups:
         return "found first" if own == groups[0] else "found"

@@ -15,7 +15,7 @@ from app.views.images import data_uri
 from app.views.names import name_of
 from app.views.templates import render
 from core.config import AnswerConfig
-from core.report import score_gaps, words
+from core.report import conclusion, score_gaps, words
 from core.values import Answer, Aspect, Group, Match
 
 SIDE = 144
@@ -97,12 +97,12 @@ _HEADINGS = ("", _SOURCE, _SOURCES, _PERHAPS, _OTHERS)
 def _heading(match: Match, answer: Answer, *, closest: bool) -> str:
     if closest:
         return ""
-    sources = {group.id for group in words.sources(answer.groups)}
+    sources = {group.id for group in conclusion.sources(answer.groups)}
     if answer.identical is not None:
         sources = {answer.groups[0].id}
     if match.group in sources:
         return _SOURCE if len(sources) == 1 else _SOURCES
-    beyond = words.beyond(answer)
+    beyond = conclusion.beyond(answer)
     if beyond is not None and match.group == beyond.id:
         return _PERHAPS
     return _OTHERS

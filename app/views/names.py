@@ -13,6 +13,11 @@ def name_of(record: ImageRecord) -> str:
     return words.known(record.title or Path(record.path).stem, record)
 
 
+def maker_of(record: ImageRecord | None) -> str:
+    """Creator and licence of an image, as far as they are known."""
+    return "" if record is None else ", ".join(filter(None, (record.creator, record.licence)))
+
+
 def number_of(count: int, noun: str) -> str:
     """A count and its noun, which takes an s where there is not exactly one."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,4 +1,4 @@
-"""Why a source matched, as it is shown: two images with their heat and links, and the bars."""
+"""Why a source matched, as it is shown: two images with their heat and links, and the score."""
 
 # pyright: reportMissingTypeStubs=false
 # plotly brings no stubs
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import plotly.graph_objects as go
 from PIL import Image, ImageColor
 from plotly.colors import diverging, sequential
 
@@ -19,11 +18,9 @@ from app.views.images import data_uri
 from app.views.names import name_of
 from app.views.templates import render
 from core.report import words
-from core.service import EDGE_GRID, Dimensions, Likeness, strongest_links
-from core.values import Alignment, Answer, Contribution, Explanation, Grid, Group
+from core.service import Likeness, strongest_links
+from core.values import Alignment, Answer, CellParts, Explanation, Grid, Group
 
-_POSITIVE, _NEGATIVE = "#2a9d93", "#b9792c"
-_GREY, _LINE = "#7b8a86", "rgba(128,140,137,0.25)"
 _VEIL = 0.65  # of the image is covered where the heat is greatest
 SHOWN_SIDE = 1280
 """Longer side of an image as it is sent, pixels."""
@@ -125,17 +122,31 @@ def _linked(explanation: Explanation, reading: str) -> tuple[Sequence[Place], Se
     return [link.query for link in links], [link.source for link in links]
 
 
-MATCHING, PARTS, EDGES = "Matching places", "Parts of the cosine", "Matching edges"
-PLAIN = "Images only"
+MATCHING, PARTS, PLAIN = "Matching places", "Parts of the cosine", "Images only"
+
+_SIGNED = "teal speaks for the match, brown against it."
 
 _NOTES = {
     MATCHING: "Equal numbers mark places that are each other's best match, 1 the strongest; even "
     "backgrounds do not count. Point at one to see its partner.",
-    PARTS: "The cosine split over regions: teal speaks for the match, brown against it.",
-    EDGES: "How alike edges lie and run in the same place of both images, whatever the colours: "
-    "teal speaks for the match, brown against it.",
+    PARTS: f"The cosine split over regions: {_SIGNED}",
     PLAIN: "Without marks.",
 }
+
+_ALIKE = {
+    "edges": "How alike edges lie and run in the same place of both images, whatever the colours",
+}
+"""What the cells of a view compare, by its name."""
+
+
+def reading_of(cells: CellParts) -> str:
+    """The reading that shows the cells of a view."""
+    return f"Matching {cells.view}"
+
+
+def _cells_of(explanation: Explanation, reading: str) -> CellParts | None:
+    """The cells that a reading shows; nothing where it shows something else."""
+    return next((each for each in explanation.cell_parts if reading_of(each) == reading), None)
 
 
 def _note(explanation: Explanation, reading: str, *, noise: bool, lacks: str) -> str:
@@ -143,8 +154,9 @@ def _note(explanation: Explanation, reading: str, *, noise: bool, lacks: str) ->
         return f"{lacks}: none here, or none that match better than chance does."
     if noise and reading == PLAIN:
         return _NOISE
-    if reading == EDGES and explanation.edge_parts is not None:
-        return f"{_NOTES[EDGES]} Cosine of the edges {explanation.edge_parts.sum():.2f}."
+    if (cells := _cells_of(explanation, reading)) is not None:
+        alike = _ALIKE.get(cells.view, "How alike the same place of both images is")
+        return f"{alike}: {_SIGNED} Cosine of the {cells.view} {cells.parts.sum():.2f}."
     if reading == MATCHING and not _linked(explanation, reading)[0]:
         return "Only even backgrounds match, which does not count."
     return _NOTES[reading]
@@ -164,10 +176,10 @@ def readings(explanation: Explanation, group: Group | None, *, level: float) -> 
     found: list[str] = []
     if explanation.regions is not None and words.PLACES in rare:
         found.append(MATCHING)
-    if explanation.query_parts is not None and rare - {words.PLACES, words.EDGES}:
+    others = {cells.view for cells in explanation.cell_parts}
+    if explanation.query_parts is not None and rare - {words.PLACES, *others}:
         found.append(PARTS)
-    if explanation.edge_parts is not None and words.EDGES in rare:
-        found.append(EDGES)
+    found += [reading_of(cells) for cells in explanation.cell_parts if cells.view in rare]
     return [*found, PLAIN]
 
 
@@ -177,9 +189,8 @@ def _heats(explanation: Explanation, reading: str) -> list[tuple[np.ndarray, Gri
     query, source = explanation.query_parts, explanation.source_parts
     if reading == PARTS and grid is not None and query is not None and source is not None:
         return [(query, grid), (source, grid)]
-    if reading == EDGES and explanation.edge_parts is not None:
-        return [(explanation.edge_parts, EDGE_GRID)] * 2
-    return []
+    cells = _cells_of(explanation, reading)
+    return [] if cells is None else [(cells.parts, cells.grid)] * 2
 
 
 def fitted(image: Image.Image) -> Image.Image:
@@ -240,102 +251,3 @@ def levels_html(
     factors = likeness_words(likenesses, level=answer.level)
     total = sum(part.value for part in parts)
     return render("levels", by=by, factors=factors, rows=rows, total=total)
-
-
-def contribution_bars(
-    explanation: Explanation, *, judged: Dimensions | None = None, count: int = 16
-) -> go.Figure:
-    """Bars of the largest parts of the cosine, signed; unstable dimensions have none.
-
-    Args:
-        explanation: the explanation.
-        judged: what the dimensions are worth, where that is known.
-        count: dimensions that are looked at.
-    """
-    parts = stable_parts(explanation, judged, count=count)
-    bars = go.Bar(
-        x=[part.value for part in parts],
-        y=[f"dim {part.dimension}" for part in parts],
-        orientation="h",
-        marker_color=[_POSITIVE if part.value >= 0 else _NEGATIVE for part in parts],
-        marker_line_width=0,
-        customdata=[_noted(part, judged) for part in parts],
-        hovertemplate="%{y}: %{x:+.4f}%{customdata}<extra></extra>",
-    )
-    layout = go.Layout(
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _GREY, "size": 12, "family": "system-ui, sans-serif"},
-        margin={"l": 64, "r": 12, "t": 4, "b": 44},
-        height=56 + 22 * max(len(parts), 4),
-        bargap=0.35,
-        dragmode=False,
-        xaxis={"title": {"text": "part of the cosine"}, "gridcolor": _LINE, "zerolinecolor": _GREY},
-        yaxis={"autorange": "reversed", "fixedrange": True, "ticksuffix": "  "},
-    )
-    return go.Figure(bars, layout)
-
-
-def stable_parts(
-    explanation: Explanation, judged: Dimensions | None, *, count: int = 16
-) -> Sequence[Contribution]:
-    """The largest contributions, without those of dimensions that are known to be unstable."""
-    parts = explanation.contributions[:count]
-    if judged is None:
-        return parts
-    return [part for part in parts if judged.stable[part.dimension]]
-
-
-def _noted(part: Contribution, judged: Dimensions | None) -> str:
-    """What to know of a dimension, to stand behind other words of it."""
-    note = "" if judged is None else judged.note(part.dimension)
-    return f", {note}" if note else ""
-
-
-def stability_words(explanation: Explanation, judged: Dimensions | None, *, count: int = 16) -> str:
-    """How many of the bars' dimensions come back in refits, or that nobody looked."""
-    parts = explanation.contributions[:count]
-    if judged is None:
-        return "Whether these dimensions come back in refits is not checked for this head or size."
-    stable = len(stable_parts(explanation, judged, count=count))
-    back = "when the head is fitted again on resamples of the gallery"
-    if stable == len(parts):
-        return f"All of them come back {back}."
-    if not stable:
-        return f"None of them comes back {back}: by itself none stands for anything, none is drawn."
-    return f"Drawn: {stable} of {len(parts)}; the others do not come back {back}."
-
-
-def ends_words(explanation: Explanation, dimension: int) -> str:
-    """On which end of a dimension the query and the source lie."""
-    part = next((p for p in explanation.contributions if p.dimension == dimension), None)
-    if part is None:
-        return ""
-    query, source = ("highest" if value >= 0 else "lowest" for value in (part.query, part.source))
-    if query == source:
-        return f"Your image and the source both lie on the side of the {query} end."
-    return f"Your image lies on the side of the {query} end, the source on that of the {source}."
-
-
-def contribution_words(explanation: Explanation, *, count: int = 16) -> str:
-    """What the bars add up to."""
-    parts = explanation.contributions[:count]
-    cosine = round(explanation.cosine, 3)
-    total = round(sum(part.value for part in parts), 3)
-    return (
-        f"Cosine {cosine:.3f} in all: these {len(parts)} dimensions add {total:+.3f}, "
-        f"all others {cosine - total:+.3f}."
-    )
-
-
-def dimension_choices(
-    explanation: Explanation, *, judged: Dimensions | None = None, count: int = 16
-) -> list[tuple[str, int]]:
-    """Label and number of the dimensions that the bars show."""
-    return [
-        (
-            f"Dimension {part.dimension} ({part.value:+.3f}){_noted(part, judged)}",
-            part.dimension,
-        )
-        for part in stable_parts(explanation, judged, count=count)
-    ]

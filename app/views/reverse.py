@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.views.matches import Bar, bars_of
-from app.views.names import number_of
+from app.views.names import maker_of, number_of
 from app.views.templates import render
 from core.config import AnswerConfig
-from core.report import csv_text, outcomes, words
+from core.report import conclusion, csv_text, outcomes, words
 from core.service import Finding, fewest_named
 from core.values import ImageRecord
 
@@ -44,8 +44,7 @@ class Source:
     @property
     def maker(self) -> str:
         """Creator and licence, where they are known."""
-        found = self.record
-        return ", ".join(filter(None, (found.creator, found.licence))) if found else ""
+        return maker_of(self.record)
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def foretold(given: int, *, images: int, rate: float) -> str:
     at, here = words.share(rate), number_of(images, "image")
     needed = fewest_named(max(given, 1), null_size=images, rate=rate)
     if needed is None:
-        least = words.fewest(rate)
+        least = conclusion.fewest(rate)
         return (
             f"At {at} nothing can be named here: that takes {least:,} images; there are {images}."
         )

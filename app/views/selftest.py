@@ -12,7 +12,7 @@ from app.views.images import data_uri, small_picture
 from app.views.names import name_of, number_of
 from app.views.reasons import fitted
 from app.views.templates import render
-from core.report import traced, words
+from core.report import conclusion, traced, words
 from core.service import WAYS, Tally, Trial, Verdict, by_confidence, by_way, tally_of
 from core.values import Answer
 
@@ -190,6 +190,6 @@ def _traced(trial: Trial) -> str:
 def _untraced(trial: Trial) -> str:
     if trial.false:
         return "Wrong: an image that took no part is among the sources."
-    if words.sources(trial.absent.groups):
+    if conclusion.sources(trial.absent.groups):
         return "Right: only the image that took part is among the sources."
     return "Right: nothing is taken for a source."

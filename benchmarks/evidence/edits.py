@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.evidence.bars import Bar, Judged, absent_bar
 from benchmarks.evidence.galleries import Builder, ask, names_of, threaded
 from benchmarks.quality.roles import PAIRS
-from core.evidence.words import sources
+from core.evidence.conclusion import sources
 from core.measures.pairs import read_pairs
 from core.measures.retrieval import Pair
 from core.service.workspace import Workspace

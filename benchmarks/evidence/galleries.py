@@ -149,14 +149,14 @@ def ask(
 def _row(asked: Workspace, file: Path, right: Sequence[str]) -> tuple[float, ...]:
     """One row of what :class:`Asked` holds."""
     said = asked.attribute(asked.query(file), top=1)
-    first, standing = said.groups[0], asked.null.standing
+    first, null = said.groups[0], asked.null.of_margins
     p_value, sure, strength = said.p_value, first.confidence, first.strength
     # no gallery here is too small to tell
     assert p_value is not None and sure is not None and strength is not None
     return (
         p_value,
-        standing.conformal_p_value(strength),
-        standing.tail_p_value(strength),
+        null.conformal_p_value(strength),
+        null.tail_p_value(strength),
         strength,
         sure,
         said.null_size,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from benchmarks.quality import sift
+from benchmarks.quality import sift, tables
 from benchmarks.quality.study import HALVES, Study, by_source, by_tag, cells, digest, store
 from core.config import ScoreConfig
 from core.service.heads import choose_head
@@ -56,3 +59,31 @@ def column(study: Study, encoder: Encoder, score: ScoreConfig) -> np.ndarray:
             0
         ],
     )
+
+
+def section(found: Mapping[str, Any], *_: object) -> list[str]:
+    """What the page of results says of what ships, and of every baseline."""
+    cells = found["cells"]
+    sources = tables.ordered(cell["source"] for cell in cells)
+    plain = [source for source in sources if ":" not in source]
+    tags = [source for source in sources if ":" in source]
+    gaps = ["consingan_lsun", "nano_banana", "nano_banana: layout or restaged", "all"]
+    return [
+        "## As it ships, and every baseline",
+        "`default` is the head, local scaling, edges and re-ranking that ship; `global` leaves the "
+        "re-ranking out, `no edges` the edges, `embedding` both. `random` are random weights with "
+        "the same pooling, head and scoring; `edges` are the edges alone.",
+        "### R@1, untouched half",
+        tables.grid(cells, across=plain, half="untouched", measure="R@1"),
+        "### R@1, tune half",
+        tables.grid(cells, across=plain, half="tune", measure="R@1"),
+        "### R@10, both halves",
+        tables.grid(cells, across=plain, half="both", measure="R@10"),
+        "### Image edits by what was kept of the exemplar",
+        "Tagged blind to all results (benchmarks/quality/nano_banana_tags.csv): the layout of the "
+        "whole picture is kept; the subject is staged anew, in another setting, pose or view; or "
+        "only the meaning is shared. Both halves.",
+        *tables.recalls(cells, across=tags),
+        "### Paired differences of R@1, both halves",
+        tables.grid(found["differences"], across=gaps, half="both", measure="R@1", signed=True),
+    ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from benchmarks.quality import plots, tables
 from benchmarks.quality.study import Study, by_source, cells, from_ranks, store
 from core.config import HeadConfig
 from core.encoders.network import NetworkEncoder
@@ -124,3 +126,29 @@ def _encoded(study: Study, encoder: Encoder, images: np.ndarray, first: int) -> 
         parts.append(features.astype(np.float16))
         study.progress(first + start, first + len(images), f"{encoder.name} at {SIDE} pixels")
     return np.concatenate(parts)
+
+
+def section(found: Mapping[str, Any], folder: Path) -> list[str]:
+    """What the page of results says of the size of the gallery, with its plots in the folder."""
+    cells = tables.by_key(found["cells"])
+    names = tables.ordered(key[2].partition("/")[0] for key in cells)
+    sizes = tables.ordered(key[2].partition("/")[2] for key in cells)
+    parts = [
+        "## Recall against the size of the gallery",
+        "All images at 64 pixels, read by the networks at that size; cosine of the default head "
+        "alone, without local scaling or re-ranking; both halves.",
+    ]
+    for source in ("consingan_lsun", "nano_banana", "all"):
+        series = {
+            name: [plots.point(cells["both", source, f"{name}/{size}", "R@1"]) for size in sizes]
+            for name in names
+        }
+        places = [f"{int(size) / 1000:g}k" for size in sizes]
+        title, file = f"R@1, {source}", folder / f"gallery-size-{source}.svg"
+        drawn = plots.lines(file, title, series, places=places, unit="images in the gallery")
+        rows = [["", *places]]
+        rows += [
+            [name, *(tables.short(p.value) for p in points)] for name, points in series.items()
+        ]
+        parts += [drawn, tables.markdown(rows)]
+    return parts

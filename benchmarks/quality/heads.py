@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.quality import tables
 from benchmarks.quality.study import Study, by_source, compared, store
 from core.config import HeadConfig, HeadKind
 from core.encoders.network import levels_of
@@ -96,3 +97,14 @@ def unpaired(study: Study, encoder: Encoder) -> np.ndarray:
     paths = list_images(study.data / "synthetic")
     chosen = np.sort(np.random.default_rng(0).permutation(len(paths))[:_SYNTHETIC])
     return study.encoded(encoder, f"synthetic-{len(chosen)}", [paths[i] for i in chosen])
+
+
+def section(found: Mapping[str, Any], *_: object) -> list[str]:
+    """What the page of results says of heads."""
+    return [
+        "## Heads",
+        "Embedding alone, with local scaling. Differences are paired, from "
+        f"`{found['base']}`. The random rotation must tie. "
+        "Infomax is fitted in 128 dimensions: compare it with whitening in as many.",
+        *tables.by_encoder(found),
+    ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.quality import roles
+from benchmarks.quality import roles, tables
 from benchmarks.quality.study import Study, by_source, by_tag, cells, store
 from core.config import HeadConfig
 from core.encoders.network import levels_of
@@ -64,3 +64,16 @@ def choices(study: Study, encoder: Encoder) -> Mapping[str, Callable[[], Head]]:
 def _groups(study: Study) -> dict[str, Any]:
     every = by_source(study.pairs) | by_tag()
     return {name: every[name] for name in _SOURCES}
+
+
+def section(found: Mapping[str, Any], *_: object) -> list[str]:
+    """What the page of results says of levels."""
+    cells = found["cells"]
+    kinds = tables.ordered(cell["source"] for cell in cells)
+    by_role = any(kind.endswith("style") for kind in kinds)
+    return [
+        "## Levels, role by role" if by_role else "## Levels",
+        "The embedding alone with local scaling: every stage whitened by itself, or all together; "
+        "one level by itself; other weights; fewer dimensions a level. All pairs.",
+        *tables.recalls(cells, across=kinds),
+    ]

@@ -31,6 +31,11 @@ class Point:
     high: float
 
 
+def point(cell: Mapping[str, Any]) -> Point:
+    """The point of a cell: its mean and its interval."""
+    return Point(cell["mean"], cell["low"], cell["high"])
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure without its date and without the version of what drew it."""
     with mpl.rc_context(_STYLE):

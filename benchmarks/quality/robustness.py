@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
+from benchmarks.quality import plots, tables
 from benchmarks.quality.study import HALVES, Study, by_source, cells, digest, store
+from benchmarks.quality.tables import Cell, Key
 from core.config import BuildConfig, ScoreConfig
 from core.encoders.descriptors import describe_patches
 from core.images.decode import load_image
@@ -132,3 +135,46 @@ def _ranked(
 
     what = (name, head.identity, *study.images, str(len(pairs)), repr(ScoreConfig()))
     return study.kept(encoder, f"robust-{digest(*what)}", compute)
+
+
+def section(found: Mapping[str, Any], folder: Path) -> list[str]:
+    """What the page of results says of degraded images, with its plots in the folder."""
+    cells = tables.by_key(found["cells"])
+    names = tables.ordered(key[2].partition("/")[0] for key in cells)
+    bars = [f"{kind}/{strength:g}" for kind, strength in BARS.items()]
+    parts = [
+        "## Robustness",
+        "The generated images are degraded, the gallery is not; everything as it ships. "
+        f"{found['per_exemplar']} image(s) of every set of exemplars. R@1.",
+    ]
+    for half in ("untouched", "both"):
+        for source in ("consingan_lsun", "all"):
+            rows = [[f"{source}, {half}", *(bar.replace("/", " ") for bar in bars)]]
+            for name in names:
+                texts = [
+                    tables.interval(cells.get((half, source, f"{name}/{bar}", "R@1")))
+                    for bar in bars
+                ]
+                rows.append([name, *texts])
+            parts.append(tables.markdown(rows))
+    for kind, ways in CURVES.items():
+        columns = ["none/0", *(f"{kind}/{strength:g}" for strength in ways)]
+        wanted = [("both", "consingan_lsun", f"{n}/{c}", "R@1") for n in names for c in columns]
+        if len(ways) > 1 and all(key in cells for key in wanted):
+            parts.append(_curve(cells, names, kind, folder))
+    return parts
+
+
+def _curve(cells: Mapping[Key, Cell], names: Sequence[str], kind: str, folder: Path) -> str:
+    columns = ["none/0", *(f"{kind}/{strength:g}" for strength in CURVES[kind])]
+    series = {
+        name: [
+            plots.point(cells["both", "consingan_lsun", f"{name}/{column}", "R@1"])
+            for column in columns
+        ]
+        for name in names
+    }
+    title = f"R@1 on consingan_lsun: {kind}"
+    file = folder / f"robustness-{kind.partition(' ')[0].lower()}.svg"
+    places = [column.partition("/")[2] if column != "none/0" else "none" for column in columns]
+    return plots.lines(file, title, series, places=places, unit=kind)

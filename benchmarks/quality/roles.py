@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from benchmarks.quality import tables
 from benchmarks.quality.defaults import WAYS, column
 from benchmarks.quality.study import Group, Study, cells, store
 from core.config import ScoreConfig
@@ -44,3 +46,15 @@ def _is(role: str) -> Group:
 
 def _begins(starts: Sequence[str]) -> Group:
     return lambda pair: pair.source.startswith(tuple(starts))
+
+
+def section(found: Mapping[str, Any], *_: object) -> list[str]:
+    """What the page of results says of structure and appearance."""
+    cells = found["cells"]
+    return [
+        "## Structure and appearance",
+        "A second set of pairs: most images were made from two, and it is known which one gave the "
+        "structure (or content) and which one the appearance (or style). Each role is ranked by "
+        "itself, the other exemplar left out. All pairs.",
+        *tables.recalls(cells, across=tables.ordered(cell["source"] for cell in cells)),
+    ]

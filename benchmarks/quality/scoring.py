@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
+from benchmarks.quality import tables
 from benchmarks.quality.defaults import column
-from benchmarks.quality.study import Study, by_source, by_tag, compared, store
+from benchmarks.quality.study import HALVES, Study, by_source, by_tag, compared, store
 from core.config import ScoreConfig
 
 EDGES, PATCHES = (0.0, 0.35, 0.7, 1.4), (0.0, 2.6, 5.3, 10.6)
@@ -48,3 +50,17 @@ def _label(score: ScoreConfig) -> str:
     edges = score.edges_weight if score.edges else 0
     patches = score.rerank_weight if score.rerank else 0
     return f"edges {edges:g}, patches {patches:g}"
+
+
+def section(found: Mapping[str, Any], *_: object) -> list[str]:
+    """What the page of results says of the weights of edges and patches."""
+    layout = ["nano_banana", "nano_banana: layout"]
+    return [
+        "## Weights of edges and patches",
+        "All else as it ships; 0 leaves a part out. Differences are paired, from what ships: "
+        f"{found['base']}.",
+        *tables.by_encoder(found),
+        "### Image edits that keep the layout",
+        "R@1, tune half and untouched half.",
+        *(tables.grid(found["cells"], across=layout, half=h, measure="R@1") for h in HALVES),
+    ]

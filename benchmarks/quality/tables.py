@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from benchmarks.quality.study import HALVES
+
 Cell = Mapping[str, Any]
 """A mean with its interval, as :func:`benchmarks.quality.study.cells` makes it."""
 
@@ -60,3 +62,36 @@ def short(value: float, *, signed: bool = False) -> str:
 def ordered(values: Iterable[str]) -> list[str]:
     """Every value once, in the order in which they come."""
     return list(dict.fromkeys(values))
+
+
+def recalls(cells: Sequence[Cell], *, across: Sequence[str]) -> list[str]:
+    """R@1 and R@10 of both halves together, a table each."""
+    grids = [grid(cells, across=across, half="both", measure=m) for m in ("R@1", "R@10")]
+    return ["R@1:", grids[0], "R@10:", grids[1]]
+
+
+def by_encoder(found: Mapping[str, Any]) -> list[str]:
+    """Differences from the base, a table for each encoder."""
+    parts = [(f"### {name}", _by_half(found, name)) for name in found["encoders"]]
+    return [part for table in parts for part in table]
+
+
+def _by_half(found: Mapping[str, Any], encoder: str) -> str:
+    """R@1 over all pairs and on image edits, and the difference from the base, by half."""
+    cells, gaps = by_key(found["cells"]), by_key(found["differences"])
+    heading = [""]
+    for half in HALVES:
+        heading += [f"{half}: R@1", "difference", "edits R@1", "edits R@10", "edits difference"]
+    rows = [heading]
+    for column in ordered(key[2] for key in cells if key[2].startswith(f"{encoder}/")):
+        row = [column.partition("/")[2]]
+        for half in HALVES:
+            row += [
+                short(cells[half, "all", column, "R@1"]["mean"]),
+                interval(gaps.get((half, "all", column, "R@1")), signed=True),
+                short(cells[half, "nano_banana", column, "R@1"]["mean"]),
+                short(cells[half, "nano_banana", column, "R@10"]["mean"]),
+                interval(gaps.get((half, "nano_banana", column, "R@1")), signed=True),
+            ]
+        rows.append(row)
+    return markdown(rows)

@@ -7,13 +7,14 @@ gallery; all other transfers are left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from benchmarks.quality import tables
 from benchmarks.quality.study import Study, cell_object, digest, store
 from core.config import ScoreConfig
 from core.gallery.build import update
@@ -146,3 +147,22 @@ def with_guests(known: Collection, made: Gallery) -> Collection:
     patches = np.concatenate([known.patches, local])
     groups = np.arange(len(known) + len(made))
     return replace(known, views=tuple(views), groups=groups, patches=patches, records=())
+
+
+def section(found: Mapping[str, Any], *_: object) -> list[str]:
+    """What the page of results says of style transfers."""
+    cells = {(c["source"], c["column"], c["measure"]): c for c in found["cells"]}
+    shared = tables.ordered(key[0] for key in cells)
+    heads = [f"{what}, {m}" for what in shared for m in ("R@1", "R@10")]
+    rows = [["", *heads]]
+    for column in tables.ordered(key[1] for key in cells):
+        texts = [tables.interval(cells[w, column, m]) for w in shared for m in ("R@1", "R@10")]
+        rows.append([column, *texts])
+    return [
+        "## Style transfers",
+        f"{found['queries']} style transfers of photographs that are not here, each asked for up "
+        "to three others that share its content or its texture and nothing else, in the gallery: "
+        "share of the queries that find one. As it ships, and without edges. Brackets resample "
+        "contents.",
+        tables.markdown(rows),
+    ]

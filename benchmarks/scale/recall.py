@@ -54,8 +54,7 @@ def _groups(world: World, vectors: np.ndarray, graph: Graph) -> np.ndarray:
         vectors,
         world.hashes,
         neighbours=graph.rows[:, : limits.neighbours],
-        max_hash_distance=limits.max_hash_distance,
-        min_cosine=limits.min_cosine,
+        limits=limits,
         links=crop_links(crops, world.patches, load=world.load).links,
     )
 

@@ -116,8 +116,7 @@ def _finish(world: World, clock: Clock) -> Collection:
             vectors,
             world.hashes,
             neighbours=graph.rows[:, : limits.neighbours],
-            max_hash_distance=limits.max_hash_distance,
-            min_cosine=limits.min_cosine,
+            limits=limits,
         )
     with clock.stage("CSLS means"):
         means = csls_means_of(graph, vectors, groups, k=score.neighbours, walk=walk)

@@ -8,18 +8,17 @@ from pathlib import Path
 
 from core.cli.console import print_table, show
 from core.config import AnswerConfig
+from core.evidence.conclusion import none_share, sources
 from core.evidence.words import (
     TOO_FEW,
     about_file,
     about_scope,
     known,
-    none_share,
     number,
     odds,
     points_text,
     sentence,
     share,
-    sources,
     stands_out_by,
     why_none,
 )

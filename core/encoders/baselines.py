@@ -35,13 +35,15 @@ _OF_ORIENTATION = np.arange(_ORIENTATIONS, dtype=np.float32)[:, None, None]
 
 @dataclass(frozen=True)
 class Baseline:
-    """A descriptor without weights or space; ``describe`` maps one RGB image to its features."""
+    """A descriptor without weights; ``describe`` maps one RGB image to its features."""
 
     name: str
     dim: int
     describe: Callable[[Image.Image], Float[np.ndarray, " f"]]
     version: int = 1
     """Raised with every change of what ``describe`` computes."""
+    cells: Grid | None = None
+    """Cells of the image whose features follow one another, row by row; ``None`` for none."""
 
     @property
     def identity(self) -> str:
@@ -96,9 +98,11 @@ def hash_features(image: Image.Image) -> Float[np.ndarray, 64]:
 
 
 BASELINES: Mapping[str, Callable[[], Encoder]] = {
-    "thumbnail": lambda: Baseline("thumbnail", 192, thumbnail_features),
+    "thumbnail": lambda: Baseline("thumbnail", 192, thumbnail_features, cells=Grid(8, 8)),
     "histogram": lambda: Baseline("histogram", 512, histogram_features),
     "phash": lambda: Baseline("phash", 64, hash_features),
-    "edges": lambda: Baseline("edges", EDGE_GRID.size * _ORIENTATIONS, edge_features),
+    "edges": lambda: Baseline(
+        "edges", EDGE_GRID.size * _ORIENTATIONS, edge_features, cells=EDGE_GRID
+    ),
 }
 """Baselines by name; the network of random weights is in the registry."""

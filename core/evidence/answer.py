@@ -9,10 +9,10 @@ from jaxtyping import Float, Integer
 
 from core.config import AnswerConfig
 from core.evidence.combination import combined
+from core.evidence.conclusion import can_tell
 from core.evidence.confidence import stated
 from core.evidence.influence import contested, decompose, influences
-from core.evidence.null import Null, Standings, aspects_of, standings
-from core.evidence.words import can_tell
+from core.evidence.null import Margins, Null, aspects_of, margins_of
 from core.search.patches import pair_strengths
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking, first_of_groups
@@ -116,8 +116,8 @@ class _Judge:
         self.ranking, self.collection, self.null, self.config = ranking, collection, null, config
         self.telling = can_tell(len(null), level=config.level)
         self.first = first_of_groups(ranking, collection.groups)
-        self.standings = _standings(ranking, collection)
-        self.aspect_p_values = null.standing.aspect_p_values(self.standings.margins)
+        self.margins = _margins_among(ranking, collection)
+        self.aspect_p_values = null.of_margins.aspect_p_values(self.margins.margins)
         self.strengths = np.zeros(len(self.first))  # beyond the candidates nothing stands out
         self.strengths[: len(self.aspect_p_values)] = combined(self.aspect_p_values)
 
@@ -170,21 +170,21 @@ class _Judge:
         if not self.telling:
             return None, None
         strength = float(self.strengths[place])
-        p_value = self.null.standing.p_value(strength)
+        p_value = self.null.of_margins.p_value(strength)
         return p_value, stated(strength, self.config, p_value=p_value, null_size=len(self.null))
 
     def aspects(self, place: int) -> tuple[Aspect, ...]:
         """By what a group stands out, where anything can be told; none beyond the candidates."""
         if not self.telling or place >= len(self.aspect_p_values):
             return ()
-        if not np.isfinite(self.standings.margins[place]).any():
+        if not np.isfinite(self.margins.margins[place]).any():
             return ()
         p_values = self.aspect_p_values[place].tolist()
         return tuple(map(Aspect, self.collection.aspect_names, p_values))
 
     def lead_p_value(self, place: int) -> float:
         """Share of null queries of which some group is as far ahead of all others."""
-        leads, leading = self.standings.leads[place : place + 1], self.null.leading
+        leads, leading = self.margins.leads[place : place + 1], self.null.of_leads
         return leading.p_value(float(leading.strength(leads)[0])) if len(leads) else 1.0
 
     def match(self, place: int) -> Match:
@@ -199,12 +199,12 @@ class _Judge:
         )
 
 
-def _standings(ranking: Ranking, collection: Collection) -> Standings:
+def _margins_among(ranking: Ranking, collection: Collection) -> Margins:
     """How far the groups of a ranking stand out among all images; -inf beyond the candidates."""
     groups = np.asarray(collection.groups)
     if ranking.whole is None:
-        return standings(aspects_of(ranking, groups))
-    among_all = standings(aspects_of(ranking.whole, groups))
+        return margins_of(aspects_of(ranking, groups))
+    among_all = margins_of(aspects_of(ranking.whole, groups))
     known = _labels(ranking.whole, groups)[: len(among_all.margins)]
     place_of = {label: place for place, label in enumerate(known.tolist())}
     places = np.array([place_of.get(label, -1) for label in _labels(ranking, groups).tolist()])
@@ -213,7 +213,7 @@ def _standings(ranking: Ranking, collection: Collection) -> Standings:
         none = np.full((1, len(collection.aspect_names)), -np.inf, np.float32)
         return np.concatenate([values, none])[places]  # -1 is the last row
 
-    return Standings(of(among_all.margins), of(among_all.leads))
+    return Margins(of(among_all.margins), of(among_all.leads))
 
 
 def stands_out_elsewhere(

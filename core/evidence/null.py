@@ -66,18 +66,18 @@ class Null:
         return digest.hexdigest()[:16]
 
     @functools.cached_property
-    def standing(self) -> Combination:
+    def of_margins(self) -> Combination:
         """What margins are compared with."""
         return Combination(self.margins, self.strengths)
 
     @functools.cached_property
-    def leading(self) -> Combination:
+    def of_leads(self) -> Combination:
         """What leads are compared with."""
         return Combination(self.leads, self.lead_strengths)
 
 
 @dataclass(frozen=True)
-class Standings:
+class Margins:
     """How far the candidates' groups stand out for a query, as they are ranked."""
 
     margins: Float[np.ndarray, "g a"]
@@ -86,7 +86,7 @@ class Standings:
     """Each group's score in an aspect less that of the best of the others."""
 
 
-def standings(aspects: Float[np.ndarray, "n a"]) -> Standings:
+def margins_of(aspects: Float[np.ndarray, "n a"]) -> Margins:
     """How far groups stand out and lead in every aspect, float32; -inf where they cannot.
 
     Args:
@@ -94,13 +94,13 @@ def standings(aspects: Float[np.ndarray, "n a"]) -> Standings:
     """
     known = aspects[np.isfinite(aspects).any(axis=1)]
     if not len(known):
-        return Standings(known, known)
+        return Margins(known, known)
     ordered = -np.sort(-known, axis=0)
     best, runner_up = ordered[0], ordered[min(1, len(known) - 1)]
     with np.errstate(invalid="ignore"):  # -inf less -inf
         margins = known - ordered[min(RIVALS, len(known) - 1)]
         leads = known - np.where(known == best, runner_up, best)
-    return Standings(*(np.where(np.isnan(v), -np.inf, v).astype("f4") for v in (margins, leads)))
+    return Margins(*(np.where(np.isnan(v), -np.inf, v).astype("f4") for v in (margins, leads)))
 
 
 def aspects_of(ranking: Ranking, groups: Integer[np.ndarray, " n"]) -> Float[np.ndarray, "g a"]:
@@ -130,11 +130,11 @@ def fit_null(
     drawn = np.random.default_rng(config.seed).permutation(first)[: config.queries * enough]
     parts = len(drawn) if len(drawn) <= config.alone else config.folds
     folds = [fold for fold in np.array_split(drawn, max(parts, 1)) if len(fold)]
-    found: list[Standings] = []
+    found: list[Margins] = []
     for fold in folds:
         out = np.flatnonzero(np.isin(groups, groups[fold]))
         rest, left_out = collection.without(out)
-        for values in _standings(rest, _asked(collection, rest, fold), left_out):
+        for values in _margins_of_queries(rest, _asked(collection, rest, fold), left_out):
             found.append(values)
             progress(len(found), len(drawn), "measuring how images without a source stand out")
     aspects = len(collection.aspect_names)
@@ -157,17 +157,17 @@ def _asked(
         yield Query(tuple(rows[place] for rows in vectors), local)
 
 
-def _standings(
+def _margins_of_queries(
     gallery: Collection, queries: Iterable[Query], left_out: Integer[np.ndarray, " l"]
-) -> Iterator[Standings]:
+) -> Iterator[Margins]:
     """How far groups stand out for every query, in order."""
 
-    def measure(query: Query) -> Standings:
+    def measure(query: Query) -> Margins:
         ranking = gallery.rank(query, k=gallery.config.candidates, without=left_out)
-        found = standings(aspects_of(ranking, gallery.groups))
+        found = margins_of(aspects_of(ranking, gallery.groups))
         some = np.asarray((found.margins > 0).any(axis=1))  # the others stand out nowhere
         some[:1] = True
-        return Standings(found.margins[some], found.leads[some])
+        return Margins(found.margins[some], found.leads[some])
 
     pool = ThreadPoolExecutor(os.cpu_count())
     try:

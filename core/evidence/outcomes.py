@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from core.evidence.words import (
-    TOO_FEW,
-    Name,
-    Outcome,
-    contender_names,
-    outcome,
-    sources,
-    sureness,
-    title_or_path,
-)
+from core.evidence.conclusion import Outcome, outcome, sources
+from core.evidence.words import TOO_FEW, Name, contender_names, sureness, title_or_path
 from core.values import Answer
 
 Kind = Literal["named", "one of", "none"]

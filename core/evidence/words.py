@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable
 
 from core.config import AnswerConfig
+from core.evidence.conclusion import LISTED, contenders, fewest, outcome, sources
 from core.search.ranking import PLACES as PLACES
 from core.search.ranking import TOGETHER as TOGETHER
 from core.values import Answer, Aspect, Group, ImageRecord, Match
-
-Outcome = Literal["empty", "identical", "too few", "none", "one of", "named"]
-"""What an answer comes to: the gallery is empty; the very file is in it; it has too few different
-images to tell a source from chance; no image is a likely source; there is a source but several
-images may be it; the source is named."""
 
 Name = Callable[[ImageRecord], str]
 """What an image is called."""
@@ -22,23 +17,7 @@ Name = Callable[[ImageRecord], str]
 TOO_FEW = "This gallery has too few different images to tell a source from chance."
 """What is said in place of numbers."""
 
-_COUNTED = 0.005  # share from which a group counts as a source; less would be printed as 0 %
 _FOREIGN = 0.95  # share of images nearer to theirs from which a query is of another kind
-_PERHAPS = 0.2  # p-value up to which what is no source is worth a look
-_LISTED = 3  # groups that "one of these" lists
-
-
-def outcome(answer: Answer) -> Outcome:
-    """What the answer comes to; everything that is said of an answer follows from this."""
-    if not answer.groups:
-        return "empty"
-    if answer.identical is not None:
-        return "identical"
-    if answer.p_value is None:
-        return "too few"
-    if not sources(answer.groups):
-        return "none"
-    return "named" if answer.named else "one of"
 
 
 GONE = "no longer there"
@@ -87,8 +66,8 @@ def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
     sure = sureness(min(confidences))
     if len(shared) == 1:
         return f"Candidate source{within}, {sure}{prior}: {name(shared[0].best.image)}."
-    names = "; ".join(name(group.best.image) for group in shared[:_LISTED])
-    more = f"; and {len(shared) - _LISTED} more" if len(shared) > _LISTED else ""
+    names = "; ".join(name(group.best.image) for group in shared[:LISTED])
+    more = f"; and {len(shared) - LISTED} more" if len(shared) > LISTED else ""
     return f"{len(shared)} candidate sources{within}, {sure}{prior}: {names}{more}."
 
 
@@ -241,9 +220,6 @@ def stands_out_by(group: Group, *, level: float) -> str:
     return f"{'; '.join(told).capitalize()}."
 
 
-EDGES = "edges"
-"""The aspect of edges, as their view is called."""
-
 STRONG, SOME, WEAK = "strong", "some", "weak"
 """How far a group stands out in an aspect."""
 
@@ -282,52 +258,9 @@ def missing(count: int, *, level: float = AnswerConfig().level) -> str:
     return f"That takes {fewest(level)} images, near-duplicates counted once{there}."
 
 
-def sources(groups: Sequence[Group]) -> list[Group]:
-    """The groups that count as sources: those with a share of influence that can be printed."""
-    return [group for group in groups if (group.influence or 0) >= _COUNTED]
-
-
-def beyond(answer: Answer) -> Group | None:
-    """What may be a further source, too weak to count: the best for what the sources leave.
-
-    Nothing where that stands out no more than one in five images without a source does.
-    """
-    count = len(sources(answer.groups))
-    if not 0 < count < len(answer.groups):
-        return None
-    group = answer.groups[count]
-    return group if group.p_value is not None and group.p_value <= _PERHAPS else None
-
-
-def none_share(answer: Answer) -> float | None:
-    """The share of "none of these" beside those of sources; nothing where there is no source.
-
-    Without one it is all of the image, which the sentence has said.
-    """
-    return answer.none if sources(answer.groups) else None
-
-
-def contenders(groups: Sequence[Group]) -> Sequence[Group]:
-    """The groups that an answer lists where it cannot name one: the sources and a rival."""
-    return groups[: min(max(len(sources(groups)), 2), _LISTED)]
-
-
 def contender_names(answer: Answer, *, name: Name = title_or_path) -> str:
     """Names of the images among which an answer cannot choose."""
     return "; ".join(name(group.best.image) for group in contenders(answer.groups))
-
-
-def fewest(level: float) -> int:
-    """Images that a null needs for p-values as small as a level."""
-    return math.ceil(1 / level - 1e-9) - 1
-
-
-def can_tell(count: int, *, level: float) -> bool:
-    """Whether a null of so many images can tell a source from chance.
-
-    With fewer, no p-value reaches the level, and no number of evidence is given or shown.
-    """
-    return count >= fewest(level)
 
 
 def percent(value: float) -> str:

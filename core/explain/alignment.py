@@ -13,14 +13,13 @@ import numpy as np
 from jaxtyping import Bool, Int8
 from PIL import Image
 
+from core.config import ALIGNMENT, RegistrationConfig
 from core.search.placement import placements
 from core.search.registration import grey, register
 from core.values import Alignment, Grid, RegionMatch
 
 _FLAT = 0.012  # standard deviation of the grey values of a patch, in [0, 1], up to which it is flat
 _CELL = 8  # pixels of a patch's side that are looked at
-_VOTES = 0.06  # agreeing evidence per patch from which pixels are compared
-_AGREE = 0.5  # correlation of registered fine detail from which the two are shown as one
 
 
 def aligned(
@@ -29,6 +28,7 @@ def aligned(
     *,
     grid: Grid,
     images: tuple[Image.Image, Image.Image],
+    config: RegistrationConfig = ALIGNMENT,
 ) -> Alignment | None:
     """How a query lies in a source; ``None`` where their pixels do not agree on it.
 
@@ -37,14 +37,16 @@ def aligned(
         source: those of the source, on the same grid; nothing is found on one that is not square.
         grid: the grid.
         images: pixels of the query and of the source.
+        config: from what the two are shown as one.
     """
     if grid.rows != grid.columns:
         return None
     place = placements(query[None], source[None], grid=grid)
-    if place.votes[0] < _VOTES:
+    if place.votes[0] < config.votes:
         return None
-    found = register(grey(images[0])[None], grey(images[1])[None], place)
-    if found.agreement[0] < _AGREE:
+    one, two = (grey(image)[None] for image in images)
+    found = register(one, two, place, overlap=config.overlap, likeness=config.likeness)
+    if found.agreement[0] < config.agreement:
         return None
     (down, right), (below, aside) = found.scale[0].tolist(), found.shift[0].tolist()
     return Alignment((down, right), (below, aside), mirrored=bool(place.mirrored[0]))

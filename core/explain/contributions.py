@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Integer
 
+from core.encoders.baselines import Baseline
 from core.heads.head import Head
-from core.values import Contribution, Role
+from core.search.views import View
+from core.values import CellParts, Contribution, Role
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,24 @@ def contributions(
         )
         for i in order
     )
+
+
+def cell_parts(view: View, query: Float[np.ndarray, " d"], row: int) -> CellParts | None:
+    """The cosine of a query and a row in a view, split over the cells that its encoder describes.
+
+    Args:
+        view: the view.
+        query: unit vector of the query there.
+        row: the row.
+
+    Returns:
+        The parts; ``None`` where the encoder describes no cells, or the head mixes them.
+    """
+    cells = view.encoder.cells if isinstance(view.encoder, Baseline) else None
+    if cells is None or any(part.matrix is not None for part in view.head.parts):
+        return None
+    products = query * np.asarray(view.vectors[row])
+    return CellParts(view.name, cells, products.reshape(cells.size, -1).sum(axis=1))
 
 
 def excitement(embeddings: Float[np.ndarray, "n d"], dimension: int, *, count: int) -> Excitement:

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from jaxtyping import Shaped
 
-from core.gallery.store import write_listing
-from core.images.arrays import read_array
+from core.gallery.checksums import write_listing
+from core.gallery.narrow import load_array
 from core.images.files import new_folder, remove_abandoned, remove_folder
 from core.values import GalleryError
 
@@ -75,7 +74,7 @@ class Artefacts:
         folder: Path,
         *,
         writable: bool,
-        beside: Path | None = None,
+        fallback: Path | None = None,
         earlier: Sequence[Path] = (),
     ) -> None:
         """Take a folder, there or not.
@@ -83,15 +82,15 @@ class Artefacts:
         Args:
             folder: where values lie.
             writable: whether what is computed is kept there.
-            beside: where else values lie, and are kept if they must not be kept in the folder.
+            fallback: where else values lie, and are kept if they must not be kept in the folder.
             earlier: where those of other states of the gallery lie, see :meth:`latest`.
         """
-        self.folder, self.beside, self.earlier = folder, beside, tuple(earlier)
-        self.kept_in = folder if writable else beside
+        self.folder, self.fallback, self.earlier = folder, fallback, tuple(earlier)
+        self.kept_in = folder if writable else fallback
 
     def get(self, key: Key, compute: Callable[[], T], *, codec: Codec[T]) -> T:
         """The value of a key; computed where it is not kept, or what is kept is damaged."""
-        found = _first(filter(None, (self.folder, self.beside)), key, codec)
+        found = _first(filter(None, (self.folder, self.fallback)), key, codec)
         if found is not None:
             return found
         value = compute()
@@ -103,7 +102,7 @@ class Artefacts:
 
         For values that say themselves what they are of, such as pairs of images by their contents.
         """
-        return _first(filter(None, (self.folder, self.beside, *self.earlier)), key, codec)
+        return _first(filter(None, (self.folder, self.fallback, *self.earlier)), key, codec)
 
     def keep(self, key: Key, value: T, *, codec: Codec[T]) -> None:
         """Keep a value, in the place of that of its key, where that is allowed."""
@@ -193,30 +192,6 @@ def code_version(module: str) -> str:
     for name in sorted(seen):
         digest.update(f"{name}\n{_code(source_of(name))}\n".encode())
     return digest.hexdigest()[:8]
-
-
-def load_array(path: Path) -> Shaped[np.ndarray, "*_"]:
-    """A stored array, memory-mapped; one narrowed to 8 bits is widened to float16.
-
-    Raises:
-        GalleryError: when the file is missing or damaged.
-    """
-    try:
-        array = read_array(path)
-        if not array.ndim:
-            raise ValueError("it is a single number")
-        if array.dtype != np.uint8:
-            return array
-        low, step = read_array(range_file(path))
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found later
-            return (low + step * array).astype(np.float16)
-    except ValueError as error:
-        raise GalleryError(f"{path.name} is missing or damaged; build the gallery again") from error
-
-
-def range_file(path: Path) -> Path:
-    """Where the range of every column of an array lies that is narrowed to 8 bits."""
-    return path.with_name(f"{path.stem}-range.npy")
 
 
 def _plain(value: object) -> Any:

@@ -12,11 +12,12 @@ from core.encoders.load import shipped_heads
 from core.gallery.cluster import ClusterWriter
 from core.gallery.commit import Change, commit, disk_errors, still_opted_out, tidy
 from core.gallery.gallery import Gallery
+from core.gallery.header import Header
 from core.gallery.paths import is_folder, is_own_root
 from core.gallery.plan import Plan, described, make_plan, missing
 from core.gallery.shards import Shard, ShardWriter, Skipped, Stamp
 from core.gallery.source import Source, SourceFiles
-from core.gallery.store import Header, Store
+from core.gallery.store import Store
 from core.gallery.writing import Difference
 from core.heads.head import Head
 from core.images.decode import quoted

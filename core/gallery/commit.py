@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from core.gallery.gallery import Gallery, narrow_array, small_images
+from core.gallery.checksums import write_listing
+from core.gallery.gallery import Gallery, small_images
+from core.gallery.narrow import narrow_array
 from core.gallery.paths import delete_inside
 from core.gallery.shards import Shard, Skipped
 from core.gallery.source import Account
-from core.gallery.store import write_listing
 from core.gallery.writing import Difference, Features, write_next
 from core.heads.head import Head
 from core.values import GalleryError

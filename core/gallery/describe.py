@@ -21,12 +21,12 @@ from filelock import FileLock, Timeout
 
 from core.config import DESCRIPTION, BuildConfig
 from core.encoders.load import shipped_heads
+from core.gallery.checksums import write_listing
 from core.gallery.commit import disk_errors
 from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.manifest import from_parquet, to_parquet
 from core.gallery.plan import missing
 from core.gallery.shards import Item, Shard, ShardWriter
-from core.gallery.store import write_listing
 from core.gallery.writing import arrays_of, gather
 from core.heads.head import Head
 from core.images.files import new_folder, remove_folder
@@ -59,15 +59,15 @@ def describe(
         GalleryError: when an image is no longer as it was indexed, or the disk is full.
         Cancelled: when ``progress`` asked for it; finished shards are kept.
     """
-    beside, key = gallery.beside, encoder_key(encoder)
-    assert beside is not None
+    descriptions, key = gallery.descriptions, encoder_key(encoder)
+    assert descriptions is not None
     gallery.require_images()
-    with disk_errors(), _alone(beside.parent, progress):
+    with disk_errors(), _alone(descriptions.parent, progress):
         if key in gallery.encoder_keys:
             return
-        earlier = _earlier(beside, key)
+        earlier = _earlier(descriptions, key)
         heads = {key: _patch_head(earlier, key) or shipped_heads(encoder.name).patches}
-        work = beside / "work" / key
+        work = descriptions / "work" / key
         writer = ShardWriter(
             gallery.store,
             work,
@@ -88,14 +88,14 @@ def describe(
             )
         _keep(gallery, [*earlier, *writer.finished()], key, writer.patch_heads.get(key))
         shutil.rmtree(work, ignore_errors=True)
-        _drop_stale(beside, key)
+        _drop_stale(descriptions, key)
 
 
 def described_already(gallery: Gallery, name: str) -> int:
     """How many different images an unfinished description by an encoder of that name holds."""
-    if gallery.beside is None:
+    if gallery.descriptions is None:
         return 0
-    manifests = gallery.beside.glob(f"work/{name}@*/shard-*/manifest.parquet")
+    manifests = gallery.descriptions.glob(f"work/{name}@*/shard-*/manifest.parquet")
     found: set[str] = set()
     for manifest in manifests:
         with contextlib.suppress(GalleryError):
@@ -105,9 +105,9 @@ def described_already(gallery: Gallery, name: str) -> int:
 
 def _keep(gallery: Gallery, shards: list[Shard], key: str, head: Head | None) -> None:
     """Write the rows of a gallery's images, in their order, whole or not at all."""
-    assert gallery.beside is not None
+    assert gallery.descriptions is not None
     shas = gallery.stored.texts("sha256")
-    with new_folder(gallery.beside / key, durable=True) as partial:
+    with new_folder(gallery.descriptions / key, durable=True) as partial:
         for array in ("features.npy", "patches.npy"):
             gather(arrays_of(gallery, shards, f"{key}/{array}"), shas, partial / array)
         if head is not None:
@@ -116,9 +116,9 @@ def _keep(gallery: Gallery, shards: list[Shard], key: str, head: Head | None) ->
         write_listing(partial)
 
 
-def _earlier(beside: Path, key: str) -> list[Shard]:
+def _earlier(descriptions: Path, key: str) -> list[Shard]:
     """What the encoder gave for the images of an earlier state, as a shard; the first is enough."""
-    for folder in beside.parent.glob(f"[!.]*/{key}"):
+    for folder in descriptions.parent.glob(f"[!.]*/{key}"):
         with contextlib.suppress(GalleryError):
             records = from_parquet(folder / "manifest.parquet")
             return [Shard(folder.parent, records, (key,))]
@@ -137,14 +137,14 @@ def _patch_head(earlier: list[Shard], key: str) -> Head | None:
     return None
 
 
-def _drop_stale(beside: Path, key: str) -> None:
+def _drop_stale(descriptions: Path, key: str) -> None:
     """Remove what the encoder, or an older one of its name, gave for other states and for this."""
     name = key.rpartition("@")[0]
-    for folder in beside.parent.glob(f"[!.]*/{name}@*"):
-        if folder != beside / key:
+    for folder in descriptions.parent.glob(f"[!.]*/{name}@*"):
+        if folder != descriptions / key:
             remove_folder(folder)
-    for state in beside.parent.glob("[!.]*/"):
-        if state != beside and not any(state.glob("[!.]*/features.npy")):
+    for state in descriptions.parent.glob("[!.]*/"):
+        if state != descriptions and not any(state.glob("[!.]*/features.npy")):
             remove_folder(state)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import re
@@ -16,13 +15,16 @@ from PIL import Image
 from core.config import BuildConfig
 from core.encoders.baselines import BASELINES
 from core.encoders.registry import NETWORKS
-from core.gallery.artefacts import Artefacts, digest_of, load_array, range_file
+from core.gallery.artefacts import Artefacts, digest_of
+from core.gallery.checksums import listed
+from core.gallery.header import Header
 from core.gallery.manifest import Records
+from core.gallery.narrow import load_array
 from core.gallery.paths import is_file, is_own_root, lies_inside
-from core.gallery.store import LISTING, Header, Store
+from core.gallery.store import Store
 from core.gallery.stored import Stored
 from core.heads.head import Head
-from core.images.files import ASSETS, file_digest, read_json, remove_folder
+from core.images.files import ASSETS, file_digest, remove_folder
 from core.values import (
     Descriptors,
     Encoder,
@@ -58,7 +60,7 @@ class Gallery:
         contents: Stored,
         *,
         read_only: bool,
-        beside: Path | None = None,
+        descriptions: Path | None = None,
         whole: bool = False,
     ) -> None:
         self.contents = contents
@@ -73,7 +75,7 @@ class Gallery:
         """Places of the images among those that are stored; ``None`` where all are there."""
         self.records = self.stored if self._rows is None else self.stored.take(self._rows)
         self.read_only = read_only
-        self._beside = beside
+        self._descriptions = descriptions
         self.folder = store.generation(header.generation)
 
     @classmethod
@@ -82,7 +84,7 @@ class Gallery:
         folder: Path,
         *,
         read_only: bool = False,
-        beside: Path | None = None,
+        descriptions: Path | None = None,
         whole: bool = False,
     ) -> Gallery:
         """Open the current generation, without the images that are opted out.
@@ -90,7 +92,7 @@ class Gallery:
         Args:
             folder: the gallery.
             read_only: whether nothing that is computed from it is kept in its folder.
-            beside: folder of what describes the gallery and does not belong to it: see
+            descriptions: folder of what describes the gallery and does not belong to it: see
                 :mod:`core.gallery.describe`.
             whole: whether images that are opted out are there as well, for who writes the next
                 generation or checks this one.
@@ -104,7 +106,14 @@ class Gallery:
         while True:
             try:
                 found = Stored.open(store, header)
-                return cls(store, header, found, read_only=read_only, beside=beside, whole=whole)
+                return cls(
+                    store,
+                    header,
+                    found,
+                    read_only=read_only,
+                    descriptions=descriptions,
+                    whole=whole,
+                )
             except GalleryError as error:
                 newer = store.header()  # a writer may have moved on between the two reads
                 if newer.generation == header.generation:
@@ -130,9 +139,9 @@ class Gallery:
         return {number: row for row, number in enumerate(self.records.ids)}
 
     @functools.cached_property
-    def beside(self) -> Path | None:
+    def descriptions(self) -> Path | None:
         """Folder of what describes just these images and does not belong to the gallery."""
-        return self._beside and self._beside / _identity(self.stored)
+        return self._descriptions and self._descriptions / _identity(self.stored)
 
     @property
     def name(self) -> str:
@@ -200,7 +209,7 @@ class Gallery:
     @property
     def encoder_keys(self) -> tuple[str, ...]:
         """Keys of the encoders whose features are stored, in the gallery or beside it."""
-        places = [self.folder, *([self.beside] if self.beside else [])]
+        places = [self.folder, *([self.descriptions] if self.descriptions else [])]
         found = (path.parent.name for each in places for path in each.glob("[!.]*/features.npy"))
         return tuple(sorted({*found}))
 
@@ -268,14 +277,14 @@ class Gallery:
             GalleryError: when the gallery lacks the encoder.
         """
         folder = self._encoder_folder(encoder)
-        own = folder.parent != self.beside
-        listed: object = self._listed_of(folder.name) if own else _listed(folder)
-        if not listed:
+        own = folder.parent != self.descriptions
+        files: object = self._listed_of(folder.name) if own else listed(folder)
+        if not files:
             self.features(encoder)  # raises where there are none
-            listed = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
+            files = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
         gone = [part.gone for part in self.contents.parts] if own else []
-        listed = [listed, gone] if any(gone) else listed
-        return digest_of([listed, sorted(self._out)] if self._out else listed)
+        files = [files, gone] if any(gone) else files
+        return digest_of([files, sorted(self._out)] if self._out else files)
 
     def _listed_of(self, key: str) -> dict[str, str]:
         """Digests of the files of an encoder, by their paths."""
@@ -285,16 +294,16 @@ class Gallery:
     @functools.cached_property
     def listing(self) -> dict[str, str]:
         """Digests of the generation's files, as its writer listed them."""
-        return _listed(self.folder)
+        return listed(self.folder)
 
     @functools.cached_property
     def artefacts(self) -> Artefacts:
         """What follows from this generation, kept where that is allowed."""
-        beside = self.beside and self.beside / ARTEFACTS
+        fallback = self.descriptions and self.descriptions / ARTEFACTS
         folder, number = self.folder / artefacts_name(self._out), self.header.generation
         states = (self.folder, self.store.generation(number - 1)) if number else ()
         earlier = [path for state in states for path in sorted(state.glob(f"{ARTEFACTS}*"))]
-        return Artefacts(folder, writable=not self.read_only, beside=beside, earlier=earlier)
+        return Artefacts(folder, writable=not self.read_only, fallback=fallback, earlier=earlier)
 
     def thumbnail(self, row: int) -> Image.Image:
         """An image's thumbnail; nothing to see where it is gone."""
@@ -308,7 +317,7 @@ class Gallery:
             raise GalleryError("the gallery was changed since it was opened; open it again")
         key = self.key_of(encoder)
         own = self.folder / key
-        return own if self.beside is None or own.is_dir() else self.beside / key
+        return own if self.descriptions is None or own.is_dir() else self.descriptions / key
 
     def _array(self, encoder: Encoder, name: str) -> np.ndarray:
         path = self._encoder_folder(encoder) / name
@@ -336,7 +345,7 @@ class Gallery:
         if is_shipped(self.store.folder):
             remedy = ("prepare", encoder) if encoder in NETWORKS else ()
             return UndescribedError(f"{words}; name one of these", command=remedy)
-        if self.beside is not None and encoder in NETWORKS:
+        if self.descriptions is not None and encoder in NETWORKS:
             return UndescribedError(
                 f"{words}; prepare it for this gallery",
                 command=("prepare", encoder, "--gallery", str(self.store.folder)),
@@ -347,13 +356,6 @@ class Gallery:
             f"{words}; index its images with that encoder too",
             command=(*self.store.indexed(self.header.root), *named),
         )
-
-
-def _listed(folder: Path) -> dict[str, str]:
-    """Digests of a folder's files, as its writer listed them."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        return dict(read_json(folder / LISTING))
-    return {}
 
 
 def artefacts_name(opted_out: Collection[int]) -> str:
@@ -388,13 +390,3 @@ def small_images(folder: Path, root: str, records: Records) -> dict[str, Path]:
     found = records if len(small) == len(records) else records.take(small)
     pairs = zip(found.texts("path"), found.texts("sha256"), strict=True)
     return {sha: folder / root / path for path, sha in pairs if path.lower().endswith(".webp")}
-
-
-def narrow_array(path: Path) -> None:
-    """Replace a stored array (n, f) by 8 bits per value: 255 steps over each column's own range."""
-    array = np.asarray(load_array(path), np.float32)
-    low = array.min(axis=0)
-    step = (array.max(axis=0) - low) / 255
-    codes = np.rint((array - low) / np.where(step > 0, step, 1)).astype(np.uint8)
-    np.save(range_file(path), np.stack([low, step]))
-    np.save(path, codes)

@@ -17,8 +17,8 @@ from PIL import Image
 
 from core.config import BuildConfig, ImageLimits
 from core.encoders.descriptors import PATCH_HEAD, describe_patches
-from core.gallery.gallery import load_array
 from core.gallery.manifest import from_parquet, to_parquet
+from core.gallery.narrow import load_array
 from core.gallery.paths import is_relative_path
 from core.gallery.store import Store
 from core.heads.fit import fit_head

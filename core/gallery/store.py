@@ -19,25 +19,18 @@ import logging
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.gallery.paths import check_links, check_relative_path, check_root, lies_inside
-from core.images.files import (
-    file_digest,
-    read_json,
-    remove_abandoned,
-    sync,
-    sync_file,
-    write_json,
-)
+from core.gallery.header import FORMAT, WHOLE, Header
+from core.gallery.paths import check_links, lies_inside
+from core.images.files import read_json, remove_abandoned, sync, sync_file, write_json
 from core.values import GalleryError
 
 logger = logging.getLogger(__name__)
-LISTING = "files.json"
-"""File that lists the other files of its folder with their SHA-256."""
+
 _OWN = (
     "gallery.json",
     "generations",
@@ -51,53 +44,7 @@ _OWN = (
 # What the store itself writes at the top of its folder.
 _OLD = ("tombstones.json",)  # what earlier versions wrote there
 _IMAGES = "IMAGES"  # stands for a folder of images in a command
-_IF_ANY = (
-    "description",
-    "opted_out",
-    "reading",
-    "lance",
-)  # what a header names only where there is any
 _NAME = 120  # characters of a gallery's name
-FORMAT = 2
-"""Version of the layout; raised with every change that older code would misread."""
-WHOLE = 1
-"""The version before, read as well: every generation is one whole part, which no file names."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """What ``gallery.json`` holds."""
-
-    name: str
-    root: str
-    """Folder that the images' paths are relative to; relative itself when inside the gallery.
-
-    Anywhere else it is a place to read images from, never one to write to or to delete from.
-    """
-    generation: int = 0
-    next_id: int = 0
-    """The id that the next new image gets; ids are never used again."""
-    format: int = FORMAT
-    description: str = ""
-    """What its images are, a few words that follow a number: ``rendered still lifes``."""
-    opted_out: tuple[int, ...] = ()
-    """Ids of images that are stored and yet part of no answer, in their order."""
-    reading: int = 0
-    """How colours that numbers state were read: see :data:`core.images.stated.READING`."""
-    lance: str = ""
-    """The table of LanceDB that is searched: a URI, a path, or a path inside the gallery."""
-
-    def __post_init__(self) -> None:
-        """Refuse values of other types, as a damaged file may hold, and roots that climb."""
-        texts = (self.name, self.root, self.description, self.lance)
-        numbers = (self.generation, self.next_id, self.reading, *self.opted_out)
-        if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int} or min(numbers) < 0:
-            raise TypeError("not the header of a gallery")
-        if self.generation >= 2**63:  # no file has a name of as many digits as a text may hold
-            raise ValueError("not the number of a generation")
-        check_root(self.root)
-        if "://" not in self.lance:
-            check_root(self.lance)
 
 
 class Store:
@@ -188,7 +135,7 @@ class Store:
             raw = read_json(self.folder / "gallery.json")
             found = raw["format"]
             if found in (WHOLE, FORMAT):
-                return Header(**{**raw, "opted_out": tuple(raw.get("opted_out", ()))})
+                return Header.from_json(raw)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise GalleryError(
                 f"{self.folder.name} is not a gallery: it has no gallery.json",
@@ -344,9 +291,7 @@ class Store:
         self._drop_generations(number)
 
     def _write_header(self, header: Header) -> None:
-        # as before where there is nothing to say
-        said = {k: v for k, v in asdict(header).items() if v or k not in _IF_ANY}
-        write_json(self.folder / "gallery.json", said)
+        write_json(self.folder / "gallery.json", header.as_json())
         try:
             sync_file(self.folder)
         except OSError as error:  # readers see the new one: it must not be taken back
@@ -366,43 +311,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def write_listing(folder: Path, *, known: Mapping[str, str] | None = None) -> None:
-    """List every file below a folder with its digest, for :func:`changed_files`.
-
-    Args:
-        folder: the folder.
-        known: digests of files that were listed elsewhere and are the same here.
-    """
-    digests = known or {}
-    names = (p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file())
-    write_json(folder / LISTING, {n: digests.get(n) or file_digest(folder / n) for n in names})
-
-
-def changed_files(folder: Path, *, but: Collection[str] = ()) -> Iterator[tuple[Path, str]]:
-    """Files that are not as a folder's listing has them, and what is wrong with each.
-
-    Args:
-        folder: the folder.
-        but: names in it of files that are not looked at.
-    """
-    listing = folder / LISTING
-    try:
-        digests = dict(read_json(listing))
-        for name in digests:
-            check_relative_path(name)
-    except (OSError, ValueError, TypeError):
-        yield listing, "missing or damaged"
-        return
-    for name, digest in digests.items():
-        path = folder / name
-        if name in but:
-            continue
-        if not path.is_file():
-            yield path, "missing"
-        elif file_digest(path) != digest:
-            yield path, "changed since it was written"
 
 
 def is_of_store(place: Path, *, below: Path) -> bool:

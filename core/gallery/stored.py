@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from core.gallery.artefacts import load_array
+from core.gallery.header import WHOLE, Header
 from core.gallery.manifest import Records, check_ids, from_parquet
+from core.gallery.narrow import load_array
 from core.gallery.parts import FIRST, MANIFEST, Part, read_parts
-from core.gallery.store import WHOLE, Header, Store
+from core.gallery.store import Store
 from core.values import GalleryError
 
 

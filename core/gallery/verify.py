@@ -11,9 +11,11 @@ import numpy as np
 
 from core.config import ImageLimits
 from core.gallery.blocklist import BLOCKLIST, OLD_BLOCKLIST, Blocklist
-from core.gallery.gallery import ARTEFACTS, Gallery, load_array
+from core.gallery.checksums import changed_files
+from core.gallery.gallery import ARTEFACTS, Gallery
+from core.gallery.narrow import load_array
 from core.gallery.paths import is_folder
-from core.gallery.store import Store, changed_files
+from core.gallery.store import Store
 from core.images.decode import decode_ahead
 from core.images.files import file_digest
 from core.images.stated import READING, states_numbers

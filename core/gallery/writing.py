@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Integer
 
-from core.gallery.artefacts import load_array
+from core.gallery.checksums import changed_files
 from core.gallery.gallery import Gallery
 from core.gallery.manifest import Records, from_parquet, to_parquet
+from core.gallery.narrow import load_array
 from core.gallery.parts import FIRST, MANIFEST, Part, kept_parts, share_files, write_parts
 from core.gallery.shards import Shard
-from core.gallery.store import changed_files
 from core.heads.head import Head
 from core.values import GalleryError, ImageRecord
 

@@ -3,7 +3,7 @@
 The app words and writes answers by these names alone.
 """
 
-from core.evidence import outcomes, words
+from core.evidence import conclusion, outcomes, words
 from core.evidence.answer_sets import score_gaps
 from core.report.cases import Case, Run, attribute_command, case_of, run_of
 from core.report.changes import account_csv, change_lines, template_csv
@@ -31,6 +31,7 @@ __all__ = [
     "change_lines",
     "comparison_csv",
     "comparison_json",
+    "conclusion",
     "csv_text",
     "environment",
     "examples_csv",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.evidence import words
+from core.evidence import conclusion
 from core.images.files import file_digest
 from core.measures.dimensions import Dimensions
 from core.service.choice import Choice
@@ -159,7 +159,7 @@ def run_of(workspace: Workspace, command: str, *, prior: float | None = None) ->
 
 def _explained(answer: Answer) -> list[int]:
     """Ids of the gallery images whose regions are shown: the best of the first groups."""
-    shared = words.sources(answer.groups)
+    shared = conclusion.sources(answer.groups)
     return [group.best.image.id for group in (shared or answer.groups[:1])[:_EXPLAINED]]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from jinja2 import Environment
 
-from core.evidence import outcomes, words
+from core.evidence import conclusion, outcomes, words
 from core.images.files import ASSETS
 from core.report.cases import MEANING, Case, Run, versions
 from core.report.figures import drawing_of, picture_address
@@ -110,12 +110,12 @@ def _summary(cases: Sequence[Case], run: Run) -> str:
 def _numbers(case: Case) -> Mapping[str, str]:
     """The numbers of an answer; those that cannot be told are left out."""
     answer = case.answer
-    why = outcomes.UNNAMED[words.outcome(answer)]
+    why = outcomes.UNNAMED[conclusion.outcome(answer)]
     evidence = {
         "Confidence": words.share(answer.groups[0].confidence if answer.groups else None),
         "p-value": words.chance(answer.p_value, count=answer.null_size),
         "p among all": words.number(case.p_adjusted),
-        "None of these": words.share(words.none_share(answer)),
+        "None of these": words.share(conclusion.none_share(answer)),
         "Prior": "" if answer.p_value is None else words.percent(answer.prior),
     }
     return {
@@ -126,7 +126,7 @@ def _numbers(case: Case) -> Mapping[str, str]:
 
 def shown_groups(answer: Answer) -> list[Group]:
     """The leading groups and all that have a share, sources first, then as the page lists them."""
-    sources = {group.id for group in words.sources(answer.groups)}
+    sources = {group.id for group in conclusion.sources(answer.groups)}
     places = {match.image.id: place for place, match in enumerate(answer.matches)}
     last = len(places)
     order = sorted(

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32, Integer, UInt64
 from PIL import Image
 
+from core.config import RegistrationConfig
 from core.gallery.artefacts import Key, arrays
 from core.gallery.gallery import Gallery
 from core.search.crops import crop_links
@@ -91,7 +92,12 @@ def graph_of(gallery: Gallery, view: View, compute: Callable[[], Graph]) -> Grap
 
 
 def crop_links_of(
-    gallery: Gallery, view: View, neighbours: Integer[np.ndarray, "n k"], *, progress: Progress
+    gallery: Gallery,
+    view: View,
+    neighbours: Integer[np.ndarray, "n k"],
+    *,
+    config: RegistrationConfig,
+    progress: Progress,
 ) -> Integer[np.ndarray, "m 2"]:
     """Crops among neighbours; of pairs that an earlier state had, as they were found then.
 
@@ -99,6 +105,7 @@ def crop_links_of(
         gallery: the gallery.
         view: one whose encoder has local descriptors there.
         neighbours: rows of the nearest other images of every row, -1 for none.
+        config: when one image counts as a crop of another.
         progress: told of rows done; may raise ``Cancelled``.
     """
     local, records, encoder = gallery.patches(view.encoder), gallery.records, view.encoder
@@ -106,7 +113,8 @@ def crop_links_of(
     assert local is not None
     names = names_of([record.sha256 for record in records], local)
     given = {"encoder": encoder.identity, "patches": patch_head and patch_head.identity}
-    key = Key.of("crops", crop_links, **given, reading=gallery.header.reading)
+    reading = gallery.header.reading
+    key = Key.of("crops", crop_links, **given, reading=reading, config=config)
     before, known = gallery.artefacts.latest(key, codec=_CROPS), None
     if before is not None:
         known = before.compared.moved(rows_now(before.names, names))
@@ -117,7 +125,7 @@ def crop_links_of(
             gone.append(row)
         return gallery.thumbnail(row)
 
-    found = crop_links(neighbours, local, load=load, known=known, progress=progress)
+    found = crop_links(neighbours, local, load=load, config=config, known=known, progress=progress)
     every = found if known is None else found.with_all(known)
     seen = ~np.isin(every.pairs, gone).any(axis=1)  # what could not be seen is looked at again
     pairs, linked = every.pairs[seen].astype(np.int32), every.linked[seen]

@@ -16,16 +16,16 @@ import numpy as np
 from jaxtyping import Bool, Integer
 from PIL import Image
 
+from core.config import RegistrationConfig
 from core.search.placement import placements
 from core.search.registration import SIDE, grey, register
 from core.search.survivors import Compared
 from core.values import Descriptors, Grid, Progress, no_progress
 
-_VOTES = 0.12  # agreeing evidence per query patch from which pixels are compared
-_AGREE = 0.9  # correlation of registered fine detail from which two images are copies
 _PAIRS = 256  # pairs of images whose descriptors are compared at once
 _REGISTERED = 32  # pairs of images that are registered at once
 _ROWS = 65_536  # rows whose pairs are listed at once
+_DEFAULT = RegistrationConfig()
 
 
 def crop_links(
@@ -33,6 +33,7 @@ def crop_links(
     patches: Descriptors,
     *,
     load: Callable[[int], Image.Image],
+    config: RegistrationConfig = _DEFAULT,
     known: Compared | None = None,
     progress: Progress = no_progress,
 ) -> Compared:
@@ -44,6 +45,7 @@ def crop_links(
         neighbours: rows of the nearest other images of every row, -1 for none; (n, k).
         patches: local descriptors of all rows, on square grids; crops are not found on others.
         load: pixels of a row; called at most once for each, from several threads.
+        config: when a pair is linked.
         known: pairs that were looked at before.
         progress: told of rows done; may raise ``Cancelled``.
     """
@@ -52,17 +54,19 @@ def crop_links(
         return Compared(np.empty((0, 2), np.int64), np.empty(0, bool))
     pairs, images = each_pair_once(neighbours), _Greys(len(neighbours), load)
     found = np.full(len(pairs), -1) if known is None else known.of(pairs)
+    pixels = {"overlap": config.overlap, "likeness": config.likeness}
     fresh = np.flatnonzero(found < 0)
 
     def linked(chosen: Integer[np.ndarray, " b"]) -> Bool[np.ndarray, " b"]:
         batch, links = pairs[chosen], np.zeros(len(chosen), bool)
         queries, sources = (np.ascontiguousarray(patches[rows]) for rows in batch.T)
         places = placements(queries, sources, grid=Grid(side, side))
-        likely = np.flatnonzero(places.votes >= _VOTES)
+        likely = np.flatnonzero(places.votes >= config.votes)
         for start in range(0, len(likely), _REGISTERED):
             some = likely[start : start + _REGISTERED]
             asked, shown = (images.of(rows) for rows in batch[some].T)
-            links[some] = register(asked, shown, places[some]).agreement > _AGREE
+            agreement = register(asked, shown, places[some], **pixels).agreement
+            links[some] = agreement > config.agreement
         return links
 
     pool = ThreadPoolExecutor(os.cpu_count())

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from jaxtyping import Float
-
 from core.config import HeadConfig
-from core.encoders.baselines import BASELINES, EDGE_GRID
+from core.encoders.baselines import BASELINES
 from core.encoders.network import NetworkEncoder
 from core.values import Encoder
 
@@ -28,10 +25,3 @@ def with_edges(encoders: Sequence[Encoder]) -> list[Encoder]:
     known = {encoder.identity for encoder in encoders}
     networks = any(isinstance(encoder, NetworkEncoder) for encoder in encoders)
     return [*encoders, *([EDGES] if networks and EDGES.identity not in known else [])]
-
-
-def edge_parts(
-    query: Float[np.ndarray, " e"], source: Float[np.ndarray, " e"]
-) -> Float[np.ndarray, " p"]:
-    """The cosine of two images' edges split over the cells of their grid."""
-    return (query * source).reshape(EDGE_GRID.size, -1).sum(axis=1)

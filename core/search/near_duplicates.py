@@ -15,11 +15,11 @@ from jaxtyping import Float, Integer, UInt64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from core.config import GroupConfig
 from core.heads.rows import unit_rows
 
 _BLOCK = 1024  # rows, or pairs, compared at once
 _MIRROR = np.uint64(0x5555555555555555)  # mirroring turns the sign of every second frequency
-_MIRROR_SLACK = 2  # bits by which a mirrored image's hash may differ more: the median moves
 
 
 def near_duplicate_groups(
@@ -27,8 +27,7 @@ def near_duplicate_groups(
     hashes: Sequence[str],
     *,
     neighbours: Integer[np.ndarray, "n k"],
-    max_hash_distance: int,
-    min_cosine: float,
+    limits: GroupConfig,
     links: Integer[np.ndarray, "m 2"] | None = None,
 ) -> Integer[np.ndarray, " n"]:
     """Group of every row, named by the smallest row in it.
@@ -40,24 +39,18 @@ def near_duplicate_groups(
         embeddings: one row per image, of any length; (n, d).
         hashes: 64-bit perceptual hash of every image, 16 hexadecimal digits.
         neighbours: rows of the nearest other images of every row, -1 for none; (n, k).
-        max_hash_distance: largest Hamming distance of two copies, bits.
-        min_cosine: smallest cosine of two copies.
+        limits: how near the hashes and the embeddings of two copies are.
         links: further pairs of rows that are copies.
 
     Raises:
         ValueError: if there is not one hash per row, or a hash is not 16 hexadecimal digits.
     """
     bits = parsed_hashes(hashes, n=len(embeddings))
-    near = _neighbour_links(
-        embeddings,
-        bits,
-        neighbours=neighbours,
-        max_distance=max_hash_distance,
-        min_cosine=min_cosine,
-    )
+    near = _neighbour_links(embeddings, bits, neighbours=neighbours, limits=limits)
     given = np.empty((0, 2), np.int64) if links is None else links
     return _components(
-        np.concatenate([near, given, *_equal_hash_links(embeddings, bits, min_cosine)]), len(bits)
+        np.concatenate([near, given, *_equal_hash_links(embeddings, bits, limits.min_cosine)]),
+        len(bits),
     )
 
 
@@ -66,21 +59,21 @@ def _neighbour_links(
     bits: UInt64[np.ndarray, " n"],
     *,
     neighbours: np.ndarray,
-    max_distance: int,
-    min_cosine: float,
+    limits: GroupConfig,
 ) -> Integer[np.ndarray, "m 2"]:
     """Pairs of the neighbour table that are close both by hash and by embedding."""
     rows, columns = np.nonzero(neighbours >= 0)
     pairs = np.stack([rows, neighbours[rows, columns]], axis=1)
     differing = bits[pairs[:, 0]] ^ bits[pairs[:, 1]]
-    plain = np.bitwise_count(differing) <= max_distance
-    mirrored = np.bitwise_count(differing ^ _MIRROR) <= max_distance + _MIRROR_SLACK
+    plain = np.bitwise_count(differing) <= limits.max_hash_distance
+    most = limits.max_hash_distance + limits.mirror_slack
+    mirrored = np.bitwise_count(differing ^ _MIRROR) <= most
     pairs = pairs[plain | mirrored]
     cosines = [
         np.einsum("md,md->m", *(unit_rows(embeddings[rows]) for rows in block.T))
         for block in (pairs[start : start + _BLOCK] for start in range(0, len(pairs), _BLOCK))
     ]
-    return pairs[np.concatenate([np.empty(0), *cosines]) >= min_cosine]
+    return pairs[np.concatenate([np.empty(0), *cosines]) >= limits.min_cosine]
 
 
 def _equal_hash_links(

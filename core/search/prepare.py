@@ -206,14 +206,13 @@ def _groups(
         links = None
         if local is not None:
             crops = near[:, : limits.crop_neighbours]
-            links = crop_links_of(gallery, view, crops, progress=progress)
+            links = crop_links_of(gallery, view, crops, config=limits.crops, progress=progress)
         return _Groups(
             near_duplicate_groups(
                 vectors,
                 [record.phash for record in gallery.records],
                 neighbours=near[:, : limits.neighbours],
-                max_hash_distance=limits.max_hash_distance,
-                min_cosine=limits.min_cosine,
+                limits=limits,
                 links=links,
             )
         )

@@ -21,9 +21,7 @@ SIDE = 48
 
 _BLURS = (3.0, 1.5, 0.75)  # of the registration, coarse to fine; pixels
 _STEPS = 4  # of the registration at every blur
-_OVERLAP = 0.75  # share of the smaller image that must lie inside the other
-_LEAST_OVERLAP = 0.3  # the same while it is being registered
-_ALIKE = 0.8  # correlation of blurred images below which their detail is not compared
+_LEAST_OVERLAP = 0.3  # share of the smaller image inside the other, while it is being registered
 _FLAT = 1e-3  # variation that is none
 
 _AXIS = ((2 * np.arange(SIDE) + 1) / SIDE - 1).astype(np.float32)  # of the pixels
@@ -51,8 +49,23 @@ class Registrations:
     where too little of the smaller image lies in the other, or is like it."""
 
 
-def register(queries: GreyImages, sources: GreyImages, places: Placements) -> Registrations:
-    """Pairs of images, the one registered inside the other from where it was placed."""
+def register(
+    queries: GreyImages,
+    sources: GreyImages,
+    places: Placements,
+    *,
+    overlap: float,
+    likeness: float,
+) -> Registrations:
+    """Pairs of images, the one registered inside the other from where it was placed.
+
+    Args:
+        queries: the ones.
+        sources: the others.
+        places: how these follow from those, roughly.
+        overlap: share of the smaller image that must lie inside the other.
+        likeness: correlation of the blurred images below which their detail is not compared.
+    """
     one = np.where(places.mirrored[:, None, None], queries[:, :, ::-1], queries)
     one, two = (images.astype(np.float32) / 255 for images in (one, sources))
     found, left = np.zeros(len(queries)), np.arange(len(queries))
@@ -63,7 +76,7 @@ def register(queries: GreyImages, sources: GreyImages, places: Placements) -> Re
         warps[left] = warp = _registered(first, second, warps[left])
         seen, inside = _seen(second, warp)
         share = inside.mean(axis=(1, 2)) * np.maximum(1, warp[:, 0] * warp[:, 2])
-        left = left[(share >= _OVERLAP) & (_correlations(first, seen, inside) >= _ALIKE)]
+        left = left[(share >= overlap) & (_correlations(first, seen, inside) >= likeness)]
     if len(left):
         seen, inside = _seen(two[left], warps[left])
         shown = np.where(inside, seen, one[left])

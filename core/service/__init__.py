@@ -3,7 +3,6 @@
 The app knows the core by these names alone, besides its values, settings and reports.
 """
 
-from core.encoders.baselines import EDGE_GRID
 from core.encoders.load import load_encoder
 from core.encoders.network import NetworkEncoder, Reading, best_device
 from core.encoders.registry import EncoderInfo, encoder_infos
@@ -70,7 +69,6 @@ __all__ = [
     "BUILTIN",
     "DEFAULT_ENCODER",
     "DEPTHS",
-    "EDGE_GRID",
     "HITS",
     "LONGEST_FILTER",
     "NAME",

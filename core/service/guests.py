@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from core.evidence.confidence import stated
+from core.evidence.null import aspects_of, margins_of
 from core.search.index import csls_means_of_others
 from core.search.query import Query
-from core.search.ranking import Collection
+from core.search.ranking import Collection, Ranking
 from core.search.views import View
 from core.service.workspace import Workspace
-from core.values import ImageRecord
+from core.values import Aspect, ImageRecord
+
+
+@dataclass(frozen=True)
+class GuestEvidence:
+    """Evidence for an image that is not in the gallery, as that for a group of it."""
+
+    p_value: float
+    confidence: float
+    aspects: tuple[Aspect, ...]
 
 
 def guest(workspace: Workspace, query: Query, *, record: ImageRecord | None = None) -> Collection:
@@ -37,6 +48,25 @@ def guest(workspace: Workspace, query: Query, *, record: ImageRecord | None = No
     return collection.alone(
         views, patches=query.patches, records=() if record is None else (record,)
     )
+
+
+def guest_evidence(workspace: Workspace, ranking: Ranking, *, guest: Ranking) -> GuestEvidence:
+    """The evidence for an image that is not in the gallery, if it were.
+
+    Args:
+        workspace: the gallery.
+        ranking: the candidates for the query.
+        guest: the image's own ranking, by the same rivals.
+    """
+    rivals = aspects_of(ranking, workspace.collection.groups)
+    margins = margins_of(np.concatenate([guest.aspects[:1], rivals])).margins[:1]
+    null = workspace.null.of_margins
+    strength = float(null.strength(margins)[0])
+    p_value = null.p_value(strength)
+    sure = stated(strength, workspace.answering, p_value=p_value, null_size=len(workspace.null))
+    aspect_p_values = null.aspect_p_values(margins)[0].tolist()
+    aspects = tuple(map(Aspect, workspace.collection.aspect_names, aspect_p_values))
+    return GuestEvidence(p_value, sure, aspects)
 
 
 def with_guest(workspace: Workspace, image: Query, *, record: ImageRecord) -> Workspace:

@@ -7,12 +7,11 @@ import errno
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.config import BuildConfig, ImageLimits, ServerConfig, SourceLimits
+from core.config import BuildConfig, ServerConfig, SourceLimits
 from core.gallery.artefacts import digest_of
 from core.gallery.commit import Change
 from core.gallery.datasets import source_identity
@@ -25,14 +24,13 @@ from core.gallery.shards import Skipped
 from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import Damage, changed_images, verify
-from core.images.decode import load_image
-from core.images.files import file_digest, folder_size, new_file
+from core.images.files import file_digest, folder_size
+from core.service.adding import copy_in, refusal, require_room
 from core.service.building import bring_up, build, finish
 from core.service.visitors import Visitors
 from core.values import (
     Encoder,
     GalleryError,
-    ImageError,
     Progress,
     no_progress,
 )
@@ -123,14 +121,14 @@ class Library:
                 "this gallery reads its images from a folder of the server: put new ones there and "
                 "look for them"
             )
-        self._within_quota(gallery, files)
-        refused = {file: why for file in files if (why := _refusal(file))}
+        require_room(gallery, files, server=self.server)
+        refused = {file: why for file in files if (why := refusal(file))}
         taken = [file for file in files if file not in refused]
         if not taken:
             raise next(iter(refused.values()))
         size = sum(file.stat().st_size for file in taken)
         with _told_when_full(), self._working(visitor, progress, reserve=size) as checked:
-            names = tuple(_keep(file, gallery.root) for file in taken)
+            names = tuple(copy_in(file, gallery.root) for file in taken)
             source = Source(gallery.root, only=names)
             change = bring_up(folder, source, self._encoders(gallery), progress=checked)
         left_out = [Skipped(file.name, str(why)) for file, why in refused.items()]
@@ -285,21 +283,6 @@ class Library:
         gallery.require_images()
         return [self.encoder(name) for name in gallery.encoder_names]
 
-    def _within_quota(self, gallery: Gallery, files: Sequence[Path]) -> None:
-        if not files:
-            raise GalleryError("no image was given; choose at least one")
-        if not self.server.hosted:
-            return
-        most = self.server.max_images
-        if len(gallery.stored) + len(files) > most:
-            raise GalleryError(f"with these the gallery would exceed {most:,} images; add fewer")
-        size = folder_size(gallery.store.folder) + sum(file.stat().st_size for file in files)
-        if size > self.server.max_unpacked_bytes:
-            raise GalleryError(
-                f"with these the gallery would exceed {self.server.max_unpacked_bytes:,} bytes; "
-                "add fewer"
-            )
-
 
 def refuse_shipped(folder: Path) -> None:
     """Refuse to change the gallery that comes with the program.
@@ -323,28 +306,6 @@ def _slug(source: str | Path) -> str:
     stem = last[:-4] if last.lower().endswith(".zip") else last
     plain = re.sub(r"[^\w.-]+", "-", stem).strip("-.")[:80] or "gallery"
     return f"{plain}-{identity[:8]}"
-
-
-def _refusal(file: Path) -> ImageError | None:
-    """Why a file is no image that is accepted."""
-    try:
-        load_image(file, limits=ImageLimits(), fit=16)
-    except ImageError as error:
-        return error
-    return None
-
-
-def _keep(file: Path, root: Path) -> str:
-    """Copy an upload beside a gallery's images; its name there, changed where it is taken."""
-    digest = file_digest(file)
-    name = re.sub(r"[^\w.-]+", "-", file.name).lstrip(".-")[-120:] or f"{digest[:16]}{file.suffix}"
-    target = root / name
-    if target.exists() and file_digest(target) != digest:
-        target = root / f"{target.stem}-{digest[:8]}{target.suffix}"
-    if not target.exists():
-        with new_file(target) as partial:
-            shutil.copyfile(file, partial)
-    return target.name
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ REMEMBERED = {
 class Opening:
     """Opens each encoder, gallery and workspace once and hands it to every thread."""
 
-    lends = False
+    on_zerogpu = False
     """Whether encoders run where a GPU is lent for the time of a call."""
 
     def __init__(self, *, server: ServerConfig | None = None, device: str = "cpu") -> None:
@@ -86,8 +86,10 @@ class Opening:
             GalleryError: when there is none of that name for this visitor.
         """
         if name == "builtin":
-            beside = self.preparations.beside(SHIPPED)
-            make = functools.partial(Gallery.open, SHIPPED, read_only=True, beside=beside)
+            descriptions = self.preparations.descriptions(SHIPPED)
+            make = functools.partial(
+                Gallery.open, SHIPPED, read_only=True, descriptions=descriptions
+            )
             return self._cache.get("builtin", make)
         hosted = self.server.hosted
         folder = self.visitors.gallery(visitor, name) if hosted else Path(name).absolute()
@@ -96,8 +98,8 @@ class Opening:
         except (OSError, ValueError) as error:  # no path has such a name
             raise GalleryError(f"{name[:80]!r} is no gallery") from error
         own = folder.parent / f"{name}-beside"
-        beside = own if hosted else self.preparations.beside(folder)
-        make = functools.partial(Gallery.open, folder, read_only=shipped, beside=beside)
+        descriptions = own if hosted else self.preparations.descriptions(folder)
+        make = functools.partial(Gallery.open, folder, read_only=shipped, descriptions=descriptions)
         return self._cache.get((folder, _stamp(folder / "gallery.json")), make)
 
     def workspace(

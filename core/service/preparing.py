@@ -98,7 +98,7 @@ class Preparations:
         self._turns = Turns()
         self._failures: dict[tuple[Path | None, str], str] = {}
 
-    def beside(self, folder: Path) -> Path:
+    def descriptions(self, folder: Path) -> Path:
         """Where what describes a gallery lies, which is neither shipped nor a visitor's."""
         return self.home / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
 
@@ -120,7 +120,7 @@ class Preparations:
             EncoderError: when the registry has no such network.
         """
         network = spec(name)
-        here, key = is_here(network), (gallery.beside, name)
+        here, key = is_here(network), (gallery.descriptions, name)
         described = described_already(gallery, name)
         return Offer(
             title=network.title,
@@ -156,7 +156,7 @@ class Preparations:
         gallery, network = self.gallery(gallery_name, visitor=visitor), spec(name)
         if refusal := self._refusal(network):
             raise EncoderError(refusal)
-        key = (gallery.beside, name)
+        key = (gallery.descriptions, name)
 
         def work(report: Progress) -> None:
             with self._within_limits(gallery_name, visitor, report) as checked:
@@ -196,7 +196,7 @@ class Preparations:
         titles = {info.name: info.title for info in encoder_infos()}
         found: list[Outcome] = []
         for name in self.server.encoders:
-            key, ready = (gallery.beside, name), name in gallery.encoder_names
+            key, ready = (gallery.descriptions, name), name in gallery.encoder_names
             failure = "" if ready else self._failures.get(key, "")
             told = None if ready else self._turns.told(key)
             found.append(Outcome(name, titles.get(name, name), ready, failure, told))
@@ -211,10 +211,10 @@ class Preparations:
                 return
             except WellspringError as error:
                 logger.warning("%s was not prepared: %s", name, error)
-                self._failures[self.gallery(gallery_name).beside, name] = str(error)
+                self._failures[self.gallery(gallery_name).descriptions, name] = str(error)
             except Exception:  # of the place where it runs; it must not pass without a word
                 logger.exception("%s was not prepared", name)
-                self._failures[self.gallery(gallery_name).beside, name] = _FAULT
+                self._failures[self.gallery(gallery_name).descriptions, name] = _FAULT
 
     def _make(self, gallery: Gallery, network: BackboneSpec, progress: Progress) -> None:
         def fetching(done: int, total: int, _file: str) -> None:

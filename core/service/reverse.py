@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from core.evidence.words import can_tell
+from core.evidence.conclusion import can_tell
 from core.search.query import Query
 from core.search.ranking import Collection
-from core.service.guests import guest
+from core.service.guests import guest, guest_evidence
 from core.service.workspace import Workspace
 from core.values import Aspect, GalleryError
 
@@ -199,5 +199,5 @@ def _of_guests(
         if not telling:
             yield _Pair(name, source, None, score, None, None, ())
             continue
-        found = workspace.evidence(ranking, alone)
+        found = guest_evidence(workspace, ranking, guest=alone)
         yield _Pair(name, source, None, score, found.p_value, found.confidence, found.aspects)

@@ -18,7 +18,7 @@ from PIL import Image
 from core.config import GroupConfig
 from core.encoders.backbones import Backbone
 from core.encoders.load import load_network
-from core.evidence.words import sources
+from core.evidence.conclusion import sources
 from core.images.thumbnails import perceptual_hash
 from core.measures.variations.ways import WAYS, Ingredients, vary
 from core.search.query import Query

@@ -31,6 +31,7 @@ from core.service.disentanglement import (
     sample,
 )
 from core.service.examples import Examples, read_queries
+from core.service.explaining import explain
 from core.service.opening import Opening
 from core.service.workspace import Workspace
 from core.values import (
@@ -126,7 +127,9 @@ class Session(Opening):
         choice = choice or Choice()
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
         source, query = self.source_image(workspace.gallery, image_id), self.query(workspace, image)
-        return workspace.explain(query, image_id, source=source, top=top, where=choice.where)
+        return explain(
+            workspace, query, image_id=image_id, source=source, top=top, where=choice.where
+        )
 
     def likenesses(
         self,

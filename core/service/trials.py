@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.evidence.words import outcome, sources, sureness
+from core.evidence.conclusion import outcome, sources
+from core.evidence.words import sureness
 from core.service.selftest import Trial
 from core.values import Answer
 

@@ -1,11 +1,11 @@
-"""A gallery under one encoder and one head, ready to answer queries and to explain them."""
+"""A gallery under one encoder and one head, ready to answer queries."""
 
 from __future__ import annotations
 
 import copy
 import functools
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +23,13 @@ from core.config import (
 from core.encoders.descriptors import describe_patches
 from core.encoders.network import Reading, read
 from core.evidence.answer import answer, stands_out_elsewhere
-from core.evidence.confidence import stated
-from core.evidence.null import aspects_of, standings
 from core.evidence.surroundings import own_nearest, score_scale, surroundings
-from core.explain.alignment import aligned, telling
 from core.explain.clusters import ClusterKind
-from core.explain.contributions import contributions, cosine_weights, excitement
+from core.explain.contributions import excitement
 from core.explain.projection import Map
 from core.gallery.gallery import Gallery
 from core.heads.head import Head
 from core.images.decode import load_image, open_image
-from core.search.edges import EDGES, edge_parts
-from core.search.patches import region_match
 from core.search.prepare import prepare
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking
@@ -42,11 +37,8 @@ from core.service.filtering import Passing, identical_among, passing_of
 from core.service.kept import clusters_of, map_of, null_of
 from core.values import (
     Answer,
-    Aspect,
     Encoder,
     EncoderError,
-    Explanation,
-    GalleryError,
     ImageRecord,
     Match,
     Progress,
@@ -57,15 +49,6 @@ from core.values import (
 
 _FIT = BuildConfig().thumbnail
 _FILTERS = 8  # whose images are remembered
-
-
-@dataclass(frozen=True)
-class GuestEvidence:
-    """Evidence for an image that is not in the gallery, as that for a group of it."""
-
-    p_value: float
-    confidence: float
-    aspects: tuple[Aspect, ...]
 
 
 class Workspace:
@@ -178,7 +161,7 @@ class Workspace:
         """
         config = self.answering if prior is None else replace(self.answering, prior=prior)
         depth, collection = max(top, self.score.candidates), self.collection
-        passing = self._passing(where)
+        passing = self.passing(where)
         if passing is None:
             ranking = collection.rank(query, k=depth)
         else:
@@ -204,8 +187,12 @@ class Workspace:
             scope=passing and self._scope(passing, ranking, config),
         )
 
-    def _passing(self, where: str | None) -> Passing | None:
-        """The images that pass a filter; ``None`` where all may be sources."""
+    def passing(self, where: str | None) -> Passing | None:
+        """The images that pass a filter; ``None`` where all may be sources.
+
+        Raises:
+            FilterError: when the filter cannot be read, or no image passes.
+        """
         self.gallery.require_images()
         return None if where is None else self._filtered(where.strip())
 
@@ -226,78 +213,6 @@ class Workspace:
         """A match that says whether its image is still there."""
         gone = self.gallery.is_gone(match.image)
         return replace(match, image=replace(match.image, gone=True)) if gone else match
-
-    def evidence(self, ranking: Ranking, guest: Ranking) -> GuestEvidence:
-        """The evidence for an image that is not in the gallery, if it were.
-
-        Args:
-            ranking: the candidates for the query.
-            guest: the image's own ranking, by the same rivals.
-        """
-        rivals = aspects_of(ranking, self.collection.groups)
-        margins = standings(np.concatenate([guest.aspects[:1], rivals])).margins[:1]
-        standing = self.null.standing
-        strength = float(standing.strength(margins)[0])
-        p_value = standing.p_value(strength)
-        sure = stated(strength, self.answering, p_value=p_value, null_size=len(self.null))
-        aspect_p_values = standing.aspect_p_values(margins)[0].tolist()
-        aspects = tuple(map(Aspect, self.collection.aspect_names, aspect_p_values))
-        return GuestEvidence(p_value, sure, aspects)
-
-    def explain(
-        self,
-        query: Query,
-        image_id: int,
-        *,
-        source: Image.Image,
-        top: int = 24,
-        where: str | None = None,
-    ) -> Explanation:
-        """Why a gallery image matches a query; the gallery image passes the encoder once.
-
-        Args:
-            query: the query.
-            image_id: the gallery image.
-            source: its pixels.
-            top: contributions wanted.
-            where: the filter of the answer, see :meth:`attribute`.
-
-        Raises:
-            GalleryError: when no image has that id.
-        """
-        row, passing = self._row(image_id), self._passing(where)
-        own = np.asarray(self.vectors[row])
-        seen = query.reading
-        parts: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
-        if seen is not None and seen.maps:
-            # The parts sum to the cosine of what is stored, not of what the pixels would give now.
-            stored = np.asarray(self.collection.views[0].features[row], np.float32)
-            there = replace(read(self.encoder, source), features=stored)
-            parts = (
-                self._parts(seen, other=own, role=query.role),
-                self._parts(there, other=query.embedding, role="gallery"),
-            )
-        grid = None if seen is None else seen.grid
-        patches, regions, alignment = self.gallery.patches(self.encoder), None, None
-        if query.patches is not None and patches is not None and grid is not None:
-            local = np.asarray(patches[row])
-            regions = region_match(query.patches, local, query_grid=grid, source_grid=grid)
-            if query.image is not None:
-                images = (query.image, source)
-                regions = telling(regions, images)
-                alignment = aligned(query.patches, local, grid=grid, images=images)
-        return Explanation(
-            match=self.gallery.records[row],
-            cosine=float(query.embedding @ own),
-            contributions=contributions(query.embedding, own, top=top),
-            grid=grid,
-            query_parts=parts[0],
-            source_parts=parts[1],
-            regions=regions,
-            edge_parts=self._edge_parts(query, row),
-            score_parts=self.collection.parts(query, row, among=passing and passing.among),
-            alignment=alignment,
-        )
 
     def exciting(self, dimension: int, *, count: int = 6) -> tuple[list[ImageRecord], ...]:
         """The gallery images at the upper and at the lower end of a dimension."""
@@ -335,28 +250,7 @@ class Workspace:
         """What everything that follows from the first view's vectors depends on."""
         return {"features": self.gallery.digest(self.encoder), "head": self.head.identity}
 
-    def _parts(
-        self, seen: Reading, *, other: Float[np.ndarray, " d"], role: Role
-    ) -> Float[np.ndarray, " p"]:
-        """The cosine with the other image, split over the regions of the image that was read."""
-        weights, constant = cosine_weights(seen.features, other, self.head, role=role)
-        parts = seen.region_parts(weights)
-        assert parts is not None
-        return parts + np.float32(constant / len(parts))
-
-    def _edge_parts(self, query: Query, row: int) -> Float[np.ndarray, " e"] | None:
-        """The cosine of the edges by their cells, where edges are a view."""
-        for view, vector in zip(self.collection.views, query.vectors, strict=True):
-            if view.encoder is EDGES and self.encoder is not EDGES:
-                return edge_parts(vector, np.asarray(view.vectors[row]))
-        return None
-
     def _descriptors(self, reading: Reading) -> np.ndarray | None:
         if reading.patches is None or self.patch_head is None:
             return None
         return describe_patches(reading.patches[None], self.patch_head)[0]
-
-    def _row(self, image_id: int) -> int:
-        if image_id not in self.gallery.row_of:
-            raise GalleryError(f"no image of the gallery has the id {image_id}")
-        return self.gallery.row_of[image_id]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from core.service import EDGE_GRID
 from core.values import (
     Answer,
+    CellParts,
     Contribution,
     Explanation,
     Grid,
@@ -18,7 +18,7 @@ from core.values import (
 )
 
 GRID = Grid(2, 2)
-EDGES = np.linspace(-0.02, 0.1, EDGE_GRID.size, dtype=np.float32)
+EDGES = CellParts("edges", Grid(5, 5), np.linspace(-0.02, 0.1, 25, dtype=np.float32))
 
 
 def record(i: int = 0, **values: str) -> ImageRecord:
@@ -54,7 +54,7 @@ def explanation(*, space: bool = True) -> Explanation:
     signed = np.array([-0.2, 0, 0.2, 0.8], np.float32)
     if not space:
         return Explanation(record(), 0.8, parts, None, None, None, None)
-    return Explanation(record(title="Hills"), 0.8, parts, GRID, signed, signed, regions, EDGES)
+    return Explanation(record(title="Hills"), 0.8, parts, GRID, signed, signed, regions, (EDGES,))
 
 
 def grey(side: int = 64) -> Image.Image:

@@ -63,7 +63,7 @@ def null(margins, leads=None) -> Null:
     """
     ahead = np.zeros_like(margins) if leads is None else np.asarray(leads)
     pairs = [np.stack([v, v], axis=1) if v.ndim == 1 else v for v in (np.asarray(margins), ahead)]
-    standing, leading = (
+    by_margin, by_lead = (
         Combination.of(list(rows[:, None]), aspects=rows.shape[1]) for rows in pairs
     )
-    return Null(standing.largest, standing.strengths, leading.largest, leading.strengths)
+    return Null(by_margin.largest, by_margin.strengths, by_lead.largest, by_lead.strengths)

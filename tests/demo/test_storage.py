@@ -14,7 +14,8 @@ from core.encoders.load import load_encoder
 from core.evidence.null import fit_null
 from core.explain.projection import fit_map
 from core.gallery.build import update
-from core.gallery.gallery import SHIPPED, Gallery, load_array, narrow_array
+from core.gallery.gallery import SHIPPED, Gallery
+from core.gallery.narrow import load_array, narrow_array
 from core.gallery.remove import narrow, remove
 from core.gallery.source import Source
 from core.gallery.store import Store

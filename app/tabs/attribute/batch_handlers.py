@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,16 +10,15 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from app.page.errors import user_error
-from app.page.events import Given
-from app.page.files import downloadable
+from app.page.events import Given, in_row
+from app.page.files import offered
 from app.page.jobs import PROGRESS
 from app.page.state import Page
 from app.page.visitor import visitor_of
 from app.tabs.attribute.batch_layout import Batch, BatchResult
-from app.tabs.attribute.cases import Opened
-from app.tabs.attribute.handlers import CANDIDATES, Search, filtered_choice_of, prior_of, row_of
+from app.tabs.attribute.cases import Opened, Shown, require_files
 from app.tabs.attribute.layout import Controls
+from app.tabs.attribute.searches import CANDIDATES, Search, filtered_choice_of, prior_of
 from app.views import batch, files
 from app.views.images import SMALL, small_picture
 from app.views.matches import picture_of
@@ -29,13 +27,9 @@ from core.report import Case, shown_groups
 from core.service import Choice, Workspace
 from core.values import Answer, Cancelled, ImageError, Progress
 
-MOST = 200
-"""Images at once."""
-
 _FIT = 160  # shorter side at which images are opened for a report, pixels, as far as that is quick
 _PICTURED = 3  # candidates of every answer that have a picture in a report
 _AGAIN = "find the sources again to download the answers"
-_PAUSE = 0.5  # seconds between two tables while both are short
 
 
 @dataclass(frozen=True)
@@ -45,22 +39,6 @@ class Done:
     rows: tuple[batch.Row, ...]
     choice: Choice
     prior: float
-
-
-@dataclass
-class Shown:
-    """When a table that grows was last sent; the longer it is, the more rarely it is sent."""
-
-    rows: int = 0
-    at: float = 0.0
-
-    def due(self, rows: int) -> bool:
-        """Whether so many rows are to be sent now."""
-        now = time.monotonic()
-        if self.rows and now - self.at < _PAUSE * (1 + rows / 20):
-            return False
-        self.rows, self.at = rows, now
-        return True
 
 
 @dataclass(frozen=True)
@@ -128,13 +106,10 @@ class BatchHandlers:
 
     def opened(self, done: Done | None, event: gr.EventData) -> Opened | None:
         """The case of the row that was chosen; nothing where there is no such."""
-        row = row_of(event)
-        if done is None or not 0 <= row < len(done.rows):
+        row = in_row(done and done.rows, event)
+        if done is None or row is None or row.answer is None:
             return None
-        found = done.rows[row]
-        if found.answer is None:
-            return None
-        return Opened(Search(found.file, done.choice, done.prior, found.answer))
+        return Opened(Search(row.file, done.choice, done.prior, row.answer))
 
     def pack(self, done: Done | None, request: gr.Request, progress: gr.Progress = PROGRESS) -> Any:
         """All answers that there are, in one zip."""
@@ -148,8 +123,7 @@ class BatchHandlers:
             run = files.run_for(workspace, names, done.choice, top=CANDIDATES, prior=done.prior)
             report(len(done.rows), len(done.rows), "Writing the reports")
             content = files.batch_zip(done.rows, cases, run)
-        path = downloadable(content, self.result.download, name="wellspring.zip")
-        return gr.DownloadButton(value=path, visible=True)
+        return offered(content, self.result.download, name="wellspring.zip")
 
     def _cases(
         self, done: Done, workspace: Workspace, visitor: str, report: Progress
@@ -187,16 +161,3 @@ class BatchHandlers:
 def cleared() -> tuple[Any, ...]:
     """Nothing answered, as for a gallery that was just opened."""
     return None, render("empty", of="batch"), gr.DownloadButton(visible=False)
-
-
-def require_files(files: list[str] | None) -> list[str]:
-    """The files that were given.
-
-    Raises:
-        gr.Error: when there are none, or too many.
-    """
-    if not files:
-        raise user_error("add some images first")
-    if len(files) > MOST:
-        raise user_error(f"{len(files)} images are too many at once; give at most {MOST}")
-    return files

@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.page.components import files_given, run_row
 from app.page.state import Page
-from app.tabs.attribute.cases import cases_table
+from app.tabs.attribute.cases import cases_file, cases_table
 from app.views.templates import render
 
 
@@ -40,8 +40,4 @@ def lay(page: Page) -> Batch:
 def lay_result() -> BatchResult:
     """The table and the zip."""
     table = cases_table(render("empty", of="batch"), elem_id="ws-batch")
-    with gr.Row(elem_classes="ws-downloads"):
-        download = gr.DownloadButton(
-            "Download all answers", size="sm", min_width=0, visible=False, elem_id="ws-download-zip"
-        )
-    return BatchResult(table, download)
+    return BatchResult(table, cases_file("Download all answers", elem_id="ws-download-zip"))

@@ -1,13 +1,20 @@
-"""Tables of cases: the component that they are shown in, and the case that a row opens."""
+"""Tables of cases, of one row for each image: their files, their growth, the case a row opens."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import gradio as gr
 
-from app.page.theme import SCRIPTS
-from app.tabs.attribute.handlers import Search
+from app.page.components import file_button, scripted
+from app.page.errors import user_error
+from app.tabs.attribute.searches import Search
+
+MOST = 200
+"""Images at once."""
+
+_PAUSE = 0.5  # seconds between two tables while both are short
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,35 @@ class Opened:
     """Place of the match whose reasons are shown."""
 
 
+@dataclass
+class Shown:
+    """When a table that grows was last sent; the longer it is, the more rarely it is sent."""
+
+    rows: int = 0
+    at: float = 0.0
+
+    def due(self, rows: int) -> bool:
+        """Whether so many rows are to be sent now."""
+        now = time.monotonic()
+        if self.rows and now - self.at < _PAUSE * (1 + rows / 20):
+            return False
+        self.rows, self.at = rows, now
+        return True
+
+
+def require_files(files: list[str] | None) -> list[str]:
+    """The files that were given.
+
+    Raises:
+        gr.Error: when there are none, or too many.
+    """
+    if not files:
+        raise user_error("add some images first")
+    if len(files) > MOST:
+        raise user_error(f"{len(files)} images are too many at once; give at most {MOST}")
+    return files
+
+
 def cases_table(empty: str, *, elem_id: str) -> gr.HTML:
     """A table whose rows are sorted, filtered and selected on the page.
 
@@ -26,10 +62,10 @@ def cases_table(empty: str, *, elem_id: str) -> gr.HTML:
         empty: what is shown before there are rows.
         elem_id: identity of the component.
     """
-    return gr.HTML(
-        empty,
-        js_on_load=(SCRIPTS / "cases.js").read_text(encoding="utf-8"),
-        apply_default_css=False,
-        elem_id=elem_id,
-        min_height=180,
-    )
+    return scripted("cases.js", elem_id=elem_id, value=empty, min_height=180)
+
+
+def cases_file(label: str, *, elem_id: str) -> gr.DownloadButton:
+    """The button below a table that downloads its cases, hidden before there are any."""
+    with gr.Row(elem_classes="ws-downloads"):
+        return file_button(label, elem_id=elem_id, visible=False)

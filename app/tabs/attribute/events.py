@@ -8,16 +8,25 @@ from typing import Any
 import gradio as gr
 
 from app.page.errors import user_errors
-from app.page.events import EACH, LAST, PRIVATE, QUIET, choose_example, chosen_of, follow_query
-from app.page.lines import ANSWER, BUILD, FINISHED, JUDGE
+from app.page.events import (
+    EACH,
+    LAST,
+    PRIVATE,
+    QUIET,
+    bring_into_view,
+    choose_example,
+    chosen_of,
+    follow_query,
+    renew_examples,
+    row_of,
+)
+from app.page.lines import ANSWER, JUDGE
 from app.page.state import Page
 from app.page.visitor import visitor_of
-from app.tabs.attribute import batch_layout, reverse_layout, selftest_layout
-from app.tabs.attribute.batch_handlers import BatchHandlers
-from app.tabs.attribute.batch_handlers import cleared as batch_cleared
+from app.tabs.attribute import batch_layout, case_events, reverse_layout, selftest_layout
 from app.tabs.attribute.cases import Opened
 from app.tabs.attribute.filter_handlers import FilterHandlers
-from app.tabs.attribute.handlers import Handlers, row_of
+from app.tabs.attribute.handlers import Handlers
 from app.tabs.attribute.layout import (
     Controls,
     Query,
@@ -27,11 +36,7 @@ from app.tabs.attribute.layout import (
     lay_result,
 )
 from app.tabs.attribute.parts import PARTS, TO_TABS, TURN, remember, turned
-from app.tabs.attribute.reverse_handlers import ReverseHandlers
-from app.tabs.attribute.reverse_handlers import cleared as reverse_cleared
-from app.tabs.attribute.selftest_handlers import SelftestHandlers
-from app.tabs.attribute.selftest_handlers import cleared as test_cleared
-from core.service import Tally
+from app.tabs.attribute.reason_handlers import ReasonHandlers
 
 
 def create(page: Page) -> None:
@@ -62,12 +67,12 @@ def create(page: Page) -> None:
     switch.select(None, None, stages, js=TURN, **QUIET)
     remember(switch, [one, several, backward, trial], stages)
     opened = gr.State(None)
-    cases = [_connect_batch(page, controls, batch, shown, opened)]
-    backwards, looked = _connect_reverse(page, controls, reverse, found, opened)
+    cases = [case_events.connect_batch(page, controls, batch, shown, opened)]
+    backwards, looked = case_events.connect_reverse(page, controls, reverse, found, opened)
     search, searches = _connect(
         page, query, controls, result, cases=_Cases([*cases, looked], opened, [switch, *stages])
     )
-    tests = _connect_test(page, controls, test, outcome)
+    tests = case_events.connect_test(page, controls, test, outcome)
 
     def carry(
         image: Any, example: float, own: Any, carried: Any, event: gr.SelectData
@@ -103,7 +108,7 @@ def _connect(
     page: Page, query: Query, controls: Controls, result: Result, *, cases: _Cases
 ) -> tuple[gr.State, list[Any]]:
     """Connect the events of one image; the state of its search, and the events that set it."""
-    handlers = Handlers(page, query, controls, result.downloads)
+    handlers, reasons = Handlers(page, query, controls), ReasonHandlers(page, result.downloads)
     search, index, found = gr.State(None), gr.State(0), gr.State(None)
     picture = query.image
     answered = [search, index, result.answer, result.heading, result.candidates]
@@ -128,15 +133,14 @@ def _connect(
         concurrency_limit=2,
         **PRIVATE,
     )
-    for other in (controls.renewed.success, page.changed.change):
-        other(handlers.examples, page.gallery, query.examples, **QUIET)
+    renew_examples(page, controls.choice.renewed, query.examples)
     renewed, refiltered = _connect_filter(page, controls)
     page.changed.change(handlers.resized, [page.gallery, search], result.answer, **QUIET)
-    controls.unready.change(handlers.before, search, result.answer, **QUIET)
+    controls.choice.unready.change(handlers.before, search, result.answer, **QUIET)
     triggers = [
         picture.upload,
         picture.clear,
-        controls.ready.change,
+        controls.choice.ready.change,
         controls.head.input,
         controls.scoring.input,
         controls.prior.input,
@@ -165,19 +169,19 @@ def _connect(
     for asked in searches:
         given = [picture, page.gallery, search]
         asked.failure(handlers.refused, given, [picture, *answered], **QUIET)
-        _explain(handlers, asked, result, states=(search, index, found))
+        _explain(reasons, asked, result, states=(search, index, found))
         asked.success(handlers.sum_up, [search, by], summed, **QUIET)
-        asked.success(None, None, None, js="() => window.wellspring.show('ws-answer')", **QUIET)
+        bring_into_view(asked.success, "ws-answer")
     for opening in cases_opened:
         opening.success(None, None, None, js=TO_TABS, **QUIET)
     shown = result.to_map.click(handlers.marked, [search, index, page.marked], page.marked, **QUIET)
     shown.success(None, None, None, js="() => window.wellspring.go('Map')", **QUIET)
     by.input(handlers.sum_up, [search, by], summed, **QUIET)
     picked = result.candidates.select(row_of, None, index, **EACH)
-    _explain(handlers, picked, result, states=(search, index, found))
-    result.reading.input(handlers.look, [search, found, result.reading], result.pair, **QUIET)
+    _explain(reasons, picked, result, states=(search, index, found))
+    result.reading.input(reasons.look, [search, found, result.reading], result.pair, **QUIET)
     ends = [result.most, result.least, result.side]
-    result.dimension.input(handlers.excite, [search, found, result.dimension], ends, **QUIET)
+    result.dimension.input(reasons.excite, [search, found, result.dimension], ends, **QUIET)
     return search, searches
 
 
@@ -191,7 +195,7 @@ def _connect_filter(page: Page, controls: Controls) -> tuple[Any, gr.State]:
     handlers, given = FilterHandlers(page), gr.State(0)
     kept = {"inputs": [controls.where, page.gallery], **QUIET}
     kept["outputs"] = [controls.where, page.filter, controls.wrong]
-    renewed = controls.renewed.success(handlers.keep, **kept)
+    renewed = controls.choice.renewed.success(handlers.keep, **kept)
     page.changed.change(handlers.keep, **kept)
     written, judged = [controls.where, page.filter, page.gallery], [page.filter, controls.wrong]
     controls.where.submit(handlers.submit, [*written, given], [*judged, given], **LAST)
@@ -200,7 +204,7 @@ def _connect_filter(page: Page, controls: Controls) -> tuple[Any, gr.State]:
 
 
 def _explain(
-    handlers: Handlers, after: Any, result: Result, *, states: tuple[gr.State, ...]
+    handlers: ReasonHandlers, after: Any, result: Result, *, states: tuple[gr.State, ...]
 ) -> None:
     """After a search or a choice: the reasons, their images, and the files of both."""
     search, index, found = states
@@ -239,107 +243,3 @@ def _explain(
         **PRIVATE,
     )
     exported.failure(handlers.no_files, None, files, **QUIET)
-
-
-def _connect_batch(
-    page: Page,
-    controls: Controls,
-    batch: batch_layout.Batch,
-    result: batch_layout.BatchResult,
-    opened: gr.State,
-) -> Any:
-    """Connect the events; the one that sets the case that is opened."""
-    handlers, done = BatchHandlers(page, controls, batch, result), gr.State(None)
-    given = {batch.files, *controls.inputs, page.gallery}
-    run = batch.run.click(
-        handlers.run,
-        given,
-        [done, result.table],
-        show_progress_on=result.table,
-        concurrency_id=BUILD,
-        **PRIVATE,
-    )
-    batch.run.click(None, None, None, js="() => window.wellspring.show('ws-batch')", **QUIET)
-    for ended in (run.success, run.failure):
-        packed = ended(
-            handlers.pack,
-            done,
-            result.download,
-            show_progress_on=result.table,
-            concurrency_id=FINISHED,
-            **PRIVATE,
-        )
-        packed.failure(lambda: gr.DownloadButton(visible=False), None, result.download, **QUIET)
-    for gone in (page.gallery.change, batch.files.clear):
-        gone(batch_cleared, None, [done, result.table, result.download], **QUIET)
-    return result.table.select(handlers.opened, done, opened, **QUIET)
-
-
-def _connect_reverse(
-    page: Page,
-    controls: Controls,
-    reverse: reverse_layout.Reverse,
-    result: reverse_layout.ReverseResult,
-    opened: gr.State,
-) -> tuple[ReverseHandlers, Any]:
-    """Connect the events: what offers and gives the images of the last answer is left.
-
-    Returns:
-        The handlers for that, and the event that sets the case that is opened.
-    """
-    handlers = ReverseHandlers(page, controls, reverse, result)
-    asked = {reverse.source, reverse.taken, reverse.files, reverse.rate, page.gallery}
-    looked = gr.State(None)
-    shown = [looked, result.table, result.download]
-    run = reverse.run.click(
-        handlers.run,
-        {*asked, *controls.inputs},
-        shown,
-        show_progress_on=result.table,
-        concurrency_id=BUILD,
-        **PRIVATE,
-    )
-    run.success(None, None, None, js="() => window.wellspring.show('ws-reverse')", **QUIET)
-    source = [reverse.source, reverse.taken, reverse.several]
-    for own in (reverse.source.upload, reverse.source.clear):
-        alone = [reverse.offered, reverse.taken, reverse.several]
-        own(lambda: (None, None, gr.Markdown(visible=False)), None, alone, **QUIET)
-    page.sought.change(handlers.sought, page.sought, [*source, reverse.offered], **QUIET)
-    page.gallery.change(reverse_cleared, None, [*source, reverse.offered, *shown], **QUIET)
-    gr.on(
-        [reverse.files.change, reverse.rate.change, page.gallery.change],
-        handlers.foretell,
-        [reverse.files, reverse.rate, page.gallery],
-        reverse.limit,
-        trigger_mode="always_last",
-        **QUIET,
-    )
-    return handlers, result.table.select(handlers.opened, looked, opened, **QUIET)
-
-
-def _connect_test(
-    page: Page,
-    controls: Controls,
-    test: selftest_layout.Selftest,
-    result: selftest_layout.SelftestResult,
-) -> SelftestHandlers:
-    """Connect the events; what is left is where the picture to test is taken over."""
-    tally, done = gr.State(Tally()), gr.State(None)
-    handlers = SelftestHandlers(page, controls, test, result, tally)
-    run = test.run.click(
-        handlers.run,
-        {test.image, test.files, test.ways, test.far, tally, *controls.inputs, page.gallery},
-        [done, result.table, tally],
-        show_progress_on=result.table,
-        concurrency_id=BUILD,
-        **PRIVATE,
-    )
-    run.success(None, None, None, js="() => window.wellspring.show('ws-test')", **QUIET)
-    for ended in (run.success, run.failure):
-        ended(handlers.export, done, result.download, concurrency_id=FINISHED, **QUIET)
-    test.files.change(lambda files: gr.Image(visible=not files), test.files, test.image, **QUIET)
-    for gone in (page.gallery.change, test.image.clear, test.files.clear):
-        gone(test_cleared, None, [done, result.table, result.download], **QUIET)
-    opened = result.table.select(handlers.opened, done, result.case, **EACH)
-    opened.success(None, None, None, js="() => window.wellspring.show('ws-trial')", **QUIET)
-    return handlers

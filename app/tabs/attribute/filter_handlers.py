@@ -7,11 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from app.page.errors import user_errors
 from app.page.state import Page, filter_help, wrong_filter
-from app.page.visitor import visitor_of
 from app.views.templates import render
-from core.service import Gallery
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class FilterHandlers:
     ) -> tuple[str, str]:
         """The filter where it can be read, else the one before; and what is wrong with it."""
         where = (where or "").strip()
-        wrong = wrong_filter(where, self._gallery(name, request))
+        wrong = wrong_filter(where, self.page.gallery_of(name, request))
         kept = before if wrong else where
         return kept, render("filter", wrong=wrong, kept=kept) if wrong else ""
 
@@ -38,11 +35,7 @@ class FilterHandlers:
 
     def keep(self, where: str | None, name: str, request: gr.Request) -> tuple[Any, str, str]:
         """The filter in another gallery, where that has its columns, and what it may say there."""
-        gallery = self._gallery(name, request)
+        gallery = self.page.gallery_of(name, request)
         where = (where or "").strip()
         kept = "" if wrong_filter(where, gallery) else where
         return gr.Textbox(kept, info=filter_help(gallery)), kept, ""
-
-    def _gallery(self, name: str, request: gr.Request) -> Gallery:
-        with user_errors():
-            return self.page.session.gallery(name, visitor=visitor_of(request))

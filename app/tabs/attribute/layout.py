@@ -7,17 +7,17 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
-from gradio.events import Dependency
 
 from app.page.components import (
+    file_button,
     query_examples,
     query_image,
+    scripted,
     stop_button,
     thumbnails,
 )
-from app.page.encoders import encoder_choice
+from app.page.encoders import EncoderChoice, encoder_choice
 from app.page.state import HEADS, Page
-from app.page.theme import SCRIPTS
 from app.views.answer import empty_html
 from core.config import AnswerConfig
 
@@ -28,13 +28,7 @@ LOCAL_SCALING, EDGES, RERANKING = "Local scaling", "Edges", "Re-ranking by patch
 class Controls:
     """How images are answered for: one and many alike."""
 
-    encoder: gr.Dropdown
-    renewed: Dependency
-    """The event after which the encoders are those of another gallery."""
-    ready: gr.State
-    """Changes when an encoder was chosen that describes the gallery."""
-    unready: gr.State
-    """Changes when one was chosen that does not yet."""
+    choice: EncoderChoice
     head: gr.Dropdown
     scoring: gr.CheckboxGroup
     prior: gr.Slider
@@ -43,6 +37,11 @@ class Controls:
     """Which images may be sources of one and of several."""
     wrong: gr.HTML
     """What is wrong with it, beside it."""
+
+    @property
+    def encoder(self) -> gr.Dropdown:
+        """The encoder that is chosen."""
+        return self.choice.dropdown
 
     @property
     def inputs(self) -> set[Component]:
@@ -135,7 +134,7 @@ def lay_query(page: Page) -> Query:
 def lay_controls(page: Page) -> Controls:
     """Encoder, head, scoring, prior and filter, out of the way until they are wanted."""
     with gr.Accordion("Settings", open=False, elem_classes="ws-scoring"):
-        encoder = encoder_choice(page)
+        choice = encoder_choice(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
         scoring = gr.CheckboxGroup(
             [LOCAL_SCALING, EDGES, RERANKING],
@@ -152,8 +151,7 @@ def lay_controls(page: Page) -> Controls:
         )
         page.where.render()
         wrong = gr.HTML(elem_id="ws-filter-wrong")
-    chosen = encoder.dropdown, encoder.renewed, encoder.ready, encoder.unready
-    return Controls(*chosen, head, scoring, prior, page.where, wrong)
+    return Controls(choice, head, scoring, prior, page.where, wrong)
 
 
 def lay_result(page: Page) -> Result:
@@ -167,11 +165,7 @@ def lay_result(page: Page) -> Result:
             downloads = _lay_downloads(page)
         with gr.Row(elem_classes="ws-found"):
             with gr.Column(scale=4, min_width=240, elem_classes="ws-found-list"):
-                candidates = gr.HTML(
-                    js_on_load=(SCRIPTS / "matches.js").read_text(encoding="utf-8"),
-                    apply_default_css=False,
-                    elem_id="ws-candidates",
-                )
+                candidates = scripted("matches.js", elem_id="ws-candidates")
             with gr.Column(scale=9, min_width=300, elem_classes="ws-found-why"):
                 reasons = _lay_reasons()
         sums = _lay_sums()
@@ -189,11 +183,7 @@ def lay_result(page: Page) -> Result:
 def _lay_reasons() -> dict[str, Any]:
     """Why the chosen image is among the matches: for everybody, then for researchers."""
     with gr.Accordion("Why this image", elem_id="ws-why") as why:
-        pair = gr.HTML(
-            js_on_load=(SCRIPTS / "pair.js").read_text(encoding="utf-8"),
-            apply_default_css=False,
-            elem_id="ws-pair",
-        )
+        pair = scripted("pair.js", elem_id="ws-pair")
         with gr.Row(elem_classes="ws-downloads"):
             to_map = gr.Button("Show on the map", size="sm", min_width=0, elem_id="ws-to-map")
         levels = gr.HTML(elem_id="ws-levels")
@@ -245,7 +235,7 @@ def _lay_downloads(page: Page) -> Downloads:
     with gr.Row(elem_classes="ws-downloads"):
         stop_button(page, "attribute", elem_id="ws-stop-files", on_result=True)
         return Downloads(
-            html=gr.DownloadButton("Report", size="sm", min_width=0, elem_id="ws-download-html"),
-            csv=gr.DownloadButton("CSV", size="sm", min_width=0, elem_id="ws-download-csv"),
-            json=gr.DownloadButton("JSON", size="sm", min_width=0, elem_id="ws-download-json"),
+            html=file_button("Report", elem_id="ws-download-html"),
+            csv=file_button("CSV", elem_id="ws-download-csv"),
+            json=file_button("JSON", elem_id="ws-download-json"),
         )

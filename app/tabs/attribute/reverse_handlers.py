@@ -10,17 +10,16 @@ from typing import Any
 import gradio as gr
 
 from app.page.errors import user_error, user_errors
-from app.page.events import Given
-from app.page.files import downloadable
+from app.page.events import Given, in_row
+from app.page.files import offered
 from app.page.jobs import PROGRESS
 from app.page.pictures import pictures
 from app.page.state import Page, Sought
 from app.page.visitor import visitor_of
-from app.tabs.attribute.batch_handlers import require_files
-from app.tabs.attribute.cases import Opened
-from app.tabs.attribute.handlers import CANDIDATES, Search, choice_of, prior_of, row_of
+from app.tabs.attribute.cases import Opened, require_files
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.reverse_layout import Reverse, ReverseResult
+from app.tabs.attribute.searches import CANDIDATES, Search, choice_of, prior_of
 from app.views.images import small_picture
 from app.views.matches import picture_of
 from app.views.names import name_of
@@ -36,13 +35,12 @@ QUERY = "query"
 
 @dataclass(frozen=True)
 class Looked:
-    """Images that a source was looked for in, row by row."""
+    """Images that sources were looked for in."""
 
-    files: tuple[str, ...]
+    rows: tuple[tuple[str, int | None], ...]
+    """The file of each row, and the id of its source in the gallery."""
     choice: Choice
     prior: float
-    image_ids: tuple[int | None, ...]
-    """Id of each row's source in the gallery."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +83,10 @@ class ReverseHandlers:
             sources=self._sources(workspace, source, ids, visitor),
             pictures=tuple(seen[each.generated] for each in found),
         )
-        prior = prior_of(given, self.controls)
-        rows = (each.generated for each in found), (each.image_id for each in found)
-        looked = Looked(tuple(rows[0]), choice, prior, tuple(rows[1]))
-        button = self.result.download
-        file = downloadable(lookup_csv(lookup).encode(), button, name="wellspring-reverse.csv")
-        return looked, lookup_html(lookup), gr.DownloadButton(value=file, visible=True)
+        rows = tuple((each.generated, each.image_id) for each in found)
+        looked = Looked(rows, choice, prior_of(given, self.controls))
+        content, name = lookup_csv(lookup).encode(), "wellspring-reverse.csv"
+        return looked, lookup_html(lookup), offered(content, self.result.download, name=name)
 
     def _sources(
         self, workspace: Workspace, file: str, ids: Sequence[int], visitor: str
@@ -139,17 +135,16 @@ class ReverseHandlers:
         progress: gr.Progress = PROGRESS,
     ) -> Opened | None:
         """What the gallery says of the image that was chosen; nothing where there is no such."""
-        row = row_of(event)
-        if looked is None or not 0 <= row < len(looked.files):
+        row = in_row(looked and looked.rows, event)
+        if looked is None or row is None:
             return None
-        file, choice, prior = looked.files[row], looked.choice, looked.prior
+        (file, wanted), choice, prior = row, looked.choice, looked.prior
         visitor, again = visitor_of(request), "choose the row again"
         with self.page.jobs.run("attribute", request, progress, again=again) as report:
             answer = self.page.session.attribute(
                 file, choice, top=CANDIDATES, prior=prior, visitor=visitor, progress=report
             )
         places = [match.image.id for match in answer.matches]
-        wanted = looked.image_ids[row]
         place = places.index(wanted) if wanted in places else 0
         return Opened(Search(file, choice, prior, answer), place)
 
@@ -157,9 +152,7 @@ class ReverseHandlers:
         self, files: list[str] | None, rate: float, name: str, request: gr.Request
     ) -> gr.Markdown:
         """What the gallery is too small for, before it is asked."""
-        with user_errors():
-            size = len(self.page.session.gallery(name, visitor=visitor_of(request)))
-        images = min(size, NullConfig().queries)
+        images = min(len(self.page.gallery_of(name, request)), NullConfig().queries)
         limit = foretold(len(files or ()), images=images, rate=rate / 100)
         return gr.Markdown(limit, visible=bool(limit))
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.page.components import files_given, image_given, run_row
 from app.page.state import Page
-from app.tabs.attribute.cases import cases_table
+from app.tabs.attribute.cases import cases_file, cases_table
 from app.views.templates import render
 
 
@@ -68,8 +68,4 @@ def lay(page: Page) -> Reverse:
 def lay_result() -> ReverseResult:
     """The table and its file."""
     table = cases_table(render("empty", of="reverse"), elem_id="ws-reverse")
-    with gr.Row(elem_classes="ws-downloads"):
-        download = gr.DownloadButton(
-            "CSV", size="sm", min_width=0, visible=False, elem_id="ws-download-reverse"
-        )
-    return ReverseResult(table, download)
+    return ReverseResult(table, cases_file("CSV", elem_id="ws-download-reverse"))

@@ -12,14 +12,14 @@ import gradio as gr
 from PIL import Image
 
 from app.page.errors import user_error
-from app.page.events import Given
-from app.page.files import downloadable
+from app.page.events import Given, in_row
+from app.page.files import offered
 from app.page.jobs import PROGRESS
 from app.page.state import Page
 from app.page.visitor import visitor_of
-from app.tabs.attribute.batch_handlers import Shown
-from app.tabs.attribute.handlers import choice_of, row_of
+from app.tabs.attribute.cases import Shown
 from app.tabs.attribute.layout import Controls
+from app.tabs.attribute.searches import choice_of
 from app.tabs.attribute.selftest_layout import Selftest, SelftestResult
 from app.views.images import small_picture
 from app.views.selftest import (
@@ -184,18 +184,15 @@ class SelftestHandlers:
     @staticmethod
     def opened(done: Trials | None, event: gr.EventData) -> Any:
         """Both answers of the row that was chosen."""
-        row = row_of(event)
-        if done is None or not 0 <= row < len(done.lines):
-            return gr.skip()
-        return done.lines[row].case
+        line = in_row(done and done.lines, event)
+        return gr.skip() if line is None else line.case
 
     def export(self, done: Trials | None) -> Any:
         """The trials as a file."""
         if done is None or not done.lines:
             return gr.DownloadButton(visible=False)
         content = trials_csv([(line.name, line.found) for line in done.lines]).encode()
-        file = downloadable(content, self.result.download, name="wellspring-selftest.csv")
-        return gr.DownloadButton(value=file, visible=True)
+        return offered(content, self.result.download, name="wellspring-selftest.csv")
 
     @staticmethod
     def carry(image: str | None, own: str | None, carried: str | None) -> tuple[Any, Any]:

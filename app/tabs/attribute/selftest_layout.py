@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.page.components import files_given, image_given, run_row
 from app.page.state import Page
-from app.tabs.attribute.cases import cases_table
+from app.tabs.attribute.cases import cases_file, cases_table
 from app.views.selftest import empty_html
 from core.service import WAYS
 
@@ -63,8 +63,4 @@ def lay_result() -> SelftestResult:
     """The trials and their file."""
     case = gr.HTML(elem_id="ws-trial")
     table = cases_table(empty_html(), elem_id="ws-test")
-    with gr.Row(elem_classes="ws-downloads"):
-        download = gr.DownloadButton(
-            "CSV", size="sm", min_width=0, visible=False, elem_id="ws-download-test"
-        )
-    return SelftestResult(table, case, download)
+    return SelftestResult(table, case, cases_file("CSV", elem_id="ws-download-test"))

@@ -7,7 +7,16 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app.page.events import EACH, LAST, PRIVATE, QUIET, choose_example, follow_query
+from app.page.events import (
+    EACH,
+    LAST,
+    PRIVATE,
+    QUIET,
+    bring_into_view,
+    choose_example,
+    follow_query,
+    renew_examples,
+)
 from app.page.lines import ANSWER, MEASURE
 from app.page.state import Page
 from app.tabs.compare.handlers import Handlers, no_examples
@@ -69,12 +78,11 @@ def _connect(handlers: Handlers, *, over: gr.Button) -> None:
         asked.failure(handlers.refused, given, [table.image, *outputs], **QUIET)
         _explain(handlers, asked.success, (found, chosen))
         asked.success(handlers.export, found, list(table.downloads), **QUIET)
-    for other in (right.choice.renewed.success, page.changed.change):
-        other(handlers.renew, page.gallery, table.starts, **QUIET)
+    renew_examples(page, right.choice.renewed, table.starts)
     for side, work in ((left, handlers.on_left), (right, handlers.on_right)):
         picked = side.matches.select(work, [found, table.which], [chosen, side.matches], **EACH)
         _explain(handlers, picked.success, (found, chosen))
-        picked.success(None, None, None, js="() => window.wellspring.show('ws-looked')", **QUIET)
+        bring_into_view(picked.success, "ws-looked")
     _explain(handlers, table.reading.input, (found, chosen))
     table.which.input(handlers.show, [found, table.which], matches, **QUIET)
     shown: list[Component] = [table.examples, table.differing, *table.counted]

@@ -12,9 +12,9 @@ from PIL import Image
 
 from app.page.errors import user_errors, without_unreadable
 from app.page.events import Given
-from app.page.files import downloadable
+from app.page.files import downloadable, offered
 from app.page.jobs import PROGRESS
-from app.page.pictures import Pictures, example_pictures, fetchable, first_example, pictures
+from app.page.pictures import Pictures, fetchable, first_example, pictures
 from app.page.state import Asked, Page, side_names
 from app.page.visitor import visitor_of
 from app.tabs.compare.layout import Side, Table
@@ -201,11 +201,6 @@ class Handlers:
             downloadable(whole.encode(), json, name="comparison.json"),
         )
 
-    def renew(self, name: str, request: gr.Request) -> Pictures:
-        """The images to start from in another gallery."""
-        with user_errors():
-            return example_pictures(self.page.session, name, visitor=visitor_of(request))
-
     def begin(
         self,
         name: str,
@@ -249,12 +244,7 @@ class Handlers:
         return (
             views.examples_html(found, names),
             gr.Gallery(wrong, visible=bool(wrong)),
-            *(
-                gr.DownloadButton(
-                    value=downloadable(text.encode(), button, name=file), visible=True
-                )
-                for text, button, file in files
-            ),
+            *(offered(text.encode(), button, name=file) for text, button, file in files),
         )
 
     def _choices(self, given: Given) -> tuple[Choice, Choice]:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from app.page.components import query_given, stop_button, thumbnails
+from app.page.components import file_button, query_given, scripted, stop_button, thumbnails
 from app.page.encoders import EncoderChoice, encoder_choice
 from app.page.state import HEADS, Page, compared
-from app.page.theme import SCRIPTS
 from app.views import compare as views
 from app.views.templates import render
 
@@ -161,11 +160,7 @@ def _lay_reasons() -> tuple[gr.HTML, gr.Radio, gr.HTML, list[tuple[gr.HTML, gr.H
         for where in _WHERE:
             with gr.Column(min_width=280):
                 by = gr.HTML(elem_id=f"ws-by-{where}")
-                pair = gr.HTML(
-                    js_on_load=(SCRIPTS / "pair.js").read_text(encoding="utf-8"),
-                    apply_default_css=False,
-                    elem_id=f"ws-pair-{where}",
-                )
+                pair = scripted("pair.js", elem_id=f"ws-pair-{where}")
                 found.append((pair, by))
     levels = gr.HTML(elem_id="ws-both-levels")
     return looked, reading, levels, found
@@ -174,9 +169,7 @@ def _lay_reasons() -> tuple[gr.HTML, gr.Radio, gr.HTML, list[tuple[gr.HTML, gr.H
 def _lay_downloads(name: str, *, visible: bool) -> Downloads:
     with gr.Row(elem_classes="ws-downloads"):
         csv, json = (
-            gr.DownloadButton(
-                kind.upper(), size="sm", min_width=0, visible=visible, elem_id=f"ws-{name}-{kind}"
-            )
+            file_button(kind.upper(), elem_id=f"ws-{name}-{kind}", visible=visible)
             for kind in ("csv", "json")
         )
     return csv, json

@@ -13,7 +13,7 @@ from app.page.errors import user_errors
 from app.page.events import Given, chosen_of
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS
-from app.page.pictures import pictures
+from app.page.pictures import end_pictures, pictures
 from app.page.state import Page, side_names
 from app.page.visitor import visitor_of
 from app.tabs.disentanglement.layout import Controls, Result
@@ -26,7 +26,6 @@ from core.service import Choice, Stage, contrast
 from core.values import Progress
 
 _AGAIN = "choose the dimension again"
-_EXCITING = 6
 _NAMED = 12  # dimensions that are shown by name and picture
 
 
@@ -123,9 +122,7 @@ class Handlers:
         session, visitor = self.page.session, visitor_of(request)
         with self.page.jobs.run("disentanglement", request, progress, again=_AGAIN) as report:
             view = session.dimension(choice, dimension, visitor=visitor, progress=report)
-            workspace = session.workspace(choice, visitor=visitor, progress=report)
-            ends = workspace.exciting(dimension, count=_EXCITING)
-            most, least = (pictures(session, choice.gallery, end, visitor=visitor) for end in ends)
+            most, least = end_pictures(session, choice, dimension, visitor=visitor, progress=report)
         values = views.by_value(view)
         return (
             views.dimension_words(view),

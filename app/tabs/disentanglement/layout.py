@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.components import Component
 
-from app.page.components import stop_button, thumbnails
+from app.page.components import file_button, stop_button, thumbnails
 from app.page.encoders import EncoderChoice, encoder_choice
 from app.page.state import HEADS, Page
 from app.views import disentanglement as views
@@ -144,9 +144,7 @@ def lay_result(page: Page) -> Result:
             gr.Markdown("### All measures")
             with gr.Row(elem_classes="ws-downloads"):
                 csv, json = (
-                    gr.DownloadButton(
-                        kind.upper(), size="sm", min_width=0, elem_id=f"ws-measures-{kind}"
-                    )
+                    file_button(kind.upper(), elem_id=f"ws-measures-{kind}")
                     for kind in ("csv", "json")
                 )
         table = gr.HTML(elem_id="ws-measures")

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.context import Context
 
-from app.page.events import EACH, LAST, PRIVATE, QUIET
+from app.page.events import EACH, LAST, PRIVATE, QUIET, bring_into_view
 from app.page.lines import BUILD, MEASURE
 from app.page.state import Page
 from app.tabs.gallery.handlers import Handlers
@@ -61,7 +61,7 @@ def _connect_opening(handlers: Handlers, heavy: dict[str, Any]) -> None:
     page.prepared.change(lambda: gr.CheckboxGroup(build_choices()), None, tab.encoders, **QUIET)
     given = {tab.kind, *inputs, tab.encoders}
     tab.build.click(handlers.build, given, [name, *said], **heavy)
-    tab.build.click(None, None, None, js="() => window.wellspring.show('ws-tabs')", **QUIET)
+    bring_into_view(tab.build.click, "ws-tabs")
 
 
 def _connect_shelf(handlers: ShelfHandlers) -> None:

@@ -11,7 +11,7 @@ import gradio as gr
 
 from app.page.errors import user_error, user_errors
 from app.page.events import Given
-from app.page.files import downloadable
+from app.page.files import offered
 from app.page.jobs import PROGRESS
 from app.page.pictures import pictures, serve_thumbnails
 from app.page.state import HEADS, Page, encoder_choices
@@ -60,9 +60,7 @@ class Handlers:
     def again(self, given: Given, request: gr.Request) -> dict[Any, Any]:
         """The same gallery after a change."""
         name = given[self.page.gallery]
-        with user_errors():
-            gallery = self.session.gallery(name, visitor=visitor_of(request))
-        told = self._told(gallery, name)
+        told = self._told(self.page.gallery_of(name, request), name)
         return {**told, self.tab.added: gr.File(None), **self.pictures.again(given, request)}
 
     def _told(self, gallery: Gallery, name: str) -> dict[Any, Any]:
@@ -88,11 +86,9 @@ class Handlers:
 
     def rename(self, name: str, title: str, request: gr.Request) -> tuple[Any, Any, Any]:
         """Another name to show the gallery by."""
-        visitor = visitor_of(request)
         with user_errors():
-            self.library.rename(name, title, visitor=visitor)
-            gallery = self.session.gallery(name, visitor=visitor)
-        told = self._told(gallery, name)
+            self.library.rename(name, title, visitor=visitor_of(request))
+        told = self._told(self.page.gallery_of(name, request), name)
         return "Renamed.", told[self.tab.opened], told[self.tab.title]
 
     def finish(self, name: str, request: gr.Request, progress: gr.Progress = PROGRESS) -> Any:
@@ -106,11 +102,8 @@ class Handlers:
 
     def fill_in(self, name: str, request: gr.Request) -> Any:
         """A table of metadata to fill in, with the gallery's images."""
-        with user_errors():
-            gallery = self.session.gallery(name, visitor=visitor_of(request))
-        table = template_csv(gallery.records).encode()
-        path = downloadable(table, self.tab.template, name="metadata.csv")
-        return gr.DownloadButton(value=path, visible=True)
+        table = template_csv(self.page.gallery_of(name, request).records).encode()
+        return offered(table, self.tab.template, name="metadata.csv")
 
     def cleared(self) -> tuple[Any, ...]:
         """No results: what was found of another gallery, or of this one before a change."""
@@ -118,8 +111,7 @@ class Handlers:
 
     def open(self, name: str, request: gr.Request) -> tuple[Any, ...]:
         """Another gallery for every tab."""
-        with user_errors():
-            self.session.gallery(name, visitor=visitor_of(request))
+        self.page.gallery_of(name, request)
         self._serve(name)
         return name, "", gr.DownloadButton(visible=False), gr.HTML(visible=False)
 
@@ -264,9 +256,7 @@ class Handlers:
         tab = self.tab
         button = gr.DownloadButton(visible=False)
         if change.account:
-            text = account_csv(change).encode()
-            path = downloadable(text, tab.account, name="account.csv")
-            button = gr.DownloadButton(value=path, visible=True)
+            button = offered(account_csv(change).encode(), tab.account, name="account.csv")
         return {tab.status: views.change_words(change), tab.account: button}
 
     def _source(self, given: dict[Any, Any]) -> str | Path:

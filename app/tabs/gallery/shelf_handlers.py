@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.page.errors import user_error, user_errors
-from app.page.events import Given
+from app.page.events import Given, sent
 from app.page.state import Page
 from app.page.visitor import visitor_of
 from app.tabs.gallery.shelf_layout import IN, OUT, Shelf
@@ -94,8 +94,7 @@ class ShelfHandlers:
 
     def told(self, given: Given, request: gr.Request, event: gr.EventData) -> dict[Any, Any]:
         """What the page says: another leaf, or other images that are chosen."""
-        shelf, said = self.shelf, event._data
-        said = said if isinstance(said, dict) else {}
+        shelf, said = self.shelf, sent(event)
         gallery = self._gallery(given, request)
         records = self._records(gallery, given)
         if type(said.get("leaf")) is int:
@@ -183,9 +182,7 @@ class ShelfHandlers:
         }
 
     def _gallery(self, given: Given, request: gr.Request) -> Gallery:
-        with user_errors():
-            name = given[self.page.gallery]
-            return self.page.session.gallery(name, visitor=visitor_of(request))
+        return self.page.gallery_of(given[self.page.gallery], request)
 
     def _records(self, gallery: Gallery, given: Given) -> Sequence[ImageRecord]:
         return gallery.opted_out if given[self.shelf.which] == OUT else gallery.records

@@ -8,10 +8,9 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app.page.components import stop_button
+from app.page.components import scripted, stop_button
 from app.page.files import taken_as
 from app.page.state import Page
-from app.page.theme import SCRIPTS
 
 IN, OUT = "Part of answers", "Opted out"
 """Which images are shown."""
@@ -99,12 +98,7 @@ def _lay_filters() -> dict[str, Any]:
 def lay(page: Page) -> Shelf:
     """The pictures with what is above and below them."""
     filters = _lay_filters()
-    pictures = gr.HTML(
-        js_on_load=(SCRIPTS / "shelf.js").read_text(encoding="utf-8"),
-        apply_default_css=False,
-        elem_id="ws-gallery-shelf",
-        min_height=320,
-    )
+    pictures = scripted("shelf.js", elem_id="ws-gallery-shelf", min_height=320)
     with gr.Column(elem_id="ws-gallery-picked") as bar:
         with gr.Row(elem_classes="ws-picked"):
             said = gr.Markdown(elem_id="ws-gallery-said", elem_classes="ws-status")

@@ -69,13 +69,16 @@ class Cards:
         if drawn is None or not is_row(row, drawn.drawing):
             return None
         scene = drawn.drawing.scene
-        with user_errors():
-            picture = views.picture(self.session.image(drawn.file(row)))
         return {
-            "picture": picture,
+            "picture": self.picture(drawn, row),
             "name": scene.name(row),
             "note": note(scene, row, drawn.drawing.groups),
         }
+
+    def picture(self, drawn: Drawn, row: int) -> str:
+        """Picture of one point, as the page can show it."""
+        with user_errors():
+            return views.picture(self.session.image(drawn.file(row)))
 
     def pictures(self, payload: object) -> list[str] | None:
         """Small pictures of some gallery images, in their order; empty where one cannot be read."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
-from app.page.errors import user_error, user_errors
-from app.page.events import chosen
+from app.page.errors import user_error
+from app.page.events import chosen, sent
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS
 from app.page.pictures import Pictures, fetchable
@@ -81,7 +81,7 @@ class Linked:
         tab, page = self.tab, self.page
         if drawn is None:
             return {tab.near: gr.skip()}
-        asked = event._data if isinstance(event._data, Mapping) else {}
+        asked = sent(event)
         row, act, records = asked.get("row"), asked.get("act"), drawn.drawing.scene.records
         if not is_row(row, drawn.drawing):
             raise user_error("this is no point of the map")
@@ -139,8 +139,7 @@ class Linked:
 
     def _point(self, drawn: Drawn, rows: Sequence[int]) -> gr.HTML:
         (row,), scene, groups = rows, drawn.drawing.scene, drawn.drawing.groups
-        with user_errors():
-            picture = views.picture(self.page.session.image(drawn.file(row)))
+        picture = self.cards.picture(drawn, row)
         return gr.HTML(said.point_html(scene, row, groups, picture=picture), visible=True)
 
     def _one_of(self, drawn: Drawn, rows: Sequence[int], event: gr.SelectData) -> dict[Any, Any]:

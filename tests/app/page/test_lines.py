@@ -39,7 +39,8 @@ def test_what_works_waits_in_a_line_and_is_refused_without_time(blocks: gr.Block
 
 @pytest.mark.parametrize("work", ["explain", "excite", "export", "sum_up", "recolour"])
 def test_what_is_shown_beside_an_answer_shares_a_line(blocks: gr.Blocks, work: str):
-    found = [each for name, each in names(blocks) if name.endswith(f".Handlers.{work}")]
+    works = tuple(f".{kind}.{work}" for kind in ("Handlers", "ReasonHandlers"))
+    found = [each for name, each in names(blocks) if name.endswith(works)]
     assert found
     assert {(each.concurrency_id, each.concurrency_limit) for each in found} == {
         (BESIDE, "default")

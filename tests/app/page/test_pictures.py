@@ -14,7 +14,7 @@ from PIL import Image
 from app.page.pictures import example_picture, example_pictures, fetchable
 from app.ui import build, launch_options
 from core.gallery.build import Source, update
-from core.report import words
+from core.report import conclusion
 from core.service import BUILTIN, Session, load_encoder, read_examples
 from tests.app import tiny
 from tests.app.calls import call
@@ -69,7 +69,7 @@ def files_in(value: Any) -> list[str]:
 def test_small_images_are_shown_wherever_the_gallery_lies(served: Served):
     """Gradio refused the files, and its error named their path on the server."""
     blocks, address = served
-    told = call(blocks, address, "examples", [None], visitor="somebody0")
+    told = call(blocks, address, "examples_of", [None], visitor="somebody0")
     assert told["success"], told["output"]
     found = files_in(told["output"]["data"])
     assert len(found) >= 4
@@ -86,7 +86,7 @@ def test_an_error_that_is_not_for_people_names_no_path(
 
     blocks, address = served
     monkeypatch.setattr(Session, "gallery", broken)
-    told = call(blocks, address, "examples", [None], visitor="somebody0")
+    told = call(blocks, address, "examples_of", [None], visitor="somebody0")
     assert not told["success"]
     assert "fault of the program" in told["output"]["error"]
     assert "secret" not in json.dumps(told)
@@ -103,7 +103,9 @@ def test_a_mixture_to_start_from_has_both_sources_named_and_failures_stay_in_vie
     (chosen,) = [e for e in read_examples(session.gallery().store.folder) if e.chosen]
     assert Path(start) == chosen.file
     found = session.attribute(chosen.file)
-    assert {group.best.image.path for group in words.sources(found.groups)} == {*chosen.sources}
+    assert {group.best.image.path for group in conclusion.sources(found.groups)} == {
+        *chosen.sources
+    }
     assert found.named
     shown = [name for _, name in example_pictures(session, BUILTIN)]
     assert len(shown) == 12

@@ -11,9 +11,9 @@ from core.service import Choice, Session
 class Noted(Session):
     """A session that notes what it was asked."""
 
-    def __init__(self, *, lends: bool) -> None:
+    def __init__(self, *, on_zerogpu: bool) -> None:
         super().__init__()
-        self.lends = lends
+        self.on_zerogpu = on_zerogpu
         self.opened: list[Choice] = []
         self.answered = 0
 
@@ -27,7 +27,7 @@ class Noted(Session):
 
 
 def test_the_gallery_is_opened_and_an_image_is_answered(gallery_folder: Path):
-    session = Noted(lends=False)
+    session = Noted(on_zerogpu=False)
     warming = warm_up(session, gallery=str(gallery_folder), encoder="histogram")
     warming.join()
     assert warming.why == ""
@@ -36,7 +36,7 @@ def test_the_gallery_is_opened_and_an_image_is_answered(gallery_folder: Path):
 
 
 def test_nothing_is_encoded_where_a_gpu_is_lent(gallery_folder: Path):
-    session = Noted(lends=True)
+    session = Noted(on_zerogpu=True)
     warm_up(session, gallery=str(gallery_folder), encoder="histogram").join()
     assert (len(session.opened), session.answered) == (1, 0)
 

@@ -14,12 +14,13 @@ import pytest
 from gradio.data_classes import FileData, ListFiles
 from PIL import Image
 
-from app.page.events import Given
+from app.page.events import Given, row_of
 from app.page.state import open_page
 from app.tabs.attribute import batch_layout
-from app.tabs.attribute.batch_handlers import MOST, BatchHandlers, Shown
+from app.tabs.attribute.batch_handlers import BatchHandlers
+from app.tabs.attribute.cases import MOST, Shown
 from app.tabs.attribute.filter_handlers import FilterHandlers
-from app.tabs.attribute.handlers import Handlers, row_of
+from app.tabs.attribute.handlers import Handlers
 from app.tabs.attribute.layout import (
     LOCAL_SCALING,
     RERANKING,
@@ -27,6 +28,7 @@ from app.tabs.attribute.layout import (
     lay_query,
     lay_result,
 )
+from app.tabs.attribute.reason_handlers import ReasonHandlers
 from app.views import reasons
 from core.service import Session
 from core.values import GalleryError
@@ -40,8 +42,14 @@ NOBODY = gr.Request(session_hash="somebody0")
 def handlers(session: Session, gallery_folder: Path) -> Handlers:
     with gr.Blocks():
         page = open_page(session, gallery=str(gallery_folder), encoder="random")
-        query, controls, result = lay_query(page), lay_controls(page), lay_result(page)
-    return Handlers(page, query, controls, result.downloads)
+        query, controls = lay_query(page), lay_controls(page)
+    return Handlers(page, query, controls)
+
+
+@pytest.fixture
+def why(handlers: Handlers) -> ReasonHandlers:
+    with gr.Blocks():
+        return ReasonHandlers(handlers.page, lay_result(handlers.page).downloads)
 
 
 @pytest.fixture
@@ -105,12 +113,14 @@ def test_without_a_source_the_reasons_are_folded(handlers: Handlers, tmp_path: P
 @pytest.mark.parametrize(
     "told", [None, [], {}, {"row": "1"}, {"row": -1}, {"row": True}, {"row": 1.0}]
 )
-def test_a_choice_that_is_no_row_is_passed_over(handlers: Handlers, picture: Path, told: object):
+def test_a_choice_that_is_no_row_is_passed_over(
+    handlers: Handlers, why: ReasonHandlers, picture: Path, told: object
+):
     row = row_of(gr.EventData(None, told))
     assert row == -1
     done = search(handlers, picture)[0]
     for wrong in (row, 10_000):
-        assert set(map(str, handlers.explain(done, wrong, None, NOBODY))) == {str(gr.skip())}
+        assert set(map(str, why.explain(done, wrong, None, NOBODY))) == {str(gr.skip())}
 
 
 def test_scoring_reaches_the_choice(handlers: Handlers, picture: Path):
@@ -120,7 +130,7 @@ def test_scoring_reaches_the_choice(handlers: Handlers, picture: Path):
 
 
 def test_a_filter_reaches_the_answer_its_words_and_its_files(
-    handlers: Handlers, batch: BatchHandlers, picture: Path, tmp_path: Path
+    handlers: Handlers, why: ReasonHandlers, batch: BatchHandlers, picture: Path, tmp_path: Path
 ):
     where = "creator is not filled"
     other = tiny.draw(tmp_path / "other.png", 99)
@@ -132,10 +142,10 @@ def test_a_filter_reaches_the_answer_its_words_and_its_files(
     assert "measured against the whole gallery" in html
     assert picture.name not in {match.image.path for match in done.answer.matches}
     assert listed.count("data-row") == tiny.COUNT - 1
-    found = handlers.explain(done, 0, None, NOBODY)[0]
+    found = why.explain(done, 0, None, NOBODY)[0]
     parts = sum(part.value for part in found.score_parts)
     assert parts == pytest.approx(done.answer.matches[0].score, abs=1e-5)
-    files = {Path(f).suffix: Path(f) for f in handlers.export(done, found, NOBODY)}
+    files = {Path(f).suffix: Path(f) for f in why.export(done, found, NOBODY)}
     told = json.loads(files[".json"].read_text())
     assert f"--where '{where}'" in told["command"]
     scope = told["queries"][0]["scope"]
@@ -258,11 +268,11 @@ def test_no_image_shows_the_empty_state(handlers: Handlers):
     assert not column.visible
 
 
-def test_explanation_and_dimension_of_the_chosen_match(handlers: Handlers, picture: Path):
+def test_explanation_and_dimension_of_the_chosen_match(
+    handlers: Handlers, why: ReasonHandlers, picture: Path
+):
     done = search(handlers, picture)[0]
-    found, pair, levels, reading, record, words, _, single, *_ = handlers.explain(
-        done, 0, None, NOBODY
-    )
+    found, pair, levels, reading, record, words, _, single, *_ = why.explain(done, 0, None, NOBODY)
     assert found.match.id == done.answer.matches[0].image.id
     assert reading.value == reasons.MATCHING
     assert pair.count("<img") == 4
@@ -270,17 +280,19 @@ def test_explanation_and_dimension_of_the_chosen_match(handlers: Handlers, pictu
     assert found.match.path in record
     assert f"{found.cosine:.3f}" in words
     assert not single.visible  # until it is known which dimensions are stable
-    most, least, where = handlers.excite(done, found, 0, NOBODY)
+    most, least, where = why.excite(done, found, 0, NOBODY)
     assert "end" in where
     assert len(most) == len(least) == 6
     assert {path for path, _ in most}.isdisjoint(path for path, _ in least)
-    assert handlers.look(done, found, reasons.PARTS, NOBODY) != pair
+    assert why.look(done, found, reasons.PARTS, NOBODY) != pair
 
 
-def test_stable_dimensions_alone_are_drawn_after_the_answer(handlers: Handlers, picture: Path):
+def test_stable_dimensions_alone_are_drawn_after_the_answer(
+    handlers: Handlers, why: ReasonHandlers, picture: Path
+):
     done = search(handlers, picture, "random", "whiten")[0]
-    found = handlers.explain(done, 0, None, NOBODY)[0]
-    words, single, bars, dimension = handlers.judge(done, found, NOBODY)
+    found = why.explain(done, 0, None, NOBODY)[0]
+    words, single, bars, dimension = why.judge(done, found, NOBODY)
     judged = handlers.session.dimensions(done.choice)
     assert judged is not None
     stable = [p.dimension for p in found.contributions[:16] if judged.stable[p.dimension]]
@@ -291,30 +303,32 @@ def test_stable_dimensions_alone_are_drawn_after_the_answer(handlers: Handlers, 
 
 
 def test_after_a_change_of_the_gallery_dimensions_are_not_those_of_the_answer(
-    handlers: Handlers, picture: Path
+    handlers: Handlers, why: ReasonHandlers, picture: Path
 ):
     """An answer from before an opt-out was judged by a head of fewer dimensions: IndexError."""
     done = search(handlers, picture, "random", "whiten")[0]
-    found = handlers.explain(done, 0, None, NOBODY)[0]
-    assert handlers.export(done, found, NOBODY)[0] != gr.skip()
+    found = why.explain(done, 0, None, NOBODY)[0]
+    assert why.export(done, found, NOBODY)[0] != gr.skip()
     before = replace(done, identity="0" * 16)
-    words, single, *_ = handlers.judge(before, found, NOBODY)
+    words, single, *_ = why.judge(before, found, NOBODY)
     assert "has changed since" in words
     assert not single.visible
-    assert handlers.export(before, found, NOBODY)[0] == gr.skip()
+    assert why.export(before, found, NOBODY)[0] == gr.skip()
 
 
-def test_heads_that_take_long_to_fit_are_not_judged(handlers: Handlers, picture: Path):
+def test_heads_that_take_long_to_fit_are_not_judged(
+    handlers: Handlers, why: ReasonHandlers, picture: Path
+):
     done = search(handlers, picture, "histogram", "infomax")[0]
-    found = handlers.explain(done, 0, None, NOBODY)[0]
-    words, single, bars, _ = handlers.judge(done, found, NOBODY)
+    found = why.explain(done, 0, None, NOBODY)[0]
+    words, single, bars, _ = why.judge(done, found, NOBODY)
     assert "not checked" in words
     assert single.visible
     assert len(bars.data[0].x) == 16
 
 
 def test_a_gallery_that_cannot_be_resampled_is_not_judged(
-    handlers: Handlers, picture: Path, monkeypatch: pytest.MonkeyPatch
+    handlers: Handlers, why: ReasonHandlers, picture: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """A resample of three images may hold one of them alone, which no head can be fitted on."""
 
@@ -323,14 +337,16 @@ def test_a_gallery_that_cannot_be_resampled_is_not_judged(
 
     monkeypatch.setattr("core.service.session.dimensions", fails)
     done = search(handlers, picture, "random", "center")[0]
-    found = handlers.explain(done, 0, None, NOBODY)[0]
-    assert "not checked" in handlers.judge(done, found, NOBODY)[0]
-    assert all(handlers.export(done, found, NOBODY))
+    found = why.explain(done, 0, None, NOBODY)[0]
+    assert "not checked" in why.judge(done, found, NOBODY)[0]
+    assert all(why.export(done, found, NOBODY))
 
 
-def test_encoder_without_space_has_no_heatmap(handlers: Handlers, picture: Path):
+def test_encoder_without_space_has_no_heatmap(
+    handlers: Handlers, why: ReasonHandlers, picture: Path
+):
     done = search(handlers, picture, "histogram")[0]
-    _, pair, _, reading, *_ = handlers.explain(done, 0, reasons.MATCHING, NOBODY)
+    _, pair, _, reading, *_ = why.explain(done, 0, reasons.MATCHING, NOBODY)
     assert not reading.visible
     assert "highlighted" not in pair
 
@@ -366,12 +382,12 @@ def test_phone_photo_is_turned_upright(handlers: Handlers, picture: Path, tmp_pa
 
 
 def test_files_hold_the_answer_and_no_server_path(
-    handlers: Handlers, picture: Path, gallery_folder: Path
+    handlers: Handlers, why: ReasonHandlers, picture: Path, gallery_folder: Path
 ):
     """The command named the folder of the gallery on the server."""
     done = search(handlers, picture, "random", "default", [LOCAL_SCALING], 20)[0]
-    found = handlers.explain(done, 0, None, NOBODY)[0]
-    files = {Path(path).suffix: Path(path) for path in handlers.export(done, found, NOBODY)}
+    found = why.explain(done, 0, None, NOBODY)[0]
+    files = {Path(path).suffix: Path(path) for path in why.export(done, found, NOBODY)}
     assert {path.stem for path in files.values()} == {f"wellspring-{picture.stem}"}
     report = json.loads(files[".json"].read_text())
     assert report["queries"][0]["matches"][0]["path"] == picture.name
@@ -424,7 +440,7 @@ def test_a_row_of_the_batch_opens_its_case(
 
 def test_a_table_that_grows_is_sent_more_and_more_rarely(monkeypatch: pytest.MonkeyPatch):
     now = [0.0]
-    monkeypatch.setattr("app.tabs.attribute.batch_handlers.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("app.tabs.attribute.cases.time.monotonic", lambda: now[0])
     shown, sent = Shown(), []
     for rows in range(1, 201):
         now[0] += 0.4

@@ -17,6 +17,7 @@ from app.page.state import open_page
 from app.tabs.attribute import batch_layout, layout
 from app.tabs.attribute.batch_handlers import BatchHandlers
 from app.tabs.attribute.handlers import Handlers
+from app.tabs.attribute.reason_handlers import ReasonHandlers
 from app.views import matches, reasons
 from core.gallery.build import update
 from core.gallery.source import Source
@@ -88,7 +89,8 @@ def test_an_answer_with_reasons_and_files(
     with gr.Blocks():
         page = open_page(session, gallery=str(folder), encoder="random")
         query, controls = layout.lay_query(page), layout.lay_controls(page)
-        handlers = Handlers(page, query, controls, layout.lay_result(page).downloads)
+        handlers = Handlers(page, query, controls)
+        why = ReasonHandlers(page, layout.lay_result(page).downloads)
     image = draw(tmp_path / "query.png", 100)
     asked = {query.image: str(image), **controls_of(page, controls)}
     decodes.clear()
@@ -96,9 +98,9 @@ def test_an_answer_with_reasons_and_files(
     assert (len(passes), decodes[of(image)]) == (1, 1)
     source = folder.parent / "images" / search.answer.matches[0].image.path
     assert decodes[of(source)] == 0
-    found = handlers.explain(search, 0, None, NOBODY)[0]
-    handlers.look(search, found, reasons.PLAIN, NOBODY)
-    files = handlers.export(search, found, NOBODY)
+    found = why.explain(search, 0, None, NOBODY)[0]
+    why.look(search, found, reasons.PLAIN, NOBODY)
+    files = why.export(search, found, NOBODY)
     assert all(Path(file).stat().st_size for file in files)
     assert len(passes) == 2  # the query's and its source's
     # once as the network takes it, once as the page shows it

@@ -12,9 +12,9 @@ from gradio.data_classes import FileData, ListFiles
 
 from app.page.state import open_page
 from app.tabs.attribute import reverse_layout
-from app.tabs.attribute.handlers import Search
 from app.tabs.attribute.layout import LOCAL_SCALING, RERANKING, lay_controls
 from app.tabs.attribute.reverse_handlers import QUERY, ReverseHandlers
+from app.tabs.attribute.searches import Search
 from core.service import Choice, Session
 from tests.app import tiny
 from tests.app.calls import controls_of
@@ -74,7 +74,7 @@ def test_a_row_opens_what_the_gallery_says_of_its_image(
     image_id = search.answer.matches[3].image.id
     looked, html, _ = run(handlers, picture, [other, picture], image_id)
     assert html.count('<img src="data:image/webp') == 3  # the source and both images
-    names = [Path(file).name for file in looked.files]
+    names = [Path(file).name for file, _ in looked.rows]
     row = names.index(picture.name)
     opened = handlers.opened(looked, gr.EventData(None, {"row": row}), NOBODY)
     assert opened is not None

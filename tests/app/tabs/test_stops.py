@@ -19,6 +19,7 @@ from app.page.state import Page, open_page
 from app.tabs.attribute import batch_layout, layout, reverse_layout
 from app.tabs.attribute.batch_handlers import BatchHandlers
 from app.tabs.attribute.handlers import Handlers as AttributeHandlers
+from app.tabs.attribute.reason_handlers import ReasonHandlers
 from app.tabs.attribute.reverse_handlers import ReverseHandlers
 from app.tabs.compare import layout as compare_layout
 from app.tabs.compare.handlers import Handlers as CompareHandlers
@@ -98,7 +99,7 @@ def test_the_null_of_a_first_answer(fresh: Path, picture: Path):
     with gr.Blocks():
         page = opened(fresh)
         query, controls = layout.lay_query(page), layout.lay_controls(page)
-        handlers = AttributeHandlers(page, query, controls, layout.lay_result(page).downloads)
+        handlers = AttributeHandlers(page, query, controls)
     given = {**controls_of(page, controls, head="whiten"), query.image: str(picture)}
     stopper = Stopper(page, "attribute", at=NULL)
     stopped(lambda progress: handlers.search(given, NOBODY, progress), stopper)
@@ -110,10 +111,11 @@ def test_judging_dimensions_ends_with_the_page(fresh: Path, picture: Path):
     with gr.Blocks():
         page = opened(fresh)
         query, controls = layout.lay_query(page), layout.lay_controls(page)
-        handlers = AttributeHandlers(page, query, controls, layout.lay_result(page).downloads)
+        handlers = AttributeHandlers(page, query, controls)
+        why = ReasonHandlers(page, layout.lay_result(page).downloads)
     given = {**controls_of(page, controls, head="whiten"), query.image: str(picture)}
     search = handlers.search(given, NOBODY)[0]
-    found = handlers.explain(search, 0, None, NOBODY)[0]
+    found = why.explain(search, 0, None, NOBODY)[0]
     told: list[str] = []
 
     def closed(_steps: object, desc: str) -> None:
@@ -121,7 +123,7 @@ def test_judging_dimensions_ends_with_the_page(fresh: Path, picture: Path):
         page.jobs.stop_all(NOBODY)
 
     with pytest.raises(gr.Error, match="What was finished is kept"):
-        handlers.judge(search, found, NOBODY, closed)
+        why.judge(search, found, NOBODY, closed)
     assert told == ["refitting the head on resamples"]
 
 
@@ -130,13 +132,14 @@ def test_the_files_of_an_answer(fresh: Path, picture: Path):
     with gr.Blocks():
         page = opened(fresh)
         query, controls = layout.lay_query(page), layout.lay_controls(page)
-        handlers = AttributeHandlers(page, query, controls, layout.lay_result(page).downloads)
+        handlers = AttributeHandlers(page, query, controls)
+        why = ReasonHandlers(page, layout.lay_result(page).downloads)
     given = {**controls_of(page, controls, head="whiten"), query.image: str(picture)}
     search = handlers.search(given, NOBODY)[0]
-    found = handlers.explain(search, 0, None, NOBODY)[0]
+    found = why.explain(search, 0, None, NOBODY)[0]
     stopper = Stopper(page, "attribute", at="refitting the head")
-    stopped(lambda progress: handlers.export(search, found, NOBODY, progress), stopper)
-    assert all(Path(file).stat().st_size for file in handlers.export(search, found, NOBODY))
+    stopped(lambda progress: why.export(search, found, NOBODY, progress), stopper)
+    assert all(Path(file).stat().st_size for file in why.export(search, found, NOBODY))
 
 
 def for_many(folder: Path) -> tuple[BatchHandlers, dict[Any, Any]]:

@@ -10,7 +10,7 @@ from markupsafe import escape
 from app.views import answer as views
 from app.views import matches as lists
 from app.views import reasons
-from core.report import words
+from core.report import conclusion, words
 from core.service import OPEN_DATASETS
 from core.values import (
     Answer,
@@ -101,7 +101,7 @@ def test_every_number_is_shown_once_and_none_is_never_all(
     numbers = re.findall(r"(?:over |under )?[\d.]+ %", text)
     parts = len(re.findall(r"<li><i class", html))
     assert len(numbers) == parts  # one for each part of the bar, and no other
-    if not words.sources(found.groups):
+    if not conclusion.sources(found.groups):
         assert numbers == []
 
 

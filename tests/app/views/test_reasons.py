@@ -9,9 +9,11 @@ from PIL import Image
 
 from app.views import reasons
 from core.report import words
-from core.service import Dimensions
-from core.values import Alignment, Aspect, Contribution, Grid, Group
+from core.values import Alignment, Aspect, Grid, Group
+from tests.app import made
 from tests.app.made import GRID, explanation, grey, group
+
+EDGES = "Matching edges"
 
 
 def test_overlay_colours_the_hot_patch_and_spares_the_cold():
@@ -44,7 +46,7 @@ def test_overlay_without_any_evidence_shows_the_image():
 
 def judged(**p_values: float) -> Group:
     """A group that stands out so far in places, edges and the subject."""
-    names = {"places": words.PLACES, "edges": words.EDGES, "subject": "subject"}
+    names = {"places": words.PLACES, "edges": made.EDGES.view, "subject": "subject"}
     aspects = tuple(Aspect(names[name], value) for name, value in p_values.items())
     return replace(group(1, influence=0.9), aspects=aspects)
 
@@ -54,7 +56,7 @@ def test_readings_follow_what_the_explanation_has():
     assert reasons.readings(explanation(), sure, level=0.05) == [
         reasons.MATCHING,
         reasons.PARTS,
-        reasons.EDGES,
+        EDGES,
         reasons.PLAIN,
     ]
     assert reasons.readings(explanation(space=False), sure, level=0.05) == [reasons.PLAIN]
@@ -63,7 +65,7 @@ def test_readings_follow_what_the_explanation_has():
 def test_what_is_no_better_than_chance_is_not_drawn():
     """Heat and links were drawn between images that have nothing to do with one another."""
     only = judged(places=0.3, edges=0.01, subject=0.9)
-    assert reasons.readings(explanation(), only, level=0.05) == [reasons.EDGES, reasons.PLAIN]
+    assert reasons.readings(explanation(), only, level=0.05) == [EDGES, reasons.PLAIN]
     noise = judged(places=0.3, edges=0.2, subject=0.9)
     assert reasons.readings(explanation(), noise, level=0.05) == [reasons.PLAIN]
     assert reasons.readings(explanation(), None, level=0.05) == [reasons.PLAIN]
@@ -87,14 +89,14 @@ def test_a_registered_source_is_laid_over_the_query(mirrored: bool):
 
 @pytest.mark.parametrize(
     "reading",
-    [reasons.MATCHING, reasons.PARTS, reasons.EDGES, reasons.PLAIN],
+    [reasons.MATCHING, reasons.PARTS, EDGES, reasons.PLAIN],
 )
 def test_pair_shows_two_images_with_alternative_texts(reading: str):
     html = reasons.pair_html(explanation(), (grey(), grey(900)), reading=reading)
     alts = re.findall(r'alt="([^"]+)"', html)
     assert [alt.split(",")[0] for alt in alts] == ["Your image", "Hills"]
     assert html.count("data:image/webp;base64,") == 4  # each side by side and in the wipe
-    assert ("Cosine of the edges 1.00." in html) == (reading == reasons.EDGES)
+    assert ("Cosine of the edges 1.00." in html) == (reading == EDGES)
 
 
 def test_links_are_numbered_on_both_images_and_under_that_reading_alone():
@@ -108,52 +110,3 @@ def test_links_are_numbered_on_both_images_and_under_that_reading_alone():
     assert places == [("100.00", "100.00", "75.00", "75.00"), ("100.00", "50.00", "75.00", "37.50")]
     plain = reasons.pair_html(explanation(), (grey(), grey()), reading=reasons.PARTS)
     assert "<circle" not in plain
-
-
-@pytest.mark.parametrize(
-    ("query", "source", "words"),
-    [
-        (0.3, 0.2, "both lie on the side of the highest end"),
-        (-0.3, -0.2, "both lie on the side of the lowest end"),
-        (-0.3, 0.2, "Your image lies on the side of the lowest end, the source on that of the hi"),
-    ],
-)
-def test_words_tell_on_which_end_the_images_lie(query: float, source: float, words: str):
-    """Images at the lowest end were shown as what excites the dimension least."""
-    part = Contribution(7, query * source, 1.0, query, source)
-    found = replace(explanation(), contributions=(part,))
-    assert words in reasons.ends_words(found, 7)
-    assert reasons.ends_words(found, 8) == ""
-
-
-def test_bars_are_signed_and_in_order():
-    figure = reasons.contribution_bars(explanation(), count=2)
-    assert list(figure.data[0].x) == [0.5, -0.2]
-    assert list(figure.data[0].y) == ["dim 7", "dim 3"]
-    first, second = figure.data[0].marker.color
-    assert first != second
-    assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
-
-
-def test_contribution_words_add_up_to_the_cosine():
-    words = reasons.contribution_words(explanation(), count=2)
-    cosine, total, rest = (float(x) for x in re.findall(r"[+-]?\d\.\d+", words))
-    assert (cosine, total) == (0.8, 0.3)
-    assert total + rest == pytest.approx(cosine)
-
-
-def test_unstable_dimensions_are_not_drawn():
-    """ "Unstable and hatched: 16 of 16" filled the page with what stands for nothing."""
-    similarity = np.zeros(8)
-    similarity[3] = 1
-    judged_ = Dimensions(similarity, (), np.zeros((8, 0)))
-    figure = reasons.contribution_bars(explanation(), judged=judged_)
-    assert list(figure.data[0].y) == ["dim 3"]
-    assert [n for _, n in reasons.dimension_choices(explanation(), judged=judged_)] == [3]
-    assert "Drawn: 1 of 3" in reasons.stability_words(explanation(), judged_)
-    none = replace(judged_, similarity=np.zeros(8))
-    assert "none is drawn" in reasons.stability_words(explanation(), none)
-
-
-def test_dimension_choices_carry_numbers():
-    assert reasons.dimension_choices(explanation(), count=1) == [("Dimension 7 (+0.500)", 7)]

@@ -1,4 +1,4 @@
-from benchmarks.quality import page, study, tables
+from benchmarks.quality import gallery_size, page, study, tables
 
 CELL = {"half": "untouched", "source": "all", "column": "moco/default", "measure": "R@1"}
 NUMBERS = {"mean": 0.5, "low": 0.4, "high": 1.0, "queries": 10, "clusters": 4}
@@ -48,6 +48,6 @@ def test_the_curve_of_the_gallery_size_is_drawn(tmp_path):
         for source in ("consingan_lsun", "nano_banana", "all")
         for size in (1_000, 55_000)
     ]
-    parts = page.size_curves({"cells": cells, "images": 55_000}, tmp_path)
+    parts = gallery_size.section({"cells": cells, "images": 55_000}, tmp_path)
     assert "| moco | .500 | .500 |" in parts[-1]
     assert len(list(tmp_path.glob("*.svg"))) == 3

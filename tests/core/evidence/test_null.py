@@ -10,7 +10,7 @@ import pytest
 from core.config import HeadConfig, NullConfig, ScoreConfig
 from core.encoders.descriptors import quantize
 from core.evidence.combination import Combination
-from core.evidence.null import aspects_of, fit_null, standings
+from core.evidence.null import aspects_of, fit_null, margins_of
 from core.heads.fit import fit_head
 from core.search.index import csls_means
 from core.search.patches import local_scores
@@ -127,24 +127,24 @@ def test_a_draw_follows_its_seed():
 def test_a_gallery_of_one_group_has_no_null():
     null = _fit(_world(copies=4, n=1))
     assert len(null) == 0
-    assert null.standing.p_value(null.standing.strength(np.array([[1.0, 1.0]]))[0]) == 1.0
+    assert null.of_margins.p_value(null.of_margins.strength(np.array([[1.0, 1.0]]))[0]) == 1.0
 
 
 def test_margins_are_taken_from_the_fourth_group_and_leads_from_the_best_other():
     """In every aspect by itself; a group that is the best in one may be the last in another."""
     aspects = np.array([[9.0, 1], [7, 2], [4, 8], [3, 3], [1, 4]])
-    found = standings(aspects)
+    found = margins_of(aspects)
     np.testing.assert_array_equal(found.margins, aspects - [3, 2])
     np.testing.assert_array_equal(found.leads, aspects - [[7, 8], [9, 8], [9, 4], [9, 8], [9, 8]])
 
 
 def test_rows_beyond_the_candidates_and_what_cannot_be_compared_stand_out_nowhere():
     never = -np.inf
-    found = standings(np.array([[9.0, never], [7, never], [never, never]]))
+    found = margins_of(np.array([[9.0, never], [7, never], [never, never]]))
     np.testing.assert_array_equal(found.margins, [[2, never], [0, never]])
     np.testing.assert_array_equal(found.leads, [[2, never], [-2, never]])
-    assert len(standings(np.empty((0, 2))).margins) == 0
-    np.testing.assert_array_equal(standings(np.array([[5.0]])).margins, [[0]])
+    assert len(margins_of(np.empty((0, 2))).margins) == 0
+    np.testing.assert_array_equal(margins_of(np.array([[5.0]])).margins, [[0]])
 
 
 def test_progress_is_told_and_can_stop_the_work():
@@ -192,8 +192,8 @@ def test_images_without_a_source_get_valid_p_values_under_heads_fitted_on_the_ga
             null = fit_null(world, config=NullConfig(queries=150))
             for vector in world.views[0].head(features[n:], role="query"):
                 ranking = world.rank(made.query(vector), k=200)
-                margins = standings(aspects_of(ranking, world.groups)).margins
-                found.append(null.standing.p_value(null.standing.strength(margins).max()))
+                margins = margins_of(aspects_of(ranking, world.groups)).margins
+                found.append(null.of_margins.p_value(null.of_margins.strength(margins).max()))
     assert len(found) == 2_000
     assert np.mean(np.array(found) <= 0.05) <= 0.065
     assert np.mean(np.array(found) <= 0.01) <= 0.02
@@ -206,8 +206,8 @@ def test_a_null_of_images_that_took_part_in_the_fit_is_too_narrow():
     world = _gallery_of(features[:n], "whiten")
     vectors = world.views[0].vectors
     ranked = [world.rank(made.query(vectors[i]), k=200, without=np.array([i])) for i in range(n)]
-    naive = Combination.of([standings(r.aspects).margins for r in ranked], aspects=2)
+    naive = Combination.of([margins_of(r.aspects).margins for r in ranked], aspects=2)
     asked = world.views[0].head(features[n:], role="query")
-    found = [standings(world.rank(made.query(v), k=200).aspects).margins for v in asked]
+    found = [margins_of(world.rank(made.query(v), k=200).aspects).margins for v in asked]
     p_values = np.array([naive.p_value(naive.strength(margins).max()) for margins in found])
     assert np.mean(p_values <= 0.05) > 0.2

@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from core.evidence.conclusion import Outcome, outcome
 from core.evidence.outcomes import (
     COUNTED,
     KINDS,
@@ -20,7 +21,7 @@ from core.evidence.outcomes import (
     in_short,
     kind_of,
 )
-from core.evidence.words import TOO_FEW, Outcome, outcome, sentence
+from core.evidence.words import TOO_FEW, sentence
 from core.values import Answer, Group, ImageRecord, Match
 
 

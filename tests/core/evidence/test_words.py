@@ -9,17 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.evidence.conclusion import outcome
 from core.evidence.words import (
     ELSEWHERE,
     about_scope,
-    can_tell,
-    fewest,
     holding,
     missing,
-    none_share,
     number,
     odds,
-    outcome,
     percent,
     points,
     sentence,
@@ -122,7 +119,6 @@ def test_a_gallery_that_cannot_tell_has_no_number_in_its_words():
     assert missing(0) == "That takes 19 images, near-duplicates counted once."
     assert "%" not in sentence(UNTOLD) + odds(UNTOLD)
     assert (share(None), number(None)) == ("", "")
-    assert (can_tell(18, level=0.05), can_tell(19, level=0.05)) == (False, True)
 
 
 def test_an_empty_gallery_and_the_very_file_have_no_odds():
@@ -135,12 +131,6 @@ def test_an_image_without_a_title_is_called_by_its_path():
     assert title_or_path(HILLS.best.image) == "Hills"
     found = answer(group(5, influence=0.9))
     assert sentence(found, name=lambda image: f"#{image.id}").endswith(": #5.")
-
-
-@pytest.mark.parametrize(("level", "images"), [(0.05, 19), (0.01, 99), (0.5, 1), (0.049, 20)])
-def test_the_fewest_images_just_reach_the_level(level: float, images: int):
-    assert fewest(level) == images
-    assert 1 / (images + 1) <= level < 1 / images
 
 
 @pytest.mark.parametrize(
@@ -255,12 +245,6 @@ def test_scores_are_shown_from_nothing_in_common_to_the_very_same(score: float, 
     assert points(match, found) == shown
     assert points(match, answer(HILLS)) is None
     assert points(match, answer(HILLS, identical=1)) == 100
-
-
-def test_the_share_of_none_stands_beside_those_of_sources_alone():
-    """ "None of these 100 %" stood beside a candidate of 25 %."""
-    assert none_share(answer(HILLS)) == pytest.approx(0.1)
-    assert none_share(answer(WEAK, named=False)) is None
 
 
 @given(

@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from core.config import HeadConfig
+from core.config import HeadConfig, HeadKind
+from core.encoders.baselines import BASELINES
 from core.explain.contributions import (
+    cell_parts,
     contributions,
     cosine_weights,
     excitement,
 )
 from core.heads.fit import fit_head
+from core.search.views import View
+from core.values import Grid
 
 
 def _unit(seed, d):
@@ -91,3 +96,28 @@ def test_an_image_at_the_mean_has_finite_weights():
     weights, constant = cosine_weights(head.parts[0].mean_gallery, other, head, role="gallery")
     assert np.isfinite(weights).all()
     assert np.isfinite(constant)
+
+
+def _view(name: str, kind: HeadKind) -> View:
+    rng, encoder = np.random.default_rng(0), BASELINES[name]()
+    images = [Image.fromarray(rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)) for _ in range(6)]
+    features = encoder.encode(images).features
+    head = fit_head(features, config=HeadConfig(kind=kind, k=4))
+    return View(name, encoder, head, features, head(features, role="gallery"))
+
+
+@pytest.mark.parametrize(("name", "grid"), [("edges", Grid(5, 5)), ("thumbnail", Grid(8, 8))])
+def test_parts_of_cells_sum_to_the_cosine_and_lie_where_the_cells_do(name, grid):
+    view = _view(name, "center")
+    found = cell_parts(view, view.vectors[0], 1)
+    assert (found.view, found.grid, found.parts.shape) == (name, grid, (grid.size,))
+    assert found.parts.sum() == pytest.approx(view.vectors[0] @ view.vectors[1], abs=1e-6)
+    query = view.vectors[0].copy()
+    query[view.vectors.shape[1] // grid.size :] = 0  # the first cell alone
+    assert np.flatnonzero(cell_parts(view, query, 1).parts).tolist() == [0]
+
+
+def test_a_view_without_cells_or_whose_head_mixes_them_has_no_parts():
+    for name, kind in (("histogram", "center"), ("edges", "whiten")):
+        view = _view(name, kind)
+        assert cell_parts(view, view.vectors[0], 1) is None

@@ -10,14 +10,8 @@ import numpy as np
 import pytest
 
 from core.config import HeadConfig
-from core.gallery.artefacts import (
-    Artefacts,
-    Key,
-    arrays,
-    code_version,
-    digest_of,
-    load_array,
-)
+from core.gallery.artefacts import Artefacts, Key, arrays, code_version, digest_of
+from core.gallery.narrow import load_array
 from core.values import GalleryError
 
 

@@ -31,7 +31,7 @@ def folder(photos: Path, encoder, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(folder: Path, tmp_path: Path) -> Callable[[], Gallery]:
-    return lambda: Gallery.open(folder, read_only=True, beside=tmp_path / "beside")
+    return lambda: Gallery.open(folder, read_only=True, descriptions=tmp_path / "beside")
 
 
 def files_of(folder: Path) -> dict[Path, int]:
@@ -108,7 +108,7 @@ from core.config import BuildConfig
 from core.encoders.load import load_encoder
 from core.gallery.describe import describe
 from core.gallery.gallery import Gallery
-gallery = Gallery.open(Path(sys.argv[1]), read_only=True, beside=Path(sys.argv[2]))
+gallery = Gallery.open(Path(sys.argv[1]), read_only=True, descriptions=Path(sys.argv[2]))
 config = BuildConfig(batch=2, shard=4, patch_sample=3)
 describe(gallery, load_encoder("random"), config=config, progress=lambda *_: time.sleep(0.3))
 """
@@ -118,7 +118,7 @@ describe(gallery, load_encoder("random"), config=config, progress=lambda *_: tim
 def test_a_killed_process_leaves_whole_shards_and_no_lock(opened, folder, tmp_path) -> None:
     dying = subprocess.Popen([sys.executable, "-c", _SLOWLY, str(folder), str(tmp_path / "beside")])
     until = time.monotonic() + 100
-    while not [*opened().beside.glob("work/random@*/shard-000000")]:
+    while not [*opened().descriptions.glob("work/random@*/shard-000000")]:
         assert dying.poll() is None and time.monotonic() < until
         time.sleep(0.05)
     dying.kill()
@@ -146,7 +146,7 @@ def test_another_state_of_the_gallery_is_described_anew_but_for_known_images(
     describe(changed, again, config=SMALL)
     assert again.seen == 1
     assert len(changed.features(again)) == 13
-    assert len([*changed.beside.parent.glob("*/other@*")]) == 1  # the old state is gone
+    assert len([*changed.descriptions.parent.glob("*/other@*")]) == 1  # the old state is gone
 
 
 def test_another_encoder_of_the_same_name_takes_its_place(opened, make_encoder) -> None:
@@ -161,7 +161,7 @@ def test_another_encoder_of_the_same_name_takes_its_place(opened, make_encoder) 
 def test_a_damaged_description_is_offered_again(opened, make_encoder) -> None:
     other, gallery = make_encoder("other", seed=5), opened()
     describe(gallery, other, config=SMALL)
-    (file,) = gallery.beside.glob("other@*/features.npy")
+    (file,) = gallery.descriptions.glob("other@*/features.npy")
     file.write_bytes(file.read_bytes()[:60])
     with pytest.raises(UndescribedError):
         gallery.features(other)
@@ -178,7 +178,7 @@ def test_images_that_have_changed_are_named(opened, photos, make_encoder, write_
 
 def test_what_follows_is_kept_beside_a_gallery_that_is_only_read(opened, make_encoder) -> None:
     gallery = opened()
-    assert gallery.artefacts.kept_in == gallery.beside / "artefacts"
-    assert not gallery.beside.exists()
+    assert gallery.artefacts.kept_in == gallery.descriptions / "artefacts"
+    assert not gallery.descriptions.exists()
     describe(gallery, make_encoder("other", seed=5), config=SMALL)
-    assert gallery.beside.is_dir()
+    assert gallery.descriptions.is_dir()

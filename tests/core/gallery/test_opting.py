@@ -143,7 +143,7 @@ def test_another_encoder_beside_the_gallery_stays(folder, tmp_path, encoder, mak
     other = make_encoder("other", seed=9)
 
     def opened() -> Gallery:
-        return Gallery.open(folder, beside=tmp_path / "beside")
+        return Gallery.open(folder, descriptions=tmp_path / "beside")
 
     opt_out(folder, [7])
     describe(opened(), other)

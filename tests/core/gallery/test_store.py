@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.gallery import store as module
-from core.gallery.store import FORMAT, Store, is_of_store, is_thumbnail
+from core.gallery.header import FORMAT
+from core.gallery.store import Store, is_of_store, is_thumbnail
 from core.images.files import new_folder, write_bytes, write_json
 from core.values import GalleryError
 

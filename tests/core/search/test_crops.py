@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.config import RegistrationConfig
 from core.encoders.descriptors import quantize
 from core.search.crops import crop_links
 from core.search.survivors import Compared
@@ -74,6 +75,16 @@ def test_every_image_is_loaded_once_at_most_and_pairs_are_told_of():
     assert sorted(loaded) == sorted(set(loaded))
     assert told
     assert all(0 <= done < total == 8 for done, total, _ in told)
+
+
+@pytest.mark.parametrize("strict", [{"agreement": 1.0}, {"votes": 1.0}, {"likeness": 1.0}])
+def test_what_counts_as_a_crop_is_a_setting(strict):
+    """With nothing but a perfect value good enough there is none."""
+    images = [picture(0), crop(picture(0), 0.85)]
+    patches, table = np.stack([described(image) for image in images]), np.array([[1], [0]])
+    assert len(crop_links(table, patches, load=images.__getitem__).links) == 1
+    config = RegistrationConfig(**strict)
+    assert not len(crop_links(table, patches, load=images.__getitem__, config=config).links)
 
 
 def test_a_stop_is_heard():

@@ -10,18 +10,14 @@ from PIL import Image
 
 from core.config import HeadConfig, ScoreConfig
 from core.encoders.backbones import BackboneConfig, build
-from core.encoders.baselines import BASELINES, EDGE_GRID
+from core.encoders.baselines import BASELINES
 from core.encoders.network import NetworkEncoder
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.heads.head import Head, LinearHead
-from core.search.edges import (
-    EDGES,
-    edge_parts,
-    with_edges,
-)
+from core.search.edges import EDGES, with_edges
 from core.search.prepare import fitted_head, prepare
 from core.search.ranking import Collection
 from core.values import Encoder
@@ -89,11 +85,3 @@ def test_baselines_single_images_and_galleries_without_edges_have_none(
     zeros = np.zeros(network.dim, np.float32)
     head = Head(HeadConfig(kind="identity"), (LinearHead(zeros, zeros),))
     assert len(prepare(single, network, head, config=ScoreConfig()).views) == 1
-
-
-def test_parts_sum_to_the_cosine():
-    rng = np.random.default_rng(0)
-    one, two = rng.standard_normal((2, EDGES.dim)).astype(np.float32)
-    parts = edge_parts(one, two)
-    assert parts.shape == (EDGE_GRID.size,)
-    assert parts.sum() == pytest.approx(one @ two, rel=1e-4)

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from core.config import GroupConfig
 from core.images.thumbnails import perceptual_hash
 from core.search.near_duplicates import near_duplicate_groups
 
-LIMITS = {"max_hash_distance": 6, "min_cosine": 0.5}
+LIMITS = GroupConfig(max_hash_distance=6, mirror_slack=2, min_cosine=0.5)
 ZERO = "0" * 16
 MIRROR = 0x5555555555555555
 
@@ -41,10 +42,10 @@ def literal_groups(rows: np.ndarray, hashes: list[str], table: np.ndarray) -> np
         cosine = rows[i] @ rows[j] / (np.linalg.norm(rows[i]) * np.linalg.norm(rows[j]))
         mirrored = (int(hashes[i], 16) ^ int(hashes[j], 16) ^ MIRROR).bit_count()
         near = j in table[i] or i in table[j]
-        alike = distance <= LIMITS["max_hash_distance"] or (
-            near and mirrored <= LIMITS["max_hash_distance"] + 2
+        alike = distance <= LIMITS.max_hash_distance or (
+            near and mirrored <= LIMITS.max_hash_distance + 2
         )
-        if candidate and alike and cosine >= LIMITS["min_cosine"]:
+        if candidate and alike and cosine >= LIMITS.min_cosine:
             first, second = sorted((label[i], label[j]))
             label = [first if value == second else value for value in label]
     return np.array(label)
@@ -58,7 +59,7 @@ def test_equals_the_literal_definition(seed, n, k):
     flips = np.array([1 << int(b) for b in rng.integers(64, size=n)], dtype=np.uint64)
     hashes = hashes_of(random_hashes(rng, 4)[rng.integers(4, size=n)] ^ (flips * (flips % 3 == 0)))
     table = nearest(rows, k=k)
-    found = near_duplicate_groups(rows, hashes, neighbours=table, **LIMITS)
+    found = near_duplicate_groups(rows, hashes, neighbours=table, limits=LIMITS)
     np.testing.assert_array_equal(found, literal_groups(rows, hashes, table))
 
 
@@ -74,7 +75,7 @@ def test_planted_copies_are_found_and_others_stand_alone(originals):
     all_rows = np.concatenate([rows, copies, copies + 0.1])
     all_bits = np.concatenate([bits, bits[:5] ^ np.uint64(0b111), bits[:5] ^ np.uint64(0b11 << 60)])
     found = near_duplicate_groups(
-        all_rows, hashes_of(all_bits), neighbours=nearest(all_rows, k=3), **LIMITS
+        all_rows, hashes_of(all_bits), neighbours=nearest(all_rows, k=3), limits=LIMITS
     )
     np.testing.assert_array_equal(
         found, np.concatenate([np.arange(40), np.arange(5), np.arange(5)])
@@ -88,14 +89,16 @@ def test_hash_distance_is_the_limit(originals, flipped, linked):
         np.concatenate([rows, rows[:1]]),
         np.append(bits, bits[0] ^ np.uint64(2**flipped - 1)),
     )
-    found = near_duplicate_groups(rows, hashes_of(bits), neighbours=nearest(rows, k=2), **LIMITS)
+    found = near_duplicate_groups(
+        rows, hashes_of(bits), neighbours=nearest(rows, k=2), limits=LIMITS
+    )
     assert (found[-1] == 0) == linked
 
 
 def test_flat_images_of_equal_hash_are_not_linked(originals):
     rows, _ = originals
     table = nearest(rows, k=5)
-    found = near_duplicate_groups(rows, [ZERO] * 40, neighbours=table, **LIMITS)
+    found = near_duplicate_groups(rows, [ZERO] * 40, neighbours=table, limits=LIMITS)
     np.testing.assert_array_equal(found, np.arange(40))
 
 
@@ -103,27 +106,27 @@ def test_equal_embeddings_of_other_hash_are_not_linked(originals):
     _, bits = originals
     rows = np.ones((40, 3))
     table = nearest(rows, k=5)
-    found = near_duplicate_groups(rows, hashes_of(bits), neighbours=table, **LIMITS)
+    found = near_duplicate_groups(rows, hashes_of(bits), neighbours=table, limits=LIMITS)
     np.testing.assert_array_equal(found, np.arange(40))
 
 
 def test_many_copies_are_one_group_even_with_few_neighbours():
     rows = np.ones((3_000, 4), np.float32)
     table = np.full((3_000, 1), -1)
-    found = near_duplicate_groups(rows, [ZERO] * 3_000, neighbours=table, **LIMITS)
+    found = near_duplicate_groups(rows, [ZERO] * 3_000, neighbours=table, limits=LIMITS)
     assert (found == 0).all()
 
 
 def test_zero_embeddings_stand_alone():
     found = near_duplicate_groups(
-        np.zeros((3, 4)), [ZERO] * 3, neighbours=np.array([[1], [2], [0]]), **LIMITS
+        np.zeros((3, 4)), [ZERO] * 3, neighbours=np.array([[1], [2], [0]]), limits=LIMITS
     )
     np.testing.assert_array_equal(found, [0, 1, 2])
 
 
 def test_empty_gallery():
     found = near_duplicate_groups(
-        np.empty((0, 4)), [], neighbours=np.empty((0, 10), np.int64), **LIMITS
+        np.empty((0, 4)), [], neighbours=np.empty((0, 10), np.int64), limits=LIMITS
     )
     assert found.shape == (0,)
 
@@ -134,7 +137,7 @@ def test_fifteen_thousand_images_take_a_moment():
     hashes = hashes_of(random_hashes(rng, 15_000))
     table = rng.integers(15_000, size=(15_000, 10))
     start = time.perf_counter()
-    near_duplicate_groups(rows, hashes, neighbours=table, **LIMITS)
+    near_duplicate_groups(rows, hashes, neighbours=table, limits=LIMITS)
     assert time.perf_counter() - start < 3
 
 
@@ -142,14 +145,14 @@ def test_fifteen_thousand_images_take_a_moment():
 def test_a_hash_that_is_none_is_named(value):
     with pytest.raises(ValueError, match="16 hexadecimal digits"):
         near_duplicate_groups(
-            np.ones((1, 2)), [value], neighbours=np.empty((1, 0), np.int64), **LIMITS
+            np.ones((1, 2)), [value], neighbours=np.empty((1, 0), np.int64), limits=LIMITS
         )
 
 
 def test_one_hash_per_row():
     with pytest.raises(ValueError, match="2 embeddings need as many hashes, got 1"):
         near_duplicate_groups(
-            np.ones((2, 2)), [ZERO], neighbours=np.empty((2, 0), np.int64), **LIMITS
+            np.ones((2, 2)), [ZERO], neighbours=np.empty((2, 0), np.int64), limits=LIMITS
         )
 
 
@@ -159,7 +162,7 @@ def test_the_hash_of_a_mirrored_image_follows_from_its_own():
         noise = rng.integers(0, 256, (6, 6, 3), np.uint8)
         image = Image.fromarray(noise).resize((96, 80), Image.Resampling.BICUBIC)
         one, two = (int(perceptual_hash(i), 16) for i in (image, ImageOps.mirror(image)))
-        assert (one ^ two ^ MIRROR).bit_count() <= LIMITS["max_hash_distance"] + 2
+        assert (one ^ two ^ MIRROR).bit_count() <= LIMITS.max_hash_distance + 2
         assert (one ^ two).bit_count() > 20  # the control: as it is, the hash is another
 
 
@@ -170,7 +173,7 @@ def test_mirrored_copies_are_one_group(originals):
         both,
         hashes_of(np.concatenate([hashes, hashes ^ np.uint64(MIRROR)])),
         neighbours=nearest(both, k=3),
-        **LIMITS,
+        limits=LIMITS,
     )
     np.testing.assert_array_equal(found, np.tile(np.arange(len(rows)), 2))
 
@@ -182,7 +185,7 @@ def test_given_links_join_groups(originals):
         hashes_of(hashes),
         neighbours=nearest(rows, k=3),
         links=np.array([[5, 2], [5, 9]]),
-        **LIMITS,
+        limits=LIMITS,
     )
     wanted = np.arange(len(rows))
     wanted[[5, 9]] = 2

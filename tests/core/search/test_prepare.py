@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.config import BuildConfig, GroupConfig, HeadConfig, ScoreConfig
-from core.gallery.artefacts import load_array
+from core.config import BuildConfig, GroupConfig, HeadConfig, RegistrationConfig, ScoreConfig
 from core.gallery.build import update
 from core.gallery.gallery import Gallery, encoder_key
+from core.gallery.narrow import load_array
 from core.gallery.opting import opt_in, opt_out
 from core.gallery.remove import remove
 from core.gallery.source import Source
@@ -124,6 +124,11 @@ def test_changed_settings_and_code_are_never_served_stale(gallery, encoder, monk
     monkeypatch.setattr(module, "GroupConfig", lambda: loose)
     prepared(gallery, encoder, head)
     assert len(list(gallery.artefacts.folder.glob("groups-*"))) == 2
+    strict = GroupConfig(crops=RegistrationConfig(agreement=0.95))
+    monkeypatch.setattr(module, "GroupConfig", lambda: strict)
+    prepared(gallery, encoder, head)
+    assert len(list(gallery.artefacts.folder.glob("groups-*"))) == 3
+    assert len(list(gallery.artefacts.folder.glob("crops-*"))) == 2
     monkeypatch.setattr("core.gallery.artefacts.code_version", lambda _: "anothers")
     prepared(gallery, encoder, head)
     assert {p.name.split("-")[1] for p in gallery.artefacts.folder.iterdir()} >= {"anothers"}
@@ -275,9 +280,9 @@ def test_crops_after_any_change_are_those_found_from_nothing(
     real = carried.crop_links
 
     @functools.wraps(real)
-    def watched(near, patches, *, load, known, progress):
-        found = real(near, patches, load=load, known=known, progress=progress)
-        alone = real(near, patches, load=load)
+    def watched(near, patches, *, known, progress, **given):
+        found = real(near, patches, known=known, progress=progress, **given)
+        alone = real(near, patches, **given)
         np.testing.assert_array_equal(found.pairs, alone.pairs)
         np.testing.assert_array_equal(found.linked, alone.linked)
         looked.append(len(found.pairs))

@@ -11,10 +11,12 @@ from core.search.placement import Placements
 from core.search.registration import SIDE, grey, register
 from tests.core.search.pictures import crop, picture
 
+LIMITS = {"overlap": 0.75, "likeness": 0.8}
+
 
 def agreement(query, source, *, scale=1.0, mirrored=False, shift=(0.0, 0.0)):
     place = Placements(np.ones(1), np.array([scale]), np.array([mirrored]), np.array([shift]))
-    return register(query[None], source[None], place).agreement[0]
+    return register(query[None], source[None], place, **LIMITS).agreement[0]
 
 
 def test_mirrored_images_agree_where_the_placement_says_so():
@@ -40,6 +42,15 @@ def test_what_lies_outside_agrees_with_nothing():
     assert agreement(image, image, shift=(1.8, 1.8)) == 0
 
 
+def test_how_much_must_lie_inside_is_a_setting():
+    image = picture(6)
+    place = Placements(np.ones(1), np.ones(1), np.zeros(1, bool), np.array([[0.8, 0.0]]))
+    one, two = (grey(image.crop((0, at, 200, at + 120)))[None] for at in (48, 0))
+    for overlap, agrees in ((0.3, True), (0.75, False)):
+        found = register(one, two, place, overlap=overlap, likeness=0.8).agreement[0]
+        assert (found > 0.8) == agrees
+
+
 def test_agreement_is_the_correlation_of_what_a_blur_takes_away():
     """Without anything to register, against SciPy and NumPy."""
     one, other = (grey(picture(seed)).astype(float) / 255 for seed in (8, 9))
@@ -54,6 +65,6 @@ def test_pairs_do_not_see_each_other():
     parts = [grey(crop(picture(seed), 0.9)) for seed in (0, 1, 3, 2)]
     m = len(images)
     place = Placements(np.ones(m), np.full(m, 0.9), np.zeros(m, bool), np.zeros((m, 2)))
-    together = register(np.stack(parts), np.stack(images), place).agreement
+    together = register(np.stack(parts), np.stack(images), place, **LIMITS).agreement
     alone = [agreement(*pair, scale=0.9) for pair in zip(parts, images, strict=True)]
     np.testing.assert_allclose(together, alone, atol=1e-4)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from core.config import ServerConfig
+from core.gallery.checksums import LISTING, write_listing
 from core.gallery.gallery import Gallery
 from core.gallery.manifest import to_parquet
-from core.gallery.store import LISTING, write_listing
 from core.images.files import folder_size
 from core.service import building as module
 from core.service.library import Library

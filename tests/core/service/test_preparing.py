@@ -210,13 +210,13 @@ def test_a_visitor_s_own_gallery_has_its_descriptions_with_it(
     session.preparations.prepare(name, "random", visitor=mine)
     gallery = session.gallery(name, visitor=mine)
     assert session.preparations.ready(gallery, "random")
-    assert gallery.beside is not None
-    assert gallery.beside.is_relative_to(session.visitors.root() / mine)
+    assert gallery.descriptions is not None
+    assert gallery.descriptions.is_relative_to(session.visitors.root() / mine)
     with pytest.raises(GalleryError):
         session.preparations.prepare(name, "random", visitor=other)
     session.visitors.clock = lambda: 1e12
     assert session.visitors.expire() == 1  # who was refused left nothing
-    assert not gallery.beside.exists()
+    assert not gallery.descriptions.exists()
 
 
 def test_what_the_settings_name_is_prepared_at_start_and_a_failure_costs_no_other(

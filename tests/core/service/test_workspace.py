@@ -26,6 +26,7 @@ from core.measures.disentangle import stage
 from core.search.edges import with_edges
 from core.search.prepare import fitted_head
 from core.service.disentanglement import sample
+from core.service.explaining import explain
 from core.service.guests import with_guest
 from core.service.workspace import Workspace
 from core.values import Encoded, FilterError, GalleryError, Grid
@@ -103,7 +104,9 @@ def test_every_split_of_the_cosine_sums_to_it(workspace, seed):
     for match in workspace.attribute(query, top=3).matches:
         row = workspace.gallery.row_of[match.image.id]
         source = _pixels(workspace, row)
-        found = workspace.explain(query, match.image.id, source=source, top=workspace.head.dim)
+        found = explain(
+            workspace, query, image_id=match.image.id, source=source, top=workspace.head.dim
+        )
         assert found.cosine == pytest.approx(match.cosine, abs=1e-5)
         assert found.grid == Grid(10, 10)
         assert found.query_parts.shape == found.source_parts.shape == (100,)
@@ -112,7 +115,9 @@ def test_every_split_of_the_cosine_sums_to_it(workspace, seed):
         assert found.source_parts.sum() == pytest.approx(found.cosine, abs=2e-3)
         assert sum(c.value for c in found.contributions) == pytest.approx(found.cosine, abs=1e-5)
         cosine = workspace.collection.views[1].vectors[row] @ query.vectors[1]
-        assert found.edge_parts.sum() == pytest.approx(cosine, abs=1e-5)
+        (edges,) = found.cell_parts
+        assert (edges.view, edges.grid) == ("edges", Grid(5, 5))
+        assert edges.parts.sum() == pytest.approx(cosine, abs=1e-5)
 
 
 @pytest.mark.slow
@@ -128,8 +133,8 @@ def test_an_inverted_image_is_found_by_its_edges(gallery, encoders):
             query = workspace.query(inverted)
             matches = workspace.attribute(query, top=COUNT).matches
             ranks.append([match.image for match in matches].index(record))
-        found = workspace.explain(query, record.id, source=inverted)
-        assert (found.edge_parts is not None) == edges
+        found = explain(workspace, query, image_id=record.id, source=inverted)
+        assert [cells.view for cells in found.cell_parts] == ["edges"] * edges
         places[edges] = ranks
     assert places[True].count(0) > places[False].count(0), places
 
@@ -148,7 +153,7 @@ def test_an_image_of_the_gallery_is_known_by_its_bytes(gallery, encoders):
     unknown = workspace.query(image)
     assert np.abs(unknown.embedding - known.embedding).max() > 0.1
     for query in (known, unknown):
-        found = workspace.explain(query, record.id, source=image)
+        found = explain(workspace, query, image_id=record.id, source=image)
         assert found.query_parts.sum() == pytest.approx(found.cosine, abs=1e-4)
 
 
@@ -198,7 +203,7 @@ def test_regions_are_those_of_the_local_score(workspace):
     image = _pixels(workspace, 4)
     query = workspace.query(image)
     record = workspace.gallery.records[4]
-    found = workspace.explain(query, record.id, source=image).regions
+    found = explain(workspace, query, image_id=record.id, source=image).regions
     assert found.query_heat.sum() == pytest.approx(found.source_heat.sum())
     assert found.query_heat.sum() > 0.8  # it is the image itself, less what is flat in it
 
@@ -206,13 +211,13 @@ def test_regions_are_those_of_the_local_score(workspace):
 def test_an_image_that_is_not_there_cannot_be_explained(workspace):
     query = workspace.query(_image(0))
     with pytest.raises(GalleryError, match="12345"):
-        workspace.explain(query, 12345, source=_image(0))
+        explain(workspace, query, image_id=12345, source=_image(0))
 
 
 def test_an_encoder_without_space_has_no_regions(gallery, encoders):
     workspace = _workspace(gallery, encoders["histogram"])
     query = workspace.query(_image(2))
-    found = workspace.explain(query, gallery.records[2].id, source=_image(2))
+    found = explain(workspace, query, image_id=gallery.records[2].id, source=_image(2))
     assert (found.grid, found.query_parts, found.source_parts, found.regions) == (None,) * 4
     assert query.patches is None
     assert sum(c.value for c in found.contributions) == pytest.approx(found.cosine, abs=1e-5)
@@ -391,7 +396,9 @@ def test_a_filter_ranks_who_passes_and_explains_the_score_that_ranks(gallery, en
         assert match.score == pytest.approx(scores[match.image.id], abs=1e-5)
     last = found.matches[-1]
     source = _pixels(workspace, gallery.row_of[last.image.id])
-    parts = workspace.explain(query, last.image.id, source=source, where=found.scope.where)
+    parts = explain(
+        workspace, query, image_id=last.image.id, source=source, where=found.scope.where
+    )
     assert sum(p.value for p in parts.score_parts) == pytest.approx(last.score, abs=1e-4)
     assert (found.scale, found.surroundings) == (whole.scale, whole.surroundings)
     with pytest.raises(FilterError, match="no image has a column 'licence'"):

@@ -1,0 +1,76 @@
+"""What an answer comes to: its outcome, its sources and what else may be one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from core.values import Answer, Group
+
+Outcome = Literal["empty", "identical", "too few", "none", "one of", "named"]
+"""What an answer comes to: the gallery is empty; the very file is in it; it has too few different
+images to tell a source from chance; no image is a likely source; there is a source but several
+images may be it; the source is named."""
+
+LISTED = 3
+"""Groups at most that an answer lists where it cannot name one."""
+
+_COUNTED = 0.005  # share from which a group counts as a source; less would be printed as 0 %
+_PERHAPS = 0.2  # p-value up to which what is no source is worth a look
+
+
+def outcome(answer: Answer) -> Outcome:
+    """What the answer comes to; everything that is said of an answer follows from this."""
+    if not answer.groups:
+        return "empty"
+    if answer.identical is not None:
+        return "identical"
+    if answer.p_value is None:
+        return "too few"
+    if not sources(answer.groups):
+        return "none"
+    return "named" if answer.named else "one of"
+
+
+def sources(groups: Sequence[Group]) -> list[Group]:
+    """The groups that count as sources: those with a share of influence that can be printed."""
+    return [group for group in groups if (group.influence or 0) >= _COUNTED]
+
+
+def beyond(answer: Answer) -> Group | None:
+    """What may be a further source, too weak to count: the best for what the sources leave.
+
+    Nothing where that stands out no more than one in five images without a source does.
+    """
+    count = len(sources(answer.groups))
+    if not 0 < count < len(answer.groups):
+        return None
+    group = answer.groups[count]
+    return group if group.p_value is not None and group.p_value <= _PERHAPS else None
+
+
+def none_share(answer: Answer) -> float | None:
+    """The share of "none of these" beside those of sources; nothing where there is no source.
+
+    Without one it is all of the image, which the sentence has said.
+    """
+    return answer.none if sources(answer.groups) else None
+
+
+def contenders(groups: Sequence[Group]) -> Sequence[Group]:
+    """The groups that an answer lists where it cannot name one: the sources and a rival."""
+    return groups[: min(max(len(sources(groups)), 2), LISTED)]
+
+
+def fewest(level: float) -> int:
+    """Images that a null needs for p-values as small as a level."""
+    return math.ceil(1 / level - 1e-9) - 1
+
+
+def can_tell(count: int, *, level: float) -> bool:
+    """Whether a null of so many images can tell a source from chance.
+
+    With fewer, no p-value reaches the level, and no number of evidence is given or shown.
+    """
+    return count >= fewest(level)

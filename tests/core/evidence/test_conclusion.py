@@ -1,0 +1,53 @@
+"""What follows from an answer's numbers before anything is said of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.evidence.conclusion import beyond, can_tell, contenders, fewest, none_share, sources
+from core.values import Answer, Group, ImageRecord, Match
+
+
+def group(i: int, influence: float, p_value: float = 0.004) -> Group:
+    record = ImageRecord(i, f"{i}.png", "0" * 64, "0" * 16, 40, 30)
+    return Group(i, (i,), Match(record, 0.8, 1.0, i), p_value, 0.9, influence)
+
+
+def answer(*influences: float, p_value: float = 0.004) -> Answer:
+    """A group for each share, the last with a p-value of its own."""
+    groups = [group(i, share) for i, share in enumerate(influences)]
+    groups[-1] = group(len(groups) - 1, influences[-1], p_value)
+    none = 1.0 - sum(influences)
+    return Answer(tuple(g.best for g in groups), tuple(groups), none, 0.004, "null")
+
+
+@pytest.mark.parametrize(("level", "images"), [(0.05, 19), (0.01, 99), (0.5, 1), (0.049, 20)])
+def test_the_fewest_images_just_reach_the_level(level: float, images: int):
+    assert fewest(level) == images
+    assert 1 / (images + 1) <= level < 1 / images
+
+
+def test_a_null_can_tell_where_it_has_the_fewest_images():
+    assert (can_tell(18, level=0.05), can_tell(19, level=0.05)) == (False, True)
+
+
+def test_the_share_of_none_stands_beside_those_of_sources_alone():
+    """ "None of these 100 %" stood beside a candidate of 25 %."""
+    assert none_share(answer(0.9)) == pytest.approx(0.1)
+    assert none_share(answer(0.0)) is None
+
+
+def test_a_share_that_would_be_printed_as_nothing_makes_no_source():
+    assert sources(answer(0.9, 0.006, 0.004).groups) == list(answer(0.9, 0.006, 0.004).groups[:2])
+
+
+def test_an_answer_that_cannot_choose_lists_the_sources_and_a_rival_but_three_at_most():
+    assert len(contenders(answer(0.9, 0.0, 0.0).groups)) == 2
+    assert len(contenders(answer(0.3, 0.2, 0.2, 0.1).groups)) == 3
+
+
+@pytest.mark.parametrize(("p_value", "is_there"), [(0.2, True), (0.21, False)])
+def test_what_may_be_a_further_source_is_the_best_of_the_rest(p_value: float, is_there: bool):
+    found = answer(0.9, 0.0, p_value=p_value)
+    assert beyond(found) == (found.groups[1] if is_there else None)
+    assert beyond(answer(0.0, 0.0, p_value=p_value)) is None
