@@ -35,6 +35,7 @@ _ID, _SHA, _DIGEST = "id", "sha256", "digest_of_"
 _COLUMNS = "columns"  # whose digest is that of a row's values
 _BLOCK = 16_384  # rows written at once
 _NAMED = 4_096  # ids named at once
+_LONGEST = timedelta(minutes=1)  # that a search waits; a silent store is asked for two by itself
 _KEPT = timedelta(days=1)  # how long versions stay that are no longer the last
 
 
@@ -100,7 +101,10 @@ class LanceEngine:
         asked = asked.ef(how.beam * count).nprobes(how.probes).refine_factor(how.refined)
         if among is not None:
             asked = asked.where(_prefilter(among, self.ids), prefilter=True)
-        found = (asked.bypass_vector_index() if exact else asked).to_arrow()
+        if exact:  # of all rows: as long as that takes
+            found = asked.bypass_vector_index().to_arrow()
+        else:
+            found = asked.to_arrow(timeout=_LONGEST)
         ids = found[_ID].to_numpy()
         query = found["query_index"].to_numpy() if len(queries) > 1 else np.zeros(len(ids), int)
         rows = self._rows(ids)

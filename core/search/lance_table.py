@@ -45,7 +45,7 @@ _OF_STORES = (
         "set AWS_ALLOW_HTTP=true where that is meant",
     ),
     (
-        "timed out|Timeout|error sending request|Connect",
+        "[Tt]imed? ?out|error sending request|Connect",
         "the object store does not answer",
         "see that it runs, and that AWS_ENDPOINT names it",
     ),

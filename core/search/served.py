@@ -22,6 +22,7 @@ from core.search.lance_table import open_table, refusals, versions_of
 from core.search.views import View
 from core.values import GalleryError, Progress, no_progress
 
+_WIDEST = 1_000_000  # numbers of a vector
 _PATIENCE = 600  # seconds that another writer may take
 
 
@@ -63,7 +64,7 @@ class Written:
         if {*map(type, words)} != {str} or kinds != ["<i8", "<i8", "<u8"] or not shapes:
             raise GalleryError("its values are damaged")
         version, dim = numbers.tolist()
-        if min(version, dim) < 1:
+        if min(version, dim) < 1 or dim > _WIDEST:
             raise GalleryError("its values are damaged")
         return cls(table, Contents(version, column, dim, tuple(texts), ids, digests))
 

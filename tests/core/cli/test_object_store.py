@@ -11,12 +11,14 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.gallery.store import Store
-from core.search import lance_table
+from core.search import lance, lance_table
+from core.search.lance import LanceEngine, bring_up
 from core.search.lance_table import create, drop, new_table, open_table
-from core.values import GalleryError
+from core.values import GalleryError, ImageRecord
 from tests.core.cli.calls import call, failed, said
 from tests.core.conftest import draw
 from tests.core.object_store import ObjectStore, serving, settings
@@ -140,10 +142,33 @@ def test_a_store_without_encryption_is_told(store, monkeypatch) -> None:
 
 def test_a_store_that_is_away_is_told(listening, photos, tmp_path, monkeypatch) -> None:
     listening.close()
+    monkeypatch.setenv("OBJECT_STORE_CLIENT_MAX_RETRIES", "0")
     assert call("index", photos, "--out", tmp_path / "g", "--encoder", "phash").exit_code == 0
     Store(tmp_path / "g").search_in("s3://bucket/a/images-1.lance")
     words = "the object store does not answer.*see that it runs, and that AWS_ENDPOINT names it"
     failed(call("verify", tmp_path / "g"), words)
+
+
+def test_a_store_that_falls_silent_is_told_to_who_searches(monkeypatch) -> None:
+    image = ImageRecord(id=0, path="0.png", sha256="0" * 64, width=1, height=1, phash="0" * 16)
+    vectors, address = np.eye(1, 8, dtype=np.float32), new_table("s3://bucket/a")
+    with serving() as store:
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        create(address)
+        version = bring_up(address, [image], "view", vectors).version
+        engine = LanceEngine.open(address, "view", ids=np.array([0]), version=version)
+    monkeypatch.setattr(lance, "_LONGEST", timedelta(seconds=0.5))
+    with closing(socket.socket()) as silent:
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        silent.bind(("127.0.0.1", int(store.environment["AWS_ENDPOINT"].rpartition(":")[2])))
+        silent.listen()
+        begun = time.monotonic()
+        with pytest.raises(
+            GalleryError, match=r"cannot be read \(the object store does not answer"
+        ):
+            engine.nearest(vectors, k=1, among=None)
+        assert time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize("act", [create, open_table])
