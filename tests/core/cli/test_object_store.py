@@ -7,6 +7,7 @@ import shlex
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -101,6 +102,21 @@ def test_the_life_of_a_gallery_on_an_object_store(store, photos, tmp_path) -> No
     assert call("verify", folder).exit_code == 0
     assert Store(folder).header().lance != first
     assert not any(first.rpartition("/")[2] in key for key in store.objects())
+
+
+def test_no_writer_s_version_takes_the_place_of_another_s(store) -> None:
+    address = new_table("s3://bucket/a")
+    create(address)
+
+    def write(first: int) -> None:
+        table = open_table(address)
+        for number in range(first, first + 3):
+            table.add([{"id": number}])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(0, 40, 10)))
+    assert open_table(address).count_rows() == 12
+    drop(address)
 
 
 def refused(act: Callable[[str], object], words: str, *, bucket: str = "bucket") -> None:
