@@ -132,9 +132,9 @@ def _table(
     n, address = len(vectors), new_table(str(folder))
     create(address)
     lance.EXACT = n  # the index is made below
-    writing, version = timed(lambda: bring_up(address, records, "vector", vectors))
+    writing, held = timed(lambda: bring_up(address, records, "vector", vectors))
     ids, written = np.arange(n), folder_size(folder)
-    engine = LanceEngine.open(address, "vector", ids=ids, version=version)
+    engine = LanceEngine.open(address, "vector", ids=ids, version=held.version)
     engine.table.checkout_latest()
     nearest = Index(vectors).search(queries, k=_TEN).rows
     flat = Index(vectors)

@@ -180,7 +180,7 @@ def _written(world: World, folder: str) -> LanceEngine:
     ]
     create(address)
     lance.EXACT = len(ids)  # no index but those that are measured
-    version = bring_up(address, records, "embedding", world.vectors)
+    version = bring_up(address, records, "embedding", world.vectors).version
     engine = LanceEngine.open(address, "embedding", ids=ids, version=version)
     engine.table.checkout_latest()
     return engine

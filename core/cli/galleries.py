@@ -35,6 +35,7 @@ from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import changed_images, verify
 from core.report.changes import change_lines, change_object
+from core.search.table_check import changed_table
 from core.service.building import (
     bring_up,
     build,
@@ -225,19 +226,26 @@ def _opt(
 
 @app.command("verify")
 def verify_gallery(gallery: GalleryFolder, *, json: JsonFlag = False) -> None:
-    """Name every damaged file of a gallery, or changed image; status 1 when there is one."""
+    """Name every damaged file of a gallery, or what else has changed; status 1 when there is any.
+
+    That is the table of LanceDB that searches it, and the files of its images.
+    """
     with reporting() as progress:
         damages = verify(gallery, progress=progress)
         if not damages and not (opened := Gallery.open(gallery)).header.generation:
             opened.require_images()
-        damages = damages or changed_images(gallery, progress=progress)
+        damages = damages or [
+            *changed_table(gallery, progress=progress),
+            *changed_images(gallery, progress=progress),
+        ]
     if json:
         print_json([vars(damage) for damage in damages])
     for damage in damages:
         say(f"{damage.file}: {damage.what}; {damage.mend}")
     if damages:
         raise typer.Exit(1)
-    say("all files are whole")
+    table = Store(gallery).header().lance
+    say("all files are whole, and so is the search table" if table else "all files are whole")
 
 
 def _changeable(folder: Path, *, shipped: bool) -> None:

@@ -8,6 +8,7 @@ that nothing stale is ever read.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -103,6 +104,16 @@ class Artefacts:
         For values that say themselves what they are of, such as pairs of images by their contents.
         """
         return _first(filter(None, (self.folder, self.fallback, *self.earlier)), key, codec)
+
+    def all_of(self, kind: str, *, codec: Codec[T], now: bool) -> dict[Path, T]:
+        """All whole values of a kind, of this state or of the others, by where they are kept."""
+        own = [self.folder, *filter(None, [self.beside])]
+        places = own if now else [place for place in self.earlier if place != self.folder]
+        found: dict[Path, T] = {}
+        for folder in (path for place in places for path in sorted(place.glob(f"{kind}-*-*"))):
+            with contextlib.suppress(GalleryError):
+                found[folder] = codec.load(folder)
+        return found
 
     def keep(self, key: Key, value: T, *, codec: Codec[T]) -> None:
         """Keep a value, in the place of that of its key, where that is allowed."""

@@ -12,7 +12,7 @@ import functools
 import hashlib
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -35,6 +35,7 @@ _ID, _SHA, _DIGEST = "id", "sha256", "digest_of_"
 _COLUMNS = "columns"  # whose digest is that of a row's values
 _BLOCK = 16_384  # rows written at once
 _NAMED = 4_096  # ids named at once
+_LONGEST = timedelta(minutes=1)  # that a search waits; a silent store is asked for two by itself
 _KEPT = timedelta(days=1)  # how long versions stay that are no longer the last
 
 
@@ -100,7 +101,10 @@ class LanceEngine:
         asked = asked.ef(how.beam * count).nprobes(how.probes).refine_factor(how.refined)
         if among is not None:
             asked = asked.where(_prefilter(among, self.ids), prefilter=True)
-        found = (asked.bypass_vector_index() if exact else asked).to_arrow()
+        if exact:  # of all rows: as long as that takes
+            found = asked.bypass_vector_index().to_arrow()
+        else:
+            found = asked.to_arrow(timeout=_LONGEST)
         ids = found[_ID].to_numpy()
         query = found["query_index"].to_numpy() if len(queries) > 1 else np.zeros(len(ids), int)
         rows = self._rows(ids)
@@ -122,6 +126,54 @@ class LanceEngine:
         return rows
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a version of a table holds of one view, as it was written."""
+
+    version: int
+    column: str
+    """The view's vectors."""
+    dim: int
+    """Numbers of a vector, without those that pad it."""
+    texts: tuple[str, ...]
+    """What filters compare, as people call it."""
+    ids: Integer[np.ndarray, " n"]
+    digests: UInt64[np.ndarray, "n 2"]
+    """Of every image: of what filters compare, and of its vector."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns that hold it, and their types."""
+        texts = [(name, pa.string()) for name in (_SHA, *map(_plain, self.texts))]
+        digests = [(_DIGEST + name, pa.uint64()) for name in (_COLUMNS, self.column)]
+        vectors = pa.list_(pa.float32(), self._width)
+        return pa.schema([(_ID, pa.int64()), *texts, (self.column, vectors), *digests])
+
+    @property
+    def _width(self) -> int:
+        return self.dim + -self.dim % _LANES
+
+    def beside(self, table: Any) -> tuple[Integer[np.ndarray, " m"], UInt64[np.ndarray, "m 2"]]:
+        """Ids of all rows of a table, and the digests that lie in them; 0 for none."""
+        names = [_DIGEST + name for name in (_COLUMNS, self.column)]
+        found = _stored(table, [_ID, *names])
+        digests = [found[name].fill_null(0).to_numpy() for name in names]
+        return found[_ID].to_numpy(), np.stack(digests, axis=1)
+
+    def within(
+        self, table: Any, places: Integer[np.ndarray, " m"]
+    ) -> tuple[Integer[np.ndarray, " m"], UInt64[np.ndarray, "m 2"]]:
+        """Ids of rows at some places of a table, and the digests of what they hold."""
+        columns = [_ID, _SHA, *map(_plain, self.texts), self.column]
+        found = table.take_offsets(places.tolist()).select(columns).to_arrow()
+        if found[self.column].null_count:
+            raise ValueError("some images have no vector")
+        vectors = found[self.column].combine_chunks().flatten().to_numpy()
+        texts = {name: found[_plain(name)].to_pylist() for name in self.texts}
+        own = vectors.reshape(len(found), self._width)[:, : self.dim]
+        return found[_ID].to_numpy(), _digests(found[_SHA].to_pylist(), texts, own)
+
+
 def column_of(name: str, kind: object) -> str:
     """Name of the column of a view's vectors: what it sees, and a digest of how."""
     return f"{_plain(name)}_{_digest(repr(kind))}"
@@ -134,8 +186,8 @@ def bring_up(
     vectors: Float[np.ndarray, "n d"],
     *,
     progress: Progress = no_progress,
-) -> int:
-    """Make a table hold these images alone, with these vectors in a column; its version then.
+) -> Contents:
+    """Make a table hold these images alone, with these vectors in a column; what it holds then.
 
     A call that is stopped leaves the table in a whole version, and the next one goes on.
 
@@ -156,21 +208,28 @@ def bring_up(
     values = {_SHA: pa.array(contents), **{_plain(k): pa.array(v) for k, v in texts.items()}}
     padded = _padded(vectors)
     rows = pa.FixedSizeListArray.from_arrays(pa.array(padded.ravel()), padded.shape[1])
-    lines = ["\0".join((*texts, *line)) for line in zip(contents, *texts.values(), strict=True)]
-    parts = [
-        (_COLUMNS, values, names_of(lines, np.empty((len(lines), 0)))),
-        (column, {column: rows}, names_of(contents, np.asarray(vectors, np.float32))),
-    ]
+    digests = _digests(contents, texts, vectors)
+    parts = [(_COLUMNS, values, digests[:, 0]), (column, {column: rows}, digests[:, 1])]
     with refusals(address, "written"):
         changed = _keep_only(table, ids)
-        for name, arrays, digests in parts:
-            changed += _write(table, name, ids, arrays, digests[:, 0], progress=progress)
+        for name, arrays, own in parts:
+            changed += _write(table, name, ids, arrays, own, progress=progress)
         if changed:
             _index(table, column, len(ids))
             table.optimize(cleanup_older_than=_KEPT)
-        if any((_known(table, name, ids) != digests[:, 0]).any() for name, _, digests in parts):
+        if any((_known(table, name, ids) != own).any() for name, _, own in parts):
             raise ValueError("another program changed it meanwhile; try again")
-        return int(table.version)
+        version = int(table.version)
+    return Contents(version, column, vectors.shape[1], tuple(texts), ids, digests)
+
+
+def _digests(
+    contents: Sequence[str], texts: Mapping[str, Sequence[str]], vectors: Float[np.ndarray, "n d"]
+) -> UInt64[np.ndarray, "n 2"]:
+    """Digests of what images are written from: what filters compare of each, and its vector."""
+    lines = ["\0".join((*texts, *line)) for line in zip(contents, *texts.values(), strict=True)]
+    parts = (lines, np.empty((len(lines), 0))), (contents, np.asarray(vectors, np.float32))
+    return np.stack([names_of(*part)[:, 0] for part in parts], axis=1)
 
 
 def _keep_only(table: Any, ids: np.ndarray) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,48 @@ SETTING = "WELLSPRING_LANCE"
 """Environment variable: beginnings of the URIs at which tables may lie, with commas between."""
 
 _FORMAT_KEY = b"wellspring"
-_REMEDY = (
-    "see that it is there and can be read, or write it anew: index again with --engine lance; "
-    "--search exact answers without it"
+_ANSWER = 20.0  # seconds in which an object store has to answer at first
+_PATIENCE = {"client_retry_timeout": "30"}
+# Seconds after which a request is not tried again, which takes 30 by itself at most; the variable
+# OBJECT_STORE_CLIENT_RETRY_TIMEOUT says otherwise. Alone the library goes on for minutes.
+_OF_STORES = (
+    (
+        "NoSuchBucket",
+        "there is no such bucket",
+        "make the bucket, or name another by --uri",
+    ),
+    (
+        "necessary privileges|status: 40[13]|40[13] [A-Z]|credentials",
+        "the object store refuses it",
+        "see that the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY may list, read, write "
+        "and delete there",
+    ),
+    (
+        "BadScheme|scheme is not allowed",
+        "AWS_ENDPOINT is an address without encryption",
+        "set AWS_ALLOW_HTTP=true where that is meant",
+    ),
+    (
+        "[Tt]imed? ?out|error sending request|Connect",
+        "the object store does not answer",
+        "see that it runs, and that AWS_ENDPOINT names it",
+    ),
 )
+# What the library says of an object store, what that means, and what to do.
+
+
+class TableError(GalleryError):
+    """A table that is away, damaged, another's, or cannot be written."""
+
+    def __init__(
+        self, what: str, *, first: str = "see that it is there and can be read", anew: bool = True
+    ) -> None:
+        """Take what is wrong, what to do first, and whether it helps to write the table anew."""
+        again = ", or write it anew: index again with --engine lance" if anew else ""
+        super().__init__(
+            f"the gallery's search table {what}; {first}{again}; --search exact answers without it"
+        )
+        self.what, self.first, self.anew = what, first, anew
 
 
 def new_table(database: str) -> str:
@@ -68,7 +108,9 @@ def _connect(database: str) -> Any:
     The header of a gallery that somebody else made may name any.
 
     Raises:
-        GalleryError: when it is elsewhere and not named.
+        GalleryError: when it is elsewhere and not named, or LanceDB is not installed.
+        TimeoutError: when it does not answer.
+        Exception: whatever the library raises of it.
     """
     named = [each.strip().rstrip("/") for each in os.environ.get(SETTING, "").split(",")]
     trusted = ".." not in database and any(
@@ -79,7 +121,20 @@ def _connect(database: str) -> Any:
             f"the gallery's search table lies at {database[:200]}, which is read and written only "
             f"where the setting {SETTING} names it; --search exact answers without it"
         )
-    return _library().connect(database)
+    library = _library()
+    if "://" not in database:
+        return library.connect(database)
+    # the library asks a store that is silent for ten minutes, and offers no shorter way
+    opening = library.connect_async(database, storage_options=_PATIENCE)
+    asyncio.run(_within(opening, _ANSWER))
+    return library.connect(database, storage_options=_PATIENCE)
+
+
+async def _within(waiting: Awaitable[object], seconds: float) -> None:
+    try:
+        await asyncio.wait_for(waiting, seconds)
+    except TimeoutError as error:
+        raise TimeoutError("it does not answer: timed out") from error
 
 
 def _parts(address: str) -> tuple[str, str]:
@@ -97,21 +152,26 @@ def open_table(address: str) -> Any:
     """A table in its last version.
 
     Raises:
-        GalleryError: when it is away, or its format is another one.
+        TableError: when it is away, or its format is another one.
+        GalleryError: when LanceDB is not installed, or the place is elsewhere and not named.
     """
     database, name = _parts(address)
     if not _is_there(address):
-        raise GalleryError(f"the gallery's search table {name} is not at {database}; {_REMEDY}")
+        raise TableError(f"{name} is not at {database}")
     with refusals(address, "read"):
         table = _connect(database).open_table(name)
         found = (table.schema.metadata or {}).get(_FORMAT_KEY, b"none").decode("utf-8", "replace")
     if found != FORMAT:
-        raise GalleryError(
-            f"the gallery's search table {name} has format {found[:20]}, this version reads "
-            f"{FORMAT}; write it anew: index again with --engine lance; --search exact answers "
-            "without it"
+        raise TableError(
+            f"{name} has format {found[:20]}, this version reads {FORMAT}",
+            first="see that it is the gallery's",
         )
     return table
+
+
+def versions_of(table: Any) -> set[int]:
+    """Numbers of the versions of a table that are there."""
+    return {int(each["version"]) for each in table.list_versions()}
 
 
 @contextlib.contextmanager
@@ -120,8 +180,10 @@ def refusals(address: str, done: str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        why = first_line(error, most=200)
         database, name = _parts(address)
-        raise GalleryError(
-            f"the gallery's search table {name} at {database} cannot be {done} ({why}); {_REMEDY}"
-        ) from error
+        what = f"{name} at {database} cannot be {done}"
+        if "://" in database:
+            for said, why, first in _OF_STORES:
+                if re.search(said, str(error)):
+                    raise TableError(f"{what} ({why})", first=first, anew=False) from error
+        raise TableError(f"{what} ({first_line(error, most=200)})") from error

@@ -1,39 +1,94 @@
 """Which engine serves the views of a gallery: the table of LanceDB that its header names, or none.
 
 The gallery's folder stays what everything follows from. The table is brought up to date when a
-state of the gallery is first asked, and the version that holds it is kept with its artefacts.
+state of the gallery is first asked, and what was written is kept with its artefacts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from filelock import Timeout
-from jaxtyping import Integer
 
-from core.gallery.artefacts import Key, arrays
+from core.gallery.artefacts import Codec, Key, load_array
 from core.gallery.gallery import Gallery
-from core.search.lance import LanceEngine, bring_up, column_of
+from core.images.files import read_json, remove_folder, write_json
+from core.search.lance import Contents, LanceEngine, bring_up, column_of
+from core.search.lance_table import open_table, refusals, versions_of
 from core.search.views import View
 from core.values import GalleryError, Progress, no_progress
 
+_WIDEST = 1_000_000  # numbers of a vector
 _PATIENCE = 600  # seconds that another writer may take
 
 
 @dataclass(frozen=True)
-class _Written:
-    version: Integer[np.ndarray, " 1"]
+class Written:
+    """What the table of a gallery was left with for one of its views."""
+
+    table: str
+    """The table, as the gallery's header names it."""
+    contents: Contents
+
+    def save(self, folder: Path) -> None:
+        """Write it to a folder."""
+        found = self.contents
+        about = {"table": self.table, "column": found.column, "texts": list(found.texts)}
+        write_json(folder / "written.json", about)
+        numbers = np.array([found.version, found.dim], np.int64)
+        arrays = {"numbers": numbers, "ids": found.ids, "digests": found.digests}
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array)
+
+    @classmethod
+    def load(cls, folder: Path) -> Written:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            GalleryError: when it is missing or damaged.
+        """
+        try:
+            about = read_json(folder / "written.json")
+            table, column, texts = (about[name] for name in ("table", "column", "texts"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise GalleryError("its values are damaged") from error
+        words = (table, column, *(texts if isinstance(texts, list) else [None]))
+        names = ("numbers", "ids", "digests")
+        numbers, ids, digests = (load_array(folder / f"{name}.npy") for name in names)
+        kinds = [array.dtype.str for array in (numbers, ids, digests)]
+        shapes = numbers.shape == (2,) and digests.shape == (*ids.shape, 2) == (len(ids), 2)
+        if {*map(type, words)} != {str} or kinds != ["<i8", "<i8", "<u8"] or not shapes:
+            raise GalleryError("its values are damaged")
+        version, dim = numbers.tolist()
+        if min(version, dim) < 1 or dim > _WIDEST:
+            raise GalleryError("its values are damaged")
+        return cls(table, Contents(version, column, dim, tuple(texts), ids, digests))
 
 
-def _is_version(found: Mapping[str, np.ndarray]) -> bool:
-    version = found["version"]
-    return version.shape == (1,) and version.dtype == np.int64 and bool(version[0] > 0)
+_WRITTEN = Codec(save=Written.save, load=Written.load)
 
 
-_WRITTEN = arrays(_Written, whole=_is_version)
+def written(gallery: Gallery, *, now: bool) -> list[Contents]:
+    """What the table of a gallery was left with, a view each, in this state or in others."""
+    return list(_kept(gallery, now=now).values())
+
+
+def _kept(gallery: Gallery, *, now: bool) -> dict[Path, Contents]:
+    found = gallery.artefacts.all_of("lance", codec=_WRITTEN, now=now)
+    own = gallery.header.lance
+    return {path: each.contents for path, each in found.items() if each.table == own}
+
+
+def _forget(gallery: Gallery, address: str) -> None:
+    """Remove what is kept of versions that went, as old ones do when a new one is written."""
+    there = versions_of(open_table(address))
+    for path, contents in (_kept(gallery, now=True) | _kept(gallery, now=False)).items():
+        if contents.version not in there:
+            remove_folder(path)
 
 
 def served(gallery: Gallery, view: View, *, progress: Progress = no_progress) -> View:
@@ -58,13 +113,15 @@ def served(gallery: Gallery, view: View, *, progress: Progress = no_progress) ->
     key = Key.of("lance", bring_up, **given, head=view.head.identity, column=column)
     ids = np.array([record.id for record in gallery.records], np.int64)
 
-    def write() -> _Written:
+    def write() -> Written:
         with _one_writer(gallery):
-            version = bring_up(address, gallery.records, column, view.vectors, progress=progress)
-        return _Written(np.array([version], np.int64))
+            found = bring_up(address, gallery.records, column, view.vectors, progress=progress)
+            with refusals(address, "read"):
+                _forget(gallery, address)
+        return Written(gallery.header.lance, found)
 
-    def opened(kept: _Written) -> LanceEngine:
-        return LanceEngine.open(address, column, ids=ids, version=int(kept.version[0]))
+    def opened(kept: Written) -> LanceEngine:
+        return LanceEngine.open(address, column, ids=ids, version=kept.contents.version)
 
     kept = gallery.artefacts.get(key, write, codec=_WRITTEN)
     try:

@@ -15,6 +15,7 @@ from core.gallery.datasets import materialise
 from core.gallery.gallery import Gallery, is_shipped
 from core.gallery.source import Source
 from core.gallery.store import Store
+from core.images.files import remove_folder
 from core.search.edges import with_edges
 from core.search.lance_table import create, drop, new_table
 from core.service.heads import choose_head
@@ -104,7 +105,14 @@ def search_with_lance(
             store.search_in(store.table(replace(store.header(), lance=before)))
         drop(table)
         raise
-    drop(store.table(replace(store.header(), lance=before)))
+    _drop(store, store.table(replace(store.header(), lance=before)))
+
+
+def _drop(store: Store, table: str) -> None:
+    """Delete a table where that is possible; one of the gallery's own folder however damaged."""
+    drop(table)
+    if table and Path(table).parent == store.folder / "lance":
+        remove_folder(Path(table))
 
 
 def search_with_faiss(folder: Path) -> None:
@@ -117,7 +125,7 @@ def search_with_faiss(folder: Path) -> None:
     with store.writing():
         table = store.table(store.header())
         store.search_in("")
-    drop(table)
+    _drop(store, table)
 
 
 def _database(store: Store, named: str) -> str:

@@ -25,6 +25,7 @@ from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import Damage, changed_images, verify
 from core.images.files import file_digest, folder_size
+from core.search.table_check import changed_table
 from core.service.adding import copy_in, refusal, require_room
 from core.service.building import bring_up, build, finish
 from core.service.visitors import Visitors
@@ -211,9 +212,15 @@ class Library:
         return Facts(folder_size(gallery.store.folder), examples, gallery.keeps_images)
 
     def verify(self, gallery: Gallery, *, progress: Progress = no_progress) -> list[Damage]:
-        """Every damaged or missing file of a gallery; if none, images whose files have changed."""
+        """Every damaged or missing file of a gallery; if none, what else has changed.
+
+        That is the table that it is searched by, and the files of its images.
+        """
         folder = gallery.store.folder
-        return verify(folder, progress=progress) or changed_images(folder, progress=progress)
+        return verify(folder, progress=progress) or [
+            *changed_table(folder, progress=progress),
+            *changed_images(folder, progress=progress),
+        ]
 
     def folder(self, name: str, *, visitor: str = "") -> Path:
         """Folder of a gallery that may be changed.

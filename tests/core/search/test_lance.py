@@ -62,7 +62,7 @@ def written(folder: Path, images: list[ImageRecord], rows: np.ndarray) -> LanceE
 
 
 def up_to_date(address: str, images: list[ImageRecord], rows: np.ndarray) -> LanceEngine:
-    version = bring_up(address, images, "view", rows)
+    version = bring_up(address, images, "view", rows).version
     ids = np.array([image.id for image in images], np.int64)
     return LanceEngine.open(address, "view", ids=ids, version=version)
 

@@ -31,6 +31,7 @@ from core.service.session import Session
 from core.service.workspace import Workspace
 from core.values import Answer, GalleryError, no_progress
 from tests.core.conftest import draw
+from tests.core.object_store import settings
 
 lancedb = pytest.importorskip("lancedb")
 EXACT = ScoreConfig(search="exact")
@@ -207,28 +208,39 @@ def test_a_link_out_of_the_gallery_is_refused(gallery, tmp_path) -> None:
         Gallery.open(gallery)
 
 
-def test_a_uri_is_passed_on_as_it_is(gallery, network, monkeypatch) -> None:
-    asked = []
-
-    def connect(uri: str) -> None:
-        asked.append(uri)
-        raise OSError("no network")
-
-    monkeypatch.setattr(lancedb, "connect", connect)
+def test_a_uri_is_asked_only_where_it_is_named(gallery, network, monkeypatch) -> None:
+    """The header of a stranger's gallery may name any."""
+    for name, value in settings("http://127.0.0.1:9").items():  # where nothing answers
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OBJECT_STORE_CLIENT_MAX_RETRIES", "0")
+    asked = {"database": "s3://bucket/a%20b/", "progress": no_progress}
     for named in ("", "s3://buck, s3://bucket/a", "s3://bucket/b/"):
         monkeypatch.setenv("WELLSPRING_LANCE", named)
         with pytest.raises(GalleryError, match="only where the setting WELLSPRING_LANCE names it"):
-            search_with_lance(
-                gallery, [network], database="s3://bucket/a%20b", progress=no_progress
-            )
-    assert asked == [], "the header of a stranger's gallery may name any"
+            search_with_lance(gallery, [network], **asked)
     monkeypatch.setenv("WELLSPRING_LANCE", "gs://other,s3://bucket/")
     with pytest.raises(GalleryError, match="at s3://bucket/a%20b cannot be written"):
-        search_with_lance(gallery, [network], database="s3://bucket/a%20b/", progress=no_progress)
-    assert asked == ["s3://bucket/a%20b"]
+        search_with_lance(gallery, [network], **asked)
     table = "s3://bucket/a%20b/images-1.lance"
     header = replace(Gallery.open(gallery).header, lance=table)
     assert Gallery.open(gallery).store.table(header) == table
+
+
+@pytest.mark.parametrize("damage", ["away", "half", None])
+def test_a_damaged_table_is_named_and_written_anew(gallery, photos, network, damage) -> None:
+    (before,) = (gallery / "lance").iterdir()
+    if damage == "away":
+        shutil.rmtree(gallery / "lance")
+    elif damage == "half":
+        for file in (before / "data").iterdir():
+            file.write_bytes(file.read_bytes()[:40])
+    library, opened = Session().library, Gallery.open(gallery)
+    found = [each.file for each in library.verify(opened)]
+    assert found == ([] if damage is None else [f"lance/{before.name}"])
+    search_with_lance(gallery, [network], progress=no_progress)
+    assert library.verify(Gallery.open(gallery)) == []
+    assert len(tables(gallery / "lance")) == 1
+    answered_alike(gallery, photos / "01.png")
 
 
 def test_a_picture_that_a_self_test_adds_is_found_beside_a_table(gallery, tmp_path):
