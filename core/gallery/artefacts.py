@@ -107,7 +107,7 @@ class Artefacts:
 
     def all_of(self, kind: str, *, codec: Codec[T], now: bool) -> dict[Path, T]:
         """All whole values of a kind, of this state or of the others, by where they are kept."""
-        own = [self.folder, *filter(None, [self.beside])]
+        own = [self.folder, *filter(None, [self.fallback])]
         places = own if now else [place for place in self.earlier if place != self.folder]
         found: dict[Path, T] = {}
         for folder in (path for place in places for path in sorted(place.glob(f"{kind}-*-*"))):
