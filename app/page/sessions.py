@@ -68,9 +68,9 @@ class LightState(SessionState):
 class LightStates(StateHolder):
     """Keeps such sessions; where there are too many, whoever has the most of them loses one.
 
-    None goes whose call waits. Those that hold nothing go first: calls from outside leave nothing
-    behind once their answer was fetched. Then a client's longest unused one goes, so that nobody
-    ends the sessions of others by opening many.
+    None goes whose call waits, as long as these are few. Those that hold nothing go first: calls
+    from outside leave nothing behind once their answer was fetched. Then a client's longest unused
+    one goes, so that nobody ends the sessions of others by opening many.
     """
 
     session_data: OrderedDict[str, Any]
@@ -103,14 +103,15 @@ class LightStates(StateHolder):
                     self._forget(min(kinds, key=lambda name: (kinds[name][0], -crowd[kinds[name]])))
 
     def _called(self) -> set[str]:
-        """Sessions with a call that waits or is worked on, which are fewer than may wait.
+        """Sessions with a call that waits or is worked on; none where they would crowd out pages.
 
         Where 1,000 pages were open, calls from outside lost their answers while they waited.
         """
         queue = self.blocks._queue
         lines = list(queue.event_queue_per_concurrency_id.values())
         calls = chain(*(line.queue for line in lines), *filter(None, queue.active_jobs))
-        return {call.session_hash for call in calls}
+        called = {call.session_hash for call in calls}
+        return called if len(called) <= self.capacity / 2 else set()
 
     def _told(self) -> set[str]:
         """Sessions with an answer that may still be fetched."""

@@ -217,7 +217,7 @@ def _handler(number: int, fn: Any) -> Handler:
     return Handler(number, f"{tab}.{getattr(fn.fn, '__name__', '')}", kinds, values)
 
 
-_LOADING = "app.restore"
+LOADING = "app.restore"
 """What a page calls as it is loaded."""
 
 
@@ -296,7 +296,7 @@ class Visitor:
         """Call a handler of the own page, once that was loaded, and listen to nothing."""
         if page in ("", self.page) and not self.loaded:
             self.loaded = True
-            if name != _LOADING and (opened := self.handler(_LOADING, [])).status != httpx.codes.OK:
+            if name != LOADING and (opened := self.handler(LOADING, [])).status != httpx.codes.OK:
                 self.loaded = False
                 return opened
         number = name if isinstance(name, int) else self.server.handler(name).number
@@ -324,7 +324,7 @@ class Visitor:
     def link(self, gallery: str) -> Told:
         """What the Gallery tab shows on a further page, opened by a link to a gallery."""
         page = f"{self.page}-{gallery}"
-        opened = self.handler(_LOADING, [], page=page, query=f"?gallery={gallery}")
+        opened = self.handler(LOADING, [], page=page, query=f"?gallery={gallery}")
         return self.handler("gallery.show", [None], page=page) if opened.status == 200 else opened
 
     def build(self, archive: bytes, *, encoder: str = "histogram") -> Told:

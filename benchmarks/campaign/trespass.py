@@ -13,7 +13,7 @@ import httpx
 from app.page.sessions import CAPACITY
 from benchmarks.campaign import corpus
 from benchmarks.campaign.children import Budget
-from benchmarks.campaign.hosted import Told, Visitor
+from benchmarks.campaign.hosted import LOADING, Told, Visitor
 
 _ASK = "attribute.search"
 _SHOWING = ("attribute.explain", "attribute.export", "attribute.judge", "attribute.sum_up")
@@ -50,12 +50,10 @@ def attacks(one: Visitor, other: Visitor, secret: str, *, seed: int) -> Iterator
 
 def crowd_out(one: Visitor, others: Sequence[tuple[Visitor, str]], budget: Budget) -> list[str]:
     """Open more pages than a server keeps; whoever was there must still have the own gallery."""
-    event = {"index": 0, "value": None}
     for number in range(CAPACITY + 50):
         if budget.left < 0:
             break
-        page = f"crowd{one.page}{number}"
-        one.join("app.select", [], page=page, event_data=event)
+        one.join(LOADING, [], page=f"crowd{one.page}{number}")
     time.sleep(_PAUSE)
     shown = ((visitor.handler("gallery.show", [None]), secret) for visitor, secret in others)
     return [f"{secret} lost its page" for told, secret in shown if secret not in str(told.value)]

@@ -105,6 +105,9 @@ def test_no_call_loses_its_answer_to_pages():
     for number in range(2):
         states[f"page {number}"][kept] = 2
     assert {*states.session_data} == {"waits", "works", "is told", "page 0", "page 1"}
+    states.capacity = 3
+    states["page 2"][kept] = 2
+    assert {"waits", "works"} - states.session_data.keys()  # these many would crowd out pages
 
 
 def test_nobody_ends_the_pages_of_others_by_opening_many():
