@@ -17,7 +17,7 @@ from app.page.fetch import Fetcher
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS
 from app.page.pictures import example_pictures, pictures
-from app.page.state import Marked, Page, encoder_choices
+from app.page.state import HEADS, Marked, Page, encoder_choices
 from app.page.visitor import visitor_of
 from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, RERANKING, Controls, Downloads, Query
 from app.views import answer as views
@@ -72,6 +72,14 @@ def filtered_choice_of(given: Given, controls: Controls, gallery: gr.State) -> C
 def prior_of(given: Given, controls: Controls) -> float:
     """The prior probability of a source that the controls choose."""
     return given[controls.prior] / 100
+
+
+def told_of(choice: Choice, prior: float) -> str:
+    """With what many images were asked for."""
+    ((encoder, _),) = encoder_choices([choice.encoder])
+    heads = {name: f"head: {label.lower()}" for label, name in HEADS if name != "default"}
+    head = heads.get(choice.head, "")
+    return views.settings_words(encoder, head, where=choice.where, prior=prior)
 
 
 @dataclass(frozen=True)

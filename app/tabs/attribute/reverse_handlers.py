@@ -18,7 +18,7 @@ from app.page.state import Page, Sought
 from app.page.visitor import visitor_of
 from app.tabs.attribute.batch_handlers import require_files
 from app.tabs.attribute.cases import Opened
-from app.tabs.attribute.handlers import CANDIDATES, Search, choice_of, prior_of, row_of
+from app.tabs.attribute.handlers import CANDIDATES, Search, choice_of, prior_of, row_of, told_of
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.reverse_layout import Reverse, ReverseResult
 from app.views.images import small_picture
@@ -64,6 +64,7 @@ class ReverseHandlers:
             raise user_error("choose the source first")
         session, visitor = self.page.session, visitor_of(request)
         choice = choice_of(given, self.controls, self.page.gallery)
+        prior = prior_of(given, self.controls)
         seen, problems = dict[str, str](), list[tuple[str, str]]()
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, len(files), "Opening the encoder and the gallery")
@@ -84,8 +85,8 @@ class ReverseHandlers:
             len(workspace.null),
             sources=self._sources(workspace, source, ids, visitor),
             pictures=tuple(seen[each.generated] for each in found),
+            by=told_of(choice, prior),
         )
-        prior = prior_of(given, self.controls)
         rows = (each.generated for each in found), (each.image_id for each in found)
         looked = Looked(tuple(rows[0]), choice, prior, tuple(rows[1]))
         button = self.result.download
