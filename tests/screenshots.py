@@ -76,6 +76,7 @@ def record(browser: Browser, url: str) -> None:
     page.locator("#ws-examples button").nth(1).click()
     page.locator("#ws-answer h2", has_text="andidate source").wait_for()
     page.wait_for_function(STILL)
+    page.wait_for_timeout(1_500)  # the answer and its pictures fade in
     frames.append(_frame(page))
     for tab in ("map", "gallery"):
         _open(page, tab)
