@@ -74,8 +74,9 @@ def record(browser: Browser, url: str) -> None:
     page.wait_for_function(STILL)
     frames.append(_frame(page))
     page.locator("#ws-examples button").nth(1).click()
-    page.locator("#ws-answer", has_text="andidate source").wait_for()
+    page.locator("#ws-answer h2", has_text="andidate source").wait_for()
     page.wait_for_function(STILL)
+    page.wait_for_timeout(1_500)  # the answer and its pictures fade in
     frames.append(_frame(page))
     for tab in ("map", "gallery"):
         _open(page, tab)
@@ -108,6 +109,7 @@ def _test(page: Page) -> None:
     page.locator("#ws-run-test").click()
     page.locator("#ws-test [role=status]").wait_for()
     page.wait_for_function(STILL)
+    page.evaluate("() => scrollTo(0, 0)")
     page.wait_for_timeout(1_500)
 
 

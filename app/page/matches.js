@@ -13,8 +13,17 @@ function choose(row, quick) {
   row.focus({ preventScroll: true });
   const still = quick || matchMedia('(prefers-reduced-motion: reduce)').matches;
   row.scrollIntoView({ block: 'nearest', inline: 'nearest', behavior: still ? 'auto' : 'smooth' });
+  if (!quick && element.querySelector('.ws-list.closest')) unfold(still);
   clearTimeout(told); // keys that are held down ask for the last one alone
   told = setTimeout(() => trigger('select', { row: Number(row.dataset.row) }), quick ? 120 : 0);
+}
+
+// Reasons of an image that is no source are folded until one is chosen, and then stand where the eye is.
+function unfold(still) {
+  const why = document.querySelector('#ws-why');
+  why?.querySelector(':scope > button:not(.open)')?.click();
+  const below = why ? why.getBoundingClientRect().top - window.innerHeight * 0.45 : 0;
+  if (below > 0) window.scrollBy({ top: below, behavior: still ? 'auto' : 'smooth' });
 }
 
 // The slider: only what scores so little less than the best that a source is among them so often.
@@ -35,7 +44,7 @@ element.addEventListener('input', (event) => {
     }
   }
   const short = count === all.length && `All ${count} that are listed are too few for that.`;
-  element.querySelector('.ws-often output').textContent = often || '…';
+  element.querySelector('.ws-often output').textContent = often ? `in ${often} of cases` : 'as often as you choose';
   element.querySelector('.ws-listed').textContent = often && (short || `${count} ${count === 1 ? 'is' : 'are'} listed.`);
   slider.setAttribute('aria-valuetext', often ? `${often} of cases` : 'not chosen');
 });

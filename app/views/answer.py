@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.views.names import label_of, name_of
+from app.views.names import label_of, name_of, unbroken
 from app.views.templates import render
+from core.config import AnswerConfig
 from core.report import conclusion, is_web_address, words
 from core.service import OPEN_DATASETS
 from core.values import Answer, ImageRecord, Match
@@ -43,6 +44,21 @@ def empty_html(*, size: int) -> str:
 def unanswered_html() -> str:
     """What is shown where a search for an image ended without an answer."""
     return render("empty", of="unanswered")
+
+
+def settings_words(encoder: str, head: str, *, where: str | None, prior: float) -> str:
+    """With what many images were asked for: what is chosen meanwhile changes nothing of it.
+
+    Args:
+        encoder: title of the encoder.
+        head: title of the head; empty where it is the usual one.
+        where: the filter, if there was one.
+        prior: probability of a source before the images were seen.
+    """
+    told = [f"By {encoder}", head, f"only images with {where}" if where else ""]
+    usual = prior == AnswerConfig().prior
+    told.append("" if usual else f"prior {words.percent(prior)}")
+    return f"{', '.join(filter(None, told))}."
 
 
 def asked_words(encoder: str, where: str | None) -> str:
@@ -93,7 +109,8 @@ def answer_text(answer: Answer) -> str:
     """The answer as plain text, to be pasted elsewhere: no path and nothing of the query's file."""
     said = filter(None, [headline(answer), words.about_scope(answer), words.odds(answer)])
     lines = [" ".join(said), ""]
-    shares = {group.best.image.id: words.share(group.influence) for group in answer.groups}
+    sources = words.sources(answer.groups)
+    shares = {group.best.image.id: words.share(group.influence) for group in sources}
     for rank, match in enumerate(answer.matches[:_COPIED], 1):
         image, found = match.image, words.points(match, answer)
         about = [image.creator, image.licence, image.url]
@@ -145,7 +162,7 @@ def captions(answer: Answer) -> list[str]:
         if group is None:
             line.append("near-duplicate of one above")
         elif group.influence:
-            line.append(f"influence {words.share(group.influence)}")
+            line.append(f"influence {unbroken(words.share(group.influence))}")
         lines.append("\n".join([*line, name_of(match.image)]))
     return lines
 

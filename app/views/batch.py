@@ -130,21 +130,24 @@ class _Line:
     bars: Sequence[Bar]
 
 
-def table_html(rows: Sequence[Row], *, total: int) -> str:
+def table_html(rows: Sequence[Row], *, total: int, by: str = "", stopped: bool = False) -> str:
     """The table so far.
 
     Args:
         rows: the images done.
         total: the images given.
+        by: with what they were asked for.
+        stopped: whether no more will come.
     """
     lines = [_line(place, *pair) for place, pair in enumerate(zip(rows, judge(rows), strict=True))]
     done = number_of(total, "image")
     if len(rows) < total:
-        done = f"{len(rows)} of {done}"
+        done = f"{len(rows)} of {done}{', then stopped' if stopped else ''}"
     kinds = [line.kind for line in lines]
     return render(
         "batch",
         done=done,
+        by=by,
         lines=lines,
         answered=len(rows) - kinds.count("refused"),
         kinds=[(kind, name, kinds.count(kind)) for kind, name in _LABELS.items() if kind in kinds],

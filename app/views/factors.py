@@ -27,7 +27,7 @@ def likeness_words(found: Sequence[Likeness], *, level: float) -> str:
         value = "" if strength == words.WEAK else f" ({each.value})"
         told[strength].append(f"{label_of(each.factor).lower()}{value}")
     if found and not told[words.STRONG] and not told[words.SOME]:
-        return "None of it stands out."
+        return "none of it stands out."
     weak = told.pop(words.WEAK)
     parts = [f"{word}: {', '.join(names)}" for word, names in told.items() if names]
     parts += [f"{words.WEAK}: {number_of(len(weak), 'other')}"] if weak else []

@@ -85,7 +85,7 @@ def matches_html(answer: Answer, pictures: Sequence[str], *, chosen: int = 0) ->
                 "" if parts[place] == parts[rows[-1].place if rows else place] else parts[place],
             )
         )
-    sets = [(f"{level:.0%}", most) for level, most in AnswerConfig().listed] if gaps else []
+    sets = [(words.share(level), most) for level, most in AnswerConfig().listed] if gaps else []
     return render("matches", rows=rows, closest=closest, shown=_SHOWN, chosen=chosen, sets=sets)
 
 

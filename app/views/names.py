@@ -23,6 +23,11 @@ def number_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def unbroken(text: str) -> str:
+    """A text that stays in one line: a number and its sign are not parted."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def label_of(column: str) -> str:
     """What a column of the metadata is called."""
     return column.replace("_", " ").capitalize()

@@ -64,6 +64,8 @@ class Lookup:
     sources: tuple[Source, ...] = ()
     pictures: tuple[str, ...] = ()
     """Addresses that hold small copies of the images, finding by finding."""
+    by: str = ""
+    """With what they were asked for."""
     level: float = AnswerConfig().level
     """Largest p-value at which an image stands out by itself."""
 

@@ -38,9 +38,8 @@ def selection_words(scene: Scene, rows: Sequence[int], groups: Groups, *, shown:
         return "Nothing is selected: draw around points, choose a group, or click a point."
     n = len(scene.records)
     generated = sum(row >= n for row in rows)
-    what = number_of(len(rows) - generated, "gallery image")
-    if generated:
-        what += f" and {number_of(generated, 'generated example')}"
+    counts = {"gallery image": len(rows) - generated, "generated example": generated}
+    what = " and ".join(number_of(count, noun) for noun, count in counts.items() if count)
     counted = Counter(groups.names[groups.of[row]] for row in rows if row < n)
     of = _levels(counted) if len({*groups.of[:n]}) > 1 else ""
     first = f". The first {shown} are shown; the table has all" if len(rows) > shown else ""

@@ -29,4 +29,9 @@ def render(template: str, **values: object) -> str:
 
 
 _environment = environment(_ASSETS)
-_FUNCTIONS = {"percent": words.share, "number": words.number, "breakable": breakable}
+_FUNCTIONS = {
+    "percent": words.share,
+    "sure": words.sure_share,
+    "number": words.number,
+    "breakable": breakable,
+}

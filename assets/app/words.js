@@ -30,16 +30,35 @@
     }
   };
 
+  // A failure is told in a sentence; the same words stand within another one on the command line.
+  const sentence = (text) => {
+    const words = text?.data?.trim();
+    if (!words) return;
+    const end = /[.!?:]$|https?:\/\/\S*$/.test(words) ? "" : ".";
+    const told = `${words[0].toUpperCase()}${words.slice(1)}${end}`;
+    if (text.data !== told) text.data = told;
+  };
+
   // Gradio calls every failure an error, whatever title the server gives it: it reads another field.
   const titles = { Stopped: "Stopped", "This is a fault": "Fault", "": "That did not work" };
   const entitle = () => {
     for (const toast of document.querySelectorAll(".toast-body.error")) {
       const texts = [...toast.querySelectorAll("[data-testid=toast-text]")].map((each) => each.textContent.trim());
       const alike = Object.keys(titles).find((start) => texts.every((text) => text.startsWith(start)));
+      for (const text of toast.querySelectorAll("[data-testid=toast-text]")) sentence(text.firstChild);
       const title = toast.querySelector(".toast-title").firstChild;
       if (title.data.trim() !== titles[alike]) title.data = `${titles[alike]} `;
     }
   };
+
+  // What failed in one part of the page is not told above another one. That the server is gone is.
+  document.addEventListener("click", (event) => {
+    if (!event.isTrusted || !event.target.closest("[role=tab]")) return;
+    for (const toast of document.querySelectorAll(".toast-body.error")) {
+      const texts = [...toast.querySelectorAll("[data-testid=toast-text]")].map((each) => each.textContent);
+      if (!texts.some((text) => text.startsWith(lost))) toast.querySelector("[data-testid=toast-close]").click();
+    }
+  });
 
   let asked = false;
   const look = () => {

@@ -20,6 +20,7 @@ from core.evidence.words import (
     sentence,
     share,
     stands_out_by,
+    sure_share,
     why_none,
 )
 from core.images.files import write_json
@@ -69,7 +70,7 @@ def _matches(answer: Answer) -> Iterator[tuple[str, ...]]:
     for rank, match in enumerate(answer.matches, 1):
         group, image = groups[match.group], match.image
         numbers = (f"{match.cosine:.3f}", points_text(match, answer), number(group.p_value))
-        parts = (share(group.confidence), share(group.influence or None))
+        parts = (sure_share(group.confidence), share(group.influence or None))
         yield (str(rank), str(image.id), known(image.path, image), *numbers, *parts)
 
 
@@ -79,7 +80,7 @@ def print_trials(trials: Sequence[tuple[str, Trial]]) -> None:
     verdicts = [(name, verdict_of(trial)) for name, trial in trials]
     for name, found in verdicts:
         absent = "wrong image" if found.false else "right"
-        numbers = (share(found.confidence), number(found.p_value))
+        numbers = (sure_share(found.confidence), number(found.p_value))
         rows.append((name, WAYS[found.way].title, traced(found), *numbers, absent))
     columns = ("image", "made by", "with it", "confidence", "p", "without it")
     print_table(columns, rows, wide={"image", "made by"})
@@ -105,7 +106,7 @@ def print_summary(verdicts: Sequence[Verdict]) -> None:
                 str(b.right),
                 str(b.partner),
                 share(b.right / b.claims),
-                share(b.mean),
+                sure_share(b.mean),
             )
             for b in bands
         ]

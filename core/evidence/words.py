@@ -17,6 +17,7 @@ Name = Callable[[ImageRecord], str]
 TOO_FEW = "This gallery has too few different images to tell a source from chance."
 """What is said in place of numbers."""
 
+_SURE = ((0.99, "almost certainly"), (0.9, "very likely"), (0.5, "probably"))
 _FOREIGN = 0.95  # share of images nearer to theirs from which a query is of another kind
 
 
@@ -77,8 +78,7 @@ def sureness(confidence: float) -> str:
     Args:
         confidence: probability of a source, above one half for one that an answer gives.
     """
-    words = ((0.99, "almost certainly"), (0.9, "very likely"), (0.5, "probably"))
-    return next((word for least, word in words if confidence >= least), "perhaps")
+    return next((word for least, word in _SURE if confidence >= least), "perhaps")
 
 
 def _at_prior(answer: Answer) -> str:
@@ -278,6 +278,19 @@ def share(value: float | None) -> str:
     if 0 < value < 0.01:
         return "under 1 %"
     return "over 99 %" if 0.99 < value < 1 else f"{100 * value:.0f} %"
+
+
+def sure_share(confidence: float | None) -> str:
+    """A confidence as a share, never rounded up to where another word for it begins.
+
+    Nothing where there is no number to show.
+    """
+    if confidence is None:
+        return ""
+    for least, _ in _SURE:
+        if confidence < least <= round(confidence, 2):
+            return share(least - 0.01)
+    return share(confidence)
 
 
 def number(value: float | None, form: str = ".2g") -> str:

@@ -44,6 +44,7 @@ def report_html(cases: Sequence[Case], run: Run) -> str:
 def _templates() -> Environment:
     made = environment(ASSETS / "report")
     made.filters |= {"name": words.title_or_path, "number": words.number, "share": words.share}
+    made.filters["sure"] = words.sure_share
     made.filters |= {"by": words.stands_out_by, "points": words.points_text}
     made.filters["chance"] = words.chance
     return made
@@ -58,6 +59,7 @@ def _section(case: Case) -> dict[str, object]:
         "sentence": words.sentence(answer),
         "odds": " ".join(filter(None, _told(answer))),
         "why": words.why_none(answer),
+        "sourced": words.outcome(answer) in ("identical", "one of", "named"),
         "numbers": _numbers(case),
         "picture": picture_address(case.image),
         "small": picture_address(case.image, side=_SMALL),
@@ -112,7 +114,7 @@ def _numbers(case: Case) -> Mapping[str, str]:
     answer = case.answer
     why = outcomes.UNNAMED[conclusion.outcome(answer)]
     evidence = {
-        "Confidence": words.share(answer.groups[0].confidence if answer.groups else None),
+        "Confidence": words.sure_share(answer.groups[0].confidence if answer.groups else None),
         "p-value": words.chance(answer.p_value, count=answer.null_size),
         "p among all": words.number(case.p_adjusted),
         "None of these": words.share(conclusion.none_share(answer)),

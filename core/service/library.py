@@ -104,7 +104,15 @@ class Library:
                 return self._build_for(visitor, source, loaded, progress=progress)
             folder = self.home / _slug(source)
             config = BuildConfig(limits=SourceLimits(self.server.max_unpacked_bytes))
-            return str(folder), build(str(source), folder, loaded, config=config, progress=progress)
+            change = build(str(source), folder, loaded, config=config, progress=progress)
+            self._call(folder, _called(source))
+            return str(folder), change
+
+    def _call(self, folder: Path, title: str) -> None:
+        """Title a gallery that has none of its own, unless another one is called so."""
+        own = self.title(str(folder)) == folder.name
+        if own and title.strip() and title not in map(self.title, map(str, self.kept())):
+            Store(folder).rename(title)
 
     def add(
         self, name: str, files: Sequence[Path], *, visitor: str = "", progress: Progress
@@ -309,10 +317,14 @@ def _slug(source: str | Path) -> str:
     path = Path(source)
     named = hashlib.sha256(str(source).encode()).hexdigest()
     identity = file_digest(path) if path.is_file() else named
-    last = path.name.partition(":")[0]
-    stem = last[:-4] if last.lower().endswith(".zip") else last
-    plain = re.sub(r"[^\w.-]+", "-", stem).strip("-.")[:80] or "gallery"
+    plain = re.sub(r"[^\w.-]+", "-", _called(source)).strip("-.")[:80] or "gallery"
     return f"{plain}-{identity[:8]}"
+
+
+def _called(source: str | Path) -> str:
+    """What people call a source: its last part, without the ending of a zip."""
+    last = Path(source).name.partition(":")[0]
+    return last[:-4] if last.lower().endswith(".zip") else last
 
 
 @contextlib.contextmanager

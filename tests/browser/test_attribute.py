@@ -206,6 +206,9 @@ def test_without_a_source_the_page_says_why_and_what_to_do(
         assert contrast(page, text, ".ws-answer") >= 4.5
     assert contrast(page, ".ws-list-name", "gradio-app") >= 4.5
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator("#ws-candidates [role=option]").nth(1).click()
+    expect(page.locator(".ws-pair img").first).to_be_visible()  # choosing one asks why
+    expect(page.locator(".ws-pair img").first).to_be_in_viewport()
     if width == 1440:
         page.get_by_role("button", name="Test it on your own picture").click()
         expect(page.locator("#ws-test .ws-empty")).to_be_visible()
@@ -214,6 +217,20 @@ def test_without_a_source_the_page_says_why_and_what_to_do(
     page.get_by_role("button", name="Butterflies of the Smithsonian").click()
     field = page.locator("#ws-gallery-dataset :is(input, textarea)")
     expect(field).to_have_value("huggan/smithsonian-butterfly-lowres")
+
+
+def test_a_column_taller_than_the_window_is_seen_to_its_end(visit: Visit, picture: Path):
+    """Its end, with what is wrong with a filter, came into view at the end of the page alone."""
+    page = visit()
+    give(page, picture)
+    page.get_by_role("button", name="Settings").click()
+    last = page.locator("#ws-where")
+    expect(last).to_be_visible()
+    page.add_style_tag(content=".ws-found { min-height: 3000px; }")
+    last.evaluate("e => scrollTo(0, e.getBoundingClientRect().bottom + scrollY - innerHeight + 60)")
+    expect(last).to_be_in_viewport(ratio=1)
+    page.evaluate("scrollBy(0, 400)")
+    expect(last).to_be_in_viewport(ratio=1)
 
 
 def test_an_address_of_a_private_machine_is_refused_in_words(visit: Visit):
@@ -452,7 +469,7 @@ def test_the_candidate_is_looked_for_among_generated_images(
         page.locator("#ws-stop-reverse")
     ).to_be_hidden()  # while it runs, a second click is ignored
     page.locator("#ws-run-reverse").click()
-    expect(page.get_by_test_id("toast-body")).to_contain_text("choose the source first")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Choose the source first.")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -461,7 +478,11 @@ def test_a_picture_of_ones_own_is_varied_and_traced_twice(visit: Visit, theme: s
     page.get_by_role("tab", name="Test", exact=True).click()
     expect(page.locator("#ws-test .ws-empty")).to_be_visible()
     page.locator("#ws-run-test").click()
-    expect(page.get_by_test_id("toast-body")).to_contain_text("choose a picture of your own first")
+    toast = page.get_by_test_id("toast-body")
+    expect(toast).to_contain_text("Choose a picture of your own first.")
+    page.get_by_role("tab", name="One", exact=True).click()
+    expect(toast).to_have_count(0)  # it would cover what is told there
+    page.get_by_role("tab", name="Test", exact=True).click()
     own = tiny.draw(tmp_path / "own.png", 123)
     page.set_input_files("#ws-own input[type=file]", own)
     expect(page.locator("#ws-own img")).to_be_visible()
@@ -596,7 +617,7 @@ def test_the_list_grows_until_a_source_is_among_it_as_often_as_is_wanted(
         expect(told).to_have_text(few if counts[-1] == tiny.COUNT else some)
     assert counts == sorted(counts)
     assert counts[0] == 1, "the very file stands alone"
-    assert slider.get_attribute("aria-valuetext") == "90% of cases"
+    assert slider.get_attribute("aria-valuetext") == "90 % of cases"
     for text in (".ws-often label", ".ws-often small"):
         assert contrast(page, text, "gradio-app") >= 4.5
     slider.press("Home")

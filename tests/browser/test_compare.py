@@ -144,3 +144,6 @@ def test_narrow_pages_do_not_scroll_sideways(visit: Visit, picture: Path):
             "cell => Math.round(cell.getBoundingClientRect().right)).join())"
         )
         assert len(set(ends)) == 1, "each number stands below the name of its side"
+        numbers = page.locator(".ws-both-levels :is(thead th, td)")
+        sides = numbers.evaluate_all("all => all.map(each => getComputedStyle(each).textAlign)")
+        assert {*sides} == {"right"}, "sums stood on the left, their parts on the right"

@@ -71,6 +71,10 @@ def test_points_are_looked_at_selected_and_exported(visit: Visit, theme: str):
     words = page.locator("#ws-map-words")
     expect(words).to_contain_text(f"{small.COUNT} gallery images and 2 generated examples selected")
     expect(page.locator("#ws-map-chosen button img")).to_have_count(small.COUNT + 2)
+    page.set_viewport_size({"width": 390, "height": 900})
+    boxes = page.locator("#ws-map-chosen .grid-wrap")
+    expect(boxes).to_have_css("max-height", "none")  # no box that scrolls cuts pictures off
+    page.set_viewport_size({"width": 1440, "height": 900})
     with page.expect_download() as saved:
         page.locator("#ws-map-table").click()
     assert len(saved.value.path().read_text().splitlines()) == small.COUNT + 3

@@ -18,7 +18,7 @@ from app.page.visitor import visitor_of
 from app.tabs.attribute.batch_layout import Batch, BatchResult
 from app.tabs.attribute.cases import Opened, Shown, require_files
 from app.tabs.attribute.layout import Controls
-from app.tabs.attribute.searches import CANDIDATES, Search, filtered_choice_of, prior_of
+from app.tabs.attribute.searches import CANDIDATES, Search, filtered_choice_of, prior_of, told_of
 from app.views import batch, files
 from app.views.images import SMALL, small_picture
 from app.views.matches import picture_of
@@ -61,6 +61,7 @@ class BatchHandlers:
         paths, visitor = require_files(given[self.batch.files]), visitor_of(request)
         choice = filtered_choice_of(given, self.controls, self.page.gallery)
         done, shown = Done((), choice, prior_of(given, self.controls)), Shown()
+        by, stopped = told_of(choice, done.prior), False
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, len(paths), "Opening the encoder and the gallery")
             self.page.session.workspace(choice, visitor=visitor, progress=report)
@@ -69,12 +70,16 @@ class BatchHandlers:
                     report(len(done.rows), len(paths), f"Finding the sources of {Path(path).name}")
                     row = self._row(path, done, visitor=visitor, progress=report)
                 except Cancelled:
+                    stopped = True
                     break
                 done = replace(done, rows=(*done.rows, row))
                 if shown.due(len(done.rows)):
-                    yield done, batch.table_html(done.rows, total=len(paths))
-            if done.rows and shown.rows < len(done.rows):
-                yield done, batch.table_html(done.rows, total=len(paths))
+                    yield done, batch.table_html(done.rows, total=len(paths), by=by)
+            if done.rows and (stopped or shown.rows < len(done.rows)):
+                yield (
+                    done,
+                    batch.table_html(done.rows, total=len(paths), by=by, stopped=stopped),
+                )
 
     def _row(self, path: str, done: Done, *, visitor: str, progress: Progress) -> batch.Row:
         """One image with its answer, or with the reason why there is none."""

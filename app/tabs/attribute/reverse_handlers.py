@@ -19,7 +19,7 @@ from app.page.visitor import visitor_of
 from app.tabs.attribute.cases import Opened, require_files
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.reverse_layout import Reverse, ReverseResult
-from app.tabs.attribute.searches import CANDIDATES, Search, choice_of, prior_of
+from app.tabs.attribute.searches import CANDIDATES, Search, choice_of, prior_of, told_of
 from app.views.images import small_picture
 from app.views.matches import picture_of
 from app.views.names import name_of
@@ -62,6 +62,7 @@ class ReverseHandlers:
             raise user_error("choose the source first")
         session, visitor = self.page.session, visitor_of(request)
         choice = choice_of(given, self.controls, self.page.gallery)
+        prior = prior_of(given, self.controls)
         seen, problems = dict[str, str](), list[tuple[str, str]]()
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, len(files), "Opening the encoder and the gallery")
@@ -82,9 +83,10 @@ class ReverseHandlers:
             len(workspace.null),
             sources=self._sources(workspace, source, ids, visitor),
             pictures=tuple(seen[each.generated] for each in found),
+            by=told_of(choice, prior),
         )
         rows = tuple((each.generated, each.image_id) for each in found)
-        looked = Looked(rows, choice, prior_of(given, self.controls))
+        looked = Looked(rows, choice, prior)
         content, name = lookup_csv(lookup).encode(), "wellspring-reverse.csv"
         return looked, lookup_html(lookup), offered(content, self.result.download, name=name)
 

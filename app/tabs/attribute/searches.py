@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import gradio as gr
 
 from app.page.events import Given
+from app.page.state import HEADS, encoder_choices
 from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, RERANKING, Controls
+from app.views import answer as views
 from core.config import ScoreConfig
 from core.service import Choice, Session
 from core.values import Answer
@@ -55,3 +57,11 @@ def filtered_choice_of(given: Given, controls: Controls, gallery: gr.State) -> C
 def prior_of(given: Given, controls: Controls) -> float:
     """The prior probability of a source that the controls choose."""
     return given[controls.prior] / 100
+
+
+def told_of(choice: Choice, prior: float) -> str:
+    """With what many images were asked for."""
+    ((encoder, _),) = encoder_choices([choice.encoder])
+    heads = {name: f"head: {label.lower()}" for label, name in HEADS if name != "default"}
+    head = heads.get(choice.head, "")
+    return views.settings_words(encoder, head, where=choice.where, prior=prior)

@@ -135,10 +135,26 @@ def test_bar_of_shares_is_full_and_ends_with_none():
     assert html.index("tone-5") < html.index("tone-none")
 
 
+def test_a_copied_answer_without_a_source_claims_no_share():
+    """Each of its closest images had a share of 0 %, which the page does not say either."""
+    weak = group(1, influence=0.0, confidence=0.3, title="Hills")
+    text = views.answer_text(answer(weak, none=1.0, named=False, p_value=0.3))
+    assert "1. Hills" in text
+    assert "share of influence" not in text
+
+
+def test_what_many_were_asked_for_is_told_where_it_is_unusual():
+    told = views.settings_words
+    assert told("MoCo", "", where=None, prior=0.5) == "By MoCo."
+    assert told("MoCo", "head: none", where="licence = CC0", prior=0.2) == (
+        "By MoCo, head: none, only images with licence = CC0, prior 20 %."
+    )
+
+
 def test_captions_carry_rank_cosine_share_and_title():
     found = answer(group(1, influence=0.41, title="Hills"), group(2, influence=0.0), none=0.59)
     first, second = views.captions(found)
-    assert first == "1 · cosine 0.83\ninfluence 41 %\nHills"
+    assert first == "1 · cosine 0.83\ninfluence 41\N{NO-BREAK SPACE}%\nHills"
     assert second == "2 · cosine 0.83\nimage-2"
 
 

@@ -48,6 +48,15 @@ def test_one_certain_source_among_two_hundred_is_certain_by_itself():
     assert html.count("None stands out") == 199
 
 
+def test_a_table_says_with_what_it_was_made_and_that_it_was_stopped():
+    """Its settings could be changed beside it, and it looked like an answer to the new ones."""
+    rows = [Row("a.png", answer=none())]
+    html = table_html(rows, total=3, by="By <MoCo>.", stopped=True)
+    assert "By &lt;MoCo&gt;." in html
+    assert ">1 of 3 images, then stopped<" in html
+    assert ">1 of 3 images<" in table_html(rows, total=3)
+
+
 def test_rows_carry_what_they_are_sorted_and_filtered_by():
     rows = [
         Row("b.png", answer=found(0.004), picture="data:image/webp;base64,AA=="),

@@ -20,6 +20,6 @@ def test_chance_is_shared_among_the_factors():
     one = Likeness("colour", "red", 0.9, 0.03)
     assert likeness_words([one], level=0.05) == "Strong: colour (red)."
     assert likeness_words([one, Likeness("size", "big", 0.5, 0.5)], level=0.05) == (
-        "None of it stands out."
+        "none of it stands out."
     )
     assert likeness_words([], level=0.05) == ""

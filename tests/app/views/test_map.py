@@ -52,6 +52,13 @@ def test_a_selection_names_the_groups_that_the_legend_joins():
     assert "v11 (3), 18 more groups" in every
 
 
+def test_a_selection_counts_only_what_is_in_it():
+    """ "0 gallery images and 2 generated examples selected"."""
+    scene = Scene((record(0),), (Example(Path("q.png"), (), ""), Example(Path("r.png"), (), "")))
+    words = selection.selection_words(scene, [1, 2], group(scene, "domain"), shown=60)
+    assert words == "2 generated examples selected."
+
+
 def test_no_cell_of_the_table_is_a_formula():
     scene = Scene((record(0, title="=1+1", creator="@x", extra={"k": "-2"}),), ())
     groups = Groups(("=A",), (0,))

@@ -22,6 +22,7 @@ from core.evidence.words import (
     sentence,
     share,
     stands_out_by,
+    sure_share,
     sureness,
     title_or_path,
     why_none,
@@ -164,6 +165,23 @@ def test_odds_are_the_p_value_in_words(p_value: float, words: str):
 def test_no_rounded_share_claims_all_or_nothing(value: float, words: str):
     """Confidence 99.97 % was printed as 100 %."""
     assert share(value) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, ""),
+        (0.986, "98 %"),
+        (0.99, "99 %"),
+        (0.898, "89 %"),
+        (0.497, "49 %"),
+        (0.9997, "over 99 %"),
+        (0.42, "42 %"),
+    ],
+)
+def test_a_confidence_is_not_rounded_up_to_another_word(value: float | None, words: str):
+    """ "Very likely" stood beside 99 %, from which it is "almost certainly"."""
+    assert sure_share(value) == words
 
 
 @pytest.mark.parametrize(("value", "words"), [(0.1, "10 %"), (0.00012, "0.012 %"), (0.5, "50 %")])

@@ -106,6 +106,17 @@ def test_a_page_says_what_the_answer_says():
     assert sum(tag == "image" and "href" in found for tag, found in page.tags) == 2
 
 
+def test_a_page_calls_images_sources_only_where_some_stand_out():
+    """Where why none does could not be measured, they were called candidate sources."""
+    found = case()
+    groups = tuple(replace(g, influence=0.0, confidence=0.1) for g in found.answer.groups)
+    none = replace(found.answer, groups=groups, none=1.0, p_value=0.4, named=False)
+    assert "<h3>Candidate sources</h3>" in report_html([found], RUN)
+    html = report_html([replace(found, answer=none)], RUN)
+    assert "<h3>Closest images</h3>" in html
+    assert "<th>Source</th>" not in html
+
+
 def test_a_page_of_several_begins_with_a_summary_that_leads_to_each():
     """A batch was told one image after the other, without a picture or a way to any of them."""
     none = replace(case().answer, named=False, p_value=0.6)

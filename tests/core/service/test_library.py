@@ -68,6 +68,24 @@ def test_a_zip_becomes_a_gallery_that_is_kept_by_its_name(make, archive) -> None
     assert library.build(archive, ["fake"])[1].added == 0
 
 
+def test_a_gallery_is_called_as_its_zip_unless_another_one_is(make, archive, photos) -> None:
+    """Its title was the name of its folder: the zip's, and a part of a hash."""
+    library = make()
+    name, _ = library.build(archive, ["fake"])
+    assert library.title(name) == archive.stem
+    library.rename(name, "Ours")
+    library.build(archive, ["fake"])
+    assert library.title(name) == "Ours"
+    (first := photos / "more").mkdir()
+    (second := photos / "two" / "more").mkdir(parents=True)
+    image = next(photos.glob("*.*")).read_bytes()
+    for folder in (first, second):
+        (folder / "a.png").write_bytes(image)
+    titles = [library.title(library.build(str(each), ["fake"])[0]) for each in (first, second)]
+    assert titles[0] == "more"
+    assert titles[1].startswith("more-")
+
+
 def test_other_zips_of_the_same_name_do_not_meet(make, archive, photos) -> None:
     library = make()
     first, _ = library.build(archive, ["fake"])
