@@ -130,7 +130,7 @@ def _table(
 ) -> dict[str, Any]:
     """What a table costs: written, indexed and asked; how much of the nearest it finds."""
     n, address = len(vectors), new_table(str(folder))
-    create(address)
+    create(address, owner="benchmark")
     lance.EXACT = n  # the index is made below
     writing, held = timed(lambda: bring_up(address, records, "vector", vectors))
     ids, written = np.arange(n), folder_size(folder)

@@ -178,7 +178,7 @@ def _written(world: World, folder: str) -> LanceEngine:
         )
         for row in ids.tolist()
     ]
-    create(address)
+    create(address, owner="benchmark")
     lance.EXACT = len(ids)  # no index but those that are measured
     version = bring_up(address, records, "embedding", world.vectors).version
     engine = LanceEngine.open(address, "embedding", ids=ids, version=version)

@@ -22,7 +22,7 @@ FORMAT = "1"
 SETTING = "WELLSPRING_LANCE"
 """Environment variable: beginnings of the URIs at which tables may lie, with commas between."""
 
-_FORMAT_KEY = b"wellspring"
+_FORMAT_KEY, _OWNER_KEY = b"wellspring", b"wellspring owner"
 _ANSWER = 20.0  # seconds in which an object store has to answer at first
 _PATIENCE = {"client_retry_timeout": "30"}
 # Seconds after which a request is not tried again, which takes 30 by itself at most; the variable
@@ -72,24 +72,33 @@ def new_table(database: str) -> str:
     return f"{database.rstrip('/')}/images-{np.random.default_rng().bytes(6).hex()}.lance"
 
 
-def create(address: str) -> None:
+def create(address: str, *, owner: str) -> None:
     """Make an empty table.
+
+    Args:
+        address: where.
+        owner: whose it is; only they delete it, see :func:`drop`.
 
     Raises:
         GalleryError: when LanceDB is not installed, or the place cannot be written.
     """
-    schema = pa.schema([("id", pa.int64())], {_FORMAT_KEY: FORMAT.encode()})
+    about = {_FORMAT_KEY: FORMAT.encode(), _OWNER_KEY: owner.encode()}
+    schema = pa.schema([("id", pa.int64())], about)
     database, name = _parts(address)
     with refusals(address, "written"):
         _connect(database).create_table(name, schema=schema)
 
 
-def drop(address: str) -> None:
-    """Delete a table of ours where that is possible; what cannot be opened stays as it is."""
+def drop(address: str, *, owner: str) -> None:
+    """Delete a table of an owner's where that is possible; all others stay as they are.
+
+    A header may name a table of somebody else: that of a copied gallery names the original's.
+    """
     database, name = _parts(address)
     with contextlib.suppress(Exception):  # whatever a store raises: nothing reads it any more
-        open_table(address)  # a stranger's header may name a table that is none of ours
-        _connect(database).drop_table(name)
+        about = open_table(address).schema.metadata
+        if about.get(_OWNER_KEY) == owner.encode():
+            _connect(database).drop_table(name)
 
 
 def _library() -> Any:

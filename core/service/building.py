@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from core.config import BuildConfig
 from core.encoders.network import NetworkEncoder
+from core.gallery.artefacts import digest_of
 from core.gallery.build import update
 from core.gallery.commit import Change
 from core.gallery.datasets import materialise
@@ -91,7 +93,7 @@ def search_with_lance(
     store = Store(folder)
     before = store.header().lance
     table = new_table(_database(store, database))
-    create(table)
+    create(table, owner=_owner(store))
     try:
         with store.writing():
             store.search_in(table)
@@ -103,14 +105,19 @@ def search_with_lance(
     except BaseException:
         with store.writing():
             store.search_in(store.table(replace(store.header(), lance=before)))
-        drop(table)
+        drop(table, owner=_owner(store))
         raise
     _drop(store, store.table(replace(store.header(), lance=before)))
 
 
+def _owner(store: Store) -> str:
+    """What a gallery's tables know it by: a copy of its folder is another, wherever it lies."""
+    return digest_of([platform.node(), str(store.folder.absolute())])
+
+
 def _drop(store: Store, table: str) -> None:
     """Delete a table where that is possible; one of the gallery's own folder however damaged."""
-    drop(table)
+    drop(table, owner=_owner(store))
     if table and Path(table).parent == store.folder / "lance":
         remove_folder(Path(table))
 

@@ -106,7 +106,7 @@ def test_the_life_of_a_gallery_on_an_object_store(store, photos, tmp_path) -> No
 
 def test_no_writer_s_version_takes_the_place_of_another_s(store) -> None:
     address = new_table("s3://bucket/a")
-    create(address)
+    create(address, owner="me")
 
     def write(first: int) -> None:
         table = open_table(address)
@@ -116,7 +116,11 @@ def test_no_writer_s_version_takes_the_place_of_another_s(store) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(0, 40, 10)))
     assert open_table(address).count_rows() == 12
-    drop(address)
+    drop(address, owner="me")
+
+
+def made(address: str) -> None:
+    create(address, owner="me")
 
 
 def refused(act: Callable[[str], object], words: str, *, bucket: str = "bucket") -> None:
@@ -128,7 +132,7 @@ def refused(act: Callable[[str], object], words: str, *, bucket: str = "bucket")
 
 
 def test_a_bucket_that_is_not_there_is_told(store) -> None:
-    refused(create, "no such bucket.*make the bucket, or name another by --uri", bucket="none")
+    refused(made, "no such bucket.*make the bucket, or name another by --uri", bucket="none")
 
 
 def test_a_table_that_is_not_there_is_told(store) -> None:
@@ -138,8 +142,8 @@ def test_a_table_that_is_not_there_is_told(store) -> None:
 
 def test_a_right_that_is_missing_is_told(store) -> None:
     address = new_table("s3://bucket/a")
-    create(address)
-    for what, act in (("PutObject", lambda: create(new_table("s3://bucket/a"))),
+    create(address, owner="me")
+    for what, act in (("PutObject", lambda: create(new_table("s3://bucket/a"), owner="me")),
                       ("*", lambda: open_table(address))):  # fmt: skip
         store.allow(but=what)
         try:
@@ -147,7 +151,7 @@ def test_a_right_that_is_missing_is_told(store) -> None:
                 act()
         finally:
             store.allow()
-    drop(address)
+    drop(address, owner="me")
 
 
 def test_a_store_without_encryption_is_told(store, monkeypatch) -> None:
@@ -171,7 +175,7 @@ def test_a_store_that_falls_silent_is_told_to_who_searches(monkeypatch) -> None:
     with serving() as store:
         for name, value in store.environment.items():
             monkeypatch.setenv(name, value)
-        create(address)
+        create(address, owner="me")
         version = bring_up(address, [image], "view", vectors).version
         engine = LanceEngine.open(address, "view", ids=np.array([0]), version=version)
     monkeypatch.setattr(lance, "_LONGEST", timedelta(seconds=0.5))
@@ -187,7 +191,7 @@ def test_a_store_that_falls_silent_is_told_to_who_searches(monkeypatch) -> None:
         assert time.monotonic() - begun < 10
 
 
-@pytest.mark.parametrize("act", [create, open_table])
+@pytest.mark.parametrize("act", [made, open_table])
 def test_a_store_that_is_silent_is_told(listening, monkeypatch, act) -> None:
     """The library asks it for ten minutes."""
     monkeypatch.setattr(lance_table, "_ANSWER", 0.5)

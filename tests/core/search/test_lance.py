@@ -57,7 +57,7 @@ def records(n: int = N) -> list[ImageRecord]:
 
 def written(folder: Path, images: list[ImageRecord], rows: np.ndarray) -> LanceEngine:
     address = new_table(str(folder / "lance"))
-    create(address)
+    create(address, owner="me")
     return up_to_date(address, images, rows)
 
 
@@ -182,7 +182,7 @@ def test_a_table_that_is_away_is_told_and_not_made(tmp_path, vectors, queries) -
         with pytest.raises(GalleryError, match=r"is not at .*index again.*--search exact"):
             call()
     assert not folder.exists()
-    drop(engine.address)
+    drop(engine.address, owner="me")
     away.rename(folder)
     same_hits(up_to_date(engine.address, records(), vectors), vectors, queries, k=10)
 
@@ -190,7 +190,7 @@ def test_a_table_that_is_away_is_told_and_not_made(tmp_path, vectors, queries) -
 def test_a_uri_of_no_store_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WELLSPRING_LANCE", "weird://x")
     with pytest.raises(GalleryError, match=r"images-.* at weird://x cannot be written"):
-        create(new_table("weird://x/"))
+        create(new_table("weird://x/"), owner="me")
 
 
 @pytest.mark.parametrize("what", ["data", "_versions"])
@@ -207,8 +207,8 @@ def test_another_table_is_refused_and_left_alone(tmp_path, vectors) -> None:
     address = str(tmp_path / "lance" / "images-1.lance")
     with pytest.raises(GalleryError, match="has format none, this version reads 1"):
         bring_up(address, records(), "view", vectors)
-    drop(address)
-    drop("")
+    drop(address, owner="me")
+    drop("", owner="me")
     assert lancedb.connect(tmp_path / "lance").open_table("images-1").count_rows() == 1
 
 
@@ -237,4 +237,4 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, vectors, queries) -> 
 def test_what_to_install_is_told(monkeypatch, tmp_path) -> None:
     monkeypatch.setitem(sys.modules, "lancedb", None)
     with pytest.raises(GalleryError, match=r"pip install lancedb==.*--search exact"):
-        create(new_table(str(tmp_path)))
+        create(new_table(str(tmp_path)), owner="me")

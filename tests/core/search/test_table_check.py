@@ -58,7 +58,7 @@ def folder(built, tmp_path) -> Path:
 
 def write_anew(folder: Path, encoder: Any, *, database: Path | None = None) -> str:
     table, store = new_table(str(database or folder / "lance")), Store(folder)
-    create(table)
+    create(table, owner="me")
     store.search_in(table)
     ask(folder, encoder)
     return table

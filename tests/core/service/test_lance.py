@@ -18,6 +18,7 @@ from core.gallery.gallery import Gallery
 from core.gallery.opting import opt_in, opt_out
 from core.gallery.remove import remove
 from core.gallery.source import Source
+from core.gallery.store import Store
 from core.gallery.verify import verify
 from core.search import served
 from core.search.lance import LanceEngine
@@ -148,6 +149,22 @@ def test_the_table_is_where_it_was_asked_to_be_until_faiss_searches_again(
 
 def test_a_gallery_may_be_moved_with_its_table(gallery, photos, tmp_path) -> None:
     answered_alike(gallery.rename(tmp_path / "moved"), photos / "01.png")
+
+
+def test_a_copy_gets_a_table_of_its_own_and_leaves_the_original_s(
+    gallery, network, photos, tmp_path
+) -> None:
+    """It deleted the table that the original names."""
+    database = str(tmp_path / "db")
+    search_with_lance(gallery, [network], database=database, progress=no_progress)
+    copy = tmp_path / "copy"
+    shutil.copytree(gallery, copy)
+    search_with_lance(copy, [network], database=database, progress=no_progress)
+    tables = {Store(folder).header().lance for folder in (gallery, copy)}
+    assert {str(path) for path in (tmp_path / "db").iterdir()} == tables
+    assert len(tables) == 2
+    search_with_lance(copy, [network], database=database, progress=no_progress)
+    assert len([*(tmp_path / "db").iterdir()]) == 2  # its own of before is gone
 
 
 def test_what_goes_wrong_leaves_the_table_before(
