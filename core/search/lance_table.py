@@ -8,6 +8,7 @@ import importlib
 import os
 import re
 from collections.abc import Awaitable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,8 @@ def _connect(database: str) -> Any:
         return library.connect(database)
     # the library asks a store that is silent for ten minutes, and offers no shorter way
     opening = library.connect_async(database, storage_options=_PATIENCE)
-    asyncio.run(_within(opening, _ANSWER))
+    with ThreadPoolExecutor(1) as pool:  # a notebook's thread has a loop of its own
+        pool.submit(asyncio.run, _within(opening, _ANSWER)).result()
     return library.connect(database, storage_options=_PATIENCE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shlex
 import socket
@@ -117,6 +118,15 @@ def test_no_writer_s_version_takes_the_place_of_another_s(store) -> None:
         list(pool.map(write, range(0, 40, 10)))
     assert open_table(address).count_rows() == 12
     drop(address, owner="me")
+
+
+def test_a_notebook_asks_it_from_a_thread_with_a_loop(store) -> None:
+    async def cell() -> int:
+        create(address := new_table("s3://bucket/a"), owner="me")
+        return open_table(address).count_rows()
+
+    with ThreadPoolExecutor(1) as pool:  # which has no loop yet, whatever ran before
+        assert pool.submit(asyncio.run, cell()).result() == 0
 
 
 def made(address: str) -> None:
