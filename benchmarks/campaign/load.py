@@ -17,11 +17,11 @@ from benchmarks.campaign.table import Row
 from core.config import ServerConfig
 
 GROWTH = 100.0
-"""Megabytes by which memory may grow over the second half of the arrivals."""
+"""Megabytes by which memory may grow over half of the arrivals, or from one crowd to the next."""
 SLOWER = 3.0
 """Times that a median answer may take of one alone, at half of what the server can take."""
 LENGTH = 200.0
-"""Seconds of each of three rates, which together are ten minutes."""
+"""Seconds of each of three rates, which together are ten minutes; of the last twice the half."""
 _CLIENTS = 64
 _LEFT = 10_000  # number of the first visitor who leaves a page open
 _AGAIN = 5.0  # seconds after which to come again
@@ -43,18 +43,20 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
         found, row = _saturated(server, clients, coming, first, 3.0 if quick else _STEP)
         rows.append(row)
         _fill(server, 0 if quick else CAPACITY)
-        held: list[tuple[float, float]] = []
-        with _watched(server, held):
-            for share in (0.5, 1.0, 2.0):
-                began, before = time.monotonic(), server.computed()
-                tried, seen = _open_loop(clients, coming, found * share, length)
-                took, used = time.monotonic() - began, server.computed() - before
-                what = f"{found * share:.1f} arrivals a second, {share:g} of what it can take"
-                rows.append(_sum(what, tried, seen, took=took, used=used))
-                bar = SLOWER if share == 0.5 and not quick else np.inf
-                for kind, count in tried.items():
-                    rows.append(_row(f"at {share:g}: {kind}", count, seen[kind], alone[kind], bar))
-    return (*rows, _memory(held, np.inf if quick else GROWTH))  # seconds tell no growth
+        held: list[list[tuple[float, float]]] = []
+        for share, seconds in ((0.5, length), (1.0, length), (2.0, length / 2), (2.0, length / 2)):
+            held.append([])
+            began, before = time.monotonic(), server.computed()
+            with _watched(server, held[-1]):
+                tried, seen = _open_loop(clients, coming, found * share, seconds)
+            took, used = time.monotonic() - began, server.computed() - before
+            what = f"{found * share:.1f} arrivals a second, {share:g} of what it can take"
+            rows.append(_sum(what, tried, seen, took=took, used=used))
+            bar = SLOWER if share == 0.5 and not quick else np.inf
+            for kind, count in tried.items():
+                rows.append(_row(f"at {share:g}: {kind}", count, seen[kind], alone[kind], bar))
+    bar = np.inf if quick else GROWTH  # seconds tell no growth
+    return (*rows, _memory(held[1], bar), _peaks(held[2], held[3], bar))
 
 
 def _alone(
@@ -231,10 +233,20 @@ def _row(what: str, tried: int, seen: Seen, alone: Seen | None = None, bar: floa
 
 
 def _memory(held: Sequence[tuple[float, float]], bar: float) -> Row:
-    """Memory over the second half, in which caches are full."""
+    """Memory while as much is asked as the server can take; caches and pages are full by then."""
     late = np.array(held[len(held) // 2 :])
     slope = float(np.polyfit(late[:, 0], late[:, 1], 1)[0]) if len(late) > 2 else 0.0
     grown = slope * float(late[-1, 0] - late[0, 0])
     faults = (f"memory grew by {grown:.0f} MB",) if grown > bar else ()
     worst = f"{late[-1, 1]:,.0f} MB at the end, {grown:+.0f} MB in the second half"
-    return Row("load: memory", 1, faults, worst)
+    return Row("load: memory, at what it can take", 1, faults, worst)
+
+
+def _peaks(
+    first: Sequence[tuple[float, float]], second: Sequence[tuple[float, float]], bar: float
+) -> Row:
+    """Memory while too much is asked: what waits is held, and a second time takes no more."""
+    one, two = (max(mega for _, mega in held) for held in (first, second))
+    faults = (f"memory grew by {two - one:.0f} MB",) if two - one > bar else ()
+    worst = f"{one:,.0f} MB at most, and {two:,.0f} MB when that came again"
+    return Row("load: memory, at twice of that", 1, faults, worst)
