@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -112,6 +113,19 @@ class Calls:
         if refused is not None:
             self.metrics.refused.labels(refused.limit).inc()
             raise user_error(refused.words)
+
+
+def names_file(body: bytes) -> bool:
+    """Whether a message to the tools names a file, which their client would read on the server.
+
+    It uploads what an object with ``path`` and ``meta`` names before any component judges it.
+    """
+    try:
+        return any({"path", "meta"} <= each.keys() for each in _objects(json.loads(body)))
+    except ValueError:
+        return False  # no JSON: the tools say so
+    except RecursionError:
+        return True
 
 
 def _objects(given: Any) -> Iterator[dict[str, Any]]:

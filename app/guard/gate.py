@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.guard.bodies import Body, Late
+from app.guard.calls import names_file
 from app.guard.clients import CLIENT, browser_of, client_of, naming, pass_on, short
 from app.guard.faults import answer_to
 from app.guard.limits import Limits, Refusal, route_of
@@ -21,6 +22,9 @@ from app.guard.uploads import Room
 from app.page.opening import path_of
 from app.page.visitor import VISITOR
 
+_FILE = Refusal(
+    "file", 400, "a tool takes an image as an https address, data URI or base64, and no object"
+)
 _ROOM = 120.0
 """Seconds after which there may be room for uploads again."""
 
@@ -93,6 +97,8 @@ class Gate:
             return None
         with self.limits.joined(scope, route, scope[CLIENT]) as refused:
             refused = refused or self.pages.refusal(scope, told)
+            if route == "mcp" and names_file(told):
+                refused = refused or _FILE
             if refused is None:
                 if route == "mcp":
                     pass_on(scope, scope[CLIENT])

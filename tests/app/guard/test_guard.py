@@ -149,6 +149,18 @@ def test_too_many_requests_wait_and_others_do_not(served: Served, client: httpx.
     assert client.get("/config", headers=forged).status_code == 429
 
 
+def test_a_tool_reads_no_file_of_the_server(client: httpx.Client, tmp_path: Path):
+    """The client that tools call with uploaded whatever file an object named."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("not for strangers")
+    named = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
+    for value in (named, [named], {"a": {"b": [named]}}):
+        told = use(client, "echo", name=value)
+        assert told.status_code == 400
+        assert "a tool takes an image as an https address" in told.json()["detail"]
+    assert "not for strangers" not in use(client, "echo", name=json.dumps(named)).text
+
+
 def test_answers_of_calls_that_were_let_through_are_not_refused(
     served: Served, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ):
