@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -16,6 +15,7 @@ from starlette.types import Scope
 
 from app.guard.clients import CLIENT, is_owner, is_passed_on
 from app.guard.rates import Rate, in_words
+from app.page.lines import waiting
 from app.page.opening import path_of
 from core.config import ServerConfig
 
@@ -164,14 +164,15 @@ class Limits:
             return None
         if route == "upload" and is_owner(scope, token="", proxies=0):
             return None  # of this machine: a tool's, whose own request was let through
-        queue, waiting = _waiting(scope)
-        own = sum(each.request.scope.get(CLIENT) == client for each in waiting)
+        queue = scope["app"].get_blocks()._queue
+        calls = waiting(queue)
+        own = sum(each.request.scope.get(CLIENT) == client for each in calls)
         own += self.joining[client]
-        crowd = len(waiting) + self.joining.total()
+        crowd = len(calls) + self.joining.total()
         if crowd < self.server.max_waiting and own < self.server.max_client_waiting:
             return None
         known = queue.process_time_per_fn
-        times = [known[each.fn].avg_time for each in waiting if each.fn in known]
+        times = [known[each.fn].avg_time for each in calls if each.fn in known]
         mean = sum(times) / len(times) if times else 1.0
         wait = max(mean * crowd / self.server.at_once, _SHORTEST)
         again = f"try again {in_words(wait)}"
@@ -202,10 +203,3 @@ def _counted(counts: Counter[str], client: str, amount: int = 1) -> Iterator[Non
         counts[client] -= amount
         if not counts[client]:
             del counts[client]
-
-
-def _waiting(scope: Scope) -> tuple[Any, list[Any]]:
-    """The queue of the app, and all calls that wait in it."""
-    queue = scope["app"].get_blocks()._queue
-    lines = queue.event_queue_per_concurrency_id.values()
-    return queue, [call for line in lines for call in line.queue]

@@ -100,3 +100,9 @@ def _works_unnamed(handler: Any) -> bool:
 def _is_at_once(work: Any) -> bool:
     name = f"{work.__module__}.{work.__qualname__}"
     return name in AT_ONCE or name.endswith("<lambda>")
+
+
+def waiting(queue: Any) -> list[Any]:
+    """All calls that wait in the lines of a queue."""
+    lines = list(queue.event_queue_per_concurrency_id.values())
+    return [call for line in lines for call in line.queue]

@@ -18,6 +18,8 @@ from typing import Any
 import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
 
+from app.page.lines import waiting
+
 CAPACITY = 1_000
 """Sessions that are kept: some 0.1 MB of each page that was opened, 0.02 of a call from outside."""
 FETCHED = timedelta(minutes=1)
@@ -108,8 +110,7 @@ class LightStates(StateHolder):
         Where 1,000 pages were open, calls from outside lost their answers while they waited.
         """
         queue = self.blocks._queue
-        lines = list(queue.event_queue_per_concurrency_id.values())
-        calls = chain(*(line.queue for line in lines), *filter(None, queue.active_jobs))
+        calls = chain(waiting(queue), *filter(None, queue.active_jobs))
         called = {call.session_hash for call in calls}
         return called if len(called) <= self.capacity / 2 else set()
 

@@ -21,14 +21,9 @@ def headline(answer: Answer) -> str:
     return words.sentence(answer, name=name_of)
 
 
-def has_sources(answer: Answer) -> bool:
-    """Whether the answer has candidate sources, or only the closest images."""
-    return conclusion.outcome(answer) in ("identical", "one of", "named")
-
-
 def matches_title(answer: Answer) -> str:
     """What an answer's matches are called: sources only where some stand out."""
-    return "Candidate sources" if has_sources(answer) else "Closest images"
+    return "Candidate sources" if conclusion.has_sources(answer) else "Closest images"
 
 
 def contenders_of(answer: Answer) -> str:
@@ -109,7 +104,7 @@ def answer_text(answer: Answer) -> str:
     """The answer as plain text, to be pasted elsewhere: no path and nothing of the query's file."""
     said = filter(None, [headline(answer), words.about_scope(answer), words.odds(answer)])
     lines = [" ".join(said), ""]
-    sources = words.sources(answer.groups)
+    sources = conclusion.sources(answer.groups)
     shares = {group.best.image.id: words.share(group.influence) for group in sources}
     for rank, match in enumerate(answer.matches[:_COPIED], 1):
         image, found = match.image, words.points(match, answer)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from app.views.answer import captions, has_sources, matches_title
+from app.views.answer import captions, matches_title
 from app.views.answer import headline as answer_headline
 from app.views.matches import group_of
 from app.views.names import name_of
 from app.views.reasons import PLAIN
 from app.views.templates import render
-from core.report import words
+from core.report import conclusion, words
 from core.service import HITS, ExampleComparison, Interval, RankingComparison
 from core.values import Answer, Explanation, ImageRecord
 
@@ -53,7 +53,7 @@ def both_title(left: Answer, right: Answer) -> str:
     titles = matches_title(left), matches_title(right)
     if titles[0] == titles[1]:
         return titles[0]
-    where = "left" if has_sources(left) else "right"
+    where = "left" if conclusion.has_sources(left) else "right"
     return f"Candidate sources on the {where} only"
 
 

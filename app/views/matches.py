@@ -10,7 +10,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from app.views.answer import has_sources
 from app.views.images import data_uri
 from app.views.names import name_of
 from app.views.templates import render
@@ -62,7 +61,7 @@ def matches_html(answer: Answer, pictures: Sequence[str], *, chosen: int = 0) ->
     Raises:
         IndexError: when there are fewer pictures than matches.
     """
-    closest = not has_sources(answer)
+    closest = not conclusion.has_sources(answer)
     groups = {group.id: group for group in answer.groups}
     best = {group.best.image.id for group in answer.groups}
     parts = [_heading(match, answer, closest=closest) for match in answer.matches]

@@ -55,8 +55,8 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
             bar = SLOWER if share == 0.5 and not quick else np.inf
             for kind, count in tried.items():
                 rows.append(_row(f"at {share:g}: {kind}", count, seen[kind], alone[kind], bar))
-    bar = np.inf if quick else GROWTH  # seconds tell no growth
-    return (*rows, _memory(held[1], bar), _peaks(held[2], held[3], bar))
+    most = np.inf if quick else GROWTH  # seconds tell no growth
+    return (*rows, _memory(held[1], most), _peaks(held[2], held[3], most))
 
 
 def _alone(

@@ -33,6 +33,11 @@ def outcome(answer: Answer) -> Outcome:
     return "named" if answer.named else "one of"
 
 
+def has_sources(answer: Answer) -> bool:
+    """Whether the answer has candidate sources, or only the closest images."""
+    return outcome(answer) in ("identical", "one of", "named")
+
+
 def sources(groups: Sequence[Group]) -> list[Group]:
     """The groups that count as sources: those with a share of influence that can be printed."""
     return [group for group in groups if (group.influence or 0) >= _COUNTED]

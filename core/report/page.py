@@ -59,7 +59,7 @@ def _section(case: Case) -> dict[str, object]:
         "sentence": words.sentence(answer),
         "odds": " ".join(filter(None, _told(answer))),
         "why": words.why_none(answer),
-        "sourced": words.outcome(answer) in ("identical", "one of", "named"),
+        "sourced": conclusion.has_sources(answer),
         "numbers": _numbers(case),
         "picture": picture_address(case.image),
         "small": picture_address(case.image, side=_SMALL),

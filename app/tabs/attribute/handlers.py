@@ -68,7 +68,7 @@ class Handlers:
         answer = found.answer
         shown = views.answer_html(answer, known=self._known(found, visitor))
         listed = lists.matches_html(answer, self._pictures(found, visitor), chosen=index)
-        sure = views.has_sources(answer)
+        sure = conclusion.has_sources(answer)
         heading = f"### {views.matches_title(answer)}"
         why = gr.Accordion(open=sure or index > 0)
         return found, index, shown, heading, listed, gr.Column(visible=True), why

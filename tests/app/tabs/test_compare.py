@@ -17,9 +17,8 @@ from app.tabs.compare import layout
 from app.tabs.compare.handlers import Handlers
 from app.views import compare as views
 from app.views import reasons
-from app.views.answer import has_sources
 from app.views.names import name_of
-from core.report import words
+from core.report import conclusion, words
 from core.service import Choice, Session, compare_answers, compare_examples
 from core.values import Explanation
 from tests.app import tiny
@@ -113,7 +112,7 @@ def test_matches_are_called_sources_only_where_some_stand_out(
     handlers: Handlers, picture: Path, sure: tuple[bool, bool], title: str
 ):
     answers = handlers.search(given(handlers, picture), NOBODY)[0].answers
-    assert all(map(has_sources, answers))
+    assert all(map(conclusion.has_sources, answers))
     none = [replace(answer, groups=(), none=1.0) for answer in answers]
     left, right = (a if own else n for a, n, own in zip(answers, none, sure, strict=True))
     assert views.both_title(left, right) == title
