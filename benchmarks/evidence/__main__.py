@@ -32,7 +32,7 @@ from benchmarks.evidence.bars import (
 from benchmarks.evidence.edits import edit_bars
 from benchmarks.evidence.galleries import Builder, ask
 from benchmarks.evidence.law import law_bars
-from benchmarks.evidence.nominal import SIZES, nominal_bars
+from benchmarks.evidence.nominal import GALLERIES, SIZES, nominal_bars
 from benchmarks.evidence.plots import curves, plot
 from benchmarks.evidence.several import several, ten_copies
 from benchmarks.evidence.tiny import tiny_bars
@@ -73,6 +73,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--sizes", nargs="*", type=int, default=SIZES, help="galleries that --nominal tries"
+    )
+    parser.add_argument(
+        "--galleries", type=int, default=GALLERIES, help="of one size, that --nominal tries at most"
     )
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -131,7 +134,9 @@ def _nominal(world: World, options: argparse.Namespace) -> dict[str, Any]:
     found = (stored("evidence") or {}).get("nominal", [])
     for name in options.nominal:
         encoder = _encoder(name)
-        bars = nominal_bars(world.builder, world.apart, [encoder], sizes=options.sizes)
+        bars = nominal_bars(
+            world.builder, world.apart, [encoder], sizes=options.sizes, most=options.galleries
+        )
         found = [bar for bar in found if not bar["what"].startswith(f"{encoder.name},")]
         found += [asdict(bar) for bar in bars]
     return {"nominal": [Bar(**bar) for bar in found]}

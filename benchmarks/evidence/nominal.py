@@ -25,7 +25,7 @@ from core.values import Encoder
 
 SIZES = (60, 200, 400, 800, 2_000)
 """Images in the gallery, and as many asked."""
-DRAWS = 5
+GALLERIES = 5
 """Galleries of one size at most."""
 HEADS = ("default", "identity", "center", "whiten")
 """Heads by the names that the program takes. Those of the kinds ``infomax`` and ``logdet`` turn
@@ -55,12 +55,21 @@ def nominal_bars(
     encoders: Sequence[Encoder],
     *,
     sizes: Sequence[int] = SIZES,
+    most: int = GALLERIES,
 ) -> list[Bar]:
-    """Shares of small p-values over all sizes together, and with copies and at other scales."""
+    """Shares of small p-values over all sizes together, and with copies and at other scales.
+
+    Args:
+        builder: builds the galleries.
+        photos: photographs by name, one of every group of near-duplicates.
+        encoders: what they are described by.
+        sizes: images in a gallery, and as many asked.
+        most: galleries of one size at most.
+    """
     bars: list[Bar] = []
     for encoder in encoders:
         found: dict[str, dict[int, list[np.ndarray]]] = {}
-        for gallery, asked in split(photos, sizes):
+        for gallery, asked in split(photos, sizes, most):
             for name, values in _p_values(builder, gallery, asked, encoder):
                 found.setdefault(name, {}).setdefault(len(asked), []).append(values)
         for name, by_size in found.items():
@@ -70,16 +79,16 @@ def nominal_bars(
 
 
 def split(
-    photos: Mapping[str, Path], sizes: Sequence[int]
+    photos: Mapping[str, Path], sizes: Sequence[int], most: int = GALLERIES
 ) -> Iterator[tuple[dict[str, Path], list[Path]]]:
-    """Galleries of every size and as many other photographs, at most five of a size.
+    """Galleries of every size and as many other photographs.
 
     The theorem is of the average over galleries: what one gallery of few images says is luck, so
     those of one size have no photograph in common.
     """
     order = [list(photos)[i] for i in np.random.default_rng(0).permutation(len(photos))]
     for size in sizes:
-        for start in range(0, len(order) - 2 * size + 1, 2 * size)[:DRAWS]:
+        for start in range(0, len(order) - 2 * size + 1, 2 * size)[:most]:
             gallery, asked = order[start : start + size], order[start + size : start + 2 * size]
             yield {name: photos[name] for name in gallery}, [photos[name] for name in asked]
 
