@@ -104,7 +104,8 @@ def sheet(rows: Sequence[Dimension], images: Sequence[Path]) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     for line, row in enumerate(rows):
         top = _GAP + line * step
-        text = f"dimension {row.number}: {row.energy:.1%} of energy\n{row.name.replace(NO_NAME, 'no name')}"
+        name = "no name" if row.name == NO_NAME else row.name
+        text = f"dimension {row.number}: {row.energy:.1%} of energy\n{name}"
         draw.multiline_text((_GAP * 2, top + 16), text, fill="#111827", font_size=14)
         for place, image in enumerate((*row.most.tolist(), *row.least.tolist())):
             gap = 4 * _GAP if place >= SHOWN else 0
@@ -164,8 +165,8 @@ def main() -> None:
 variance of the features, by the images of the built-in gallery ({len(gallery)} rendered ones) at
 their upper end (left) and lower end (right). A dimension is named by the factor of the rendered
 world whose values explain most of its variance, with the value of the highest and of the lowest
-mean. It has no name (`{NO_NAME}`) where that is no more than in one of twenty directions of the level
-drawn at random ({_TURNS} turns): a backdrop that fills the picture moves every direction. The
+mean. It has no name (`{NO_NAME}`) where that is no more than in one of twenty directions of the
+level drawn at random ({_TURNS} turns): a backdrop that fills the picture moves every direction. The
 shares are adjusted for the number of values. The names were read off these images: they describe,
 and predict nothing.
 
