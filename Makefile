@@ -76,7 +76,7 @@ selftest: $(VENV)/.dev ## print what the self-test finds along its dial (WELLSPR
 demo: $(VENV)/.dev ## render the built-in gallery's images, index them, make its queries
 	@$(BIN)/python -m demo.render --out assets/gallery/images
 	@$(BIN)/python -m core index assets/gallery/images --out assets/gallery --shipped \
-	    --encoder lite0 --encoder moco --encoder dino --encoder thumbnail --encoder histogram --encoder phash
+	    --encoder lite0 --encoder moco --encoder dino --encoder thumbnail --encoder phash
 	@$(BIN)/python -m demo.queries
 	@$(BIN)/python -m demo.pack
 	@$(BIN)/python -m demo.check

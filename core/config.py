@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -94,16 +95,22 @@ class ScoreConfig:
     """CSLS: 2 cos minus the gallery image's mean cosine to its nearest gallery images."""
     edges: bool = True
     """Look for sources by their edges too, where the gallery has them."""
+    palette: bool = True
+    """Look for sources by their colours too, wherever these lie, where the gallery has them."""
     rerank: bool = True
     """Re-rank the first candidates by mutually best patches."""
     neighbours: int = 10
     """Gallery neighbours k in local scaling."""
     candidates: int = 200
-    """Candidates that are compared by all that is known; half of them by edges, where scored."""
+    """Candidates that are compared by all that is known; every view gives as many of them."""
     edges_weight: float = 0.7
     """Weight of the edges' score beside the embedding's, in the edged score."""
     edges_trust: float = 0.8
     """What standing out by the edged score counts, next to standing out by the plain one."""
+    palette_weight: float = 1.0
+    """Weight of the palette's score beside the embedding's."""
+    palette_trust: float = 0.8
+    """What standing out by the score with the palette counts."""
     rerank_weight: float = 5.3
     """Weight of the local score beside the global one, in the score with patches."""
     rerank_trust: float = 0.8
@@ -116,8 +123,19 @@ class ScoreConfig:
         require(self.exact >= 0, f"exact must not be negative, got {self.exact}")
         require(self.edges_weight >= 0, "edges_weight must not be negative")
         require(0 <= self.edges_trust <= 1, "edges_trust must be in [0, 1]")
+        require(self.palette_weight >= 0, "palette_weight must not be negative")
+        require(0 <= self.palette_trust <= 1, "palette_trust must be in [0, 1]")
         require(0 <= self.rerank_trust <= 1, "rerank_trust must be in [0, 1]")
         require(self.rerank_weight >= 0, "rerank_weight must not be negative")
+
+    @property
+    def beside(self) -> Mapping[str, tuple[float, float]]:
+        """Weight and trust of the views beside the embedding that are looked at, by their names."""
+        views = {
+            "edges": (self.edges, self.edges_weight, self.edges_trust),
+            "palette": (self.palette, self.palette_weight, self.palette_trust),
+        }
+        return {name: (weight, trust) for name, (on, weight, trust) in views.items() if on}
 
 
 @dataclass(frozen=True)

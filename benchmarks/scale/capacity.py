@@ -32,7 +32,7 @@ from core.gallery.source import Source
 from core.images.files import folder_size
 from core.images.listing import list_images
 from core.search import lance
-from core.search.edges import with_edges
+from core.search.beside import with_beside
 from core.search.index import Index
 from core.search.lance import LanceEngine, bring_up
 from core.search.lance_table import create, new_table
@@ -81,7 +81,7 @@ def _image(options: argparse.Namespace) -> dict[str, Any]:
         chosen = [p.relative_to(root).as_posix() for p in list_images(root)[:: n // _SAMPLE]]
         source, seconds = Source(root, tuple(chosen[:_SAMPLE])), dict[str, float]()
         for name in ("histogram", options.encoder):
-            encoders = with_edges([load_encoder(name)])
+            encoders = with_beside([load_encoder(name)])
             config = BuildConfig(patch_sample=1, workers=1)
             update(Path(folder, "warm"), source, encoders, config=config)
             out, start = Path(folder, name), time.process_time()

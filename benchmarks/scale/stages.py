@@ -16,8 +16,8 @@ from benchmarks.scale.world import World
 from core.config import GroupConfig, NullConfig, ProjectionConfig, ScoreConfig
 from core.evidence.null import fit_null
 from core.explain.projection import fit_map
+from core.search.beside import BESIDE
 from core.search.crops import crop_links
-from core.search.edges import EDGES
 from core.search.graph import csls_means_of, neighbour_graph, worth_linking
 from core.search.near_duplicates import near_duplicate_groups, parsed_hashes
 from core.search.query import Query
@@ -123,7 +123,7 @@ def _finish(world: World, clock: Clock) -> Collection:
     with clock.stage("CSLS means of edges"):
         edge_means = csls_means_of(edge_graph, drawn, groups, k=score.neighbours, walk=edge_walk)
     embedding = View("embedding", world.encoder, world.head, world.features, vectors, means)
-    edges = View("edges", EDGES, world.edges_head, world.edges, drawn, edge_means)
+    edges = View("edges", BESIDE["edges"], world.edges_head, world.edges, drawn, edge_means)
     how = {"weight": score.edges_weight, "trust": score.edges_trust, "fitted": np.ones(n, bool)}
     views = (
         replace(embedding, graph=lambda: graph, walk=walk),

@@ -38,7 +38,7 @@ from core.gallery.verify import verify
 from core.gallery.writing import Difference
 from core.heads.head import Head
 from core.images.files import folder_size
-from core.search.edges import EDGES
+from core.search.beside import BESIDE
 from core.values import Encoder, ImageRecord
 
 SIZES, LARGE = (20_000, 80_000, 320_000), 1_000_000
@@ -93,7 +93,7 @@ class Meter:
 
 def run(source: Path, n: int, folder: Path, *, whole: bool) -> dict[str, object]:
     """Make a gallery of n images; open it, add to it, take from it, look the whole through."""
-    encoders = [load_encoder("lite0"), EDGES]
+    encoders = [load_encoder("lite0"), BESIDE["edges"]]
     photos, place, meter = folder / "photos", folder / "g", Meter()
     new = drawn(photos, COME)
     with meter.of("add 100 to none"):

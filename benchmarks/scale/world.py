@@ -25,7 +25,7 @@ from core.encoders.load import load_encoder
 from core.encoders.network import levels_of
 from core.gallery.gallery import Gallery
 from core.heads.head import Head
-from core.search.edges import EDGES, HEAD
+from core.search.beside import BESIDE, HEAD
 from core.search.index import neighbours
 from core.search.prepare import fitted_head
 from core.service.heads import choose_head
@@ -73,9 +73,9 @@ def real(folder: Path, name: str) -> World:
     return World(
         encoder,
         choose_head(gallery, encoder, "default"),
-        fitted_head(gallery, EDGES, config=HEAD),
+        fitted_head(gallery, BESIDE["edges"], config=HEAD),
         gallery.features(encoder),
-        gallery.features(EDGES),
+        gallery.features(BESIDE["edges"]),
         patches,
         [record.phash for record in gallery.records],
         gallery.thumbnail,

@@ -65,6 +65,7 @@ def attribute(
     encoder: EncoderName = None,
     head: Annotated[str, typer.Option(help="`default`, a kind, or a folder.")] = "default",
     edges: Annotated[bool, typer.Option(help="Score edges beside the embedding.")] = True,
+    palette: Annotated[bool, typer.Option(help="Score palettes beside the embedding.")] = True,
     rerank: Annotated[bool, typer.Option(help="Local re-ranking.")] = True,
     local_scaling: Annotated[bool, typer.Option(help="Local scaling (CSLS).")] = True,
     search: Annotated[
@@ -90,7 +91,9 @@ def attribute(
     if not 0 < prior < 1:
         raise typer.BadParameter(f"--prior must lie between 0 and 1, got {prior}")
     session = Session()
-    score = ScoreConfig(search=search, edges=edges, rerank=rerank, local_scaling=local_scaling)
+    score = ScoreConfig(
+        search=search, edges=edges, palette=palette, rerank=rerank, local_scaling=local_scaling
+    )
     with reporting() as progress:
         choice = Choice(encoder_of(session, gallery, named=encoder), head, gallery, score, where)
         found = each_image(
@@ -184,6 +187,7 @@ def evaluate(
     head: Annotated[list[str] | None, typer.Option(help="Head; may be repeated.")] = None,
     split: Annotated[Literal["tune", "untouched", "all"], typer.Option()] = "all",
     edges: Annotated[bool, typer.Option(help="Score edges beside the embedding.")] = True,
+    palette: Annotated[bool, typer.Option(help="Score palettes beside the embedding.")] = True,
     rerank: Annotated[bool, typer.Option(help="Local re-ranking.")] = True,
     local_scaling: Annotated[bool, typer.Option(help="Local scaling (CSLS).")] = True,
     without: Annotated[
@@ -192,7 +196,7 @@ def evaluate(
     json: Annotated[Path | None, typer.Option(help="File for all results.")] = None,
 ) -> None:
     """Rank known pairs; recall, precision, uAP and paired differences with clustered intervals."""
-    score = ScoreConfig(edges=edges, rerank=rerank, local_scaling=local_scaling)
+    score = ScoreConfig(edges=edges, palette=palette, rerank=rerank, local_scaling=local_scaling)
     with reporting() as progress:
         loaded = [load_encoder(name) for name in encoder or BUNDLED]
         bench = Bench(pairs, gallery, loaded, cache=cache_home(), progress=progress)

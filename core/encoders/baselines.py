@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
+from PIL import Image, ImageCms
 
 from core.images.decode import DECODING
 from core.images.thumbnails import hash_bits
@@ -17,6 +18,7 @@ from core.values import Encoded, Encoder, Grid
 EDGE_GRID = Grid(5, 5)
 """The cells of the edges' histograms."""
 
+_COLOURS = 5  # of the palette on each axis
 _EDGE_SIDE = 96  # pixels
 _ORIENTATIONS = 6
 _EDGE_FLOOR = 0.1  # of the image's mean, added to a cell's norm: flat cells stay small
@@ -71,6 +73,32 @@ def histogram_features(image: Image.Image) -> Float[np.ndarray, 512]:
     return np.sqrt(counts).astype(np.float32)
 
 
+def palette_features(image: Image.Image) -> Float[np.ndarray, 125]:
+    """Which colours there are, wherever they lie: a 5 x 5 x 5 histogram of CIELAB (D50).
+
+    Every pixel of the image at 64 x 64 is shared by the eight nearest colours; a* and b* beyond 50
+    count as 50. Square roots: cosine is the Bhattacharyya coefficient.
+    """
+    small = image.convert("RGB").resize((64, 64), Image.Resampling.BOX)
+    lightness, *chroma = np.moveaxis(np.asarray(ImageCms.applyTransform(small, _lab())), 2, 0)
+    scaled = [lightness / 255.0, *(np.clip(c.astype(np.int8) / 100.0 + 0.5, 0, 1) for c in chroma)]
+    shares = [_shares(values.ravel() * (_COLOURS - 1)) for values in scaled]
+    counts = np.einsum("pi,pj,pk->ijk", *shares, optimize=True)
+    return np.sqrt(counts / lightness.size).ravel().astype(np.float32)
+
+
+def _shares(places: Float[np.ndarray, " p"]) -> Float[np.ndarray, "p 5"]:
+    """How every place on an axis of colours is shared by its two nearest ones."""
+    return np.maximum(1 - np.abs(places[:, None] - np.arange(_COLOURS)), 0)
+
+
+@functools.cache
+def _lab() -> ImageCms.ImageCmsTransform:
+    """From sRGB to CIELAB of eight bits: L* from 0 to 255, a* and b* signed."""
+    profiles = [ImageCms.createProfile(space) for space in ("sRGB", "LAB")]
+    return ImageCms.buildTransform(*profiles, "RGB", "LAB")
+
+
 def edge_features(image: Image.Image) -> Float[np.ndarray, 150]:
     """Where edges lie and how they run: histograms of gradient orientations on 5 x 5 cells.
 
@@ -100,6 +128,7 @@ def hash_features(image: Image.Image) -> Float[np.ndarray, 64]:
 BASELINES: Mapping[str, Callable[[], Encoder]] = {
     "thumbnail": lambda: Baseline("thumbnail", 192, thumbnail_features, cells=Grid(8, 8)),
     "histogram": lambda: Baseline("histogram", 512, histogram_features),
+    "palette": lambda: Baseline("palette", _COLOURS**3, palette_features),
     "phash": lambda: Baseline("phash", 64, hash_features),
     "edges": lambda: Baseline(
         "edges", EDGE_GRID.size * _ORIENTATIONS, edge_features, cells=EDGE_GRID

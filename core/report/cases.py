@@ -134,7 +134,12 @@ def attribute_command(
 ) -> str:
     """The command that answers the same queries, for a shell."""
     score = choice.score
-    flags = {"edges": score.edges, "rerank": score.rerank, "local-scaling": score.local_scaling}
+    flags = {
+        "edges": score.edges,
+        "palette": score.palette,
+        "rerank": score.rerank,
+        "local-scaling": score.local_scaling,
+    }
     options = ["--gallery", choice.gallery, "--encoder", choice.encoder, "--head", choice.head]
     options += [f"--no-{name}" for name, on in flags.items() if not on]
     options += [] if score.search == "auto" else ["--search", score.search]

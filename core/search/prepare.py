@@ -19,8 +19,8 @@ from core.gallery.artefacts import Codec, Key, arrays
 from core.gallery.gallery import Gallery
 from core.heads.fit import fit_head
 from core.heads.head import Head
+from core.search.beside import BESIDE, HEAD
 from core.search.carried import crop_links_of, graph_of
-from core.search.edges import EDGES, HEAD
 from core.search.graph import Graph, csls_means_of, neighbour_graph, worth_linking
 from core.search.near_duplicates import near_duplicate_groups, parsed_hashes
 from core.search.ranking import Collection
@@ -94,9 +94,9 @@ def prepare(
 ) -> Collection:
     """A gallery as it is ranked under an encoder and a head.
 
-    The first view is the encoder's embedding. The edges of the images are a second one, where the
-    gallery has them and the encoder has space: baselines are scored without, since they are what
-    others are compared with.
+    The first view is the encoder's embedding. The edges of the images and their palette are others,
+    where the gallery has them and the encoder has space: baselines are scored without, since they
+    are what others are compared with.
 
     Args:
         gallery: the gallery.
@@ -118,19 +118,25 @@ def prepare(
     groups = np.arange(len(gallery))
     if grouped:
         groups = _groups(gallery, views[0], config=config, progress=progress)
-    has_edges = gallery.key_of(EDGES) in gallery.encoder_keys and len(gallery) > 1
-    if config.edges and has_edges and gallery.patch_head(encoder) is not None:
-        own = fitted_head(gallery, EDGES, config=HEAD)
-        drawn = gallery.features(EDGES)
-        edges = View("edges", EDGES, own, drawn, own(drawn, role="gallery"))
-        how = {"weight": config.edges_weight, "trust": config.edges_trust}
-        edges = replace(edges, **how, fitted=np.ones(len(gallery), bool))
-        views.append(_linked(gallery, edges, config=config, progress=progress))
+    network = len(gallery) > 1 and gallery.patch_head(encoder) is not None
+    for name, (weight, trust) in config.beside.items() if network else ():
+        if gallery.key_of(BESIDE[name]) in gallery.encoder_keys:
+            view = _beside(gallery, name, weight=weight, trust=trust)
+            views.append(_linked(gallery, view, config=config, progress=progress))
     found = [_searchable(gallery, view, groups, config=config) for view in views]
     if config.search == "auto":
         found = [served(gallery, view, progress=progress) for view in found]
     kept = patches if config.rerank else None
     return Collection(tuple(found), groups, kept, gallery.records, config)
+
+
+def _beside(gallery: Gallery, name: str, *, weight: float, trust: float) -> View:
+    """A view beside the encoder's."""
+    encoder, features = BESIDE[name], gallery.features(BESIDE[name])
+    head = fitted_head(gallery, encoder, config=HEAD)
+    vectors, fitted = head(features, role="gallery"), np.ones(len(gallery), bool)
+    how = {"weight": weight, "trust": trust, "fitted": fitted}
+    return View(name, encoder, head, features, vectors, **how)
 
 
 def _vectors(gallery: Gallery, encoder: Encoder, head: Head) -> Float[np.ndarray, "n d"]:

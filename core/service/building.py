@@ -1,4 +1,4 @@
-"""The one door through which galleries are built: sources, encoders, edges, and what follows."""
+"""The one door through which galleries are built: sources, encoders, and what follows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.gallery.gallery import Gallery, is_shipped
 from core.gallery.source import Source
 from core.gallery.store import Store
 from core.images.files import remove_folder
-from core.search.edges import with_edges
+from core.search.beside import with_beside
 from core.search.lance_table import create, drop, new_table
 from core.service.heads import choose_head
 from core.service.workspace import Workspace
@@ -38,7 +38,8 @@ def build(
 ) -> Change:
     """Build a gallery, or bring it up to date; a stopped build goes on.
 
-    Edges are described beside networks. What answers need is computed at the end and kept.
+    Edges and palettes are described beside networks. What answers need is computed at the end and
+    kept.
 
     Args:
         source: a folder, a zip or a dataset, as :func:`core.gallery.datasets.materialise` takes it.
@@ -55,7 +56,7 @@ def build(
     config = config or BuildConfig()
     images = materialise(source, into=folder, limits=config.limits, progress=progress)
     found = Source(images, prune=prune)
-    return bring_up(folder, found, with_edges(encoders), config=config, progress=progress)
+    return bring_up(folder, found, with_beside(encoders), config=config, progress=progress)
 
 
 def bring_up(
@@ -151,7 +152,7 @@ def finish(
     gallery that is too small for any of these is left without.
 
     Returns:
-        The measured recall of the search, by encoder and for edges, where a graph is walked.
+        The measured recall of the search by encoder, where a graph is walked.
 
     Raises:
         Cancelled: when ``progress`` asked for it; what was finished is kept.

@@ -21,7 +21,8 @@ from app.page.state import HEADS, Page
 from app.views.answer import empty_html
 from core.config import AnswerConfig
 
-LOCAL_SCALING, EDGES, RERANKING = "Local scaling", "Edges", "Re-ranking by patches"
+LOCAL_SCALING, EDGES, PALETTE = "Local scaling", "Edges", "Palette"
+RERANKING = "Re-ranking by patches"
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def lay_controls(page: Page) -> Controls:
         choice = encoder_choice(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
         scoring = gr.CheckboxGroup(
-            [LOCAL_SCALING, EDGES, RERANKING],
-            value=[LOCAL_SCALING, EDGES, RERANKING],
+            [LOCAL_SCALING, EDGES, PALETTE, RERANKING],
+            value=[LOCAL_SCALING, EDGES, PALETTE, RERANKING],
             label="Scoring",
         )
         prior = gr.Slider(

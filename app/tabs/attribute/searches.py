@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.page.events import Given
 from app.page.state import HEADS, encoder_choices
-from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, RERANKING, Controls
+from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, PALETTE, RERANKING, Controls
 from app.views import answer as views
 from core.config import ScoreConfig
 from core.service import Choice, Session
@@ -43,6 +43,7 @@ def choice_of(given: Given, controls: Controls, gallery: gr.State) -> Choice:
     score = ScoreConfig(
         local_scaling=LOCAL_SCALING in scoring,
         edges=EDGES in scoring,
+        palette=PALETTE in scoring,
         rerank=RERANKING in scoring,
     )
     return Choice(given[controls.encoder], given[controls.head], given[gallery], score)

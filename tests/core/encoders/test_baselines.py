@@ -14,6 +14,7 @@ from core.encoders.baselines import (
     Baseline,
     edge_features,
     hash_features,
+    palette_features,
     thumbnail_features,
 )
 from core.values import Encoder
@@ -122,6 +123,35 @@ def test_a_stripe_falls_into_its_cells_and_its_orientation(upright, orientation)
     across = cells.sum(axis=(0, 2) if upright else (1, 2))
     assert across.argmax() == EDGE_GRID.rows // 2
     assert not across[[0, -1]].any()
+
+
+@pytest.mark.parametrize(
+    ("colour", "shares"),
+    [
+        ("white", {(4, 2, 2): 1}),
+        ("black", {(0, 2, 2): 1}),
+        # CIELAB of sRGB under D50, as Lindbloom's calculator gives it: 54.3, 80.8, 69.9
+        ("red", {(2, 4, 4): 0.83, (3, 4, 4): 0.17}),
+        # 29.6, 68.3, -112.0
+        ("blue", {(1, 4, 0): 0.82, (2, 4, 0): 0.18}),
+        # 97.6, -15.8, 93.4: the third of the five places of a* is 0, the second -25
+        ("yellow", {(4, 1, 4): 0.9 * 0.63, (4, 2, 4): 0.9 * 0.37, (3, 1, 4): 0.1 * 0.63}),
+    ],
+)
+def test_a_palette_shares_a_colour_by_the_nearest_ones(colour, shares):
+    found = palette_features(Image.new("RGB", (30, 20), colour)).reshape(5, 5, 5) ** 2
+    assert found.sum() == pytest.approx(1)
+    for place, share in shares.items():
+        assert found[place] == pytest.approx(share, abs=0.02)
+
+
+def test_a_palette_knows_how_much_there_is_of_a_colour_but_not_where():
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[:, :16] = 255
+    left = palette_features(Image.fromarray(pixels))
+    assert left[[0 * 25 + 12, 4 * 25 + 12]] ** 2 == pytest.approx([0.75, 0.25])
+    lower = palette_features(Image.fromarray(np.rot90(pixels)))
+    np.testing.assert_allclose(left, lower, atol=1e-6)
 
 
 def test_an_image_without_edges_has_none():
