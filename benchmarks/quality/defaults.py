@@ -16,7 +16,8 @@ from core.values import Encoder
 WAYS = {
     "global": ScoreConfig(rerank=False),
     "no edges": ScoreConfig(edges=False),
-    "embedding": ScoreConfig(edges=False, rerank=False),
+    "no palette": ScoreConfig(palette=False),
+    "embedding": ScoreConfig(edges=False, palette=False, rerank=False),
 }
 """What a network's score is without some of its parts."""
 
@@ -70,8 +71,9 @@ def section(found: Mapping[str, Any], *_: object) -> list[str]:
     gaps = ["consingan_lsun", "nano_banana", "nano_banana: layout or restaged", "all"]
     return [
         "## As it ships, and every baseline",
-        "`default` is the head, local scaling, edges and re-ranking that ship; `global` leaves the "
-        "re-ranking out, `no edges` the edges, `embedding` both. `random` are random weights with "
+        "`default` is the head, local scaling, edges, palette and re-ranking that ship; `global` "
+        "leaves the re-ranking out, `no edges` the edges, `no palette` the palette, `embedding` "
+        "all three. `random` are random weights with "
         "the same pooling, head and scoring; `edges` are the edges alone.",
         "### R@1, untouched half",
         tables.grid(cells, across=plain, half="untouched", measure="R@1"),

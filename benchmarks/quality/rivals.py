@@ -25,7 +25,10 @@ from core.service.heads import choose_head
 WITHOUT = 150
 """Images without a source, drawn with the seed 0 from those of Stable Diffusion."""
 
-_WAYS = {"default": ScoreConfig(), "embedding": ScoreConfig(edges=False, rerank=False)}
+_WAYS = {
+    "default": ScoreConfig(),
+    "embedding": ScoreConfig(edges=False, palette=False, rerank=False),
+}
 
 Column = tuple[Float[np.ndarray, "q 4"], Pool]
 

@@ -72,8 +72,9 @@ def main() -> None:
 def _image(options: argparse.Namespace) -> dict[str, Any]:
     """Bytes of one image by what they are for, and processor seconds until it is encoded."""
     world = real(options.gallery, options.encoder)
-    n, names = len(world), {"features": world.features, "edges": world.edges}
-    sizes = {name: array.nbytes / n for name, array in names.items()}
+    n, beside = len(world), {name: features for name, (_, features) in world.beside.items()}
+    arrays = {"features": world.features, **beside}
+    sizes = {name: array.nbytes / n for name, array in arrays.items()}
     sizes["local descriptors"] = np.asarray(world.patches).nbytes / n
     sizes["thumbnails"] = folder_size(options.gallery / "thumbnails") / n
     with tempfile.TemporaryDirectory(prefix="wellspring-scale-") as folder:

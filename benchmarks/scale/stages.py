@@ -18,7 +18,7 @@ from core.evidence.null import fit_null
 from core.explain.projection import fit_map
 from core.search.beside import BESIDE
 from core.search.crops import crop_links
-from core.search.graph import csls_means_of, neighbour_graph, worth_linking
+from core.search.graph import Graph, csls_means_of, neighbour_graph, worth_linking
 from core.search.near_duplicates import near_duplicate_groups, parsed_hashes
 from core.search.query import Query
 from core.search.ranking import Collection
@@ -96,16 +96,21 @@ def _finish(world: World, clock: Clock) -> Collection:
     score, limits, n = ScoreConfig(), GroupConfig(), len(world)
     with clock.stage("vectors"):
         vectors = world.head(world.features, role="gallery")
-        drawn = world.edges_head(world.edges, role="gallery")
-    hashes, (walk, edge_walk) = parsed_hashes(world.hashes, n=n), (None, None)
+        beside = {
+            name: head(features, role="gallery") for name, (head, features) in world.beside.items()
+        }
+    hashes, walk = parsed_hashes(world.hashes, n=n), None
     with clock.stage("neighbours"):
         if n > score.exact:
             walk = Walk.build(vectors, rows=worth_linking(vectors, hashes))
         graph = neighbour_graph(vectors, walk=walk)
-    with clock.stage("neighbours of edges"):
-        if n > score.exact:
-            edge_walk = Walk.build(drawn, rows=worth_linking(drawn, hashes))
-        edge_graph = neighbour_graph(drawn, walk=edge_walk)
+    linked: dict[str, tuple[Walk | None, Graph]] = {}
+    with clock.stage(f"neighbours of {' and '.join(beside)}"):
+        for name, rows in beside.items():
+            other = None
+            if n > score.exact:
+                other = Walk.build(rows, rows=worth_linking(rows, hashes))
+            linked[name] = other, neighbour_graph(rows, walk=other)
     rows = min(CROP_ROWS, n)
     with clock.stage("crop links", times=n / rows):
         some = np.full((n, limits.crop_neighbours), -1)
@@ -120,16 +125,32 @@ def _finish(world: World, clock: Clock) -> Collection:
         )
     with clock.stage("CSLS means"):
         means = csls_means_of(graph, vectors, groups, k=score.neighbours, walk=walk)
-    with clock.stage("CSLS means of edges"):
-        edge_means = csls_means_of(edge_graph, drawn, groups, k=score.neighbours, walk=edge_walk)
     embedding = View("embedding", world.encoder, world.head, world.features, vectors, means)
-    edges = View("edges", BESIDE["edges"], world.edges_head, world.edges, drawn, edge_means)
-    how = {"weight": score.edges_weight, "trust": score.edges_trust, "fitted": np.ones(n, bool)}
-    views = (
-        replace(embedding, graph=lambda: graph, walk=walk),
-        replace(edges, **how, graph=lambda: edge_graph, walk=edge_walk),
+    views = [replace(embedding, graph=lambda: graph, walk=walk)]
+    with clock.stage(f"CSLS means of {' and '.join(beside)}"):
+        for name, rows in beside.items():
+            views.append(_beside(world, name, rows, linked[name], groups, score=score))
+    return Collection(tuple(views), groups, world.patches, config=score)
+
+
+def _beside(
+    world: World,
+    name: str,
+    rows: np.ndarray,
+    linked: tuple[Walk | None, Graph],
+    groups: np.ndarray,
+    *,
+    score: ScoreConfig,
+) -> View:
+    """A view beside the encoder's, with its neighbours."""
+    (head, features), (walk, graph), (weight, trust) = (
+        world.beside[name],
+        linked,
+        score.beside[name],
     )
-    return Collection(views, groups, world.patches, config=score)
+    means = csls_means_of(graph, rows, groups, k=score.neighbours, walk=walk)
+    view = View(name, BESIDE[name], head, features, rows, means, weight=weight, trust=trust)
+    return replace(view, fitted=np.ones(len(rows), bool), graph=lambda: graph, walk=walk)
 
 
 def _answer(collection: Collection, clock: Clock) -> None:

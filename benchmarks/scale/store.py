@@ -2,7 +2,7 @@
 
 Galleries are written in the store's own format: features, descriptors, metadata and thumbnails of
 images of a real one, drawn at random. A store does not look at values, so that these do as well as
-any. 100 pictures are drawn, read and encoded by the product's own door, with lite0 and edges.
+any. 100 pictures are drawn, read and encoded by the product's own door, with lite0, edges and palette.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from core.gallery.verify import verify
 from core.gallery.writing import Difference
 from core.heads.head import Head
 from core.images.files import folder_size
-from core.search.beside import BESIDE
+from core.search.beside import with_beside
 from core.values import Encoder, ImageRecord
 
 SIZES, LARGE = (20_000, 80_000, 320_000), 1_000_000
@@ -93,7 +93,7 @@ class Meter:
 
 def run(source: Path, n: int, folder: Path, *, whole: bool) -> dict[str, object]:
     """Make a gallery of n images; open it, add to it, take from it, look the whole through."""
-    encoders = [load_encoder("lite0"), BESIDE["edges"]]
+    encoders = with_beside([load_encoder("lite0")])
     photos, place, meter = folder / "photos", folder / "g", Meter()
     new = drawn(photos, COME)
     with meter.of("add 100 to none"):

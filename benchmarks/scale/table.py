@@ -46,7 +46,9 @@ def table() -> str:
         f"| {int(size):,} | " + " | ".join(f"{r:.3f}" for r in found["recall"]) + " |"
         for size, found in _ordered(now)
     ]
-    parts.append("\n| images | recall of neighbours | of edges |\n|---|---|---|\n")
+    views = len(_ordered(now)[0][1]["recall"])  # palettes came later
+    names = " | ".join(["recall of neighbours", "of edges", "of palettes"][:views])
+    parts.append(f"\n| images | {names} |\n|---|{'---|' * views}\n")
     parts.append("\n".join(recalls) + "\n")
     if "changed" in stored:
         parts.append(_changed(stored["changed"]))

@@ -1,7 +1,7 @@
 """Galleries of any size, made by resampling the stored features of a real one.
 
 A made image stands near a real one, drawn at random: every level of its features, its edges, its
-hash, its local descriptors and its thumbnail are each taken from another one of that image's
+palette, its hash, its local descriptors and its thumbnail are each taken from another one of that image's
 nearest real neighbours, with a little of any other image mixed into the features. So values, levels
 and neighbourhoods are like those of real images, and the larger the gallery, the denser it is. A
 few are near copies of others. Descriptors propose crops and pixels decide at about the real cost.
@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,11 +46,10 @@ class World:
 
     encoder: Encoder
     head: Head
-    edges_head: Head
     features: np.ndarray
     """(n, f), float16."""
-    edges: np.ndarray
-    """(n, e), float16."""
+    beside: Mapping[str, tuple[Head, np.ndarray]]
+    """Head and features (n, _f), float16, of the views beside the encoder's, by their names."""
     patches: Descriptors
     hashes: list[str]
     load: Callable[[int], Image.Image]
@@ -64,7 +63,7 @@ def real(folder: Path, name: str) -> World:
     """The images of a gallery as they are.
 
     Args:
-        folder: a gallery with edges and local descriptors.
+        folder: a gallery with edges, palettes and local descriptors.
         name: the encoder.
     """
     gallery, encoder = Gallery.open(folder, read_only=True), load_encoder(name)
@@ -73,9 +72,11 @@ def real(folder: Path, name: str) -> World:
     return World(
         encoder,
         choose_head(gallery, encoder, "default"),
-        fitted_head(gallery, BESIDE["edges"], config=HEAD),
         gallery.features(encoder),
-        gallery.features(BESIDE["edges"]),
+        {
+            name: (fitted_head(gallery, view, config=HEAD), gallery.features(view))
+            for name, view in BESIDE.items()
+        },
         patches,
         [record.phash for record in gallery.records],
         gallery.thumbnail,
@@ -94,7 +95,8 @@ def resampled(source: World, n: int, *, folder: Path, seed: int) -> World:
     widths = [level.width for level in levels_of(source.encoder)]
     copies = np.sort(rng.choice(n, round(COPIES * n), replace=False))
     originals = (copies - rng.integers(1, 50, len(copies))) % n
-    for name, array, parts in (("features", source.features, widths), ("edges", source.edges, [])):
+    views = [(name, features, []) for name, (_, features) in source.beside.items()]
+    for name, array, parts in (("features", source.features, widths), *views):
         ends = np.cumsum(parts)[:-1]
         made = np.empty((n, array.shape[1]), np.float16)
         for level in np.split(np.arange(array.shape[1]), ends):
@@ -111,14 +113,15 @@ def resampled(source: World, n: int, *, folder: Path, seed: int) -> World:
         patches[start : start + _CHUNK] = source.patches[described[start : start + _CHUNK]]
     patches.flush()
     del patches
-    features, edges, local = (
-        np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("features", "edges", "patches")
-    )
+
+    def stored(name: str) -> np.ndarray:
+        return np.load(folder / f"{name}.npy", mmap_mode="r")
+
     return replace(
         source,
-        features=features,
-        edges=edges,
-        patches=local,
+        features=stored("features"),
+        beside={name: (head, stored(name)) for name, (head, _) in source.beside.items()},
+        patches=stored("patches"),
         hashes=[f"{int(value):016x}" for value in hashes],
         load=lambda row: source.load(int(shown[row])),
     )

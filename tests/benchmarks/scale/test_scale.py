@@ -23,14 +23,16 @@ def source() -> World:
     encoder = load_encoder("random")
     spread = rng.uniform(0.5, 2, encoder.dim)
     features = (rng.standard_normal((300, encoder.dim)) * spread + 3).astype(np.float16)
-    edges = rng.standard_normal((300, 150)).astype(np.float16)
     centred = HeadConfig(kind="center")
+    beside = {
+        name: rng.standard_normal((300, dim)).astype(np.float16)
+        for name, dim in (("edges", 150), ("palette", 125))
+    }
     return World(
         encoder,
         fit_head(features, config=centred),
-        fit_head(edges, config=centred),
         features,
-        edges,
+        {name: (fit_head(rows, config=centred), rows) for name, rows in beside.items()},
         rng.integers(-127, 128, (300, 4, 3), dtype=np.int8),
         [f"{int(value):016x}" for value in rng.integers(2**63, size=300)],
         lambda row: Image.new("L", (4, 4), row % 256),
