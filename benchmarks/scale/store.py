@@ -2,7 +2,8 @@
 
 Galleries are written in the store's own format: features, descriptors, metadata and thumbnails of
 images of a real one, drawn at random. A store does not look at values, so that these do as well as
-any. 100 pictures are drawn, read and encoded by the product's own door, with lite0, edges and palette.
+any. 100 pictures are drawn, read and encoded by the product's own door, with lite0 and the views
+beside it.
 """
 
 from __future__ import annotations

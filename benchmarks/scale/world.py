@@ -1,10 +1,11 @@
 """Galleries of any size, made by resampling the stored features of a real one.
 
 A made image stands near a real one, drawn at random: every level of its features, its edges, its
-palette, its hash, its local descriptors and its thumbnail are each taken from another one of that image's
-nearest real neighbours, with a little of any other image mixed into the features. So values, levels
-and neighbourhoods are like those of real images, and the larger the gallery, the denser it is. A
-few are near copies of others. Descriptors propose crops and pixels decide at about the real cost.
+palette, its hash, its local descriptors and its thumbnail are each taken from another one of that
+image's nearest real neighbours, with a little of any other image mixed into the features. So
+values, levels and neighbourhoods are like those of real images, and the larger the gallery, the
+denser it is. A few are near copies of others. Descriptors propose crops and pixels decide at about
+the real cost.
 """
 
 from __future__ import annotations

@@ -95,8 +95,8 @@ def _shares(places: Float[np.ndarray, " p"]) -> Float[np.ndarray, "p 5"]:
 @functools.cache
 def _lab() -> ImageCms.ImageCmsTransform:
     """From sRGB to CIELAB of eight bits: L* from 0 to 255, a* and b* signed."""
-    profiles = [ImageCms.createProfile(space) for space in ("sRGB", "LAB")]
-    return ImageCms.buildTransform(*profiles, "RGB", "LAB")
+    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    return ImageCms.buildTransform(srgb, lab, "RGB", "LAB")
 
 
 def edge_features(image: Image.Image) -> Float[np.ndarray, 150]:
