@@ -220,15 +220,15 @@ class AnswerConfig:
     """Prior probability that a query has a source in the gallery."""
     level: float = 0.05
     """Largest p-value of a candidate source, and of the lead by which an answer names one."""
-    midpoint: float = 2.05
+    midpoint: float = 1.8
     """Strength at which source and no source are equally likely."""
-    slope: float = 2.65
+    slope: float = 3.25
     """Log-odds of a source per unit of strength."""
     listed: tuple[tuple[float, float], ...] = (
         (0.5, 0.034),
-        (0.6, 0.052),
-        (0.7, 0.080),
-        (0.8, 0.102),
+        (0.6, 0.06),
+        (0.7, 0.1),
+        (0.8, 0.115),
         (0.9, 0.15),
     )
     """Shares of cases in which a source is to be listed, and the gap up to which images then are;

@@ -78,8 +78,8 @@ def far_words(panel: Panel, scene: Scene, *, dim: int) -> str:
         return said
     return (
         f"{said} The others are drawn far away: the map puts {dim} dimensions into two and keeps "
-        "neighbourhoods, not distances, while the ranking compares every level, and edges, in all "
-        "of them. Trust the lines, not the length of the way."
+        "neighbourhoods, not distances, while the ranking compares every level, edges and palette, "
+        "in all of them. Trust the lines, not the length of the way."
     )
 
 
