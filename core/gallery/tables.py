@@ -37,6 +37,7 @@ _ALIASES = (
     *("filename", "filenames", "file", "image", "image_file", "image_path", "image_name"),
     *("image_filename", "img", "img_path", "img_name", "file_path", "filepath", "path", "name"),
 )
+_APOSTROPHE = re.compile(r"(?:^|(?<=[;\t\r\n]))'(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _TITLES = 10  # lines that may stand above the columns
 
 
@@ -190,8 +191,8 @@ def _cells(text: str, delimiter: str, *, strict: bool = False) -> Iterator[list[
 
 
 def _bare(cell: str) -> str:
-    """A cell without the apostrophe that keeps spreadsheets from taking it for a formula."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
+    """A cell without the apostrophes that keep spreadsheets from taking it for a formula."""
+    return _APOSTROPHE.sub("", cell) if "'" in cell else cell
 
 
 def _of_json(text: str, *, lines: bool) -> list[Mapping[str, Any]]:
