@@ -9,7 +9,7 @@ from gradio.utils import get_upload_folder
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.guard.bodies import Body, Late
+from app.guard.bodies import MANY, Body, Late, holds_many
 from app.guard.calls import names_file
 from app.guard.clients import CLIENT, browser_of, client_of, naming, pass_on, short
 from app.guard.faults import answer_to
@@ -95,6 +95,8 @@ class Gate:
             return Late.refusal
         if told is None:  # the client left
             return None
+        if holds_many(told):
+            return MANY
         with self.limits.joined(scope, route, scope[CLIENT]) as refused:
             refused = refused or self.pages.refusal(scope, told)
             if route == "mcp" and names_file(told):

@@ -6,8 +6,9 @@ import contextlib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -34,10 +35,13 @@ _ASKED = ("call", "mcp", "upload")
 _FREE = ("file", "picture", "health")
 _FETCHED = re.compile(r"^/gradio_api/(call/[^/]+/[^/]+|queue/data)/?$")
 """Answers of calls that were let through: to refuse one would lose the work."""
+_READS = ("GET", "HEAD", "OPTIONS", "DELETE")
 _WEB = re.compile(r"^/gradio_api/file=https?:", re.IGNORECASE)
 _SPENT = "your calls have taken as long as is allowed in an hour; try again "
 _WORTH = 0.1  # share of the seconds of an hour with which it is worth to go on
 _BODIES = 4  # of the largest size that one client sends at once
+_ALL_BODIES = 32  # that all clients send at once
+_SMALL = 100_000  # bytes of a body that always has room: the page's calls are smaller
 _SHORTEST = 5.0  # seconds to wait at least for a place in a queue
 
 
@@ -63,6 +67,15 @@ class Refusal:
         return JSONResponse({"detail": self.words}, self.status, headers=again)
 
 
+_BODY = Refusal("size", 413, "a request that only reads has no body")
+_FULL = Refusal(
+    "bodies",
+    429,
+    f"the server takes in as much as it can; try again {in_words(_SHORTEST)}",
+    _SHORTEST,
+)
+
+
 class Limits:
     """What each client may use, and all together, on a hosted server."""
 
@@ -70,6 +83,9 @@ class Limits:
         self.server = server
         self.requests = Rate(server.max_requests, _MINUTE)
         self.total = Rate(server.max_total_requests, _MINUTE)
+        self.fetched = Rate(server.max_requests, _MINUTE)
+        self.total_fetched = Rate(server.max_total_requests, _MINUTE)
+        """Answers that are fetched: as many as calls, so that each let through has one."""
         self.sent = Rate(server.max_sent_bytes, _HOUR)
         self.seconds = Rate(server.max_seconds, _HOUR)
         self.joining: Counter[str] = Counter()
@@ -87,8 +103,8 @@ class Limits:
             return None
         if route not in _FREE and (refused := self._often(scope, client)):
             return refused
-        if scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
-            return None
+        if scope["method"] in _READS:
+            return _BODY if _stated(scope) or _is_chunked(scope) else None
         return self.crowded(scope, route, client) or self._large(scope, route, client)
 
     @contextlib.contextmanager
@@ -102,6 +118,9 @@ class Limits:
         if self.open[client] >= most or self.held[client] + size > _BODIES * body:
             words = f"{self.open[client]} requests of yours are open, as many as may; close some"
             yield Refusal("open", 429, words, _SHORTEST)
+            return
+        if size > _SMALL and self.held.total() + size > _ALL_BODIES * body:
+            yield _FULL
             return
         with _counted(self.open, client), _counted(self.held, client, size):
             yield None
@@ -131,20 +150,19 @@ class Limits:
         return Refusal("seconds", 429, _SPENT + in_words(wait), wait)
 
     def _often(self, scope: Scope, client: str) -> Refusal | None:
-        wait = self.requests.take(client)
-        if scope["method"] == "GET" and _FETCHED.match(path_of(scope)):
-            return None
-        if wait:
+        fetches = scope["method"] == "GET" and _FETCHED.match(path_of(scope))
+        own, total = (self.fetched, self.total_fetched) if fetches else (self.requests, self.total)
+        if wait := own.take(client):
             words = f"too many requests came from you; try again {in_words(wait)}"
             return Refusal("requests", 429, words, wait)
-        if wait := self.total.take(_ALL):
+        if wait := total.take(_ALL):
             words = f"the server has too many visitors at the moment; try again {in_words(wait)}"
             return Refusal("total requests", 429, words, wait)
         return None
 
     def _large(self, scope: Scope, route: str, client: str) -> Refusal | None:
         size, server = _stated(scope), self.server
-        if size is None or "transfer-encoding" in Headers(scope=scope):
+        if size is None or _is_chunked(scope):
             return Refusal("size", 411, "say how large the request is, in Content-Length")
         most = server.max_upload_bytes + 100_000 if route == "upload" else server.max_body_bytes
         if size > most:
@@ -166,21 +184,28 @@ class Limits:
             return None  # of this machine: a tool's, whose own request was let through
         queue = scope["app"].get_blocks()._queue
         calls = waiting(queue)
-        own = sum(each.request.scope.get(CLIENT) == client for each in calls)
-        own += self.joining[client]
-        crowd = len(calls) + self.joining.total()
-        if crowd < self.server.max_waiting and own < self.server.max_client_waiting:
+        ours = [each for each in calls if each.request.scope.get(CLIENT) == client]
+        own, crowd = len(ours) + self.joining[client], len(calls) + self.joining.total()
+        size = 0 if route == "upload" else _stated(scope) or 0
+        own_full = own >= self.server.max_client_waiting or self._is_heavy(size, ours, _BODIES)
+        full = crowd >= self.server.max_waiting or self._is_heavy(size, calls, _ALL_BODIES)
+        if not (full or own_full):
             return None
         known = queue.process_time_per_fn
         times = [known[each.fn].avg_time for each in calls if each.fn in known]
         mean = sum(times) / len(times) if times else 1.0
         wait = max(mean * crowd / self.server.at_once, _SHORTEST)
         again = f"try again {in_words(wait)}"
-        if own >= self.server.max_client_waiting:
+        if own_full:
             words = f"{own} of your calls wait already, as many as may; {again}"
             return Refusal("own queue", 429, words, wait)
         words = f"{crowd} calls wait already, as many as the server takes; {again}"
         return Refusal("queue", 429, words, wait)
+
+    def _is_heavy(self, size: int, calls: Sequence[Any], most: int) -> bool:
+        """Whether a large call would make those that wait, with all they say, too large."""
+        taken = sum(_stated(each.request.scope) or 0 for each in calls)
+        return size > _SMALL and taken + size > most * self.server.max_body_bytes
 
 
 def route_of(path: str) -> str:
@@ -192,6 +217,10 @@ def _stated(scope: Scope) -> int | None:
     """How large a request says that it is, bytes."""
     stated = Headers(scope=scope).get("content-length", "")
     return int(stated[:18]) if stated.isascii() and stated.isdigit() else None
+
+
+def _is_chunked(scope: Scope) -> bool:
+    return "transfer-encoding" in Headers(scope=scope)
 
 
 @contextlib.contextmanager

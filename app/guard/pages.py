@@ -14,7 +14,8 @@ from starlette.types import Scope
 
 from app.guard.clients import CLIENT, is_owner, is_passed_on
 from app.guard.limits import Refusal
-from app.page.sessions import LightState, LightStates
+from app.page.opening import path_of
+from app.page.sessions import UNHEARD, LightState, LightStates
 from app.page.visitor import VISITOR
 
 UNKNOWN = (
@@ -22,6 +23,7 @@ UNKNOWN = (
     "encoder and the example"
 )
 NOTHING = "there is nothing to be called by this number; reload the page"
+UNFETCHED = "answers of this page wait to be fetched; fetch them, or reload it, and try again"
 OTHERS = "this page is another browser's; reload it"
 _TOOLS = "tools for MCP clients"  # the browser of calls by tools, which all share a page
 _OPENING = 2.0
@@ -88,6 +90,9 @@ class Pages:
         """
         if not self.of(request.scope, body.session_hash):
             raise HTTPException(403, OTHERS)
+        told = blocks._queue.pending_messages_per_session.get(body.session_hash)
+        if told is not None and told.qsize() >= UNHEARD:
+            raise HTTPException(429, UNFETCHED, {"Retry-After": "5"})
         state: LightState = request.scope["app"].state_holder[body.session_hash]
         handler = blocks.fns.get(body.fn_index)
         if handler is None:
@@ -122,7 +127,7 @@ def _follows(handler: Any, event: str) -> bool:
 
 def _named(scope: Scope, body: bytes) -> list[str]:
     """The pages that a request names by its path, query or body, or by a call of theirs."""
-    path, queue = scope["path"], scope["app"].get_blocks()._queue
+    path, queue = path_of(scope), scope["app"].get_blocks()._queue
     if found := _HEARD.match(path):
         return [found[1]]
     if scope["method"] != "POST" and (found := _ANSWER.match(path)):

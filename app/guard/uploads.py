@@ -11,6 +11,8 @@ from pathlib import Path
 
 USED = 600.0
 """Seconds in which a file that came is in use: it is being looked at, or built from."""
+_ENTRY = 8_192
+"""Bytes that a file takes beside its own, with its folder, on the disk and in memory."""
 
 
 class Room:
@@ -59,7 +61,8 @@ def make_room(folder: Path, *, most: int, needed: int = 0, used: float = USED) -
             path = os.path.join(parent, name)  # noqa: PTH118 - faster
             with contextlib.suppress(OSError):
                 found = os.lstat(path)
-                files.append((max(found.st_mtime, found.st_ctime), found.st_size, path))
+                came = max(found.st_mtime, found.st_ctime)
+                files.append((came, found.st_size + _ENTRY, path))
     taken, latest = sum(size for _, size, _ in files), time.time() - used
     for came, size, path in sorted(files):
         if taken + needed <= most or came > latest:

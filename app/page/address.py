@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from app.page import pictures
+from app.page.errors import as_text
 from app.page.events import EACH, QUIET, chosen_of
 from app.page.pictures import example_picture, serve_thumbnails
 from app.page.state import (
@@ -163,7 +164,7 @@ def _filter(page: Page, name: str, where: str, request: gr.Request) -> str:
     where = where[:LONGEST_FILTER]
     wrong = wrong_filter(where, page.session.gallery(name, visitor=visitor_of(request)))
     if wrong:
-        gr.Warning(wrong, title="The link's filter cannot be read", duration=None)
+        gr.Warning(as_text(wrong), title="The link's filter cannot be read", duration=None)
     return "" if wrong else where
 
 
@@ -174,6 +175,6 @@ def _gallery(page: Page, name: str, request: gr.Request) -> tuple[str, tuple[str
         if not page.session.server.hosted:
             serve_thumbnails(page.session, name)
     except WellspringError as error:
-        gr.Warning(str(error), title="The link's gallery is not here")
+        gr.Warning(as_text(str(error)), title="The link's gallery is not here")
         return page.start, page.encoders, name
     return name, tuple(opened.encoder_names), ""

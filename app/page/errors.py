@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,13 +16,19 @@ from core.values import UndescribedError, WellspringError
 FAULT, STOPPED = "Fault", "Stopped"
 """Titles that tell what became of a call."""
 
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")  # where browsers begin one
 _log = logging.getLogger(__name__)
 
 
 def user_error(words: str, *, title: str = "That did not work") -> gr.Error:
     """An error to raise, as the page shows it: until it is closed, and a stop for a while."""
     seconds = 10 if title == STOPPED else None
-    return gr.Error(words, title=title, duration=seconds, print_exception=False)
+    return gr.Error(as_text(words), title=title, duration=seconds, print_exception=False)
+
+
+def as_text(words: str) -> str:
+    """Words in which a notice shows no HTML, which a link's filter or a file's name may hold."""
+    return _TAG.sub("&lt;", words)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,9 @@ CAPACITY = 1_000
 """Sessions that are kept: some 0.1 MB of each page that was opened, 0.02 of a call from outside."""
 FETCHED = timedelta(minutes=1)
 """Time in which an answer is fetched, or its session holds nothing any more."""
+UNHEARD = 300
+"""Messages that wait for a session to fetch them, with which it calls nothing more."""
+_LATE = {"error": "this answer was not fetched within a minute; ask again"}
 
 
 class LightState(SessionState):
@@ -125,11 +128,13 @@ class LightStates(StateHolder):
         }
 
     def delete_all_expired_state(self) -> None:
-        """Forget sessions that were closed and are out of use.
+        """Forget sessions that were closed and are out of use, and answers that nobody fetched.
 
-        Gradio empties them state by state, also those of pages whose connection broke once: the
+        Gradio empties sessions state by state, also those of pages whose connection broke once: the
         page then went on with what states begin with.
         """
+        for told in list(self.blocks._queue.pending_messages_per_session.values()):
+            told.forget()
         now = datetime.now()
         with self.lock:
             for name, state in list(self.session_data.items()):
@@ -145,6 +150,30 @@ class LightStates(StateHolder):
         queue = self.blocks._queue
         queue.pending_messages_per_session.pop(name, None)
         queue.pending_event_ids_session.pop(name, None)
+
+
+class Told(Queue[Any]):
+    """What one session is told; an answer that is not fetched in time becomes the words for that.
+
+    Gradio keeps all: who asked and never listened filled the memory with a tenth of a megabyte
+    for each answer.
+    """
+
+    def _put(self, item: Any) -> None:
+        super()._put((datetime.now(), item))
+
+    def _get(self) -> Any:
+        return super()._get()[1]
+
+    def forget(self) -> None:
+        """Empty the answers that nobody fetched in time."""
+        held, late = self._queue, datetime.now() - FETCHED
+        for place, (since, message) in enumerate(held):
+            if since > late:
+                break
+            if getattr(message, "output", None) not in (None, _LATE):
+                changed = {"output": _LATE, "success": False, "title": None}
+                held[place] = (since, message.model_copy(update=changed))
 
 
 class Messages(dict[str, Any]):
@@ -166,6 +195,10 @@ class Messages(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         return self._kind()
 
+    def __setitem__(self, name: str, begun: Any) -> None:
+        """Begin with one of its kind, whatever Gradio begins with."""
+        super().__setitem__(name, self._kind())
+
     def __delitem__(self, name: str) -> None:
         self.pop(name, None)
 
@@ -176,7 +209,7 @@ async def light_sessions(app: Any) -> AsyncIterator[None]:
     states, blocks = LightStates(), app.get_blocks()
     states.set_blocks(blocks)
     app.state_holder = states
-    messages: Any = Messages(Queue)
+    messages: Any = Messages(Told)
     blocks._queue.pending_messages_per_session = messages
     blocks._queue.pending_event_ids_session = Messages(set)
     yield

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.views.names import name_of, number_of
+from app.views.names import in_markdown, name_of, number_of
 from app.views.templates import render
 from core.report import change_lines
 from core.service import Change, Damage
@@ -83,14 +83,14 @@ def size(count: int) -> str:
 def title(name: str, facts: Facts) -> str:
     """Which gallery is open, as a heading, and how much it holds."""
     out = f", {facts.opted_out:,} opted out" if facts.opted_out else ""
-    return f"## {_escaped(name)}\n{number_of(len(facts.records), 'image')}{out}"
+    return f"## {in_markdown(name)}\n{number_of(len(facts.records), 'image')}{out}"
 
 
 def change_words(change: Change) -> str:
     """What a change did, and what became of every picture and row, as Markdown."""
     first, *lines = change_lines(change, prune="“Drop what is gone”, under “Change it”,")
     return "\n".join(
-        [f"The gallery holds {_escaped(first)}.", *(f"- {_escaped(x)}" for x in lines)]
+        [f"The gallery holds {in_markdown(first)}.", *(f"- {in_markdown(x)}" for x in lines)]
     )
 
 
@@ -98,7 +98,9 @@ def damage_words(damages: Sequence[Damage]) -> str:
     """What verifying found, and what to do about it."""
     if not damages:
         return "Every file is there and whole."
-    lines = [f"- {_escaped(f'{each.file}: {each.what}; {each.mend}')}" for each in damages[:_SHOWN]]
+    lines = [
+        f"- {in_markdown(f'{each.file}: {each.what}; {each.mend}')}" for each in damages[:_SHOWN]
+    ]
     if len(damages) > _SHOWN:
         lines.append(f"- and {len(damages) - _SHOWN:,} more")
     return "\n".join([f"Not as they should be: {number_of(len(damages), 'file')}.", *lines])
@@ -135,10 +137,3 @@ def duplicate_captions(groups: Sequence[Sequence[ImageRecord]]) -> list[str]:
 def choices(records: Sequence[ImageRecord]) -> list[tuple[str, int]]:
     """Images to choose from: name and id."""
     return [(f"{name_of(record)} · {record.path}", record.id) for record in records]
-
-
-def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    marks = "\\`*_{}[]()<>#+-!|~&"
-    flat = " ".join(text.split())
-    return "".join(f"\\{mark}" if mark in marks else mark for mark in flat)

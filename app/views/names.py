@@ -23,6 +23,13 @@ def number_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def in_markdown(text: str) -> str:
+    """A text that Markdown shows as it is, in one line."""
+    marks = "\\`*_{}[]()<>#+-!|~&"
+    flat = " ".join(text.split())
+    return "".join(f"\\{mark}" if mark in marks else mark for mark in flat)
+
+
 def unbroken(text: str) -> str:
     """A text that stays in one line: a number and its sign are not parted."""
     return text.replace(" ", "\N{NO-BREAK SPACE}")

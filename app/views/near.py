@@ -9,7 +9,7 @@ import numpy as np
 
 from app.views.answer import scored
 from app.views.map import Panel
-from app.views.names import name_of, number_of
+from app.views.names import in_markdown, name_of, number_of
 from app.views.scene import Scene
 from core.report import words
 from core.values import Answer, ImageRecord
@@ -20,7 +20,7 @@ _NEAR = 0.05  # share of a gallery's images that count as near a place of the ma
 def near_words(nearest: Mapping[str, Answer]) -> str:
     """What lies nearest to the visitor's image, under every encoder shown."""
     return " ".join(
-        f"{title}: nearest is {name_of(answer.matches[0].image)}, "
+        f"{title}: nearest is {in_markdown(name_of(answer.matches[0].image))}, "
         f"{scored(answer.matches[0], answer)}."
         for title, answer in nearest.items()
         if answer.matches
@@ -85,12 +85,13 @@ def far_words(panel: Panel, scene: Scene, *, dim: int) -> str:
 
 def neighbour_words(record: ImageRecord, near: Sequence[tuple[ImageRecord, float]]) -> str:
     """The nearest images to one of the gallery."""
+    name = in_markdown(name_of(record))
     if not near:
-        return f"{name_of(record)} has no neighbours here."
+        return f"{name} has no neighbours here."
     first, cosine = near[0]
     return (
-        f"Selected with {name_of(record)}: its {number_of(len(near), 'nearest image')} by the "
-        f"whole embedding. The nearest is {name_of(first)}, cosine {cosine:.2f}."
+        f"Selected with {name}: its {number_of(len(near), 'nearest image')} by the whole "
+        f"embedding. The nearest is {in_markdown(name_of(first))}, cosine {cosine:.2f}."
     )
 
 

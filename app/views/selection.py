@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from app.views.answer import record_html
 from app.views.map import Drawing, Panel
-from app.views.names import label_of, number_of
+from app.views.names import in_markdown, label_of, number_of
 from app.views.scene import Groups, Scene, named_columns
 from app.views.templates import render
 from core.report import csv_text
@@ -40,7 +40,7 @@ def selection_words(scene: Scene, rows: Sequence[int], groups: Groups, *, shown:
     generated = sum(row >= n for row in rows)
     counts = {"gallery image": len(rows) - generated, "generated example": generated}
     what = " and ".join(number_of(count, noun) for noun, count in counts.items() if count)
-    counted = Counter(groups.names[groups.of[row]] for row in rows if row < n)
+    counted = Counter(in_markdown(groups.names[groups.of[row]]) for row in rows if row < n)
     of = _levels(counted) if len({*groups.of[:n]}) > 1 else ""
     first = f". The first {shown} are shown; the table has all" if len(rows) > shown else ""
     return f"{what} selected{of}{first}."

@@ -33,7 +33,7 @@ from core.gallery.opting import Opted, opt_in, opt_out
 from core.gallery.remove import ids_of, remove
 from core.gallery.source import Source
 from core.gallery.store import Store
-from core.gallery.verify import changed_images, verify
+from core.gallery.verify import changed_images, verify, without_digest
 from core.report.changes import change_lines, change_object
 from core.search.table_check import changed_table
 from core.service.building import (
@@ -246,6 +246,8 @@ def verify_gallery(gallery: GalleryFolder, *, json: JsonFlag = False) -> None:
         raise typer.Exit(1)
     table = Store(gallery).header().lance
     say("all files are whole, and so is the search table" if table else "all files are whole")
+    if older := without_digest(gallery):
+        say(f"{older:,} thumbnails are of an earlier version, without digests: they can be opened")
 
 
 def _changeable(folder: Path, *, shipped: bool) -> None:

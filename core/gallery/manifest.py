@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Integer
 
+from core.gallery.columns import read_columns
 from core.gallery.paths import check_phashes, check_relative_paths, check_sha256s
 from core.images.files import parse_json
 from core.values import GalleryError, ImageRecord
@@ -30,6 +31,10 @@ _SCHEMA = pa.schema(
         *((name, pa.string()) for name in (*STANDARD, "extra")),
     ]
 )
+
+_LARGE = 8_000_000  # bytes of a table whose texts are not counted first: it takes as long again
+_UNPACKED = 64_000_000, 200  # bytes that it may unpack to, and more for each byte of the file
+_ROWS = 1_000_000, 1 / 16  # that it may have, and more for each byte: a hash alone takes 32
 
 
 class Records(Sequence[ImageRecord]):
@@ -138,6 +143,7 @@ def from_parquet(path: Path) -> Records:
             image outside the folder of images.
     """
     try:
+        _check_unpacked(path)
         table = pq.read_table(path, schema=_SCHEMA)
         table.validate(full=True)
     except (OSError, pa.ArrowException, ValueError, TypeError) as error:
@@ -146,6 +152,20 @@ def from_parquet(path: Path) -> Records:
         return Records(_checked(table))
     except (ValueError, TypeError) as error:
         raise _damaged(path, str(error)) from error
+
+
+def _check_unpacked(path: Path) -> None:
+    """Refuse a small file that would fill the memory, before it is unpacked.
+
+    Raises:
+        ValueError: when it would.
+    """
+    size = path.stat().st_size
+    if pq.read_metadata(path).num_rows > _ROWS[0] + _ROWS[1] * size:
+        raise ValueError("it names more images than a file of its size can")
+    if size < _LARGE:
+        present = [name for name in pq.read_schema(path).names if name in _SCHEMA.names]
+        read_columns(path, present, most=_UNPACKED[0] + _UNPACKED[1] * size)
 
 
 def check_ids(records: Records) -> None:

@@ -25,6 +25,7 @@ from core.heads.fit import fit_head
 from core.heads.head import Head
 from core.images.decode import LoadedImage, decode_ahead
 from core.images.files import file_digest, new_folder, write_bytes
+from core.images.seals import sealed
 from core.images.thumbnails import perceptual_hash, thumbnail
 from core.values import (
     Encoded,
@@ -251,7 +252,8 @@ class ShardWriter:
     def _keep_thumbnail(self, item: Item, loaded: LoadedImage) -> None:
         path = self.store.thumbnail(item.sha256)
         if self.renew or not path.exists():
-            write_bytes(path, thumbnail(loaded.image, side=self.config.thumbnail))
+            small = thumbnail(loaded.image, side=self.config.thumbnail)
+            write_bytes(path, sealed(small, of=item.sha256))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.gallery.columns import read_columns
 from core.images.files import parse_json
 from core.values import GalleryError
 
@@ -36,6 +37,7 @@ _ALIASES = (
     *("filename", "filenames", "file", "image", "image_file", "image_path", "image_name"),
     *("image_filename", "img", "img_path", "img_name", "file_path", "filepath", "path", "name"),
 )
+_APOSTROPHE = re.compile(r"(?:^|(?<=[;\t\r\n]))'(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _TITLES = 10  # lines that may stand above the columns
 
 
@@ -189,8 +191,8 @@ def _cells(text: str, delimiter: str, *, strict: bool = False) -> Iterator[list[
 
 
 def _bare(cell: str) -> str:
-    """A cell without the apostrophe that keeps spreadsheets from taking it for a formula."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
+    """A cell without the apostrophes that keep spreadsheets from taking it for a formula."""
+    return _APOSTROPHE.sub("", cell) if "'" in cell else cell
 
 
 def _of_json(text: str, *, lines: bool) -> list[Mapping[str, Any]]:
@@ -258,20 +260,17 @@ def _of_parquet(path: Path) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
     Columns of bytes, such as the images, are left out; of images with their paths, as the
     Hugging Face format has them, the path is taken where no other column names files.
     """
-    with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow
-        leaves = {field.name: leaf for field in schema if (leaf := _leaf(field))}
-        plain = [name for name, leaf in leaves.items() if name == leaf]
-        names = plain if _names_files(plain) else [*leaves.values()]
-        if not names:
-            raise ValueError(f"none of its columns is of text: {', '.join(schema.names)}")
-        if sum(_unpacked(file, {name.partition(".")[0] for name in names})) > MAX_BYTES:
-            raise ValueError(f"it unpacks to over {MAX_BYTES:,} bytes")
-        read = file.read(columns=names)
-        cells = zip(*(map(_path_of, column.to_pylist()) for column in read.columns), strict=True)
-        return [_row(read.column_names, row) for row in cells], _twice(
-            [field.name for field in schema if field.name in read.column_names]
-        )
+    schema = pq.read_schema(path)
+    leaves = {field.name: leaf for field in schema if (leaf := _leaf(field))}
+    plain = [name for name, leaf in leaves.items() if name == leaf]
+    names = plain if _names_files(plain) else [*leaves.values()]
+    if not names:
+        raise ValueError(f"none of its columns is of text: {', '.join(schema.names)}")
+    read = read_columns(path, names, most=MAX_BYTES)
+    cells = zip(*(map(_path_of, column.to_pylist()) for column in read.columns), strict=True)
+    return [_row(read.column_names, row) for row in cells], _twice(
+        [field.name for field in schema if field.name in read.column_names]
+    )
 
 
 def _leaf(field: pa.Field) -> str | None:
@@ -281,16 +280,6 @@ def _leaf(field: pa.Field) -> str | None:
         return f"{field.name}.path" if kind.get_field_index("path") >= 0 else None
     binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
     return None if binary else field.name
-
-
-def _unpacked(file: pq.ParquetFile, columns: Collection[str]) -> Iterator[int]:
-    """Bytes of what is read of every group of rows; the bytes of images are not."""
-    for i in range(file.metadata.num_row_groups):
-        group = file.metadata.row_group(i)
-        for j in range(group.num_columns):
-            name, _, rest = group.column(j).path_in_schema.partition(".")
-            if name in columns and rest != "bytes":
-                yield group.column(j).total_uncompressed_size
 
 
 def _path_of(value: object) -> object:

@@ -12,12 +12,13 @@ import numpy as np
 from core.config import ImageLimits
 from core.gallery.blocklist import BLOCKLIST, OLD_BLOCKLIST, Blocklist
 from core.gallery.checksums import changed_files
-from core.gallery.gallery import ARTEFACTS, Gallery
+from core.gallery.gallery import ARTEFACTS, Gallery, small_images
 from core.gallery.narrow import load_array
 from core.gallery.paths import is_folder
 from core.gallery.store import Store
 from core.images.decode import decode_ahead
 from core.images.files import file_digest
+from core.images.seals import is_whole
 from core.images.stated import READING, states_numbers
 from core.values import (
     GalleryError,
@@ -80,8 +81,8 @@ def verify(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
 def changed_images(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
     """Images whose files have gone, or are no longer what was indexed.
 
-    Files are compared by size and time, and read where these differ. Where the folder of the images
-    is not here, that alone is said.
+    Files are compared by size and time, and read where these differ, or where they are their own
+    thumbnails. Where the folder of the images is not here, that alone is said.
 
     Raises:
         GalleryError: when there is no gallery, or a damaged one.
@@ -93,22 +94,26 @@ def changed_images(folder: Path, *, progress: Progress = no_progress) -> list[Da
     what = _ALL_GONE if len(gone) == len(gallery) else _GONE
     found = [Damage(record.path, *what) for record in gone]
     known = {record.path for record in gone}
+    shown = {*small_images(gallery.store.folder, gallery.header.root, gallery.records).values()}
     for done, record in enumerate(gallery.records, 1):
         if record.path in known:
             continue
-        if not _as_indexed(gallery.root / record.path, record):
+        path = gallery.root / record.path
+        if not _as_indexed(path, record, read=path in shown):
             found.append(Damage(record.path, *_CHANGED))
-        elif gallery.header.reading < READING and states_numbers(gallery.root / record.path):
+        elif gallery.header.reading < READING and states_numbers(path):
             found.append(Damage(record.path, *_OTHERWISE))
         progress(done, len(gallery), "comparing images with their files")
     return found
 
 
-def _as_indexed(path: Path, record: ImageRecord) -> bool:
+def _as_indexed(path: Path, record: ImageRecord, *, read: bool) -> bool:
     try:
         found = path.stat()
         same = (found.st_size, found.st_mtime_ns) == (record.size, record.modified)
-        return same or (record.size in (0, found.st_size) and file_digest(path) == record.sha256)
+        return (same and not read) or (
+            record.size in (0, found.st_size) and file_digest(path) == record.sha256
+        )
     except OSError:
         return False
 
@@ -157,4 +162,26 @@ def _bad_thumbnails(gallery: Gallery, progress: Progress) -> Iterator[tuple[Path
     for done, (path, found) in enumerate(decoded, 1):
         if isinstance(found, ImageError):
             yield path, str(found)
+        elif path == gallery.store.made_thumbnail(path.stem) and _seal(path) is False:
+            yield path, "changed since it was written"
         progress(done, len(paths), "checking thumbnails")
+
+
+def without_digest(folder: Path) -> int:
+    """How many thumbnails of a gallery have no digest, as earlier versions wrote them.
+
+    Of these, flipped bits that still decode are not seen.
+
+    Raises:
+        GalleryError: when there is no gallery, or a damaged one.
+    """
+    gallery = Gallery.open(folder, whole=True)
+    made = map(gallery.store.made_thumbnail, gallery.records.texts("sha256"))
+    return sum(path.is_file() and _seal(path) is None for path in made)
+
+
+def _seal(path: Path) -> bool | None:
+    try:
+        return is_whole(path.read_bytes(), of=path.stem)
+    except OSError:
+        return False

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from core.evidence import words
 from core.report.cases import Case, Run
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+_FORMULA = re.compile(rf"^(?=[{_SIGNS}\t\r\n])|(?<=[;\t\r\n])(?=[{_SIGNS}])")
+"""Where a spreadsheet begins a formula; those of some countries part cells at semicolons, quoted
+or not, and those of others know the signs in their full width."""
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
@@ -17,18 +21,18 @@ def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
 
     Args:
         columns: names of the columns.
-        rows: their values. A text that a spreadsheet would take for a formula gets an apostrophe
-            before it; numbers stay as they are.
+        rows: their values. Where a spreadsheet would begin a formula, a text gets an apostrophe;
+            numbers stay as they are.
     """
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(map(_inert, columns))
     writer.writerows([_inert(value) for value in row] for row in rows)
     return file.getvalue()
 
 
 def _inert(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return _FORMULA.sub("'", value) if isinstance(value, str) else value
 
 
 def report_csv(cases: Sequence[Case], run: Run) -> str:

@@ -19,6 +19,7 @@ import pytest
 
 from app.guard import gate
 from app.guard.bodies import Body, Late
+from app.guard.clients import CLIENT
 from app.guard.guard import Guard
 from app.guard.limits import Limits
 from app.ui import launch_options
@@ -169,6 +170,77 @@ def test_one_client_s_bodies_take_only_so_much_memory(url: str):
     with begun(url, "POST /gradio_api/queue/join", client="203.0.113.6", count=4, length=large):
         assert ask(url, "203.0.113.6").status_code == 429
         assert ask(url, "203.0.113.7").status_code == 200
+
+
+def test_all_bodies_take_only_so_much_memory(url: str):
+    """Each client had its own room, so that a hundred addresses filled the memory."""
+    large = ServerConfig().max_body_bytes
+    with contextlib.ExitStack() as stack:
+        for number in range(8):
+            stack.enter_context(
+                begun(
+                    url,
+                    "POST /gradio_api/queue/join",
+                    client=f"203.0.113.{20 + number}",
+                    count=4,
+                    length=large,
+                )
+            )
+        address = f"{url}gradio_api/call/echo"
+        sent = {"content": bytes(200_000), "headers": {"X-Forwarded-For": "203.0.113.40"}}
+        assert httpx.post(address, **sent).status_code == 429
+        assert ask(url, "203.0.113.40").status_code == 200  # what the page sends is small
+    assert httpx.post(address, **sent).status_code != 429
+
+
+@pytest.mark.parametrize("path", ["queue/join", "call/echo", "mcp/", "cancel", "run/predict"])
+def test_a_body_of_millions_of_values_is_not_read(url: str, path: str):
+    """To read it took everybody's time, and fifty times its memory."""
+    address, headers = f"{url}gradio_api/{path}", {"Content-Type": "application/json"}
+    few = b'{"data": [' + b"[]," * 30_000 + b"[]]}"
+    many = b'{"data": [' + b"[]," * 60_000 + b"[]]}"
+    assert httpx.post(address, content=few, headers=headers).status_code != 413
+    refused = httpx.post(address, content=many, headers=headers)
+    assert (refused.status_code, "at most 100,000 values" in refused.text) == (413, True)
+    picture = b'{"data": ["' + b"A" * 300_000 + b'"]}'
+    assert httpx.post(address, content=picture, headers=headers).status_code != 413
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("stated", [True, False])
+def test_what_only_reads_sends_no_body(url: str, method: str, stated: bool):
+    """All of it was taken into memory, however much came."""
+    path = "config" if method == "GET" else "gradio_api/mcp"
+    content = bytes(1_000) if stated else iter([bytes(1_000)])
+    refused = httpx.request(method, url + path, content=content)
+    assert (refused.status_code, "has no body" in refused.text) == (413, True)
+    assert httpx.request(method, url + path, content=b"").status_code != 413
+
+
+def test_calls_that_wait_take_only_so_much_memory():
+    """What they say is in memory too, and it was counted only until they waited."""
+    limits = Limits(ServerConfig(hosted=True))
+    large = b"32000000"
+
+    def asked(client: str, length: bytes = large) -> dict[str, Any]:
+        headers = [(b"content-length", length)]
+        return {"type": "http", "method": "POST", "headers": headers, "app": app, CLIENT: client}
+
+    line = SimpleNamespace(queue=[])
+    queue = SimpleNamespace(event_queue_per_concurrency_id={"": line}, process_time_per_fn={})
+    app = SimpleNamespace(get_blocks=lambda: SimpleNamespace(_queue=queue))
+    for number in range(32):
+        client = f"client {number // 4}"
+        assert limits.crowded(asked(client), "call", client) is None
+        request = SimpleNamespace(scope=asked(client))
+        line.queue.append(SimpleNamespace(request=request, fn=None))
+        if number == 3:
+            own = limits.crowded(asked(client), "call", client)
+            assert own is not None and own.limit == "own queue"
+            assert limits.crowded(asked(client, b"1000"), "call", client) is None
+    full = limits.crowded(asked("another"), "call", "another")
+    assert full is not None and full.limit == "queue"
+    assert limits.crowded(asked("another", b"1000"), "call", "another") is None
 
 
 def test_one_client_s_calls_on_their_way_are_its_own():

@@ -172,6 +172,14 @@ def test_answers_of_calls_that_were_let_through_are_not_refused(
     assert "event: complete" in heard(client, "echo", joined)
 
 
+@pytest.mark.parametrize("path", ["call/echo/x{}", "queue/data?session_hash=x{}"])
+def test_nobody_asks_for_answers_without_end(client: httpx.Client, path: str):
+    """Whoever asked for answers of calls that nobody made passed the limit of requests."""
+    path = f"/gradio_api/{path}"
+    statuses = [client.get(path.format(number)).status_code for number in range(45)]
+    assert 429 in statuses[-5:] and 429 not in statuses[:40]
+
+
 def test_what_is_too_large_is_refused_unread(client: httpx.Client):
     """Bodies of calls had no limit at all, so that one could fill the memory."""
     large = join(client, "echo", "x" * 3_000)

@@ -7,14 +7,16 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import gradio as gr
 import httpx
 import pytest
 
+from app.guard.clients import CLIENT
 from app.guard.guard import Guard
-from app.guard.pages import OTHERS, UNKNOWN
+from app.guard.pages import OTHERS, UNKNOWN, Pages
 from app.page.jobs import PROGRESS, Jobs
 from app.ui import launch_options
 from core.config import ServerConfig
@@ -177,6 +179,17 @@ def test_no_other_browser_hears_a_page_or_its_calls(ann: Visitor, bob: Visitor):
     assert told[0]["output"]["data"] == ["secret"]
 
 
+def test_no_other_browser_hears_a_page_below_a_path(served: Served):
+    """Behind a proxy that passes the path on under which the app is served, everybody did."""
+    served.states["ann's"].client = "ann"
+    app = SimpleNamespace(get_blocks=lambda: served.blocks, state_holder=served.states)
+    asks = {"type": "http", "method": "GET", "app": app, "root_path": "/tool", "headers": []}
+    for path, query in (("heartbeat/ann's", b""), ("queue/data", b"session_hash=ann's")):
+        scope = {**asks, "path": f"/tool/gradio_api/{path}", "query_string": query}
+        assert Pages(hosted=True).refusal({**scope, CLIENT: "bob"}) is not None
+        assert Pages(hosted=True).refusal({**scope, CLIENT: "ann"}) is None
+
+
 def test_no_other_browser_stops_what_a_page_does(served: Served, ann: Visitor, bob: Visitor):
     """Opening and closing its heartbeat ended a build."""
     BEGUN.clear()
@@ -236,6 +249,26 @@ def test_a_call_may_overtake_the_loading_of_its_page(ann: Visitor):
     assert ann.join("load", [], page).is_success
     early.join()
     assert told[0].is_success
+
+
+def test_who_does_not_listen_calls_no_more(ann: Visitor, monkeypatch: pytest.MonkeyPatch):
+    """All that a page was told was kept, though nobody ever listened."""
+    monkeypatch.setattr("app.guard.pages.UNHEARD", 12)
+    page = ann.opens("page that does not listen")
+    refused = None
+    for _ in range(40):
+        sent = ann.join("tell", [None], page)
+        if sent.status_code != 200:
+            refused = sent
+            break
+        time.sleep(0.05)
+    assert refused is not None and (refused.status_code, "Retry-After" in refused.headers) == (
+        429,
+        True,
+    )
+    assert "answers of this page wait to be fetched" in refused.json()["detail"]
+    list(ann.hear(page))
+    assert ann.call("tell", [None], page) == "nothing yet"
 
 
 def test_clients_call_public_endpoints_without_a_page(served: Served):

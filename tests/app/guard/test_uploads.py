@@ -4,6 +4,9 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
+from app.guard import uploads
 from app.guard.uploads import Room, make_room
 
 
@@ -13,6 +16,23 @@ def write(folder: Path, name: str, *, age: float, size: int = 100) -> Path:
     path.write_bytes(bytes(size))
     os.utime(path, (time.time() - age,) * 2)
     return path
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Files count by what they hold alone; what an entry counts otherwise."""
+    entry = uploads._ENTRY
+    monkeypatch.setattr(uploads, "_ENTRY", 0)
+    return entry
+
+
+def test_many_small_files_take_room(tmp_path: Path, bare: int, monkeypatch: pytest.MonkeyPatch):
+    """Millions of files of a byte, each in a folder of its own, were as nothing."""
+    monkeypatch.setattr(uploads, "_ENTRY", bare)
+    for number in range(10):
+        write(tmp_path, str(number), age=0, size=1)
+    room = Room(tmp_path, most=40_000)
+    assert not room.take(1)
 
 
 def test_the_oldest_go_first_and_only_as_many_as_are_needed(tmp_path: Path, monkeypatch):

@@ -55,6 +55,14 @@ def test_an_address_with_a_filter_that_cannot_be_read_is_told(
         restored(session, gallery_folder, readable=False, where=where)
 
 
+def test_what_is_told_of_a_filter_holds_no_html(session: Session, gallery_folder: Path):
+    """A link with such a filter showed another site's link on the page until it was closed."""
+    with pytest.warns(UserWarning) as told:
+        restored(session, gallery_folder, readable=False, where='creator = <a href="//b">c</a>')
+    (words,) = (str(each.message) for each in told if each.category is UserWarning)
+    assert "<a" not in words and "&lt;a" in words
+
+
 def test_an_example_stays_in_the_address_while_its_gallery_does(
     session: Session, gallery_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ):

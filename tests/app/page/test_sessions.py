@@ -9,9 +9,10 @@ from typing import Any
 
 import gradio as gr
 import httpx
+from gradio.server_messages import EstimationMessage, ProcessCompletedMessage
 from gradio.state_holder import SessionState
 
-from app.page.sessions import FETCHED, LightState, LightStates, Messages
+from app.page.sessions import FETCHED, LightState, LightStates, Messages, Told
 from app.ui import build, launch_options
 from core.service import Session
 
@@ -154,3 +155,26 @@ def test_what_a_queue_tells_a_session_that_is_gone_stops_nothing():
     del messages["page"]
     messages["page"].append(2)
     assert "page" not in messages
+
+
+def test_an_answer_that_nobody_fetched_is_not_kept():
+    """Who asked and never listened filled the memory, a tenth of a megabyte for each answer."""
+    states, _ = few(3)
+    queue: Any = states.blocks._queue
+    queue.pending_messages_per_session = Messages(Told)
+    queue.pending_messages_per_session["page"] = Queue()  # as Gradio begins
+    told = queue.pending_messages_per_session["page"]
+    for number in range(2):
+        told.put_nowait(EstimationMessage(rank=0, queue_size=1))
+        answer = {"data": [number]}
+        told.put_nowait(ProcessCompletedMessage(output=answer, success=True, event_id=str(number)))
+    states.delete_all_expired_state()
+    held = told._queue
+    for place in (0, 1):
+        held[place] = (held[place][0] - FETCHED, held[place][1])
+    states.delete_all_expired_state()
+    first, late, third, answer = (told.get_nowait() for _ in range(4))
+    assert (first.msg, third.msg) == ("estimation", "estimation")
+    assert "not fetched within a minute; ask again" in late.output["error"]
+    assert (late.event_id, late.success) == ("0", False)
+    assert (answer.output, answer.success) == ({"data": [1]}, True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.views import map as views_map
-from app.views import selection
+from app.views import near, selection
 from app.views.map import Drawing, Panel
 from app.views.scene import Groups, Scene, group
 from core.service import Example
@@ -57,6 +57,16 @@ def test_a_selection_counts_only_what_is_in_it():
     scene = Scene((record(0),), (Example(Path("q.png"), (), ""), Example(Path("r.png"), (), "")))
     words = selection.selection_words(scene, [1, 2], group(scene, "domain"), shown=60)
     assert words == "2 generated examples selected."
+
+
+def test_words_of_a_selection_are_no_markdown():
+    """A creator's name was a link to anywhere."""
+    texts = ("[a](https://b)", "<i>c</i>") * 2
+    scene = Scene(tuple(record(i, extra={"k": text}) for i, text in enumerate(texts)), ())
+    words = selection.selection_words(scene, [0, 1], group(scene, "factor:k"), shown=60)
+    assert r"\[a\]\(https://b\) (1)" in words and r"\<i\>c" in words
+    told = near.neighbour_words(record(0, title="[a](https://b)"), [(record(1, title="*"), 0.5)])
+    assert r"\[a\]\(https://b\)" in told and r"is \*," in told
 
 
 def test_no_cell_of_the_table_is_a_formula():

@@ -129,3 +129,21 @@ def test_text_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
     pq.write_table(table.set_column(place, "title", title), path)
     with pytest.raises(GalleryError, match="damaged"):
         from_parquet(path)
+
+
+def test_a_small_table_does_not_fill_the_memory(tmp_path: Path) -> None:
+    """500 kB took 1.8 GB, and 20 MB named ten million images."""
+    path, n = tmp_path / "manifest.parquet", 20_000
+    table = Records.of([ImageRecord(i, f"{i}", SHA, PHASH, 1, 2) for i in range(n)]).table
+    title = pa.array(["long" * 5_000] * n)
+    at = table.schema.get_field_index("title")
+    pq.write_table(table.set_column(at, "title", title), path)
+    with pytest.raises(GalleryError, match=r"manifest\.parquet is missing or damaged"):
+        from_parquet(path)
+    names = ("path", "sha256", "phash", "extra")
+    same = {name: pa.array([table[name][0].as_py()] * 1_200_000) for name in names}
+    same |= {name: pa.array(np.zeros(1_200_000, np.int32)) for name in ("id", "width", "height")}
+    pq.write_table(pa.table(same), path)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(GalleryError, match=r"manifest\.parquet is missing or damaged"):
+        from_parquet(path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.config import BuildConfig, HeadConfig, ScoreConfig
 from core.gallery.build import update
@@ -14,8 +16,9 @@ from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.gallery.store import Store
-from core.gallery.verify import changed_images, verify
+from core.gallery.verify import changed_images, verify, without_digest
 from core.images.files import file_digest
+from core.images.thumbnails import thumbnail
 from core.search.prepare import fitted_head, prepare
 from core.values import Cancelled, GalleryError
 
@@ -84,6 +87,51 @@ def test_all_damages_are_named_together(folder, inside) -> None:
     assert all(found.values())
     inside("manifest.parquet").write_bytes(b"")
     assert [Path(d.file).name for d in verify(folder)] == ["patches.npy", "manifest.parquet"]
+
+
+def test_bits_of_a_thumbnail_that_still_decode_are_named(folder) -> None:
+    """Whatever could be opened was called whole, the picture of another image too."""
+    gallery = Gallery.open(folder)
+    flipped, other, tag, old = (gallery.store.thumbnail(r.sha256) for r in gallery.records[:4])
+    assert without_digest(folder) == 0
+    content = bytearray(flipped.read_bytes())
+    places = range(60, len(content) - 40)
+    place = next(at for at in places if opens(bytes(content[:at] + b"\xff" + content[at + 1 :])))
+    content[place] = 0xFF
+    flipped.write_bytes(content)
+    other.write_bytes(old.read_bytes())
+    tag.write_bytes(tag.read_bytes()[:-40] + b"SEAX" + tag.read_bytes()[-36:])
+    for path in (flipped, other, tag):
+        assert opens(path.read_bytes())
+    earlier = thumbnail(Image.open(old), side=32)
+    old.write_bytes(earlier)
+    found = {Path(each.file).name: each.what for each in verify(folder)}
+    assert found == {each.name: "changed since it was written" for each in (flipped, other, tag)}
+    assert without_digest(folder) == 1
+
+
+def test_bits_of_an_image_that_is_its_own_thumbnail_are_named(photos, tmp_path, encoder) -> None:
+    """It was compared by its size and time alone, which a flipped bit leaves as they are."""
+    folder, own = tmp_path / "own", tmp_path / "own" / "images"
+    own.mkdir(parents=True)
+    for path in sorted(photos.glob("*.png"))[:4]:
+        Image.open(path).convert("RGB").save(own / f"{path.stem}.webp", quality=80)
+    update(folder, Source(own), [encoder])
+    assert verify(folder) == changed_images(folder) == []
+    assert not list(folder.glob("thumbnails/*/*.webp"))
+    path = min(own.iterdir())
+    before, content = path.stat(), path.read_bytes()
+    path.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (found,) = changed_images(folder)
+    assert (found.file, found.what) == (path.name, "its file has changed since it was indexed")
+
+
+def opens(content: bytes) -> bool:
+    try:
+        return bool(Image.open(io.BytesIO(content)).convert("RGB").size)
+    except (OSError, EOFError):
+        return False
 
 
 def relist(path: Path, listing: Path) -> None:

@@ -15,10 +15,12 @@ import pytest
 from PIL import Image
 
 from core.config import ScoreConfig
+from core.gallery.tables import read_table
 from core.measures.dimensions import Dimensions
 from core.report import (
     answer_object,
     attribute_command,
+    csv_text,
     report_csv,
     report_html,
     report_json,
@@ -274,11 +276,21 @@ def test_csv_has_a_row_for_every_match():
     assert report_csv([], RUN) == "query\n"
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\uff1d1"])
 def test_csv_holds_no_formulas(text):
     (row, _) = csv.DictReader(io.StringIO(report_csv([case(title=text)], RUN)))
-    assert row["title"] == f"'{text}"
+    assert row["title"] == "'" + text.replace("\t=", "\t'=")
     assert row["score"] == "1.25"
+
+
+@pytest.mark.parametrize("text", ["a;=1+1;b", "a;@x", "a\n=1", "a\r\n+1", "a\t-1"])
+def test_no_other_way_to_part_cells_makes_a_formula(text, tmp_path):
+    """Where spreadsheets part cells at semicolons, whatever is quoted, the middle was one."""
+    made = csv_text(["file_name", text], [["a.png", text]])
+    cells = [cell for line in made.splitlines() for cell in re.split("[;\t,]", line)]
+    assert not any(cell.lstrip('"')[:1] in tuple("=+-@") for cell in cells if cell)
+    (tmp_path / "metadata.csv").write_text(made, newline="")
+    assert read_table(tmp_path / "metadata.csv").rows == ({"file_name": "a.png", text: text},)
 
 
 def test_the_hash_is_of_the_bytes(tmp_path):
