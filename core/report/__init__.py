@@ -18,7 +18,7 @@ from core.report.objects import answer_object, report_json
 from core.report.page import report_html, shown_groups
 from core.report.tables import csv_text, report_csv
 from core.report.templates import environment, is_web_address
-from core.report.trials import traced, trial_object, trials_csv
+from core.report.trials import held, traced, trial_object, trials_csv
 
 __all__ = [
     "Case",
@@ -36,6 +36,7 @@ __all__ = [
     "environment",
     "examples_csv",
     "examples_json",
+    "held",
     "is_web_address",
     "outcomes",
     "report_csv",
