@@ -46,8 +46,9 @@ def connect_batch(
     opened: gr.State,
 ) -> Any:
     """Connect the events; the one that sets the case that is opened."""
-    handlers, done = BatchHandlers(page, controls, batch, result), gr.State(None)
-    run = _ask(batch.run, handlers, {batch.files}, [done, result.table])
+    done = gr.State(None)
+    handlers = BatchHandlers(page, controls, batch, result, done)
+    run = _ask(batch.run, handlers, {batch.files, done}, [done, result.table])
     bring_into_view(batch.run.click, "ws-batch")
     for ended in (run.success, run.failure):
         packed = ended(

@@ -16,7 +16,7 @@ from app.page.jobs import PROGRESS
 from app.page.pictures import pictures
 from app.page.state import Page, Sought
 from app.page.visitor import visitor_of
-from app.tabs.attribute.cases import Opened, require_files
+from app.tabs.attribute.cases import Opened, given_pictures
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.reverse_layout import Reverse, ReverseResult
 from app.tabs.attribute.searches import CANDIDATES, Search, choice_of, prior_of, told_of
@@ -26,8 +26,8 @@ from app.views.names import name_of
 from app.views.reverse import Lookup, Source, foretold, lookup_csv, lookup_html
 from app.views.templates import render
 from core.config import NullConfig
-from core.service import Choice, Query, Workspace, reverse_lookup
-from core.values import Cancelled, ImageError, Progress
+from core.service import Choice, Picture, Query, Workspace, reverse_lookup
+from core.values import Cancelled, ImageError, Progress, WellspringError
 
 QUERY = "query"
 """Stands for the image that is asked about, where others are ids."""
@@ -44,6 +44,16 @@ class Looked:
 
 
 @dataclass(frozen=True)
+class _Made:
+    """A generated image that was looked at."""
+
+    name: str
+    file: str
+    picture: str
+    """Address that holds a small copy of it."""
+
+
+@dataclass(frozen=True)
 class ReverseHandlers:
     """The handlers of reverse look-up."""
 
@@ -56,37 +66,39 @@ class ReverseHandlers:
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, ...]:
         """Look for the sources in every image: what was found, its table, and that as a file."""
-        files = require_files(given[self.reverse.files])
         source, ids = given[self.reverse.source], given[self.reverse.taken] or ()
         if source is None:
             raise user_error("choose the source first")
         session, visitor = self.page.session, visitor_of(request)
         choice = choice_of(given, self.controls, self.page.gallery)
         prior = prior_of(given, self.controls)
-        seen, problems = dict[str, str](), list[tuple[str, str]]()
+        looked_at, problems = list[_Made](), list[tuple[str, str]]()
         with self.page.jobs.run("attribute", request, progress) as report:
-            report(0, len(files), "Opening the encoder and the gallery")
+            report(0, 1, "Opening the encoder and the gallery")
+            most, files = session.server.max_upload_bytes, self.reverse.files
+            made = given_pictures(given[files], files, max_bytes=most)
             workspace = session.workspace(choice, visitor=visitor, progress=report)
             own = {} if ids else {Path(source).name: session.image(source)}
             found = reverse_lookup(
                 workspace,
-                self._queries(workspace, files, report, (seen, problems)),
+                self._queries(workspace, made, report, (looked_at, problems)),
                 ids=ids,
                 uploads=own,
                 rate=given[self.reverse.rate] / 100,
             )
+        rows = [looked_at[int(each.generated)] for each in found]
         lookup = Lookup(
-            tuple(replace(each, generated=Path(each.generated).name) for each in found),
+            tuple(replace(f, generated=row.name) for f, row in zip(found, rows, strict=True)),
             tuple(problems),
-            len(files),
+            len(made),
             given[self.reverse.rate] / 100,
             len(workspace.null),
             sources=self._sources(workspace, source, ids, visitor),
-            pictures=tuple(seen[each.generated] for each in found),
+            pictures=tuple(row.picture for row in rows),
             by=told_of(choice, prior),
         )
-        rows = tuple((each.generated, each.image_id) for each in found)
-        looked = Looked(rows, choice, prior)
+        opened = tuple((row.file, f.image_id) for f, row in zip(found, rows, strict=True))
+        looked = Looked(opened, choice, prior)
         content, name = lookup_csv(lookup).encode(), "wellspring-reverse.csv"
         return looked, lookup_html(lookup), offered(content, self.result.download, name=name)
 
@@ -107,27 +119,30 @@ class ReverseHandlers:
     def _queries(
         self,
         workspace: Workspace,
-        files: Sequence[str],
+        made: Sequence[Picture],
         report: Progress,
-        kept: tuple[dict[str, str], list[tuple[str, str]]],
+        kept: tuple[list[_Made], list[tuple[str, str]]],
     ) -> Iterator[tuple[str, Query]]:
         """The images one by one; a stop ends them, so that those looked at are kept.
 
-        What was looked at is noted in ``kept``, with a small copy, and so is what was refused.
+        What was looked at is noted in ``kept``, and called by its place there, and so is what was
+        refused.
         """
-        seen, problems = kept
-        for done, file in enumerate(files):
-            name = Path(file).name
+        looked_at, problems = kept
+        for done, (name, file) in enumerate(made):
+            if isinstance(file, WellspringError):
+                problems.append((name, str(file)))
+                continue
             try:
-                report(done, len(files), f"Looking at {name}")
+                report(done, len(made), f"Looking at {name}")
                 query = self.page.session.query(workspace, file)
             except Cancelled:
                 return
             except ImageError as error:
                 problems.append((name, str(error)))
             else:
-                seen[file] = small_picture(query.image)
-                yield file, query
+                looked_at.append(_Made(name, str(file), small_picture(query.image)))
+                yield f"{len(looked_at) - 1:03}", query
 
     def opened(
         self,
@@ -153,9 +168,13 @@ class ReverseHandlers:
     def foretell(
         self, files: list[str] | None, rate: float, name: str, request: gr.Request
     ) -> gr.Markdown:
-        """What the gallery is too small for, before it is asked."""
+        """What the gallery is too small for, before it is asked.
+
+        How many are in a zip is not known: with one, only that nothing can be named at all is told.
+        """
+        zipped = any(Path(file).suffix.lower() == ".zip" for file in files or ())
         images = min(len(self.page.gallery_of(name, request)), NullConfig().queries)
-        limit = foretold(len(files or ()), images=images, rate=rate / 100)
+        limit = foretold(0 if zipped else len(files or ()), images=images, rate=rate / 100)
         return gr.Markdown(limit, visible=bool(limit))
 
     def offer(self, search: Search | None) -> gr.Dropdown:

@@ -52,7 +52,7 @@ def lay(page: Page) -> Reverse:
         visible=False,
         elem_id="ws-offered",
     )
-    files = files_given("Generated images", elem_id="ws-made", height=180)
+    files = files_given("Generated images, or a zip of them", elem_id="ws-made", height=180)
     rate = gr.Slider(1, 50, value=5, step=1, label="False-discovery rate, %", elem_id="ws-rate")
     limit = gr.Markdown(visible=False, elem_classes="ws-note", elem_id="ws-limit")
     run = run_row(

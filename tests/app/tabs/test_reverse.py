@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,32 @@ def test_a_row_opens_what_the_gallery_says_of_its_image(
     assert handlers.opened(None, gr.EventData(None, {"row": 0}), NOBODY) is None
 
 
+def test_a_zip_is_looked_through_and_a_refused_one_stops_no_other(
+    handlers: ReverseHandlers, search: Search, picture: Path, tmp_path: Path
+):
+    other = tiny.draw(tmp_path / "other.png", 99)
+    (tmp_path / "bad.jpg").write_text("no image")
+    (tmp_path / "broken.zip").write_text("no zip")
+    names = {"a/one.png": picture, "a/bad.jpg": tmp_path / "bad.jpg", "b/one.png": other}
+    with zipfile.ZipFile(tmp_path / "made.zip", "w") as made:
+        for name, file in names.items():
+            made.write(file, name)
+    image_id = search.answer.matches[0].image.id
+    files = [tmp_path / "broken.zip", tmp_path / "made.zip", picture]
+    looked, html, button = run(handlers, picture, files, image_id)
+    assert "Candidate source of 2 of 5 images" in html
+    found = rows(button)
+    named = [row["generated"] for row in found if row["named"] == "yes"]
+    assert sorted(named) == ["a/one.png", picture.name]
+    problems = {row["generated"]: row["problem"] for row in found if row["problem"]}
+    assert set(problems) == {"broken.zip", "a/bad.jpg"}
+    assert "not a zip of images" in problems["broken.zip"]
+    place = [row["generated"] for row in found].index("a/one.png")
+    opened = handlers.opened(looked, gr.EventData(None, {"row": place}), NOBODY)
+    assert opened is not None
+    assert Path(opened.search.image).read_bytes() == picture.read_bytes()
+
+
 def test_several_sources_are_looked_for_at_once(
     handlers: ReverseHandlers, search: Search, picture: Path, tmp_path: Path
 ):
@@ -108,6 +135,9 @@ def test_what_cannot_be_named_is_told_before_the_run(handlers: ReverseHandlers):
     told = handlers.foretell(["a.png"] * 3, 5, handlers.page.start, NOBODY)
     assert "unless at least 3 of them stand out" in told.value
     assert told.visible
+    told = handlers.foretell(["a.png", "b.png", "c.zip"], 5, handlers.page.start, NOBODY)
+    assert not told.visible  # nobody knows how many there are
+    assert "nothing can" in handlers.foretell(["c.zip"], 1, handlers.page.start, NOBODY).value
     assert not handlers.foretell(None, 5, handlers.page.start, NOBODY).visible
     assert "nothing can be named" in handlers.foretell(None, 1, handlers.page.start, NOBODY).value
 

@@ -147,9 +147,10 @@ def for_many(folder: Path) -> tuple[BatchHandlers, dict[Any, Any]]:
         page = opened(folder)
         controls = layout.lay_controls(page)
         batch, result = batch_layout.lay(page), batch_layout.lay_result()
-        handlers = BatchHandlers(page, controls, batch, result)
+        handlers = BatchHandlers(page, controls, batch, result, gr.State(None))
     files = sorted(map(str, (folder.parent / "images").glob("*.png")))
-    return handlers, {**controls_of(page, controls, head="center"), batch.files: files}
+    asked = {batch.files: files, handlers.done: None}
+    return handlers, {**controls_of(page, controls, head="center"), **asked}
 
 
 def test_packing_the_answers(fresh: Path):
