@@ -476,6 +476,9 @@ def test_the_candidate_is_looked_for_among_generated_images(
     with page.expect_download() as saved:
         page.locator("#ws-download-reverse").click()
     assert "picture-00.png" in Path(saved.value.path()).read_text()
+    with page.expect_download() as saved:
+        page.locator("#ws-report-reverse").click()
+    assert "Reverse look-up" in Path(saved.value.path()).read_text()
     page.locator("#ws-source").get_by_role("button", name="Remove Image").click()
     expect(
         page.locator("#ws-stop-reverse")

@@ -80,7 +80,7 @@ def connect_reverse(
     handlers = ReverseHandlers(page, controls, reverse, result)
     asked = {reverse.source, reverse.taken, reverse.files, reverse.rate}
     looked = gr.State(None)
-    shown = [looked, result.table, result.download]
+    shown = [looked, result.table, result.csv, result.report]
     run = _ask(reverse.run, handlers, asked, shown)
     bring_into_view(run.success, "ws-reverse")
     source = [reverse.source, reverse.taken, reverse.several]

@@ -20,12 +20,14 @@ from app.tabs.attribute.cases import Opened, given_pictures
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.reverse_layout import Reverse, ReverseResult
 from app.tabs.attribute.searches import CANDIDATES, Search, choice_of, prior_of, told_of
+from app.views.files import nameable
 from app.views.images import small_picture
 from app.views.matches import picture_of
 from app.views.names import name_of
-from app.views.reverse import Lookup, Source, foretold, lookup_csv, lookup_html
+from app.views.reverse import Lookup, Source, foretold, lookup_csv, lookup_html, lookup_report
 from app.views.templates import render
 from core.config import NullConfig
+from core.report import Run, reverse_run
 from core.service import Choice, Picture, Query, Workspace, reverse_lookup
 from core.values import Cancelled, ImageError, Progress, WellspringError
 
@@ -65,42 +67,46 @@ class ReverseHandlers:
     def run(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, ...]:
-        """Look for the sources in every image: what was found, its table, and that as a file."""
+        """Look for the sources in every image: what was found, its table, and that as files."""
         source, ids = given[self.reverse.source], given[self.reverse.taken] or ()
         if source is None:
             raise user_error("choose the source first")
-        session, visitor = self.page.session, visitor_of(request)
+        session, visitor, files = self.page.session, visitor_of(request), self.reverse.files
         choice = choice_of(given, self.controls, self.page.gallery)
-        prior = prior_of(given, self.controls)
-        looked_at, problems = list[_Made](), list[tuple[str, str]]()
+        prior, rate = prior_of(given, self.controls), given[self.reverse.rate] / 100
+        seen, problems = list[_Made](), list[tuple[str, str]]()
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, 1, "Opening the encoder and the gallery")
-            most, files = session.server.max_upload_bytes, self.reverse.files
-            made = given_pictures(given[files], files, max_bytes=most)
+            made = given_pictures(given[files], files, max_bytes=session.server.max_upload_bytes)
             workspace = session.workspace(choice, visitor=visitor, progress=report)
             own = {} if ids else {Path(source).name: session.image(source)}
-            found = reverse_lookup(
-                workspace,
-                self._queries(workspace, made, report, (looked_at, problems)),
-                ids=ids,
-                uploads=own,
-                rate=given[self.reverse.rate] / 100,
-            )
-        rows = [looked_at[int(each.generated)] for each in found]
+            queries = self._queries(workspace, made, report, (seen, problems))
+            found = reverse_lookup(workspace, queries, ids=ids, uploads=own, rate=rate, prior=prior)
+        rows = [seen[int(each.generated)] for each in found]
         lookup = Lookup(
             tuple(replace(f, generated=row.name) for f, row in zip(found, rows, strict=True)),
             tuple(problems),
             len(made),
-            given[self.reverse.rate] / 100,
+            rate,
             len(workspace.null),
             sources=self._sources(workspace, source, ids, visitor),
             pictures=tuple(row.picture for row in rows),
             by=told_of(choice, prior),
         )
-        opened = tuple((row.file, f.image_id) for f, row in zip(found, rows, strict=True))
-        looked = Looked(opened, choice, prior)
-        content, name = lookup_csv(lookup).encode(), "wellspring-reverse.csv"
-        return looked, lookup_html(lookup), offered(content, self.result.download, name=name)
+        looked = Looked(
+            tuple((row.file, f.image_id) for f, row in zip(found, rows, strict=True)), choice, prior
+        )
+        named = nameable(choice, workspace)
+        run = reverse_run(workspace, named, ids=ids, uploads=[*own], rate=rate, prior=prior)
+        return looked, lookup_html(lookup), *self._files(lookup, run)
+
+    def _files(self, lookup: Lookup, run: Run) -> list[gr.DownloadButton]:
+        """What was found as CSV and as a report."""
+        files = (
+            (lookup_csv(lookup), self.result.csv, "wellspring-reverse.csv"),
+            (lookup_report(lookup, run), self.result.report, "wellspring-reverse.html"),
+        )
+        return [offered(text.encode(), button, name=name) for text, button, name in files]
 
     def _sources(
         self, workspace: Workspace, file: str, ids: Sequence[int], visitor: str
@@ -221,5 +227,5 @@ def cleared() -> tuple[Any, ...]:
         nothing,
         None,
         empty,
-        gr.DownloadButton(visible=False),
+        *(gr.DownloadButton(visible=False) for _ in range(2)),
     )

@@ -156,8 +156,7 @@ def test_a_filter_reaches_the_answer_its_words_and_its_files(
     assert {row["where"] for row in csv.DictReader(io.StringIO(files[".csv"].read_text()))} == {
         where
     }
-    values = {**given(batch, where=where), batch.batch.files: [str(other)]}
-    rows = list(batch.run(values, NOBODY))[-1][0].rows
+    rows = run(batch, [other], where=where)[-1][0].rows
     assert rows[0].answer.scope == done.answer.scope
 
 

@@ -198,7 +198,7 @@ def test_reverse_look_up(fresh: Path, picture: Path):
         Stopper(page, "attribute", at=NULL),
     )
     stopper = Stopper(page, "attribute", at=tiny.NAMES[2])
-    _, html, _ = handlers.run(given, NOBODY, stopper)
+    _, html, *_ = handlers.run(given, NOBODY, stopper)
     assert stopper.ended_there
     assert f"3 of {len(files)} images" in html
 
