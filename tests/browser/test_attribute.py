@@ -432,6 +432,37 @@ def test_a_batch_can_be_stopped_and_keeps_its_rows(
     assert len(asked) <= len(files) + 1  # the one that the stop interrupted is asked again
 
 
+def test_a_page_that_is_loaded_anew_shows_its_tables(visit: Visit, picture: Path):
+    """It had lost them, though the server held what they show for an hour."""
+    page = visit()
+    page.get_by_role("tab", name="Several").click()
+    page.set_input_files("#ws-files input[type=file]", [picture])
+    page.wait_for_selector("#ws-files .file-preview")
+    page.locator("#ws-run").click()
+    expect(page.locator("#ws-download-zip")).to_be_visible()
+    page.get_by_role("tab", name="Reverse").click()
+    page.set_input_files("#ws-source input[type=file]", picture)
+    page.set_input_files("#ws-made input[type=file]", [picture])
+    page.wait_for_selector("#ws-made .file-preview")
+    page.locator("#ws-run-reverse").click()
+    expect(page.locator("#ws-download-reverse")).to_be_visible()
+    found = page.locator("#ws-reverse h2").inner_text()
+    for _ in range(2):  # and once more
+        page.reload()
+        expect(page.locator("#ws-reverse h2")).to_have_text(found)
+        expect(page.locator("#ws-download-reverse")).to_be_visible()
+        expect(page.locator("#ws-report-reverse")).to_be_visible()
+    page.get_by_role("tab", name="Several").click()
+    table = page.locator("#ws-batch")
+    expect(table.locator("h2")).to_have_text("1 image")
+    expect(page.locator("#ws-download-zip")).to_be_visible()
+    table.get_by_role("button", name=picture.name).click()
+    expect(page.locator(".ws-answer h2")).to_contain_text("Candidate source: Blue <b>hills</b>")
+    alone = visit()
+    alone.get_by_role("tab", name="Several").click()
+    expect(alone.locator("#ws-batch .ws-empty")).to_be_visible()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_lost_server_is_told(visit: Visit, theme: str):
     page = visit(theme=theme, lost=True)

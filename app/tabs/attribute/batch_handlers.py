@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from PIL import Image
 from app.page.events import Given, in_row
 from app.page.files import offered
 from app.page.jobs import PROGRESS
+from app.page.sessions import left_in
 from app.page.state import Page
 from app.page.visitor import visitor_of
 from app.tabs.attribute.batch_layout import Batch, BatchResult
@@ -42,15 +42,30 @@ class Done:
     prior: float
     answering: tuple[str, ...] = ()
     """What answered: identities of the gallery, the encoder, the head and the null."""
+    total: int = 0
+    """Images that were given."""
+    stopped: bool = False
+    """Whether no more will come."""
+
+    @property
+    def table(self) -> str:
+        """The table of the rows so far."""
+        by = told_of(self.choice, self.prior)
+        return batch.table_html(self.rows, total=self.total, by=by, stopped=self.stopped)
 
     def answered(self, earlier: Done | None) -> dict[str, batch.Row]:
         """Rows of an earlier question that would be answered alike now, by their files.
 
         The path of an upload is told by its contents: see :mod:`app.page.files`.
         """
-        if earlier is None or replace(earlier, rows=self.rows) != self:
+        if earlier is None or self._asked != earlier._asked:
             return {}
         return {row.file: row for row in earlier.rows if row.answer is not None}
+
+    @property
+    def _asked(self) -> tuple[object, ...]:
+        """What an answer depends on, beside its image."""
+        return self.choice, self.prior, self.answering
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,7 @@ class BatchHandlers:
             most = session.server.max_upload_bytes
             pictures = given_pictures(given[files], files, max_bytes=most)
             workspace = session.workspace(choice, visitor=visitor, progress=report)
-            done = Done((), choice, prior, _answering(workspace))
+            done = Done((), choice, prior, _answering(workspace), len(pictures))
             known = done.answered(given[self.done])
             yield from self._tables(pictures, done, known, visitor=visitor, progress=report)
 
@@ -94,22 +109,21 @@ class BatchHandlers:
         progress: Progress,
     ) -> Iterator[tuple[Done, str]]:
         """The rows so far and their table; what is known is not asked again."""
-        shown, stopped, total = Shown(), False, len(pictures)
-        table = partial(batch.table_html, total=total, by=told_of(done.choice, done.prior))
+        shown = Shown()
         for name, file in pictures:
             row = known.get(str(file))
             try:
                 if row is None:
-                    progress(len(done.rows), total, f"Finding the sources of {name}")
+                    progress(len(done.rows), done.total, f"Finding the sources of {name}")
                     row = self._row((name, file), done, visitor=visitor, progress=progress)
             except Cancelled:
-                stopped = True
+                done = replace(done, stopped=True)
                 break
             done = replace(done, rows=(*done.rows, replace(row, name=name)))
             if row.file not in known and shown.due(len(done.rows)):
-                yield done, table(done.rows)
-        if done.rows and (stopped or shown.rows < len(done.rows)):
-            yield done, table(done.rows, stopped=stopped)
+                yield done, done.table
+        if done.rows and (done.stopped or shown.rows < len(done.rows)):
+            yield done, done.table
 
     def _row(self, picture: Picture, done: Done, *, visitor: str, progress: Progress) -> batch.Row:
         """One image with its answer, or with the reason why there is none."""
@@ -140,6 +154,24 @@ class BatchHandlers:
             picture=small_picture(query.image),
             source="".join(source),
         )
+
+    def again(
+        self, before: str, done: Done | None, name: str, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """What was answered on the page that was loaded anew, and its table, where it is there."""
+        hosted = self.page.session.server.hosted
+        found: Done | None = left_in(self.done, before, request, hosted=hosted)
+        if done is not None or found is None or found.choice.gallery != name:
+            return gr.skip(), gr.skip()
+        found = replace(found, stopped=len(found.rows) < found.total)  # whatever ran was stopped
+        return found, found.table
+
+    @staticmethod
+    def of_gallery(done: Done | None, name: str) -> tuple[Any, ...]:
+        """What was answered, unless it was by another gallery than is looked at now."""
+        if done is not None and done.choice.gallery == name:
+            return gr.skip(), gr.skip(), gr.skip()
+        return cleared()
 
     def opened(self, done: Done | None, event: gr.EventData) -> Opened | None:
         """The case of the row that was chosen; nothing where there is no such."""

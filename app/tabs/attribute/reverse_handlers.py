@@ -14,6 +14,7 @@ from app.page.events import Given, in_row
 from app.page.files import offered
 from app.page.jobs import PROGRESS
 from app.page.pictures import pictures
+from app.page.sessions import left_in
 from app.page.state import Page, Sought
 from app.page.visitor import visitor_of
 from app.tabs.attribute.cases import Opened, given_pictures
@@ -43,6 +44,10 @@ class Looked:
     """The file of each row, and the id of its source in the gallery."""
     choice: Choice
     prior: float
+    lookup: Lookup
+    """What was found."""
+    run: Run
+    """How."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class ReverseHandlers:
     controls: Controls
     reverse: Reverse
     result: ReverseResult
+    looked: gr.State
+    """What was looked for last, as :class:`Looked`; ``None`` before."""
 
     def run(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
@@ -93,20 +100,38 @@ class ReverseHandlers:
             pictures=tuple(row.picture for row in rows),
             by=told_of(choice, prior),
         )
-        looked = Looked(
-            tuple((row.file, f.image_id) for f, row in zip(found, rows, strict=True)), choice, prior
-        )
         named = nameable(choice, workspace)
         run = reverse_run(workspace, named, ids=ids, uploads=[*own], rate=rate, prior=prior)
-        return looked, lookup_html(lookup), *self._files(lookup, run)
+        opened = tuple((row.file, f.image_id) for f, row in zip(found, rows, strict=True))
+        return self._shown(Looked(opened, choice, prior, lookup, run))
 
-    def _files(self, lookup: Lookup, run: Run) -> list[gr.DownloadButton]:
-        """What was found as CSV and as a report."""
+    def _shown(self, looked: Looked) -> tuple[Any, ...]:
+        """What was found, as a table, as CSV and as a report."""
+        lookup = looked.lookup
         files = (
             (lookup_csv(lookup), self.result.csv, "wellspring-reverse.csv"),
-            (lookup_report(lookup, run), self.result.report, "wellspring-reverse.html"),
+            (lookup_report(lookup, looked.run), self.result.report, "wellspring-reverse.html"),
         )
-        return [offered(text.encode(), button, name=name) for text, button, name in files]
+        given_out = [offered(text.encode(), button, name=name) for text, button, name in files]
+        return looked, lookup_html(lookup), *given_out
+
+    def again(
+        self, before: str, looked: Looked | None, name: str, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """What was found on the page that was loaded anew, where it is there."""
+        hosted = self.page.session.server.hosted
+        found: Looked | None = left_in(self.looked, before, request, hosted=hosted)
+        if looked is not None or found is None or found.choice.gallery != name:
+            return tuple(gr.skip() for _ in range(4))
+        return self._shown(found)
+
+    @staticmethod
+    def of_gallery(looked: Looked | None, name: str) -> tuple[Any, ...]:
+        """Nothing of another gallery: neither its images as sources nor what was found by it."""
+        gone = cleared()
+        if looked is None or looked.choice.gallery != name:
+            return gone
+        return *gone[:4], *(gr.skip() for _ in gone[4:])
 
     def _sources(
         self, workspace: Workspace, file: str, ids: Sequence[int], visitor: str

@@ -526,6 +526,29 @@ def test_what_was_answered_otherwise_is_asked_again(
     assert asked == [picture.name, "bad.jpg"]
 
 
+def test_a_page_that_is_loaded_anew_shows_what_was_answered(
+    batch: BatchHandlers, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It lost the table of Several, which may have taken minutes."""
+    name = batch.page.start
+    done, html = run(batch, [picture, bad(tmp_path)])[-1]
+    before: dict[str, Done] = {"old": done}
+    monkeypatch.setattr(
+        "app.tabs.attribute.batch_handlers.left_in", lambda _, page, *a, **o: before.get(page)
+    )
+    assert batch.again("old", None, name, NOBODY) == (done, html)
+    nothing = (gr.skip(), gr.skip())
+    assert batch.again("older", None, name, NOBODY) == nothing
+    assert batch.again("old", None, "another gallery", NOBODY) == nothing
+    assert batch.again("old", done, name, NOBODY) == nothing  # asked here meanwhile
+    before["old"] = replace(done, total=5)  # the page went while it worked
+    again, html = batch.again("old", None, name, NOBODY)
+    assert again.stopped
+    assert "2 of 5 images, then stopped" in html
+    assert batch.of_gallery(done, name) == (gr.skip(),) * 3
+    assert batch.of_gallery(done, "another gallery")[0] is None
+
+
 def zipped(folder: Path, files: dict[str, Path]) -> Path:
     with zipfile.ZipFile(folder / "all.zip", "w") as made:
         for name, file in files.items():

@@ -29,7 +29,7 @@ def handlers(session: Session, gallery_folder: Path) -> ReverseHandlers:
     with gr.Blocks():
         page = open_page(session, gallery=str(gallery_folder), encoder="random")
         reverse, result = reverse_layout.lay(page), reverse_layout.lay_result()
-        return ReverseHandlers(page, lay_controls(page), reverse, result)
+        return ReverseHandlers(page, lay_controls(page), reverse, result, gr.State(None))
 
 
 @pytest.fixture
@@ -170,6 +170,29 @@ def test_a_zip_is_looked_through_and_a_refused_one_stops_no_other(
     opened = handlers.opened(looked, gr.EventData(None, {"row": place}), NOBODY)
     assert opened is not None
     assert Path(opened.search.image).read_bytes() == picture.read_bytes()
+
+
+def test_a_page_that_is_loaded_anew_shows_what_was_found(
+    handlers: ReverseHandlers, search: Search, picture: Path, monkeypatch: pytest.MonkeyPatch
+):
+    name = handlers.page.start
+    found = run(handlers, picture, [picture], search.answer.matches[0].image.id)
+    looked, html, csv_button, report = found
+    monkeypatch.setattr(
+        "app.tabs.attribute.reverse_handlers.left_in",
+        lambda _, page, *a, **o: looked if page == "old" else None,
+    )
+    again = handlers.again("old", None, name, NOBODY)
+    assert again[:2] == (looked, html)
+    for button, old in zip(again[2:], (csv_button, report), strict=True):
+        assert Path(button.value["path"]).read_text() == Path(old.value["path"]).read_text()
+    nothing = (gr.skip(),) * 4
+    assert handlers.again("older", None, name, NOBODY) == nothing
+    assert handlers.again("old", None, "another gallery", NOBODY) == nothing
+    assert handlers.again("old", looked, name, NOBODY) == nothing
+    assert handlers.of_gallery(looked, name)[4:] == nothing
+    assert handlers.of_gallery(looked, "another gallery")[4] is None
+    assert handlers.of_gallery(looked, name)[0] is None  # a source is chosen for one gallery
 
 
 def test_several_sources_are_looked_for_at_once(

@@ -184,7 +184,7 @@ def test_reverse_look_up(fresh: Path, picture: Path):
         page = opened(fresh)
         controls = layout.lay_controls(page)
         reverse, result = reverse_layout.lay(page), reverse_layout.lay_result()
-        handlers = ReverseHandlers(page, controls, reverse, result)
+        handlers = ReverseHandlers(page, controls, reverse, result, gr.State(None))
     files = sorted(map(str, (fresh.parent / "images").glob("*.png")))
     given = {
         **controls_of(page, controls, head="identity"),
