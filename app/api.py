@@ -270,7 +270,8 @@ class Endpoints:
             way, far, original (the id that the image has in the answers), partner (the id of the
             gallery image that took part, if one did), first (whether the image comes first), found
             (whether it is among the sources), false (whether another is where it is not there),
-            and present and absent: the answers with and without it, as of ``attribute``.
+            taken_out (ids of what the gallery held of it, which is in neither answer), and present
+            and absent: the answers with and without it, as of ``attribute``.
         """
         _require(image)
         if not 0 <= far <= 1:

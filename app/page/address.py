@@ -25,7 +25,7 @@ from app.page.state import (
     offered_choices,
     wrong_filter,
 )
-from app.page.visitor import visitor_of
+from app.page.visitor import page_of, visitor_of
 from core.service import LONGEST_FILTER
 from core.values import WellspringError
 
@@ -65,6 +65,8 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     read = blocks.load(restore, None, outputs, **QUIET)  # only so it can warn
     read.success(None, lost, js="name => name && window.wellspring.forget()", **_AT_ONCE)
 
+    _follow_reloads(page, read)
+
     def welcomed(
         name: str, encoder: str, tab: str, number: int, asked: Asked | None, request: gr.Request
     ) -> tuple[Any, Any]:
@@ -89,6 +91,23 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
         **_AT_ONCE,
     )
     changed.success(None, named, js=_WRITE.format(key="'gallery'"), **_AT_ONCE)
+
+
+def _follow_reloads(page: Page, read: Any) -> None:
+    """Tell the tabs which page this one is instead of, and let the browser note its own number.
+
+    Args:
+        page: the page.
+        read: the event after which the gallery is known.
+    """
+    number, before = gr.Textbox("", visible=False), "() => window.wellspring.before"
+    numbered = read.success(_numbers, number, [page.before, number], js=before, **QUIET)
+    numbered.success(None, number, js="number => window.wellspring.note(number)", **_AT_ONCE)
+
+
+def _numbers(before: str, request: gr.Request) -> tuple[str, str]:
+    """Of the page before, as the browser noted it, and of this one."""
+    return before, page_of(request)
 
 
 def restored(page: Page, request: gr.Request, *, names: tuple[str, ...]) -> list[Any]:

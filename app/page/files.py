@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import gradio as gr
 from gradio.components import Component
 from gradio.data_classes import FileData, ImageData, ListFiles
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.processing_utils import save_bytes_to_cache, save_file_to_cache
 from gradio.utils import get_upload_folder, is_in_or_equal, is_static_file
 
 from app.page.errors import user_error
@@ -74,6 +74,16 @@ def uploaded(path: str) -> str:
         if is_in_or_equal(path, get_upload_folder()) or is_static_file(path):
             return path
     raise user_error("this file was not uploaded; send the image itself")
+
+
+def beside_uploads(file: Path, given: Component) -> Path:
+    """A copy of a file beside what was uploaded to a component, which goes with the other files.
+
+    Its path is told by its contents, as the path of an upload is, so the same file is copied once.
+    """
+    path = save_file_to_cache(file, cache_dir=given.GRADIO_CACHE)
+    given.temp_files.add(path)
+    return Path(path)
 
 
 def downloadable(content: bytes, button: gr.DownloadButton, *, name: str) -> str:

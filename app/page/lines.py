@@ -34,7 +34,7 @@ _NO_WORK = {
     "api": "Endpoints.encoders",
     "page.address": (
         "connect.<locals>.restore connect.<locals>.welcomed connect.<locals>.followed "
-        "connect.<locals>.opened"
+        "connect.<locals>.opened _numbers"
     ),
     "page.components": "stop_button.<locals>.stop",
     "page.encoders": (
@@ -46,7 +46,9 @@ _NO_WORK = {
     ),
     "page.jobs": "Jobs.stop_all",
     "page.notice": "create.<locals>.said",
-    "tabs.attribute.batch_handlers": "cleared BatchHandlers.opened",
+    "tabs.attribute.batch_handlers": (
+        "cleared BatchHandlers.opened BatchHandlers.again BatchHandlers.of_gallery"
+    ),
     "tabs.attribute.events": "create.<locals>.carry",
     "tabs.attribute.handlers": (
         "Handlers.refused Handlers.before Handlers.resized Handlers.marked"
@@ -57,8 +59,9 @@ _NO_WORK = {
     ),
     "tabs.attribute.parts": "open_part",
     "tabs.attribute.reverse_handlers": (
-        "cleared ReverseHandlers.sought ReverseHandlers.foretell ReverseHandlers.offer "
-        "ReverseHandlers.take ReverseHandlers.opened"
+        "ReverseHandlers.sought ReverseHandlers.foretell ReverseHandlers.offer "
+        "ReverseHandlers.take ReverseHandlers.opened ReverseHandlers.again "
+        "ReverseHandlers.of_gallery"
     ),
     "tabs.attribute.selftest_handlers": "cleared",
     "tabs.compare.handlers": (

@@ -19,6 +19,7 @@ import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
 
 from app.page.lines import waiting
+from app.page.visitor import VISITOR, scope_of
 
 CAPACITY = 1_000
 """Sessions that are kept: some 0.1 MB of each page that was opened, 0.02 of a call from outside."""
@@ -174,6 +175,28 @@ class Told(Queue[Any]):
             if getattr(message, "output", None) not in (None, _LATE):
                 changed = {"output": _LATE, "success": False, "title": None}
                 held[place] = (since, message.model_copy(update=changed))
+
+
+def left_in(state: gr.State, page: str, request: gr.Request | None, *, hosted: bool) -> Any:
+    """What a state holds on another page of the same browser; ``None`` where that is not known.
+
+    So a page that is loaded anew finds what it had before. On a hosted server nothing is found for
+    a browser that keeps no cookie: it cannot be told from others.
+
+    Args:
+        state: the state.
+        page: number of the page, as the browser noted it: a secret of that page.
+        request: whose browser it must be.
+        hosted: whether strangers ask.
+    """
+    scope = scope_of(request)
+    states = getattr(scope.get("app"), "state_holder", None)
+    before = states.known(page) if isinstance(states, LightStates) else None
+    if before is None:
+        return None
+    if hosted and (not before.browser or before.browser != scope.get(VISITOR)):
+        return None
+    return before.state_data.get(state._id)
 
 
 class Messages(dict[str, Any]):

@@ -108,6 +108,9 @@ class Page:
     """Changes when an encoder has come to describe the gallery."""
     marked: gr.State
     """What the map is asked to show, as :class:`Marked`; ``None`` before."""
+    before: gr.State
+    """Number of the page that this one is instead of, where it was loaded anew; it is set once the
+    gallery is known."""
     sought: gr.State
     """What Attribute is asked to look for in generated images, as :class:`Sought`."""
     linked: list[gr.Dropdown] = field(default_factory=list[gr.Dropdown])
@@ -159,6 +162,7 @@ def open_page(session: Session, *, gallery: str, encoder: str | None) -> Page:
         changed=gr.State(0),
         prepared=gr.State(0),
         marked=gr.State(None),
+        before=gr.State(""),
         sought=gr.State(None),
     )
 

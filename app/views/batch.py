@@ -148,6 +148,7 @@ def table_html(rows: Sequence[Row], *, total: int, by: str = "", stopped: bool =
         "batch",
         done=done,
         by=by,
+        stopped=stopped,
         lines=lines,
         answered=len(rows) - kinds.count("refused"),
         kinds=[(kind, name, kinds.count(kind)) for kind, name in _LABELS.items() if kind in kinds],

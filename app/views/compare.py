@@ -145,12 +145,13 @@ def by_html(answer: Answer, image_id: int) -> str:
     return render("compare_note", of="by", sentence=by or "It does not stand out here.")
 
 
-def examples_html(found: ExampleComparison, names: tuple[str, str]) -> str:
+def examples_html(found: ExampleComparison, names: tuple[str, str], *, chosen: int = 0) -> str:
     """The two sides over the examples: who is right how often, and how far they agree.
 
     Args:
         found: the comparison.
         names: what the sides are called.
+        chosen: further examples, which are not counted: they were chosen by their answers.
     """
     return render(
         "compare_examples",
@@ -159,6 +160,7 @@ def examples_html(found: ExampleComparison, names: tuple[str, str]) -> str:
         right=names[1],
         rows=_rows(found),
         examples=found.examples,
+        chosen=chosen,
         gap=_gap(found, names),
         same=_counted(found.same_first),
         overlap=_interval(found.overlap),

@@ -35,10 +35,15 @@ def run_for(
         top: matches of every answer.
         prior: probability of a source before the images were seen.
     """
-    if choice.gallery != BUILTIN:
-        choice = replace(choice, gallery=workspace.gallery.name)
-    command = attribute_command(queries, choice, top=top, prior=prior)
+    command = attribute_command(queries, nameable(choice, workspace), top=top, prior=prior)
     return run_of(workspace, command, prior=prior)
+
+
+def nameable(choice: Choice, workspace: Workspace) -> Choice:
+    """A choice by which no folder of the server is named."""
+    if choice.gallery == BUILTIN:
+        return choice
+    return replace(choice, gallery=workspace.gallery.name)
 
 
 def answer_files(case: Case, run: Run) -> dict[str, bytes]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from app.views.matches import Bar, bars_of
 from app.views.names import maker_of, number_of
 from app.views.templates import render
 from core.config import AnswerConfig
-from core.report import conclusion, csv_text, outcomes, words
+from core.report import Line, Pairs, Run, Sought, conclusion, csv_text, outcomes, pairs_html, words
 from core.service import Finding, fewest_named
 from core.values import ImageRecord
 
@@ -213,6 +213,23 @@ def foretold(given: int, *, images: int, rate: float) -> str:
         f"With {here} here, none of {given} is named at {at} unless at least {needed} of them "
         f"stand out; a lone one can be named among {alone} at most."
     )
+
+
+def lookup_report(lookup: Lookup, run: Run) -> str:
+    """The table as a report for people.
+
+    Args:
+        lookup: what was found.
+        run: how.
+    """
+    lines = [_line(place, finding, lookup) for place, finding in enumerate(lookup.findings)]
+    pairs = Pairs(
+        _headline(lookup),
+        tuple(filter(None, (lookup.by, _note(lookup)))),
+        [Sought(each.name, each.maker, each.picture) for each in lookup.sources],
+        [Line(line.finding, line.result, line.source, line.picture) for line in lines],
+    )
+    return pairs_html(pairs, replace(run, refused=dict(lookup.problems)))
 
 
 def lookup_csv(lookup: Lookup) -> str:

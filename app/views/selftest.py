@@ -12,7 +12,7 @@ from app.views.images import data_uri, small_picture
 from app.views.names import name_of, number_of
 from app.views.reasons import fitted
 from app.views.templates import render
-from core.report import conclusion, traced, words
+from core.report import conclusion, held, traced, words
 from core.service import WAYS, Tally, Trial, Verdict, by_confidence, by_way, tally_of
 from core.values import Answer
 
@@ -127,7 +127,8 @@ def trial_html(
         _side("Without it", trial.absent, not trial.false, pictures, _untraced(trial)),
     ]
     visit = "" if tally is None else tally_words(tally)
-    return render("selftest", figures=shown, sides=sides, visit=visit)
+    out = held([name_of(record) for record in trial.taken_out])
+    return render("selftest", figures=shown, sides=sides, held=out, visit=visit)
 
 
 def firsts_of(trial: Trial, pictures: Mapping[int, Image.Image]) -> tuple[First, ...]:
@@ -156,6 +157,7 @@ def trials_html(trials: Trials) -> str:
         kinds=[(kind, name, kinds.count(kind)) for kind, name in _KINDS.items() if kind in kinds],
         titles={name: way.title for name, way in WAYS.items()},
         traced=traced,
+        held=held,
         visit=tally_words(trials.tally),
     )
 

@@ -1,5 +1,10 @@
 // Keeps the page's address up to date, without a new entry in the browser's history.
+const kept = (act) => { // a browser may forbid it
+  try { return act(window.sessionStorage); } catch { return null; }
+};
 window.wellspring = {
+  before: kept((store) => store.getItem("wellspring-page")) ?? "", // this page's number before it was loaded anew
+  note: (name) => void kept((store) => store.setItem("wellspring-page", name)),
   usual: { tab: "attribute", part: "one", gallery: "builtin", example: "0" },
   acted: false, // opening the page fires events too; an address is rewritten by acts alone
   write(key, value) {

@@ -34,7 +34,7 @@
     const building = document.querySelector("#ws-gallery-building");
     if (files.length === 1 && building?.offsetParent && /\.zip$/i.test(files[0].name)) return build(building, files);
     const several = document.querySelector(".ws-switch")?.offsetParent;
-    if (files.length === 1 || !several) return say(`Nothing on this part of the page takes ${files[0].name}.`);
+    if (!several || (files.length === 1 && !/\.zip$/i.test(files[0].name))) return say(`Nothing on this part of the page takes ${files[0].name}.`);
     window.wellspring.open("Several");
     window.wellspring.soon(() => place(files), (found) => give(found, files));
   };

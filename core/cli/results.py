@@ -28,7 +28,7 @@ from core.measures.evaluate import Evaluation
 from core.measures.reports import MEASURES
 from core.measures.retrieval import Cell
 from core.measures.variations.ways import WAYS
-from core.report.trials import traced
+from core.report.trials import held, traced
 from core.service.reverse import Finding
 from core.service.selftest import Trial
 from core.service.trials import Verdict, by_confidence, by_way, tally_of, verdict_of
@@ -84,6 +84,9 @@ def print_trials(trials: Sequence[tuple[str, Trial]]) -> None:
         rows.append((name, WAYS[found.way].title, traced(found), *numbers, absent))
     columns = ("image", "made by", "with it", "confidence", "p", "without it")
     print_table(columns, rows, wide={"image", "made by"})
+    for name, taken_out in {name: found.taken_out for name, found in verdicts}.items():
+        if taken_out:
+            show(f"{name}: {held(taken_out)}")
     print_summary([verdict for _, verdict in verdicts])
 
 

@@ -16,14 +16,18 @@ from core.report.comparison import (
 )
 from core.report.objects import answer_object, report_json
 from core.report.page import report_html, shown_groups
+from core.report.pairs import Line, Pairs, Sought, pairs_html, reverse_run
 from core.report.tables import csv_text, report_csv
 from core.report.templates import environment, is_web_address
-from core.report.trials import traced, trial_object, trials_csv
+from core.report.trials import held, traced, trial_object, trials_csv
 
 __all__ = [
     "Case",
+    "Line",
     "Names",
+    "Pairs",
     "Run",
+    "Sought",
     "account_csv",
     "answer_object",
     "attribute_command",
@@ -36,11 +40,14 @@ __all__ = [
     "environment",
     "examples_csv",
     "examples_json",
+    "held",
     "is_web_address",
     "outcomes",
+    "pairs_html",
     "report_csv",
     "report_html",
     "report_json",
+    "reverse_run",
     "run_of",
     "score_gaps",
     "shown_groups",

@@ -26,7 +26,7 @@ _SMALL = 96  # longer side of a picture in a table, pixels
 def report_html(cases: Sequence[Case], run: Run) -> str:
     """A report for people."""
     return (
-        _templates()
+        templates()
         .get_template("report.html")
         .render(
             sections=[_section(case) for case in cases],
@@ -41,7 +41,8 @@ def report_html(cases: Sequence[Case], run: Run) -> str:
 
 
 @functools.cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The templates of reports, with what numbers and names are written by."""
     made = environment(ASSETS / "report")
     made.filters |= {"name": words.title_or_path, "number": words.number, "share": words.share}
     made.filters["sure"] = words.sure_share

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from core.evidence import words
 from core.measures.variations.ways import WAYS
@@ -11,7 +11,10 @@ from core.report.tables import csv_text
 from core.service.selftest import Trial
 from core.service.trials import Verdict
 
-_COLUMNS = ("picture", "way", "far", "traced", "first", "confidence", "p_value", "false", "problem")
+_COLUMNS = (
+    *("picture", "way", "far", "traced", "first", "confidence", "p_value", "false", "taken_out"),
+    "problem",
+)
 
 
 def trial_object(query: str, trial: Trial) -> dict[str, object]:
@@ -25,6 +28,7 @@ def trial_object(query: str, trial: Trial) -> dict[str, object]:
         "first": trial.first,
         "found": trial.found,
         "false": trial.false,
+        "taken_out": [record.id for record in trial.taken_out],
         "present": answer_object(query, trial.present),
         "absent": answer_object(query, trial.absent),
     }
@@ -35,6 +39,15 @@ def traced(verdict: Verdict) -> str:
     if verdict.found:
         return "traced"
     return "first, not certain" if verdict.first else "missed"
+
+
+def held(taken_out: Sequence[str]) -> str:
+    """What became of what the gallery held of a picture; nothing where it held none of it."""
+    if not taken_out:
+        return ""
+    first, *others = taken_out
+    copies = ", with all near-duplicates," if others else ""
+    return f"The gallery holds this picture, as {first}; for the test that{copies} was taken out."
 
 
 def trials_csv(trials: Iterable[tuple[str, Verdict | str]]) -> str:
@@ -48,7 +61,16 @@ def trials_csv(trials: Iterable[tuple[str, Verdict | str]]) -> str:
 
 def _cells(name: str, found: Verdict | str) -> list[object]:
     if isinstance(found, str):
-        return [name, *[""] * 7, found]
+        return [name, *[""] * 8, found]
     numbers = [words.number(found.confidence, ".6f"), words.number(found.p_value, ".6g")]
     told = ["yes" if each else "no" for each in (found.found, found.first, found.false)]
-    return [name, WAYS[found.way].title, found.far, *told[:2], *numbers, told[2], ""]
+    return [
+        name,
+        WAYS[found.way].title,
+        found.far,
+        *told[:2],
+        *numbers,
+        told[2],
+        "; ".join(found.taken_out),
+        "",
+    ]

@@ -105,6 +105,7 @@ def reverse_lookup(
     ids: Sequence[int] = (),
     uploads: Mapping[str, Image.Image] | None = None,
     rate: float = 0.05,
+    prior: float | None = None,
 ) -> tuple[Finding, ...]:
     """All pairs of generated images and possible sources, the smallest p-values first.
 
@@ -115,9 +116,10 @@ def reverse_lookup(
         uploads: RGB images by name that may be sources but are not in the gallery; each is scored
             as if it were.
         rate: bound of the expected share of wrong pairs among those named, in (0, 1).
+        prior: probability of a source before the images were seen; the configured one by default.
 
     Raises:
-        ValueError: when the rate is not in (0, 1).
+        ValueError: when the rate or the prior is not in (0, 1).
         GalleryError: when an id is not there, or no source is given.
     """
     if not 0 < rate < 1:
@@ -126,6 +128,9 @@ def reverse_lookup(
         raise GalleryError(f"no image of the gallery has the id {min(unknown)}")
     if not ids and not uploads:
         raise GalleryError("name the sources: ids of gallery images, or files")
+    if prior is not None:
+        workspace = workspace.over(workspace.collection)
+        workspace.answering = replace(workspace.answering, prior=prior)
     guests = {
         name: guest(workspace, workspace.query(image)) for name, image in (uploads or {}).items()
     }

@@ -1,7 +1,8 @@
 """The self-test: is an image's variation traced to it, and to nothing where it is not there?
 
 An image is taken as if it were in the gallery, a variation of it is made on the spot, and that is
-attributed twice: with the image in the gallery, and without. Nothing is kept.
+attributed twice: with the image in the gallery, and without. Nothing is kept. Where the gallery
+holds the image already, that and its near-duplicates are taken out first, for the test alone.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Integer
 from PIL import Image
 
 from core.config import GroupConfig
@@ -49,6 +51,8 @@ class Trial:
     """The answer with the image in the gallery."""
     absent: Answer
     """The answer without it."""
+    taken_out: tuple[ImageRecord, ...] = ()
+    """The gallery's own copies of the image and their near-duplicates, in neither answer."""
 
     @property
     def first(self) -> bool:
@@ -91,20 +95,21 @@ class SelfTest:
             network: the network that moves pixels, for the ways that need one.
 
         Raises:
-            ImageError: when the image cannot be taken, or the gallery holds it or a copy already.
+            ImageError: when the image cannot be taken, or cannot be taken out of a gallery that
+                holds it: a large one, or one that holds nothing else.
             GalleryError: when the gallery is empty.
         """
         if not len(workspace.gallery):
             raise GalleryError("the gallery is empty, so nothing can be told apart in it")
-        self.workspace, self.picture, self.network = workspace, picture, network
         asked = workspace.query(image)
         assert asked.image is not None
         self.image, phash = asked.image, perceptual_hash(asked.image)
-        if (known := _copy(workspace, asked, phash=phash)) is not None:
-            raise ImageError(
-                f"the gallery holds this image already, as {known.title or known.path}; take one "
-                "that is not in it"
-            )
+        copies = _copies(workspace, asked, phash=phash)
+        self.taken_out = tuple(workspace.gallery.records[row] for row in copies)
+        if len(copies):
+            workspace = _without(workspace, copies)
+            asked = workspace.query(image)  # a head that was fitted on the copies is another now
+        self.workspace, self.picture, self.network = workspace, picture, network
         pixels = hashlib.sha256(self.image.tobytes()).hexdigest()
         number = 1 + max(record.id for record in workspace.gallery.records)
         self.original = ImageRecord(number, name, pixels, phash, *self.image.size, title=name)
@@ -125,7 +130,7 @@ class SelfTest:
         Raises:
             ValueError: for an unknown way or a ``far`` outside of [0, 1].
         """
-        records = self.workspace.gallery.records
+        records = self.workspace.collection.records
         other = records[int(np.random.default_rng(seed).integers(len(records)))]
         given = Ingredients(self.image, self.picture(other.id), self.network, progress)
         made = vary(way, given, far=far, seed=seed)
@@ -138,16 +143,42 @@ class SelfTest:
             variation=made,
             present=self.fuller.attribute(query, top=top),
             absent=self.workspace.attribute(query, top=top),
+            taken_out=self.taken_out,
         )
 
 
-def _copy(workspace: Workspace, image: Query, *, phash: str) -> ImageRecord | None:
-    """The gallery image that is a near-duplicate of an image by hash and embedding, if one is."""
+def _copies(workspace: Workspace, image: Query, *, phash: str) -> Integer[np.ndarray, " m"]:
+    """Rows of the images that are near-duplicates of an image by hash and embedding.
+
+    Those of their groups are among them.
+    """
     limits, records = GroupConfig(), workspace.gallery.records
     hashes = np.array([int(record.phash, 16) for record in records], np.uint64)
     near = np.bitwise_count(hashes ^ np.uint64(int(phash, 16))) <= limits.max_hash_distance
     near &= workspace.vectors @ image.embedding >= limits.min_cosine
-    return records[int(near.argmax())] if near.any() else None
+    groups = np.asarray(workspace.collection.groups)
+    return np.flatnonzero(np.isin(groups, groups[near]))
+
+
+def _without(workspace: Workspace, rows: Integer[np.ndarray, " m"]) -> Workspace:
+    """The workspace as if some groups had never been there; the null stays the gallery's.
+
+    Raises:
+        ImageError: where nothing is left, or where that would compare all images of a large gallery
+            with one another.
+    """
+    if len(workspace.gallery) > workspace.score.exact:
+        known = workspace.gallery.records[rows[0]]
+        raise ImageError(
+            f"the gallery holds this image already, as {known.title or known.path}, and is too "
+            "large to take it out for a test; take one that is not in it"
+        )
+    left = np.setdiff1d(np.arange(len(workspace.collection)), rows)
+    if not len(left):
+        raise ImageError("the gallery holds nothing but this image; take one that is not in it")
+    found = workspace.collection.of(left)
+    groups = np.searchsorted(left, found.groups)  # whole ones went: each still has its first row
+    return workspace.over(replace(found, groups=groups))
 
 
 def selftest(

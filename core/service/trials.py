@@ -44,6 +44,8 @@ class Verdict:
     """Of the answer with the image in the gallery."""
     claims: tuple[Claim, ...]
     """Of both answers, where they say anything."""
+    taken_out: tuple[str, ...] = ()
+    """Titles or paths of what the gallery held of the image, and was taken out for the trial."""
 
 
 def verdict_of(trial: Trial) -> Verdict:
@@ -59,6 +61,7 @@ def verdict_of(trial: Trial) -> Verdict:
         confidence=next((group.confidence for group in own), None),
         p_value=trial.present.p_value,
         claims=tuple(claim for answer in answers if (claim := _claim(answer, trial)) is not None),
+        taken_out=tuple(record.title or record.path for record in trial.taken_out),
     )
 
 

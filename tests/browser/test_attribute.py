@@ -282,10 +282,14 @@ def test_several_images_fill_a_table_and_a_zip(
     (tmp_path / "bad.jpg").write_text("no image")
     page = visit(theme=theme)
     page.get_by_role("tab", name="Several").click()
-    page.set_input_files("#ws-files input[type=file]", [picture, tmp_path / "bad.jpg"])
+    with zipfile.ZipFile(tmp_path / "own.zip", "w") as packed:
+        packed.write(tiny.draw(tmp_path / "other.png", 99), "trip/other.png")
+    files = [picture, tmp_path / "bad.jpg", tmp_path / "own.zip"]
+    page.set_input_files("#ws-files input[type=file]", files)
     page.wait_for_selector("#ws-files .file-preview")
     page.locator("#ws-run").click()
     table = page.locator("#ws-batch")
+    expect(table.locator("h2")).to_have_text("3 images")
     expect(table).to_contain_text("Blue <b>hills</b>")
     expect(table).to_contain_text("not an image of an accepted kind")
     with page.expect_download() as saved:
@@ -293,6 +297,9 @@ def test_several_images_fill_a_table_and_a_zip(
     with zipfile.ZipFile(saved.value.path()) as packed:
         assert packed.testzip() is None
         assert any(name.endswith(".csv") for name in packed.namelist())
+    table.get_by_role("button", name="trip/other.png").click()
+    expect(page.locator("#ws-query img")).to_be_visible()
+    expect(page.locator(".ws-answer h2")).to_contain_text("None of these images")
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
@@ -418,6 +425,42 @@ def test_a_batch_can_be_stopped_and_keeps_its_rows(
     page.locator("#ws-stop-batch").click()
     expect(page.locator("#ws-download-zip")).to_be_visible()
     assert len(asked) < len(files)
+    expect(page.locator("#ws-batch")).to_contain_text("goes on")
+    monkeypatch.setattr(Session, "attribute", lambda *a, **o: (asked.append(a), answer(*a, **o))[1])
+    page.locator("#ws-run").click()
+    expect(page.locator("#ws-batch h2")).to_have_text("8 images")
+    assert len(asked) <= len(files) + 1  # the one that the stop interrupted is asked again
+
+
+def test_a_page_that_is_loaded_anew_shows_its_tables(visit: Visit, picture: Path):
+    """It had lost them, though the server held what they show for an hour."""
+    page = visit()
+    page.get_by_role("tab", name="Several").click()
+    page.set_input_files("#ws-files input[type=file]", [picture])
+    page.wait_for_selector("#ws-files .file-preview")
+    page.locator("#ws-run").click()
+    expect(page.locator("#ws-download-zip")).to_be_visible()
+    page.get_by_role("tab", name="Reverse").click()
+    page.set_input_files("#ws-source input[type=file]", picture)
+    page.set_input_files("#ws-made input[type=file]", [picture])
+    page.wait_for_selector("#ws-made .file-preview")
+    page.locator("#ws-run-reverse").click()
+    expect(page.locator("#ws-download-reverse")).to_be_visible()
+    found = page.locator("#ws-reverse h2").inner_text()
+    for _ in range(2):  # and once more
+        page.reload()
+        expect(page.locator("#ws-reverse h2")).to_have_text(found)
+        expect(page.locator("#ws-download-reverse")).to_be_visible()
+        expect(page.locator("#ws-report-reverse")).to_be_visible()
+    page.get_by_role("tab", name="Several").click()
+    table = page.locator("#ws-batch")
+    expect(table.locator("h2")).to_have_text("1 image")
+    expect(page.locator("#ws-download-zip")).to_be_visible()
+    table.get_by_role("button", name=picture.name).click()
+    expect(page.locator(".ws-answer h2")).to_contain_text("Candidate source: Blue <b>hills</b>")
+    alone = visit()
+    alone.get_by_role("tab", name="Several").click()
+    expect(alone.locator("#ws-batch .ws-empty")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -464,6 +507,9 @@ def test_the_candidate_is_looked_for_among_generated_images(
     with page.expect_download() as saved:
         page.locator("#ws-download-reverse").click()
     assert "picture-00.png" in Path(saved.value.path()).read_text()
+    with page.expect_download() as saved:
+        page.locator("#ws-report-reverse").click()
+    assert "Reverse look-up" in Path(saved.value.path()).read_text()
     page.locator("#ws-source").get_by_role("button", name="Remove Image").click()
     expect(
         page.locator("#ws-stop-reverse")

@@ -171,21 +171,27 @@ def test_a_picture_is_dropped_anywhere(visit: Visit, gallery: Path):
     """A picture that missed its field was opened by the browser, in place of the page."""
     page = visit()
     content = list((gallery.parent / "images" / f"{tiny.NAMES[0]}.png").read_bytes())
-    drop = """([bytes, count]) => {
+    drop = """([bytes, names]) => {
       const held = new DataTransfer(), target = document.querySelector('.ws-header h1');
-      for (let i = 0; i < count; i++) {
-        held.items.add(new File([new Uint8Array(bytes)], `own${i}.png`, {type: 'image/png'}));
+      for (const name of names) {
+        const type = name.endsWith('.zip') ? 'application/zip' : 'image/png';
+        held.items.add(new File([new Uint8Array(bytes)], name, {type}));
       }
       return ['dragover', 'drop'].map(name => target.dispatchEvent(new DragEvent(
         name, {bubbles: true, cancelable: true, dataTransfer: held})));
     }"""
-    assert page.evaluate(drop, [content, 1]) == [False, False], "the browser does not open it"
+    names = ["own0.png", "own1.png"]
+    assert page.evaluate(drop, [content, names[:1]]) == [False, False], (
+        "the browser does not open it"
+    )
     expect(page.locator(".ws-answer h2")).to_be_visible()
-    assert page.evaluate(drop, [content, 2]) == [False, False]
-    expect(page.get_by_role("tab", name="Several")).to_have_attribute("aria-selected", "true")
-    expect(page.locator("#ws-files")).to_contain_text("own1")
+    for given in (names, ["own2.zip"]):
+        page.get_by_role("tab", name="One", exact=True).click()
+        assert page.evaluate(drop, [content, given]) == [False, False]
+        expect(page.get_by_role("tab", name="Several")).to_have_attribute("aria-selected", "true")
+        expect(page.locator("#ws-files")).to_contain_text(given[-1][:4])
     page.get_by_role("tab", name="Map", exact=True).click()
-    assert page.evaluate(drop, [content, 2]) == [False, False]
+    assert page.evaluate(drop, [content, names]) == [False, False]
     expect(page.locator(".ws-dropped-nowhere")).to_contain_text(
         "Nothing on this part of the page takes own0"
     )

@@ -117,6 +117,28 @@ def test_a_visitor_sees_nothing_of_another(
         assert httpx.get(f"{served.address}gradio_api/file={guess}").status_code in (403, 404)
 
 
+def test_a_page_loaded_anew_finds_its_table_and_no_other_browser_does(
+    enter: Callable[[], Page], tmp_path: Path
+):
+    owner, other = enter(), enter()
+    owner.get_by_role("tab", name="Several").click()
+    owner.set_input_files("#ws-files input[type=file]", tiny.draw(tmp_path / f"{SECRET}.png", 7))
+    owner.wait_for_selector("#ws-files .file-preview")
+    owner.locator("#ws-run").click()
+    expect(owner.locator("#ws-download-zip")).to_be_visible(timeout=_WAIT)
+    number = owner.evaluate("sessionStorage.getItem('wellspring-page')")
+    owner.reload()
+    expect(owner.locator("#ws-batch")).to_contain_text(SECRET, timeout=_WAIT)
+
+    other.evaluate("number => sessionStorage.setItem('wellspring-page', number)", number)
+    other.reload()
+    noted = "number => ![null, number].includes(sessionStorage.getItem('wellspring-page'))"
+    other.wait_for_function(noted, arg=number)  # it was asked for, and there was nothing
+    other.get_by_role("tab", name="Several").click()
+    expect(other.locator("#ws-batch .ws-empty")).to_be_visible(timeout=_WAIT)
+    assert SECRET not in other.content()
+
+
 def test_the_page_says_how_long_to_wait(
     enter: Callable[[], Page], served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

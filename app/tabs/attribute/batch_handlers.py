@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from PIL import Image
 from app.page.events import Given, in_row
 from app.page.files import offered
 from app.page.jobs import PROGRESS
+from app.page.sessions import left_in
 from app.page.state import Page
 from app.page.visitor import visitor_of
 from app.tabs.attribute.batch_layout import Batch, BatchResult
-from app.tabs.attribute.cases import Opened, Shown, require_files
+from app.tabs.attribute.cases import Opened, Shown, given_pictures
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.searches import CANDIDATES, Search, filtered_choice_of, prior_of, told_of
 from app.views import batch, files
@@ -24,8 +25,8 @@ from app.views.images import SMALL, small_picture
 from app.views.matches import picture_of
 from app.views.templates import render
 from core.report import Case, shown_groups
-from core.service import Choice, Workspace
-from core.values import Answer, Cancelled, ImageError, Progress
+from core.service import Choice, Picture, Workspace
+from core.values import Answer, Cancelled, ImageError, Progress, WellspringError
 
 _FIT = 160  # shorter side at which images are opened for a report, pixels, as far as that is quick
 _PICTURED = 3  # candidates of every answer that have a picture in a report
@@ -39,6 +40,32 @@ class Done:
     rows: tuple[batch.Row, ...]
     choice: Choice
     prior: float
+    answering: tuple[str, ...] = ()
+    """What answered: identities of the gallery, the encoder, the head and the null."""
+    total: int = 0
+    """Images that were given."""
+    stopped: bool = False
+    """Whether no more will come."""
+
+    @property
+    def table(self) -> str:
+        """The table of the rows so far."""
+        by = told_of(self.choice, self.prior)
+        return batch.table_html(self.rows, total=self.total, by=by, stopped=self.stopped)
+
+    def answered(self, earlier: Done | None) -> dict[str, batch.Row]:
+        """Rows of an earlier question that would be answered alike now, by their files.
+
+        The path of an upload is told by its contents: see :mod:`app.page.files`.
+        """
+        if earlier is None or self._asked != earlier._asked:
+            return {}
+        return {row.file: row for row in earlier.rows if row.answer is not None}
+
+    @property
+    def _asked(self) -> tuple[object, ...]:
+        """What an answer depends on, beside its image."""
+        return self.choice, self.prior, self.answering
 
 
 @dataclass(frozen=True)
@@ -49,6 +76,8 @@ class BatchHandlers:
     controls: Controls
     batch: Batch
     result: BatchResult
+    done: gr.State
+    """What was answered last, as :class:`Done`; ``None`` before."""
 
     def run(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
@@ -56,34 +85,51 @@ class BatchHandlers:
         """Answer image by image; the rows so far and their table, ever more rows at a time.
 
         An image that cannot be taken gets a row that says so, and the others go on. A stop keeps
-        the rows so far.
+        the rows so far, and whoever asks again in the same way is answered the rest only.
         """
-        paths, visitor = require_files(given[self.batch.files]), visitor_of(request)
+        visitor, session = visitor_of(request), self.page.session
         choice = filtered_choice_of(given, self.controls, self.page.gallery)
-        done, shown = Done((), choice, prior_of(given, self.controls)), Shown()
-        by, stopped = told_of(choice, done.prior), False
+        prior, files = prior_of(given, self.controls), self.batch.files
         with self.page.jobs.run("attribute", request, progress) as report:
-            report(0, len(paths), "Opening the encoder and the gallery")
-            self.page.session.workspace(choice, visitor=visitor, progress=report)
-            for path in paths:
-                try:
-                    report(len(done.rows), len(paths), f"Finding the sources of {Path(path).name}")
-                    row = self._row(path, done, visitor=visitor, progress=report)
-                except Cancelled:
-                    stopped = True
-                    break
-                done = replace(done, rows=(*done.rows, row))
-                if shown.due(len(done.rows)):
-                    yield done, batch.table_html(done.rows, total=len(paths), by=by)
-            if done.rows and (stopped or shown.rows < len(done.rows)):
-                yield (
-                    done,
-                    batch.table_html(done.rows, total=len(paths), by=by, stopped=stopped),
-                )
+            report(0, 1, "Opening the encoder and the gallery")
+            most = session.server.max_upload_bytes
+            pictures = given_pictures(given[files], files, max_bytes=most)
+            workspace = session.workspace(choice, visitor=visitor, progress=report)
+            done = Done((), choice, prior, _answering(workspace), len(pictures))
+            known = done.answered(given[self.done])
+            yield from self._tables(pictures, done, known, visitor=visitor, progress=report)
 
-    def _row(self, path: str, done: Done, *, visitor: str, progress: Progress) -> batch.Row:
+    def _tables(
+        self,
+        pictures: Sequence[Picture],
+        done: Done,
+        known: Mapping[str, batch.Row],
+        *,
+        visitor: str,
+        progress: Progress,
+    ) -> Iterator[tuple[Done, str]]:
+        """The rows so far and their table; what is known is not asked again."""
+        shown = Shown()
+        for name, file in pictures:
+            row = known.get(str(file))
+            try:
+                if row is None:
+                    progress(len(done.rows), done.total, f"Finding the sources of {name}")
+                    row = self._row((name, file), done, visitor=visitor, progress=progress)
+            except Cancelled:
+                done = replace(done, stopped=True)
+                break
+            done = replace(done, rows=(*done.rows, replace(row, name=name)))
+            if row.file not in known and shown.due(len(done.rows)):
+                yield done, done.table
+        if done.rows and (done.stopped or shown.rows < len(done.rows)):
+            yield done, done.table
+
+    def _row(self, picture: Picture, done: Done, *, visitor: str, progress: Progress) -> batch.Row:
         """One image with its answer, or with the reason why there is none."""
-        name, session = Path(path).name, self.page.session
+        (name, path), session = picture, self.page.session
+        if isinstance(path, WellspringError):
+            return batch.Row(name, problem=str(path))
         try:
             answer = session.attribute(
                 path,
@@ -104,10 +150,28 @@ class BatchHandlers:
             name,
             query.sha256,
             answer,
-            file=path,
+            file=str(path),
             picture=small_picture(query.image),
             source="".join(source),
         )
+
+    def again(
+        self, before: str, done: Done | None, name: str, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """What was answered on the page that was loaded anew, and its table, where it is there."""
+        hosted = self.page.session.server.hosted
+        found: Done | None = left_in(self.done, before, request, hosted=hosted)
+        if done is not None or found is None or found.choice.gallery != name:
+            return gr.skip(), gr.skip()
+        found = replace(found, stopped=len(found.rows) < found.total)  # whatever ran was stopped
+        return found, found.table
+
+    @staticmethod
+    def of_gallery(done: Done | None, name: str) -> tuple[Any, ...]:
+        """What was answered, unless it was by another gallery than is looked at now."""
+        if done is not None and done.choice.gallery == name:
+            return gr.skip(), gr.skip(), gr.skip()
+        return cleared()
 
     def opened(self, done: Done | None, event: gr.EventData) -> Opened | None:
         """The case of the row that was chosen; nothing where there is no such."""
@@ -161,6 +225,13 @@ class BatchHandlers:
         files = self.page.session.thumbnails(workspace.gallery, best)
         copies = zip(best, map(self._copy, files), strict=True)
         return {record.id: copy for record, copy in copies if copy is not None}
+
+
+def _answering(workspace: Workspace) -> tuple[str, ...]:
+    """What an answer depends on beside the choice; records and their metadata by the generation."""
+    gallery = workspace.gallery
+    parts = (gallery, workspace.encoder, workspace.head, workspace.null)
+    return (str(gallery.header.generation), *(part.identity for part in parts))
 
 
 def cleared() -> tuple[Any, ...]:

@@ -30,7 +30,7 @@ class BatchResult:
 
 def lay(page: Page) -> Batch:
     """The images and what is done with them."""
-    files = files_given("Images", elem_id="ws-files", height=300, show_label=False)
+    files = files_given("Images, or a zip of them", elem_id="ws-files", height=300)
     run = run_row(
         page, "attribute", "Find their sources", elem_id="ws-run", stop_id="ws-stop-batch"
     )

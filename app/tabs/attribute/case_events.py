@@ -15,7 +15,6 @@ from app.tabs.attribute.batch_handlers import BatchHandlers
 from app.tabs.attribute.batch_handlers import cleared as batch_cleared
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.reverse_handlers import ReverseHandlers
-from app.tabs.attribute.reverse_handlers import cleared as reverse_cleared
 from app.tabs.attribute.selftest_handlers import SelftestHandlers
 from app.tabs.attribute.selftest_handlers import cleared as test_cleared
 from core.service import Tally
@@ -46,10 +45,14 @@ def connect_batch(
     opened: gr.State,
 ) -> Any:
     """Connect the events; the one that sets the case that is opened."""
-    handlers, done = BatchHandlers(page, controls, batch, result), gr.State(None)
-    run = _ask(batch.run, handlers, {batch.files}, [done, result.table])
+    done = gr.State(None)
+    handlers = BatchHandlers(page, controls, batch, result, done)
+    run = _ask(batch.run, handlers, {batch.files, done}, [done, result.table])
     bring_into_view(batch.run.click, "ws-batch")
-    for ended in (run.success, run.failure):
+    found = page.before.change(
+        handlers.again, [page.before, done, page.gallery], [done, result.table], **QUIET
+    )
+    for ended in (run.success, run.failure, found.success):
         packed = ended(
             handlers.pack,
             done,
@@ -59,8 +62,9 @@ def connect_batch(
             **PRIVATE,
         )
         packed.failure(lambda: gr.DownloadButton(visible=False), None, result.download, **QUIET)
-    for gone in (page.gallery.change, batch.files.clear):
-        gone(batch_cleared, None, [done, result.table, result.download], **QUIET)
+    shown = [done, result.table, result.download]
+    page.gallery.change(handlers.of_gallery, [done, page.gallery], shown, **QUIET)
+    batch.files.clear(batch_cleared, None, shown, **QUIET)
     return result.table.select(handlers.opened, done, opened, **QUIET)
 
 
@@ -76,10 +80,10 @@ def connect_reverse(
     Returns:
         The handlers for that, and the event that sets the case that is opened.
     """
-    handlers = ReverseHandlers(page, controls, reverse, result)
-    asked = {reverse.source, reverse.taken, reverse.files, reverse.rate}
     looked = gr.State(None)
-    shown = [looked, result.table, result.download]
+    handlers = ReverseHandlers(page, controls, reverse, result, looked)
+    asked = {reverse.source, reverse.taken, reverse.files, reverse.rate}
+    shown = [looked, result.table, result.csv, result.report]
     run = _ask(reverse.run, handlers, asked, shown)
     bring_into_view(run.success, "ws-reverse")
     source = [reverse.source, reverse.taken, reverse.several]
@@ -87,7 +91,10 @@ def connect_reverse(
         alone = [reverse.offered, reverse.taken, reverse.several]
         own(lambda: (None, None, gr.Markdown(visible=False)), None, alone, **QUIET)
     page.sought.change(handlers.sought, page.sought, [*source, reverse.offered], **QUIET)
-    page.gallery.change(reverse_cleared, None, [*source, reverse.offered, *shown], **QUIET)
+    page.before.change(handlers.again, [page.before, looked, page.gallery], shown, **QUIET)
+    page.gallery.change(
+        handlers.of_gallery, [looked, page.gallery], [*source, reverse.offered, *shown], **QUIET
+    )
     gr.on(
         [reverse.files.change, reverse.rate.change, page.gallery.change],
         handlers.foretell,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeGuard
 
 import gradio as gr
 
 from app.page.components import file_button, scripted
 from app.page.errors import user_error
+from app.page.files import beside_uploads
 from app.tabs.attribute.searches import Search
+from core.service import Picture, pictures_of
+from core.values import WellspringError
 
 MOST = 200
 """Images at once."""
@@ -42,17 +47,29 @@ class Shown:
         return True
 
 
-def require_files(files: list[str] | None) -> list[str]:
-    """The files that were given.
+def given_pictures(files: list[str] | None, given: gr.File, *, max_bytes: int) -> list[Picture]:
+    """The pictures that were given, alone and in zips; they stay as long as uploads do.
+
+    Args:
+        files: pictures and zips.
+        given: the component that they were given to.
+        max_bytes: sum of what all zips hold, unpacked.
 
     Raises:
-        gr.Error: when there are none, or too many.
+        gr.Error: when there are none.
+        GalleryError: when there are too many.
     """
     if not files:
         raise user_error("add some images first")
-    if len(files) > MOST:
-        raise user_error(f"{len(files)} images are too many at once; give at most {MOST}")
-    return files
+    with pictures_of(files, most=MOST, max_bytes=max_bytes) as pictures:
+        return [
+            (name, beside_uploads(file, given) if _is_unpacked(file, files) else file)
+            for name, file in pictures
+        ]
+
+
+def _is_unpacked(file: Path | WellspringError, files: list[str]) -> TypeGuard[Path]:
+    return isinstance(file, Path) and str(file) not in files
 
 
 def cases_table(empty: str, *, elem_id: str) -> gr.HTML:

@@ -14,20 +14,23 @@ from app.page.events import Given, in_row
 from app.page.files import offered
 from app.page.jobs import PROGRESS
 from app.page.pictures import pictures
+from app.page.sessions import left_in
 from app.page.state import Page, Sought
 from app.page.visitor import visitor_of
-from app.tabs.attribute.cases import Opened, require_files
+from app.tabs.attribute.cases import Opened, given_pictures
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.reverse_layout import Reverse, ReverseResult
 from app.tabs.attribute.searches import CANDIDATES, Search, choice_of, prior_of, told_of
+from app.views.files import nameable
 from app.views.images import small_picture
 from app.views.matches import picture_of
 from app.views.names import name_of
-from app.views.reverse import Lookup, Source, foretold, lookup_csv, lookup_html
+from app.views.reverse import Lookup, Source, foretold, lookup_csv, lookup_html, lookup_report
 from app.views.templates import render
 from core.config import NullConfig
-from core.service import Choice, Query, Workspace, reverse_lookup
-from core.values import Cancelled, ImageError, Progress
+from core.report import Run, reverse_run
+from core.service import Choice, Picture, Query, Workspace, reverse_lookup
+from core.values import Cancelled, ImageError, Progress, WellspringError
 
 QUERY = "query"
 """Stands for the image that is asked about, where others are ids."""
@@ -41,6 +44,20 @@ class Looked:
     """The file of each row, and the id of its source in the gallery."""
     choice: Choice
     prior: float
+    lookup: Lookup
+    """What was found."""
+    run: Run
+    """How."""
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A generated image that was looked at."""
+
+    name: str
+    file: str
+    picture: str
+    """Address that holds a small copy of it."""
 
 
 @dataclass(frozen=True)
@@ -51,44 +68,70 @@ class ReverseHandlers:
     controls: Controls
     reverse: Reverse
     result: ReverseResult
+    looked: gr.State
+    """What was looked for last, as :class:`Looked`; ``None`` before."""
 
     def run(
         self, given: Given, request: gr.Request, progress: gr.Progress = PROGRESS
     ) -> tuple[Any, ...]:
-        """Look for the sources in every image: what was found, its table, and that as a file."""
-        files = require_files(given[self.reverse.files])
+        """Look for the sources in every image: what was found, its table, and that as files."""
         source, ids = given[self.reverse.source], given[self.reverse.taken] or ()
         if source is None:
             raise user_error("choose the source first")
-        session, visitor = self.page.session, visitor_of(request)
+        session, visitor, files = self.page.session, visitor_of(request), self.reverse.files
         choice = choice_of(given, self.controls, self.page.gallery)
-        prior = prior_of(given, self.controls)
-        seen, problems = dict[str, str](), list[tuple[str, str]]()
+        prior, rate = prior_of(given, self.controls), given[self.reverse.rate] / 100
+        seen, problems = list[_Made](), list[tuple[str, str]]()
         with self.page.jobs.run("attribute", request, progress) as report:
-            report(0, len(files), "Opening the encoder and the gallery")
+            report(0, 1, "Opening the encoder and the gallery")
+            made = given_pictures(given[files], files, max_bytes=session.server.max_upload_bytes)
             workspace = session.workspace(choice, visitor=visitor, progress=report)
             own = {} if ids else {Path(source).name: session.image(source)}
-            found = reverse_lookup(
-                workspace,
-                self._queries(workspace, files, report, (seen, problems)),
-                ids=ids,
-                uploads=own,
-                rate=given[self.reverse.rate] / 100,
-            )
+            queries = self._queries(workspace, made, report, (seen, problems))
+            found = reverse_lookup(workspace, queries, ids=ids, uploads=own, rate=rate, prior=prior)
+        rows = [seen[int(each.generated)] for each in found]
         lookup = Lookup(
-            tuple(replace(each, generated=Path(each.generated).name) for each in found),
+            tuple(replace(f, generated=row.name) for f, row in zip(found, rows, strict=True)),
             tuple(problems),
-            len(files),
-            given[self.reverse.rate] / 100,
+            len(made),
+            rate,
             len(workspace.null),
             sources=self._sources(workspace, source, ids, visitor),
-            pictures=tuple(seen[each.generated] for each in found),
+            pictures=tuple(row.picture for row in rows),
             by=told_of(choice, prior),
         )
-        rows = tuple((each.generated, each.image_id) for each in found)
-        looked = Looked(rows, choice, prior)
-        content, name = lookup_csv(lookup).encode(), "wellspring-reverse.csv"
-        return looked, lookup_html(lookup), offered(content, self.result.download, name=name)
+        named = nameable(choice, workspace)
+        run = reverse_run(workspace, named, ids=ids, uploads=[*own], rate=rate, prior=prior)
+        opened = tuple((row.file, f.image_id) for f, row in zip(found, rows, strict=True))
+        return self._shown(Looked(opened, choice, prior, lookup, run))
+
+    def _shown(self, looked: Looked) -> tuple[Any, ...]:
+        """What was found, as a table, as CSV and as a report."""
+        lookup = looked.lookup
+        files = (
+            (lookup_csv(lookup), self.result.csv, "wellspring-reverse.csv"),
+            (lookup_report(lookup, looked.run), self.result.report, "wellspring-reverse.html"),
+        )
+        given_out = [offered(text.encode(), button, name=name) for text, button, name in files]
+        return looked, lookup_html(lookup), *given_out
+
+    def again(
+        self, before: str, looked: Looked | None, name: str, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """What was found on the page that was loaded anew, where it is there."""
+        hosted = self.page.session.server.hosted
+        found: Looked | None = left_in(self.looked, before, request, hosted=hosted)
+        if looked is not None or found is None or found.choice.gallery != name:
+            return tuple(gr.skip() for _ in range(4))
+        return self._shown(found)
+
+    @staticmethod
+    def of_gallery(looked: Looked | None, name: str) -> tuple[Any, ...]:
+        """Nothing of another gallery: neither its images as sources nor what was found by it."""
+        gone = cleared()
+        if looked is None or looked.choice.gallery != name:
+            return gone
+        return *gone[:4], *(gr.skip() for _ in gone[4:])
 
     def _sources(
         self, workspace: Workspace, file: str, ids: Sequence[int], visitor: str
@@ -107,27 +150,30 @@ class ReverseHandlers:
     def _queries(
         self,
         workspace: Workspace,
-        files: Sequence[str],
+        made: Sequence[Picture],
         report: Progress,
-        kept: tuple[dict[str, str], list[tuple[str, str]]],
+        kept: tuple[list[_Made], list[tuple[str, str]]],
     ) -> Iterator[tuple[str, Query]]:
         """The images one by one; a stop ends them, so that those looked at are kept.
 
-        What was looked at is noted in ``kept``, with a small copy, and so is what was refused.
+        What was looked at is noted in ``kept``, and called by its place there, and so is what was
+        refused.
         """
-        seen, problems = kept
-        for done, file in enumerate(files):
-            name = Path(file).name
+        looked_at, problems = kept
+        for done, (name, file) in enumerate(made):
+            if isinstance(file, WellspringError):
+                problems.append((name, str(file)))
+                continue
             try:
-                report(done, len(files), f"Looking at {name}")
+                report(done, len(made), f"Looking at {name}")
                 query = self.page.session.query(workspace, file)
             except Cancelled:
                 return
             except ImageError as error:
                 problems.append((name, str(error)))
             else:
-                seen[file] = small_picture(query.image)
-                yield file, query
+                looked_at.append(_Made(name, str(file), small_picture(query.image)))
+                yield f"{len(looked_at) - 1:03}", query
 
     def opened(
         self,
@@ -153,9 +199,13 @@ class ReverseHandlers:
     def foretell(
         self, files: list[str] | None, rate: float, name: str, request: gr.Request
     ) -> gr.Markdown:
-        """What the gallery is too small for, before it is asked."""
+        """What the gallery is too small for, before it is asked.
+
+        How many are in a zip is not known: with one, only that nothing can be named at all is told.
+        """
+        zipped = any(Path(file).suffix.lower() == ".zip" for file in files or ())
         images = min(len(self.page.gallery_of(name, request)), NullConfig().queries)
-        limit = foretold(len(files or ()), images=images, rate=rate / 100)
+        limit = foretold(0 if zipped else len(files or ()), images=images, rate=rate / 100)
         return gr.Markdown(limit, visible=bool(limit))
 
     def offer(self, search: Search | None) -> gr.Dropdown:
@@ -202,5 +252,5 @@ def cleared() -> tuple[Any, ...]:
         nothing,
         None,
         empty,
-        gr.DownloadButton(visible=False),
+        *(gr.DownloadButton(visible=False) for _ in range(2)),
     )

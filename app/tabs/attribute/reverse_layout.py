@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from app.page.components import files_given, image_given, run_row
+from app.page.components import file_button, files_given, image_given, run_row
 from app.page.state import Page
-from app.tabs.attribute.cases import cases_file, cases_table
+from app.tabs.attribute.cases import cases_table
 from app.views.templates import render
 
 
@@ -35,7 +35,8 @@ class ReverseResult:
     """What was found."""
 
     table: gr.HTML
-    download: gr.DownloadButton
+    csv: gr.DownloadButton
+    report: gr.DownloadButton
 
 
 def lay(page: Page) -> Reverse:
@@ -52,7 +53,7 @@ def lay(page: Page) -> Reverse:
         visible=False,
         elem_id="ws-offered",
     )
-    files = files_given("Generated images", elem_id="ws-made", height=180)
+    files = files_given("Generated images, or a zip of them", elem_id="ws-made", height=180)
     rate = gr.Slider(1, 50, value=5, step=1, label="False-discovery rate, %", elem_id="ws-rate")
     limit = gr.Markdown(visible=False, elem_classes="ws-note", elem_id="ws-limit")
     run = run_row(
@@ -66,6 +67,9 @@ def lay(page: Page) -> Reverse:
 
 
 def lay_result() -> ReverseResult:
-    """The table and its file."""
+    """The table and its files."""
     table = cases_table(render("empty", of="reverse"), elem_id="ws-reverse")
-    return ReverseResult(table, cases_file("CSV", elem_id="ws-download-reverse"))
+    with gr.Row(elem_classes="ws-downloads"):
+        report = file_button("Report", elem_id="ws-report-reverse", visible=False)
+        csv = file_button("CSV", elem_id="ws-download-reverse", visible=False)
+    return ReverseResult(table, csv, report)

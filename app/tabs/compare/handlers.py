@@ -242,7 +242,7 @@ class Handlers:
             (examples_json(found, names), json, "examples.json"),
         )
         return (
-            views.examples_html(found, names),
+            views.examples_html(found, names, chosen=len(listed) - len(counted)),
             gr.Gallery(wrong, visible=bool(wrong)),
             *(offered(text.encode(), button, name=file) for text, button, file in files),
         )

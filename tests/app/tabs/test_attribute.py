@@ -8,16 +8,18 @@ import shlex
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
 from gradio.data_classes import FileData, ListFiles
+from gradio.utils import get_upload_folder
 from PIL import Image
 
 from app.page.events import Given, row_of
 from app.page.state import open_page
 from app.tabs.attribute import batch_layout
-from app.tabs.attribute.batch_handlers import BatchHandlers
+from app.tabs.attribute.batch_handlers import BatchHandlers, Done
 from app.tabs.attribute.cases import MOST, Shown
 from app.tabs.attribute.filter_handlers import FilterHandlers
 from app.tabs.attribute.handlers import Handlers
@@ -56,7 +58,7 @@ def why(handlers: Handlers) -> ReasonHandlers:
 def batch(handlers: Handlers) -> BatchHandlers:
     with gr.Blocks():
         batch, result = batch_layout.lay(handlers.page), batch_layout.lay_result()
-        return BatchHandlers(handlers.page, handlers.controls, batch, result)
+        return BatchHandlers(handlers.page, handlers.controls, batch, result, gr.State(None))
 
 
 def given(
@@ -83,9 +85,9 @@ def search(handlers: Handlers, image: Path | None, *args: object):
     return handlers.search(values, NOBODY)
 
 
-def run(batch: BatchHandlers, files: list[Path]):
-    values = {**given(batch), batch.batch.files: [str(file) for file in files]}
-    return list(batch.run(values, NOBODY))
+def run(batch: BatchHandlers, files: list[Path], done: Done | None = None, **asked: Any):
+    values = {**given(batch, **asked), batch.batch.files: [str(file) for file in files]}
+    return list(batch.run({**values, batch.done: done}, NOBODY))
 
 
 def bad(folder: Path) -> Path:
@@ -154,8 +156,7 @@ def test_a_filter_reaches_the_answer_its_words_and_its_files(
     assert {row["where"] for row in csv.DictReader(io.StringIO(files[".csv"].read_text()))} == {
         where
     }
-    values = {**given(batch, where=where), batch.batch.files: [str(other)]}
-    rows = list(batch.run(values, NOBODY))[-1][0].rows
+    rows = run(batch, [other], where=where)[-1][0].rows
     assert rows[0].answer.scope == done.answer.scope
 
 
@@ -465,6 +466,136 @@ def test_batch_stops_where_the_fault_is_no_image_s(
         run(batch, [picture, picture])
 
 
+def asked_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that a session is asked about from now on."""
+    attribute, asked = Session.attribute, list[str]()
+
+    def noting(session: Session, image: Any, *args: Any, **options: Any) -> Any:
+        asked.append(Path(image).name)
+        return attribute(session, image, *args, **options)
+
+    monkeypatch.setattr(Session, "attribute", noting)
+    return asked
+
+
+def test_a_stopped_batch_goes_on_where_it_was(
+    batch: BatchHandlers, gallery_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It began again from nothing."""
+    files = [gallery_folder.parent / "images" / f"{name}.png" for name in tiny.NAMES[:4]]
+    asked = asked_of(monkeypatch)
+    told = batch.page.jobs.stop
+
+    def stop(*_: object, desc: str = "") -> None:
+        if files[2].name in desc:
+            told("attribute", NOBODY)
+
+    values = {**given(batch), batch.batch.files: [*map(str, files)], batch.done: None}
+    done, html = list(batch.run(values, NOBODY, stop))[-1]
+    assert "3 of 4 images, then stopped" in html
+    assert "“Find their sources” goes on" in html
+    done, html = run(batch, [*files, files[0]], done)[-1]
+    assert asked == [file.name for file in files]
+    assert "goes on" not in html
+    assert [row.name for row in done.rows] == [file.name for file in (*files, files[0])]
+    whole, _ = run(batch, files)[-1]
+    assert done.rows[:4] == whole.rows
+
+
+def test_what_was_answered_otherwise_is_asked_again(
+    batch: BatchHandlers, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    files = [picture, bad(tmp_path)]
+    done, _ = run(batch, files)[-1]
+    asked = asked_of(monkeypatch)
+    run(batch, files, done)
+    assert asked == ["bad.jpg"]  # which has no answer that could be kept
+    others = (
+        {"encoder": "histogram"},
+        {"head": "center"},
+        {"scoring": [RERANKING]},
+        {"prior": 20},
+        {"where": "creator is not filled"},
+    )
+    for other in others:
+        asked.clear()
+        run(batch, files, done, **other)
+        assert asked == [picture.name, "bad.jpg"], other
+    asked.clear()
+    run(batch, files, replace(done, answering=("another", *done.answering[1:])))  # a generation
+    assert asked == [picture.name, "bad.jpg"]
+
+
+def test_a_page_that_is_loaded_anew_shows_what_was_answered(
+    batch: BatchHandlers, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It lost the table of Several, which may have taken minutes."""
+    name = batch.page.start
+    done, html = run(batch, [picture, bad(tmp_path)])[-1]
+    before: dict[str, Done] = {"old": done}
+    monkeypatch.setattr(
+        "app.tabs.attribute.batch_handlers.left_in", lambda _, page, *a, **o: before.get(page)
+    )
+    assert batch.again("old", None, name, NOBODY) == (done, html)
+    nothing = (gr.skip(), gr.skip())
+    assert batch.again("older", None, name, NOBODY) == nothing
+    assert batch.again("old", None, "another gallery", NOBODY) == nothing
+    assert batch.again("old", done, name, NOBODY) == nothing  # asked here meanwhile
+    before["old"] = replace(done, total=5)  # the page went while it worked
+    again, html = batch.again("old", None, name, NOBODY)
+    assert again.stopped
+    assert "2 of 5 images, then stopped" in html
+    assert batch.of_gallery(done, name) == (gr.skip(),) * 3
+    assert batch.of_gallery(done, "another gallery")[0] is None
+
+
+def zipped(folder: Path, files: dict[str, Path]) -> Path:
+    with zipfile.ZipFile(folder / "all.zip", "w") as made:
+        for name, file in files.items():
+            made.write(file, name)
+    return folder / "all.zip"
+
+
+def test_a_batch_takes_zips_and_a_refused_one_stops_no_other(
+    batch: BatchHandlers, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    other = tiny.draw(tmp_path / "other.png", 99)
+    archive = zipped(tmp_path, {"a/one.png": picture, "bad.jpg": bad(tmp_path), "b/one.png": other})
+    (tmp_path / "broken.zip").write_text("no zip")
+    files = [tmp_path / "broken.zip", archive, picture]
+    done, html = run(batch, files)[-1]
+    names = ["broken.zip", "a/one.png", "b/one.png", "bad.jpg", picture.name]
+    assert [row.name for row in done.rows] == names
+    assert "not a zip of images" in done.rows[0].problem
+    assert "not an image of an accepted kind" in done.rows[3].problem
+    assert "5 images" in html
+    opened = batch.opened(done, gr.EventData(None, {"row": 1}))
+    assert opened is not None
+    assert Path(opened.search.image).read_bytes() == picture.read_bytes()
+    assert batch.batch.files.temp_files >= {opened.search.image}  # it goes as uploads go
+    with zipfile.ZipFile(batch.pack(done, NOBODY).value["path"]) as packed:
+        rows = list(csv.DictReader(io.StringIO(packed.read("answers.csv").decode())))
+        html = packed.read("report.html").decode()
+    assert [row["file"] for row in rows] == names
+    assert "a/one.png" in html
+    assert get_upload_folder() not in html
+    asked = asked_of(monkeypatch)
+    run(batch, files, done)
+    assert asked == ["bad.jpg"]  # what comes out of a zip is known again too
+
+
+def test_a_zip_of_too_many_is_refused_by_itself(
+    batch: BatchHandlers, picture: Path, tmp_path: Path
+):
+    archive = zipped(tmp_path, {f"{i}.png": picture for i in range(MOST + 1)})
+    done, _ = run(batch, [archive, picture])[-1]
+    assert "holds 201 images; at most 200" in done.rows[0].problem
+    assert done.rows[1].answer is not None
+    archive = zipped(tmp_path, {f"{i}.png": picture for i in range(MOST)})
+    with pytest.raises(gr.Error, match="201 pictures are too many at once; give at most 200"):
+        run(batch, [archive, picture])
+
+
 def test_batch_is_packed_with_adjusted_levels(batch: BatchHandlers, picture: Path, tmp_path: Path):
     done, _ = run(batch, [picture, bad(tmp_path)])[-1]
     with zipfile.ZipFile(batch.pack(done, NOBODY).value["path"]) as packed:
@@ -492,7 +623,7 @@ def test_batch_is_packed_with_adjusted_levels(batch: BatchHandlers, picture: Pat
 
 
 def test_stopped_batch_packs_what_was_done(batch: BatchHandlers, picture: Path):
-    values = {**given(batch), batch.batch.files: [str(picture)] * 5}
+    values = {**given(batch), batch.batch.files: [str(picture)] * 5, batch.done: None}
     work = batch.run(values, NOBODY)
     done, _ = next(work)
     work.close()

@@ -248,6 +248,7 @@ def test_bad_image_is_refused_in_words_and_goes(handlers: Handlers, tmp_path: Pa
 def test_examples_are_counted_where_the_truth_is_known(handlers: Handlers):
     table, wrong, *files = handlers.over_examples(given(handlers, None), NOBODY)
     assert "Over 2 examples" in table
+    assert "The gallery has" not in table
     assert "1 of 1" in table
     assert "Unrelated images answered with none" in table
     assert "Images of a known source answered with none" in table
@@ -257,6 +258,21 @@ def test_examples_are_counted_where_the_truth_is_known(handlers: Handlers):
     assert csv.splitlines()[0] == "measure,side,value,low,high,examples"
     assert "a source among the first 1,left: Random weights,1.0," in csv
     assert json.loads(whole)["examples"] == 2
+
+
+def test_examples_that_are_not_counted_are_told(
+    session: Session, with_examples: Path, tmp_path: Path
+):
+    """Map said 31 generated examples and Compare 30, and neither why."""
+    folder = shutil.copytree(with_examples, tmp_path / "gallery")
+    listing = folder / "queries" / "queries.json"
+    rows = json.loads(listing.read_text())["queries"]
+    rows.append({**rows[0], "chosen": True})
+    listing.write_text(json.dumps({"queries": rows}))
+    handlers = handlers_of(session, folder)
+    table, *_ = handlers.over_examples(given(handlers, None), NOBODY)
+    assert "Over 2 examples" in table
+    assert "The gallery has 3 examples: 1 of them was made to show an answer" in table
 
 
 def test_gallery_without_examples_says_how_to_add_some(session: Session, gallery_folder: Path):

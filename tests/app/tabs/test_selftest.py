@@ -113,6 +113,20 @@ def test_several_pictures_and_a_zip_make_a_benchmark(handlers: SelftestHandlers,
     assert str(tmp_path) not in Path(button.value["path"]).read_text()
 
 
+def test_a_picture_that_the_gallery_holds_is_tested_without_it(
+    handlers: SelftestHandlers, picture: Path, tmp_path: Path
+):
+    """It was refused: most people try a picture that they know to be there."""
+    _, html, tally = run(handlers, picture, ways=["blend"])
+    assert "The gallery holds this picture, as Blue &lt;b&gt;hills&lt;/b&gt;; for the test" in html
+    assert tally.trials == 1
+    own = tiny.draw(tmp_path / "own.png", 123)
+    done, html, _ = run(handlers, None, files=[str(own), str(picture)], ways=["blend"])
+    assert html.count("in the gallery, taken out") == 1
+    rows = list(csv.DictReader(io.StringIO(Path(handlers.export(done).value["path"]).read_text())))
+    assert [row["taken_out"] for row in rows] == ["", "Blue <b>hills</b>"]
+
+
 def test_a_stop_keeps_the_trials_that_were_made(
     handlers: SelftestHandlers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

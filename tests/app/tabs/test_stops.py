@@ -147,9 +147,10 @@ def for_many(folder: Path) -> tuple[BatchHandlers, dict[Any, Any]]:
         page = opened(folder)
         controls = layout.lay_controls(page)
         batch, result = batch_layout.lay(page), batch_layout.lay_result()
-        handlers = BatchHandlers(page, controls, batch, result)
+        handlers = BatchHandlers(page, controls, batch, result, gr.State(None))
     files = sorted(map(str, (folder.parent / "images").glob("*.png")))
-    return handlers, {**controls_of(page, controls, head="center"), batch.files: files}
+    asked = {batch.files: files, handlers.done: None}
+    return handlers, {**controls_of(page, controls, head="center"), **asked}
 
 
 def test_packing_the_answers(fresh: Path):
@@ -183,7 +184,7 @@ def test_reverse_look_up(fresh: Path, picture: Path):
         page = opened(fresh)
         controls = layout.lay_controls(page)
         reverse, result = reverse_layout.lay(page), reverse_layout.lay_result()
-        handlers = ReverseHandlers(page, controls, reverse, result)
+        handlers = ReverseHandlers(page, controls, reverse, result, gr.State(None))
     files = sorted(map(str, (fresh.parent / "images").glob("*.png")))
     given = {
         **controls_of(page, controls, head="identity"),
@@ -197,7 +198,7 @@ def test_reverse_look_up(fresh: Path, picture: Path):
         Stopper(page, "attribute", at=NULL),
     )
     stopper = Stopper(page, "attribute", at=tiny.NAMES[2])
-    _, html, _ = handlers.run(given, NOBODY, stopper)
+    _, html, *_ = handlers.run(given, NOBODY, stopper)
     assert stopper.ended_there
     assert f"3 of {len(files)} images" in html
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -93,11 +95,40 @@ def test_the_image_that_took_part_is_no_false_answer(workspace: Workspace):
     assert not trial.false
 
 
-def test_a_picture_that_the_gallery_holds_is_refused_a_copy_too(workspace: Workspace):
+def test_a_picture_that_the_gallery_holds_is_taken_out_of_it_as_its_copies_are(
+    workspace: Workspace,
+):
     """Without the original its copy would be named, and counted as a false answer."""
     for copy in (picture(7), picture(7).resize((96, 80))):
-        with pytest.raises(ImageError, match=r"holds this image already, as 07\.png"):
-            _test(workspace, copy)
+        trial = _test(workspace, copy).run("patches", far=0.0, seed=1)
+        assert [record.path for record in trial.taken_out] == ["07.png"]
+        assert trial.found
+        assert not trial.false
+        shown = {match.image.path for match in trial.absent.matches}
+        assert "07.png" not in shown | {match.image.path for match in trial.present.matches}
+        for answer in (trial.present, trial.absent):
+            groups = {group.id: group.members for group in answer.groups}
+            assert all(match.image.id in groups[match.group] for match in answer.matches)
+    assert len(workspace.collection) == COUNT
+    asked = workspace.attribute(workspace.query(picture(7)), top=1)
+    assert asked.matches[0].image.path == "07.png"  # for everybody else it is still there
+
+
+def test_an_image_that_was_taken_out_takes_no_part(workspace: Workspace):
+    seed = next(s for s in range(999) if np.random.default_rng(s).integers(COUNT - 1) == 7)
+    partner = _test(workspace, picture(7)).run("blend", far=0.5, seed=seed).partner
+    assert partner is not None
+    assert partner.path == "08.png"  # the eighth of those that are left
+
+
+def test_a_picture_of_a_large_gallery_or_its_only_one_is_refused(workspace: Workspace):
+    large = workspace.over(workspace.collection)
+    large.score = replace(large.score, exact=COUNT - 1)
+    with pytest.raises(ImageError, match=r"holds this image already, as 07\.png"):
+        _test(large, picture(7))
+    one_group = replace(workspace.collection, groups=np.zeros(COUNT, np.int64))
+    with pytest.raises(ImageError, match="nothing but this image"):
+        _test(workspace.over(one_group), picture(7))
 
 
 def test_an_empty_gallery_is_refused(workspace: Workspace):
