@@ -168,7 +168,7 @@ class Told(Queue[Any]):
 
     def forget(self) -> None:
         """Empty the answers that nobody fetched in time."""
-        held, late = self._queue, datetime.now() - FETCHED
+        held, late = self._queue, datetime.now() - FETCHED  # pyright: ignore[reportAttributeAccessIssue]
         for place, (since, message) in enumerate(held):
             if since > late:
                 break
