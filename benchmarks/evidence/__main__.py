@@ -282,13 +282,13 @@ def judge(world: World, photos: Files, planted: Files) -> Setting:
     """
     builder, encoder, pairs = world.builder, world.encoder, world.pairs
     asked = builder.workspace({**photos, **world.exemplars, **planted}, encoder)
+    alone = builder.workspace(photos, encoder)
     generated = [world.data / pair.generated for pair in pairs]
     kinds = _synthetic(world)
+    held_out, names = list(world.held_out.values()), list(world.held_out)
     return Setting(
-        held_out=Judged(
-            ask(asked, list(world.held_out.values()), what="held-out photos"),
-            list(world.held_out),
-        ),
+        held_out=Judged(ask(asked, held_out, what="held-out photos"), names),
+        of_their_kind=Judged(ask(alone, held_out, what="the same, of photographs alone"), names),
         synthetic={
             kind: Judged(ask(asked, list(files.values()), what=kind), [*map(_cluster, files)])
             for kind, files in kinds.items()
@@ -301,11 +301,7 @@ def judge(world: World, photos: Files, planted: Files) -> Setting:
             what="generated images with their sources",
             right=[pair.exemplars for pair in pairs],
         ),
-        absent=ask(
-            builder.workspace(photos, encoder),
-            generated,
-            what="generated images without their sources",
-        ),
+        absent=ask(alone, generated, what="generated images without their sources"),
     )
 
 

@@ -50,6 +50,8 @@ class Setting:
     """Everything that was asked of one gallery."""
 
     held_out: Judged
+    of_their_kind: Judged
+    """Held-out photographs asked of the photographs alone, without the exemplars."""
     synthetic: dict[str, Judged]
     pairs: Sequence[Pair]
     present: Asked
@@ -91,7 +93,11 @@ def one_per_cluster(clusters: Sequence[str] | np.ndarray, rng: np.random.Generat
 
 def absent_bars(setting: Setting, *, draws: int) -> list[Bar]:
     """(a) False attributions where no source is in the gallery, by counting and by the tail."""
-    sets = {"held-out photos": setting.held_out, **setting.synthetic}
+    sets = {
+        "held-out photos": setting.held_out,
+        "held-out photos, of photographs alone,": setting.of_their_kind,
+        **setting.synthetic,
+    }
     gemini = setting.generators == "Gemini 2.5 Flash Image"
     for name, chosen in (("single-image generators", ~gemini), ("nano_banana", gemini)):
         rows = np.flatnonzero(chosen)

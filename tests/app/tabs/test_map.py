@@ -189,7 +189,7 @@ def test_an_image_is_placed_among_its_nearest(handlers: Handlers, tmp_path: Path
     assert you["near"][0] == 7
     panel = shown[handlers.tab.map]["panels"][0]
     np.testing.assert_allclose(you["at"], [floats(panel[axis])[7] for axis in "xy"], atol=1e-3)
-    assert "nearest is picture-07" in shown[handlers.tab.near]
+    assert r"nearest is picture\-07" in shown[handlers.tab.near]
     near = shown[handlers.tab.neighbours].value
     assert len(near) == 8
     assert near[0]["caption"].startswith("100 of 100\npicture-07")
@@ -288,7 +288,7 @@ def test_an_image_is_asked_about_from_the_map(handlers: Handlers):
 
     near = ask({"act": "near", "row": 4})
     assert len(near[tab.map]["chosen"]) == small.COUNT  # it and its eleven nearest
-    assert "Selected with picture-04" in near[tab.words]
+    assert r"Selected with picture\-04" in near[tab.words]
     made = ask({"act": "made", "row": 4})
     assert made[page.sought].image_ids == (4,)
     assert made[tab.go] == "Attribute/Reverse"

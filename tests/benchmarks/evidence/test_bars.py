@@ -43,6 +43,7 @@ def _setting(seed=0, *, midpoint=3.0, slope=2.0, n=120):
     absent = np.full(n, -50.0)  # so far away that they teach nothing
     return Setting(
         held_out=Judged(_asked(absent), [str(i) for i in range(n)]),
+        of_their_kind=Judged(_asked(absent), [str(i) for i in range(n)]),
         synthetic={},
         pairs=pairs,  # pyright: ignore[reportArgumentType]
         present=_asked(there, right=right),

@@ -215,14 +215,15 @@ def test_index_attribute_add_remove_verify(photos, tmp_path, write_image) -> Non
 
 
 @pytest.mark.slow
-def test_a_gallery_of_a_network_has_edges_too(photos, tmp_path) -> None:
+def test_a_gallery_of_a_network_has_edges_and_a_palette_too(photos, tmp_path) -> None:
     call("index", photos, "--out", tmp_path / "g", "--encoder", "random")
-    assert Gallery.open(tmp_path / "g").encoder_names == ("random", "edges")
+    assert Gallery.open(tmp_path / "g").encoder_names == ("random", "edges", "palette")
     asked = ("attribute", photos / "01.png", "--gallery", tmp_path / "g", "--top", 3, "--json")
-    with_edges, without = (said(call(*asked, *flag), UNTOLD) for flag in ((), ("--no-edges",)))
-    assert with_edges["encoder"] == without["encoder"]
-    assert with_edges["encoder"].startswith("random@")
-    assert with_edges["null"] != without["null"]
+    flags = ((), ("--no-edges",), ("--no-palette",))
+    found = [said(call(*asked, *flag), UNTOLD) for flag in flags]
+    assert len({answer["encoder"] for answer in found}) == 1
+    assert found[0]["encoder"].startswith("random@")
+    assert len({answer["null"] for answer in found}) == 3
 
 
 @pytest.mark.parametrize("head", ["default", "whiten"])
