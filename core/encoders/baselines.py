@@ -128,10 +128,10 @@ def hash_features(image: Image.Image) -> Float[np.ndarray, 64]:
 BASELINES: Mapping[str, Callable[[], Encoder]] = {
     "thumbnail": lambda: Baseline("thumbnail", 192, thumbnail_features, cells=Grid(8, 8)),
     "histogram": lambda: Baseline("histogram", 512, histogram_features),
-    "palette": lambda: Baseline("palette", _COLOURS**3, palette_features),
     "phash": lambda: Baseline("phash", 64, hash_features),
     "edges": lambda: Baseline(
         "edges", EDGE_GRID.size * _ORIENTATIONS, edge_features, cells=EDGE_GRID
     ),
+    "palette": lambda: Baseline("palette", _COLOURS**3, palette_features),
 }
 """Baselines by name; the network of random weights is in the registry."""

@@ -132,7 +132,7 @@ def test_without_a_network_the_error_names_what_works(bundled: Path, tmp_path: P
     save_backbone(build(BackboneConfig(), seed=7), bundled / "dino")
     message = (
         r"weights of mocov3-vits are not here.*work: dino, random, thumbnail, histogram, phash,"
-        r" edges\..*mocov3-vits=FILE"
+        r" edges, palette\..*mocov3-vits=FILE"
     )
     with pytest.raises(EncoderError, match=message):
         load_network("mocov3-vits", cache=tmp_path, allow_download=False)
