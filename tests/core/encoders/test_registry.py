@@ -9,6 +9,7 @@ import pytest
 from core.encoders import registry
 from core.encoders.backbones import BackboneConfig, build, save_backbone
 from core.encoders.backbones.hub import HubFile
+from core.encoders.baselines import BASELINES
 from core.encoders.registry import encoder_infos, is_here, specs, weights_file
 
 
@@ -55,7 +56,7 @@ def test_all_encoders_are_listed_once_those_without_network_first() -> None:
     infos = encoder_infos()
     names = [info.name for info in infos]
     assert len(set(names)) == len(names)
-    assert {"lite0", "moco", "dino", "thumbnail", "histogram", "phash", "edges"} <= set(names)
+    assert {"lite0", "moco", "dino", "thumbnail", "histogram", "phash", "edges", "palette"} <= set(names)
     network = [info.needs_network for info in infos]
     assert network == sorted(network)
     assert all(info.licence and info.title for info in infos)
@@ -69,7 +70,7 @@ def test_what_was_fetched_is_here(bundled: Path, tmp_path: Path, monkeypatch) ->
     fetched = registry.spec("sscd-r50")
     assert weights_file(fetched) is None
     before = {info.name for info in encoder_infos() if info.here}
-    assert before == {"dino", "random", "thumbnail", "histogram", "phash", "edges"}
+    assert before == {"dino", "random", *BASELINES}
     file = tmp_path / "wellspring" / "sscd-r50" / "sscd_disc_mixup.torchvision.pt"
     file.parent.mkdir(parents=True)
     file.touch()
