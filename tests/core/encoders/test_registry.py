@@ -56,7 +56,9 @@ def test_all_encoders_are_listed_once_those_without_network_first() -> None:
     infos = encoder_infos()
     names = [info.name for info in infos]
     assert len(set(names)) == len(names)
-    assert {"lite0", "moco", "dino", "thumbnail", "histogram", "phash", "edges", "palette"} <= set(names)
+    assert {"lite0", "moco", "dino", "thumbnail", "histogram", "phash", "edges", "palette"} <= set(
+        names
+    )
     network = [info.needs_network for info in infos]
     assert network == sorted(network)
     assert all(info.licence and info.title for info in infos)
