@@ -47,7 +47,7 @@ def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(tempfile, "tempdir", str(kept))
         session = Session(server=ServerConfig(hosted=True))
-        guard, blocks = Guard(session), build(session, gallery="builtin", encoder="histogram")
+        guard, blocks = Guard(session), build(session, gallery="builtin", encoder="thumbnail")
         guard.watch(blocks)
         options = launch_options(guard)
         _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **options)
