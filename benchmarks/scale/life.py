@@ -72,7 +72,7 @@ class Life:
 
     def __init__(self, folder: Path, images: int, *, seed: int) -> None:
         self.folder, self.photos = folder / "g", folder / "photos"
-        self.encoders = [load_encoder("histogram"), load_encoder("edges")]
+        self.encoders = [load_encoder("thumbnail"), load_encoder("edges")]
         self.rng, self.drawn, self.counts = np.random.default_rng(seed), 0, Counter[str]()
         self.photos.mkdir()
         source = Gallery.open(SHIPPED, read_only=True)

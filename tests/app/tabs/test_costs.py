@@ -114,9 +114,9 @@ def test_a_batch_of_two(
         page = open_page(session, gallery=str(folder), encoder="random")
         controls = layout.lay_controls(page)
         batch, result = batch_layout.lay(page), batch_layout.lay_result()
-        handlers = BatchHandlers(page, controls, batch, result)
+        handlers = BatchHandlers(page, controls, batch, result, gr.State(None))
     files = [str(draw(tmp_path / f"query-{seed}.png", seed)) for seed in (100, 101)]
-    asked = {batch.files: files, **controls_of(page, controls)}
+    asked = {batch.files: files, handlers.done: None, **controls_of(page, controls)}
     decodes.clear()
     done, _ = list(handlers.run(asked, NOBODY))[-1]
     assert (len(passes), [decodes[of(file)] for file in files]) == (2, [1, 1])

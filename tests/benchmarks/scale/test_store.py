@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc counts wh
 
 
 def test_a_made_gallery_is_whole_and_goes_on(tmp_path: Path) -> None:
-    encoders = [load_encoder("histogram"), load_encoder("edges")]
+    encoders = [load_encoder("thumbnail"), load_encoder("edges")]
     source, folder = Gallery.open(SHIPPED, read_only=True), tmp_path / "g"
     names = drawn(tmp_path / "photos", 2)
     made(folder, 50, source=source, photos=tmp_path / "photos", encoders=encoders)
