@@ -277,6 +277,7 @@ def test_a_failure_covers_nothing_and_its_words_stay(visit: Visit):
     expect(page.locator("#ws-query span.error")).to_be_hidden()
     page.get_by_role("tab", name="Several").click()
     page.wait_for_function("() => location.search.includes('part=several')")
+    page.wait_for_timeout(2_000)  # a page that is left while it asks says so on its console
     page.reload()
     several = page.get_by_role("tab", name="Several")
     expect(several).to_have_attribute("aria-selected", "true")
