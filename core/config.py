@@ -121,12 +121,9 @@ class ScoreConfig:
         require(self.neighbours > 0, f"neighbours must be positive, got {self.neighbours}")
         require(self.candidates > 0, f"candidates must be positive, got {self.candidates}")
         require(self.exact >= 0, f"exact must not be negative, got {self.exact}")
-        require(self.edges_weight >= 0, "edges_weight must not be negative")
-        require(0 <= self.edges_trust <= 1, "edges_trust must be in [0, 1]")
-        require(self.palette_weight >= 0, "palette_weight must not be negative")
-        require(0 <= self.palette_trust <= 1, "palette_trust must be in [0, 1]")
-        require(0 <= self.rerank_trust <= 1, "rerank_trust must be in [0, 1]")
-        require(self.rerank_weight >= 0, "rerank_weight must not be negative")
+        for by in ("edges", "palette", "rerank"):
+            require(getattr(self, f"{by}_weight") >= 0, f"{by}_weight must not be negative")
+            require(0 <= getattr(self, f"{by}_trust") <= 1, f"{by}_trust must be in [0, 1]")
 
     @property
     def beside(self) -> Mapping[str, tuple[float, float]]:

@@ -22,7 +22,7 @@ from core.encoders.load import load_encoder
 from core.encoders.network import levels_of
 from core.explain.contributions import excitement
 from core.gallery.gallery import SHIPPED, Gallery
-from core.heads.head import random_rotation
+from core.heads.head import Head, random_rotation
 from core.measures.factors import explained_variance, factor_codes
 from core.service.choice import DEFAULT_ENCODER
 from core.service.heads import choose_head
@@ -131,23 +131,20 @@ def main() -> None:
     gallery = Gallery.open(SHIPPED, read_only=True)
     encoder = load_encoder(options.encoder)
     features = gallery.features(encoder)
-    heads = {
-        shown: choose_head(gallery, encoder, name)
-        for shown, name in (("as it ships", "default"), ("Infomax", "infomax"))
-    }
-    head = heads["as it ships"]
+    head, infomax = (choose_head(gallery, encoder, name) for name in ("default", "infomax"))
     factors = {name: [record.extra[name] for record in gallery.records] for name in FACTORS}
     turned = [random_rotation(head, seed=s)(features, role="gallery") for s in range(_TURNS)]
     spans = [dimensions for _, dimensions in head.spans]
     least = [by_chance(turned, factors, span=span) for span in spans]
-    found = {
-        shown: [
+
+    def levels(fitted: Head) -> list[list[Dimension]]:
+        embeddings = fitted(features, role="gallery")
+        return [
             strongest(embeddings, factors, span=span, least=share)
             for span, share in zip(spans, least, strict=True)
         ]
-        for shown, fitted in heads.items()
-        for embeddings in [fitted(features, role="gallery")]
-    }
+
+    found = {"as it ships": levels(head), "Infomax": levels(infomax)}
     names = [level.name for level in levels_of(encoder)]
     (DOCS / "plots").mkdir(exist_ok=True)
     paths = [gallery.root / record.path for record in gallery.records]

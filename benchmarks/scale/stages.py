@@ -143,11 +143,9 @@ def _beside(
     score: ScoreConfig,
 ) -> View:
     """A view beside the encoder's, with its neighbours."""
-    (head, features), (walk, graph), (weight, trust) = (
-        world.beside[name],
-        linked,
-        score.beside[name],
-    )
+    head, features = world.beside[name]
+    walk, graph = linked
+    weight, trust = score.beside[name]
     means = csls_means_of(graph, rows, groups, k=score.neighbours, walk=walk)
     view = View(name, BESIDE[name], head, features, rows, means, weight=weight, trust=trust)
     return replace(view, fitted=np.ones(len(rows), bool), graph=lambda: graph, walk=walk)

@@ -24,14 +24,15 @@ _ORIENTATIONS = 6
 _EDGE_FLOOR = 0.1  # of the image's mean, added to a cell's norm: flat cells stay small
 
 
-def _cell_shares(cells: int) -> Float[np.ndarray, "s c"]:
-    """How every row of pixels is shared by its two nearest cells; at the border by one."""
-    places = (np.arange(_EDGE_SIDE) + 0.5) * cells / _EDGE_SIDE - 0.5
+def _shares(places: Float[np.ndarray, " p"], cells: int) -> Float[np.ndarray, "p c"]:
+    """How places on an axis are shared by the two nearest cells; beyond the ends by one."""
     distance = np.abs(np.clip(places, 0, cells - 1)[:, None] - np.arange(cells))
-    return np.maximum(1 - distance, 0).astype(np.float32)
+    return np.maximum(1 - distance, 0)
 
 
-_OF_CELL = _cell_shares(EDGE_GRID.rows)
+_OF_CELL = _shares(
+    (np.arange(_EDGE_SIDE) + 0.5) * EDGE_GRID.rows / _EDGE_SIDE - 0.5, EDGE_GRID.rows
+).astype(np.float32)
 _OF_ORIENTATION = np.arange(_ORIENTATIONS, dtype=np.float32)[:, None, None]
 
 
@@ -81,15 +82,10 @@ def palette_features(image: Image.Image) -> Float[np.ndarray, 125]:
     """
     small = image.convert("RGB").resize((64, 64), Image.Resampling.BOX)
     lightness, *chroma = np.moveaxis(np.asarray(ImageCms.applyTransform(small, _lab())), 2, 0)
-    scaled = [lightness / 255.0, *(np.clip(c.astype(np.int8) / 100.0 + 0.5, 0, 1) for c in chroma)]
-    shares = [_shares(values.ravel() * (_COLOURS - 1)) for values in scaled]
+    scaled = [lightness / 255.0, *(c.astype(np.int8) / 100.0 + 0.5 for c in chroma)]
+    shares = [_shares(values.ravel() * (_COLOURS - 1), _COLOURS) for values in scaled]
     counts = np.einsum("pi,pj,pk->ijk", *shares, optimize=True)
     return np.sqrt(counts / lightness.size).ravel().astype(np.float32)
-
-
-def _shares(places: Float[np.ndarray, " p"]) -> Float[np.ndarray, "p 5"]:
-    """How every place on an axis of colours is shared by its two nearest ones."""
-    return np.maximum(1 - np.abs(places[:, None] - np.arange(_COLOURS)), 0)
 
 
 @functools.cache

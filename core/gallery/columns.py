@@ -13,11 +13,16 @@ _CELL = 16  # bytes that a value takes at least, however it is packed
 
 
 def read_columns(path: Path, names: Collection[str], *, most: int) -> pa.Table:
-    """Some columns of a file.
+    """Some columns of a file, once they are :func:`counted`; the same arguments and errors."""
+    found = counted(path, names, most=most)
+    return found.cast(pa.schema([each.with_type(_plain(each.type)) for each in found.schema]))
+
+
+def counted(path: Path, names: Collection[str], *, most: int) -> pa.Table:
+    """Some columns of a file, their texts packed as they lie there.
 
     A text that repeats lies in a file once, and is unpacked as often as it repeats: a file of
-    200 kB filled the memory. Here texts are read as they lie there, and counted before they are
-    unpacked.
+    200 kB filled the memory. So what texts would unpack to is counted before they are.
 
     Args:
         path: the file.
@@ -38,7 +43,7 @@ def read_columns(path: Path, names: Collection[str], *, most: int) -> pa.Table:
         found = file.read(columns=[*names])
     if sum(_size(chunk) for column in found.columns for chunk in column.chunks) > most:
         raise _too_large(most)
-    return found.cast(pa.schema([each.with_type(_plain(each.type)) for each in found.schema]))
+    return found
 
 
 def _leaves(about: pq.FileMetaData) -> Iterator[pq.ColumnChunkMetaData]:

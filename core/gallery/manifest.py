@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Integer
 
-from core.gallery.columns import read_columns
+from core.gallery.columns import counted
 from core.gallery.paths import check_phashes, check_relative_paths, check_sha256s
 from core.images.files import parse_json
 from core.values import GalleryError, ImageRecord
@@ -160,12 +160,13 @@ def _check_unpacked(path: Path) -> None:
     Raises:
         ValueError: when it would.
     """
-    size = path.stat().st_size
-    if pq.read_metadata(path).num_rows > _ROWS[0] + _ROWS[1] * size:
+    size, about = path.stat().st_size, pq.read_metadata(path)
+    if about.num_rows > _ROWS[0] + _ROWS[1] * size:
         raise ValueError("it names more images than a file of its size can")
     if size < _LARGE:
-        present = [name for name in pq.read_schema(path).names if name in _SCHEMA.names]
-        read_columns(path, present, most=_UNPACKED[0] + _UNPACKED[1] * size)
+        known = about.schema.to_arrow_schema().names
+        present = [name for name in known if name in _SCHEMA.names]
+        counted(path, present, most=_UNPACKED[0] + _UNPACKED[1] * size)
 
 
 def check_ids(records: Records) -> None:

@@ -37,7 +37,10 @@ _ALIASES = (
     *("filename", "filenames", "file", "image", "image_file", "image_path", "image_name"),
     *("image_filename", "img", "img_path", "img_name", "file_path", "filepath", "path", "name"),
 )
-_APOSTROPHE = re.compile(r"(?:^|(?<=[;\t\r\n]))'(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+FORMULA_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+"""Signs by which a spreadsheet knows a formula, as in a regular expression's class; those of some
+countries know them in their full width."""
+_APOSTROPHE = re.compile(rf"(?:^|(?<=[;\t\r\n]))'(?=[{FORMULA_SIGNS}])")
 _TITLES = 10  # lines that may stand above the columns
 
 

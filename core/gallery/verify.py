@@ -18,7 +18,7 @@ from core.gallery.paths import is_folder
 from core.gallery.store import Store
 from core.images.decode import decode_ahead
 from core.images.files import file_digest
-from core.images.seals import is_whole
+from core.images.seals import is_of_before, is_whole
 from core.images.stated import READING, states_numbers
 from core.values import (
     GalleryError,
@@ -162,7 +162,10 @@ def _bad_thumbnails(gallery: Gallery, progress: Progress) -> Iterator[tuple[Path
     for done, (path, found) in enumerate(decoded, 1):
         if isinstance(found, ImageError):
             yield path, str(found)
-        elif path == gallery.store.made_thumbnail(path.stem) and _seal(path) is False:
+        elif (
+            path == gallery.store.made_thumbnail(path.stem)
+            and is_whole(_content(path), of=path.stem) is False
+        ):
             yield path, "changed since it was written"
         progress(done, len(paths), "checking thumbnails")
 
@@ -177,11 +180,12 @@ def without_digest(folder: Path) -> int:
     """
     gallery = Gallery.open(folder, whole=True)
     made = map(gallery.store.made_thumbnail, gallery.records.texts("sha256"))
-    return sum(path.is_file() and _seal(path) is None for path in made)
+    return sum(map(is_of_before, map(_content, made)))
 
 
-def _seal(path: Path) -> bool | None:
+def _content(path: Path) -> bytes:
+    """What a file holds; nothing where it cannot be read."""
     try:
-        return is_whole(path.read_bytes(), of=path.stem)
+        return path.read_bytes()
     except OSError:
-        return False
+        return b""

@@ -36,10 +36,15 @@ def is_whole(content: bytes, *, of: str) -> bool | None:
 
     Earlier versions wrote the simple format, without one.
     """
+    if is_of_before(content):
+        return None
     body, seal = content[:-_SEAL], content[-_SEAL:]
-    if not seal.startswith(_TAG):
-        return None if content[12:16] == _IMAGE else False
-    return seal[len(_TAG) :] == _digest(body, of)
+    return seal == _TAG + _digest(body, of)
+
+
+def is_of_before(content: bytes) -> bool:
+    """Whether a thumbnail is of the simple format without a digest."""
+    return content[12:16] == _IMAGE and not content[-_SEAL:].startswith(_TAG)
 
 
 def _digest(body: bytes, of: str) -> bytes:

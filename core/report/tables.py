@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from core.evidence import words
+from core.gallery.tables import FORMULA_SIGNS
 from core.report.cases import Case, Run
 
-_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
-_FORMULA = re.compile(rf"^(?=[{_SIGNS}\t\r\n])|(?<=[;\t\r\n])(?=[{_SIGNS}])")
+_FORMULA = re.compile(rf"^(?=[{FORMULA_SIGNS}\t\r\n])|(?<=[;\t\r\n])(?=[{FORMULA_SIGNS}])")
 """Where a spreadsheet begins a formula; those of some countries part cells at semicolons, quoted
-or not, and those of others know the signs in their full width."""
+or not."""
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:

@@ -23,6 +23,7 @@ from core.config import AnswerConfig
 
 LOCAL_SCALING, EDGES, PALETTE = "Local scaling", "Edges", "Palette"
 RERANKING = "Re-ranking by patches"
+SCORING = (LOCAL_SCALING, EDGES, PALETTE, RERANKING)
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,8 @@ def lay_controls(page: Page) -> Controls:
         choice = encoder_choice(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
         scoring = gr.CheckboxGroup(
-            [LOCAL_SCALING, EDGES, PALETTE, RERANKING],
-            value=[LOCAL_SCALING, EDGES, PALETTE, RERANKING],
+            SCORING,
+            value=SCORING,
             label="Scoring",
         )
         prior = gr.Slider(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from app.page.state import open_page
 from app.tabs.attribute import reverse_layout
-from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, PALETTE, RERANKING, lay_controls
+from app.tabs.attribute.layout import LOCAL_SCALING, RERANKING, SCORING, lay_controls
 from app.tabs.attribute.reverse_handlers import QUERY, ReverseHandlers
 from app.tabs.attribute.searches import Search
 from core.service import Choice, Session
@@ -84,7 +84,7 @@ def test_a_report_holds_the_table_and_no_path_of_the_server(
     (tmp_path / "bad.jpg").write_text("no image")
     files = [other, tmp_path / "bad.jpg", picture]
     image_id = search.answer.matches[0].image.id
-    usual = {handlers.controls.scoring: [LOCAL_SCALING, EDGES, PALETTE, RERANKING]}
+    usual = {handlers.controls.scoring: [*SCORING]}
     *_, button = run(handlers, picture, files, image_id, asked=usual)
     html = Path(button.value["path"]).read_text()
     assert "Candidate source of 1 of 3 images" in html
