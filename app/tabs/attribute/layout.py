@@ -23,7 +23,7 @@ from core.config import AnswerConfig
 
 LOCAL_SCALING, EDGES, PALETTE = "Local scaling", "Edges", "Palette"
 RERANKING = "Re-ranking by patches"
-SCORING = (LOCAL_SCALING, EDGES, PALETTE, RERANKING)
+SCORING = [LOCAL_SCALING, EDGES, PALETTE, RERANKING]  # a tuple would be one value to Gradio
 
 
 @dataclass(frozen=True)
