@@ -13,7 +13,7 @@ app: $(VENV)/.app ## serve the app on 127.0.0.1:$(PORT)
 
 # A worker that died is not replaced: pytest-xdist 3.8 waits for ever after that (its issue 1323).
 test: $(VENV)/.dev ## run all tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
+	@$(BIN)/python -m pytest -q -rfER -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
 
 quick: $(VENV)/.dev ## run the fast tests of core; leaves out app, browser, demo, benchmarks and what is marked slow
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not hub and not gpu" $(ARGS) tests/core

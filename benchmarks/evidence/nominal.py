@@ -127,12 +127,13 @@ def _asked(
             width, height = (max(round(side * scale), 1) for side in image.size)
             query = first.query(file if scale == 1 else image.resize((width, height)))
         assert query.image is not None and query.reading is not None
-        features = first.features_of(query.image, query.reading)  # the others' views are among its
+        features = first.features_of(query.image, query.reading)
+        seen = {v.name: f for v, f in zip(first.collection.views, features, strict=True)}
         found: list[float] = []
         for each in workspaces:
             vectors = tuple(
-                view.head(seen, role=query.role)[0]
-                for view, seen in zip(each.collection.views, features, strict=False)
+                view.head(seen[view.name], role=query.role)[0]  # each one's are among the first's
+                for view in each.collection.views
             )
             p_value = each.attribute(replace(query, vectors=vectors), top=1).p_value
             assert p_value is not None  # no gallery here is too small to tell
