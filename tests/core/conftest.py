@@ -29,7 +29,8 @@ class FakeEncoder:
         self.seen += len(images)
         small = [np.asarray(image.resize((4, 4), Image.Resampling.BOX)) for image in images]
         pixels = np.stack(small).astype(np.float32) / 255
-        features = pixels.reshape(len(images), -1) @ self._pooled
+        wide = pixels.reshape(len(images), -1) @ self._pooled.astype(np.float64)
+        features = wide.astype(np.float32)  # the same in whatever company, on every processor
         if not self.space:
             return Encoded(features)
         return Encoded(features, pixels.reshape(len(images), 16, 3) @ self._local, GRID)
