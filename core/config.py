@@ -178,6 +178,9 @@ class GroupConfig:
     """Nearest gallery images of every image that are looked at as its copies."""
     crop_neighbours: int = 5
     """Nearest gallery images of every image that are looked at as its crops."""
+    crop_cosine: float = 0.3
+    """Smallest cosine of the embeddings of an image and its crop; below, pixels are not looked at.
+    Among photographs it leaves half of the work and 99 % of the crops, see docs/scale.md."""
     crops: RegistrationConfig = field(default_factory=RegistrationConfig)
     """When one of two counts as a crop of the other."""
 
@@ -186,7 +189,9 @@ class GroupConfig:
         for name in ("max_hash_distance", "mirror_slack", "neighbours", "crop_neighbours"):
             least = getattr(self, name)
             require(least >= 0, f"{name} must not be negative, got {least}")
-        require(-1 <= self.min_cosine <= 1, f"min_cosine must be in [-1, 1], got {self.min_cosine}")
+        for name in ("min_cosine", "crop_cosine"):
+            cosine = getattr(self, name)
+            require(-1 <= cosine <= 1, f"{name} must be in [-1, 1], got {cosine}")
 
 
 @dataclass(frozen=True)

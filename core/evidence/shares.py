@@ -17,7 +17,7 @@ def columns_of(records: Sequence[ImageRecord]) -> tuple[str, ...]:
 
 
 def shares_by(
-    answer: Answer, column: str, *, records: Mapping[int, ImageRecord]
+    answer: Answer, column: str, *, records: Mapping[int, ImageRecord], known: Sequence[str]
 ) -> dict[str, float]:
     """Influence by value of a column, the largest first; with ``answer.none`` they sum to 1.
 
@@ -27,12 +27,13 @@ def shares_by(
     Args:
         answer: the answer.
         column: one of :data:`COLUMNS` or a free column.
-        records: the gallery's images by id.
+        records: the images of the answer's groups by id.
+        known: columns of the gallery, see :func:`columns_of`.
 
     Raises:
         GalleryError: when no image of the gallery has the column.
     """
-    known = (*COLUMNS, *columns_of(list(records.values())))
+    known = tuple(dict.fromkeys([*COLUMNS, *known]))
     if column not in known:
         raise GalleryError(f"no image has a column {column!r}; there are: {', '.join(known)}")
     sums: dict[str, float] = {}

@@ -24,9 +24,14 @@ _FEWEST = 3  # images among which "near" means anything
 
 def own_nearest(collection: Collection) -> Float[np.ndarray, " m"]:
     """Cosines of a gallery's images and the nearest image of another group, ascending."""
-    vectors, groups = collection.views[0].vectors, np.asarray(collection.groups)
-    rows = _spread(len(groups), _ASKED)
-    found = [np.empty(0, np.float32)]
+    view, groups = collection.views[0], np.asarray(collection.groups)
+    rows, vectors, found = _spread(len(groups), _ASKED), view.vectors, [np.empty(0, np.float32)]
+    if view.graph is not None:
+        near, cosines = (table[rows] for table in (view.graph().rows, view.graph().cosines))
+        others = (near >= 0) & (groups[near] != groups[rows][:, None])
+        there = others.any(axis=1)
+        found.append(np.where(others, cosines, -1)[there].max(axis=1, initial=-1))
+        rows = rows[~there]  # large groups fill the table
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
         cosines = np.asarray(vectors[block]) @ np.asarray(vectors).T

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.gallery.manifest import STANDARD
+from core.gallery.manifest import STANDARD, Records
+from core.images.files import parse_json
 from core.values import ImageRecord
 
 ADDED, NEWEST, NAME = "added", "newest", "name"
@@ -34,8 +35,10 @@ def column_names(
     records: Sequence[ImageRecord], *, known: Sequence[str] = STANDARD
 ) -> tuple[str, ...]:
     """Columns that say anything of these images: the known ones, then the free ones."""
-    own = [name for name in known if any(getattr(record, name) for record in records)]
-    return (*own, *sorted({name for record in records for name in record.extra}))
+    table = Records.of(records).table
+    own = [name for name in known if any(table[name].unique().to_pylist())]
+    free = (parse_json(text) for text in table["extra"].unique().to_pylist())
+    return (*own, *sorted({name for each in free for name in each}))
 
 
 def column_values(records: Sequence[ImageRecord], column: str) -> dict[str, int]:

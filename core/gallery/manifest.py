@@ -34,13 +34,15 @@ _SCHEMA = pa.schema(
 
 _LARGE = 8_000_000  # bytes of a table whose texts are not counted first: it takes as long again
 _UNPACKED = 64_000_000, 200  # bytes that it may unpack to, and more for each byte of the file
+_FEW = 20_000  # records that are all made as soon as one is wanted
 _ROWS = 1_000_000, 1 / 16  # that it may have, and more for each byte: a hash alone takes 32
 
 
 class Records(Sequence[ImageRecord]):
     """Records as columns, which never change; each is made when it is asked for.
 
-    Who goes through all of them has all made, once. A column alone is had for much less.
+    Who goes through all of them has all made, once; few are made together. A column alone is had
+    for much less.
     """
 
     def __init__(self, table: pa.Table) -> None:
@@ -105,6 +107,8 @@ class Records(Sequence[ImageRecord]):
     @overload
     def __getitem__(self, index: slice) -> tuple[ImageRecord, ...]: ...
     def __getitem__(self, index: SupportsIndex | slice) -> ImageRecord | tuple[ImageRecord, ...]:
+        if self._made is None and len(self) <= _FEW:
+            self._made = _made(self.table)
         if self._made is not None:
             return self._made[index]
         if isinstance(index, slice):

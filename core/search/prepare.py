@@ -17,6 +17,7 @@ from core.config import GroupConfig, HeadConfig, ScoreConfig
 from core.encoders.network import levels_of
 from core.gallery.artefacts import Codec, Key, arrays
 from core.gallery.gallery import Gallery
+from core.gallery.manifest import Records
 from core.heads.fit import fit_head
 from core.heads.head import Head
 from core.search.beside import BESIDE, HEAD
@@ -80,7 +81,12 @@ def fitted_head(
 
 def image_hashes(records: Sequence[ImageRecord]) -> Integer[np.ndarray, " n"]:
     """The first 63 bits of the content hashes of images."""
-    return np.array([int(record.sha256[:16], 16) >> 1 for record in records], np.int64)
+    return np.array([hash_of(sha256) for sha256 in Records.of(records).texts("sha256")], np.int64)
+
+
+def hash_of(sha256: str) -> int:
+    """The first 63 bits of a content hash."""
+    return int(sha256[:16], 16) >> 1
 
 
 def prepare(
@@ -119,9 +125,9 @@ def prepare(
     if grouped:
         groups = _groups(gallery, views[0], config=config, progress=progress)
     network = len(gallery) > 1 and gallery.patch_head(encoder) is not None
-    for name, (weight, trust) in config.beside.items() if network else ():
+    for name in config.beside if network else ():
         if gallery.key_of(BESIDE[name]) in gallery.encoder_keys:
-            view = _beside(gallery, name, weight=weight, trust=trust)
+            view = _beside(gallery, name, config=config)
             views.append(_linked(gallery, view, config=config, progress=progress))
     found = [_searchable(gallery, view, groups, config=config) for view in views]
     if config.search == "auto":
@@ -130,11 +136,13 @@ def prepare(
     return Collection(tuple(found), groups, kept, gallery.records, config)
 
 
-def _beside(gallery: Gallery, name: str, *, weight: float, trust: float) -> View:
+def _beside(gallery: Gallery, name: str, *, config: ScoreConfig) -> View:
     """A view beside the encoder's."""
+    weight, trust = config.beside[name]
     encoder, features = BESIDE[name], gallery.features(BESIDE[name])
-    head = fitted_head(gallery, encoder, config=HEAD)
-    vectors, fitted = head(features, role="gallery"), np.ones(len(gallery), bool)
+    head, fitted = fitted_head(gallery, encoder, config=HEAD), np.ones(len(gallery), bool)
+    few = len(gallery) <= config.exact  # made in less time than it takes to read them
+    vectors = head(features, role="gallery") if few else _vectors(gallery, encoder, head)
     how = {"weight": weight, "trust": trust, "fitted": fitted}
     return View(name, encoder, head, features, vectors, **how)
 
@@ -163,7 +171,7 @@ def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Prog
     given = {**_inputs(gallery, view, config=config), "images": gallery.identity}
 
     def linked() -> Walk:
-        hashes = parsed_hashes([record.phash for record in gallery.records], n=n)
+        hashes = parsed_hashes(gallery.records.texts("phash"), n=n)
         return Walk.build(view.vectors, rows=worth_linking(view.vectors, hashes), progress=progress)
 
     @functools.cache
@@ -208,15 +216,15 @@ def _groups(
 
     def compute() -> _Groups:
         assert view.graph is not None
-        near = view.graph().rows
+        near, cosines = view.graph().rows, view.graph().cosines[:, : limits.crop_neighbours]
         links = None
         if local is not None:
-            crops = near[:, : limits.crop_neighbours]
+            crops = np.where(cosines >= limits.crop_cosine, near[:, : cosines.shape[1]], -1)
             links = crop_links_of(gallery, view, crops, config=limits.crops, progress=progress)
         return _Groups(
             near_duplicate_groups(
                 vectors,
-                [record.phash for record in gallery.records],
+                gallery.records.texts("phash"),
                 neighbours=near[:, : limits.neighbours],
                 limits=limits,
                 links=links,

@@ -34,6 +34,7 @@ _LARGEST = 127  # of 8 bits
 _SCALED = 4_096  # rows of which the scale of all is found
 _CLIPPED = 1e-4  # share of their numbers beyond the largest
 _BLOCK = 4_096  # rows inserted, or asked for, between two reports
+_CODED = 512  # rows rounded at once where nothing is inserted
 _SEEN = 64  # rows of a stored graph that are compared with the embeddings
 _KEPT = ("rows", "levels", "links", "top", "seen", "scale")
 
@@ -148,10 +149,15 @@ def _linked(
     """The engine with stored links over rows that are rounded anew."""
     named, graph = faiss.IndexIDMap(engine), engine.hnsw
     rows, levels = found["rows"], found["levels"]
-    for start in range(0, len(rows), _BLOCK):
-        some = vectors[rows[start : start + _BLOCK]]
-        engine.storage.add(_rows(some, float(found["scale"][0])))
-    engine.ntotal = named.ntotal = len(rows)
+    scale, codes = float(found["scale"][0]), np.empty((len(rows), engine.d), np.uint8)
+    for start in range(
+        0, len(rows), _CODED
+    ):  # as the library codes numbers, in a third of its time
+        some = slice(start, start + _CODED)
+        codes[some] = _rows(vectors[rows[some]], scale) + (_LARGEST + 1)
+    storage: Any = faiss.downcast_index(engine.storage)
+    faiss.copy_array_to_vector(codes.ravel(), storage.codes)
+    engine.ntotal = named.ntotal = storage.ntotal = len(rows)
     faiss.copy_array_to_vector(rows, named.id_map)
     faiss.copy_array_to_vector(levels, graph.levels)
     faiss.copy_array_to_vector(_offsets(levels, widths), graph.offsets)

@@ -105,9 +105,12 @@ class Session(Opening):
         Raises:
             GalleryError: when the gallery lacks a column.
         """
-        records = {r.id: r for r in self.gallery(choice.gallery, visitor=visitor).records}
-        chosen = columns or [c for c in columns_of(list(records.values())) if c in COLUMNS]
-        return {column: shares_by(answer, column, records=records) for column in chosen}
+        gallery = self.gallery(choice.gallery, visitor=visitor)
+        members = {member for group in answer.groups for member in group.members}
+        records = {number: gallery.records[gallery.row_of[number]] for number in members}
+        known = columns_of(gallery.records)
+        chosen = columns or [column for column in known if column in COLUMNS]
+        return {each: shares_by(answer, each, records=records, known=known) for each in chosen}
 
     def columns(self, choice: Choice, *, visitor: str = "") -> tuple[str, ...]:
         """Columns that a gallery's shares can be summed by: those that say anything there."""

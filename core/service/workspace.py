@@ -30,7 +30,7 @@ from core.explain.projection import Map
 from core.gallery.gallery import Gallery
 from core.heads.head import Head
 from core.images.decode import load_image, open_image
-from core.search.prepare import prepare
+from core.search.prepare import hash_of, image_hashes, prepare
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking
 from core.service.filtering import Passing, identical_among, passing_of
@@ -73,7 +73,7 @@ class Workspace:
             gallery, self.collection, score=self.score, config=self.null_config, progress=progress
         )
         self._filtered = functools.lru_cache(_FILTERS)(self._filter)
-        self._row_of = {r.sha256: row for row, r in reversed(list(enumerate(gallery.records)))}
+        self._hashes = image_hashes(gallery.records)
 
     def over(self, collection: Collection) -> Workspace:
         """The same workspace over other images; the null stays the gallery's."""
@@ -114,7 +114,7 @@ class Workspace:
         reading = read(self.encoder, image)
         if not np.isfinite(reading.features).all():
             raise EncoderError(f"encoder {self.encoder.name} gave values that are not finite")
-        identical = self._row_of.get(sha256)
+        identical = self._row_with(sha256)
         role: Role = "query" if identical is None else "gallery"
         return Query(
             vectors=tuple(
@@ -131,6 +131,12 @@ class Workspace:
             identical=identical,
             notes=notes,
         )
+
+    def _row_with(self, sha256: str) -> int | None:
+        """The first image with these bytes."""
+        rows = np.flatnonzero(self._hashes == hash_of(sha256)) if sha256 else ()
+        records = self.gallery.records
+        return next((int(row) for row in rows if records[row].sha256 == sha256), None)
 
     def features_of(
         self, image: Image.Image, reading: Reading

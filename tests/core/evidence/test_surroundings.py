@@ -9,6 +9,8 @@ import pytest
 
 from core.config import ScoreConfig
 from core.evidence.surroundings import own_nearest, score_scale, surroundings
+from core.search.graph import Graph
+from core.search.index import neighbours
 from tests.core import made
 
 N, D = 60, 32
@@ -46,6 +48,21 @@ def test_copies_do_not_make_a_gallery_look_dense():
     world = made.collection(twice, groups=groups, config=ScoreConfig(local_scaling=False))
     assert own_nearest(world).max() < 0.9999
     assert own_nearest(made.collection(twice)).min() == pytest.approx(1, abs=1e-5)
+
+
+def test_neighbours_that_are_known_are_not_compared_again():
+    """Of a million images 400 were compared with all, while the graph had their nearest."""
+    copies = np.concatenate([IMAGES, np.repeat(IMAGES[:1], 12, axis=0)])  # fill its own table
+    groups = np.concatenate([np.arange(N), np.zeros(12, np.int64)])
+    world = made.collection(copies, groups=groups, config=ScoreConfig(local_scaling=False))
+    exact = own_nearest(world)
+    near = neighbours(copies, k=10)
+    graph = Graph(near.rows.astype(np.int32), near.cosines, np.ones(1))
+    (view,) = world.views
+    known = replace(world, views=(replace(view, graph=lambda: graph),))
+    np.testing.assert_allclose(own_nearest(known), exact, atol=1e-5)
+    lied = Graph(graph.rows, graph.cosines - 1, np.ones(1))
+    assert own_nearest(replace(world, views=(replace(view, graph=lambda: lied),)))[0] < 0.5
 
 
 def test_nothing_is_said_of_two_images():

@@ -23,7 +23,9 @@ from core.gallery.source import Source
 from core.heads.head import Head
 from core.search import carried
 from core.search import prepare as module
+from core.search.crops import each_pair_once
 from core.search.graph import Graph
+from core.search.index import neighbours
 from core.search.prepare import fitted_head, prepare
 from core.search.ranking import Collection
 from core.search.updating import compared
@@ -315,6 +317,18 @@ def test_crops_after_any_change_are_those_found_from_nothing(
                 update(folder, Source(photos), [encoder])
         prepare_now()
     assert sum(fresh) < sum(looked) / 1.5
+
+
+def test_images_that_lie_apart_are_not_looked_at_as_crops(gallery, encoder) -> None:
+    """They were most of what a large gallery waited for, and hardly one was a crop."""
+    found = prepared(gallery, encoder, fitted_head(gallery, encoder, config=WHITEN))
+    vectors, limits = found.views[0].vectors, GroupConfig()
+    pairs = np.load(kept(gallery, "crops") / "pairs.npy")
+    near = neighbours(vectors, k=limits.crop_neighbours)
+    apart = near.cosines < limits.crop_cosine
+    assert 0 < apart.sum() < apart.size
+    expected = each_pair_once(np.where(apart, -1, near.rows))
+    assert {*map(tuple, pairs.tolist())} == {*map(tuple, expected.tolist())}
 
 
 def test_pairs_whose_thumbnail_was_gone_are_looked_at_again(photos, folder, encoder) -> None:
