@@ -11,10 +11,12 @@ import numpy as np
 
 from core.gallery.checksums import write_listing
 from core.gallery.gallery import Gallery, small_images
+from core.gallery.manifest import Records
 from core.gallery.narrow import narrow_array
 from core.gallery.paths import delete_inside
 from core.gallery.shards import Shard, Skipped
 from core.gallery.source import Account
+from core.gallery.store import Store
 from core.gallery.writing import Difference, Features, write_next
 from core.heads.head import Head
 from core.values import GalleryError
@@ -105,25 +107,32 @@ def tidy(gallery: Gallery, difference: Difference, *, everything: bool) -> None:
         everything: whether thumbnails of other images may have been left as well.
     """
     rows = [gallery.row_of[number] for number in (*difference.gone, *difference.changed)]
-    touched = gallery.stored.take(np.array(rows, np.int64)).texts("sha256")
-    touched += [record.sha256 for record in difference.added]
-    now = Gallery.open(gallery.store.folder, whole=True)
-    drop_thumbnails(now, None if everything else touched)
-    shutil.rmtree(gallery.store.work, ignore_errors=True)
+    stored, store = gallery.stored, gallery.store
+    come = [*difference.changed.values(), *difference.added]
+    if everything:
+        contents, records = None, Gallery.open(store.folder, whole=True).stored
+    else:
+        contents = {*stored.take(np.array(rows, np.int64)).texts("sha256")}
+        contents |= {record.sha256 for record in come}
+        here = np.array([sha in contents for sha in stored.texts("sha256")], bool)
+        here[rows] = False
+        records = Records.joined([stored.take(np.flatnonzero(here)), Records.of(come)])
+    _drop_thumbnails(store, records, contents)
+    shutil.rmtree(store.work, ignore_errors=True)
 
 
-def drop_thumbnails(gallery: Gallery, contents: Collection[str] | None = None) -> None:
+def _drop_thumbnails(store: Store, records: Records, contents: Collection[str] | None) -> None:
     """Delete thumbnails that no image of a gallery needs.
 
     These are of contents that it does not hold, and of small images, which are their own. Only for
     the writer, when there is no unfinished build.
 
     Args:
-        gallery: the current generation, opened whole.
+        store: the gallery's.
+        records: images of the current generation: all that are of these contents.
         contents: those that are looked at; without it, every thumbnail that lies there.
     """
-    store, records = gallery.store, gallery.stored
-    small = small_images(store.folder, gallery.header.root, records)
+    small = small_images(store.folder, store.header().root, records)
     needed = {*records.texts("sha256")}.difference(small)
     if contents is None:
         found = [*store.folder.glob("thumbnails/*/[!.]*.webp")]

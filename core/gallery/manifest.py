@@ -180,7 +180,7 @@ def check_ids(records: Records) -> None:
         GalleryError: when one is below zero, or two images have the same.
     """
     ids = records.numbers("id")
-    if ids.min(initial=0) < 0 or len(np.unique(ids)) < len(ids):
+    if ids.min(initial=0) < 0 or not np.diff(np.sort(ids)).all():
         raise GalleryError("the gallery's table is damaged: images share an id, or have none")
 
 

@@ -250,10 +250,14 @@ class Store:
         Readers write what follows from a generation without the lock, and so do unpacked images
         come: what is at work there stays.
         """
-        for place in (".*.json.*", "work/*/.*", "work/*/patch_heads/.*", "thumbnails/*/.*"):
-            for path in self.folder.glob(f"{place}.part"):
-                with contextlib.suppress(OSError):
-                    _remove(path)
+        places = (".*.json.*", "work/*/.*", "work/*/patch_heads/.*")
+        left = [path for place in places for path in self.folder.glob(f"{place}.part")]
+        for parent, *names in os.walk(self.folder / "thumbnails"):  # of a million: no patterns
+            found = (name for kind in names for name in kind)
+            left += (Path(parent, n) for n in found if n[0] == "." and n.endswith(".part"))
+        for path in left:
+            with contextlib.suppress(OSError):
+                _remove(path)
         for place in (".images.*", "..images.*", "generations/*/.*", "generations/*/artefacts*/.*"):
             remove_abandoned(self.folder.glob(f"{place}.part"))
         with contextlib.suppress(GalleryError):
