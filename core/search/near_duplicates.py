@@ -19,6 +19,7 @@ from core.config import GroupConfig
 from core.heads.rows import unit_rows
 
 _BLOCK = 1024  # rows, or pairs, compared at once
+_KINDS = 64  # kinds of image among many of one hash whose copies are looked for
 _MIRROR = np.uint64(0x5555555555555555)  # mirroring turns the sign of every second frequency
 
 
@@ -79,21 +80,35 @@ def _neighbour_links(
 def _equal_hash_links(
     embeddings: np.ndarray, bits: UInt64[np.ndarray, " n"], min_cosine: float
 ) -> Iterator[Integer[np.ndarray, "m 2"]]:
-    """Links among images of equal hash, thinned to the components they make block by block.
-
-    The thinning keeps memory linear when thousands of images are equal.
-    """
+    """Links among images of equal hash, of many with the first of each kind alone."""
     order = np.argsort(bits, kind="stable")
     begins = np.append(0, np.flatnonzero(np.diff(bits[order])) + 1)
     ends = np.append(begins[1:], len(order))
     for begin, end in zip(begins[ends - begins > 1], ends[ends - begins > 1], strict=True):
         same = order[begin:end]
         unit = unit_rows(embeddings[same])
-        for start in range(0, len(unit), _BLOCK):
-            close = unit[start : start + _BLOCK] @ unit.T >= min_cosine
-            rows, columns = np.nonzero(close)
-            labels = _components(np.stack([rows + start, columns], axis=1), len(same))
-            yield np.stack([same, same[labels]], axis=1)
+        if len(same) > _BLOCK:
+            yield from _links_to_firsts(unit, same, min_cosine)
+        else:
+            yield same[np.argwhere(unit @ unit.T >= min_cosine)]
+
+
+def _links_to_firsts(
+    unit: np.ndarray, same: Integer[np.ndarray, " m"], min_cosine: float
+) -> Iterator[Integer[np.ndarray, "l 2"]]:
+    """Links of rows with the first that is near them, of at most so many kinds of image.
+
+    What is no copy of these, where flat images fill a gallery, is linked by its neighbours or not
+    at all, so that the work grows as the rows do.
+    """
+    left = np.arange(len(same))
+    for _ in range(_KINDS):
+        near = unit[left] @ unit[left[0]] >= min_cosine
+        near[0] = True  # a row of zeros too
+        yield np.stack(np.broadcast_arrays(same[left[0]], same[left[near]]), axis=1)
+        left = left[~near]
+        if not len(left):
+            return
 
 
 def _components(pairs: Integer[np.ndarray, "m 2"], n: int) -> Integer[np.ndarray, " n"]:

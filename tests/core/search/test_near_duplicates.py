@@ -102,6 +102,19 @@ def test_flat_images_of_equal_hash_are_not_linked(originals):
     np.testing.assert_array_equal(found, np.arange(40))
 
 
+@pytest.mark.parametrize("kinds", [3, 2_500])
+def test_thousands_of_one_hash_are_compared_with_the_first_of_each_kind(kinds):
+    """All were compared with all: a gallery of flat images took the square of the time."""
+    rng = np.random.default_rng(0)
+    middles = rng.standard_normal((kinds, 256))
+    rows = middles[np.arange(5_000) % kinds] + 0.1 * rng.standard_normal((5_000, 256))
+    apart = np.full((len(rows), 1), -1)
+    found = near_duplicate_groups(rows, [ZERO] * len(rows), neighbours=apart, limits=LIMITS)
+    wanted = np.arange(5_000) % kinds
+    named = wanted if kinds == 3 else np.where(wanted < 64, wanted, np.arange(5_000))
+    np.testing.assert_array_equal(found, named)
+
+
 def test_equal_embeddings_of_other_hash_are_not_linked(originals):
     _, bits = originals
     rows = np.ones((40, 3))
