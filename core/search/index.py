@@ -26,6 +26,7 @@ from core.search.engine import Among, Engine
 _faiss: Any = faiss  # what its annotations lack
 _OVERSAMPLED = 2  # rows that an engine is asked for, for every one that is wanted
 _BLOCK = 4096  # rows compared at once
+_WIDENED = 65_536  # rows of half width that are widened at once
 
 
 @dataclass(frozen=True)
@@ -222,10 +223,17 @@ def _cosines(vectors: np.ndarray, rows: np.ndarray, query: np.ndarray) -> np.nda
 def nearest(
     queries: Float[np.ndarray, "q d"], vectors: Float[np.ndarray, "n d"], *, k: int
 ) -> Integer[np.ndarray, "q k"]:
-    """The k rows of largest inner product with every query, exact, without a copy of the rows."""
-    rows = np.ascontiguousarray(vectors, np.float32)
-    asked = np.ascontiguousarray(queries, np.float32)
-    return faiss.knn(asked, rows, k, metric=faiss.METRIC_INNER_PRODUCT)[1]
+    """The k rows of largest inner product with every query, exact, without a copy of all rows."""
+    asked, how = np.ascontiguousarray(queries, np.float32), {"metric": faiss.METRIC_INNER_PRODUCT}
+    if vectors.dtype == np.float32:
+        return faiss.knn(asked, np.ascontiguousarray(vectors), k, **how)[1]
+    best = _faiss.ResultHeap(len(asked), k, keep_max=True)
+    for start in range(0, len(vectors), _WIDENED):
+        rows = np.asarray(vectors[start : start + _WIDENED], np.float32)
+        products, found = faiss.knn(asked, rows, min(k, len(rows)), **how)
+        best.add_result(products, found + start)
+    best.finalize()
+    return best.I
 
 
 def measured_recall(

@@ -115,7 +115,7 @@ def prepare(
     Raises:
         GalleryError: when the gallery lacks the encoder, or is damaged.
     """
-    vectors = _vectors(gallery, encoder, head)
+    vectors = _vectors(gallery, encoder, head, halved=len(gallery) > config.exact)
     patches = gallery.patches(encoder)
     fitted = head.fitted_on(image_hashes(gallery.records))
     features = gallery.features(encoder)
@@ -141,27 +141,40 @@ def _beside(gallery: Gallery, name: str, *, config: ScoreConfig) -> View:
     weight, trust = config.beside[name]
     encoder, features = BESIDE[name], gallery.features(BESIDE[name])
     head, fitted = fitted_head(gallery, encoder, config=HEAD), np.ones(len(gallery), bool)
-    few = len(gallery) <= config.exact  # made in less time than it takes to read them
-    vectors = head(features, role="gallery") if few else _vectors(gallery, encoder, head)
+    if len(gallery) <= config.exact:  # made in less time than it takes to read them
+        vectors = head(features, role="gallery")
+    else:
+        vectors = _vectors(gallery, encoder, head, halved=True)
     how = {"weight": weight, "trust": trust, "fitted": fitted}
     return View(name, encoder, head, features, vectors, **how)
 
 
-def _vectors(gallery: Gallery, encoder: Encoder, head: Head) -> Float[np.ndarray, "n d"]:
-    """Unit rows of all images under a head, memory-mapped where they were kept."""
+def _vectors(
+    gallery: Gallery, encoder: Encoder, head: Head, *, halved: bool
+) -> Float[np.ndarray, "n d"]:
+    """Unit rows of all images under a head, memory-mapped where they were kept.
+
+    Those of many images are ``halved``, float16, which moves a cosine by some 1e-5.
+    """
+    kind = np.float16 if halved else np.float32
 
     def compute() -> _Vectors:
         with _finite(gallery, encoder):
-            return _Vectors(head(gallery.features(encoder), role="gallery"))
+            return _Vectors(head(gallery.features(encoder), role="gallery").astype(kind))
 
     def whole(found: Mapping[str, np.ndarray]) -> bool:
         rows = found["vectors"]
-        if rows.shape != (len(gallery), head.dim) or rows.dtype != np.float32:
+        if rows.shape != (len(gallery), head.dim) or rows.dtype != kind:
             return False
-        norms = np.linalg.norm(rows, axis=1) if rows.nbytes <= _LOOKED_AT else np.zeros(0)
+        norms = (
+            np.linalg.norm(rows.astype(np.float32), axis=1)
+            if rows.nbytes <= _LOOKED_AT
+            else np.zeros(0)
+        )
         return bool((norms < 1 + _ROUNDING).all())
 
-    key = Key.of("vectors", compute, features=gallery.digest(encoder), head=head.identity)
+    given = {"features": gallery.digest(encoder), "head": head.identity, "halved": halved}
+    key = Key.of("vectors", compute, **given)
     return gallery.artefacts.get(key, compute, codec=arrays(_Vectors, whole=whole)).vectors
 
 

@@ -39,7 +39,7 @@ class View:
     features: Float[np.ndarray, "n f"]
     """What the encoder gave, before the head."""
     vectors: Float[np.ndarray, "n d"]
-    """Unit rows, float32."""
+    """Unit rows, float32, or float16 where there are many."""
     csls_means: Float[np.ndarray, " n"] | None = None
     """Mean cosine of every image to the nearest other groups; ``None`` without local scaling."""
     weight: float = 1.0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from core.search import index
 from core.search.engine import Among, Walked
 from core.search.index import (
     Index,
@@ -247,3 +248,16 @@ def test_copies_that_no_link_leads_to_are_found_where_the_linked_ones_may_not_be
     found = index.search(rows[:1], k=5, among=Among(among)).rows[0]
     assert (found >= 3_900).all()
     assert walk.linked(len(rows)).sum() == 3_000
+
+
+def test_rows_of_half_width_are_widened_a_part_at_a_time(monkeypatch):
+    """A million rows of float16 were copied whole, in twice their space."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((500, 24)).astype(np.float16)
+    asked = rng.standard_normal((7, 24)).astype(np.float32)
+    wanted = index.nearest(asked, rows.astype(np.float32), k=9)
+    monkeypatch.setattr(index, "_WIDENED", 64)
+    np.testing.assert_array_equal(index.nearest(asked, rows, k=9), wanted)
+    few = index.nearest(asked, rows[:4], k=9)
+    assert (np.sort(few[:, :4]) == np.arange(4)).all()
+    assert (few[:, 4:] == -1).all()
