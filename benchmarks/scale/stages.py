@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -79,6 +80,7 @@ def run(world: World, *, with_map: bool) -> dict[str, object]:
     """Finish a gallery, stage by stage, and answer some queries."""
     clock = Clock()
     collection = _finish(world, clock)
+    _reopen(collection, clock)
     if with_map:
         with clock.stage("map"):
             fit_map(collection.views[0].vectors, config=ProjectionConfig())
@@ -95,9 +97,11 @@ def _finish(world: World, clock: Clock) -> Collection:
     """What an answer needs, as :func:`core.search.prepare.prepare` computes it."""
     score, limits, n = ScoreConfig(), GroupConfig(), len(world)
     with clock.stage("vectors"):
-        vectors = world.head(world.features, role="gallery")
+        kind = np.float16 if n > score.exact else np.float32
+        vectors = world.head(world.features, role="gallery").astype(kind)
         beside = {
-            name: head(features, role="gallery") for name, (head, features) in world.beside.items()
+            name: head(features, role="gallery").astype(kind)
+            for name, (head, features) in world.beside.items()
         }
     hashes, walk = parsed_hashes(world.hashes, n=n), None
     with clock.stage("neighbours"):
@@ -114,7 +118,8 @@ def _finish(world: World, clock: Clock) -> Collection:
     rows = min(CROP_ROWS, n)
     with clock.stage("crop links", times=n / rows):
         some = np.full((n, limits.crop_neighbours), -1)
-        some[:rows] = graph.rows[:rows, : limits.crop_neighbours]
+        near, cosines = (t[:rows, : limits.crop_neighbours] for t in (graph.rows, graph.cosines))
+        some[:rows] = np.where(cosines >= limits.crop_cosine, near, -1)
         crop_links(some, world.patches, load=world.load)
     with clock.stage("near-duplicate groups"):
         groups = near_duplicate_groups(
@@ -131,6 +136,18 @@ def _finish(world: World, clock: Clock) -> Collection:
         for name, rows in beside.items():
             views.append(_beside(world, name, rows, linked[name], groups, score=score))
     return Collection(tuple(views), groups, world.patches, config=score)
+
+
+def _reopen(collection: Collection, clock: Clock) -> None:
+    """What the first answer waits for when all is kept: the links that are walked."""
+    with tempfile.TemporaryDirectory(prefix="wellspring-walks-") as folder:
+        for view in collection.views:
+            if view.walk is not None:
+                view.walk.save(Path(folder, f"{view.name}.npz"))
+        with clock.stage("walks opened again"):
+            for view in collection.views:
+                if view.walk is not None:
+                    Walk.load(Path(folder, f"{view.name}.npz"), view.vectors)
 
 
 def _beside(
