@@ -84,7 +84,8 @@ class ReverseHandlers:
         seen, problems = list[_Made](), list[tuple[str, str]]()
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, 1, "Opening the encoder and the gallery")
-            made = given_pictures(given[files], files, max_bytes=session.server.max_upload_bytes)
+            most = session.server.max_upload_bytes
+            made = given_pictures(given[files], files, max_bytes=most, progress=report)
             workspace = session.workspace(choice, visitor=visitor, progress=report)
             own = {} if ids else {Path(source).name: session.image(source)}
             queries = self._queries(workspace, made, report, (seen, problems))
