@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from core.config import ImageLimits, ServerConfig
 from core.encoders.load import load_encoder
-from core.encoders.registry import NETWORKS, encoder_infos, is_here
+from core.encoders.registry import at_hand, encoder_infos
 from core.gallery.gallery import SHIPPED, Gallery, is_shipped
 from core.images.decode import open_image
 from core.search.query import Query
@@ -73,7 +73,7 @@ class Opening:
         """
         if self.server.hosted and name not in {info.name for info in encoder_infos()}:
             raise EncoderError(f"no encoder is called {name!r}")
-        if self.server.hosted and not _at_hand(name):
+        if self.server.hosted and not at_hand(name):
             raise EncoderError(f"the weights of {name} are not on this server")
         stamps = [_stamp(Path(name) / file) for file in ("cfg.json", "backbone.safetensors")]
         make = functools.partial(load_encoder, name, device=self.device)
@@ -110,7 +110,7 @@ class Opening:
         gallery = self.gallery(choice.gallery, visitor=visitor)
         if self.server.hosted and choice.head not in HEADS:
             raise GalleryError(f"no head is called {choice.head!r}")
-        if choice.encoder not in gallery.encoder_names and not _at_hand(choice.encoder):
+        if choice.encoder not in gallery.encoder_names and not at_hand(choice.encoder):
             raise gallery.lacks(choice.encoder)  # nothing is fetched only to say this
         encoder = self.encoder(choice.encoder)
         self._require(gallery, encoder)
@@ -195,11 +195,6 @@ class Opening:
     def _require(gallery: Gallery, encoder: Encoder) -> None:
         if gallery.key_of(encoder) not in gallery.encoder_keys:
             gallery.features(encoder)  # raises, saying which encoders there are
-
-
-def _at_hand(name: str) -> bool:
-    """Whether an encoder can be loaded, or refused, without fetching anything."""
-    return name not in NETWORKS or is_here(NETWORKS[name])
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
