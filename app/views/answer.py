@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.views.names import label_of, name_of, unbroken
 from app.views.templates import render
 from core.config import AnswerConfig
-from core.report import conclusion, is_web_address, words
+from core.report import conclusion, is_web_address, outcomes, words
 from core.service import OPEN_DATASETS
 from core.values import Answer, ImageRecord, Match
 
@@ -18,7 +18,7 @@ _SHADES = 5  # shades of the accent in the bar of shares; later sources share th
 
 def headline(answer: Answer) -> str:
     """The answer in one sentence, with its confidence."""
-    return words.sentence(answer, name=name_of)
+    return outcomes.sentence(answer, name=name_of)
 
 
 def matches_title(answer: Answer) -> str:

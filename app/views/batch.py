@@ -176,7 +176,7 @@ def _cells(row: Row, judged: Judged | None) -> tuple[str, ...]:
     best = judged.best if judged.source else None
     return (
         row.name,
-        words.sentence(judged.answer),
+        outcomes.sentence(judged.answer),
         judged.kind,
         judged.source,
         best.creator if best else "",

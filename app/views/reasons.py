@@ -18,13 +18,10 @@ from app.views.images import data_uri
 from app.views.names import name_of
 from app.views.templates import render
 from core.report import words
-from core.service import Likeness, strongest_links
+from core.service import SHOWN_SIDE, Likeness, strongest_links
 from core.values import Alignment, Answer, CellParts, Explanation, Grid, Group
 
 _VEIL = 0.65  # of the image is covered where the heat is greatest
-SHOWN_SIDE = 1280
-"""Longer side of an image as it is sent, pixels."""
-
 _LINKS = 8  # links that are drawn
 
 Place = tuple[float, float]

@@ -127,7 +127,7 @@ def _asked(
             width, height = (max(round(side * scale), 1) for side in image.size)
             query = first.query(file if scale == 1 else image.resize((width, height)))
         assert query.image is not None and query.reading is not None
-        features = first.features_of(query.image, query.reading)
+        features = query.features
         seen = {v.name: f for v, f in zip(first.collection.views, features, strict=True)}
         found: list[float] = []
         for each in workspaces:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,7 +39,7 @@ from core.images.files import cache_home
 from core.images.listing import list_images
 from core.measures.evaluate import Bench, Evaluation
 from core.measures.variations.ways import WAYS
-from core.report.cases import attribute_command, case_of, run_of, without_images
+from core.report.cases import Case, attribute_command, case_of, run_of, without_images
 from core.report.files import write_report
 from core.report.objects import answer_object, finding_object
 from core.report.trials import trial_object
@@ -55,6 +55,19 @@ from core.values import (
     ImageError,
     Progress,
 )
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """An image with its answer, and its case where a report is written."""
+
+    answer: Answer
+    shares: dict[str, dict[str, float]] | None
+    case: Case | None = None
+    p_adjusted: float | None = None
+
+
+_Found = Sequence[tuple[Path, _Answered | ImageError]]
 
 
 @app.command()
@@ -96,39 +109,29 @@ def attribute(
     )
     with reporting() as progress:
         choice = Choice(encoder_of(session, gallery, named=encoder), head, gallery, score, where)
-        found = each_image(
-            images, lambda i: session.attribute(i, choice, top=top, prior=prior, progress=progress)
-        )
-        answers = [(path, answer) for path, answer in found if isinstance(answer, Answer)]
+
+        def answered(path: Path) -> _Answered:
+            answer = session.attribute(path, choice, top=top, prior=prior, progress=progress)
+            shares = session.shares(answer, choice, columns=by) if by else None
+            if not report:
+                return _Answered(answer, shares)
+            case = case_of(session, path, answer=answer, choice=choice, progress=progress)
+            return _Answered(answer, shares, case if report_images else without_images(case))
+
+        found = _adjusted(each_image(images, answered))
         refused = {str(path): str(why) for path, why in found if isinstance(why, ImageError)}
-        shares = [session.shares(a, choice, columns=by) if by else None for _, a in answers]
-        several = [None] * len(answers)
-        if len(images) > 1:
-            several = adjust_known([answer.p_value for _, answer in answers])
-        asked = list(zip(answers, several, shares, strict=True))
-        if report and asked:
-            cases = []
-            for (path, answer), p, _ in asked:
-                case = case_of(session, path, answer=answer, choice=choice, progress=progress)
-                case = case if report_images else without_images(case)
-                cases.append(replace(case, p_adjusted=p))
-            named = [str(path) for path, _ in answers]
+        cases = [each.case for _, each in found if not isinstance(each, ImageError) and each.case]
+        if report and cases:
+            named = [case.query for case in cases]
             command = attribute_command(named, choice, top=top, prior=prior)
             run = run_of(session.workspace(choice, progress=progress), command, prior=prior)
             for path in report:
                 write_report(path, cases, replace(run, refused=refused))
     if json:
-        made = iter(
-            answer_object(str(path), answer, p_adjusted=p, shares=sums)
-            for (path, answer), p, sums in asked
-        )
-        objects = [
-            {"query": str(path), "error": str(each)} if isinstance(each, ImageError) else next(made)
-            for path, each in found
-        ]
+        objects = [_object(path, each) for path, each in found]
         print_json(objects[0] if len(objects) == 1 else objects)
-    for (path, answer), p, sums in () if json else asked:
-        results.print_answer(str(path), answer, p_adjusted=p, shares=sums)
+    else:
+        _print(found)
     fail_if(refused)
 
 
@@ -157,7 +160,9 @@ def reverse(
     with reporting() as progress:
         name = encoder_of(session, gallery, named=encoder)
         workspace = session.workspace(Choice(name, head, gallery), progress=progress)
-        taken = each_image(upload or [], session.image, others=bool(source))
+        taken = each_image(
+            upload or [], lambda path: session.query(workspace, path), others=bool(source)
+        )
         uploads = {str(path): each for path, each in taken if not isinstance(each, ImageError)}
         refused = {str(path): str(why) for path, why in taken if isinstance(why, ImageError)}
         if refused and not (source or uploads):
@@ -322,3 +327,33 @@ def _queries(
             left_out(str(path), error)
             unread[str(path)] = str(error)
         progress(done, len(paths), "looking at generated images")
+
+
+def _adjusted(found: _Found) -> _Found:
+    """The answers with their p-values adjusted for their number, where several were asked."""
+    if len(found) == 1:
+        return found
+    answered = [each for _, each in found if not isinstance(each, ImageError)]
+    values = iter(adjust_known([each.answer.p_value for each in answered]))
+    return [
+        (path, each if isinstance(each, ImageError) else _with_p(each, next(values)))
+        for path, each in found
+    ]
+
+
+def _with_p(each: _Answered, p: float | None) -> _Answered:
+    case = each.case and replace(each.case, p_adjusted=p)
+    return replace(each, p_adjusted=p, case=case)
+
+
+def _print(found: _Found) -> None:
+    for path, each in found:
+        if not isinstance(each, ImageError):
+            p = each.p_adjusted
+            results.print_answer(str(path), each.answer, p_adjusted=p, shares=each.shares)
+
+
+def _object(path: Path, each: _Answered | ImageError) -> dict[str, object]:
+    if isinstance(each, ImageError):
+        return {"query": str(path), "error": str(each)}
+    return answer_object(str(path), each.answer, p_adjusted=each.p_adjusted, shares=each.shares)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,7 +27,7 @@ from core.cli.options import (
 )
 from core.config import BuildConfig
 from core.encoders.load import load_encoder
-from core.encoders.registry import encoder_infos
+from core.encoders.registry import at_hand, encoder_infos
 from core.gallery.commit import Change
 from core.gallery.gallery import Gallery
 from core.gallery.opting import Opted, opt_in, opt_out
@@ -39,6 +40,7 @@ from core.search.table_check import changed_table
 from core.service.building import (
     bring_up,
     build,
+    finish,
     search_with_faiss,
     search_with_lance,
 )
@@ -177,9 +179,11 @@ def remove_images(
     json: JsonFlag = False,
 ) -> None:
     """Take images out of a gallery; with ``--tombstone``, their resaves too, for good."""
-    with reporting():
+    with reporting() as progress:
         _changeable(gallery, shipped=shipped)
         change = remove(gallery, ids_of(Gallery.open(gallery, whole=True), images), block=block)
+        loaded = [load_encoder(name) for name in _encoders_of(gallery) if at_hand(name)]
+        change = replace(change, recall=finish(gallery, loaded, progress=progress))
     _report(change, gallery, json=json)
 
 

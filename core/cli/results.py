@@ -9,6 +9,7 @@ from pathlib import Path
 from core.cli.console import print_table, show
 from core.config import AnswerConfig
 from core.evidence.conclusion import none_share, sources
+from core.evidence.outcomes import sentence
 from core.evidence.words import (
     TOO_FEW,
     about_file,
@@ -17,7 +18,6 @@ from core.evidence.words import (
     number,
     odds,
     points_text,
-    sentence,
     share,
     stands_out_by,
     sure_share,

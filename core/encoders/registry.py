@@ -123,6 +123,11 @@ def is_here(network: BackboneSpec, *, cache: str | os.PathLike[str] | None = Non
     return network.method == "random" or (bundled_folder(network.name) / CONFIG_FILE).is_file()
 
 
+def at_hand(name: str) -> bool:
+    """Whether an encoder can be loaded, or refused, without fetching anything."""
+    return name not in NETWORKS or is_here(NETWORKS[name])
+
+
 def encoder_infos() -> tuple[EncoderInfo, ...]:
     """All encoders, networks and baselines, those that never need the internet first."""
     networks = [

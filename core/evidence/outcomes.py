@@ -1,25 +1,27 @@
-"""The words of an answer that stands among others: its cell of a table, its filter, its sum."""
+"""The words of every outcome, once: a sentence, a few words for a table, its filter, its sum."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
-from core.evidence.conclusion import Outcome, outcome, sources
-from core.evidence.words import TOO_FEW, Name, contender_names, sureness, title_or_path
+from core.config import AnswerConfig
+from core.evidence.conclusion import LISTED, Outcome, outcome, sources
+from core.evidence.words import (
+    TOO_FEW,
+    Name,
+    contender_names,
+    counted,
+    percent,
+    sureness,
+    title_or_path,
+)
 from core.values import Answer
 
 Kind = Literal["named", "one of", "none"]
 """What becomes of an image, as people look for it among many."""
 
-KINDS: Mapping[Outcome, Kind] = {
-    "named": "named",
-    "identical": "named",
-    "one of": "one of",
-    "none": "none",
-    "too few": "none",
-    "empty": "none",
-}
 LABELS: Mapping[Kind, str] = {"named": "Named", "one of": "One of several", "none": "None"}
 """Filters of a table."""
 
@@ -29,16 +31,6 @@ COUNTED: Mapping[Kind, str] = {
     "none": "without a source",
 }
 """Behind a number of images."""
-
-UNNAMED: Mapping[Outcome, str] = {
-    "named": "",
-    "identical": "",
-    "one of": "the runner-up is too near",
-    "none": "nothing stands out",
-    "too few": "too few different images",
-    "empty": "the gallery is empty",
-}
-"""Why an answer names no source; nothing where it does."""
 
 Pair = Literal["named", "stands out", "no"]
 """What becomes of a generated image and a possible source of it."""
@@ -57,31 +49,119 @@ REFUSED = "Refused"
 """The filter of images that could not be taken."""
 
 
-def kind_of(answer: Answer) -> Kind:
-    """What becomes of an answer's image."""
-    return KINDS[outcome(answer)]
+@dataclass(frozen=True)
+class Words:
+    """What is said of the answers of one outcome."""
+
+    kind: Kind
+    short: Callable[[Answer, Name], str]
+    """A few words for a table, where the source is named beside them."""
+    sentence: Callable[[Answer, Name], str]
+    """By itself, without a number: how sure it is comes in a word."""
+    unnamed: str = ""
+    """Why no source is named; nothing where one is."""
 
 
-def in_short(answer: Answer, *, name: Name = title_or_path) -> str:
-    """An answer by itself in a few words; its source is named beside them.
+def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
+    """The answer in one sentence.
 
     Args:
         answer: the answer.
         name: what an image is called.
     """
-    found = outcome(answer)
-    told = {
-        "empty": "The gallery is empty",
-        "identical": "Candidate source, the very same file",
-        "too few": TOO_FEW,
-        "none": "None stands out",
-    }
-    if found in told:
-        return told[found]
+    return WORDS[outcome(answer)].sentence(answer, name)
+
+
+def in_short(answer: Answer, *, name: Name = title_or_path) -> str:
+    """The answer in a few words; arguments as of :func:`sentence`."""
+    return WORDS[outcome(answer)].short(answer, name)
+
+
+def kind_of(answer: Answer) -> Kind:
+    """What becomes of an answer's image."""
+    return WORDS[outcome(answer)].kind
+
+
+def why_unnamed(answer: Answer) -> str:
+    """Why an answer names no source; nothing where it does."""
+    return WORDS[outcome(answer)].unnamed
+
+
+def _identical(answer: Answer, name: Name) -> str:
+    named = name(answer.groups[0].best.image)
+    return f"Candidate source{_scoped(answer)}: {named}, the very same file."
+
+
+def _none(answer: Answer, _name: Name) -> str:
+    rare = answer.p_value is not None and answer.p_value <= answer.level
+    verb = "is likely to be" if rare else "stands out as"
+    these = f"the {counted(answer)}" if answer.scope else "these images"
+    return f"None of {these} {verb} a source{_at_prior(answer)}."
+
+
+def _one_of_short(answer: Answer, name: Name) -> str:
+    several = "One of these" if len(sources(answer.groups)) == 1 else "One or more of these"
+    return f"{several}, {_surest(answer)}: {contender_names(answer, name=name)}"
+
+
+def _one_of(answer: Answer, name: Name) -> str:
+    alone = len(sources(answer.groups)) == 1
+    several = "One of these is" if alone else "One or more of these are"
+    if within := _scoped(answer):
+        several = f"{within.strip().capitalize()}, {several[0].lower()}{several[1:]}"
+    told = f"{several} {_surest(answer)} {'a source' if alone else 'sources'}{_at_prior(answer)}"
+    return f"{told}: {contender_names(answer, name=name)}."
+
+
+def _named_short(answer: Answer, _name: Name) -> str:
+    count = len(sources(answer.groups))
+    several = "Candidate source" if count == 1 else f"{count} candidate sources"
+    return f"{several}, {sureness(min(_confidences(answer)))}"
+
+
+def _named(answer: Answer, name: Name) -> str:
     shared = sources(answer.groups)
-    sures = [group.confidence or 0.0 for group in shared]
-    if found == "one of":
-        several = "One of these" if len(shared) == 1 else "One or more of these"
-        return f"{several}, {sureness(max(sures))}: {contender_names(answer, name=name)}"
-    count = "Candidate source" if len(shared) == 1 else f"{len(shared)} candidate sources"
-    return f"{count}, {sureness(min(sures))}"
+    several = "Candidate source" if len(shared) == 1 else f"{len(shared)} candidate sources"
+    sure = f"{sureness(min(_confidences(answer)))}{_at_prior(answer)}"
+    names = "; ".join(name(group.best.image) for group in shared[:LISTED])
+    more = f"; and {len(shared) - LISTED} more" if len(shared) > LISTED else ""
+    return f"{several}{_scoped(answer)}, {sure}: {names}{more}."
+
+
+def _always(text: str) -> Callable[[Answer, Name], str]:
+    return lambda _answer, _name: text
+
+
+WORDS: Mapping[Outcome, Words] = {
+    "named": Words("named", _named_short, _named),
+    "identical": Words("named", _always("Candidate source, the very same file"), _identical),
+    "one of": Words("one of", _one_of_short, _one_of, "the runner-up is too near"),
+    "none": Words("none", _always("None stands out"), _none, "nothing stands out"),
+    "too few": Words("none", _always(TOO_FEW), _always(TOO_FEW), "too few different images"),
+    "empty": Words(
+        "none",
+        _always("The gallery is empty"),
+        _always("The gallery is empty, so it holds no candidate source."),
+        "the gallery is empty",
+    ),
+}
+"""All that is said of each outcome, in the app, in reports and by the command line."""
+
+
+def _confidences(answer: Answer) -> list[float]:
+    return [group.confidence or 0.0 for group in sources(answer.groups)]
+
+
+def _surest(answer: Answer) -> str:
+    return sureness(max(_confidences(answer)))
+
+
+def _at_prior(answer: Answer) -> str:
+    """The prior where it is not the usual one."""
+    usual = answer.prior == AnswerConfig().prior
+    return "" if usual else f" at a prior of {percent(answer.prior)}"
+
+
+def _scoped(answer: Answer) -> str:
+    """Among which images, where they are not all."""
+    return f" among the {counted(answer)}" if answer.scope else ""

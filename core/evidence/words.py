@@ -1,4 +1,4 @@
-"""The words of an answer: its outcome, its sentence, its odds, and numbers as people read them."""
+"""The words of an answer's evidence: how sure it is, its odds, and numbers as people read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from core.config import AnswerConfig
-from core.evidence.conclusion import LISTED, contenders, fewest, outcome, sources
+from core.evidence.conclusion import contenders, fewest, outcome
 from core.search.ranking import PLACES as PLACES
 from core.search.ranking import TOGETHER as TOGETHER
 from core.values import Answer, Aspect, Group, ImageRecord, Match
@@ -35,43 +35,6 @@ def known(name: str, record: ImageRecord) -> str:
     return f"{name} ({GONE})" if record.gone else name
 
 
-def sentence(answer: Answer, *, name: Name = title_or_path) -> str:
-    """The answer in one sentence, without a number: how sure it is comes in a word.
-
-    Args:
-        answer: the answer.
-        name: what an image is called.
-    """
-    found = outcome(answer)
-    if found == "empty":
-        return "The gallery is empty, so it holds no candidate source."
-    within = _scoped(answer)
-    if found == "identical":
-        return f"Candidate source{within}: {name(answer.groups[0].best.image)}, the very same file."
-    if found == "too few":
-        return TOO_FEW
-    if found == "none":
-        rare = answer.p_value is not None and answer.p_value <= answer.level
-        verb = "is likely to be" if rare else "stands out as"
-        these = f"the {counted(answer)}" if within else "these images"
-        return f"None of {these} {verb} a source{_at_prior(answer)}."
-    shared, prior = sources(answer.groups), _at_prior(answer)
-    confidences = [group.confidence or 0.0 for group in shared]
-    if found == "one of":
-        several = "One of these is" if len(shared) == 1 else "One or more of these are"
-        if within:
-            several = f"{within.strip().capitalize()}, {several[0].lower()}{several[1:]}"
-        noun = "a source" if len(shared) == 1 else "sources"
-        sure = sureness(max(confidences))
-        return f"{several} {sure} {noun}{prior}: {contender_names(answer, name=name)}."
-    sure = sureness(min(confidences))
-    if len(shared) == 1:
-        return f"Candidate source{within}, {sure}{prior}: {name(shared[0].best.image)}."
-    names = "; ".join(name(group.best.image) for group in shared[:LISTED])
-    more = f"; and {len(shared) - LISTED} more" if len(shared) > LISTED else ""
-    return f"{len(shared)} candidate sources{within}, {sure}{prior}: {names}{more}."
-
-
 def sureness(confidence: float) -> str:
     """A confidence in a word.
 
@@ -79,17 +42,6 @@ def sureness(confidence: float) -> str:
         confidence: probability of a source, above one half for one that an answer gives.
     """
     return next((word for least, word in _SURE if confidence >= least), "perhaps")
-
-
-def _at_prior(answer: Answer) -> str:
-    """The prior where it is not the usual one."""
-    usual = answer.prior == AnswerConfig().prior
-    return "" if usual else f" at a prior of {percent(answer.prior)}"
-
-
-def _scoped(answer: Answer) -> str:
-    """Among which images, where they are not all."""
-    return f" among the {counted(answer)}" if answer.scope else ""
 
 
 def counted(answer: Answer) -> str:

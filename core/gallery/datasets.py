@@ -120,6 +120,7 @@ def _write_images(
     source: str | Path, folder: Path, limits: SourceLimits, progress: Progress
 ) -> None:
     if isinstance(source, str) and not Path(source).is_file():
+        progress(0, 1, "opening the dataset, which cannot be stopped before it is open")
         rows, column = _open_dataset(source.removeprefix("hf:"), public=limits.public)
         _write_rows(rows, column, folder, limits=limits, progress=progress)
         return
@@ -129,6 +130,7 @@ def _write_images(
         max_bytes=limits.max_bytes,
         max_images=limits.max_images,
         limits=ImageLimits(),
+        progress=progress,
     )
 
 
@@ -148,6 +150,7 @@ def _write_rows(
     left = limits.max_bytes if limits.public else None
     lines: list[str] = []
     for number, row in enumerate(itertools.islice(rows, limits.max_images)):
+        progress(number, number + 1, "reading the dataset")
         most = ImageLimits().max_bytes if left is None else min(left, ImageLimits().max_bytes)
         data = _image_bytes(row[column] or {}, most + 1, public=limits.public)
         if data is None:
@@ -162,7 +165,6 @@ def _write_rows(
                     f"the dataset's images exceed the accepted {limits.max_bytes:,} bytes"
                 )
         (folder / file_name).write_bytes(data)
-        progress(number + 1, number + 1, "reading the dataset")
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

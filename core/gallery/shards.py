@@ -247,7 +247,9 @@ class ShardWriter:
             rows.append(patches[:, kept].reshape(-1, patches.shape[-1]))
             done += len(batch)
             progress(done, count, "sampling local descriptors")
-        return fit_head(np.concatenate(rows), config=PATCH_HEAD) if rows else None
+        if not rows:
+            return None
+        return fit_head(np.concatenate(rows), config=PATCH_HEAD, progress=progress)
 
     def _keep_thumbnail(self, item: Item, loaded: LoadedImage) -> None:
         path = self.store.thumbnail(item.sha256)

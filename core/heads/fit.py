@@ -182,8 +182,9 @@ def whitening(
 ) -> tuple[Float[np.ndarray, "f d"], Float[np.ndarray, " d"]]:
     """Orthonormal basis V and scales s, for which x @ (V * s) is white under the shrunk covariance.
 
-    PCA whitening, largest variance first, of (1 - a) C + a tr(C)/f I (Ledoit & Wolf 2004, with a
-    fixed a). Directions in which the data do not vary are dropped, so d <= min(k, f, rank of C).
+    PCA whitening, largest variance first, of (1 - a) C + a tr(C)/f I (the form of Ledoit & Wolf
+    2004; a is ``shrinkage``, which :func:`optimal_shrinkage` gives where none is set). Directions
+    in which the data do not vary are dropped, so d <= min(k, f, rank of C).
 
     Raises:
         GalleryError: when the covariance is zero.

@@ -6,7 +6,7 @@ import contextlib
 import io
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,12 +17,12 @@ from core.images.decode import quoted
 from core.images.files import new_folder
 from core.images.kinds import ACCEPTED, FIRST_BYTES
 from core.images.listing import IMAGE, TABLE, is_hidden, kind_of_file, list_images
-from core.values import GalleryError, ImageError, WellspringError
+from core.values import GalleryError, ImageError, Progress, WellspringError, no_progress
 
 _MAX_TABLE_BYTES = 10_000_000
 _MAX_NAME_BYTES = 255  # of one file or folder, as on every common file system
 _MAX_PATH_BYTES = 1_024
-_CHUNK = 65_536
+_CHUNK = 1 << 20
 _PACKED = (ZIP_STORED, ZIP_DEFLATED)
 _ENCRYPTED = 0x1 | 0x40 | 0x2000  # general purpose bits 0, 6 and 13, APPNOTE 4.4.4
 
@@ -38,6 +38,7 @@ def unpack_images(
     max_bytes: int,
     max_images: int,
     limits: ImageLimits,
+    progress: Progress = no_progress,
 ) -> list[Path]:
     """Unpack the images of a zip, and its tables of metadata, into an empty or new folder.
 
@@ -51,6 +52,7 @@ def unpack_images(
         max_bytes: sum of the unpacked sizes, bytes; the bytes are counted, not only declared.
         max_images: number of images.
         limits: ``max_bytes`` of it bounds every image.
+        progress: called with files unpacked, and again within a large one; may raise ``Cancelled``.
 
     Returns:
         The images, in the order of :func:`core.images.listing.list_images`.
@@ -58,12 +60,13 @@ def unpack_images(
     Raises:
         GalleryError: when the archive is refused, or the folder cannot be written.
         ImageError: when an image is larger than accepted.
+        Cancelled: when ``progress`` asked for it; the folder is left as it was.
     """
     most = 2 * max_images + 1_000
     with _refusals(archive), _staged(into) as stage, _opened(archive, most) as zipped:
-        entries = _chosen(zipped)
+        entries = _chosen(zipped, progress)
         _check_sizes(entries, limits.max_bytes, max_images)
-        _extract(zipped, entries, stage, max_bytes=max_bytes)
+        _extract(zipped, entries, stage, max_bytes=max_bytes, progress=progress)
     return list_images(into)
 
 
@@ -123,11 +126,13 @@ def _too_many(max_entries: int) -> GalleryError:
     return GalleryError(f"the zip holds too many files; at most {max_entries:,} are accepted")
 
 
-def _chosen(zipped: ZipFile) -> _Entries:
+def _chosen(zipped: ZipFile, progress: Progress) -> _Entries:
     """Pictures and tables of an archive in which no entry is suspect."""
     entries: _Entries = []
     seen: set[PurePosixPath] = set()
-    for info in zipped.infolist():
+    infos = zipped.infolist()
+    for done, info in enumerate(infos):
+        progress(done, len(infos), "looking at the zip")
         path = _safe_path(info)
         if info.is_dir():
             continue
@@ -195,24 +200,30 @@ def _check_sizes(entries: _Entries, max_image_bytes: int, max_images: int) -> No
         raise GalleryError(f"the zip holds {images:,} images; at most {max_images:,} are accepted")
 
 
-def _extract(zipped: ZipFile, entries: _Entries, folder: Path, *, max_bytes: int) -> None:
+def _extract(
+    zipped: ZipFile, entries: _Entries, folder: Path, *, max_bytes: int, progress: Progress
+) -> None:
     """Write the entries, refused once they declare or really hold more than ``max_bytes``."""
     if sum(info.file_size for info, *_ in entries) > max_bytes:
         raise _too_large(max_bytes)
     left = max_bytes
-    for info, path, _ in entries:
+    for done, (info, path, _) in enumerate(entries):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        left -= _copy(zipped, info, target, max_bytes=left)
+        report = partial(progress, done, len(entries), "unpacking the zip")
+        left -= _copy(zipped, info, target, max_bytes=left, report=report)
         if left < 0:
             raise _too_large(max_bytes)
 
 
-def _copy(zipped: ZipFile, info: ZipInfo, target: Path, *, max_bytes: int) -> int:
+def _copy(
+    zipped: ZipFile, info: ZipInfo, target: Path, *, max_bytes: int, report: Callable[[], None]
+) -> int:
     """Write one entry and count its bytes; stops soon after more than ``max_bytes``."""
     written = 0
     with zipped.open(info) as source, target.open("xb") as file:
         while written <= max_bytes and (chunk := source.read(_CHUNK)):
+            report()
             written += file.write(chunk)
     if written < info.file_size:
         raise BadZipFile(f"{info.filename!r} is shorter than declared")

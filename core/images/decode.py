@@ -58,14 +58,16 @@ class LoadedImage:
 
     image: Image.Image
     """Upright RGB pixels, at reduced scale where ``fit`` allowed it."""
-    sha256: str
+    sha256: str = ""
     """Hash of the encoded bytes, 64 hexadecimal digits."""
-    width: int
+    width: int = 0
     """Width of the upright image at full scale, pixels."""
-    height: int
+    height: int = 0
     """Height of the upright image at full scale, pixels."""
     notes: tuple[str, ...] = ()
     """What was unusual, each in a few words for people: lower case, no full stop."""
+    larger: Image.Image | None = None
+    """A larger copy for people, where one was wanted and takes no second decoding."""
 
 
 def load_image(
@@ -73,6 +75,7 @@ def load_image(
     *,
     limits: ImageLimits = _LIMITS,
     fit: int | None = None,
+    larger: int | None = None,
 ) -> LoadedImage:
     """Decode encoded bytes or a file.
 
@@ -87,6 +90,8 @@ def load_image(
         limits: what is accepted, checked before decoding.
         fit: shrink by a whole factor as long as the shorter side stays at least this many pixels;
             JPEG files are decoded at a reduced scale, which is several times faster.
+        larger: most pixels of the longer side of a larger copy, which is made where the decoded
+            pixels hold enough for it.
 
     Raises:
         ImageError: when the source is refused; says what was wrong and what is accepted, and
@@ -105,15 +110,17 @@ def load_image(
             image = _opened(with_end(data), name, limits)
         if fit is not None:
             image.draft(None, (fit, fit))
+        enough = larger is not None and image.size == (width, height)
         frame, chosen = chosen_frame(image, data)
         note_code_points(frame, data, kind=image.format)
         upright = _upright(frame, fit)
+        copy = at_most(_upright(frame, larger).image, larger) if larger and enough else None
     if upright.sideways:
         width, height = height, width
     ended = "its end marker is missing" if lacks_end else None
     notes = tuple(note for note in (ended, chosen, upright.note) if note is not None)
     sha256 = hashlib.sha256(data).hexdigest()
-    return LoadedImage(upright.image, sha256, width, height, notes)
+    return LoadedImage(upright.image, sha256, width, height, notes, copy)
 
 
 def open_image(
@@ -137,6 +144,15 @@ def open_image(
     with _refusals(name, limits):
         _check_size(source.size, name, limits)
         return _upright(source, fit).image
+
+
+def at_most(image: Image.Image, side: int) -> Image.Image:
+    """The same image, or a smaller one whose longer side is at most so long."""
+    if max(image.size) <= side:
+        return image
+    small = image.copy()
+    small.thumbnail((side, side))
+    return small
 
 
 def decode_ahead(

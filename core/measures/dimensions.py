@@ -72,7 +72,7 @@ def stability(
         features: the features of a gallery, which are resampled.
         head: the head whose dimensions are judged.
         config: number of refits, images on which dimensions are compared, and the seed.
-        progress: called after every refit.
+        progress: called within and after every refit.
     """
     rng = np.random.default_rng(config.seed)
     n, refits = len(features), config.refits
@@ -83,7 +83,7 @@ def stability(
     for done in range(refits):
         drawn = np.sort(rng.integers(n, size=n))
         again = replace(fitted, seed=head.config.seed + done)
-        refit = fit_head(features[drawn], config=again, levels=levels)
+        refit = fit_head(features[drawn], config=again, levels=levels, progress=progress)
         total += matched_similarity(own, refit(compared, role="gallery"))
         progress(done + 1, refits, "refitting the head on resamples")
     return total / refits

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from core.evidence import words
+from core.evidence import outcomes, words
 from core.measures.dimensions import Dimensions
 from core.report.cases import MEANING, Case, Run, versions
 from core.search.patches import strongest_links
@@ -25,7 +25,7 @@ def answer_object(
     """An answer as the JSON object of ``attribute --json``; docs/cli.md has its schema."""
     return {
         "query": query,
-        "answer": words.sentence(answer),
+        "answer": outcomes.sentence(answer),
         "notes": list(answer.notes),
         "matches": [
             {

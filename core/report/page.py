@@ -57,7 +57,7 @@ def _section(case: Case) -> dict[str, object]:
     return {
         "case": case,
         "answer": answer,
-        "sentence": words.sentence(answer),
+        "sentence": outcomes.sentence(answer),
         "odds": " ".join(filter(None, _told(answer))),
         "why": words.why_none(answer),
         "sourced": conclusion.has_sources(answer),
@@ -113,7 +113,7 @@ def _summary(cases: Sequence[Case], run: Run) -> str:
 def _numbers(case: Case) -> Mapping[str, str]:
     """The numbers of an answer; those that cannot be told are left out."""
     answer = case.answer
-    why = outcomes.UNNAMED[conclusion.outcome(answer)]
+    why = outcomes.why_unnamed(answer)
     evidence = {
         "Confidence": words.sure_share(answer.groups[0].confidence if answer.groups else None),
         "p-value": words.chance(answer.p_value, count=answer.null_size),

@@ -60,7 +60,8 @@ def neighbour_graph(
     if walk is None:
         if not np.isfinite(vectors).all():
             raise ValueError("a vector is not finite")
-        return Graph(*compared(vectors, np.arange(len(vectors)), width=WIDTH), np.ones(1))
+        every = np.arange(len(vectors))
+        return Graph(*compared(vectors, every, width=WIDTH, progress=progress), np.ones(1))
     n = len(vectors)
     rows = np.full((n, WIDTH), -1, np.int32)
     cosines = np.full((n, WIDTH), -1, np.float32)

@@ -206,7 +206,8 @@ def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Prog
     def found() -> Graph:
         if n > config.exact:
             return neighbour_graph(view.vectors, walk=walk(), progress=progress)
-        return graph_of(gallery, view, lambda: neighbour_graph(view.vectors, walk=None))
+        every = functools.partial(neighbour_graph, view.vectors, walk=None, progress=progress)
+        return graph_of(gallery, view, every)
 
     @functools.cache
     def graph() -> Graph:

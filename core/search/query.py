@@ -32,6 +32,8 @@ class Query:
     """Row of the gallery image that has the same bytes."""
     notes: tuple[str, ...] = ()
     """What was unusual about its file, each in a few words for people."""
+    features: tuple[Float[np.ndarray, "1 _f"], ...] = ()
+    """What every view's encoder gave, and what the vectors were made of, where it is an image."""
 
     @property
     def embedding(self) -> Float[np.ndarray, " d"]:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int32, Integer
 
 from core.search.index import nearest
+from core.values import Progress, no_progress
 
 SPARE = 8
 """Neighbours that are found beyond those that are kept: a product of matrices rounds otherwise."""
@@ -34,7 +35,11 @@ def summed_cosines(
 
 
 def compared(
-    vectors: Float[np.ndarray, "n d"], rows: Integer[np.ndarray, " m"], *, width: int
+    vectors: Float[np.ndarray, "n d"],
+    rows: Integer[np.ndarray, " m"],
+    *,
+    width: int,
+    progress: Progress = no_progress,
 ) -> tuple[Int32[np.ndarray, "m k"], Float32[np.ndarray, "m k"]]:
     """The nearest other rows of some rows among all, best first, and their cosines.
 
@@ -42,11 +47,18 @@ def compared(
         vectors: unit rows.
         rows: the rows.
         width: neighbours of each, fewer where there are no more.
+        progress: told of rows done; may raise ``Cancelled``.
     """
-    n = len(vectors)
-    found = nearest(np.asarray(vectors[rows]), vectors, k=min(width + SPARE + 1, n))
-    found = np.where(found == rows[:, None], -1, found)
-    return best_of(found, summed_cosines(vectors, rows, found), width=min(width, n - 1))
+    n, best = len(vectors), list[tuple[Int32[np.ndarray, "m k"], Float32[np.ndarray, "m k"]]]()
+    for start in range(0, max(len(rows), 1), _BLOCK):
+        progress(start, len(rows), "comparing all images with all")
+        some = rows[start : start + _BLOCK]
+        found = nearest(np.asarray(vectors[some]), vectors, k=min(width + SPARE + 1, n))
+        found = np.where(found == some[:, None], -1, found)
+        cosines = summed_cosines(vectors, some, found)
+        best.append(best_of(found, cosines, width=min(width, n - 1)))
+    near, cosines = (np.concatenate(part) for part in zip(*best, strict=True))
+    return near, cosines
 
 
 def best_of(

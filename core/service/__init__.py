@@ -50,6 +50,7 @@ from core.measures.variations.ways import WAYS, Way
 from core.search.patches import strongest_links
 from core.service.choice import DEFAULT_ENCODER, Choice
 from core.service.examples import Examples
+from core.service.images import SHOWN_SIDE
 from core.service.library import BUILTIN, Change, Facts, Library, default_home
 from core.service.neighbourhoods import (
     mean_shared_neighbours,
@@ -74,6 +75,7 @@ __all__ = [
     "NAME",
     "NEWEST",
     "OPEN_DATASETS",
+    "SHOWN_SIDE",
     "THEMES",
     "WAYS",
     "Change",

@@ -18,7 +18,7 @@ from core.gallery.gallery import Gallery, is_shipped
 from core.gallery.source import Source
 from core.gallery.store import Store
 from core.images.files import remove_folder
-from core.search.beside import with_beside
+from core.search.beside import BESIDE, with_beside
 from core.search.lance_table import create, drop, new_table
 from core.service.heads import choose_head
 from core.service.workspace import Workspace
@@ -148,8 +148,9 @@ def finish(
 ) -> dict[str, float]:
     """Compute and keep what answers need of a gallery, so that the first reader waits for nothing.
 
-    That is, for every network under its default head: the head, vectors, groups and the null. A
-    gallery that is too small for any of these is left without.
+    That is, for every encoder under its default head: the head, vectors, groups and the null. Edges
+    and palettes are views of the networks that are there, and are finished with these. A gallery
+    that is too small for any of these is left without.
 
     Returns:
         The measured recall of the search by encoder, where a graph is walked.
@@ -160,8 +161,9 @@ def finish(
     if is_shipped(folder):  # its maker decides what is shipped with it
         return {}
     gallery, recall = Gallery.open(folder), dict[str, float]()
+    networks = any(isinstance(encoder, NetworkEncoder) for encoder in encoders)
     for encoder in encoders:
-        if not isinstance(encoder, NetworkEncoder):
+        if networks and encoder.name in BESIDE:
             continue
         try:
             head = choose_head(gallery, encoder, "default", progress=progress)

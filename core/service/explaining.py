@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
 
-from core.encoders.network import Reading, read
+from core.encoders.network import Reading
+from core.encoders.read_image import ReadImage
 from core.explain.alignment import aligned, telling
 from core.explain.contributions import cell_parts, contributions, cosine_weights
 from core.gallery.gallery import Gallery
@@ -24,17 +24,17 @@ def explain(
     query: Query,
     *,
     image_id: int,
-    source: Image.Image,
+    source: ReadImage,
     top: int = 24,
     where: str | None = None,
 ) -> Explanation:
-    """Why a gallery image matches a query; the gallery image passes the encoder once.
+    """Why a gallery image matches a query; the gallery image passes the encoder at most once.
 
     Args:
         workspace: the gallery under an encoder and a head.
         query: the query.
         image_id: the gallery image.
-        source: its pixels.
+        source: its pixels, and what encoders gave of them.
         top: contributions wanted.
         where: the filter of the answer, see :meth:`Workspace.attribute`.
 
@@ -48,7 +48,7 @@ def explain(
     if seen is not None and seen.maps:
         # The parts sum to the cosine of what is stored, not of what the pixels would give now.
         stored = np.asarray(workspace.collection.views[0].features[row], np.float32)
-        there = replace(read(workspace.encoder, source), features=stored)
+        there = replace(source.read(workspace.encoder), features=stored)
         parts = (
             _parts(seen, workspace.head, other=own, role=query.role),
             _parts(there, workspace.head, other=query.embedding, role="gallery"),
@@ -59,7 +59,7 @@ def explain(
         local = np.asarray(patches[row])
         regions = region_match(query.patches, local, query_grid=grid, source_grid=grid)
         if query.image is not None:
-            images = (query.image, source)
+            images = (query.image, source.image)
             regions = telling(regions, images)
             alignment = aligned(query.patches, local, grid=grid, images=images)
     collection = workspace.collection

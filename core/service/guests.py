@@ -33,7 +33,6 @@ def guest(workspace: Workspace, query: Query, *, record: ImageRecord | None = No
         query: the image.
         record: what it is called, where it is to be answered with.
     """
-    assert query.image is not None and query.reading is not None
     collection, k = workspace.collection, workspace.score.neighbours
     once = np.unique(collection.groups, return_index=True)[1]  # copies count once
 
@@ -43,8 +42,7 @@ def guest(workspace: Workspace, query: Query, *, record: ImageRecord | None = No
             means = csls_means_of_others(vectors, view.vectors[once], k=k)
         return view.alone(vectors, features=features, csls_means=means)
 
-    described = workspace.features_of(query.image, query.reading)
-    views = map(of, collection.views, described)
+    views = map(of, collection.views, query.features)
     return collection.alone(
         views, patches=query.patches, records=() if record is None else (record,)
     )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from PIL import Image
-
-from core.config import BuildConfig, ImageLimits
+from core.config import BuildConfig
+from core.encoders.read_image import ReadImage, read_image
 from core.gallery.gallery import Gallery
-from core.images.decode import load_image, open_image
 from core.values import GalleryError, ImageError, ImageRecord
 
 FIT = BuildConfig().thumbnail
 """Shorter side at which images are read for encoders, pixels."""
+
+SHOWN_SIDE = 1280
+"""Most pixels of the longer side of an image as it is shown to people."""
 
 
 def original_of(gallery: Gallery, image_id: int) -> Path:
@@ -25,38 +26,28 @@ def original_of(gallery: Gallery, image_id: int) -> Path:
     return gallery.root / _record_of(gallery, image_id).path
 
 
-def source_image(gallery: Gallery, image_id: int, *, fit: int | None = FIT) -> Image.Image:
+def source_image(gallery: Gallery, image_id: int) -> ReadImage:
     """Pixels of a gallery image; its thumbnail where the original is gone or has changed.
 
     Args:
         gallery: the gallery.
         image_id: the image.
-        fit: as in :func:`core.images.decode.load_image`.
 
     Raises:
         GalleryError: when there is no such image, or nothing of it can be read.
     """
     record = _record_of(gallery, image_id)
     with contextlib.suppress(ImageError):
-        loaded = load_image(gallery.root / record.path, limits=ImageLimits(), fit=fit)
-        if loaded.sha256 == record.sha256:
-            return loaded.image
+        found = read_image(gallery.root / record.path, fit=FIT, larger=SHOWN_SIDE)
+        if found.sha256 == record.sha256:
+            return found
     try:
-        return open_image(gallery.store.thumbnail(record.sha256), limits=ImageLimits(), fit=FIT)
+        return read_image(gallery.store.thumbnail(record.sha256), fit=FIT)
     except ImageError as error:
         raise GalleryError(
             f"neither {record.path} nor its thumbnail can be read",
             command=("verify", "--gallery", str(gallery.store.folder)),
         ) from error
-
-
-def at_most(image: Image.Image, side: int) -> Image.Image:
-    """The same image, or a smaller one whose longer side is at most so long."""
-    if max(image.size) <= side:
-        return image
-    small = image.copy()
-    small.thumbnail((side, side))
-    return small
 
 
 def _record_of(gallery: Gallery, image_id: int) -> ImageRecord:

@@ -13,14 +13,15 @@ from threadpoolctl import threadpool_limits
 
 from core.config import ImageLimits, ServerConfig
 from core.encoders.load import load_encoder
-from core.encoders.registry import NETWORKS, encoder_infos, is_here
+from core.encoders.read_image import ReadImage, read_image
+from core.encoders.registry import at_hand, encoder_infos
 from core.gallery.gallery import SHIPPED, Gallery, is_shipped
 from core.images.decode import open_image
 from core.search.query import Query
 from core.service.cache import Cache
 from core.service.choice import Choice
 from core.service.heads import HEADS, choose_head
-from core.service.images import FIT, at_most, original_of, source_image
+from core.service.images import FIT, SHOWN_SIDE, original_of, source_image
 from core.service.library import Library
 from core.service.machine import limit_heaps, share_cores
 from core.service.preparing import Preparations
@@ -37,8 +38,7 @@ REMEMBERED = {
     "examples": 8,
     "example answers": 8,
     "stage": 6,
-    "source": 12,
-    "shown": 8,
+    "read": 12,
 }
 """What follows from galleries and encoders, by kind: it is read again or computed when needed."""
 
@@ -73,7 +73,7 @@ class Opening:
         """
         if self.server.hosted and name not in {info.name for info in encoder_infos()}:
             raise EncoderError(f"no encoder is called {name!r}")
-        if self.server.hosted and not _at_hand(name):
+        if self.server.hosted and not at_hand(name):
             raise EncoderError(f"the weights of {name} are not on this server")
         stamps = [_stamp(Path(name) / file) for file in ("cfg.json", "backbone.safetensors")]
         make = functools.partial(load_encoder, name, device=self.device)
@@ -110,7 +110,7 @@ class Opening:
         gallery = self.gallery(choice.gallery, visitor=visitor)
         if self.server.hosted and choice.head not in HEADS:
             raise GalleryError(f"no head is called {choice.head!r}")
-        if choice.encoder not in gallery.encoder_names and not _at_hand(choice.encoder):
+        if choice.encoder not in gallery.encoder_names and not at_hand(choice.encoder):
             raise gallery.lacks(choice.encoder)  # nothing is fetched only to say this
         encoder = self.encoder(choice.encoder)
         self._require(gallery, encoder)
@@ -122,9 +122,7 @@ class Opening:
         stamps = [_stamp(Path(choice.head) / file) for file in ("head.json", "head.safetensors")]
         return self._cache.get(("workspace", choice, gallery, encoder.identity, *stamps), make)
 
-    def source_image(
-        self, gallery: Gallery, image_id: int, *, fit: int | None = FIT
-    ) -> Image.Image:
+    def source_image(self, gallery: Gallery, image_id: int) -> Image.Image:
         """Pixels of a gallery image; its thumbnail where the original is gone or has changed.
 
         What was read just before is not read again, and is not to be changed.
@@ -132,15 +130,23 @@ class Opening:
         Raises:
             GalleryError: when there is no such image, or nothing of it can be read.
         """
+        return self.source(gallery, image_id).image
+
+    def source(self, gallery: Gallery, image_id: int) -> ReadImage:
+        """A gallery image with what encoders gave of it, as :meth:`source_image`.
+
+        Raises:
+            GalleryError: when there is no such image, or nothing of it can be read.
+        """
         original = original_of(gallery, image_id)
         return self._cache.get(
-            ("source", gallery, image_id, fit, _stamp(original)),
-            lambda: source_image(gallery, image_id, fit=fit),
+            ("read", gallery, image_id, _stamp(original)),
+            lambda: source_image(gallery, image_id),
             small=True,
         )
 
     def pair(
-        self, image: str | Path, gallery: Gallery, image_id: int, *, side: int
+        self, image: str | Path, gallery: Gallery, image_id: int
     ) -> tuple[Image.Image, Image.Image]:
         """Pixels of a query's file and of a gallery image, as they are shown beside each other.
 
@@ -150,39 +156,43 @@ class Opening:
             image: the query's file.
             gallery: the gallery.
             image_id: the gallery image.
-            side: pixels of the longer side at most.
 
         Raises:
             ImageError: when the query cannot be taken.
             GalleryError: as :meth:`source_image`.
         """
-        query = self._cache.get(
-            ("shown", str(image), _stamp(Path(image)), side),
-            lambda: at_most(self.image(image, fit=side), side),
-            small=True,
-        )
-        source = self._cache.get(
-            ("shown", gallery, image_id, _stamp(original_of(gallery, image_id)), side),
-            lambda: at_most(source_image(gallery, image_id, fit=side), side),
-            small=True,
-        )
-        return query, source
+        return self._read(image).shown, self.source(gallery, image_id).shown
 
     def thumbnails(self, gallery: Gallery, records: Sequence[ImageRecord]) -> list[Path]:
         """Thumbnail files of gallery images."""
         return [gallery.store.thumbnail(record.sha256) for record in records]
 
-    def query(self, workspace: Workspace, source: Image.Image | bytes | str | Path) -> Query:
-        """An image as a query of a workspace; a file that was asked just before is not read again.
+    def query(
+        self, workspace: Workspace, source: Query | Image.Image | bytes | str | Path
+    ) -> Query:
+        """An image as a query of a workspace; one that is a query already is handed on.
+
+        A file that was asked just before is not read again, nor passed through the same encoder
+        again, whatever the head.
 
         Raises:
             ImageError: when the image cannot be taken.
         """
+        if isinstance(source, Query):
+            return source
         if isinstance(source, Image.Image | bytes):
             return workspace.query(source)
         return self._cache.get(
             ("query", *workspace.inputs, str(source), _stamp(Path(source))),
-            lambda: workspace.query(source),
+            lambda: workspace.query(self._read(source)),
+            small=True,
+        )
+
+    def _read(self, file: str | Path) -> ReadImage:
+        """An image file with what encoders gave of it."""
+        return self._cache.get(
+            ("read", str(file), _stamp(Path(file))),
+            lambda: read_image(file, fit=FIT, larger=SHOWN_SIDE),
             small=True,
         )
 
@@ -195,11 +205,6 @@ class Opening:
     def _require(gallery: Gallery, encoder: Encoder) -> None:
         if gallery.key_of(encoder) not in gallery.encoder_keys:
             gallery.features(encoder)  # raises, saying which encoders there are
-
-
-def _at_hand(name: str) -> bool:
-    """Whether an encoder can be loaded, or refused, without fetching anything."""
-    return name not in NETWORKS or is_here(NETWORKS[name])
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +15,7 @@ from core.encoders.load import shipped_heads
 from core.encoders.network import levels_of
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
+from core.gallery.shards import Skipped
 from core.gallery.source import Source
 from core.heads.fit import fit_head
 from core.heads.head import Head
@@ -105,13 +106,36 @@ def _base(
 def _encoded(
     folder: Path, names: Sequence[str], encoder: Encoder, progress: Progress
 ) -> Float[np.ndarray, "m f"]:
-    """Features of images, as a gallery of them has."""
+    """Features of images in their order, which all have to be there."""
+    found = features_of(Source(folder, tuple(names)), encoder, progress=progress)
+    for skipped in found.skipped:
+        raise GalleryError(f"{skipped.path} cannot be taken: {skipped.reason}")
+    row = {path: number for number, path in enumerate(found.paths)}
+    return found.features[[row[name] for name in names]]
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an encoder gives of the images of a source."""
+
+    paths: tuple[str, ...]
+    features: Float[np.ndarray, "m f"]
+    """A row for each path."""
+    skipped: tuple[Skipped, ...]
+    """Files that cannot be read."""
+
+
+def features_of(source: Source, encoder: Encoder, *, progress: Progress) -> Features:
+    """Features of images as a gallery of them has; it is there for the time of this call.
+
+    Args:
+        source: the images.
+        encoder: the encoder.
+        progress: called with images done; may raise ``Cancelled``.
+    """
     with TemporaryDirectory(prefix="wellspring-") as place:
         made = Path(place) / "made"
-        change = update(made, Source(folder, tuple(names)), [encoder], progress=progress)
-        for skipped in change.skipped:
-            raise GalleryError(f"{skipped.path} cannot be taken: {skipped.reason}")
+        change = update(made, source, [encoder], progress=progress)
         opened = Gallery.open(made)
-        row = {record.path: number for number, record in enumerate(opened.records)}
-        features = np.asarray(opened.features(encoder), np.float32)
-        return features[[row[name] for name in names]]
+        features = np.array(opened.features(encoder), np.float32)
+        return Features(tuple(r.path for r in opened.records), features, change.skipped)

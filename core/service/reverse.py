@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
 
 from core.evidence.conclusion import can_tell
 from core.search.query import Query
@@ -103,7 +102,7 @@ def reverse_lookup(
     queries: Iterable[tuple[str, Query]],
     *,
     ids: Sequence[int] = (),
-    uploads: Mapping[str, Image.Image] | None = None,
+    uploads: Mapping[str, Query] | None = None,
     rate: float = 0.05,
     prior: float | None = None,
 ) -> tuple[Finding, ...]:
@@ -113,8 +112,8 @@ def reverse_lookup(
         workspace: the gallery that the null is of.
         queries: generated images by name; they may come from a generator and are read once.
         ids: gallery images that may be sources.
-        uploads: RGB images by name that may be sources but are not in the gallery; each is scored
-            as if it were.
+        uploads: images by name that may be sources but are not in the gallery, as queries of it;
+            each is scored as if it were there.
         rate: bound of the expected share of wrong pairs among those named, in (0, 1).
         prior: probability of a source before the images were seen; the configured one by default.
 
@@ -131,9 +130,7 @@ def reverse_lookup(
     if prior is not None:
         workspace = workspace.over(workspace.collection)
         workspace.answering = replace(workspace.answering, prior=prior)
-    guests = {
-        name: guest(workspace, workspace.query(image)) for name, image in (uploads or {}).items()
-    }
+    guests = {name: guest(workspace, query) for name, query in (uploads or {}).items()}
     pairs = [
         pair
         for name, query in queries

@@ -23,6 +23,7 @@ from core.measures.disentangle import (
     dimension_view,
 )
 from core.measures.factors import Likeness
+from core.search.query import Query
 from core.service.choice import Choice
 from core.service.disentanglement import (
     dimensions,
@@ -48,6 +49,10 @@ _JUDGED = 5_000  # images at most of a gallery whose dimensions are judged while
 _CLOSED_FORM = ("whiten", "center", "identity")  # heads whose refit takes a second
 
 
+Asked = Query | Image.Image | bytes | str | Path
+"""An image that is asked about: as a query of the same choice, opened, encoded, or a file."""
+
+
 @dataclass(frozen=True)
 class Placed:
     """Where an image lies on a gallery's map, and what lies nearest to it in the embedding."""
@@ -68,7 +73,7 @@ class Session(Opening):
 
     def attribute(
         self,
-        image: Image.Image | bytes | str | Path,
+        image: Asked,
         choice: Choice | None = None,
         *,
         top: int = 24,
@@ -118,7 +123,7 @@ class Session(Opening):
 
     def explain(
         self,
-        image: Image.Image | bytes | str | Path,
+        image: Asked,
         image_id: int,
         choice: Choice | None = None,
         *,
@@ -129,14 +134,14 @@ class Session(Opening):
         """Why a gallery image matches an image; errors as in :meth:`attribute`."""
         choice = choice or Choice()
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
-        source, query = self.source_image(workspace.gallery, image_id), self.query(workspace, image)
+        source, query = self.source(workspace.gallery, image_id), self.query(workspace, image)
         return explain(
             workspace, query, image_id=image_id, source=source, top=top, where=choice.where
         )
 
     def likenesses(
         self,
-        image: Image.Image | bytes | str | Path,
+        image: Asked,
         image_id: int,
         choice: Choice | None = None,
         *,
@@ -149,7 +154,7 @@ class Session(Opening):
 
     def project(
         self,
-        image: Image.Image | bytes | str | Path,
+        image: Asked,
         choice: Choice | None = None,
         *,
         top: int = 8,

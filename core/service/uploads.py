@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.config import ImageLimits
 from core.images.archives import unpack_images
-from core.values import GalleryError, WellspringError
+from core.values import Cancelled, GalleryError, Progress, WellspringError, no_progress
 
 Picture = tuple[str, Path | WellspringError]
 """What a picture is called, and its file; or a zip and why it was refused."""
@@ -17,7 +17,11 @@ Picture = tuple[str, Path | WellspringError]
 
 @contextlib.contextmanager
 def pictures_of(
-    files: Sequence[str | Path], *, most: int, max_bytes: int
+    files: Sequence[str | Path],
+    *,
+    most: int,
+    max_bytes: int,
+    progress: Progress = no_progress,
 ) -> Iterator[list[Picture]]:
     """The pictures among files and in their zips; what was unpacked goes with the block.
 
@@ -27,6 +31,7 @@ def pictures_of(
         files: pictures and zips; a zip is known by its name.
         most: pictures at most.
         max_bytes: sum of what all zips hold, unpacked.
+        progress: called while zips are unpacked; may raise ``Cancelled``.
 
     Raises:
         GalleryError: when there are more pictures than ``most``.
@@ -40,8 +45,15 @@ def pictures_of(
             into = Path(folder, str(place))
             try:
                 unpacked = unpack_images(
-                    file, into, max_bytes=left, max_images=most, limits=ImageLimits()
+                    file,
+                    into,
+                    max_bytes=left,
+                    max_images=most,
+                    limits=ImageLimits(),
+                    progress=progress,
                 )
+            except Cancelled:
+                raise
             except WellspringError as error:
                 found.append((file.name, error))
                 continue

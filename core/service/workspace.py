@@ -15,13 +15,13 @@ from PIL import Image
 from core.config import (
     AnswerConfig,
     BuildConfig,
-    ImageLimits,
     NullConfig,
     ProjectionConfig,
     ScoreConfig,
 )
 from core.encoders.descriptors import describe_patches
-from core.encoders.network import Reading, read
+from core.encoders.network import Reading
+from core.encoders.read_image import ReadImage, read_image
 from core.evidence.answer import answer, stands_out_elsewhere
 from core.evidence.surroundings import own_nearest, score_scale, surroundings
 from core.explain.clusters import ClusterKind
@@ -29,7 +29,6 @@ from core.explain.contributions import excitement
 from core.explain.projection import Map
 from core.gallery.gallery import Gallery
 from core.heads.head import Head
-from core.images.decode import load_image, open_image
 from core.search.prepare import hash_of, image_hashes, prepare
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking
@@ -92,44 +91,40 @@ class Workspace:
         """Unit vectors of the gallery's images in the first view."""
         return self.collection.views[0].vectors
 
-    def query(self, source: Image.Image | bytes | str | Path) -> Query:
+    def query(self, source: ReadImage | Image.Image | bytes | str | Path) -> Query:
         """An image as a query: read once, and passed through the encoder once.
 
         An image whose bytes are in the gallery (by their hash) is no synthetic one: it takes the
         gallery's role in the head, so that it finds itself however the domains are centred.
 
         Args:
-            source: encoded bytes, a file, or an image that Pillow has opened.
+            source: encoded bytes, a file, an image that Pillow has opened, or one that was read
+                already: encoders that it has passed through are not asked again.
 
         Raises:
             ImageError: when the image cannot be taken.
             EncoderError: when the encoder gives values that are not finite.
         """
-        sha256, notes = "", ()
-        if isinstance(source, Image.Image):
-            image = open_image(source, limits=ImageLimits(), fit=_FIT)
-        else:
-            loaded = load_image(source, limits=ImageLimits(), fit=_FIT)
-            image, sha256, notes = loaded.image, loaded.sha256, loaded.notes
-        reading = read(self.encoder, image)
+        found = source if isinstance(source, ReadImage) else read_image(source, fit=_FIT)
+        reading = found.read(self.encoder)
         if not np.isfinite(reading.features).all():
             raise EncoderError(f"encoder {self.encoder.name} gave values that are not finite")
-        identical = self._row_with(sha256)
+        features = tuple(found.read(v.encoder).features[None] for v in self.collection.views)
+        identical = self._row_with(found.sha256)
         role: Role = "query" if identical is None else "gallery"
         return Query(
             vectors=tuple(
-                view.head(features, role=role)[0]
-                for view, features in zip(
-                    self.collection.views, self.features_of(image, reading), strict=True
-                )
+                view.head(each, role=role)[0]
+                for view, each in zip(self.collection.views, features, strict=True)
             ),
+            features=features,
             patches=self._descriptors(reading),
             role=role,
-            image=image,
-            sha256=sha256,
+            image=found.image,
+            sha256=found.sha256,
             reading=reading,
             identical=identical,
-            notes=notes,
+            notes=found.notes,
         )
 
     def _row_with(self, sha256: str) -> int | None:
@@ -137,17 +132,6 @@ class Workspace:
         rows = np.flatnonzero(self._hashes == hash_of(sha256)) if sha256 else ()
         records = self.gallery.records
         return next((int(row) for row in rows if records[row].sha256 == sha256), None)
-
-    def features_of(
-        self, image: Image.Image, reading: Reading
-    ) -> tuple[Float[np.ndarray, "1 _f"], ...]:
-        """What every view's encoder gives of an image; ``reading`` is what the first one saw."""
-        return tuple(
-            reading.features[None]
-            if view.encoder is self.encoder
-            else view.encoder.encode([image]).features
-            for view in self.collection.views
-        )
 
     def attribute(
         self, query: Query, *, top: int, prior: float | None = None, where: str | None = None

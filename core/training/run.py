@@ -58,7 +58,7 @@ def train_encoder(
     if config.start is None:
         backbone = build(BackboneConfig(), seed=config.seed)
     else:
-        backbone = load_network(config.start)
+        backbone = load_network(config.start, progress=progress)
     return train(backbone, images, config=config, out=out, monitor=monitor, progress=progress)
 
 

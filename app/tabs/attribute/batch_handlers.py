@@ -93,7 +93,7 @@ class BatchHandlers:
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, 1, "Opening the encoder and the gallery")
             most = session.server.max_upload_bytes
-            pictures = given_pictures(given[files], files, max_bytes=most)
+            pictures = given_pictures(given[files], files, max_bytes=most, progress=report)
             workspace = session.workspace(choice, visitor=visitor, progress=report)
             done = Done((), choice, prior, _answering(workspace), len(pictures))
             known = done.answered(given[self.done])

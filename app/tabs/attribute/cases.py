@@ -14,7 +14,7 @@ from app.page.errors import user_error
 from app.page.files import beside_uploads
 from app.tabs.attribute.searches import Search
 from core.service import Picture, pictures_of
-from core.values import WellspringError
+from core.values import Progress, WellspringError
 
 MOST = 200
 """Images at once."""
@@ -47,13 +47,16 @@ class Shown:
         return True
 
 
-def given_pictures(files: list[str] | None, given: gr.File, *, max_bytes: int) -> list[Picture]:
+def given_pictures(
+    files: list[str] | None, given: gr.File, *, max_bytes: int, progress: Progress
+) -> list[Picture]:
     """The pictures that were given, alone and in zips; they stay as long as uploads do.
 
     Args:
         files: pictures and zips.
         given: the component that they were given to.
         max_bytes: sum of what all zips hold, unpacked.
+        progress: called while zips are unpacked; may raise ``Cancelled``.
 
     Raises:
         gr.Error: when there are none.
@@ -61,7 +64,7 @@ def given_pictures(files: list[str] | None, given: gr.File, *, max_bytes: int) -
     """
     if not files:
         raise user_error("add some images first")
-    with pictures_of(files, most=MOST, max_bytes=max_bytes) as pictures:
+    with pictures_of(files, most=MOST, max_bytes=max_bytes, progress=progress) as pictures:
         return [
             (name, beside_uploads(file, given) if _is_unpacked(file, files) else file)
             for name, file in pictures

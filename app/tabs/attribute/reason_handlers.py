@@ -180,4 +180,4 @@ class ReasonHandlers:
     ) -> tuple[Image.Image, Image.Image]:
         """Pixels of the query and of the source as they are shown."""
         gallery = self.session.gallery(search.choice.gallery, visitor=visitor)
-        return self.session.pair(search.image, gallery, found.match.id, side=reasons.SHOWN_SIDE)
+        return self.session.pair(search.image, gallery, found.match.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,10 @@ class ReverseHandlers:
         seen, problems = list[_Made](), list[tuple[str, str]]()
         with self.page.jobs.run("attribute", request, progress) as report:
             report(0, 1, "Opening the encoder and the gallery")
-            made = given_pictures(given[files], files, max_bytes=session.server.max_upload_bytes)
+            most = session.server.max_upload_bytes
+            made = given_pictures(given[files], files, max_bytes=most, progress=report)
             workspace = session.workspace(choice, visitor=visitor, progress=report)
-            own = {} if ids else {Path(source).name: session.image(source)}
+            own = {} if ids else {Path(source).name: session.query(workspace, source)}
             queries = self._queries(workspace, made, report, (seen, problems))
             found = reverse_lookup(workspace, queries, ids=ids, uploads=own, rate=rate, prior=prior)
         rows = [seen[int(each.generated)] for each in found]
@@ -96,7 +97,7 @@ class ReverseHandlers:
             len(made),
             rate,
             len(workspace.null),
-            sources=self._sources(workspace, source, ids, visitor),
+            sources=self._sources(workspace, own, ids),
             pictures=tuple(row.picture for row in rows),
             by=told_of(choice, prior),
         )
@@ -134,11 +135,11 @@ class ReverseHandlers:
         return *gone[:4], *(gr.skip() for _ in gone[4:])
 
     def _sources(
-        self, workspace: Workspace, file: str, ids: Sequence[int], visitor: str
+        self, workspace: Workspace, own: Mapping[str, Query], ids: Sequence[int]
     ) -> tuple[Source, ...]:
         """The images that are looked for, as the table shows them."""
-        if not ids:
-            return (Source(Path(file).name, small_picture(self.page.session.image(file))),)
+        if own:
+            return tuple(Source(name, small_picture(query.image)) for name, query in own.items())
         gallery = workspace.gallery
         records = [gallery.records[gallery.row_of[image_id]] for image_id in ids]
         files = self.page.session.thumbnails(gallery, records)

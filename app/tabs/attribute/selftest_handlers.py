@@ -90,7 +90,9 @@ class SelftestHandlers:
         server, again = self.page.session.server, "start again"
         with (
             self.page.jobs.run("attribute", request, progress, again=again) as report,
-            pictures_of(files or [image], most=MOST, max_bytes=server.max_upload_bytes) as pictures,
+            pictures_of(
+                files or [image], most=MOST, max_bytes=server.max_upload_bytes, progress=report
+            ) as pictures,
         ):
             total = len(pictures) * len(asked.ways)
             if total > MOST:

@@ -163,7 +163,7 @@ class Handlers:
         names = side_names(found.choices)
         with self.page.jobs.run("compare", request, progress, again=_AGAIN) as report:
             gallery = session.gallery(found.choices[0].gallery, visitor=visitor)
-            images = session.pair(found.image, gallery, image_id, side=reasons.SHOWN_SIDE)
+            images = session.pair(found.image, gallery, image_id)
             left, right = (
                 session.explain(found.image, image_id, choice, visitor=visitor, progress=report)
                 for choice in found.choices

@@ -18,7 +18,7 @@ from app.tabs.compare.handlers import Handlers
 from app.views import compare as views
 from app.views import reasons
 from app.views.names import name_of
-from core.report import conclusion, words
+from core.report import conclusion, outcomes
 from core.service import Choice, Session, compare_answers, compare_examples
 from core.values import Explanation
 from tests.app import tiny
@@ -77,7 +77,7 @@ def test_both_sides_find_the_picture_and_say_so(handlers: Handlers, picture: Pat
     )
     assert first == found.answers[0].matches[0].image.id
     assert "Both rank the same image first" in agreement
-    assert html.escape(words.sentence(found.answers[0], name=name_of)) in left
+    assert html.escape(outcomes.sentence(found.answers[0], name=name_of)) in left
     assert matches[0][1].startswith("1 · 100 of 100\n")
     assert "\nboth · right 1\n" in matches[0][1]
     assert "\nboth · left 1\n" in others[0][1]

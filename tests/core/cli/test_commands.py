@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from core.cli import console
+from core.gallery.artefacts import Artefacts, Codec, Key
 from core.gallery.gallery import Gallery
 from tests.core.cli.calls import call, failed, said
 from tests.core.cli.processes import process
@@ -175,6 +176,20 @@ REVERSE, UNTOLD_REVERSE = pairs_of(SHARE), pairs_of({"type": "null"})
 
 
 # What is done
+
+
+def test_removing_leaves_nothing_to_the_first_reader(photos, tmp_path, monkeypatch) -> None:
+    """Whoever asked first after ``remove`` waited for the groups and the null of every encoder."""
+    folder = tmp_path / "g"
+    said(call("index", photos, "--out", folder, "--encoder", "thumbnail", "--json"), CHANGE)
+    assert said(call("remove", 0, "--gallery", folder, "--json"), CHANGE)["images"] == 11
+
+    def read_only(self: Artefacts, key: Key, _compute: object, *, codec: Codec[object]) -> object:
+        return codec.load(self.folder / str(key))
+
+    monkeypatch.setattr(Artefacts, "get", read_only)
+    answer = said(call("attribute", photos / "05.png", "--gallery", folder, "--json"))
+    assert answer["matches"][0]["path"] == "05.png"
 
 
 def test_index_attribute_add_remove_verify(photos, tmp_path, write_image) -> None:

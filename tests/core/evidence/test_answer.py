@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.config import AnswerConfig, ScoreConfig
 from core.encoders.descriptors import quantize
 from core.evidence.answer import answer, stands_out_elsewhere
-from core.evidence.words import sentence
+from core.evidence.outcomes import sentence
 from core.search.engine import Among
 from core.values import ImageRecord
 from tests.core import made

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+import core
 from core.evidence.conclusion import Outcome, outcome
 from core.evidence.outcomes import (
     COUNTED,
-    KINDS,
     LABELS,
     PAIR_LABELS,
     PAIRS,
-    UNNAMED,
+    WORDS,
     Kind,
     Pair,
     in_short,
     kind_of,
+    sentence,
+    why_unnamed,
 )
-from core.evidence.words import TOO_FEW, sentence
+from core.evidence.words import TOO_FEW
 from core.values import Answer, Group, ImageRecord, Match
 
 
@@ -55,7 +58,7 @@ EXAMPLES: Mapping[Outcome, tuple[Answer, str]] = {
 }
 
 
-@pytest.mark.parametrize("table", [KINDS, UNNAMED, EXAMPLES])
+@pytest.mark.parametrize("table", [WORDS, EXAMPLES])
 def test_every_outcome_has_an_entry(table: Mapping[Outcome, object]):
     assert set(table) == set(get_args(Outcome))
 
@@ -80,4 +83,19 @@ def test_an_answer_in_short_says_what_its_sentence_says(found: Outcome):
 def test_what_is_not_named_says_why(found: Outcome):
     """An empty gallery was told to have too few different images."""
     given, _ = EXAMPLES[found]
-    assert bool(UNNAMED[found]) != (kind_of(given) == "named")
+    assert bool(why_unnamed(given)) != (kind_of(given) == "named")
+
+
+@pytest.mark.parametrize(
+    "words", ["One or more of these", "None of {these}", "The gallery is empty"]
+)
+def test_outcomes_are_worded_in_one_module(words: str):
+    """The sentence stood in one module, and the few words of a table in another."""
+    root = Path(core.__file__).parents[1]
+    found = [
+        path.relative_to(root).as_posix()
+        for folder in ("core", "app")
+        for path in (root / folder).rglob("*.py")
+        if words in path.read_text(encoding="utf-8")
+    ]
+    assert found == ["core/evidence/outcomes.py"]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.evidence.conclusion import outcome
+from core.evidence.outcomes import sentence
 from core.evidence.words import (
     ELSEWHERE,
     about_scope,
@@ -19,7 +20,6 @@ from core.evidence.words import (
     odds,
     percent,
     points,
-    sentence,
     share,
     stands_out_by,
     sure_share,

@@ -19,7 +19,7 @@ from core.gallery.datasets import materialise
 from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.images.decode import load_image
-from core.values import GalleryError, ImageError
+from core.values import Cancelled, GalleryError, ImageError
 
 
 def zipped(path: Path, files: dict[str, bytes]) -> Path:
@@ -191,6 +191,37 @@ def test_a_broken_dataset_is_refused(offline, photos, tmp_path) -> None:
     (saved / "dataset_info.json").write_text(json.dumps({"features": 3}))
     with pytest.raises(GalleryError, match="cannot be opened"):
         materialise(f"hf:{saved}", into=tmp_path / "g")
+
+
+@pytest.mark.parametrize("whole", [0, 1, 2])
+def test_a_stop_ends_the_reading_of_rows_with_images_or_without(
+    hub, photos, tmp_path, whole: int
+) -> None:
+    """Rows without an image asked nobody whether to go on, and the opening said nothing."""
+    row = {"image": {"bytes": (photos / "01.png").read_bytes()}}
+    hub([row] * whole + [{"image": None}] * 5)
+    told: list[str] = []
+
+    def stop(done: int, _total: int, what: str) -> None:
+        told.append(what)
+        if what == "reading the dataset" and done == whole:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        materialise("hf:user/name", into=tmp_path / "g", limits=PUBLIC, progress=stop)
+    assert told[0] == "opening the dataset, which cannot be stopped before it is open"
+    assert len(told) == whole + 2
+    assert not (tmp_path / "g" / "images").exists()
+
+
+def test_unpacking_a_zip_can_be_stopped(archive, tmp_path) -> None:
+    def stop(_done: int, _total: int, what: str) -> None:
+        if what == "unpacking the zip":
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        materialise(str(archive), into=tmp_path / "g", progress=stop)
+    assert not (tmp_path / "g" / "images").exists()
 
 
 def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatch) -> None:

@@ -111,8 +111,10 @@ def test_a_damaged_table_is_refused(folder, gallery) -> None:
     whole = table.read_bytes()
     for data in (whole[:-20], b"", None):
         table.write_bytes(data) if data is not None else table.unlink()
-        with pytest.raises(GalleryError, match=r"manifest\.parquet is missing or damaged"):
+        with pytest.raises(GalleryError, match=r"manifest\.parquet is missing") as raised:
             Gallery.open(folder)
+        assert raised.value.command[0] == "index"
+        assert raised.value.command[2:] == ("--out", f"{folder}-again")
 
 
 def test_a_generation_that_is_not_there_is_refused(folder) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 from core.config import ImageLimits
 from core.images.archives import unpack_images
 from core.images.decode import open_image
-from core.values import GalleryError, ImageError, WellspringError
+from core.values import Cancelled, GalleryError, ImageError, Progress, WellspringError
 from tests.cases.trees import picture
 
 LIMITS = ImageLimits()
@@ -297,3 +297,33 @@ def test_names_of_windows_and_macos_are_those_that_were_meant(tmp_path):
     assert [path.relative_to(tmp_path / "out").as_posix() for path in found] == [
         "photos/trip/é.png"
     ]
+
+
+def test_unpacking_stops_between_files_and_within_a_large_one(tmp_path):
+    """Up to a gigabyte was unpacked to its end, whoever stopped it."""
+    archive, seen = tmp_path / "in.zip", list[str]()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.png", bytes(5 << 20))
+        file.writestr("b.png", PNG)
+
+    def stop_at(count: int, what: str) -> Progress:
+        def report(_done: int, _total: int, told: str) -> None:
+            seen.append(told)
+            if told == what and seen.count(what) == count:
+                raise Cancelled("stopped")
+
+        return report
+
+    for count, what in ((1, "looking at the zip"), (2, "unpacking the zip")):
+        seen.clear()
+        with pytest.raises(Cancelled):
+            unpack_images(
+                archive,
+                tmp_path / "into",
+                max_bytes=10**8,
+                max_images=9,
+                limits=ImageLimits(),
+                progress=stop_at(count, what),
+            )
+        assert seen.count(what) == count
+        assert {path.name for path in tmp_path.iterdir()} == {"in.zip"}

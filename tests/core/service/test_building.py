@@ -31,22 +31,29 @@ def kinds(folder: Path) -> set[str]:
     return {path.name.partition("-")[0] for path in found}
 
 
+def answered_from_what_is_kept(
+    folder: Path, photos: Path, encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first answer, which is to compute nothing."""
+    before = sorted(folder.rglob("*"))
+
+    def read_only(self: Artefacts, key: Key, _compute: object, *, codec: Codec[object]) -> object:
+        return codec.load(self.folder / str(key))
+
+    monkeypatch.setattr(Artefacts, "get", read_only)
+    answer = Session().attribute(photos / "01.png", Choice(encoder, gallery=str(folder)))
+    assert answer.matches[0].image.path == "01.png"
+    assert sorted(folder.rglob("*")) == before
+    assert verify(folder) == []
+
+
 def test_a_built_gallery_leaves_nothing_to_its_first_reader(
     photos, tmp_path, network, monkeypatch
 ) -> None:
     """Whoever asked first waited for the embeddings, the groups and the null of every encoder."""
     build(str(photos), tmp_path / "g", [network])
     assert {"head", "vectors", "groups", "null", "csls"} <= kinds(tmp_path / "g")
-    before = sorted((tmp_path / "g").rglob("*"))
-
-    def read_only(self: Artefacts, key: Key, _compute: object, *, codec: Codec[object]) -> object:
-        return codec.load(self.folder / str(key))
-
-    monkeypatch.setattr(Artefacts, "get", read_only)
-    answer = Session().attribute(photos / "01.png", Choice("random", gallery=str(tmp_path / "g")))
-    assert answer.matches[0].image.path == "01.png"
-    assert sorted((tmp_path / "g").rglob("*")) == before
-    assert verify(tmp_path / "g") == []
+    answered_from_what_is_kept(tmp_path / "g", photos, "random", monkeypatch)
 
 
 def test_what_is_added_is_finished_too(photos, tmp_path, network, write_image) -> None:
@@ -81,11 +88,8 @@ def test_what_cannot_be_computed_ahead_is_left_to_the_reader(
 
 
 def test_finishing_stops_when_asked_and_goes_on(photos, tmp_path, network) -> None:
-    steps: list[str] = []
-
     def stop(_done: int, _total: int, what: str) -> None:
-        steps.append(what)
-        if "reading" not in what and "comparing files" not in what and "sampling" not in what:
+        if what == "comparing all images with all":
             raise Cancelled
 
     folder = tmp_path / "g"
@@ -104,10 +108,19 @@ def test_the_builtin_gallery_is_not_written_to(photos, tmp_path, network, monkey
     finish(tmp_path / "g", [network])
 
 
-def test_baselines_have_nothing_to_be_finished(photos, tmp_path, encoder) -> None:
-    build(str(photos), tmp_path / "g", [encoder])
-    assert Gallery.open(tmp_path / "g").encoder_names == ("fake",)
-    assert kinds(tmp_path / "g") == set()
+@pytest.mark.parametrize("name", ["thumbnail", "phash", "edges"])
+def test_galleries_of_baselines_are_finished_too(photos, tmp_path, monkeypatch, name: str) -> None:
+    """Whoever asked one first waited for its null: only networks were looked at."""
+    build(str(photos), tmp_path / "g", [load_encoder(name)])
+    assert {"head", "vectors", "groups", "null", "csls"} <= kinds(tmp_path / "g")
+    answered_from_what_is_kept(tmp_path / "g", photos, name, monkeypatch)
+
+
+def test_what_only_serves_networks_is_not_finished_by_itself(photos, tmp_path, network) -> None:
+    build(str(photos), tmp_path / "g", [network])
+    found = Gallery.open(tmp_path / "g")
+    assert {"edges", "palette", "random"} == set(found.encoder_names)
+    assert len([*found.artefacts.folder.glob("null-*")]) == 1
 
 
 def test_a_folder_a_zip_and_its_images_give_one_gallery(photos, tmp_path, encoder) -> None:

@@ -15,7 +15,7 @@ from core.gallery.source import Source
 from core.search.beside import with_beside
 from core.search.prepare import fitted_head
 from core.service.reverse import adjust, fewest_named, reverse_lookup
-from core.service.workspace import Workspace
+from core.service.workspace import Query, Workspace
 from core.values import Encoder, GalleryError
 
 COUNT = 60
@@ -48,6 +48,11 @@ def reference(p_values: np.ndarray) -> np.ndarray:
         least = min(least, p_values[i] * len(p_values) / rank)
         found[i] = least
     return found
+
+
+def given(workspace: Workspace, **seeds: int) -> dict[str, Query]:
+    """Uploads by name."""
+    return {name: workspace.query(picture(seed)) for name, seed in seeds.items()}
 
 
 def test_adjusted_values_are_those_of_the_step_up_procedure():
@@ -94,7 +99,9 @@ def test_pairs_are_adjusted_by_how_many_sources_share_a_query(workspace):
     np.testing.assert_allclose(
         [f.p_adjusted for f in one], adjust([f.p_value for f in one]), rtol=1e-12
     )
-    two = reverse_lookup(workspace, queries(workspace, 3, 1001), ids=[3], uploads={"u": picture(8)})
+    two = reverse_lookup(
+        workspace, queries(workspace, 3, 1001), ids=[3], uploads=given(workspace, u=8)
+    )
     np.testing.assert_allclose(
         [f.p_adjusted for f in two], adjust([f.p_value for f in two], share_queries=True)
     )
@@ -128,19 +135,19 @@ def test_a_finding_says_by_what_it_stands_out_an_upload_s_too(workspace):
     (group,) = (g for g in workspace.attribute(query, top=COUNT).groups if 6 in g.members)
     (inside,) = reverse_lookup(workspace, [("q", query)], ids=[6])
     assert (inside.aspects, inside.confidence) == (group.aspects, group.confidence)
-    (own,) = reverse_lookup(workspace, [("q", query)], uploads={"mine": picture(5)})
+    (own,) = reverse_lookup(workspace, [("q", query)], uploads=given(workspace, mine=5))
     assert [aspect.name for aspect in own.aspects] == [aspect.name for aspect in group.aspects]
     assert own.confidence is not None
     assert own.confidence > 0.5
 
 
 def test_an_upload_is_scored_as_if_it_were_in_the_gallery(workspace):
-    uploads = {"mine": picture(2000), "other": picture(2001)}
+    uploads = given(workspace, mine=2000, other=2001)
     found = reverse_lookup(workspace, queries(workspace, 2000, 4), uploads=uploads, rate=0.2)
     assert [(f.generated, f.source) for f in found if f.named] == [("made 2000", "mine")]
     assert all(f.image_id is None for f in found)
     # A gallery image as an upload scores as in its own right, but for itself among its neighbours.
-    (own,) = reverse_lookup(workspace, queries(workspace, 6), uploads={"six": picture(6)})
+    (own,) = reverse_lookup(workspace, queries(workspace, 6), uploads=given(workspace, six=6))
     (inside,) = reverse_lookup(workspace, queries(workspace, 6), ids=[6])
     assert own.score is not None
     assert inside.score is not None
@@ -151,7 +158,9 @@ def test_a_file_of_the_gallery_may_be_among_the_generated_images(workspace):
     """Its row in the gallery was looked for among the rows of the upload."""
     file = workspace.gallery.root / "06.png"
     (found,) = reverse_lookup(
-        workspace, [("six", workspace.query(file))], uploads={"mine": picture(2000)}
+        workspace,
+        [("six", workspace.query(file))],
+        uploads=given(workspace, mine=2000),
     )
     assert not found.named
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from core.service.uploads import pictures_of
-from core.values import GalleryError
+from core.values import Cancelled, GalleryError
 
 MOST_BYTES = 1_000_000
 
@@ -64,3 +64,17 @@ def test_the_limits_hold_over_all_zips_together(tmp_path: Path):
         pass
     with pictures_of(zips, most=9, max_bytes=5 * len(one)) as found:
         assert [isinstance(file, Path) for _, file in found] == [True] * 4 + [False]
+
+
+def test_a_stop_ends_unpacking_and_is_no_refusal_of_the_zip(tmp_path: Path):
+    one = picture(tmp_path / "1.png").read_bytes()
+    zips = [packed(tmp_path / f"{i}.zip", {"a.png": one}) for i in range(2)]
+
+    def stop(*_: object) -> None:
+        raise Cancelled("stopped")
+
+    with (
+        pytest.raises(Cancelled),
+        pictures_of(zips, most=9, max_bytes=MOST_BYTES, progress=stop),
+    ):
+        pass

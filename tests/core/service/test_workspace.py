@@ -17,6 +17,7 @@ from core.config import (
 from core.encoders.backbones import BackboneConfig, build
 from core.encoders.baselines import BASELINES
 from core.encoders.network import NetworkEncoder
+from core.encoders.read_image import ReadImage
 from core.explain.projection import Map, fit_map
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
@@ -105,7 +106,11 @@ def test_every_split_of_the_cosine_sums_to_it(workspace, seed):
         row = workspace.gallery.row_of[match.image.id]
         source = _pixels(workspace, row)
         found = explain(
-            workspace, query, image_id=match.image.id, source=source, top=workspace.head.dim
+            workspace,
+            query,
+            image_id=match.image.id,
+            source=ReadImage(source),
+            top=workspace.head.dim,
         )
         assert found.cosine == pytest.approx(match.cosine, abs=1e-5)
         assert found.grid == Grid(10, 10)
@@ -133,7 +138,7 @@ def test_an_inverted_image_is_found_by_its_edges(gallery, encoders):
             query = workspace.query(inverted)
             matches = workspace.attribute(query, top=COUNT).matches
             ranks.append([match.image for match in matches].index(record))
-        found = explain(workspace, query, image_id=record.id, source=inverted)
+        found = explain(workspace, query, image_id=record.id, source=ReadImage(inverted))
         assert [cells.view for cells in found.cell_parts] == ["edges"] * edges
         places[edges] = ranks
     assert places[True].count(0) > places[False].count(0), places
@@ -153,7 +158,7 @@ def test_an_image_of_the_gallery_is_known_by_its_bytes(gallery, encoders):
     unknown = workspace.query(image)
     assert np.abs(unknown.embedding - known.embedding).max() > 0.1
     for query in (known, unknown):
-        found = explain(workspace, query, image_id=record.id, source=image)
+        found = explain(workspace, query, image_id=record.id, source=ReadImage(image))
         assert found.query_parts.sum() == pytest.approx(found.cosine, abs=1e-4)
 
 
@@ -203,7 +208,7 @@ def test_regions_are_those_of_the_local_score(workspace):
     image = _pixels(workspace, 4)
     query = workspace.query(image)
     record = workspace.gallery.records[4]
-    found = explain(workspace, query, image_id=record.id, source=image).regions
+    found = explain(workspace, query, image_id=record.id, source=ReadImage(image)).regions
     assert found.query_heat.sum() == pytest.approx(found.source_heat.sum())
     assert found.query_heat.sum() > 0.8  # it is the image itself, less what is flat in it
 
@@ -211,13 +216,13 @@ def test_regions_are_those_of_the_local_score(workspace):
 def test_an_image_that_is_not_there_cannot_be_explained(workspace):
     query = workspace.query(_image(0))
     with pytest.raises(GalleryError, match="12345"):
-        explain(workspace, query, image_id=12345, source=_image(0))
+        explain(workspace, query, image_id=12345, source=ReadImage(_image(0)))
 
 
 def test_an_encoder_without_space_has_no_regions(gallery, encoders):
     workspace = _workspace(gallery, encoders["histogram"])
     query = workspace.query(_image(2))
-    found = explain(workspace, query, image_id=gallery.records[2].id, source=_image(2))
+    found = explain(workspace, query, image_id=gallery.records[2].id, source=ReadImage(_image(2)))
     assert (found.grid, found.query_parts, found.source_parts, found.regions) == (None,) * 4
     assert query.patches is None
     assert sum(c.value for c in found.contributions) == pytest.approx(found.cosine, abs=1e-5)
@@ -397,7 +402,7 @@ def test_a_filter_ranks_who_passes_and_explains_the_score_that_ranks(gallery, en
     last = found.matches[-1]
     source = _pixels(workspace, gallery.row_of[last.image.id])
     parts = explain(
-        workspace, query, image_id=last.image.id, source=source, where=found.scope.where
+        workspace, query, image_id=last.image.id, source=ReadImage(source), where=found.scope.where
     )
     assert sum(p.value for p in parts.score_parts) == pytest.approx(last.score, abs=1e-4)
     assert (found.scale, found.surroundings) == (whole.scale, whole.surroundings)
