@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,8 +30,10 @@ from core.service.choice import Choice
 from core.service.session import Session
 
 importlib.import_module("pandas")  # PyArrow's first table imports it: once, not in every child
+importlib.import_module("timm")  # with it torch makes a temporary folder of its own
 
 _IMAGES, _NEW = 12, 4
+_LARGER = 20  # as many are laid out by UMAP, fewer by principal components
 _SHARDS = BuildConfig(batch=2, shard=4)
 
 State = Mapping[str, Any]
@@ -48,17 +52,19 @@ class Operation:
     """What people do before it: pictures that come, change and go."""
     each: bool = False
     """Whether a quick run too kills it at each of its writes."""
+    slow: bool = False
+    """Whether it takes a quarter of a minute: it is tried less, and in no quick run."""
 
 
 def _draw(path: Path, seed: int) -> None:
     picture(seed, 64).save(path)
 
 
-def _photos(folder: Path) -> None:
+def _photos(folder: Path, images: int = _IMAGES) -> None:
     folder.mkdir()
-    for number in range(_IMAGES):
+    for number in range(images):
         _draw(folder / f"{number:02}.png", number)
-    rows = "".join(f"{number:02}.png,picture {number}\n" for number in range(_IMAGES))
+    rows = "".join(f"{number:02}.png,picture {number}\n" for number in range(images))
     (folder / "metadata.csv").write_text(f"file_name,title\n{rows}", encoding="utf-8")
     shutil.make_archive(str(folder), "zip", folder)
 
@@ -141,6 +147,7 @@ OPERATIONS = (
     Operation("remove for good", "indexed", partial(_remove, block=True)),
     Operation("opt out", "indexed", _opt_out),
     Operation("refit head, null and map", "fitted", _refit),
+    Operation("refit head, null and map by UMAP", "larger", _refit, slow=True),
 )
 
 
@@ -161,17 +168,25 @@ class Undisturbed:
 class Worlds:
     """Folders that operations begin with, made once; each attempt gets a copy at one place."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, quick: bool) -> None:
         self._folder, self.world = folder, folder / "world"
-        made = {"photos": None, "indexed": _index, "parts": _add_in_parts, "fitted": self._fit}
-        for name, make in made.items():
+        self.operations = tuple(one for one in OPERATIONS if not (quick and one.slow))
+        made = {
+            "photos": None,
+            "indexed": _index,
+            "parts": _add_in_parts,
+            "fitted": self._fit,
+            "larger": self._fit,
+        }
+        for name in dict.fromkeys(one.begin for one in self.operations):
+            make = made[name]
             self.world.mkdir()
-            _photos(self.world / "photos")
+            _photos(self.world / "photos", _LARGER if name == "larger" else _IMAGES)
             if make:
                 assert ended(partial(_true, make, self.world)).value, f"{name} cannot be made"
             self.world.rename(folder / name)
         self.ends: dict[str, Undisturbed] = {}
-        for operation in OPERATIONS:
+        for operation in self.operations:
             self.fresh(operation)
             began = time.monotonic()
             done = ended(partial(_change, operation, self.world)).value
@@ -188,11 +203,23 @@ class Worlds:
         bring_up(world / "g", Source(world / "photos"), [load_encoder("random")])
 
     def fresh(self, operation: Operation) -> Path:
-        """The folder as it is before an operation."""
+        """The folder as it is before an operation, with a place for its temporary files."""
         shutil.rmtree(self.world, ignore_errors=True)
         shutil.copytree(self._folder / operation.begin, self.world)
         operation.before(self.world)
+        temporary_in(self.world).mkdir()
         return self.world
+
+
+def temporary_in(world: Path) -> Path:
+    """Where what is done in a world keeps its temporary files: nothing may stay there."""
+    return world / "temporary"
+
+
+def run_in(operation: Operation, world: Path) -> None:
+    """Change a gallery in this process and those that it starts; in a child only."""
+    tempfile.tempdir = os.environ["TMPDIR"] = str(temporary_in(world))
+    operation.run(world)
 
 
 def _true(work: Callable[[Path], object], world: Path) -> bool:
@@ -201,7 +228,7 @@ def _true(work: Callable[[Path], object], world: Path) -> bool:
 
 
 def _change(operation: Operation, world: Path) -> bool:
-    operation.run(world)
+    run_in(operation, world)
     return True
 
 
@@ -209,7 +236,7 @@ def _whole_run(operation: Operation, world: Path) -> Undisturbed:
     """The states before and after, and the moments at which something can go wrong."""
     before, there = state(world / "g"), _files(world)
     points = install(Fault("none"), world)
-    operation.run(world)
+    run_in(operation, world)
     counted = Points(points.writes, points.needs_space, points.opens, points.reads, points.read)
     new = _files(world) - there
     return Undisturbed(before, state(world / "g"), counted, tuple(size for _, size, _ in new))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import numpy as np
@@ -31,6 +30,7 @@ from core.encoders.load import load_encoder
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.source import Source
+from core.images.files import temporary_folder
 from core.search.prepare import fitted_head
 from core.service.pairs import known_pairs, paired_head
 from core.service.session import Session
@@ -173,8 +173,8 @@ def train(
 
 def _features(encoder: Encoder, folder: Path, progress: Progress) -> Float[np.ndarray, "m f"]:
     """Features of the images below a folder that can be read, as of a gallery; others are named."""
-    with TemporaryDirectory(prefix="wellspring-") as place:
-        change = update(Path(place) / "made", Source(folder), [encoder], progress=progress)
+    with temporary_folder("training") as place:
+        change = update(place / "made", Source(folder), [encoder], progress=progress)
         for skipped in change.skipped:
             left_out(skipped.path, skipped.reason)
-        return np.array(Gallery.open(Path(place) / "made").features(encoder))
+        return np.array(Gallery.open(place / "made").features(encoder))

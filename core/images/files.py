@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ except ImportError:  # Windows
 ASSETS = Path(__file__).parents[2] / "assets"
 """What comes with the program."""
 
+_TEMPORARY = "wellspring-work-"
 _STALE = 3_600  # seconds after which nobody writes on what is half-written, where no lock tells
 
 
@@ -151,6 +153,28 @@ def remove_abandoned(folders: Iterable[Path]) -> None:
                 continue
             with _held(folder, wait=False):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def temporary_folder(what: str) -> Iterator[Path]:
+    """A folder for the time of some work, in the system's folder for such.
+
+    What killed processes left there goes first: nobody holds the locks on their folders any more.
+    Without locks, as on Windows, it stays.
+
+    Args:
+        what: the work, for whoever sees the folder's name.
+    """
+    if fcntl is not None:
+        remove_abandoned(Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"))
+    with contextlib.ExitStack() as stack:
+        folder = None
+        while folder is None or not folder.is_dir():  # taken for abandoned before it was locked
+            folder = Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY}{what}-"))
+            with contextlib.suppress(FileNotFoundError):
+                stack.enter_context(_held(folder))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from jaxtyping import Float
@@ -19,7 +18,7 @@ from core.gallery.source import Source
 from core.heads.fit import fit_head
 from core.heads.head import Head
 from core.heads.paired import MOST_EXEMPLARS, PairFeatures, fit_paired_head
-from core.images.files import file_digest
+from core.images.files import file_digest, temporary_folder
 from core.measures.pairs import read_pairs
 from core.search.prepare import image_hashes
 from core.values import Encoder, GalleryError, Progress, no_progress
@@ -106,8 +105,8 @@ def _encoded(
     folder: Path, names: Sequence[str], encoder: Encoder, progress: Progress
 ) -> Float[np.ndarray, "m f"]:
     """Features of images, as a gallery of them has."""
-    with TemporaryDirectory(prefix="wellspring-") as place:
-        made = Path(place) / "made"
+    with temporary_folder("pairs") as place:
+        made = place / "made"
         change = update(made, Source(folder, tuple(names)), [encoder], progress=progress)
         for skipped in change.skipped:
             raise GalleryError(f"{skipped.path} cannot be taken: {skipped.reason}")
