@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,11 @@ from core.config import BuildConfig
 from core.encoders.load import load_encoder
 from core.gallery.blocklist import Blocklist
 from core.gallery.build import update
-from core.gallery.gallery import Gallery
+from core.gallery.gallery import ARTEFACTS, Gallery
 from core.gallery.opting import opt_out
 from core.gallery.remove import remove
 from core.gallery.source import Source
+from core.images.files import file_digest
 from core.service.building import bring_up, build
 from core.service.choice import Choice
 from core.service.session import Session
@@ -143,9 +144,9 @@ OPERATIONS = (
     ),
     Operation("remove from parts", "parts", _remove_from_parts, each=True),
     Operation("describe parts by another encoder", "parts", _another_encoder),
-    Operation("remove", "indexed", partial(_remove, block=False)),
+    Operation("remove", "mapped", partial(_remove, block=False)),
     Operation("remove for good", "indexed", partial(_remove, block=True)),
-    Operation("opt out", "indexed", _opt_out),
+    Operation("opt out", "mapped", _opt_out),
     Operation("refit head, null and map", "fitted", _refit),
     Operation("refit head, null and map by UMAP", "larger", _refit, slow=True),
 )
@@ -176,6 +177,7 @@ class Worlds:
             "indexed": _index,
             "parts": _add_in_parts,
             "fitted": self._fit,
+            "mapped": self._map,
             "larger": self._fit,
         }
         for name in dict.fromkeys(one.begin for one in self.operations):
@@ -201,6 +203,11 @@ class Worlds:
     @staticmethod
     def _fit(world: Path) -> None:
         bring_up(world / "g", Source(world / "photos"), [load_encoder("random")])
+
+    @staticmethod
+    def _map(world: Path) -> None:
+        Worlds._fit(world)
+        _refit(world)
 
     def fresh(self, operation: Operation) -> Path:
         """The folder as it is before an operation, with a place for its temporary files."""
@@ -249,7 +256,10 @@ def _files(world: Path) -> set[tuple[Path, int, int]]:
 
 
 def state(folder: Path) -> State:
-    """All that a gallery says of its images; nothing where its first build is not done."""
+    """All that a gallery says of its images, and what follows from them, such as a head and a map.
+
+    Nothing where its first build is not done.
+    """
     if not (folder / "gallery.json").exists():
         return {}
     gallery = Gallery.open(folder, whole=True)
@@ -265,4 +275,21 @@ def state(folder: Path) -> State:
         "features": features,
         "opted out": gallery.header.opted_out,
         "blocked": blocked,
+        KEPT: dict(_kept(gallery.folder)),
     }
+
+
+KEPT = "kept"
+"""What follows from the images of a generation, by where it lies."""
+
+
+_MEMORIES = ("crops-", "near-")
+"""What only spares a second look at the same pairs, and differs by what was asked before."""
+
+
+def _kept(generation: Path) -> Iterator[tuple[str, str]]:
+    for folder in sorted(generation.glob(f"{ARTEFACTS}*/[!.]*")):
+        if folder.name.startswith(_MEMORIES):
+            continue
+        digests = [f"{path.name} {file_digest(path)}" for path in sorted(folder.iterdir())]
+        yield folder.relative_to(generation).as_posix(), "\n".join(digests)

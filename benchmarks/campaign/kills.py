@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.campaign.changes import (
+    KEPT,
     Operation,
     State,
     Undisturbed,
@@ -89,12 +90,26 @@ def _damage(folder: Path, allowed: Sequence[State], *, some: bool) -> Iterator[s
         some: whether new images may be missing, which could not be read and were left out.
     """
     now = state(folder)
-    if not (some and _is_between(now, allowed)) and now not in (*allowed, *_blocked_first(allowed)):
-        differ = sorted(name for name in now if now[name] != allowed[-1].get(name))
+    images, known = _of_images(now), [*map(_of_images, (*allowed, *_blocked_first(allowed)))]
+    if images in known:
+        yield from _lost(now, allowed)
+    elif not (some and _is_between(now, allowed)):
+        differ = sorted(name for name in images if now[name] != allowed[-1].get(name))
         yield f"its state is neither that before nor that after ({', '.join(differ)})"
     if (folder / "gallery.json").exists():
         for damage in verify(folder):
             yield f"{damage.file} is {damage.what}"
+
+
+def _of_images(one: State) -> State:
+    return {name: value for name, value in one.items() if name != KEPT}
+
+
+def _lost(now: State, allowed: Sequence[State]) -> Iterator[str]:
+    """What follows from the images and is gone, or is neither that before nor that after."""
+    kept, sets = set(now.get(KEPT, {}).items()), [set(one.get(KEPT, {}).items()) for one in allowed]
+    yield from (f"{name} is lost" for name, _ in sorted(set.intersection(*sets) - kept))
+    yield from (f"{name} is another" for name, _ in sorted(kept - set.union(*sets)))
 
 
 def _blocked_first(allowed: Sequence[State]) -> Iterator[State]:

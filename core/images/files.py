@@ -107,10 +107,11 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
+def new_folder(path: Path, *, durable: bool = False, over: bool = False) -> Iterator[Path]:
     """A temporary folder to fill that becomes ``path`` when the block ends well.
 
-    ``durable`` has its files on the disk by then, so that a power loss leaves no damaged ones.
+    ``durable`` has its files on the disk by then, so that a power loss leaves no damaged ones;
+    ``over`` takes the place of an earlier folder, which stays where the block fails.
 
     Where another writer made the same folder first, theirs stays: what a name holds is fixed by
     its content's identity. While it is filled a lock is held on it, which falls with the process:
@@ -124,6 +125,8 @@ def new_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
             yield partial
             if durable:
                 sync(partial)
+            if over:
+                remove_folder(path)
             try:
                 partial.replace(path)
             except OSError:
