@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.campaign import children, load
+from benchmarks.campaign import children, load, long
 from benchmarks.campaign.calls import Reply, Target
 from benchmarks.campaign.clients import Seen
 
@@ -126,6 +126,21 @@ def test_a_row_without_a_result_is_a_failure() -> None:
     assert not load._row("at 0.5: answer", 48, seen, alone, 3.0).faults
     seen.seconds = [0.7]
     assert load._row("at 0.5: answer", 48, seen, alone, 3.0).faults
+
+
+def test_a_long_life_is_bounded_in_all_and_its_caches_evict() -> None:
+    """Memory was judged by its growth alone, and galleries that were not made gave no row."""
+    start = {"workspaces": 0.0, "memory": 0.5, "threads": 1.0, "open files": 9.0}
+    held = {**start, "workspaces": 6.0, "memory": long.MOST - 0.01}
+
+    def faults(**other: float) -> tuple[str, ...]:
+        most = held | other
+        return long._row("x", 9, [], start=start, before=most, most=most, left=start).faults
+
+    assert not faults()
+    assert faults(memory=long.MOST + 0.01) and faults(workspaces=7.0)
+    (row,) = long.run(seed=0, quick=True, budget=children.Budget(-1))
+    assert row.faults
 
 
 def test_an_answer_that_calls_itself_a_fault_is_one() -> None:
