@@ -135,7 +135,8 @@ def test_a_long_life_is_bounded_in_all_and_its_caches_evict() -> None:
 
     def faults(**other: float) -> tuple[str, ...]:
         most = held | other
-        return long._row("x", 9, [], start=start, before=most, most=most, left=start).faults
+        times = {"start": start, "before": most, "most": most, "left": start}
+        return long._row("x", 9, [], times).faults
 
     assert not faults()
     assert faults(memory=long.MOST + 0.01) and faults(workspaces=7.0)
