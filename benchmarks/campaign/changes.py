@@ -51,8 +51,6 @@ class Operation:
     """May be called again when it is done, and changes nothing then."""
     before: Callable[[Path], object] = lambda _: None
     """What people do before it: pictures that come, change and go."""
-    each: bool = False
-    """Whether a quick run too kills it at each of its writes."""
     slow: bool = False
     """Whether it takes a quarter of a minute: it is tried less, and in no quick run."""
 
@@ -135,14 +133,8 @@ OPERATIONS = (
     Operation("index a zip", "photos", _index_zip),
     Operation("add, change, move and prune", "indexed", _add, _pictures_come_change_and_go),
     Operation("describe by another encoder", "indexed", _another_encoder),
-    Operation(
-        "add as a part",
-        "indexed",
-        partial(_in_parts, _add),
-        _pictures_come_change_and_go,
-        each=True,
-    ),
-    Operation("remove from parts", "parts", _remove_from_parts, each=True),
+    Operation("add as a part", "indexed", partial(_in_parts, _add), _pictures_come_change_and_go),
+    Operation("remove from parts", "parts", _remove_from_parts),
     Operation("describe parts by another encoder", "parts", _another_encoder),
     Operation("remove", "mapped", partial(_remove, block=False)),
     Operation("remove for good", "indexed", partial(_remove, block=True)),

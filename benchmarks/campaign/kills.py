@@ -167,7 +167,7 @@ _COUNTS = {
     "unread": 100,
 }  # fmt: skip
 _QUICK = {
-    "writes": 22, "moments": 4, "torn": 4, "full": 6, "filled": 6, "unreadable": 4, "unread": 4,
+    "writes": 40, "moments": 6, "torn": 4, "full": 6, "filled": 6, "unreadable": 4, "unread": 4,
 }  # fmt: skip
 # Kills at writes are at most as many as there are writes.
 _SLOW = 8
@@ -278,6 +278,4 @@ def _plan(
         moments = getattr(known.points, _MOMENTS[what][1]) if what in _MOMENTS else each
         some = rng.permutation(moments)[: _SLOW if operation.slow else None]
         planned += [(operation, int(at)) for at in some]
-    always = [what == "writes" and operation.each for operation, _ in planned]
-    others = rng.permutation(np.flatnonzero(~np.array(always)))[:count]
-    return [planned[number] for number in [*np.flatnonzero(always), *others]]
+    return [planned[number] for number in rng.permutation(len(planned))[:count]]
