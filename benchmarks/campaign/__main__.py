@@ -46,18 +46,19 @@ def main() -> None:
     )
     options = parser.parse_args()
     console, found = Console(), list[Part]()
-    whole = Budget(60 * (options.minutes or QUICK))
-    for place, name in enumerate(options.only):
+    minutes, spare = options.minutes or (QUICK if options.quick else MINUTES), 0.0
+    all_weights = sum(WEIGHTS[name] for name in options.only)
+    for name in options.only:
         began = time.monotonic()
-        left = sum(WEIGHTS[other] for other in options.only[place:])
-        budget = Budget(60 * (options.minutes or MINUTES))
+        most = 60 * minutes
         if options.quick:
-            budget = whole.share(left / WEIGHTS[name])
-        most = budget.left
+            most = most * WEIGHTS[name] / all_weights + spare
+        budget = Budget(most)
         rows = PARTS[name](seed=options.seed, quick=options.quick, budget=budget)
-        minutes = (time.monotonic() - began) / 60
-        console.print(f"{name}: {60 * minutes:.0f} s of {most:.0f} at most")
-        found.append(Part(name, options.seed, minutes, judged(name, rows), options.quick))
+        spare = max(budget.left, 0.0)
+        took = time.monotonic() - began
+        console.print(f"{name}: {took:.0f} s of {most:.0f} at most")
+        found.append(Part(name, options.seed, took / 60, judged(name, rows), options.quick))
     show(found, console)
     if not options.quick:
         store([part for part in found if part.rows])

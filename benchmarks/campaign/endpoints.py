@@ -39,7 +39,7 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Call every endpoint, tool, handler and route with values made by a seed."""
     count, rng = 60 if quick else 600, np.random.default_rng(seed)
     rows: list[Row] = []
-    with _attacked() as target:
+    with _attacked(quick=quick) as target:
         for number, (name, call) in enumerate(_KINDS):
             share = budget.share(len(_KINDS) - number)
             rows.append(_row(name, partial(call, target, rng), target, count, share))
@@ -68,7 +68,7 @@ def _row(name: str, call: Callable[[], Reply], target: Target, count: int, budge
 
 
 @contextlib.contextmanager
-def _attacked() -> Iterator[Target]:
+def _attacked(*, quick: bool) -> Iterator[Target]:
     """A hosted server, and what must not be seen of its machine."""
     with (
         scratch("endpoints") as folder,
@@ -82,5 +82,5 @@ def _attacked() -> Iterator[Target]:
         sent = {"files": (picture.name, picture.read_bytes())}
         (image,) = client.post("/gradio_api/upload", files=sent).json()
         hidden = (str(_ROOT / "core"), str(_ROOT / "app"), sys.prefix, str(server.visitors))
-        page = used(server, image)
+        page = used(server, image, quick=quick)
         yield Target(server, client, image, str(folder), hidden, forbidden, page)

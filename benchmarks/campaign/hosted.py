@@ -72,6 +72,8 @@ class Told:
     status: int
     value: Any
     """What it gave, or the words of its refusal."""
+    config: float = 0.0
+    """Seconds that ``/config`` took, where a page was opened."""
 
     @property
     def refused(self) -> bool:

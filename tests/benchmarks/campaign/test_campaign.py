@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.campaign import children, load, long
@@ -145,6 +146,23 @@ def test_a_long_life_is_bounded_in_all_and_its_caches_evict() -> None:
     assert faults(memory=long.MOST + 0.01) and faults(workspaces=7.0)
     (row,) = long.run(seed=0, quick=True, budget=children.Budget(-1))
     assert row.faults
+
+
+def test_memory_that_grows_beyond_noise_and_its_bar_is_a_failure() -> None:
+    """A fixed bar alone judged it, in which noise counts as growth."""
+    noise = np.random.default_rng(0).normal(0, 1, 400)
+    times = np.arange(400.0)
+
+    def judged_at(slope: float, spread: float) -> bool:
+        held = np.stack([times, slope * times + spread * noise], axis=1).tolist()
+        return bool(load._memory("x", held, 100).faults)
+
+    assert not judged_at(0, 1)
+    assert not judged_at(0.4, 1)  # 80 MB in the second half: below the bar
+    assert judged_at(0.6, 1)
+    assert not judged_at(0.6, 2_000)  # no growth beyond noise
+    grown, error = load.growth(np.stack([times, 2 * times + noise], axis=1).tolist())
+    assert abs(grown - 2 * 399) < error < 2
 
 
 def test_an_answer_that_calls_itself_a_fault_is_one() -> None:
