@@ -70,7 +70,7 @@ class Target:
 
 
 def used(server: Hosted, image: str, *, quick: bool) -> Visitor:
-    """A page on which an image was asked about in each tab; where it is to be quick, in the first."""
+    """A page on which an image was asked about in each tab, or quickly, in the first."""
     page = Visitor(server, 400_000)
     slow = () if quick else ("compare.search", "map.draw", "disentanglement.measure")
     for name in ("attribute.search", *slow):
