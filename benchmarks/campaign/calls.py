@@ -9,21 +9,23 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from benchmarks.campaign.addresses import Canary
-from benchmarks.campaign.hosted import FAULTS, META, Hosted, Told, Visitor, uploaded
+from benchmarks.campaign.hosted import FAULTS, META, TOKEN, Hosted, Told, Visitor, uploaded
 from benchmarks.campaign.mutate import TEXTS, Rng, hostile_value, of_bytes, pick
 
 SECONDS = 60.0
 """What one call may take."""
-SECRETS = ("root:x:0", "Traceback (most recent", "site-packages", "secret of this server")
+SECRETS = ("root:x:0", "Traceback (most recent", "site-packages", "secret of this server", TOKEN)
 """What is in no reply."""
-_SLOW = ("gallery.build", "app.prepare")  # minutes, when what they are given fits
+_SLOW = "app.prepare"
+"""Minutes of the processor for each encoder that fits: a whole gallery is described by it."""
 _PAGES = itertools.count()
 
 
@@ -54,6 +56,16 @@ class Target:
     forbidden: Canary
     page: Visitor
     """A page that has asked and drawn, so that its handlers have something to work on."""
+    reached: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+    """How often each endpoint, tool and handler was called, by kind."""
+
+    def turn(self, kind: str, names: Sequence[str], rng: Rng) -> str:
+        """One of those of a kind that were called least often, so that all have their turn."""
+        counts = self.reached.setdefault(kind, Counter(dict.fromkeys(names, 0)))
+        least = min(counts[name] for name in names)
+        name: str = pick([name for name in names if counts[name] == least], rng)
+        counts[name] += 1
+        return name
 
     def faults(self, reply: Reply) -> Iterator[str]:
         """What is wrong with a reply."""
@@ -69,10 +81,11 @@ class Target:
                 yield f"{reply.asked}: {reply.text[max(0, at - 80) : at + 80]!r} in a reply"
 
 
-def used(server: Hosted, image: str) -> Visitor:
-    """A page on which an image was asked about in each tab."""
+def used(server: Hosted, image: str, *, quick: bool) -> Visitor:
+    """A page on which an image was asked about in each tab, or quickly, in the first."""
     page = Visitor(server, 400_000)
-    for name in ("attribute.search", "compare.search", "map.draw", "disentanglement.measure"):
+    slow = () if quick else ("compare.search", "map.draw", "disentanglement.measure")
+    for name in ("attribute.search", *slow):
         handler = server.handler(name)
         told = page.handler(handler.number, handler.about(image))
         assert told.status == httpx.codes.OK, f"{name}: {told.value}"
@@ -82,7 +95,7 @@ def used(server: Hosted, image: str) -> Visitor:
 def endpoint(target: Target, rng: Rng) -> Reply:
     """One of the named endpoints, with some values that are wrong."""
     named = target.client.get("/gradio_api/info").json()["named_endpoints"]
-    name = pick(sorted(named), rng)
+    name = target.turn("endpoints", sorted(named), rng)
     values = [_usual(target, each) for each in named[name]["parameters"]]
     data = _spoiled(values, target, rng)
     content = json.dumps({"data": data}).encode()
@@ -102,7 +115,8 @@ def endpoint(target: Target, rng: Rng) -> Reply:
 def tool(target: Target, rng: Rng) -> Reply:
     """One of the tools, with some values that are wrong."""
     tools = target.client.get("/gradio_api/mcp/schema").json()
-    chosen = pick(tools, rng)
+    by_name = {each["name"]: each for each in tools}
+    chosen = by_name[target.turn("tools", sorted(by_name), rng)]
     names = list(chosen["inputSchema"].get("properties", {}))
     values = {name: hostile(target, rng) for name in names if rng.random() < 0.6}
     call: Any = {"name": chosen["name"], "arguments": values}
@@ -122,8 +136,8 @@ def tool(target: Target, rng: Rng) -> Reply:
 
 def handler(target: Target, rng: Rng) -> Reply:
     """One of the page's handlers by its number: values, and what an event says."""
-    fast = [each for each in target.server.handlers if each.name not in _SLOW]
-    chosen = pick(fast, rng)
+    each_one = {str(each.number): each for each in target.server.handlers if each.name != _SLOW}
+    chosen = each_one[target.turn("handlers", list(each_one), rng)]
     data = list(chosen.values)
     every = rng.random() < 0.5
     for place, kind in enumerate(chosen.inputs):

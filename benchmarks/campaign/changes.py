@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,17 +21,20 @@ from core.config import BuildConfig
 from core.encoders.load import load_encoder
 from core.gallery.blocklist import Blocklist
 from core.gallery.build import update
-from core.gallery.gallery import Gallery
+from core.gallery.gallery import ARTEFACTS, Gallery
 from core.gallery.opting import opt_out
 from core.gallery.remove import remove
 from core.gallery.source import Source
+from core.images.files import file_digest
 from core.service.building import bring_up, build
 from core.service.choice import Choice
 from core.service.session import Session
 
 importlib.import_module("pandas")  # PyArrow's first table imports it: once, not in every child
+importlib.import_module("timm")  # with it torch makes a temporary folder of its own
 
 _IMAGES, _NEW = 12, 4
+_LARGER = 20  # as many are laid out by UMAP, fewer by principal components
 _SHARDS = BuildConfig(batch=2, shard=4)
 
 State = Mapping[str, Any]
@@ -46,19 +51,19 @@ class Operation:
     """May be called again when it is done, and changes nothing then."""
     before: Callable[[Path], object] = lambda _: None
     """What people do before it: pictures that come, change and go."""
-    each: bool = False
-    """Whether a quick run too kills it at each of its writes."""
+    slow: bool = False
+    """Whether it takes a quarter of a minute: it is tried less, and in no quick run."""
 
 
 def _draw(path: Path, seed: int) -> None:
     picture(seed, 64).save(path)
 
 
-def _photos(folder: Path) -> None:
+def _photos(folder: Path, images: int = _IMAGES) -> None:
     folder.mkdir()
-    for number in range(_IMAGES):
+    for number in range(images):
         _draw(folder / f"{number:02}.png", number)
-    rows = "".join(f"{number:02}.png,picture {number}\n" for number in range(_IMAGES))
+    rows = "".join(f"{number:02}.png,picture {number}\n" for number in range(images))
     (folder / "metadata.csv").write_text(f"file_name,title\n{rows}", encoding="utf-8")
     shutil.make_archive(str(folder), "zip", folder)
 
@@ -128,19 +133,14 @@ OPERATIONS = (
     Operation("index a zip", "photos", _index_zip),
     Operation("add, change, move and prune", "indexed", _add, _pictures_come_change_and_go),
     Operation("describe by another encoder", "indexed", _another_encoder),
-    Operation(
-        "add as a part",
-        "indexed",
-        partial(_in_parts, _add),
-        _pictures_come_change_and_go,
-        each=True,
-    ),
-    Operation("remove from parts", "parts", _remove_from_parts, each=True),
+    Operation("add as a part", "indexed", partial(_in_parts, _add), _pictures_come_change_and_go),
+    Operation("remove from parts", "parts", _remove_from_parts),
     Operation("describe parts by another encoder", "parts", _another_encoder),
-    Operation("remove", "indexed", partial(_remove, block=False)),
+    Operation("remove", "mapped", partial(_remove, block=False)),
     Operation("remove for good", "indexed", partial(_remove, block=True)),
-    Operation("opt out", "indexed", _opt_out),
+    Operation("opt out", "mapped", _opt_out),
     Operation("refit head, null and map", "fitted", _refit),
+    Operation("refit head, null and map by UMAP", "larger", _refit, slow=True),
 )
 
 
@@ -161,17 +161,26 @@ class Undisturbed:
 class Worlds:
     """Folders that operations begin with, made once; each attempt gets a copy at one place."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, quick: bool) -> None:
         self._folder, self.world = folder, folder / "world"
-        made = {"photos": None, "indexed": _index, "parts": _add_in_parts, "fitted": self._fit}
-        for name, make in made.items():
+        self.operations = tuple(one for one in OPERATIONS if not (quick and one.slow))
+        made = {
+            "photos": None,
+            "indexed": _index,
+            "parts": _add_in_parts,
+            "fitted": self._fit,
+            "mapped": self._map,
+            "larger": self._fit,
+        }
+        for name in dict.fromkeys(one.begin for one in self.operations):
+            make = made[name]
             self.world.mkdir()
-            _photos(self.world / "photos")
+            _photos(self.world / "photos", _LARGER if name == "larger" else _IMAGES)
             if make:
                 assert ended(partial(_true, make, self.world)).value, f"{name} cannot be made"
             self.world.rename(folder / name)
         self.ends: dict[str, Undisturbed] = {}
-        for operation in OPERATIONS:
+        for operation in self.operations:
             self.fresh(operation)
             began = time.monotonic()
             done = ended(partial(_change, operation, self.world)).value
@@ -187,12 +196,29 @@ class Worlds:
     def _fit(world: Path) -> None:
         bring_up(world / "g", Source(world / "photos"), [load_encoder("random")])
 
+    @staticmethod
+    def _map(world: Path) -> None:
+        Worlds._fit(world)
+        _refit(world)
+
     def fresh(self, operation: Operation) -> Path:
-        """The folder as it is before an operation."""
+        """The folder as it is before an operation, with a place for its temporary files."""
         shutil.rmtree(self.world, ignore_errors=True)
         shutil.copytree(self._folder / operation.begin, self.world)
         operation.before(self.world)
+        temporary_in(self.world).mkdir()
         return self.world
+
+
+def temporary_in(world: Path) -> Path:
+    """Where what is done in a world keeps its temporary files: nothing may stay there."""
+    return world / "temporary"
+
+
+def run_in(operation: Operation, world: Path) -> None:
+    """Change a gallery in this process and those that it starts; in a child only."""
+    tempfile.tempdir = os.environ["TMPDIR"] = str(temporary_in(world))
+    operation.run(world)
 
 
 def _true(work: Callable[[Path], object], world: Path) -> bool:
@@ -201,7 +227,7 @@ def _true(work: Callable[[Path], object], world: Path) -> bool:
 
 
 def _change(operation: Operation, world: Path) -> bool:
-    operation.run(world)
+    run_in(operation, world)
     return True
 
 
@@ -209,7 +235,7 @@ def _whole_run(operation: Operation, world: Path) -> Undisturbed:
     """The states before and after, and the moments at which something can go wrong."""
     before, there = state(world / "g"), _files(world)
     points = install(Fault("none"), world)
-    operation.run(world)
+    run_in(operation, world)
     counted = Points(points.writes, points.needs_space, points.opens, points.reads, points.read)
     new = _files(world) - there
     return Undisturbed(before, state(world / "g"), counted, tuple(size for _, size, _ in new))
@@ -222,7 +248,10 @@ def _files(world: Path) -> set[tuple[Path, int, int]]:
 
 
 def state(folder: Path) -> State:
-    """All that a gallery says of its images; nothing where its first build is not done."""
+    """All that a gallery says of its images, and what follows from them, such as a head and a map.
+
+    Nothing where its first build is not done.
+    """
     if not (folder / "gallery.json").exists():
         return {}
     gallery = Gallery.open(folder, whole=True)
@@ -238,4 +267,21 @@ def state(folder: Path) -> State:
         "features": features,
         "opted out": gallery.header.opted_out,
         "blocked": blocked,
+        KEPT: dict(_kept(gallery.folder)),
     }
+
+
+KEPT = "kept"
+"""What follows from the images of a generation, by where it lies."""
+
+
+_MEMORIES = ("crops-", "near-")
+"""What only spares a second look at the same pairs, and differs by what was asked before."""
+
+
+def _kept(generation: Path) -> Iterator[tuple[str, str]]:
+    for folder in sorted(generation.glob(f"{ARTEFACTS}*/[!.]*")):
+        if folder.name.startswith(_MEMORIES):
+            continue
+        digests = [f"{path.name} {file_digest(path)}" for path in sorted(folder.iterdir())]
+        yield folder.relative_to(generation).as_posix(), "\n".join(digests)

@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -34,6 +34,8 @@ class Seen:
     refused: int = 0
     """Those who were told when to come again."""
     faults: list[str] = field(default_factory=list[str])
+    configs: list[float] = field(default_factory=list[float])
+    """Seconds that ``/config`` took for each right page."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def arrive(client: Visitor, arrival: Arrival, came: float, seen: Seen) -> None:
         seen.faults.append(f"{arrival.kind}: {wrong}")
     else:
         seen.seconds.append(time.monotonic() - came)
+        seen.configs += [told.config] * (told.config > 0)
 
 
 def _answer(client: Visitor, arrival: Arrival) -> tuple[Told, str]:
@@ -110,14 +113,24 @@ def _mcp(client: Visitor, arrival: Arrival) -> tuple[Told, str]:
 
 
 def _page(client: Visitor, arrival: Arrival) -> tuple[Told, str]:
-    """Open the page in a browser that has never been here, and look at the gallery."""
+    """Open the page in a browser that has never been here, and look at the gallery.
+
+    As a browser does, it asks for what the page consists of as well.
+    """
     with _newcomer(client.server) as visitor:
         opened = visitor.client.get("/")
         if not opened.is_success:
             return Told(opened.status_code, opened.text), ""
         if "wellspring-visitor" not in visitor.client.cookies or "ws-tabs" not in opened.text:
             return Told(200, ""), "the page lacks its name or its tabs"
-        shown = visitor.handler("gallery.show", [None])
+        began = time.monotonic()
+        config = visitor.client.get("/config")
+        took = time.monotonic() - began
+        if not config.is_success:
+            return Told(config.status_code, config.text), ""
+        if "components" not in config.json():
+            return Told(200, ""), "the page does not say what it consists of"
+        shown = replace(visitor.handler("gallery.show", [None]), config=took)
     whole = "gallery that comes with the program" in json.dumps(shown.value)
     return shown, "" if whole else "the page does not show the gallery"
 

@@ -39,14 +39,15 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Call every endpoint, tool, handler and route with values made by a seed."""
     count, rng = 60 if quick else 600, np.random.default_rng(seed)
     rows: list[Row] = []
-    with _attacked() as target:
+    with _attacked(quick=quick) as target:
         for number, (name, call) in enumerate(_KINDS):
             share = budget.share(len(_KINDS) - number)
             rows.append(_row(name, partial(call, target, rng), target, count, share))
+        rows.append(_reached(target, all_of_them=not quick))
         said = tuple(target.server.spoken([_MARK]))
         beyond = tuple(f"server: {what}" for what in target.server.met())
         beyond += tuple(f"the forbidden server asked for {path}" for path in target.forbidden.asked)
-    tried = sum(row.tried for row in rows)
+    tried = sum(row.tried for row in rows[: len(_KINDS)])
     rows.append(Row("calls: connections made", tried, beyond, "none"))
     rows.append(Row("calls: lines of the log", tried, said, "one JSON object each"))
     number, faults = addresses_tried()
@@ -67,8 +68,16 @@ def _row(name: str, call: Callable[[], Reply], target: Target, count: int, budge
     return Row(f"calls: {name}", tried, tuple(faults), f"{slowest:.1f} s; {refused:,} refused")
 
 
+def _reached(target: Target, *, all_of_them: bool) -> Row:
+    """Whether each endpoint, tool and handler was called; few calls do not reach all."""
+    calls = [(kind, *one) for kind, counts in target.reached.items() for one in counts.items()]
+    missed = tuple(f"{kind}: {name} was never called" for kind, name, count in calls if not count)
+    times = f"{sum(count > 0 for *_, count in calls):,} of them"
+    return Row("calls: each was made", len(calls), missed if all_of_them else (), times)
+
+
 @contextlib.contextmanager
-def _attacked() -> Iterator[Target]:
+def _attacked(*, quick: bool) -> Iterator[Target]:
     """A hosted server, and what must not be seen of its machine."""
     with (
         scratch("endpoints") as folder,
@@ -82,5 +91,5 @@ def _attacked() -> Iterator[Target]:
         sent = {"files": (picture.name, picture.read_bytes())}
         (image,) = client.post("/gradio_api/upload", files=sent).json()
         hidden = (str(_ROOT / "core"), str(_ROOT / "app"), sys.prefix, str(server.visitors))
-        page = used(server, image)
+        page = used(server, image, quick=quick)
         yield Target(server, client, image, str(folder), hidden, forbidden, page)

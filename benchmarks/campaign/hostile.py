@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from core.encoders.backbones.upstream import PLAIN, Layout, load_checkpoint
 from core.encoders.load import load_encoder
 from core.gallery.browse import column_names
 from core.gallery.build import update
+from core.gallery.checksums import write_listing
 from core.gallery.gallery import Gallery
 from core.gallery.opting import opt_in
 from core.gallery.remove import narrow, remove
@@ -49,7 +51,18 @@ SECONDS, GIGABYTES = 20.0, 1.5
 _NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.gethostbyname")
 _PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn")
 _CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink")
+_READABLE = (
+    *(sys.prefix, sys.base_prefix, Path(__file__).parents[2], tempfile.gettempdir()),
+    *("/proc/self", "/dev/null", "/dev/urandom", "/sys/devices/system/cpu", "/usr/lib"),
+)
+"""Beside its own world: Python with its packages, the program, the temporary folder, the system's
+libraries and what it says of this process and its processors."""
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+_LISTING, _SEALED = "files.json", 0.5
+"""Where a gallery lists its digests, and how often they are those of the changed file: a lie that
+all checksums agree with."""
 
 
 class Guard:
@@ -57,6 +70,7 @@ class Guard:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._secret = str(folder / "work"), str(folder / "outside")
+        self._readable = tuple(os.path.realpath(place) for place in (folder, *_READABLE))
         self.seen: list[str] = []
         sys.addaudithook(self._met)
 
@@ -66,7 +80,7 @@ class Guard:
         elif event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
             path = os.path.realpath(os.fsdecode(arguments[0]))
             wrote = arguments[2] & _WRITES and not self._is_own(path)
-            if wrote or path.startswith(self._secret):
+            if wrote or path.startswith(self._secret) or not path.startswith(self._readable):
                 self.seen.append(f"opened {path}")
         elif event in _CHANGES and arguments[-1] == -1:
             path = os.path.realpath(os.fsdecode(arguments[0]))
@@ -195,6 +209,10 @@ class Readers:
                 by_name.setdefault(path.name if path.suffix != ".webp" else "", []).append(path)
         path = pick(by_name[pick(list(by_name), self.rng)], self.rng)
         path.write_bytes(mutated(path.read_bytes(), path.suffix, self.rng))
+        if path.name != _LISTING and self.rng.random() < _SEALED:
+            for folder in (one for one in path.parents if one.is_relative_to(copy)):
+                if (folder / _LISTING).exists():
+                    write_listing(folder)
         return copy
 
 

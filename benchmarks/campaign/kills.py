@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.campaign.changes import OPERATIONS, Operation, State, Undisturbed, Worlds, state
+from benchmarks.campaign.changes import (
+    KEPT,
+    Operation,
+    State,
+    Undisturbed,
+    Worlds,
+    run_in,
+    state,
+    temporary_in,
+)
 from benchmarks.campaign.children import Budget, Ended, ended, outcome, scratch
 from benchmarks.campaign.faults import Fault, Kind, install
 from benchmarks.campaign.table import Row
@@ -50,7 +61,7 @@ class Attempt:
 def _attempt(attempt: Attempt, world: Path) -> tuple[str, str, bool]:
     """What a change comes to, why, and whether the fault has come."""
     points = install(attempt.fault, world)
-    how, why = outcome(lambda: attempt.operation.run(world))
+    how, why = outcome(lambda: run_in(attempt.operation, world))
     return how, why, points.came
 
 
@@ -63,7 +74,7 @@ def _afterwards(
     how, why = outcome(lambda: found.extend(_damage(folder, ends, some=some)))
     if how != "done":
         found.append(f"cannot be opened: {why}")
-    how, why = outcome(lambda: operation.run(world))
+    how, why = outcome(lambda: run_in(operation, world))
     if how != "done":
         return [*found, f"the same command does not complete: {why}"]
     found += [f"afterwards {what}" for what in _damage(folder, ends[1:], some=some)]
@@ -79,12 +90,26 @@ def _damage(folder: Path, allowed: Sequence[State], *, some: bool) -> Iterator[s
         some: whether new images may be missing, which could not be read and were left out.
     """
     now = state(folder)
-    if not (some and _is_between(now, allowed)) and now not in (*allowed, *_blocked_first(allowed)):
-        differ = sorted(name for name in now if now[name] != allowed[-1].get(name))
+    images, known = _of_images(now), [*map(_of_images, (*allowed, *_blocked_first(allowed)))]
+    if images in known:
+        yield from _lost(now, allowed)
+    elif not (some and _is_between(now, allowed)):
+        differ = sorted(name for name in images if now[name] != allowed[-1].get(name))
         yield f"its state is neither that before nor that after ({', '.join(differ)})"
     if (folder / "gallery.json").exists():
         for damage in verify(folder):
             yield f"{damage.file} is {damage.what}"
+
+
+def _of_images(one: State) -> State:
+    return {name: value for name, value in one.items() if name != KEPT}
+
+
+def _lost(now: State, allowed: Sequence[State]) -> Iterator[str]:
+    """What follows from the images and is gone, or is neither that before nor that after."""
+    kept, sets = set(now.get(KEPT, {}).items()), [set(one.get(KEPT, {}).items()) for one in allowed]
+    yield from (f"{name} is lost" for name, _ in sorted(set.intersection(*sets) - kept))
+    yield from (f"{name} is another" for name, _ in sorted(kept - set.union(*sets)))
 
 
 def _blocked_first(allowed: Sequence[State]) -> Iterator[State]:
@@ -102,7 +127,9 @@ def _is_between(now: State, allowed: Sequence[State]) -> bool:
 def _left_behind(world: Path) -> Iterator[str]:
     """Files that nobody needs any more."""
     hidden = (p for p in world.rglob(".*") if p.name != ".source")
-    yield from (path.relative_to(world).as_posix() for path in hidden)
+    temporary = temporary_in(world).iterdir()
+    yield from (path.relative_to(world).as_posix() for path in (*hidden, *temporary))
+    yield from (f"process {number}" for number in _processes(world))
     if (world / "g" / "work").exists():
         yield "g/work"
     gallery = Gallery.open(world / "g", whole=True)
@@ -116,6 +143,14 @@ def _left_behind(world: Path) -> Iterator[str]:
     for path in (world / "g" / "thumbnails").glob("*/*"):
         if path.stem not in needed:
             yield path.relative_to(world).as_posix()
+
+
+def _processes(world: Path) -> Iterator[str]:
+    """Processes that were started for a world and have not ended with those that started them."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it may just end
+            if f"{world}{os.sep}".encode() in path.read_bytes():
+                yield path.parent.name
 
 
 _WORDS = {
@@ -132,16 +167,18 @@ _COUNTS = {
     "unread": 100,
 }  # fmt: skip
 _QUICK = {
-    "writes": 22, "moments": 4, "torn": 4, "full": 6, "filled": 6, "unreadable": 4, "unread": 4,
+    "writes": 40, "moments": 6, "torn": 4, "full": 6, "filled": 6, "unreadable": 4, "unread": 4,
 }  # fmt: skip
 # Kills at writes are at most as many as there are writes.
+_SLOW = 8
+"""Of each kind of a slow change."""
 
 
 def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Try every kind of fault on every operation, in turn."""
     rng, counts = np.random.default_rng(seed), _QUICK if quick else _COUNTS
     with scratch("kills") as folder:
-        worlds = Worlds(folder)
+        worlds = Worlds(folder, quick=quick)
         rows: list[Row] = []
         shares = {what: min(count, _COUNTS["moments"] * 2) for what, count in counts.items()}
         for what, count in counts.items():
@@ -230,13 +267,15 @@ def _judged(begun: Ended) -> list[str]:
 def _plan(
     worlds: Worlds, what: str, count: int, rng: np.random.Generator
 ) -> list[tuple[Operation, int]]:
-    """Some of all moments of all operations, drawn without order; each operation as often."""
+    """Some of all moments of all operations, drawn without order; each operation as often.
+
+    A slow one has but a few moments.
+    """
     planned: list[tuple[Operation, int]] = []
-    for operation in OPERATIONS:
+    for operation in worlds.operations:
         known = worlds.ends[operation.name]
-        each = -(-count // len(OPERATIONS))
+        each = -(-count // len(worlds.operations))
         moments = getattr(known.points, _MOMENTS[what][1]) if what in _MOMENTS else each
-        planned += [(operation, at) for at in range(moments)]
-    always = [what == "writes" and operation.each for operation, _ in planned]
-    others = rng.permutation(np.flatnonzero(~np.array(always)))[:count]
-    return [planned[number] for number in [*np.flatnonzero(always), *others]]
+        some = rng.permutation(moments)[: _SLOW if operation.slow else None]
+        planned += [(operation, int(at)) for at in some]
+    return [planned[number] for number in rng.permutation(len(planned))[:count]]

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+from scipy.stats import t
 
 from app.page.sessions import CAPACITY
 from benchmarks.campaign.children import Budget
@@ -17,7 +18,7 @@ from benchmarks.campaign.table import Row
 from core.config import ServerConfig
 
 GROWTH = 100.0
-"""Megabytes by which memory may grow over half of the arrivals, or from one crowd to the next."""
+"""Megabytes by which memory may grow over half of a rate, or from one crowd to the next."""
 SLOWER = 3.0
 """Times that a median answer may take of one alone, at half of what the server can take."""
 LENGTH = 200.0
@@ -26,6 +27,7 @@ _CLIENTS = 64
 _LEFT = 10_000  # number of the first visitor who leaves a page open
 _AGAIN = 5.0  # seconds after which to come again
 _IDLE, _CLOSED = 5, 4  # of each kind, one after the other; clients who measure where to begin
+_STRETCHES = 10  # of which memory is a mean each
 _STEP, _STEPS = 20.0, 12  # seconds of a rate that is tried, and how often it is raised
 
 
@@ -56,7 +58,8 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
             for kind, count in tried.items():
                 rows.append(_row(f"at {share:g}: {kind}", count, seen[kind], alone[kind], bar))
     most = np.inf if quick else GROWTH  # seconds tell no growth
-    return (*rows, _memory(held[1], most), _peaks(held[2], held[3], most))
+    rows += [_memory("half of it", held[0], most), _memory("what it can take", held[1], most)]
+    return (*rows, _peaks(held[2], held[3], most))
 
 
 def _alone(
@@ -228,18 +231,39 @@ def _row(what: str, tried: int, seen: Seen, alone: Seen | None = None, bar: floa
         worst += f" ({times:.1f} times alone)"
         if what.endswith("answer") and times > bar:
             faults.append(f"a median answer takes {times:.1f} times one alone")
+    if seen.configs:
+        p50, p99 = (float(np.quantile(seen.configs, q)) for q in (0.5, 0.99))
+        worst += f"; /config p50 {p50:.2f} s, p99 {p99:.2f} s"
     worst += f"; {seen.refused} told when to come again" if seen.refused else ""
     return Row(f"load: {what}", tried, tuple(faults), worst)
 
 
-def _memory(held: Sequence[tuple[float, float]], bar: float) -> Row:
-    """Memory while as much is asked as the server can take; caches and pages are full by then."""
-    late = np.array(held[len(held) // 2 :])
-    slope = float(np.polyfit(late[:, 0], late[:, 1], 1)[0]) if len(late) > 2 else 0.0
-    grown = slope * float(late[-1, 0] - late[0, 0])
-    faults = (f"memory grew by {grown:.0f} MB",) if grown > bar else ()
-    worst = f"{late[-1, 1]:,.0f} MB at the end, {grown:+.0f} MB in the second half"
-    return Row("load: memory, at what it can take", 1, faults, worst)
+def _memory(what: str, held: Sequence[tuple[float, float]], bar: float) -> Row:
+    """Memory in the second half of a rate that the server can take; caches and pages are full then.
+
+    It is flat where no growth is beyond noise, or where what has come is below the bar.
+    """
+    grown, noise = growth(held[len(held) // 2 :])
+    faults = (f"memory grew by {grown:.0f} MB",) if grown > bar and grown > noise else ()
+    worst = f"{held[-1][1]:,.0f} MB at the end, {grown:+.0f} ± {noise:.0f} MB in the second half"
+    return Row(f"load: memory, at {what}", 1, faults, worst)
+
+
+def growth(held: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """By how much something grows while it is watched, and half of that number's 95 % interval.
+
+    A line through the means of ten stretches: moments that follow each other are not independent.
+    """
+    if len(held) < 3 * _STRETCHES:
+        return 0.0, 0.0
+    times, values = (
+        np.array([part.mean() for part in np.array_split(column, _STRETCHES)])
+        for column in np.array(held).T
+    )
+    line, square = np.polyfit(times, values, 1, cov=True)
+    took = held[-1][0] - held[0][0]
+    half = float(t.ppf(0.975, _STRETCHES - 2)) * float(np.sqrt(square[0, 0]))
+    return float(line[0]) * took, half * took
 
 
 def _peaks(

@@ -50,6 +50,7 @@ def show(parts: Sequence[Part], console: Console) -> None:
             table.add_row(row.what, f"{row.tried:,}", f"{row.survived:,}", row.worst)
         table.add_section()
     console.print(table)
+    console.print(f"{60 * sum(part.minutes for part in parts):.0f} s in all")
     for fault in (fault for part in parts for row in part.rows for fault in row.faults[:_SHOWN]):
         console.print(fault, style="red", markup=False, highlight=False)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import httpx
@@ -43,6 +45,12 @@ def attacks(one: Visitor, other: Visitor, secret: str, *, seed: int) -> Iterator
         nothing = one.handler(name, values, page=own)
         shown = seen.status == httpx.codes.OK and seen.value != nothing.value
         yield f"{name} on the other's page", _leaked(seen, secret) or "it answers" * shown
+    for handler in one.server.handlers:  # self-tests, reports and lists of several among them
+        if "State" in handler.inputs:
+            seen = one.handler(handler.number, list(handler.values), page=other.page)
+            answers = "it answers" * (seen.status == httpx.codes.OK)
+            yield f"{handler.name} on the other's page", _leaked(seen, secret) or answers
+    yield from _files(one, other, secret)
     yield "listen to the other's page", _listened(one, other, secret)
     for way, act in (("leave", _leave), ("cancel", _cancel)):
         yield f"{way} in the other's name", _lost(one, other, secret, act)
@@ -65,6 +73,34 @@ def _question(visitor: Visitor, secret: str) -> list[Any]:
     values = handler.about(sent.value)
     values[handler.inputs.index("Dropdown")] = "histogram"
     return values
+
+
+def _files(one: Visitor, other: Visitor, secret: str) -> Iterator[tuple[str, str]]:
+    """Guess the addresses of an upload of the other's, and of the report of its answer."""
+    sent = other.upload(f"{secret}-sent.png", content := corpus.image_bytes(8))
+    report = other.handler("attribute.export", list(one.server.handler("attribute.export").values))
+    paths = {"an upload": [sent.value], "a report": _paths(report.value)}
+    for what, found in paths.items():
+        yield f"{what} has an address", "" if found else f"there is none: {report.value!r:.150}"
+        for path in map(PurePosixPath, found):
+            given = other.client.get(f"/gradio_api/file={path}").status_code
+            yield f"{what} by its own visitor", "" if given == httpx.codes.OK else f"{given}"
+            digest = hashlib.sha256(content).hexdigest()
+            folders = (path.parent.parent / name for name in (digest, "0" * 64, "", "*"))
+            for guess in (*(folder / path.name for folder in folders), path.parent):
+                answer = one.client.get(f"/gradio_api/file={guess}")
+                wrong = "it is given" if answer.status_code == httpx.codes.OK else ""
+                yield f"{what} by a guessed address", wrong
+
+
+def _paths(value: Any) -> list[str]:
+    """Paths of the files in what a handler gave."""
+    if isinstance(value, list):
+        return [path for each in value for path in _paths(each)]
+    if isinstance(value, dict):
+        own = [value["path"]] if isinstance(value.get("path"), str) else []
+        return own + [path for each in value.values() for path in _paths(each)]
+    return []
 
 
 def _leaked(told: Told, secret: str) -> str:

@@ -195,6 +195,16 @@ def _attempts(server: Hosted, one: Guest, other: Guest) -> list[tuple[str, Told]
     files = other.names(server)
     for file in (files[0], files[-1], *(each for each in files if each.endswith(".webp"))):
         tries.append(("!a file", _get(visitor, f"/gradio_api/file={file}")))
+    for what, values in (
+        ("encoder", [path, "default", 5, 0.5, "", None]),
+        ("head", ["histogram", path, 5, 0.5, "", None]),
+        ("head by its whole path", ["histogram", files[0], 5, 0.5, "", None]),
+        ("filter", ["histogram", "center", 5, 0.5, "", f"file = {name}"]),
+    ):
+        sent = visitor.upload("own.png", corpus.image_bytes(9))
+        tries.append(
+            (f"!the API with it as its {what}", visitor.ask(sent.value, "attribute", values))
+        )
     without = Visitor(server, 9_999_999)
     without.page = other.visitor.page  # without the cookie, on the page of the other
     tries.append(("!the other's page without its browser", without.handler("gallery.open", [name])))

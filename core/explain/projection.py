@@ -5,16 +5,18 @@ images and every query are placed by Shepard's interpolation between their neare
 that placing one is a matrix-vector product and an image of the sample lands on its own point.
 
 The fit runs in a process of its own, which ends at once when it is cancelled and takes its compiled
-code and its memory with it: ``python -m core.explain.projection``.
+code and its memory with it, and so when the process that waits for it is gone:
+``python -m core.explain.projection``.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +28,7 @@ from jaxtyping import Float, Float32, Integer
 from core.config import ProjectionConfig
 from core.heads.rows import unit_rows
 from core.images.arrays import read_arrays
-from core.images.files import new_file
+from core.images.files import new_file, temporary_folder
 from core.values import GalleryError, Progress, no_progress
 
 _BLOCK = 512  # rows placed at once
@@ -147,13 +149,14 @@ def _layout(
     """UMAP, or principal components where there are too few images for its neighbourhoods."""
     if len(unit) <= config.neighbours + 1:
         return _principal_components(unit)
-    with tempfile.TemporaryDirectory(prefix="wellspring-map-") as name:
-        folder = Path(name)
+    with temporary_folder("map") as folder:
         np.save(folder / "unit.npy", unit)
-        command = [sys.executable, "-m", _MODULE, name, json.dumps(asdict(config))]
+        command = [sys.executable, "-m", _MODULE, str(folder), json.dumps(asdict(config))]
         with (
             (folder / "log").open("wb") as log,
-            subprocess.Popen(command, cwd=_ROOT, stdout=log, stderr=log) as process,
+            subprocess.Popen(
+                command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log
+            ) as process,
         ):
             try:
                 _watch(process, folder / "rounds", progress)
@@ -192,6 +195,17 @@ def _fit_apart(folder: Path, config: ProjectionConfig) -> None:
         )
         points = np.asarray(reducer.fit_transform(unit), np.float32)
     np.save(folder / "points.npy", points)
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that holds the other end of its input is gone."""
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _principal_components(unit: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m 2"]:
@@ -235,4 +249,5 @@ def _is_layout(points: np.ndarray, fitted: np.ndarray) -> bool:
 
 
 if __name__ == "__main__":
+    _end_with_parent()
     _fit_apart(Path(sys.argv[1]), ProjectionConfig(**json.loads(sys.argv[2])))

@@ -128,10 +128,9 @@ class Artefacts:
 
     def _keep(self, value: T, folder: Path, key: Key, codec: Codec[T]) -> None:
         """Write a value, in the place of those of its kind that older code computed."""
-        remove_folder(folder)
         remove_abandoned(folder.parent.glob(f".{key.kind}-*.part"))
         try:
-            with new_folder(folder) as partial:
+            with new_folder(folder, over=True) as partial:
                 codec.save(value, partial)
                 write_listing(partial)
         except (OSError, GalleryError) as error:  # a full disk; it is only slower next time

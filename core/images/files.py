@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ except ImportError:  # Windows
 ASSETS = Path(__file__).parents[2] / "assets"
 """What comes with the program."""
 
+_TEMPORARY = "wellspring-work-"
 _STALE = 3_600  # seconds after which nobody writes on what is half-written, where no lock tells
 
 
@@ -105,10 +107,11 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
+def new_folder(path: Path, *, durable: bool = False, over: bool = False) -> Iterator[Path]:
     """A temporary folder to fill that becomes ``path`` when the block ends well.
 
-    ``durable`` has its files on the disk by then, so that a power loss leaves no damaged ones.
+    ``durable`` has its files on the disk by then, so that a power loss leaves no damaged ones;
+    ``over`` takes the place of an earlier folder, which stays where the block fails.
 
     Where another writer made the same folder first, theirs stays: what a name holds is fixed by
     its content's identity. While it is filled a lock is held on it, which falls with the process:
@@ -122,6 +125,8 @@ def new_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
             yield partial
             if durable:
                 sync(partial)
+            if over:
+                remove_folder(path)
             try:
                 partial.replace(path)
             except OSError:
@@ -151,6 +156,28 @@ def remove_abandoned(folders: Iterable[Path]) -> None:
                 continue
             with _held(folder, wait=False):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def temporary_folder(what: str) -> Iterator[Path]:
+    """A folder for the time of some work, in the system's folder for such.
+
+    What killed processes left there goes first: nobody holds the locks on their folders any more.
+    Without locks, as on Windows, it stays.
+
+    Args:
+        what: the work, for whoever sees the folder's name.
+    """
+    if fcntl is not None:
+        remove_abandoned(Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"))
+    with contextlib.ExitStack() as stack:
+        folder = None
+        while folder is None or not folder.is_dir():  # taken for abandoned before it was locked
+            folder = Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY}{what}-"))
+            with contextlib.suppress(FileNotFoundError):
+                stack.enter_context(_held(folder))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder
 
 
 @contextlib.contextmanager

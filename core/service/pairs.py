@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from jaxtyping import Float
@@ -20,7 +19,7 @@ from core.gallery.source import Source
 from core.heads.fit import fit_head
 from core.heads.head import Head
 from core.heads.paired import MOST_EXEMPLARS, PairFeatures, fit_paired_head
-from core.images.files import file_digest
+from core.images.files import file_digest, temporary_folder
 from core.measures.pairs import read_pairs
 from core.search.prepare import image_hashes
 from core.values import Encoder, GalleryError, Progress, no_progress
@@ -133,8 +132,8 @@ def features_of(source: Source, encoder: Encoder, *, progress: Progress) -> Feat
         encoder: the encoder.
         progress: called with images done; may raise ``Cancelled``.
     """
-    with TemporaryDirectory(prefix="wellspring-") as place:
-        made = Path(place) / "made"
+    with temporary_folder("features") as place:
+        made = place / "made"
         change = update(made, source, [encoder], progress=progress)
         opened = Gallery.open(made)
         features = np.array(opened.features(encoder), np.float32)

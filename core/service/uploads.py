@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from core.config import ImageLimits
 from core.images.archives import unpack_images
+from core.images.files import temporary_folder
 from core.values import Cancelled, GalleryError, Progress, WellspringError, no_progress
 
 Picture = tuple[str, Path | WellspringError]
@@ -36,13 +36,13 @@ def pictures_of(
     Raises:
         GalleryError: when there are more pictures than ``most``.
     """
-    with tempfile.TemporaryDirectory(prefix="wellspring-") as folder:
+    with temporary_folder("uploads") as folder:
         found, left = list[Picture](), max_bytes
         for place, file in enumerate(map(Path, files)):
             if file.suffix.lower() != ".zip":
                 found.append((file.name, file))
                 continue
-            into = Path(folder, str(place))
+            into = folder / str(place)
             try:
                 unpacked = unpack_images(
                     file,

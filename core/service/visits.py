@@ -6,15 +6,15 @@ import contextlib
 import logging
 import os
 import re
-import tempfile
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.images.files import read_json, write_json
+from core.images.files import read_json, temporary_folder, write_json
 
 VISITOR = re.compile(r"[A-Za-z0-9_-]{8,64}")
 """What a visitor's name looks like: such names alone are folders here."""
@@ -43,12 +43,12 @@ class VisitFolders:
         Args:
             kept: the folder that stays; ``None`` for one that goes with this object.
         """
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         if kept is not None and self._take(kept):
             self.root = kept
         else:
-            self._temporary = tempfile.TemporaryDirectory(prefix="wellspring-visitors-")
-            self.root = Path(self._temporary.name)
+            opened = contextlib.ExitStack()
+            self.root = opened.enter_context(temporary_folder("visitors"))
+            weakref.finalize(self, opened.close)
 
     def of(self, visitor: str) -> Path:
         """A visitor's folder, which is now in use."""

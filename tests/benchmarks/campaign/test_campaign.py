@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks.campaign import children, load
+from benchmarks.campaign import children, load, long
+from benchmarks.campaign.__main__ import PARTS, judged
 from benchmarks.campaign.calls import Reply, Target
 from benchmarks.campaign.clients import Seen
+from benchmarks.campaign.table import Row
 
 ROOT = Path(__file__).parents[3]
 CONTROL = """
@@ -128,6 +132,39 @@ def test_a_row_without_a_result_is_a_failure() -> None:
     assert load._row("at 0.5: answer", 48, seen, alone, 3.0).faults
 
 
+def test_a_long_life_is_bounded_in_all_and_its_caches_evict() -> None:
+    """Memory was judged by its growth alone, and galleries that were not made gave no row."""
+    start = {"workspaces": 0.0, "memory": 0.5, "threads": 1.0, "open files": 9.0}
+    held = {**start, "workspaces": 6.0, "memory": long.MOST - 0.01}
+
+    def faults(**other: float) -> tuple[str, ...]:
+        most = held | other
+        times = {"start": start, "before": most, "most": most, "left": start}
+        return long._row("x", 9, [], times).faults
+
+    assert not faults()
+    assert faults(memory=long.MOST + 0.01) and faults(workspaces=7.0)
+    (row,) = long.run(seed=0, quick=True, budget=children.Budget(-1))
+    assert row.faults
+
+
+def test_memory_that_grows_beyond_noise_and_its_bar_is_a_failure() -> None:
+    """A fixed bar alone judged it, in which noise counts as growth."""
+    noise = np.random.default_rng(0).normal(0, 1, 400)
+    times = np.arange(400.0)
+
+    def judged_at(slope: float, spread: float) -> bool:
+        held = np.stack([times, slope * times + spread * noise], axis=1).tolist()
+        return bool(load._memory("x", held, 100).faults)
+
+    assert not judged_at(0, 1)
+    assert not judged_at(0.4, 1)  # 80 MB in the second half: below the bar
+    assert judged_at(0.6, 1)
+    assert not judged_at(0.6, 2_000)  # no growth beyond noise
+    grown, error = load.growth(np.stack([times, 2 * times + noise], axis=1).tolist())
+    assert abs(grown - 2 * 399) < error < 2
+
+
 def test_an_answer_that_calls_itself_a_fault_is_one() -> None:
     """It was counted as a refusal, and a route that never answered as right."""
     none: Any = None  # it is judged by what it must not show alone
@@ -140,7 +177,15 @@ def test_an_answer_that_calls_itself_a_fault_is_one() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("part", ["kills", "hostile", "load", "visitors"])
-def test_the_quick_campaign_finds_nothing(part: str) -> None:
-    found = run("-m", "benchmarks.campaign", "--quick", "--minutes", "2", "--only", part)
+def test_the_quick_campaign_finds_nothing() -> None:
+    """All parts, in the time that they have together."""
+    found = run("-m", "benchmarks.campaign", "--quick")
     assert found.returncode == 0, found.stdout + found.stderr
+    assert all(re.search(rf"{part}: \d+ s of", found.stdout) for part in PARTS), found.stdout
+
+
+def test_a_part_that_tried_nothing_is_a_failure() -> None:
+    """A part whose time was up at once had no rows, and nothing was broken in none."""
+    assert judged("kills", ())[0].faults
+    assert judged("kills", (Row("x", 0, (), ""),))[1].faults
+    assert not judged("kills", (Row("x", 1, (), ""),))[0].faults

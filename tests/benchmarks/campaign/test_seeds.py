@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +15,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.campaign import corpus
+from benchmarks.campaign import corpus, mutate
 from benchmarks.campaign.children import outcome
 from benchmarks.campaign.hostile import Readers
+from core.config import ImageLimits
+from core.encoders.backbones import BackboneConfig
+from core.encoders.backbones.upstream import PLAIN, load_checkpoint
+from core.gallery.source import Source
+from core.heads.head import Head
+from core.images.archives import unpack_images
+from core.images.decode import load_image
+from core.search.walk import Walk
 
 Change = Callable[[bytes], bytes]
 _RENAMED = 4  # the seed by which the gallery is renamed after it was asked
@@ -67,6 +77,100 @@ SEEDS: dict[str, tuple[str, Change]] = {
     "an array of objects": ("groups.npy", lambda data: data.replace(b"<i8", b"|O8", 1)),
     "a queries file of numbers": ("queries.json", lambda _: b'{"queries": [1, null]}'),
 }
+
+
+def _png(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A picture with further chunks behind its first, their checksums right."""
+    data = corpus.image_bytes(1)
+    more = (
+        len(body).to_bytes(4) + kind + body + zlib.crc32(kind + body).to_bytes(4)
+        for kind, body in chunks
+    )
+    return data[:33] + b"".join(more) + data[33:]
+
+
+def _zip(name: str, body: bytes, *, mode: int = 0o100644) -> bytes:
+    """A zip of one entry."""
+    buffer, entry = io.BytesIO(), zipfile.ZipInfo(name)
+    entry.external_attr, entry.compress_type = mode << 16, zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(entry, body)
+    return buffer.getvalue()
+
+
+def _checkpoint(pickled: bytes) -> bytes:
+    """A checkpoint whose pickle is another one."""
+    return mutate.of_archive(
+        corpus.weights()["checkpoint"][1],
+        np.random.default_rng(1),  # changes the pickle
+        lambda _, __: pickled,
+    )
+
+
+def _arrays(**arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+_BOMB = zlib.compress(bytes(100_000_000))
+SINGLE: dict[str, tuple[str, bytes]] = {
+    "a text of 100 MB in a picture": ("x.image", _png((b"zTXt", b"k\0\0" + _BOMB))),
+    "a profile of 100 MB in a picture": ("x.image", _png((b"iCCP", b"k\0\0" + _BOMB))),
+    "a picture that ends early": ("x.image", corpus.image_bytes(1)[:60]),
+    "a GIF of 65,535 by 65,535": ("x.image", b"GIF89a\xff\xff\xff\xff\0\0\0"),
+    "a path out of a zip": ("x.zip", _zip("../../outside.png", corpus.image_bytes(1))),
+    "a link in a zip": ("x.zip", _zip("a.png", b"/etc/passwd", mode=0o120777)),
+    "100 MB of zeros in a zip": ("x.zip", _zip("a.png", bytes(100_000_000))),
+    "a name of 5,000 letters in a zip": ("x.zip", _zip("x" * 5_000 + ".png", b"")),
+    "a cell of 70,000 letters": ("metadata.csv", b"file_name,title\n0.png," + b"y" * 70_000),
+    "a table of 100,000 lists": ("metadata.json", b"[" * 100_000),
+    "half a character in a table": ("metadata.jsonl", b'{"file_name": "\\ud800", "title": "x"}'),
+    "a Parquet table that ends early": ("metadata.parquet", corpus.tables()["parquet"][0][:-9]),
+    "a checkpoint that runs a command": ("x.pt", _checkpoint(b"cos\nsystem\n(S'touch out'\ntR.")),
+    "tensors under a header of 2**63 bytes": ("x.safetensors", (1 << 63).to_bytes(8, "little")),
+    "tensors that lie behind the end": (
+        "x.safetensors",
+        corpus.weights()["safetensors"][0][:-300],
+    ),
+    "an index of links to nowhere": ("walk.npz", _arrays(links=np.full((120, 9), -7))),
+    "an index that is no archive": ("walk.npz", b"PK\3\4"),
+}
+
+
+def _read(path: Path) -> object:
+    """Read a file as the program reads what is called so."""
+    if path.suffix == ".image":
+        return load_image(path)
+    if path.suffix == ".zip":
+        into, limits = path.parent / "into", ImageLimits()
+        return unpack_images(path, into, max_bytes=50_000_000, max_images=50, limits=limits)
+    if path.name == "walk.npz":
+        return Walk.load(path, corpus.features())
+    if path.stem == "metadata":
+        return Source(path.parent).look()
+    return load_checkpoint(path, config=BackboneConfig(), layout=PLAIN)
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_file_that_stands_by_itself_is_read_or_refused(tmp_path: Path, name: str) -> None:
+    work = tmp_path / "a" / "b"
+    work.mkdir(parents=True)
+    file, data = SINGLE[name]
+    (work / file).write_bytes(data)
+    how, why = outcome(lambda: _read(work / file))
+    assert how in ("done", "refused"), why
+    assert {path.name for path in tmp_path.rglob("*")} <= {"a", "b", file, "into", "a.png"}
+
+
+@pytest.mark.parametrize("name", ["k", "kind", "fitted_on"])
+@pytest.mark.parametrize("value", [-1, "x" * 9_000, None, [1]])
+def test_a_head_that_lies_is_read_or_refused(tmp_path: Path, name: str, value: object) -> None:
+    corpus.heads(tmp_path / "head")
+    path = tmp_path / "head" / "head.json"
+    path.write_bytes(_field(name, value)(path.read_bytes()))
+    how, why = outcome(lambda: Head.load(tmp_path / "head")(corpus.features(), role="query"))
+    assert how in ("done", "refused"), why
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -178,6 +179,39 @@ def test_progress_tells_of_the_rounds_and_a_stop_acts_at_once(clusters):
     with pytest.raises(Cancelled):
         fit_map(clusters[0], config=CONFIG, progress=stop)
     assert time.perf_counter() - started < 1
+
+
+@pytest.mark.slow
+def test_a_fit_ends_with_the_process_that_waits_for_it(tmp_path):
+    """It went on without one, for as long as a large map takes."""
+    code = (
+        "import numpy as np; from core.config import ProjectionConfig; "
+        "from core.explain.projection import fit_map; "
+        "fit_map(np.random.default_rng(0).random((3_000, 16)), config=ProjectionConfig())"
+    )
+    waiting = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": tmp_path})
+    wait_for(lambda: fits_below(tmp_path))
+    waiting.kill()
+    waiting.wait()
+    wait_for(lambda: not fits_below(tmp_path), seconds=10)
+    assert list(tmp_path.iterdir())  # the fit was under way
+
+
+def fits_below(folder: Path) -> list[Path]:
+    """Processes that fit a map in a folder; others may end while they are looked at."""
+    found: list[Path] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if f"{folder}{os.sep}wellspring-work-map".encode() in path.read_bytes():
+                found.append(path)
+    return found
+
+
+def wait_for(there, *, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_a_fit_that_fails_is_told(clusters, monkeypatch, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,6 +120,24 @@ def test_damage_is_computed_again_and_kept(tmp_path, caplog):
     assert "computed again" in caplog.text
     ask(store(tmp_path), key_of(n=1), calls)
     assert len(calls) == 2
+
+
+def test_a_full_disk_costs_no_earlier_value(tmp_path, monkeypatch, caplog):
+    """It was removed before the new one was written."""
+    calls: list[int] = []
+    ask(store(tmp_path), key_of(n=1), calls)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(np, "save", full)
+        store(tmp_path).keep(key_of(n=1), Value(np.arange(4.0)), codec=arrays(Value))
+    assert "could not be kept" in caplog.text
+    assert ask(store(tmp_path), key_of(n=1), calls) == [0, 1, 2]
+    assert len(calls) == 1
+    store(tmp_path).keep(key_of(n=1), Value(np.arange(4.0)), codec=arrays(Value))
+    assert ask(store(tmp_path), key_of(n=1), calls) == [0, 1, 2, 3]
 
 
 def test_other_kinds_are_removed_on_request(tmp_path):

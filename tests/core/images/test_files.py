@@ -2,6 +2,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
+import signal
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,6 +26,7 @@ from core.images.files import (
     parse_json,
     read_json,
     remove_abandoned,
+    temporary_folder,
     write_bytes,
 )
 from core.measures.pairs import read_pairs
@@ -117,6 +123,27 @@ def test_only_what_its_writer_gave_up_is_removed(tmp_path: Path) -> None:
         remove_abandoned(tmp_path.glob(".*.part"))
         assert partial.is_dir()
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_the_temporary_folder_of_a_killed_process_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stayed for ever, with the zips that were unpacked in them; those at work stay."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = (
+        "import os, signal; from core.images.files import temporary_folder\n"
+        "with temporary_folder('uploads') as place:\n"
+        "    (place / 'a').touch()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    more = {**os.environ, "TMPDIR": str(tmp_path)}
+    ended = subprocess.run([sys.executable, "-c", code], env=more, check=False)
+    (left,) = tmp_path.iterdir()
+    assert ended.returncode == -signal.SIGKILL
+    assert (left / "a").exists()
+    with temporary_folder("map") as one, temporary_folder("map") as other:
+        assert {one, other} == set(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_disk_without_locks_is_written_and_nothing_of_it_is_called_abandoned(
