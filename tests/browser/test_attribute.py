@@ -540,6 +540,13 @@ def test_a_picture_of_ones_own_is_varied_and_traced_twice(visit: Visit, theme: s
         page.locator("#ws-run-test").click()
         told = page.locator("#ws-test [role=status]")
         expect(told).to_contain_text(f"of {count} variation", timeout=60_000)
+    measured = page.locator("#ws-far-measured")
+    expect(measured.locator("li")).to_have_text(
+        re.compile(f"^{ways[1]}: \\d+ of \\d+ photographs$")
+    )
+    page.locator("#ws-far input[type=number]").fill("51")
+    expect(measured).to_contain_text("not measured here")
+    assert contrast(page, "#ws-far-measured small", "gradio-app") >= 4.5
     expect(page.locator("#ws-test figure")).to_have_count(3)
     expect(page.locator("#ws-test h3")).to_have_text(
         ["With your picture in the gallery", "Without it"]
