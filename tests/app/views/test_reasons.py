@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.views import reasons
 from core.report import words
-from core.values import Alignment, Aspect, Grid, Group
+from core.values import Alignment, Aspect, Grid, Group, LevelParts
 from tests.app import made
 from tests.app.made import GRID, explanation, grey, group
 
@@ -60,6 +60,20 @@ def test_readings_follow_what_the_explanation_has():
         reasons.PLAIN,
     ]
     assert reasons.readings(explanation(space=False), sure, level=0.05) == [reasons.PLAIN]
+
+
+def test_a_level_that_stands_out_has_heat_of_its_own():
+    levels = tuple(
+        LevelParts(name, np.full(4, part, np.float32), np.full(4, part, np.float32))
+        for name, part in (("pattern", 0.01), ("subject", 0.2))
+    )
+    found = replace(explanation(), level_parts=levels)
+    sure = judged(places=0.3, subject=0.01)
+    subject = reasons.reading_of_level(levels[1])
+    assert reasons.readings(found, sure, level=0.05) == [reasons.PARTS, subject, reasons.PLAIN]
+    html = reasons.pair_html(found, (grey(), grey()), reading=subject)
+    assert "What subject adds to the cosine, 0.80" in html
+    assert html != reasons.pair_html(found, (grey(), grey()), reading=reasons.PARTS)
 
 
 def test_what_is_no_better_than_chance_is_not_drawn():
