@@ -86,6 +86,7 @@ def pair_html(
         "pair",
         figures=figures,
         note=_note(explanation, reading, noise=noise, lacks=lacks),
+        most=SHOWN_SIDE if any(max(image.size) >= SHOWN_SIDE for image in images) else None,
         over=_laid(explanation.alignment),
         wipe_note=_LAID if explanation.alignment is not None else _NOT_LAID,
     )

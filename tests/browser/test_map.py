@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from app.page import address, events
 from app.ui import build, launch_options
 from benchmarks.speed.crowd import POINTS, Crowd, app_over
-from benchmarks.speed.frames import WAYS, frames
+from benchmarks.speed.frames import OWN, WAYS, WHOLE, frames
 from benchmarks.speed.frames import open_map as open_crowd
 from core.service import Session
 from core.values import Progress
@@ -281,8 +281,9 @@ def test_fifty_thousand_points_stay_fluid(crowded: Page):
         found = frames(crowded, way, times=1)
         print(f"{way}: {found.cells}")  # noqa: T201
         assert len(found.times) > 20
-        assert found.main < 1e3 / 60
-        assert np.median(found.times) < 100
+        assert found.main < OWN
+        assert found.whole < WHOLE
+        assert np.median(found.times) < 50  # where others take the processor too
 
 
 _PIXELS = """least => {

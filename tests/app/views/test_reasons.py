@@ -113,6 +113,14 @@ def test_pair_shows_two_images_with_alternative_texts(reading: str):
     assert ("Cosine of the edges 1.00." in html) == (reading == EDGES)
 
 
+def test_a_picture_that_is_shown_smaller_than_it_is_says_so():
+    """It could be zoomed to 12 times its size without a word that nothing more comes."""
+    small, large = ((grey(), grey(side)) for side in (900, 2000))
+    told = "at most 1,280 pixels a side"
+    assert told in reasons.pair_html(explanation(), large, reading=reasons.PLAIN)
+    assert told not in reasons.pair_html(explanation(), small, reading=reasons.PLAIN)
+
+
 def test_links_are_numbered_on_both_images_and_under_that_reading_alone():
     html = reasons.pair_html(
         explanation(), (grey(), Image.new("RGB", (80, 40))), reading=reasons.MATCHING
