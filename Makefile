@@ -27,10 +27,9 @@ check: $(VENV)/.dev ## lint, formatting, types, import contracts
 fix: $(VENV)/.dev ## mend what the linter can mend
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## print speed as ratios (WELLSPRING_DATA names the images)
-	@$(BIN)/python -m benchmarks.speed.visit
-	@$(BIN)/python -m benchmarks.speed.frames
-	@$(BIN)/python -m benchmarks.speed
+bench: $(VENV)/.dev ## print first paint, answers, what moves, frames, speed as ratios; status 1 where a bar is missed
+	@status=0; for part in speed.visit speed.frames speed; do \
+	    $(BIN)/python -m benchmarks.$$part || status=1; done; exit $$status
 
 scale: $(VENV)/.dev ## time finishing a gallery, and changes of a stored one, by size, write docs/scale.md (GALLERY, ARGS)
 	@$(BIN)/python -m benchmarks.scale --gallery $(GALLERY) $(ARGS)

@@ -377,6 +377,17 @@ class CellParts:
 
 
 @dataclass(frozen=True)
+class LevelParts:
+    """What a level of the encoder adds to the cosine, split over the regions of both images."""
+
+    level: str
+    """Its name, for people."""
+    query: Float[np.ndarray, " p"]
+    source: Float[np.ndarray, " p"]
+    """Each sums to the level's part of the cosine."""
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Why a gallery image matched a query, under one encoder and head."""
 
@@ -399,6 +410,8 @@ class Explanation:
     sum to the score."""
     alignment: Alignment | None = None
     """How the query lies in the source, where the pixels agree on it."""
+    level_parts: tuple[LevelParts, ...] = ()
+    """``query_parts`` and ``source_parts`` level by level, where there are several levels."""
 
 
 Descriptors = Int8[np.ndarray, "n p l"]

@@ -63,7 +63,7 @@ _NO_WORK = {
         "ReverseHandlers.take ReverseHandlers.opened ReverseHandlers.again "
         "ReverseHandlers.of_gallery"
     ),
-    "tabs.attribute.selftest_handlers": "cleared",
+    "tabs.attribute.selftest_handlers": "cleared SelftestHandlers.measured",
     "tabs.compare.handlers": (
         "no_examples Handlers.refused Handlers.before Handlers.refilter Handlers.begin"
     ),

@@ -71,6 +71,11 @@ class Drawing:
     mark: Mark | None = None
 
 
+def panel_title(encoder: str, level: str) -> str:
+    """What a map of an encoder, or of one level of it, is called."""
+    return f"{encoder} \N{MIDDLE DOT} {level}" if level else encoder
+
+
 def panel(
     title: str, points: np.ndarray, others: np.ndarray, placed: Placed | None, *, scene: Scene
 ) -> Panel:

@@ -19,7 +19,7 @@ from app.views.names import name_of
 from app.views.templates import render
 from core.report import words
 from core.service import SHOWN_SIDE, Likeness, strongest_links
-from core.values import Alignment, Answer, CellParts, Explanation, Grid, Group
+from core.values import Alignment, Answer, CellParts, Explanation, Grid, Group, LevelParts
 
 _VEIL = 0.65  # of the image is covered where the heat is greatest
 _LINKS = 8  # links that are drawn
@@ -83,6 +83,7 @@ def pair_html(
         "pair",
         figures=figures,
         note=_note(explanation, reading, noise=noise, lacks=lacks),
+        most=SHOWN_SIDE if any(max(image.size) >= SHOWN_SIDE for image in images) else None,
         over=_laid(explanation.alignment),
         wipe_note=_LAID if explanation.alignment is not None else _NOT_LAID,
     )
@@ -154,9 +155,22 @@ def _note(explanation: Explanation, reading: str, *, noise: bool, lacks: str) ->
     if (cells := _cells_of(explanation, reading)) is not None:
         alike = _ALIKE.get(cells.view, "How alike the same place of both images is")
         return f"{alike}: {_SIGNED} Cosine of the {cells.view} {cells.parts.sum():.2f}."
+    if (level := _level_of(explanation, reading)) is not None:
+        return f"What {level.level} adds to the cosine, {level.query.sum():.2f}: {_SIGNED}"
     if reading == MATCHING and not _linked(explanation, reading)[0]:
         return "Only even backgrounds match, which does not count."
     return _NOTES[reading]
+
+
+def reading_of_level(level: LevelParts) -> str:
+    """The reading that shows what a level adds."""
+    return f"{level.level.capitalize()} alone"
+
+
+def _level_of(explanation: Explanation, reading: str) -> LevelParts | None:
+    """The level that a reading shows; nothing where it shows something else."""
+    levels = explanation.level_parts
+    return next((each for each in levels if reading_of_level(each) == reading), None)
 
 
 def readings(explanation: Explanation, group: Group | None, *, level: float) -> list[str]:
@@ -176,6 +190,8 @@ def readings(explanation: Explanation, group: Group | None, *, level: float) -> 
     others = {cells.view for cells in explanation.cell_parts}
     if explanation.query_parts is not None and rare - {words.PLACES, *others}:
         found.append(PARTS)
+        levels = explanation.level_parts
+        found += [reading_of_level(each) for each in levels if each.level in rare]
     found += [reading_of(cells) for cells in explanation.cell_parts if cells.view in rare]
     return [*found, PLAIN]
 
@@ -186,6 +202,8 @@ def _heats(explanation: Explanation, reading: str) -> list[tuple[np.ndarray, Gri
     query, source = explanation.query_parts, explanation.source_parts
     if reading == PARTS and grid is not None and query is not None and source is not None:
         return [(query, grid), (source, grid)]
+    if (level := _level_of(explanation, reading)) is not None and grid is not None:
+        return [(level.query, grid), (level.source, grid)]
     cells = _cells_of(explanation, reading)
     return [] if cells is None else [(cells.parts, cells.grid)] * 2
 

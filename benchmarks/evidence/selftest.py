@@ -3,7 +3,8 @@
 Photographs that are in no gallery are taken as if they were in the one that comes with the program;
 of each a variation is made in every way and traced, with the photograph there and without. Every
 trial is kept, so that a stopped measurement goes on where it was and one of more photographs makes
-those alone that are new.
+those alone that are new. What the page shows beside the dial is a copy of the counts, made at the
+end and by ``--ship`` alone.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import numpy as np
 from rich.progress import track
 from scipy.stats import binomtest
 
+from app.views.dial import MEASURED
 from benchmarks.quality.study import digest, stored, write
 from benchmarks.quality.tables import markdown
 from core.cli.console import results
+from core.images.files import write_bytes
 from core.images.listing import list_images
 from core.measures.variations import patches, pixels, ways
 from core.measures.variations.ways import WAYS
@@ -145,7 +148,9 @@ class Asked:
 def main() -> None:
     """Make, trace, print, and write the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path, help="folder of photographs that are in no gallery")
+    photos = "folder of photographs that are in no gallery"
+    parser.add_argument("photos", type=Path, nargs="?", help=photos)
+    parser.add_argument("--ship", action="store_true", help="only copy the counts to the page")
     parser.add_argument("--each", type=int, default=200, help="photographs")
     parser.add_argument("--skip", type=int, default=0, help="of them, to choose settings on others")
     parser.add_argument("--ways", nargs="*", choices=list(WAYS), default=list(WAYS))
@@ -153,6 +158,10 @@ def main() -> None:
     parser.add_argument("--encoder", default=Choice().encoder)
     parser.add_argument("--cache", type=Path, default=Path("galleries/measured"))
     options = parser.parse_args()
+    if options.ship:
+        return ship()
+    if options.photos is None:
+        parser.error("name the folder of photographs")
     files = list_images(options.photos)
     drawn = np.random.default_rng(0).permutation(len(files)).tolist()
     chosen = {
@@ -169,7 +178,19 @@ def main() -> None:
         rows = merged(stored("selftest"), rows, key=asked.key())
         head = {"encoder": options.encoder, "key": asked.key()}
         write("selftest", head | {"rows": [asdict(row) for row in rows]})
+        ship()
     show(rows)
+    return None
+
+
+def ship(to: Path = MEASURED) -> None:
+    """Copy the counts that are stored to where the page reads them."""
+    found = stored("selftest")
+    assert found is not None
+    names = ("way", "far", "images", "found")
+    rows = [json.dumps({name: row[name] for name in names}) for row in found["rows"]]
+    text = f'{{"encoder": {json.dumps(found["encoder"])}, "rows": [\n' + ",\n".join(rows) + "\n]}\n"
+    write_bytes(to, text.encode())
 
 
 def merged(known: Mapping[str, Any] | None, rows: Sequence[Row], *, key: str) -> list[Row]:

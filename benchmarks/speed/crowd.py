@@ -15,7 +15,6 @@ import plotly.graph_objects as go  # pyright: ignore[reportMissingTypeStubs]
 from app.ui import build, launch_options
 from core.gallery.manifest import Records
 from core.service import Choice, Gallery, Session
-from core.values import Progress, no_progress
 
 POINTS = 50_000
 _AS_IT_IS = "as it is"
@@ -54,9 +53,9 @@ class Crowd(Session):
         """The real gallery's."""
         return super().workspace(replace(choice, gallery=_AS_IT_IS), **more)
 
-    def layout(self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress) -> Any:
+    def layout(self, choice: Choice, **more: Any) -> Any:
         """The real map, each point many times."""
-        found = super().layout(choice, visitor=visitor, progress=progress)
+        found = super().layout(choice, **more)
         side = np.ptp(found.points, axis=0)
         points = found.points[self._base] + self._beside * side
         return replace(found, points=points.astype(np.float32))

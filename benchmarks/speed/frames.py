@@ -5,7 +5,8 @@ python -m benchmarks.speed.frames
 The points are the built-in gallery's, each many times somewhere near its place; nothing else is
 made. Chromium draws without a graphics card here, on the processor alone, the slowest case there
 is, and shows 60 frames a second at most. Times between frames depend on what else the machine does,
-the time that a processor spends on a frame hardly.
+the time that a processor spends on a frame hardly: that is held to bars, with status 1 where one is
+missed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.speed.bars import Bars
 from benchmarks.speed.crowd import POINTS, Crowd, app_over, canvas_page, plotly_page
 from core.service import Choice
 
@@ -35,6 +37,9 @@ _CLICKS = {"afar": 0, "middle": 4, "near": 8}
 _FRAME = 1e3 / 60  # milliseconds
 _JITTER = 1.0  # of the timestamps of frames that are in time, milliseconds
 _WAIT = 300_000  # milliseconds
+OWN, WHOLE = 1e3 / 120, 1e3 / 60
+"""Most that the page's own thread, and all of Chromium, may take of a processor for a frame of the
+map, milliseconds."""
 _SIZE = {"width": 1440, "height": 900}
 
 _DRAG: dict[str, Any] = {"gestureSourceType": "touch", "speed": 400}
@@ -168,6 +173,12 @@ def main() -> None:
             with _opened(browser, html, _PLOTLY) as page:
                 tell(f"plotly, {level}", page, where=_PLOTLY, times=1)
     console.print(table)
+    bars = Bars()
+    for level in _CLICKS:
+        for way in WAYS:
+            ours = found[f"map, {level}, {way}"]
+            bars.hold(f"map, {level}, {way}: own thread", ours.main, OWN, "ms a frame")
+            bars.hold(f"map, {level}, {way}: Chromium", ours.whole, WHOLE, "ms a frame")
     for level in _CLICKS:
         for way in WAYS:
             ours = found[f"map, {level}, {way}"]
@@ -177,6 +188,7 @@ def main() -> None:
                 f"/ plotly {ours.rate / theirs.rate:.1f}; own thread / canvas "
                 f"{ours.main / bare.main:.1f}, / plotly {ours.main / theirs.main:.2f}"
             )
+    bars.end()
 
 
 _PLOTLY = ".nsewdrag"

@@ -75,20 +75,23 @@ def excitement(embeddings: Float[np.ndarray, "n d"], dimension: int, *, count: i
 
 def cosine_weights(
     features: Float[np.ndarray, " f"], other: Float[np.ndarray, " d"], head: Head, *, role: Role
-) -> tuple[Float[np.ndarray, " f"], float]:
+) -> tuple[Float[np.ndarray, " f"], Float[np.ndarray, " l"]]:
     """The cosine with another unit embedding as a linear function of an image's own features.
 
     A level's part of the image's embedding is s (x - m) W / |(x - m) W|; with the norms held at
-    this image's values, the cosine is ``features @ weights + constant`` exactly.
+    this image's values, the cosine is ``features @ weights + constants.sum()`` exactly, and each
+    level's part of it the same of the level's own columns.
 
     Returns:
-        The weights and the constant.
+        The weights, and the constant of every level.
     """
-    weights, constant = np.empty(head.width, np.float32), 0.0
-    for part, scale, (columns, dims) in zip(head.parts, head.scales, head.spans, strict=True):
+    weights = np.empty(head.width, np.float32)
+    constants = np.empty(len(head.parts), np.float32)
+    levels = zip(head.parts, head.scales, head.spans, strict=True)
+    for at, (part, scale, (columns, dims)) in enumerate(levels):
         norm = np.linalg.norm(part.mapped(features[None, columns], role=role))
         direction = other[dims] if part.matrix is None else part.matrix @ other[dims]
         weights[columns] = direction * (scale / max(float(norm), 1e-12))
         mean = part.mean_gallery if role == "gallery" else part.mean_query
-        constant -= float(mean @ weights[columns])
-    return weights, constant
+        constants[at] = -(mean @ weights[columns])
+    return weights, constants

@@ -4,7 +4,7 @@ The app knows the core by these names alone, besides its values, settings and re
 """
 
 from core.encoders.load import load_encoder
-from core.encoders.network import NetworkEncoder, Reading, best_device
+from core.encoders.network import LEVELS, NetworkEncoder, Reading, best_device
 from core.encoders.registry import EncoderInfo, encoder_infos
 from core.explain.projection import place
 from core.explain.regions import Standout, regions, standouts
@@ -71,6 +71,7 @@ __all__ = [
     "DEFAULT_ENCODER",
     "DEPTHS",
     "HITS",
+    "LEVELS",
     "LONGEST_FILTER",
     "NAME",
     "NEWEST",

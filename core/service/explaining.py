@@ -16,7 +16,7 @@ from core.heads.head import Head
 from core.search.patches import region_match
 from core.search.query import Query
 from core.service.workspace import Workspace
-from core.values import Explanation, GalleryError, Role
+from core.values import Explanation, GalleryError, LevelParts, Role
 
 
 def explain(
@@ -45,14 +45,19 @@ def explain(
     own = np.asarray(workspace.vectors[row])
     seen = query.reading
     parts: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+    by_level: tuple[LevelParts, ...] = ()
     if seen is not None and seen.maps:
         # The parts sum to the cosine of what is stored, not of what the pixels would give now.
         stored = np.asarray(workspace.collection.views[0].features[row], np.float32)
         there = replace(source.read(workspace.encoder), features=stored)
-        parts = (
+        sides = (
             _parts(seen, workspace.head, other=own, role=query.role),
             _parts(there, workspace.head, other=query.embedding, role="gallery"),
         )
+        parts = sides[0].sum(0), sides[1].sum(0)
+        names = workspace.collection.views[0].level_names
+        if len(names) > 1:
+            by_level = tuple(map(LevelParts, names, *sides))
     grid = None if seen is None else seen.grid
     patches, regions, alignment = workspace.gallery.patches(workspace.encoder), None, None
     if query.patches is not None and patches is not None and grid is not None:
@@ -76,17 +81,23 @@ def explain(
         cell_parts=tuple(filter(None, in_cells)),
         score_parts=collection.parts(query, row, among=passing and passing.among),
         alignment=alignment,
+        level_parts=by_level,
     )
 
 
 def _parts(
     seen: Reading, head: Head, *, other: Float[np.ndarray, " d"], role: Role
-) -> Float[np.ndarray, " p"]:
-    """The cosine with the other image, split over the regions of the image that was read."""
-    weights, constant = cosine_weights(seen.features, other, head, role=role)
-    parts = seen.region_parts(weights)
-    assert parts is not None
-    return parts + np.float32(constant / len(parts))
+) -> Float[np.ndarray, "l p"]:
+    """Each level's part of the cosine, split over the regions of the image that was read."""
+    weights, constants = cosine_weights(seen.features, other, head, role=role)
+    found: list[np.ndarray] = []
+    for constant, (columns, _) in zip(constants, head.spans, strict=True):
+        own = np.zeros_like(weights)
+        own[columns] = weights[columns]
+        parts = seen.region_parts(own)
+        assert parts is not None
+        found.append(parts + constant / len(parts))
+    return np.stack(found)
 
 
 def _row(gallery: Gallery, image_id: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int32
 
+from core.heads.rows import unit_rows
 from core.search.graph import Graph, neighbour_graph
 from core.service.workspace import Workspace
 from core.values import GalleryError, ImageRecord
@@ -31,28 +32,32 @@ def near_images(
     return tuple((gallery.records[other], cosine) for other, cosine in pairs if other >= 0)
 
 
-def shared_neighbours(one: Workspace, other: Workspace, *, k: int) -> Float[np.ndarray, " n"]:
-    """Share of every image's k nearest under one encoder that are so under another.
+Seen = tuple[Workspace, str]
+"""A gallery as an encoder sees it, on a level or, for the empty text, on all."""
+
+
+def shared_neighbours(one: Seen, other: Seen, *, k: int) -> Float[np.ndarray, " n"]:
+    """Share of every image's k nearest under one encoder or level that are so under another.
 
     Two encoders without anything in common share k / (n - 1) on average.
 
     Raises:
         ValueError: when they do not describe the same images.
     """
-    if one.gallery.records != other.gallery.records:
+    if one[0].gallery.records != other[0].gallery.records:
         raise ValueError("neighbours can be compared within one gallery only")
-    return overlap(_graph(one).rows[:, :k], _graph(other).rows[:, :k])
+    return overlap(_graph(*one).rows[:, :k], _graph(*other).rows[:, :k])
 
 
-def mean_shared_neighbours(one: Workspace, other: Workspace) -> Float[np.ndarray, " n"]:
+def mean_shared_neighbours(one: Seen, other: Seen) -> Float[np.ndarray, " n"]:
     """Average overlap of every image's nearest under two encoders, over all that are known.
 
     Raises:
         ValueError: as :func:`shared_neighbours`.
     """
-    if one.gallery.records != other.gallery.records:
+    if one[0].gallery.records != other[0].gallery.records:
         raise ValueError("neighbours can be compared within one gallery only")
-    return average_overlap(_graph(one).rows, _graph(other).rows)
+    return average_overlap(_graph(*one).rows, _graph(*other).rows)
 
 
 def average_overlap(
@@ -75,6 +80,9 @@ def overlap(
     return both.sum(axis=1) / np.maximum(present.sum(axis=1), 1)
 
 
-def _graph(workspace: Workspace) -> Graph:
+def _graph(workspace: Workspace, level: str = "") -> Graph:
     view = workspace.collection.views[0]
+    if level:
+        rows = np.asarray(view.vectors[:, workspace.dims_of(level)], np.float32)
+        return neighbour_graph(unit_rows(rows), walk=None)
     return neighbour_graph(view.vectors, walk=view.walk) if view.graph is None else view.graph()

@@ -158,36 +158,60 @@ class Session(Opening):
         choice: Choice | None = None,
         *,
         top: int = 8,
+        level: str = "",
         visitor: str = "",
         progress: Progress = no_progress,
     ) -> Placed:
-        """Where an image lies on the gallery's map; errors as in :meth:`attribute`."""
+        """Where an image lies on the gallery's map; errors as in :meth:`attribute`.
+
+        Args:
+            image: the image.
+            choice: what to answer with.
+            top: matches wanted; by all levels, whichever the map is of.
+            level: the level that the map is of; of all levels where none is named.
+            visitor: whose galleries are meant.
+            progress: called while what is missing is computed.
+        """
         workspace = self.workspace(choice or Choice(), visitor=visitor, progress=progress)
         query = self.query(workspace, image)
-        layout = self.layout(choice or Choice(), visitor=visitor, progress=progress)
-        x, y = place(layout, query.embedding[None])[0].tolist()
+        layout = self.layout(choice or Choice(), level=level, visitor=visitor, progress=progress)
+        own = query.embedding[None, workspace.dims_of(level)]
+        x, y = place(layout, own)[0].tolist()
         return Placed(x, y, workspace.attribute(query, top=top))
 
-    def layout(self, choice: Choice, *, visitor: str = "", progress: Progress = no_progress) -> Map:
-        """The gallery's map; fitted once."""
+    def layout(
+        self,
+        choice: Choice,
+        *,
+        level: str = "",
+        visitor: str = "",
+        progress: Progress = no_progress,
+    ) -> Map:
+        """The gallery's map, of all levels or of one; fitted once.
+
+        Raises:
+            EncoderError: when the encoder has no such level.
+        """
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
-        key = ("layout", *workspace.inputs)
-        return self._cache.get(key, lambda: workspace.layout(progress=progress))
+        key = ("layout", *workspace.inputs, level)
+        return self._cache.get(key, lambda: workspace.layout(level=level, progress=progress))
 
     def clusters(
         self,
         choice: Choice,
         *,
         kind: ClusterKind,
+        level: str = "",
         visitor: str = "",
         progress: Progress = no_progress,
     ) -> Integer[np.ndarray, " n"]:
         """Clusters of the gallery's images, found once: see :meth:`Workspace.clusters`."""
-        layout = self.layout(choice, visitor=visitor, progress=progress)
+        layout = self.layout(choice, level=level, visitor=visitor, progress=progress)
         workspace = self.workspace(choice, visitor=visitor, progress=progress)
-        key = ("clusters", kind, *workspace.inputs)
+        key = ("clusters", kind, *workspace.inputs, level)
         return self._cache.get(
-            key, lambda: workspace.clusters(layout, kind=kind, progress=progress)
+            key,
+            lambda: workspace.clusters(layout, kind=kind, level=level, progress=progress),
         )
 
     def examples(

@@ -29,6 +29,7 @@ from core.explain.contributions import excitement
 from core.explain.projection import Map
 from core.gallery.gallery import Gallery
 from core.heads.head import Head
+from core.heads.rows import unit_rows
 from core.search.prepare import hash_of, image_hashes, prepare
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking
@@ -211,20 +212,38 @@ class Workspace:
             [self.gallery.records[row] for row in rows] for rows in (found.most, found.least)
         )
 
+    def dims_of(self, level: str) -> slice:
+        """Where the dimensions of a level lie; all of them for the empty text.
+
+        Raises:
+            EncoderError: when the encoder has no such level.
+        """
+        if not level:
+            return slice(None)
+        names = self.collection.views[0].level_names
+        if len(names) < 2 or level not in names:
+            raise EncoderError(f"encoder {self.encoder.name} has no level {level!r}")
+        return self.head.spans[names.index(level)][1]
+
     def layout(
-        self, *, config: ProjectionConfig | None = None, progress: Progress = no_progress
+        self,
+        *,
+        level: str = "",
+        config: ProjectionConfig | None = None,
+        progress: Progress = no_progress,
     ) -> Map:
-        """The gallery's 2-D map; fitted once and kept with the gallery."""
-        return map_of(self.gallery, self.vectors, self._inputs, config=config, progress=progress)
+        """The gallery's 2-D map, of all levels or of one; fitted once and kept with the gallery."""
+        rows, inputs = self._rows(level)
+        return map_of(self.gallery, rows, inputs, config=config, progress=progress)
 
     def clusters(
-        self, layout: Map, *, kind: ClusterKind, progress: Progress = no_progress
+        self, layout: Map, *, kind: ClusterKind, level: str = "", progress: Progress = no_progress
     ) -> Integer[np.ndarray, " n"]:
         """Cluster of every image, the largest first, -1 for none; kept with the gallery."""
         if kind == "density":
             rows, inputs = layout.points, {"points": layout.points}
         else:
-            rows, inputs = np.asarray(self.vectors), self._inputs
+            rows, inputs = self._rows(level)
         return clusters_of(self.gallery, rows, inputs, kind=kind, progress=progress)
 
     def duplicates(self) -> list[list[ImageRecord]]:
@@ -235,10 +254,13 @@ class Workspace:
         several = sorted((rows for rows in found if len(rows) > 1), key=len, reverse=True)
         return [[self.gallery.records[row] for row in rows] for rows in several]
 
-    @property
-    def _inputs(self) -> Mapping[str, object]:
-        """What everything that follows from the first view's vectors depends on."""
-        return {"features": self.gallery.digest(self.encoder), "head": self.head.identity}
+    def _rows(self, level: str) -> tuple[Float[np.ndarray, "n _d"], Mapping[str, object]]:
+        """Unit vectors of all levels or of one, and what all that follows from them depends on."""
+        inputs = {"features": self.gallery.digest(self.encoder), "head": self.head.identity}
+        if not level:
+            return np.asarray(self.vectors), inputs
+        rows = np.asarray(self.vectors[:, self.dims_of(level)], np.float32)
+        return unit_rows(rows), {**inputs, "level": level}
 
     def _descriptors(self, reading: Reading) -> np.ndarray | None:
         if reading.patches is None or self.patch_head is None:

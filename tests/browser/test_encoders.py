@@ -50,7 +50,7 @@ def choose(page: Page, label: str, name: str) -> Locator:
 
 
 def test_from_the_choice_to_two_maps_and_a_comparison(visit: Visit, authors: Authors):
-    page = visit()
+    page = visit(theme="dark")
     page.get_by_role("button", name="Settings").click()
     prepare_through_failures(page, authors)
     page.locator("#ws-examples button").first.click()
@@ -65,6 +65,11 @@ def test_from_the_choice_to_two_maps_and_a_comparison(visit: Visit, authors: Aut
     page.get_by_role("tab", name="Disentanglement").click()
     expect(choose(page, "Encoder", MOCO)).to_have_count(0)
     expect(page.locator("#ws-overview")).not_to_contain_text("then measure", timeout=_WAIT)
+    page.get_by_role("tab", name="Gallery").click()
+    page.get_by_role("button", name="Check it").click()
+    expect(choose(page, "Encoder that is looked at", MOCO)).to_have_count(0)
+    page.locator("#ws-gallery-find").click()
+    expect(page.locator("#ws-gallery-twins-words")).to_contain_text("near", timeout=_WAIT)
 
 
 def prepare_through_failures(page: Page, authors: Authors) -> None:
@@ -104,6 +109,9 @@ def two_maps(page: Page) -> None:
     offer = choose(page, "Beside it", MOCO)
     expect(offer).to_contain_text("337 MB or more to fetch")
     expect(offer).to_contain_text("CC BY-NC 4.0, not for commercial use")
+    page.set_viewport_size({"width": 390, "height": 900})
+    expect(offer.get_by_role("button", name="Prepare it")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     offer.get_by_role("button", name="Prepare it").click()
     expect(page.locator(".ws-map-panel")).to_have_count(2, timeout=_WAIT)
     expect(page.locator("#ws-map")).to_contain_text("DINO ViT-S/16")

@@ -90,6 +90,10 @@ def test_a_zip_becomes_the_gallery_of_every_tab(visit: Visit, archive: Path, the
     expect(page.locator("#ws-gallery-status")).to_contain_text("holds 4 images")
     unfold(page, "About it", "Check it")
     expect(page.locator("#ws-gallery-facts")).not_to_contain_text("Random weights")
+    unfold(page, "Change it")
+    page.locator("#ws-gallery-name :is(input, textarea)").fill("Holiday pictures")
+    page.locator("#ws-gallery-rename").click()
+    expect(page.locator("#ws-gallery-title")).to_contain_text("Holiday pictures")
     page.locator("#ws-gallery-find").click()
     expect(page.locator("#ws-gallery-twins-words")).to_contain_text("1 group")
     expect(page.locator("#ws-gallery-twins button img")).to_have_count(2)
@@ -254,4 +258,7 @@ def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
     open_tab(page)
     page.set_viewport_size({"width": 390, "height": 900})
     unfold(page, "Build one", "Change it", "About it", "Check it")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for width in (390, 1024):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

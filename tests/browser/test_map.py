@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from app.page import address, events
 from app.ui import build, launch_options
 from benchmarks.speed.crowd import POINTS, Crowd, app_over
-from benchmarks.speed.frames import WAYS, frames
+from benchmarks.speed.frames import OWN, WAYS, WHOLE, frames
 from benchmarks.speed.frames import open_map as open_crowd
 from core.service import Session
 from core.values import Progress
@@ -111,6 +111,28 @@ def test_a_second_map_and_an_image_of_one_s_own(visit: Visit, tmp_path: Path):
     expect(page.locator("#ws-map-near")).to_contain_text("nearest is picture-07")
     lasso(page)
     expect(page.locator("#ws-map-words")).to_contain_text("selected")
+    other = "() => document.querySelectorAll('.ws-map-stage canvas')[1].toDataURL()"
+    point_at(page)
+    ringed = page.evaluate(other)
+    page.mouse.move(2, 2)
+    page.wait_for_function(f"(before) => ({other})() !== before", arg=ringed)
+    page.locator("#ws-map-level input").click()
+    page.get_by_role("option", name="Subject").click()
+    titles = page.locator(".ws-map-panel figcaption")
+    expect(titles).to_have_text(["Random weights · subject", "Baseline: histogram"])
+
+
+def point_at(page: Page) -> None:
+    """Move the pointer over the first map until it is on a point."""
+    box = page.locator(".ws-map-stage").first.bounding_box()
+    assert box is not None
+    over = page.locator(".ws-map.over")
+    for step in range(40 * 30):
+        x, y = box["width"] * (step % 40 + 0.5) / 40, box["height"] * (step // 40 + 0.5) / 30
+        page.mouse.move(box["x"] + x, box["y"] + y)
+        if over.count():
+            return
+    raise AssertionError("no point was met")
 
 
 def test_random_weights_come_beside_an_encoder_by_one_click(visit: Visit):
@@ -128,14 +150,7 @@ def test_a_point_under_the_pointer_shows_its_picture(visit: Visit):
     open_map(page)
     for _ in range(2):
         page.get_by_role("button", name="Zoom out").click()
-    box = page.locator(".ws-map-stage").bounding_box()
-    assert box is not None
-    over = page.locator(".ws-map.over")
-    for step in range(40 * 30):
-        x, y = box["width"] * (step % 40 + 0.5) / 40, box["height"] * (step // 40 + 0.5) / 30
-        page.mouse.move(box["x"] + x, box["y"] + y)
-        if over.count():
-            break
+    point_at(page)
     card = page.locator(".ws-map-card")
     expect(card).to_be_visible()
     expect(card.locator("img")).to_have_attribute("src", re.compile("^data:image/webp"))
@@ -157,8 +172,10 @@ def test_a_bad_file_is_refused_in_words_and_the_map_stays(visit: Visit, tmp_path
 def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
     page = visit()
     open_map(page)
-    page.set_viewport_size({"width": 390, "height": 900})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for width in (390, 1024):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -281,8 +298,9 @@ def test_fifty_thousand_points_stay_fluid(crowded: Page):
         found = frames(crowded, way, times=1)
         print(f"{way}: {found.cells}")  # noqa: T201
         assert len(found.times) > 20
-        assert found.main < 1e3 / 60
-        assert np.median(found.times) < 100
+        assert found.main < OWN
+        assert found.whole < WHOLE
+        assert np.median(found.times) < 50  # where others take the processor too
 
 
 _PIXELS = """least => {

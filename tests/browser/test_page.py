@@ -125,6 +125,18 @@ def test_link_reopens_a_tab_and_keeps_the_address(visit: Visit, width: int):
         "aria-selected", "true"
     )
     assert "tab=map" in page.url
+    page.wait_for_function(STILL)
+    assert page.evaluate(SHIFTED) < 0.05  # on a phone the map pushed its settings out of sight
+
+
+SHIFTED = """() => new Promise((done) => {
+  let sum = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value;
+  }).observe({ type: 'layout-shift', buffered: true });
+  setTimeout(() => done(sum), 500);
+})"""
+"""How far things moved by themselves since the page was opened (cumulative layout shift)."""
 
 
 def test_link_reopens_an_example_in_its_tab(visit: Visit):
@@ -167,7 +179,7 @@ def test_a_page_opens_with_the_first_example_answered_and_at_its_top(
     assert page.evaluate("window.scrollY") == 0
 
 
-def test_a_picture_is_dropped_anywhere(visit: Visit, gallery: Path):
+def test_a_picture_is_dropped_or_pasted_anywhere(visit: Visit, gallery: Path):
     """A picture that missed its field was opened by the browser, in place of the page."""
     page = visit()
     content = list((gallery.parent / "images" / f"{tiny.NAMES[0]}.png").read_bytes())
@@ -184,7 +196,18 @@ def test_a_picture_is_dropped_anywhere(visit: Visit, gallery: Path):
     assert page.evaluate(drop, [content, names[:1]]) == [False, False], (
         "the browser does not open it"
     )
-    expect(page.locator(".ws-answer h2")).to_be_visible()
+    expect(page.locator(".ws-answer h2")).to_contain_text("Blue <b>hills</b>")
+    other = gallery.parent / "images" / f"{tiny.NAMES[1]}.png"
+    page.evaluate(
+        """(bytes) => {
+          const held = new DataTransfer();
+          held.items.add(new File([new Uint8Array(bytes)], 'image.png', {type: 'image/png'}));
+          document.body.dispatchEvent(new ClipboardEvent(
+            'paste', {bubbles: true, cancelable: true, clipboardData: held}));
+        }""",
+        list(other.read_bytes()),
+    )
+    expect(page.locator("#ws-candidates [data-row='0']")).to_contain_text(tiny.NAMES[1])
     for given in (names, ["own2.zip"]):
         page.get_by_role("tab", name="One", exact=True).click()
         assert page.evaluate(drop, [content, given]) == [False, False]

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app.page.events import EACH, PRIVATE, QUIET, bring_into_view
+from app.page.events import EACH, LAST, PRIVATE, QUIET, bring_into_view
 from app.page.lines import BUILD, FINISHED
 from app.page.state import Page
 from app.tabs.attribute import batch_layout, reverse_layout, selftest_layout
@@ -123,6 +123,8 @@ def connect_test(
     test.files.change(lambda files: gr.Image(visible=not files), test.files, test.image, **QUIET)
     for gone in (page.gallery.change, test.image.clear, test.files.clear):
         gone(test_cleared, None, [done, result.table, result.download], **QUIET)
+    for turned in (test.ways.change, test.far.change):
+        turned(handlers.measured, [test.ways, test.far], test.measured, **LAST)
     opened = result.table.select(handlers.opened, done, result.case, **EACH)
     bring_into_view(opened.success, "ws-trial")
     return handlers

@@ -21,6 +21,7 @@ from app.tabs.attribute.cases import Shown
 from app.tabs.attribute.layout import Controls
 from app.tabs.attribute.searches import choice_of
 from app.tabs.attribute.selftest_layout import Selftest, SelftestResult
+from app.views.dial import dial_html
 from app.views.images import small_picture
 from app.views.selftest import (
     SHOWN,
@@ -182,6 +183,11 @@ class SelftestHandlers:
                 firsts=firsts_of(trial, pictures),
                 case=trial_html(trial, pictures),
             )
+
+    @staticmethod
+    def measured(ways: Sequence[str], far: float) -> str:
+        """How often the chosen ways were traced at this place of the dial."""
+        return dial_html(ways, far)
 
     @staticmethod
     def opened(done: Trials | None, event: gr.EventData) -> Any:

@@ -9,6 +9,7 @@ import gradio as gr
 from app.page.components import files_given, image_given, run_row
 from app.page.state import Page
 from app.tabs.attribute.cases import cases_file, cases_table
+from app.views.dial import dial_html
 from app.views.selftest import empty_html
 from core.service import WAYS
 
@@ -24,6 +25,8 @@ class Selftest:
     """Several pictures and zips; where there are any they stand in the place of the one."""
     ways: gr.CheckboxGroup
     far: gr.Slider
+    measured: gr.HTML
+    """How often that found the original where it was measured."""
     run: gr.Button
 
 
@@ -42,13 +45,15 @@ def lay(page: Page) -> Selftest:
     words = "Drop a picture of your own\nor click to choose it"
     image = image_given("Your picture", elem_id="ws-own", placeholder=words, height=240)
     files = files_given("Or several, or a zip of them", elem_id="ws-owns", height=150)
+    first = [next(iter(WAYS))]
     ways = gr.CheckboxGroup(
         [(each.title, name) for name, each in WAYS.items()],
-        value=[next(iter(WAYS))],
+        value=first,
         label="What is made of each",
         elem_id="ws-ways",
     )
     far = gr.Slider(0, 100, value=50, step=1, label="How far from it, %", elem_id="ws-far")
+    measured = gr.HTML(dial_html(first, 50), elem_id="ws-far-measured")
     run = run_row(
         page,
         "attribute",
@@ -56,7 +61,7 @@ def lay(page: Page) -> Selftest:
         elem_id="ws-run-test",
         stop_id="ws-stop-test",
     )
-    return Selftest(image, gr.State(None), files, ways, far, run)
+    return Selftest(image, gr.State(None), files, ways, far, measured, run)
 
 
 def lay_result() -> SelftestResult:

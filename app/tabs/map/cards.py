@@ -36,6 +36,8 @@ class Drawn:
     """What lies nearest to the visitor's image, by title of the encoder."""
     thumbnail: Callable[[ImageRecord], Path]
     """File of a gallery image's thumbnail."""
+    level: str = ""
+    """Level of the first map; the empty text for all."""
     moved: Movers | None = None
     """What two encoders see most differently, where two encoders are side by side."""
 

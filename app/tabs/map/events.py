@@ -27,7 +27,7 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
     everything += [tab.nearby, tab.near, tab.neighbours, tab.moved, tab.moved_words, tab.movers]
     selection = [tab.words, tab.point, tab.shared, tab.chosen, tab.table, tab.made]
     asked = {tab.encoder, tab.head, tab.second, tab.colour, tab.image, tab.state, page.gallery}
-    asked |= {page.marked}
+    asked |= {page.marked, tab.level, tab.other_level}
     draw: dict[str, Any] = {
         "fn": handlers.draw,
         "inputs": asked,
@@ -40,6 +40,8 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
         tab.draw.click,
         tab.first.ready.change,
         tab.head.input,
+        tab.level.input,
+        tab.other_level.input,
         tab.beside.ready.change,
         tab.image.upload,
         tab.image.clear,

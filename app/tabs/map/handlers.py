@@ -30,6 +30,9 @@ _COMPARED = 10  # neighbours of an image under two encoders
 _MOVED = 16  # images shown that moved most
 _AGAIN = "draw it again when you like"
 
+_Seen = tuple[Choice, str]
+"""What a map is of: an encoder and head, and its level; the empty text for all levels."""
+
 
 class Handlers:
     """The handlers of the tab: each calls the session, makes a view and returns it."""
@@ -80,7 +83,8 @@ class Handlers:
             return {self.tab.near: gr.skip()}
         scene, choice, visitor = drawn.drawing.scene, drawn.choice, visitor_of(request)
         with self.page.jobs.run("map", request, progress, again="choose it again") as report:
-            groups = self._groups(scene, choice, colour=colour, visitor=visitor, report=report)
+            seen = choice, drawn.level
+            groups = self._groups(scene, seen, colour=colour, visitor=visitor, report=report)
         drawing = replace(drawn.drawing, groups=groups)
         changed = replace(drawn, colour=colour, drawing=drawing)
         return {**self._shown(changed), **self._choices(changed)}
@@ -128,25 +132,31 @@ class Handlers:
         """The maps asked for, and what lies nearest to the visitor's image."""
         tab = self.tab
         first = Choice(given[tab.encoder], given[tab.head], given[self.page.gallery])
-        second = Choice(given[tab.second], "default", first.gallery)
+        levels = given[tab.level], given[tab.other_level]
+        beside = given[tab.second] or (first.encoder if levels[1] else "")  # a level of its own
+        second = Choice(beside, "default", first.gallery)
         gallery = self.session.gallery(first.gallery, visitor=visitor)
         titles = {name: title for title, name in encoder_choices(gallery.encoder_names)}
         examples = self.session.examples(first, visitor=visitor, progress=report).examples
         scene = Scene(gallery.records, examples)
-        choices = (first, second)[: 2 if second.encoder in titles else 1]
+        asked = [*zip((first, second), levels, strict=True)][: 2 if beside in titles else 1]
         panels: list[Panel] = []
         nearest: dict[str, Answer] = {}
-        for choice in choices:
+        for choice, level in asked:
             title = titles.get(choice.encoder, choice.encoder)
-            points, placed = self._points(choice, given[tab.image], visitor, report)
-            panels.append(views.panel(title, *points, placed, scene=scene))
+            points, placed = self._points((choice, level), given[tab.image], visitor, report)
+            panels.append(
+                views.panel(views.panel_title(title, level), *points, placed, scene=scene)
+            )
             if placed is not None:
                 nearest[title] = placed.answer
         spaces = [
-            self.session.workspace(choice, visitor=visitor, progress=report) for choice in choices
+            (self.session.workspace(choice, visitor=visitor, progress=report), level)
+            for choice, level in asked
         ]
         moved = None
-        if len(spaces) > 1:
+        few = len(gallery) <= spaces[0][0].score.exact  # a level has no graph of its own
+        if len(spaces) > 1 and (few or not any(levels)):
             moved = words.movers(
                 shared_neighbours(spaces[0], spaces[1], k=_COMPARED),
                 mean_shared_neighbours(spaces[0], spaces[1]),
@@ -155,7 +165,7 @@ class Handlers:
                 top=_MOVED,
             )
         colour = self._known(scene, given[tab.colour])
-        groups = self._groups(scene, first, colour=colour, visitor=visitor, report=report)
+        groups = self._groups(scene, asked[0], colour=colour, visitor=visitor, report=report)
         before: Drawn | None = given[tab.state]
         drawing = Drawing(
             secrets.token_urlsafe(16),
@@ -169,23 +179,26 @@ class Handlers:
             first,
             colour,
             drawing,
-            tuple(space.head.dim for space in spaces),
+            tuple(space.vectors[:0, space.dims_of(level)].shape[1] for space, level in spaces),
             nearest,
             lambda record: self.session.thumbnails(gallery, [record])[0],
+            levels[0],
             moved,
         )
 
     def _points(
-        self, choice: Choice, image: str | None, visitor: str, report: Progress
+        self, seen: _Seen, image: str | None, visitor: str, report: Progress
     ) -> tuple[tuple[np.ndarray, np.ndarray], Placed | None]:
         """Where the gallery and its examples lie under one encoder, and the visitor's image."""
-        session = self.session
-        layout = session.layout(choice, visitor=visitor, progress=report)
-        embeddings = session.examples(choice, visitor=visitor, progress=report).embeddings
+        session, (choice, level), placed = self.session, seen, None
+        layout = session.layout(choice, level=level, visitor=visitor, progress=report)
+        dims = session.workspace(choice, visitor=visitor, progress=report).dims_of(level)
+        embeddings = session.examples(choice, visitor=visitor, progress=report).embeddings[:, dims]
         others = place(layout, embeddings) if len(embeddings) else np.zeros((0, 2), np.float32)
-        placed = None
         if image:
-            placed = session.project(image, choice, top=_NEAREST, visitor=visitor, progress=report)
+            placed = session.project(
+                image, choice, top=_NEAREST, level=level, visitor=visitor, progress=report
+            )
         return (layout.points, others), placed
 
     @staticmethod
@@ -197,17 +210,21 @@ class Handlers:
     def _groups(
         self,
         scene: Scene,
-        choice: Choice,
+        seen: _Seen,
         *,
         colour: str,
         visitor: str,
         report: Progress,
     ) -> Groups:
-        labels = None
+        labels, (choice, level) = None, seen
         if colour in (DENSITY, MEANS):
-            kind = "density" if colour == DENSITY else "means"
-            labels = self.session.clusters(choice, kind=kind, visitor=visitor, progress=report)
-            labels = labels.tolist()
+            labels = self.session.clusters(
+                choice,
+                kind="density" if colour == DENSITY else "means",
+                level=level,
+                visitor=visitor,
+                progress=report,
+            ).tolist()
         return group(scene, colour, labels)
 
     def _shown(self, drawn: Drawn) -> dict[Any, Any]:

@@ -14,6 +14,7 @@ from app.page.state import HEADS, Page
 from app.tabs.map.drawing import drawing
 from app.views.scene import DOMAIN, FIRST_COLOURS
 from app.views.templates import render
+from core.service import LEVELS
 
 Peek = Callable[[object], dict[str, str] | None]
 """Picture and words of one point, as the map's script asks for them."""
@@ -36,7 +37,10 @@ class Tab:
     """Counts the times that the tab was opened with nothing drawn."""
     first: EncoderChoice
     head: gr.Dropdown
+    level: gr.Dropdown
+    """The level that the map is of; the empty text for all."""
     beside: EncoderChoice
+    other_level: gr.Dropdown
     colour: gr.Dropdown
     group: gr.Dropdown
     image: gr.Image
@@ -85,7 +89,9 @@ def _lay_side(page: Page) -> dict[str, Any]:
     with gr.Group():
         first = encoder_choice(page)
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
+        level = _level("Level", "ws-map-level")
         beside = encoder_choice(page, label="Beside it", role="beside", elem_id="ws-map-beside")
+        other_level = _level("Level of it", "ws-map-other-level")
     with gr.Group():
         colour = gr.Dropdown(
             FIRST_COLOURS,
@@ -110,12 +116,20 @@ def _lay_side(page: Page) -> dict[str, Any]:
     return {
         "first": first,
         "head": head,
+        "level": level,
         "beside": beside,
+        "other_level": other_level,
         "colour": colour,
         "group": group,
         "image": image,
         "draw": draw,
     }
+
+
+def _level(label: str, elem_id: str) -> gr.Dropdown:
+    """A choice among what networks see early and late."""
+    choices = [("All levels", ""), *((name.capitalize(), name) for name, _ in LEVELS)]
+    return gr.Dropdown(choices, value="", label=label, filterable=False, elem_id=elem_id)
 
 
 def _lay_stage(peek_at: Peek, small_of: Small) -> dict[str, Any]:

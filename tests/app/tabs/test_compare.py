@@ -166,6 +166,25 @@ def test_marks_are_chosen_for_both_sides_and_a_side_without_them_says_so(
     assert handlers.explain(found, first, "gone", NOBODY)[1].value == choices[0]
 
 
+def test_each_level_is_marked_on_both_sides(handlers: Handlers, picture: Path):
+    """Level by level there was a table alone; the heat was that of the whole cosine."""
+    found, first, *_ = handlers.search(given(handlers, picture, right="random"), NOBODY)
+    levels = [
+        reasons.reading_of_level(each) for each in _explained(handlers, found, first).level_parts
+    ]
+    marked = handlers.explain(found, first, None, NOBODY)[1]
+    offered = [name for name, _ in marked.choices if name in levels]
+    assert len(offered) > 1, "the very file stands out on every level"
+    pairs = set[str]()
+    for level in offered:
+        _, again, _, left, _, right, _ = handlers.explain(found, first, level, NOBODY)
+        assert again.value == level
+        assert f"{level.lower()} highlighted" in left and f"{level.lower()} highlighted" in right
+        pairs.add(left)
+    whole = handlers.explain(found, first, reasons.PARTS, NOBODY)[3]
+    assert len({*pairs, whole}) == len(offered) + 1, "each has heat of its own"
+
+
 def _explained(handlers: Handlers, found: Any, image_id: int) -> Explanation:
     return handlers.page.session.explain(found.image, image_id, found.choices[0])
 

@@ -43,7 +43,9 @@ def draw(handlers: Handlers, **changes: object) -> dict[Any, Any]:
     given = {
         tab.encoder: changes.get("encoder", "random"),
         tab.head: changes.get("head", "default"),
+        tab.level: changes.get("level", ""),
         tab.second: changes.get("second", ""),
+        tab.other_level: changes.get("other_level", ""),
         tab.colour: changes.get("colour", DOMAIN),
         tab.image: changes.get("image"),
         tab.state: changes.get("state"),
@@ -85,6 +87,24 @@ def test_two_encoders_share_one_selection(handlers: Handlers):
     titles = [panel["title"] for panel in value["panels"]]
     assert titles[1] == "Baseline: histogram"
     assert value["panels"][0]["x"] != value["panels"][1]["x"]
+
+
+def test_two_levels_of_an_encoder_lie_side_by_side(handlers: Handlers, tmp_path: Path):
+    """Encoders alone could be put beside one another."""
+    image = str(tiny.draw(tmp_path / "mine.png", 7))
+    shown = draw(handlers, level="pattern", other_level="subject", image=image, colour=MEANS)
+    drawn, panels = shown[handlers.tab.state], shown[handlers.tab.map]["panels"]
+    whole = draw(handlers)[handlers.tab.map]["panels"][0]
+    encoder = whole["title"]
+    assert [panel["title"] for panel in panels] == [f"{encoder} · pattern", f"{encoder} · subject"]
+    assert len({panel["x"] for panel in (*panels, whole)}) == 3
+    assert all(panel["you"] for panel in panels)
+    assert drawn.level == "pattern"
+    assert sum(drawn.dims) < handlers.session.workspace(drawn.choice).head.dim
+    assert f"{encoder} · subject" in shown[handlers.tab.moved_words]
+    assert list(drawn.nearest) == [encoder], "what is nearest is by all levels, and told once"
+    with pytest.raises(gr.Error, match="no level 'pattern'"):
+        draw(handlers, encoder="histogram", level="pattern")
 
 
 def test_a_factor_colours_the_points_and_its_groups_can_be_chosen(handlers: Handlers):

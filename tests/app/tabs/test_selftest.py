@@ -173,3 +173,11 @@ def test_another_picture_or_gallery_starts_again_and_the_tally_stays(handlers: S
     assert "drop a picture of your own" in html
     assert not button.visible
     assert not handlers.export(None).visible
+
+
+def test_what_was_measured_follows_the_ways_and_the_dial(handlers: SelftestHandlers):
+    at_first = handlers.test.measured.value
+    assert handlers.measured(["patches"], 50) == at_first
+    assert "Patch synthesis" in at_first
+    assert handlers.measured(["patches"], 100) != at_first
+    assert "not measured here" in handlers.measured(["blend"], 51)

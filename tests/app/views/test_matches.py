@@ -50,7 +50,8 @@ def test_without_a_source_the_list_is_of_the_closest_images():
     html = listed(answer(weak, none=1.0, named=False, p_value=0.5, scale=Scale(0.0, 4.0)))
     assert "Closest images" in html
     assert "Candidate" not in html
-    assert "ws-minibars" not in html
+    assert 'aria-label="subject strong, edges weak"' in html, "every real picture lacked its bars"
+    assert "Bars: how far each stands out" in html
 
 
 def test_bars_say_in_words_how_far_a_match_stands_out():
@@ -64,6 +65,7 @@ def test_rows_tell_by_how_much_less_they_score_where_there_is_a_scale():
     html = listed(answer(*groups, none=0.1, scale=Scale(0.0, 4.0)))
     assert re.findall(r'data-gap="([\d.]+)"', html) == ["0.0000", "0.2500"]
     assert "data-sets" in html
+    assert "a longer list than this page has" in html
     assert "data-sets" not in listed(answer(*groups, none=0.1))
 
 

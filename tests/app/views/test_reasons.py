@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.views import reasons
 from core.report import words
-from core.values import Alignment, Aspect, Grid, Group
+from core.values import Alignment, Aspect, Grid, Group, LevelParts
 from tests.app import made
 from tests.app.made import GRID, explanation, grey, group
 
@@ -62,6 +62,20 @@ def test_readings_follow_what_the_explanation_has():
     assert reasons.readings(explanation(space=False), sure, level=0.05) == [reasons.PLAIN]
 
 
+def test_a_level_that_stands_out_has_heat_of_its_own():
+    levels = tuple(
+        LevelParts(name, np.full(4, part, np.float32), np.full(4, part, np.float32))
+        for name, part in (("pattern", 0.01), ("subject", 0.2))
+    )
+    found = replace(explanation(), level_parts=levels)
+    sure = judged(places=0.3, subject=0.01)
+    subject = reasons.reading_of_level(levels[1])
+    assert reasons.readings(found, sure, level=0.05) == [reasons.PARTS, subject, reasons.PLAIN]
+    html = reasons.pair_html(found, (grey(), grey()), reading=subject)
+    assert "What subject adds to the cosine, 0.80" in html
+    assert html != reasons.pair_html(found, (grey(), grey()), reading=reasons.PARTS)
+
+
 def test_what_is_no_better_than_chance_is_not_drawn():
     """Heat and links were drawn between images that have nothing to do with one another."""
     only = judged(places=0.3, edges=0.01, subject=0.9)
@@ -97,6 +111,14 @@ def test_pair_shows_two_images_with_alternative_texts(reading: str):
     assert [alt.split(",")[0] for alt in alts] == ["Your image", "Hills"]
     assert html.count("data:image/webp;base64,") == 4  # each side by side and in the wipe
     assert ("Cosine of the edges 1.00." in html) == (reading == EDGES)
+
+
+def test_a_picture_that_is_shown_smaller_than_it_is_says_so():
+    """It could be zoomed to 12 times its size without a word that nothing more comes."""
+    small, large = ((grey(), grey(side)) for side in (900, 2000))
+    told = "at most 1,280 pixels a side"
+    assert told in reasons.pair_html(explanation(), large, reading=reasons.PLAIN)
+    assert told not in reasons.pair_html(explanation(), small, reading=reasons.PLAIN)
 
 
 def test_links_are_numbered_on_both_images_and_under_that_reading_alone():

@@ -119,6 +119,12 @@ def test_every_split_of_the_cosine_sums_to_it(workspace, seed):
         # The gallery keeps features in float16, so its side is exact to their digits only.
         assert found.source_parts.sum() == pytest.approx(found.cosine, abs=2e-3)
         assert sum(c.value for c in found.contributions) == pytest.approx(found.cosine, abs=1e-5)
+        spans = [dims for _, dims in workspace.head.spans]
+        assert len(found.level_parts) == len(spans) > 1
+        for level, dims in zip(found.level_parts, spans, strict=True):
+            own = workspace.vectors[row][dims] @ query.embedding[dims]
+            assert level.query.sum() == pytest.approx(own, abs=1e-4)
+            assert level.source.sum() == pytest.approx(own, abs=2e-3)
         cosine = workspace.collection.views[1].vectors[row] @ query.vectors[1]
         (edges,) = found.cell_parts
         assert (edges.view, edges.grid) == ("edges", Grid(5, 5))
