@@ -10,7 +10,7 @@ import gradio as gr
 
 from app.page.errors import user_error
 from app.page.files import taken_as, unopened
-from app.page.given import image_schema
+from app.page.image_forms import image_schema
 from app.page.jobs import PROGRESS
 from app.page.lines import ANSWER, MEASURE
 from app.page.state import HEADS, Page, offered_choices

@@ -17,7 +17,7 @@ from app.guard.guard import Guard
 from app.guard.headers import Headers
 from app.guard.order import guard_first
 from app.page import address, lines, notice, theme
-from app.page.given import take_images
+from app.page.image_forms import take_images
 from app.page.jobs import Stamped
 from app.page.opening import Opening
 from app.page.sessions import CAPACITY, light_sessions

@@ -126,7 +126,7 @@ class ScoreConfig:
             require(0 <= getattr(self, f"{by}_trust") <= 1, f"{by}_trust must be in [0, 1]")
 
     @property
-    def beside(self) -> Mapping[str, tuple[float, float]]:
+    def extra_views(self) -> Mapping[str, tuple[float, float]]:
         """Weight and trust of the views beside the embedding that are looked at, by their names."""
         views = {
             "edges": (self.edges, self.edges_weight, self.edges_trust),

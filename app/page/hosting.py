@@ -116,7 +116,7 @@ class LateEncoder(LentEncoder):
         """Features, as :meth:`NetworkEncoder.encode` gives them."""
         try:
             return super().encode(images)
-        except Exception as error:  # the lender's own errors: no GPU, no quota, no request
+        except Exception as error:  # the Space's own errors: no GPU, no quota, no request
             logger.warning("no GPU was lent for %s: %s", self.name, error)
             return NetworkEncoder.encode(self, images)
 

@@ -22,12 +22,12 @@ PREPARE = "prepare"
 JUDGE = "judge"
 """The dimensions of a head are fitted again beside an answer."""
 
-BESIDE = "beside"
+DETAIL = "detail"
 """What is shown beside an answer, and its files: a second."""
 FINISHED = "finished"
 """Files of long work that ended or was stopped, which nobody needs time for: it is kept."""
 
-LONG = (ANSWER, MEASURE, BUILD, PREPARE, JUDGE, BESIDE)
+LONG = (ANSWER, MEASURE, BUILD, PREPARE, JUDGE, DETAIL)
 """Those that take a client's seconds; all others are done at once."""
 
 _NO_WORK = {
@@ -87,7 +87,7 @@ def assign(blocks: gr.Blocks) -> None:
     """Give every handler that works, and names no line, the one beside answers."""
     for handler in blocks.fns.values():
         if _works_unnamed(handler) and handler.concurrency_limit == "default":
-            handler.concurrency_id = BESIDE
+            handler.concurrency_id = DETAIL
 
 
 def is_long(handler: Any) -> bool:

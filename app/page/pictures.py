@@ -10,8 +10,8 @@ import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder, is_static_file
 
-from app.views.known import made_from
 from app.views.names import name_of
+from app.views.stated_sources import made_from
 from core.service import Choice, Example, Session, read_examples
 from core.values import ImageRecord, Progress, WellspringError
 

@@ -15,12 +15,12 @@ Lend = Callable[[Callable[..., Any]], Callable[..., Any]]
 """Makes a function run in a process that has the GPU; arguments and results are pickled."""
 
 
-def lender() -> Lend | None:
-    """The lender of the Space, where there is one."""
+def gpu_of_space() -> Lend | None:
+    """What runs a function on the GPU of the Space, where there is one."""
     if find_spec("spaces") is None:
         return None
     spaces = importlib.import_module("spaces")
     return spaces.GPU(duration=SECONDS) if os.environ.get("SPACES_ZERO_GPU") else None
 
 
-LEND = lender()
+LEND = gpu_of_space()

@@ -22,7 +22,7 @@ from core.gallery.build import update
 from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.source import Source
 from core.images.decode import load_image
-from core.search.beside import with_beside
+from core.search.extra_views import with_extra_views
 from core.service.heads import choose_head
 from core.service.workspace import Workspace
 from core.values import Answer, Encoder
@@ -75,7 +75,7 @@ class Builder:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
         place = self.folder / "galleries" / digest_of([encoder.identity, sorted(files)])
-        source, encoders = Source(self.images, tuple(files)), with_beside([encoder])
+        source, encoders = Source(self.images, tuple(files)), with_extra_views([encoder])
         if not place.exists() and shipped_heads(encoder.name).patches is not None:
             # Nothing that is stored of an image depends on the others, so each is encoded once.
             whole = self.folder / "whole" / encoder_key(encoder)

@@ -11,7 +11,7 @@ from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.images.listing import list_images
-from core.search.beside import with_beside
+from core.search.extra_views import with_extra_views
 from core.values import Encoder, Progress
 
 
@@ -19,7 +19,7 @@ def some_photos(
     folder: Path, count: int, encoders: Sequence[Encoder], *, cache: Path, progress: Progress
 ) -> Path:
     """A gallery of as many images below a folder, drawn with the seed 0, under some encoders."""
-    encoders, target = with_beside(encoders), cache / f"photos-{count}"
+    encoders, target = with_extra_views(encoders), cache / f"photos-{count}"
     if (target / "gallery.json").is_file():
         made = Gallery.open(target)
         if {*map(made.key_of, encoders)} <= {*made.encoder_keys}:

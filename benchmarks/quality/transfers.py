@@ -21,7 +21,7 @@ from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.measures.retrieval import Cell, clustered_interval
-from core.search.beside import with_beside
+from core.search.extra_views import with_extra_views
 from core.search.index import csls_means_of_others
 from core.search.prepare import prepare
 from core.search.query import Query
@@ -60,7 +60,7 @@ def measure(study: Study) -> None:
     networks = study.networks
     heads = {e.identity: h for e in networks if (h := study.bench.gallery.patch_head(e))}
     source = Source(study.data / FOLDER)
-    update(study.cache / "transfers", source, with_beside(networks), patch_heads=heads)
+    update(study.cache / "transfers", source, with_extra_views(networks), patch_heads=heads)
     made = Gallery.open(study.cache / "transfers")
     names = [named(record.path) for record in made.records]
     found: list[dict[str, Any]] = []

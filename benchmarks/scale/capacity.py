@@ -32,7 +32,7 @@ from core.gallery.source import Source
 from core.images.files import folder_size
 from core.images.listing import list_images
 from core.search import lance
-from core.search.beside import with_beside
+from core.search.extra_views import with_extra_views
 from core.search.index import Index
 from core.search.lance import LanceEngine, bring_up
 from core.search.lance_table import create, new_table
@@ -72,7 +72,7 @@ def main() -> None:
 def _image(options: argparse.Namespace) -> dict[str, Any]:
     """Bytes of one image by what they are for, and processor seconds until it is encoded."""
     world = real(options.gallery, options.encoder)
-    n, beside = len(world), {name: features for name, (_, features) in world.beside.items()}
+    n, beside = len(world), {name: features for name, (_, features) in world.extra_views.items()}
     arrays = {"features": world.features, **beside}
     sizes = {name: array.nbytes / n for name, array in arrays.items()}
     sizes["local descriptors"] = np.asarray(world.patches).nbytes / n
@@ -82,7 +82,7 @@ def _image(options: argparse.Namespace) -> dict[str, Any]:
         chosen = [p.relative_to(root).as_posix() for p in list_images(root)[:: n // _SAMPLE]]
         source, seconds = Source(root, tuple(chosen[:_SAMPLE])), dict[str, float]()
         for name in ("histogram", options.encoder):
-            encoders = with_beside([load_encoder(name)])
+            encoders = with_extra_views([load_encoder(name)])
             config = BuildConfig(patch_sample=1, workers=1)
             update(Path(folder, "warm"), source, encoders, config=config)
             out, start = Path(folder, name), time.process_time()

@@ -30,7 +30,7 @@ from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.gallery.verify import verify
 from core.images.listing import list_images
-from core.search.beside import with_beside
+from core.search.extra_views import with_extra_views
 from core.values import Encoder, no_progress
 
 _AT_WORK = b"ray::_write_block"  # what Ray calls a process while it writes a shard
@@ -116,7 +116,7 @@ def main() -> None:
     files = list_images(options.folder)
     chosen = files[:: max(len(files) // options.images, 1)][: options.images]
     names = tuple(path.relative_to(options.folder).as_posix() for path in chosen)
-    encoders, seconds = with_beside([load_encoder(options.encoder)]), dict[str, float]()
+    encoders, seconds = with_extra_views([load_encoder(options.encoder)]), dict[str, float]()
     place = Path(tempfile.mkdtemp(prefix="wellspring-cluster-"))
     try:
         with two_nodes() as cluster:

@@ -17,8 +17,8 @@ from benchmarks.scale.world import World
 from core.config import GroupConfig, NullConfig, ProjectionConfig, ScoreConfig
 from core.evidence.null import fit_null
 from core.explain.projection import fit_map
-from core.search.beside import BESIDE
 from core.search.crops import crop_links
+from core.search.extra_views import EXTRA_VIEWS
 from core.search.graph import Graph, csls_means_of, neighbour_graph, worth_linking
 from core.search.near_duplicates import near_duplicate_groups, parsed_hashes
 from core.search.query import Query
@@ -99,9 +99,9 @@ def _finish(world: World, clock: Clock) -> Collection:
     with clock.stage("vectors"):
         kind = np.float16 if n > score.exact else np.float32
         vectors = world.head(world.features, role="gallery").astype(kind)
-        beside = {
+        extra = {
             name: head(features, role="gallery").astype(kind)
-            for name, (head, features) in world.beside.items()
+            for name, (head, features) in world.extra_views.items()
         }
     hashes, walk = parsed_hashes(world.hashes, n=n), None
     with clock.stage("neighbours"):
@@ -109,8 +109,8 @@ def _finish(world: World, clock: Clock) -> Collection:
             walk = Walk.build(vectors, rows=worth_linking(vectors, hashes))
         graph = neighbour_graph(vectors, walk=walk)
     linked: dict[str, tuple[Walk | None, Graph]] = {}
-    with clock.stage(f"neighbours of {' and '.join(beside)}"):
-        for name, rows in beside.items():
+    with clock.stage(f"neighbours of {' and '.join(extra)}"):
+        for name, rows in extra.items():
             other = None
             if n > score.exact:
                 other = Walk.build(rows, rows=worth_linking(rows, hashes))
@@ -132,9 +132,9 @@ def _finish(world: World, clock: Clock) -> Collection:
         means = csls_means_of(graph, vectors, groups, k=score.neighbours, walk=walk)
     embedding = View("embedding", world.encoder, world.head, world.features, vectors, means)
     views = [replace(embedding, graph=lambda: graph, walk=walk)]
-    with clock.stage(f"CSLS means of {' and '.join(beside)}"):
-        for name, rows in beside.items():
-            views.append(_beside(world, name, rows, linked[name], groups, score=score))
+    with clock.stage(f"CSLS means of {' and '.join(extra)}"):
+        for name, rows in extra.items():
+            views.append(_extra_view(world, name, rows, linked[name], groups, score=score))
     return Collection(tuple(views), groups, world.patches, config=score)
 
 
@@ -150,7 +150,7 @@ def _reopen(collection: Collection, clock: Clock) -> None:
                     Walk.load(Path(folder, f"{view.name}.npz"), view.vectors)
 
 
-def _beside(
+def _extra_view(
     world: World,
     name: str,
     rows: np.ndarray,
@@ -160,11 +160,11 @@ def _beside(
     score: ScoreConfig,
 ) -> View:
     """A view beside the encoder's, with its neighbours."""
-    head, features = world.beside[name]
+    head, features = world.extra_views[name]
     walk, graph = linked
-    weight, trust = score.beside[name]
+    weight, trust = score.extra_views[name]
     means = csls_means_of(graph, rows, groups, k=score.neighbours, walk=walk)
-    view = View(name, BESIDE[name], head, features, rows, means, weight=weight, trust=trust)
+    view = View(name, EXTRA_VIEWS[name], head, features, rows, means, weight=weight, trust=trust)
     return replace(view, fitted=np.ones(len(rows), bool), graph=lambda: graph, walk=walk)
 
 

@@ -39,7 +39,7 @@ from core.gallery.verify import verify
 from core.gallery.writing import Difference
 from core.heads.head import Head
 from core.images.files import folder_size
-from core.search.beside import with_beside
+from core.search.extra_views import with_extra_views
 from core.values import Encoder, ImageRecord
 
 SIZES, LARGE = (20_000, 80_000, 320_000), 1_000_000
@@ -94,7 +94,7 @@ class Meter:
 
 def run(source: Path, n: int, folder: Path, *, whole: bool) -> dict[str, object]:
     """Make a gallery of n images; open it, add to it, take from it, look the whole through."""
-    encoders = with_beside([load_encoder("lite0")])
+    encoders = with_extra_views([load_encoder("lite0")])
     photos, place, meter = folder / "photos", folder / "g", Meter()
     new = drawn(photos, COME)
     with meter.of("add 100 to none"):

@@ -26,7 +26,7 @@ from core.encoders.load import load_encoder
 from core.encoders.network import levels_of
 from core.gallery.gallery import Gallery
 from core.heads.head import Head
-from core.search.beside import BESIDE, HEAD
+from core.search.extra_views import EXTRA_VIEWS, HEAD
 from core.search.index import neighbours
 from core.search.prepare import fitted_head
 from core.service.heads import choose_head
@@ -49,7 +49,7 @@ class World:
     head: Head
     features: np.ndarray
     """(n, f), float16."""
-    beside: Mapping[str, tuple[Head, np.ndarray]]
+    extra_views: Mapping[str, tuple[Head, np.ndarray]]
     """Head and features (n, _f), float16, of the views beside the encoder's, by their names."""
     patches: Descriptors
     hashes: list[str]
@@ -76,7 +76,7 @@ def real(folder: Path, name: str) -> World:
         gallery.features(encoder),
         {
             name: (fitted_head(gallery, view, config=HEAD), gallery.features(view))
-            for name, view in BESIDE.items()
+            for name, view in EXTRA_VIEWS.items()
         },
         patches,
         [record.phash for record in gallery.records],
@@ -96,7 +96,7 @@ def resampled(source: World, n: int, *, folder: Path, seed: int) -> World:
     widths = [level.width for level in levels_of(source.encoder)]
     copies = np.sort(rng.choice(n, round(COPIES * n), replace=False))
     originals = (copies - rng.integers(1, 50, len(copies))) % n
-    views = [(name, features, []) for name, (_, features) in source.beside.items()]
+    views = [(name, features, []) for name, (_, features) in source.extra_views.items()]
     for name, array, parts in (("features", source.features, widths), *views):
         ends = np.cumsum(parts)[:-1]
         made = np.empty((n, array.shape[1]), np.float16)
@@ -121,7 +121,7 @@ def resampled(source: World, n: int, *, folder: Path, seed: int) -> World:
     return replace(
         source,
         features=stored("features"),
-        beside={name: (head, stored(name)) for name, (head, _) in source.beside.items()},
+        extra_views={name: (head, stored(name)) for name, (head, _) in source.extra_views.items()},
         patches=stored("patches"),
         hashes=[f"{int(value):016x}" for value in hashes],
         load=lambda row: source.load(int(shown[row])),

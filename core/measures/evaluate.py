@@ -37,7 +37,7 @@ from core.measures.retrieval import (
     table,
 )
 from core.measures.rows import Rows, pair_up, sampled
-from core.search.beside import with_beside
+from core.search.extra_views import with_extra_views
 from core.search.index import csls_means
 from core.search.prepare import prepare
 from core.search.query import Query
@@ -96,7 +96,7 @@ class Bench:
     ) -> None:
         self.folder = pairs.parent
         self.all_pairs = read_pairs(pairs)
-        encoders = with_beside(encoders)
+        encoders = with_extra_views(encoders)
         target = gallery
         if not (gallery / "gallery.json").is_file():
             target = cache / f"gallery-{_digest(str(gallery.resolve()))}"

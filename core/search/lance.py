@@ -153,7 +153,7 @@ class Contents:
     def _width(self) -> int:
         return self.dim + -self.dim % _LANES
 
-    def beside(self, table: Any) -> tuple[Integer[np.ndarray, " m"], UInt64[np.ndarray, "m 2"]]:
+    def kept(self, table: Any) -> tuple[Integer[np.ndarray, " m"], UInt64[np.ndarray, "m 2"]]:
         """Ids of all rows of a table, and the digests that lie in them; 0 for none."""
         names = [_DIGEST + name for name in (_COLUMNS, self.column)]
         found = _stored(table, [_ID, *names])

@@ -20,8 +20,8 @@ from core.gallery.gallery import Gallery
 from core.gallery.manifest import Records
 from core.heads.fit import fit_head
 from core.heads.head import Head
-from core.search.beside import BESIDE, HEAD
 from core.search.carried import crop_links_of, graph_of
+from core.search.extra_views import EXTRA_VIEWS, HEAD
 from core.search.graph import Graph, csls_means_of, neighbour_graph, worth_linking
 from core.search.near_duplicates import near_duplicate_groups, parsed_hashes
 from core.search.ranking import Collection
@@ -125,9 +125,9 @@ def prepare(
     if grouped:
         groups = _groups(gallery, views[0], config=config, progress=progress)
     network = len(gallery) > 1 and gallery.patch_head(encoder) is not None
-    for name in config.beside if network else ():
-        if gallery.key_of(BESIDE[name]) in gallery.encoder_keys:
-            view = _beside(gallery, name, config=config)
+    for name in config.extra_views if network else ():
+        if gallery.key_of(EXTRA_VIEWS[name]) in gallery.encoder_keys:
+            view = _extra_view(gallery, name, config=config)
             views.append(_linked(gallery, view, config=config, progress=progress))
     found = [_searchable(gallery, view, groups, config=config) for view in views]
     if config.search == "auto":
@@ -136,10 +136,10 @@ def prepare(
     return Collection(tuple(found), groups, kept, gallery.records, config)
 
 
-def _beside(gallery: Gallery, name: str, *, config: ScoreConfig) -> View:
+def _extra_view(gallery: Gallery, name: str, *, config: ScoreConfig) -> View:
     """A view beside the encoder's."""
-    weight, trust = config.beside[name]
-    encoder, features = BESIDE[name], gallery.features(BESIDE[name])
+    weight, trust = config.extra_views[name]
+    encoder, features = EXTRA_VIEWS[name], gallery.features(EXTRA_VIEWS[name])
     head, fitted = fitted_head(gallery, encoder, config=HEAD), np.ones(len(gallery), bool)
     if len(gallery) <= config.exact:  # made in less time than it takes to read them
         vectors = head(features, role="gallery")

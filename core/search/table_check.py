@@ -84,7 +84,7 @@ def _differences(table: Any, address: str, contents: Contents) -> Iterator[str]:
     if wrong:
         yield f"of another schema: {', '.join(wrong)}"
         return
-    ids, beside = contents.beside(table)
+    ids, kept = contents.kept(table)
     n, place = len(contents.ids), places(contents.ids, ids)
     here, strange = place[place >= 0], int((place < 0).sum())
     missing, twice = n - len(np.unique(here)), len(here) - len(np.unique(here))
@@ -95,7 +95,7 @@ def _differences(table: Any, address: str, contents: Contents) -> Iterator[str]:
     if strange:
         yield f"rows of no image of the gallery: {strange:,}"
     some, within = contents.within(table, _looked_at(len(ids)))
-    known = [(contents.ids[here], beside[place >= 0]), (some, within)]
+    known = [(contents.ids[here], kept[place >= 0]), (some, within)]
     for column, what in enumerate(("described otherwise", "with other vectors")):
         changed = set().union(*(_changed(contents, *each, column) for each in known))
         if changed:

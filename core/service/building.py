@@ -18,7 +18,7 @@ from core.gallery.gallery import Gallery, is_shipped
 from core.gallery.source import Source
 from core.gallery.store import Store
 from core.images.files import remove_folder
-from core.search.beside import BESIDE, with_beside
+from core.search.extra_views import EXTRA_VIEWS, with_extra_views
 from core.search.lance_table import create, drop, new_table
 from core.service.heads import choose_head
 from core.service.workspace import Workspace
@@ -56,7 +56,7 @@ def build(
     config = config or BuildConfig()
     images = materialise(source, into=folder, limits=config.limits, progress=progress)
     found = Source(images, prune=prune)
-    return bring_up(folder, found, with_beside(encoders), config=config, progress=progress)
+    return bring_up(folder, found, with_extra_views(encoders), config=config, progress=progress)
 
 
 def bring_up(
@@ -163,7 +163,7 @@ def finish(
     gallery, recall = Gallery.open(folder), dict[str, float]()
     networks = any(isinstance(encoder, NetworkEncoder) for encoder in encoders)
     for encoder in encoders:
-        if networks and encoder.name in BESIDE:
+        if networks and encoder.name in EXTRA_VIEWS:
             continue
         try:
             head = choose_head(gallery, encoder, "default", progress=progress)

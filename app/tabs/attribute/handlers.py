@@ -20,8 +20,8 @@ from app.tabs.attribute.layout import Controls, Query
 from app.tabs.attribute.searches import LISTED, Search, filtered_choice_of, prior_of
 from app.views import answer as views
 from app.views import matches as lists
-from app.views.known import known_sources
 from app.views.names import label_of
+from app.views.stated_sources import known_sources
 from core.report import conclusion
 from core.service import Session, example_of
 

@@ -20,9 +20,7 @@ from core.measures.variations.pixels import INVERSION, TRANSFER, optimise
 from core.values import Progress, no_progress
 
 SIDE = 192
-"""Side of what patches are synthesised at and images are composed at, pixels."""
-MOVED = 128
-"""Side of what a network's gradients move, pixels."""
+"""Side that variations are made at, pixels."""
 
 _STEPS = 80  # of moving pixels, so that a variation takes seconds
 
@@ -113,7 +111,7 @@ def _synthesised(given: Ingredients, far: float, rng: np.random.Generator) -> Pi
 
 def _restyled(given: Ingredients, far: float, _rng: np.random.Generator) -> Pixels:
     """Style transfer: the layout of the image, the colours and textures of the partner."""
-    content, style = given.pixels(MOVED), given.partners(MOVED)
+    content, style = given.pixels(SIDE), given.partners(SIDE)
     aim = replace(TRANSFER, style_weight=0.03 * 100**far, steps=_STEPS)
     return optimise(
         given.network(), content, content=content, style=style, aim=aim, progress=given.progress
@@ -125,7 +123,7 @@ def _inverted(given: Ingredients, far: float, rng: np.random.Generator) -> Pixel
 
     By all its stages up to the middle of the dial, by its deeper ones alone beyond.
     """
-    view = given.pixels(MOVED)
+    view = given.pixels(SIDE)
     start = rng.integers(124, 132, view.shape).astype(np.uint8)
     content = INVERSION.content[max(0, int(4 * far) - 2) :]
     aim = replace(INVERSION, content=content, steps=_STEPS)

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from app.page.lines import AT_ONCE, BESIDE, FINISHED, LONG, is_long
+from app.page.lines import AT_ONCE, DETAIL, FINISHED, LONG, is_long
 from app.ui import build
 from core.config import ServerConfig
 from core.service import Session
@@ -43,7 +43,7 @@ def test_what_is_shown_beside_an_answer_shares_a_line(blocks: gr.Blocks, work: s
     found = [each for name, each in names(blocks) if name.endswith(works)]
     assert found
     assert {(each.concurrency_id, each.concurrency_limit) for each in found} == {
-        (BESIDE, "default")
+        (DETAIL, "default")
     }
 
 

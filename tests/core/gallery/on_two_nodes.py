@@ -21,7 +21,7 @@ from core.gallery.cluster import connected
 from core.gallery.gallery import Gallery
 from core.gallery.source import Source
 from core.gallery.verify import verify
-from core.search.beside import with_beside
+from core.search.extra_views import with_extra_views
 from core.service.building import build
 from core.values import Cancelled, Encoded, GalleryError
 
@@ -55,7 +55,7 @@ def many(tmp_path: Path, write_image: Callable[[Path, int], Path]) -> Path:
 def test_two_nodes_build_what_one_process_builds_though_a_worker_is_killed(
     cluster, many, tmp_path
 ) -> None:
-    encoders = with_beside([load_encoder("lite0")])
+    encoders = with_extra_views([load_encoder("lite0")])
     one, two = tmp_path / "one", tmp_path / "two"
     alone = update(one, Source(many), encoders, config=CONFIG)
     killer = Killer(cluster, share=0.3)

@@ -101,7 +101,7 @@ def test_answers_are_those_of_comparing_all_whatever_changes(
     only = answered_alike(gallery, image, where='creator = "o\'hara 0"')
     assert {match.image.creator for match in only.matches} == {"O'Hara 0"}
     write_image(photos / "new.png", 99)
-    assert bring_up(gallery, Source(photos), building.with_beside([network])).added
+    assert bring_up(gallery, Source(photos), building.with_extra_views([network])).added
     assert answered_alike(gallery, photos / "new.png").matches[0].image.path == "new.png"
     first = answered_alike(gallery, image).matches[0].image
     for change, back in ((opt_out, opt_in), (remove, None)):
@@ -211,7 +211,7 @@ def test_a_second_writer_waits_and_is_refused_in_the_end(
     write_image(photos / "new.png", 99)
     with FileLock(gallery / "lance.lock", is_singleton=False):
         answered_alike(gallery, photos / "01.png")  # who only reads needs no lock
-        bring_up(gallery, Source(photos), building.with_beside([network]))
+        bring_up(gallery, Source(photos), building.with_extra_views([network]))
         with pytest.raises(GalleryError, match="being written by another process"):
             Session().attribute(photos / "new.png", choice(gallery))
     assert answered_alike(gallery, photos / "new.png").matches[0].image.path == "new.png"

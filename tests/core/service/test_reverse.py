@@ -12,7 +12,7 @@ from core.config import HeadConfig
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.source import Source
-from core.search.beside import with_beside
+from core.search.extra_views import with_extra_views
 from core.search.prepare import fitted_head
 from core.service.reverse import adjust, fewest_named, reverse_lookup
 from core.service.workspace import Query, Workspace
@@ -32,7 +32,7 @@ def workspace(tmp_path: Path, encoder: Encoder) -> Workspace:
     folder.mkdir()
     for seed in range(COUNT):
         picture(seed).save(folder / f"{seed:02d}.png")
-    update(folder / "g", Source(folder), with_beside([encoder]))
+    update(folder / "g", Source(folder), with_extra_views([encoder]))
     gallery = Gallery.open(folder / "g")
     return Workspace(
         gallery, encoder, fitted_head(gallery, encoder, config=HeadConfig(kind="center"))

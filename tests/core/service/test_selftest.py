@@ -12,7 +12,7 @@ from PIL import Image
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.source import Source
-from core.search.beside import with_beside
+from core.search.extra_views import with_extra_views
 from core.service.choice import Choice
 from core.service.guests import with_guest
 from core.service.selftest import SelfTest, selftest
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def workspace(folder: Path, tmp_path: Path, encoder: Encoder) -> Workspace:
     from core.service.heads import choose_head  # noqa: PLC0415 - only here
 
-    update(tmp_path / "g", Source(folder), with_beside([encoder]))
+    update(tmp_path / "g", Source(folder), with_extra_views([encoder]))
     gallery = Gallery.open(tmp_path / "g")
     return Workspace(gallery, encoder, choose_head(gallery, encoder, "center"))
 
@@ -65,7 +65,9 @@ def test_a_gallery_with_a_guest_answers_as_if_the_guest_had_been_indexed(
     for file in [*folder.glob("*.png"), tmp_path / "60.png"]:
         (tmp_path / "all" / file.name).write_bytes(file.read_bytes())
     heads = {encoder.identity: workspace.patch_head}
-    update(tmp_path / "built", Source(tmp_path / "all"), with_beside([encoder]), patch_heads=heads)  # pyright: ignore[reportArgumentType]
+    update(
+        tmp_path / "built", Source(tmp_path / "all"), with_extra_views([encoder]), patch_heads=heads
+    )  # pyright: ignore[reportArgumentType]
     built = Gallery.open(tmp_path / "built")
     whole = Workspace(built, encoder, workspace.head)
     wanted = whole.attribute(whole.query(asked), top=COUNT + 1)

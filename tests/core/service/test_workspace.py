@@ -24,7 +24,7 @@ from core.gallery.gallery import Gallery
 from core.gallery.opting import opt_out
 from core.gallery.source import Source
 from core.measures.disentangle import stage
-from core.search.beside import with_beside
+from core.search.extra_views import with_extra_views
 from core.search.prepare import fitted_head
 from core.service.disentanglement import sample
 from core.service.explaining import explain
@@ -57,7 +57,7 @@ def gallery(tmp_path_factory, encoders):
         _image(i).save(folder / f"set{i % 2}" / f"{i:02d}.png")
     rows = [f"set{i % 2}/{i:02d}.png,{'red' if i % 3 else 'blue'},{i % 2}" for i in range(COUNT)]
     (folder / "metadata.csv").write_text("\n".join(["file_name,colour,shape", *rows]))
-    update(folder / "gallery", Source(folder), with_beside(list(encoders.values())))
+    update(folder / "gallery", Source(folder), with_extra_views(list(encoders.values())))
     return Gallery.open(folder / "gallery")
 
 

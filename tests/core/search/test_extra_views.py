@@ -17,7 +17,7 @@ from core.gallery.gallery import Gallery
 from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.heads.head import Head, LinearHead
-from core.search.beside import BESIDE, with_beside
+from core.search.extra_views import EXTRA_VIEWS, with_extra_views
 from core.search.prepare import fitted_head, prepare
 from core.search.ranking import Collection
 from core.values import Encoder
@@ -41,15 +41,15 @@ def gallery(tmp_path: Path, network: NetworkEncoder) -> Gallery:
     folder.mkdir()
     for seed in range(COUNT):
         picture(seed).save(folder / f"{seed}.png")
-    update(folder / "g", Source(folder), with_beside([network, BASELINES["histogram"]()]))
+    update(folder / "g", Source(folder), with_extra_views([network, BASELINES["histogram"]()]))
     return Gallery.open(folder / "g")
 
 
 def test_only_networks_bring_edges_and_a_palette_and_only_once(network: NetworkEncoder):
-    plain, edges, palette = BASELINES["histogram"](), BESIDE["edges"], BESIDE["palette"]
-    assert with_beside([plain]) == [plain]
-    assert with_beside([plain, network]) == [plain, network, edges, palette]
-    assert with_beside([palette, network]) == [palette, network, edges]
+    plain, edges, palette = BASELINES["histogram"](), EXTRA_VIEWS["edges"], EXTRA_VIEWS["palette"]
+    assert with_extra_views([plain]) == [plain]
+    assert with_extra_views([plain, network]) == [plain, network, edges, palette]
+    assert with_extra_views([palette, network]) == [palette, network, edges]
 
 
 def prepared(gallery: Gallery, encoder: Encoder) -> Collection:
@@ -62,7 +62,7 @@ def test_a_recoloured_image_is_nearest_to_itself(gallery: Gallery, network: Netw
     assert edges.name == "edges"
     for row, record in enumerate(gallery.records):
         image = picture(int(record.path[0])).convert("L").point(lambda v: 255 - v // 2)
-        features = BESIDE["edges"].encode([image.convert("RGB")]).features
+        features = EXTRA_VIEWS["edges"].encode([image.convert("RGB")]).features
         cosines = edges.vectors @ edges.head(features, role="query")[0]
         assert cosines.argmax() == row
 
@@ -75,7 +75,7 @@ def test_colours_laid_elsewhere_are_nearest_to_their_image(
     for row, record in enumerate(gallery.records):
         pixels = np.rot90(np.asarray(picture(int(record.path[0]))))
         moved = Image.fromarray(np.roll(pixels, (17, 23), axis=(0, 1))).resize((350, 300))
-        features = BESIDE["palette"].encode([moved]).features
+        features = EXTRA_VIEWS["palette"].encode([moved]).features
         cosines = palette.vectors @ palette.head(features, role="query")[0]
         assert cosines.argmax() == row
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.views.answer import answer_html
-from app.views.known import known_sources, made_from
+from app.views.stated_sources import known_sources, made_from
 from core.service import Example
 from core.values import Answer
 from tests.app.made import answer, group

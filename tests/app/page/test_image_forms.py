@@ -17,7 +17,7 @@ from gradio_client import Client, handle_file
 
 from app import api
 from app.page.fetch import Fetcher
-from app.page.given import take_images
+from app.page.image_forms import take_images
 from app.page.state import open_page
 from app.ui import launch_options
 from core.service import Session
