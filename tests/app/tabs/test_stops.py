@@ -120,11 +120,12 @@ def test_judging_dimensions_ends_with_the_page(fresh: Path, picture: Path):
 
     def closed(_steps: object, desc: str) -> None:
         told.append(desc)
-        page.jobs.stop_all(NOBODY)
+        if desc == "refitting the head on resamples":
+            page.jobs.stop_all(NOBODY)
 
     with pytest.raises(gr.Error, match="What was finished is kept"):
         why.judge(search, found, NOBODY, closed)
-    assert told == ["refitting the head on resamples"]
+    assert told.index("refitting the head on resamples") == len(told) - 1
 
 
 def test_the_files_of_an_answer(fresh: Path, picture: Path):
@@ -268,7 +269,8 @@ def mapped(folder: Path) -> MapHandlers:
 
 def asked_of_the_map(handlers: MapHandlers, **values: str) -> dict[Any, Any]:
     tab, page = handlers.tab, handlers.page
-    given = {"encoder": "random", "head": "identity", "second": "", **values}
+    given = {"encoder": "random", "head": "identity", "second": "", "level": "", "other_level": ""}
+    given |= values
     return {
         **{getattr(tab, name): value for name, value in given.items()},
         tab.colour: DOMAIN,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -254,6 +255,7 @@ def test_the_folders_go_with_their_owner(pack, encoder) -> None:
     name, _ = create(visitors, ANN, pack("a.zip", range(2)), [encoder])
     folder = visitors.gallery(ANN, name)
     del visitors
+    gc.collect()  # what was built knows its progress, and that its visit
     assert not folder.exists()
 
 
