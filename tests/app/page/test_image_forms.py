@@ -133,7 +133,7 @@ def test_an_endpoint_takes_every_form(served: Served, name: str):
     before = kept()
     told = post(served.url, "attribute", form(served, name))
     assert "event: complete" in told, told
-    (answer,) = json.loads(told.partition("data: ")[2])
+    (answer,) = json.loads(told.partition("event: complete\ndata: ")[2])
     assert answer["matches"][0]["cosine"] == pytest.approx(1, abs=1e-3)
     assert answer["query"] == ("cat.png" if name in OF_WEB else "image")
     assert {path for path in kept() - before if path.is_file()} == set()
