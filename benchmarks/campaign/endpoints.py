@@ -44,7 +44,7 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
             share = budget.share(len(_KINDS) - number)
             rows.append(_row(name, partial(call, target, rng), target, count, share))
         rows.append(_reached(target, all_of_them=not quick))
-        said = tuple(target.server.spoken([_MARK]))
+        said = tuple(target.server.log_faults([_MARK]))
         beyond = tuple(f"server: {what}" for what in target.server.met())
         beyond += tuple(f"the forbidden server asked for {path}" for path in target.forbidden.asked)
     tried = sum(row.tried for row in rows[: len(_KINDS)])

@@ -113,7 +113,7 @@ class Hosted:
         """The first handler of a tab and name."""
         return next(each for each in self.handlers if each.name == name)
 
-    def spoken(self, secrets: Sequence[str]) -> list[str]:
+    def log_faults(self, secrets: Sequence[str]) -> list[str]:
         """What it said that is no JSON object a line, or holds what a client sent, or its token."""
         lines = self.log.read_bytes().splitlines()
         return [repr(line[:200]) for line in lines if not _is_plain(line, [*secrets, TOKEN])]

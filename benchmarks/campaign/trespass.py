@@ -78,7 +78,9 @@ def _question(visitor: Visitor, secret: str) -> list[Any]:
 def _files(one: Visitor, other: Visitor, secret: str) -> Iterator[tuple[str, str]]:
     """Guess the addresses of an upload of the other's, and of the report of its answer."""
     sent = other.upload(f"{secret}-sent.png", content := corpus.image_bytes(8))
-    report = other.handler("attribute.export", list(one.server.handler("attribute.export").values))
+    explained, export = (one.server.handler(f"attribute.{name}") for name in ("explain", "export"))
+    other.handler(explained.name, list(explained.values))
+    report = other.handler(export.name, list(export.values))
     paths = {"an upload": [sent.value], "a report": _paths(report.value)}
     for what, found in paths.items():
         yield f"{what} has an address", "" if found else f"there is none: {report.value!r:.150}"

@@ -174,7 +174,7 @@ def _crowd(server: Hosted, guests: Sequence[Guest], budget: Budget) -> Row:
 
 def _spoken(server: Hosted, guests: Sequence[Guest]) -> Row:
     """What the server said of all that: nothing of theirs."""
-    faults = server.spoken([guest.secret for guest in guests])
+    faults = server.log_faults([guest.secret for guest in guests])
     return Row("visitors: the log", max(len(faults), 1), tuple(faults), "no name in it")
 
 

@@ -176,10 +176,10 @@ def test_an_answer_that_calls_itself_a_fault_is_one() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_quick_campaign_finds_nothing() -> None:
-    """All parts, in the time that they have together."""
-    found = run("-m", "benchmarks.campaign", "--quick")
+    """All parts; with time to spare, since other tests use the machine too."""
+    found = run("-m", "benchmarks.campaign", "--quick", "--minutes", "8")
     assert found.returncode == 0, found.stdout + found.stderr
     assert all(re.search(rf"{part}: \d+ s of", found.stdout) for part in PARTS), found.stdout
 
