@@ -41,7 +41,7 @@ from app.tabs.attribute.reason_handlers import ReasonHandlers
 
 def create(page: Page) -> None:
     """Lay out the tab inside the current Blocks and connect its events."""
-    with gr.Row():
+    with gr.Row(elem_classes="ws-columns"):
         with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
             with gr.Tabs(elem_classes="ws-switch", elem_id="ws-switch") as switch:
                 with gr.Tab("One", id=PARTS[0]) as one:

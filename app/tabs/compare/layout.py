@@ -69,7 +69,7 @@ class Table:
 
 def lay(page: Page) -> tuple[Table, tuple[Side, Side], gr.Button]:
     """The tab's components in their places: the table, both sides, and what starts the examples."""
-    with gr.Row():
+    with gr.Row(elem_classes="ws-columns"):
         with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
             image, starts = query_given(
                 page, image_id="ws-compare-query", examples_id="ws-compare-starts"

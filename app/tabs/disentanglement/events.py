@@ -16,7 +16,7 @@ from app.tabs.disentanglement.layout import lay_controls, lay_result
 
 def create(page: Page) -> None:
     """Lay out the tab inside the current Blocks and connect its events."""
-    with gr.Row():
+    with gr.Row(elem_classes="ws-columns"):
         with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
             controls = lay_controls(page)
         with gr.Column(scale=8, min_width=320, elem_classes="ws-stage"):

@@ -64,7 +64,7 @@ class Tab:
 
 def lay(page: Page) -> Tab:
     """The tab's components, in their places."""
-    with gr.Row():
+    with gr.Row(elem_classes="ws-columns"):
         with gr.Column(scale=8, min_width=320, elem_classes="ws-stage"):
             stage = _lay_stage(page)
         with gr.Column(scale=4, min_width=300, elem_classes="ws-side"):

@@ -77,7 +77,7 @@ class Tab:
 
 def lay(page: Page, peek_at: Peek, small_of: Small) -> Tab:
     """The tab's components, in their places."""
-    with gr.Row():
+    with gr.Row(elem_classes="ws-columns"):
         with gr.Column(scale=3, min_width=300, elem_classes="ws-side"):
             side = _lay_side(page)
         with gr.Column(scale=8, min_width=320, elem_classes="ws-stage"):
