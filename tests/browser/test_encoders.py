@@ -112,6 +112,7 @@ def two_maps(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 900})
     expect(offer.get_by_role("button", name="Prepare it")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 1440, "height": 900})
     offer.get_by_role("button", name="Prepare it").click()
     expect(page.locator(".ws-map-panel")).to_have_count(2, timeout=_WAIT)
     expect(page.locator("#ws-map")).to_contain_text("DINO ViT-S/16")
