@@ -38,7 +38,7 @@ _SHIFTED = 0.05  # cumulative layout shift of one step of a visit
 
 _TABS = {
     "Compare": ("#ws-over", "#ws-over-found table"),
-    "Disentanglement": ("#ws-measure", "#ws-factor-most img"),
+    "Disentanglement": ("#ws-measure", "#ws-measures tbody tr"),
     "Map": ("#ws-map-draw", ".ws-map.drawn"),
     "Gallery": (None, "#ws-gallery-shelf img"),
 }
