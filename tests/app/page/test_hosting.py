@@ -84,14 +84,14 @@ def test_space_opens_no_folder(monkeypatch: pytest.MonkeyPatch, gallery_folder: 
 
 
 @pytest.mark.parametrize(("zero", "lends"), [("true", True), ("", False)])
-def test_lender_is_the_space_librarys(monkeypatch: pytest.MonkeyPatch, zero: str, lends: bool):
+def test_the_gpu_is_of_the_spaces_library(monkeypatch: pytest.MonkeyPatch, zero: str, lends: bool):
     asked: list[int] = []
     module = ModuleType("spaces")
     module.GPU = lambda duration: asked.append(duration) or (lambda function: function)
     monkeypatch.setitem(sys.modules, "spaces", module)
     monkeypatch.setattr(zerogpu, "find_spec", lambda name: name == "spaces")
     monkeypatch.setenv("SPACES_ZERO_GPU", zero)
-    assert (zerogpu.lender() is not None) == lends
+    assert (zerogpu.gpu_of_space() is not None) == lends
     assert asked == ([10] if lends else [])
 
 
