@@ -18,8 +18,6 @@ from benchmarks.campaign.children import Budget
 from benchmarks.campaign.hosted import LOADING, Told, Visitor
 
 _ASK = "attribute.search"
-_SHOWING = ("attribute.explain", "attribute.export", "attribute.judge", "attribute.sum_up")
-"""Handlers that answer with what a page asked about."""
 _PAUSE = 0.5  # seconds in which a call is on its way
 _HEARD = 8.0  # seconds for which somebody listens
 
@@ -29,22 +27,14 @@ def ask_on(visitor: Visitor, secret: str) -> Told:
     return visitor.handler(_ASK, _question(visitor, secret))
 
 
-def attacks(one: Visitor, other: Visitor, secret: str, *, seed: int) -> Iterator[tuple[str, str]]:
+def attacks(one: Visitor, other: Visitor, secret: str) -> Iterator[tuple[str, str]]:
     """Ways to reach another's page, and what is wrong with what came of each: nothing, mostly.
 
     Args:
         one: who does it, with a browser of its own.
         other: whose page it is; :func:`ask_on` was called for it.
         secret: a text in the names of all that the other has sent.
-        seed: differs between attacks, so that pages have names of their own.
     """
-    own = f"fresh{one.page}{seed}"
-    for name in _SHOWING:
-        values = list(one.server.handler(name).values)
-        seen = one.handler(name, values, page=other.page)
-        nothing = one.handler(name, values, page=own)
-        shown = seen.status == httpx.codes.OK and seen.value != nothing.value
-        yield f"{name} on the other's page", _leaked(seen, secret) or "it answers" * shown
     for handler in one.server.handlers:  # self-tests, reports and lists of several among them
         if "State" in handler.inputs:
             seen = one.handler(handler.number, list(handler.values), page=other.page)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.gallery.manifest import STANDARD, Records
-from core.images.files import parse_json
 from core.values import ImageRecord
 
 ADDED, NEWEST, NAME = "added", "newest", "name"
@@ -35,10 +34,8 @@ def column_names(
     records: Sequence[ImageRecord], *, known: Sequence[str] = STANDARD
 ) -> tuple[str, ...]:
     """Columns that say anything of these images: the known ones, then the free ones."""
-    table = Records.of(records).table
-    own = [name for name in known if any(table[name].unique().to_pylist())]
-    free = (parse_json(text) for text in table["extra"].unique().to_pylist())
-    return (*own, *sorted({name for each in free for name in each}))
+    standard, free = Records.of(records).columns
+    return (*(name for name in known if name in standard), *free)
 
 
 def column_values(records: Sequence[ImageRecord], column: str) -> dict[str, int]:

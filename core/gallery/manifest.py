@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import operator
@@ -99,6 +100,18 @@ class Records(Sequence[ImageRecord]):
         """One number of every image."""
         return np.asarray(self.table[name].to_numpy(), np.int64)
 
+    @functools.cached_property
+    def hashes(self) -> Integer[np.ndarray, " n"]:
+        """The first 63 bits of the content hash of every image."""
+        return np.array([hash_of(sha256) for sha256 in self.texts("sha256")], np.int64)
+
+    @functools.cached_property
+    def columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the standard columns that say anything of these images, and of free ones."""
+        standard = (name for name in STANDARD if any(self.table[name].unique().to_pylist()))
+        free = {name for text in self.table["extra"].unique().to_pylist() for name in _extra(text)}
+        return tuple(standard), tuple(sorted(free))
+
     def __len__(self) -> int:
         return self.table.num_rows
 
@@ -130,6 +143,11 @@ class Records(Sequence[ImageRecord]):
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
 
     __hash__ = None  # pyright: ignore[reportAssignmentType] - as of a list
+
+
+def hash_of(sha256: str) -> int:
+    """The first 63 bits of a content hash."""
+    return int(sha256[:16], 16) >> 1
 
 
 def to_parquet(records: Sequence[ImageRecord]) -> bytes:

@@ -81,12 +81,7 @@ def fitted_head(
 
 def image_hashes(records: Sequence[ImageRecord]) -> Integer[np.ndarray, " n"]:
     """The first 63 bits of the content hashes of images."""
-    return np.array([hash_of(sha256) for sha256 in Records.of(records).texts("sha256")], np.int64)
-
-
-def hash_of(sha256: str) -> int:
-    """The first 63 bits of a content hash."""
-    return int(sha256[:16], 16) >> 1
+    return Records.of(records).hashes
 
 
 def prepare(
@@ -166,11 +161,8 @@ def _vectors(
         rows = found["vectors"]
         if rows.shape != (len(gallery), head.dim) or rows.dtype != kind:
             return False
-        norms = (
-            np.linalg.norm(rows.astype(np.float32), axis=1)
-            if rows.nbytes <= _LOOKED_AT
-            else np.zeros(0)
-        )
+        few = rows if rows.nbytes <= _LOOKED_AT else rows[:0]
+        norms = np.linalg.norm(few.astype(np.float32), axis=1)
         return bool((norms < 1 + _ROUNDING).all())
 
     given = {"features": gallery.digest(encoder), "head": head.identity, "halved": halved}

@@ -150,9 +150,8 @@ def _linked(
     named, graph = faiss.IndexIDMap(engine), engine.hnsw
     rows, levels = found["rows"], found["levels"]
     scale, codes = float(found["scale"][0]), np.empty((len(rows), engine.d), np.uint8)
-    for start in range(
-        0, len(rows), _CODED
-    ):  # as the library codes numbers, in a third of its time
+    # As the library codes numbers, in a third of its time.
+    for start in range(0, len(rows), _CODED):
         some = slice(start, start + _CODED)
         codes[some] = _rows(vectors[rows[some]], scale) + (_LARGEST + 1)
     storage: Any = faiss.downcast_index(engine.storage)

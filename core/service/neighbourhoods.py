@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int32
 
-from core.heads.rows import unit_rows
 from core.search.graph import Graph, neighbour_graph
 from core.service.workspace import Workspace
 from core.values import GalleryError, ImageRecord
@@ -83,6 +82,5 @@ def overlap(
 def _graph(workspace: Workspace, level: str = "") -> Graph:
     view = workspace.collection.views[0]
     if level:
-        rows = np.asarray(view.vectors[:, workspace.dims_of(level)], np.float32)
-        return neighbour_graph(unit_rows(rows), walk=None)
+        return neighbour_graph(workspace.vectors_of(level), walk=None)
     return neighbour_graph(view.vectors, walk=view.walk) if view.graph is None else view.graph()

@@ -28,9 +28,10 @@ from core.explain.clusters import ClusterKind
 from core.explain.contributions import excitement
 from core.explain.projection import Map
 from core.gallery.gallery import Gallery
+from core.gallery.manifest import hash_of
 from core.heads.head import Head
 from core.heads.rows import unit_rows
-from core.search.prepare import hash_of, image_hashes, prepare
+from core.search.prepare import prepare
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking
 from core.service.filtering import Passing, identical_among, passing_of
@@ -73,7 +74,6 @@ class Workspace:
             gallery, self.collection, score=self.score, config=self.null_config, progress=progress
         )
         self._filtered = functools.lru_cache(_FILTERS)(self._filter)
-        self._hashes = image_hashes(gallery.records)
 
     def over(self, collection: Collection) -> Workspace:
         """The same workspace over other images; the null stays the gallery's."""
@@ -130,8 +130,8 @@ class Workspace:
 
     def _row_with(self, sha256: str) -> int | None:
         """The first image with these bytes."""
-        rows = np.flatnonzero(self._hashes == hash_of(sha256)) if sha256 else ()
         records = self.gallery.records
+        rows = np.flatnonzero(records.hashes == hash_of(sha256)) if sha256 else ()
         return next((int(row) for row in rows if records[row].sha256 == sha256), None)
 
     def attribute(
@@ -212,6 +212,16 @@ class Workspace:
             [self.gallery.records[row] for row in rows] for rows in (found.most, found.least)
         )
 
+    def vectors_of(self, level: str) -> Float[np.ndarray, "n _d"]:
+        """Unit vectors of the gallery's images on a level; on all for the empty text.
+
+        Raises:
+            EncoderError: when the encoder has no such level.
+        """
+        if not level:
+            return np.asarray(self.vectors)
+        return unit_rows(np.asarray(self.vectors[:, self.dims_of(level)], np.float32))
+
     def dims_of(self, level: str) -> slice:
         """Where the dimensions of a level lie; all of them for the empty text.
 
@@ -233,7 +243,7 @@ class Workspace:
         progress: Progress = no_progress,
     ) -> Map:
         """The gallery's 2-D map, of all levels or of one; fitted once and kept with the gallery."""
-        rows, inputs = self._rows(level)
+        rows, inputs = self.vectors_of(level), self._inputs(level)
         return map_of(self.gallery, rows, inputs, config=config, progress=progress)
 
     def clusters(
@@ -243,7 +253,7 @@ class Workspace:
         if kind == "density":
             rows, inputs = layout.points, {"points": layout.points}
         else:
-            rows, inputs = self._rows(level)
+            rows, inputs = self.vectors_of(level), self._inputs(level)
         return clusters_of(self.gallery, rows, inputs, kind=kind, progress=progress)
 
     def duplicates(self) -> list[list[ImageRecord]]:
@@ -254,13 +264,10 @@ class Workspace:
         several = sorted((rows for rows in found if len(rows) > 1), key=len, reverse=True)
         return [[self.gallery.records[row] for row in rows] for rows in several]
 
-    def _rows(self, level: str) -> tuple[Float[np.ndarray, "n _d"], Mapping[str, object]]:
-        """Unit vectors of all levels or of one, and what all that follows from them depends on."""
+    def _inputs(self, level: str) -> Mapping[str, object]:
+        """What everything that follows from the vectors of all levels, or of one, depends on."""
         inputs = {"features": self.gallery.digest(self.encoder), "head": self.head.identity}
-        if not level:
-            return np.asarray(self.vectors), inputs
-        rows = np.asarray(self.vectors[:, self.dims_of(level)], np.float32)
-        return unit_rows(rows), {**inputs, "level": level}
+        return {**inputs, "level": level} if level else inputs
 
     def _descriptors(self, reading: Reading) -> np.ndarray | None:
         if reading.patches is None or self.patch_head is None:

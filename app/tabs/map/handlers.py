@@ -179,7 +179,7 @@ class Handlers:
             first,
             colour,
             drawing,
-            tuple(space.vectors[:0, space.dims_of(level)].shape[1] for space, level in spaces),
+            tuple(len(range(space.head.dim)[space.dims_of(level)]) for space, level in spaces),
             nearest,
             lambda record: self.session.thumbnails(gallery, [record])[0],
             levels[0],
