@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -82,6 +81,27 @@ class HeadConfig:
         require(self.max_samples > 1, f"max_samples must exceed 1, got {self.max_samples}")
 
 
+PATCHES = "patches"
+"""Name of the local descriptors by which the first candidates are re-ranked."""
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """How one view beside the embedding counts."""
+
+    name: str
+    """One of :data:`core.search.extra_views.EXTRA_VIEWS`, or :data:`PATCHES`."""
+    weight: float
+    """Weight of its score beside the embedding's, in the score that has both."""
+    trust: float
+    """What standing out by that score counts, next to standing out by the embedding alone."""
+
+    def __post_init__(self) -> None:
+        """Refuse weights and trusts that turn a ranking round."""
+        require(self.weight >= 0, f"the weight of {self.name} must not be negative")
+        require(0 <= self.trust <= 1, f"the trust of {self.name} must be in [0, 1]")
+
+
 @dataclass(frozen=True)
 class ScoreConfig:
     """How candidates are ranked."""
@@ -93,46 +113,32 @@ class ScoreConfig:
     """Images up to which all are compared with all to find neighbours; see decision 013."""
     local_scaling: bool = True
     """CSLS: 2 cos minus the gallery image's mean cosine to its nearest gallery images."""
-    edges: bool = True
-    """Look for sources by their edges too, where the gallery has them."""
-    palette: bool = True
-    """Look for sources by their colours too, wherever these lie, where the gallery has them."""
-    rerank: bool = True
-    """Re-rank the first candidates by mutually best patches."""
     neighbours: int = 10
     """Gallery neighbours k in local scaling."""
     candidates: int = 200
     """Candidates that are compared by all that is known; every view gives as many of them."""
-    edges_weight: float = 0.7
-    """Weight of the edges' score beside the embedding's, in the edged score."""
-    edges_trust: float = 0.8
-    """What standing out by the edged score counts, next to standing out by the plain one."""
-    palette_weight: float = 1.0
-    """Weight of the palette's score beside the embedding's."""
-    palette_trust: float = 0.8
-    """What standing out by the score with the palette counts."""
-    rerank_weight: float = 5.3
-    """Weight of the local score beside the global one, in the score with patches."""
-    rerank_trust: float = 0.8
-    """What standing out by the score with patches counts."""
+    views: tuple[ViewConfig, ...] = (
+        ViewConfig("edges", weight=0.7, trust=0.8),
+        ViewConfig("palette", weight=1.0, trust=0.8),
+        ViewConfig(PATCHES, weight=5.3, trust=0.8),
+    )
+    """What images are compared by beside the embedding, where the gallery has it."""
 
     def __post_init__(self) -> None:
         """Refuse empty neighbourhoods."""
         require(self.neighbours > 0, f"neighbours must be positive, got {self.neighbours}")
         require(self.candidates > 0, f"candidates must be positive, got {self.candidates}")
         require(self.exact >= 0, f"exact must not be negative, got {self.exact}")
-        for by in ("edges", "palette", "rerank"):
-            require(getattr(self, f"{by}_weight") >= 0, f"{by}_weight must not be negative")
-            require(0 <= getattr(self, f"{by}_trust") <= 1, f"{by}_trust must be in [0, 1]")
+        names = [view.name for view in self.views]
+        require(len({*names}) == len(names), f"every view counts once, got {names}")
 
-    @property
-    def extra_views(self) -> Mapping[str, tuple[float, float]]:
-        """Weight and trust of the views beside the embedding that are looked at, by their names."""
-        views = {
-            "edges": (self.edges, self.edges_weight, self.edges_trust),
-            "palette": (self.palette, self.palette_weight, self.palette_trust),
-        }
-        return {name: (weight, trust) for name, (on, weight, trust) in views.items() if on}
+    def view(self, name: str) -> ViewConfig | None:
+        """How a view counts; ``None`` where images are not compared by it."""
+        return next((view for view in self.views if view.name == name), None)
+
+    def without(self, *names: str) -> ScoreConfig:
+        """The same, but for views of these names."""
+        return replace(self, views=tuple(view for view in self.views if view.name not in names))
 
 
 @dataclass(frozen=True)

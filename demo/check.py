@@ -13,7 +13,7 @@ from core.service.choice import Choice
 from core.service.session import Session
 from core.values import Answer
 
-COSINE = ScoreConfig(local_scaling=False, rerank=False)
+COSINE = ScoreConfig(local_scaling=False).without("patches")
 THUMBNAIL = Choice("thumbnail", score=COSINE)
 """The control: cosine of 8 x 8 pixels."""
 TOP = 24

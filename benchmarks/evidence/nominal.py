@@ -32,10 +32,10 @@ HEADS = ("default", "identity", "center", "whiten")
 whitened features, which changes no p-value (``tests/core/evidence/test_null.py``)."""
 WAYS = {
     "as it ships": ScoreConfig(),
-    "no edges": ScoreConfig(edges=False),
-    "no palette": ScoreConfig(palette=False),
-    "no patches": ScoreConfig(rerank=False),
-    "embedding": ScoreConfig(edges=False, palette=False, rerank=False),
+    "no edges": ScoreConfig().without("edges"),
+    "no palette": ScoreConfig().without("palette"),
+    "no patches": ScoreConfig().without("patches"),
+    "embedding": ScoreConfig(views=()),
 }
 """How images are ranked."""
 MOST = {0.05: 0.065, 0.01: 0.02}

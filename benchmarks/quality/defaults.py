@@ -14,10 +14,10 @@ from core.service.heads import choose_head
 from core.values import Encoder
 
 WAYS = {
-    "global": ScoreConfig(rerank=False),
-    "no edges": ScoreConfig(edges=False),
-    "no palette": ScoreConfig(palette=False),
-    "embedding": ScoreConfig(edges=False, palette=False, rerank=False),
+    "global": ScoreConfig().without("patches"),
+    "no edges": ScoreConfig().without("edges"),
+    "no palette": ScoreConfig().without("palette"),
+    "embedding": ScoreConfig(views=()),
 }
 """What a network's score is without some of its parts."""
 

@@ -27,7 +27,7 @@ WITHOUT = 150
 
 _WAYS = {
     "default": ScoreConfig(),
-    "embedding": ScoreConfig(edges=False, palette=False, rerank=False),
+    "embedding": ScoreConfig(views=()),
 }
 
 Column = tuple[Float[np.ndarray, "q 4"], Pool]

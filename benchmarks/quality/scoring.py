@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 from benchmarks.quality import tables
 from benchmarks.quality.defaults import column
 from benchmarks.quality.study import HALVES, Study, by_source, by_tag, compared, store
-from core.config import ScoreConfig
+from core.config import ScoreConfig, ViewConfig
 
 EDGES, PATCHES = (0.0, 0.35, 0.7, 1.4), (0.0, 2.6, 5.3, 10.6)
 """Weights that are compared; 0 leaves a part out."""
@@ -36,19 +37,21 @@ def measure(study: Study) -> None:
 def _scores() -> list[ScoreConfig]:
     """What ships, written as its defaults are, among the others."""
     return [
-        ScoreConfig(
-            edges=edges > 0,
-            edges_weight=edges or ScoreConfig().edges_weight,
-            rerank=patches > 0,
-            rerank_weight=patches or ScoreConfig().rerank_weight,
-        )
+        ScoreConfig(views=tuple(_weighed(edges=edges, patches=patches)))
         for edges, patches in product(EDGES, PATCHES)
     ]
 
 
+def _weighed(**weights: float) -> Iterator[ViewConfig]:
+    """The views that ship, some of them at other weights; none at 0."""
+    for view in ScoreConfig().views:
+        weight = weights.get(view.name, view.weight)
+        if weight:
+            yield replace(view, weight=weight)
+
+
 def _label(score: ScoreConfig) -> str:
-    edges = score.edges_weight if score.edges else 0
-    patches = score.rerank_weight if score.rerank else 0
+    edges, patches = (v.weight if v else 0 for v in map(score.view, ("edges", "patches")))
     return f"edges {edges:g}, patches {patches:g}"
 
 

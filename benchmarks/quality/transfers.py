@@ -52,7 +52,7 @@ SHARED: dict[str, Callable[[Named, Named], bool]] = {
 }
 """What makes another transfer a right answer."""
 
-WAYS = {"default": ScoreConfig(), "no edges": ScoreConfig(edges=False)}
+WAYS = {"default": ScoreConfig(), "no edges": ScoreConfig().without("edges")}
 
 
 def measure(study: Study) -> None:

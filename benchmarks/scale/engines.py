@@ -157,7 +157,7 @@ def _world(options: argparse.Namespace) -> World:
     encoder = load_encoder(options.encoder)
     bench = Bench(options.pairs, options.gallery, [encoder], cache=cache_home())
     head = choose_head(bench.gallery, encoder, "default")
-    score = ScoreConfig(local_scaling=False, edges=False, palette=False, rerank=False)
+    score = ScoreConfig(local_scaling=False, views=())
     found = bench.collection(encoder, head, score=score)
     view, pairs = found.views[0], bench.all_pairs[:: options.every]
     queries = np.stack([bench.query(found, pair).vectors[0] for pair in pairs])

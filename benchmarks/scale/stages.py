@@ -162,9 +162,10 @@ def _extra_view(
     """A view beside the encoder's, with its neighbours."""
     head, features = world.extra_views[name]
     walk, graph = linked
-    weight, trust = score.extra_views[name]
+    how = score.view(name)
+    assert how is not None
     means = csls_means_of(graph, rows, groups, k=score.neighbours, walk=walk)
-    view = View(name, EXTRA_VIEWS[name], head, features, rows, means, weight=weight, trust=trust)
+    view = View(name, EXTRA_VIEWS[name], head, features, rows, means, how.weight, how.trust)
     return replace(view, fitted=np.ones(len(rows), bool), graph=lambda: graph, walk=walk)
 
 

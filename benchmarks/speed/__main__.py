@@ -77,7 +77,7 @@ def query(paths: Sequence[Path], gallery: Path, encoder: str) -> None:
     """Time beyond decoding and the bare forward pass."""
     session = Session()
     table = Table("what", "median ms", "quartiles", title=f"One query, {gallery}")
-    plain = Choice(encoder, gallery=str(gallery), score=ScoreConfig(rerank=False))
+    plain = Choice(encoder, gallery=str(gallery), score=ScoreConfig().without("patches"))
     full = Choice(encoder, gallery=str(gallery))
     for choice in (plain, full):
         session.attribute(paths[0], choice)  # everything loaded, every page touched once

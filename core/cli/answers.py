@@ -56,6 +56,24 @@ from core.values import (
     Progress,
 )
 
+_VIEWS = [view.name for view in ScoreConfig().views]
+
+
+def _views(names: list[str] | None) -> list[str]:
+    """Names of views beside the embedding, each of which there is."""
+    if unknown := {*(names or ())} - {*_VIEWS}:
+        raise typer.BadParameter(f"no view {min(unknown)!r}; there are {', '.join(_VIEWS)}")
+    return names or []
+
+
+LeaveOut = Annotated[
+    list[str] | None,
+    typer.Option(
+        help=f"Do not compare by {', '.join(_VIEWS)}; may be repeated.",
+        callback=_views,
+    ),
+]
+
 
 @dataclass(frozen=True)
 class _Answered:
@@ -77,9 +95,7 @@ def attribute(
     gallery: Annotated[str, typer.Option(help="Folder of a gallery.")] = "builtin",
     encoder: EncoderName = None,
     head: Annotated[str, typer.Option(help="`default`, a kind, or a folder.")] = "default",
-    edges: Annotated[bool, typer.Option(help="Score edges beside the embedding.")] = True,
-    palette: Annotated[bool, typer.Option(help="Score palettes beside the embedding.")] = True,
-    rerank: Annotated[bool, typer.Option(help="Local re-ranking.")] = True,
+    leave_out: LeaveOut = None,
     local_scaling: Annotated[bool, typer.Option(help="Local scaling (CSLS).")] = True,
     search: Annotated[
         Literal["auto", "exact", "hnsw"],
@@ -104,9 +120,7 @@ def attribute(
     if not 0 < prior < 1:
         raise typer.BadParameter(f"--prior must lie between 0 and 1, got {prior}")
     session = Session()
-    score = ScoreConfig(
-        search=search, edges=edges, palette=palette, rerank=rerank, local_scaling=local_scaling
-    )
+    score = ScoreConfig(search=search, local_scaling=local_scaling).without(*(leave_out or ()))
     with reporting() as progress:
         choice = Choice(encoder_of(session, gallery, named=encoder), head, gallery, score, where)
 
@@ -191,9 +205,7 @@ def evaluate(
     encoder: EncoderNames = None,
     head: Annotated[list[str] | None, typer.Option(help="Head; may be repeated.")] = None,
     split: Annotated[Literal["tune", "untouched", "all"], typer.Option()] = "all",
-    edges: Annotated[bool, typer.Option(help="Score edges beside the embedding.")] = True,
-    palette: Annotated[bool, typer.Option(help="Score palettes beside the embedding.")] = True,
-    rerank: Annotated[bool, typer.Option(help="Local re-ranking.")] = True,
+    leave_out: LeaveOut = None,
     local_scaling: Annotated[bool, typer.Option(help="Local scaling (CSLS).")] = True,
     without: Annotated[
         Path | None, typer.Option(help="Folder of images without a source, which lower uAP.")
@@ -201,7 +213,7 @@ def evaluate(
     json: Annotated[Path | None, typer.Option(help="File for all results.")] = None,
 ) -> None:
     """Rank known pairs; recall, precision, uAP and paired differences with clustered intervals."""
-    score = ScoreConfig(edges=edges, palette=palette, rerank=rerank, local_scaling=local_scaling)
+    score = ScoreConfig(local_scaling=local_scaling).without(*(leave_out or ()))
     with reporting() as progress:
         loaded = [load_encoder(name) for name in encoder or BUNDLED]
         bench = Bench(pairs, gallery, loaded, cache=cache_home(), progress=progress)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from core.config import ScoreConfig
 from core.evidence import conclusion
 from core.images.files import file_digest
 from core.measures.dimensions import Dimensions
@@ -134,14 +135,10 @@ def attribute_command(
 ) -> str:
     """The command that answers the same queries, for a shell."""
     score = choice.score
-    flags = {
-        "edges": score.edges,
-        "palette": score.palette,
-        "rerank": score.rerank,
-        "local-scaling": score.local_scaling,
-    }
+    left_out = [v.name for v in ScoreConfig().views if score.view(v.name) is None]
     options = ["--gallery", choice.gallery, "--encoder", choice.encoder, "--head", choice.head]
-    options += [f"--no-{name}" for name, on in flags.items() if not on]
+    options += [text for name in left_out for text in ("--leave-out", name)]
+    options += [] if score.local_scaling else ["--no-local-scaling"]
     options += [] if score.search == "auto" else ["--search", score.search]
     options += [] if prior is None else ["--prior", str(prior)]
     options += [] if choice.where is None else ["--where", choice.where]
@@ -153,6 +150,9 @@ def attribute_command(
 def run_of(workspace: Workspace, command: str, *, prior: float | None = None) -> Run:
     """Command, time and settings of a workspace's answers, at another prior if one is given."""
     settings = {**asdict(workspace.score), **asdict(workspace.null_config)}
+    settings["views"] = "; ".join(
+        f"{v.name}: weight {v.weight:g}, trust {v.trust:g}" for v in workspace.score.views
+    )
     settings |= {name: v for name, v in asdict(workspace.answering).items() if name != "listed"}
     settings |= {} if prior is None else {"prior": prior}
     return Run(

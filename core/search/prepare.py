@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Integer
 
-from core.config import GroupConfig, HeadConfig, ScoreConfig
+from core.config import PATCHES, GroupConfig, HeadConfig, ScoreConfig, ViewConfig
 from core.encoders.network import levels_of
 from core.gallery.artefacts import Codec, Key, arrays
 from core.gallery.gallery import Gallery
@@ -120,28 +120,28 @@ def prepare(
     if grouped:
         groups = _groups(gallery, views[0], config=config, progress=progress)
     network = len(gallery) > 1 and gallery.patch_head(encoder) is not None
-    for name in config.extra_views if network else ():
-        if gallery.key_of(EXTRA_VIEWS[name]) in gallery.encoder_keys:
-            view = _extra_view(gallery, name, config=config)
+    for how in config.views if network else ():
+        described_by = EXTRA_VIEWS.get(how.name)
+        if described_by and gallery.key_of(described_by) in gallery.encoder_keys:
+            view = _extra_view(gallery, how, exact=config.exact)
             views.append(_linked(gallery, view, config=config, progress=progress))
     found = [_searchable(gallery, view, groups, config=config) for view in views]
     if config.search == "auto":
         found = [served(gallery, view, progress=progress) for view in found]
-    kept = patches if config.rerank else None
+    kept = None if config.view(PATCHES) is None else patches
     return Collection(tuple(found), groups, kept, gallery.records, config)
 
 
-def _extra_view(gallery: Gallery, name: str, *, config: ScoreConfig) -> View:
+def _extra_view(gallery: Gallery, how: ViewConfig, *, exact: int) -> View:
     """A view beside the encoder's."""
-    weight, trust = config.extra_views[name]
-    encoder, features = EXTRA_VIEWS[name], gallery.features(EXTRA_VIEWS[name])
+    encoder, features = EXTRA_VIEWS[how.name], gallery.features(EXTRA_VIEWS[how.name])
     head, fitted = fitted_head(gallery, encoder, config=HEAD), np.ones(len(gallery), bool)
-    if len(gallery) <= config.exact:  # made in less time than it takes to read them
+    if len(gallery) <= exact:  # made in less time than it takes to read them
         vectors = head(features, role="gallery")
     else:
         vectors = _vectors(gallery, encoder, head, halved=True)
-    how = {"weight": weight, "trust": trust, "fitted": fitted}
-    return View(name, encoder, head, features, vectors, **how)
+    kept = (encoder, head, features, vectors)
+    return View(how.name, *kept, weight=how.weight, trust=how.trust, fitted=fitted)
 
 
 def _vectors(

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int8, Integer
 
-from core.config import ScoreConfig
+from core.config import PATCHES, ScoreConfig
 from core.search.candidates import Finder, firsts
 from core.search.engine import Among
 from core.search.patches import local_scores
@@ -259,14 +259,14 @@ class Collection:
             rows: the rows.
             local: their local scores; ``None`` without patches.
         """
-        config = self.config
         found = [
             Addition(view.weight * view.scores(vector, rows)[0], view.trust, view.name)
             for view, vector in zip(self.views, vectors, strict=True)
             if view.trust is not None
         ]
-        if local is not None:
-            found.append(Addition(config.rerank_weight * local, config.rerank_trust, PLACES))
+        how = self.config.view(PATCHES)
+        if local is not None and how is not None:
+            found.append(Addition(how.weight * local, how.trust, PLACES))
         return found
 
     def local_scores(

@@ -38,9 +38,8 @@ def view(vectors, *, means=None, name="embedding", **more) -> View:
 
 def edges(vectors, *, means=None, config=None, **more) -> View:
     """A view by which a source may stand out or not, weighed as edges are."""
-    score = config or ScoreConfig()
-    how = {"weight": score.edges_weight, "trust": score.edges_trust}
-    return view(vectors, means=means, name="edges", **how, **more)
+    how = (config or ScoreConfig()).view("edges")
+    return view(vectors, means=means, name="edges", weight=how.weight, trust=how.trust, **more)
 
 
 def collection(vectors, *, groups=None, patches=None, means=None, beside=(), **more) -> Collection:

@@ -12,6 +12,7 @@ from core.config import (
     ImageLimits,
     NullConfig,
     ScoreConfig,
+    ViewConfig,
 )
 from tests.core.settings import assert_frozen_and_documented, kinds_of
 
@@ -27,7 +28,9 @@ REFUSED = [
     (HeadConfig, {"max_samples": 1}, "max_samples"),
     (ScoreConfig, {"neighbours": 0}, "neighbours"),
     (ScoreConfig, {"candidates": 0}, "candidates"),
-    (ScoreConfig, {"rerank_weight": -1.0}, "rerank_weight"),
+    (ViewConfig, {"name": "edges", "weight": -1.0, "trust": 0.8}, "weight of edges"),
+    (ViewConfig, {"name": "edges", "weight": 1.0, "trust": 1.1}, "trust of edges"),
+    (ScoreConfig, {"views": 2 * (ViewConfig("edges", 1.0, 0.8),)}, "counts once"),
     (NullConfig, {"queries": 0}, "queries"),
     (AnswerConfig, {"prior": 0.0}, "prior"),
     (AnswerConfig, {"prior": 1.0}, "prior"),
@@ -46,4 +49,5 @@ def test_impossible_settings_are_refused_by_name(kind, change, named):
 
 @pytest.mark.parametrize("kind", kinds_of(config))
 def test_settings_are_frozen_and_documented(kind):
-    assert_frozen_and_documented(kind())
+    settings = ViewConfig("edges", weight=1.0, trust=0.8) if kind is ViewConfig else kind()
+    assert_frozen_and_documented(settings)

@@ -19,11 +19,12 @@ from app.page.components import (
 from app.page.encoders import EncoderChoice, encoder_choice
 from app.page.state import HEADS, Page
 from app.views.answer import empty_html
-from core.config import AnswerConfig
+from core.config import PATCHES, AnswerConfig, ScoreConfig
 
-LOCAL_SCALING, EDGES, PALETTE = "Local scaling", "Edges", "Palette"
-RERANKING = "Re-ranking by patches"
-SCORING = [LOCAL_SCALING, EDGES, PALETTE, RERANKING]  # a tuple would be one value to Gradio
+LOCAL_SCALING, RERANKING = "Local scaling", "Re-ranking by patches"
+VIEWS = {v.name: RERANKING if v.name == PATCHES else v.name.title() for v in ScoreConfig().views}
+"""What the views beside the embedding are called, by their names."""
+SCORING = [LOCAL_SCALING, *VIEWS.values()]  # a tuple would be one value to Gradio
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.page.events import Given
 from app.page.state import HEADS, encoder_choices
-from app.tabs.attribute.layout import EDGES, LOCAL_SCALING, PALETTE, RERANKING, Controls
+from app.tabs.attribute.layout import LOCAL_SCALING, VIEWS, Controls
 from app.views import answer as views
 from core.config import ScoreConfig
 from core.service import Choice, Session
@@ -40,12 +40,8 @@ class Search:
 def choice_of(given: Given, controls: Controls, gallery: gr.State) -> Choice:
     """What the controls choose."""
     scoring = given[controls.scoring]
-    score = ScoreConfig(
-        local_scaling=LOCAL_SCALING in scoring,
-        edges=EDGES in scoring,
-        palette=PALETTE in scoring,
-        rerank=RERANKING in scoring,
-    )
+    left_out = [name for name, label in VIEWS.items() if label not in scoring]
+    score = ScoreConfig(local_scaling=LOCAL_SCALING in scoring).without(*left_out)
     return Choice(given[controls.encoder], given[controls.head], given[gallery], score)
 
 

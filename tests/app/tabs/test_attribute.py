@@ -395,7 +395,7 @@ def test_files_hold_the_answer_and_no_server_path(
     assert next(csv.DictReader(io.StringIO(files[".csv"].read_text())))["cosine"]
     words = shlex.split(report["command"])
     assert words[:4] == ["python", "-m", "core", "attribute"]
-    options = ["--no-rerank", "--prior", "0.2", "--top", "60", picture.name]
+    options = ["--leave-out", "patches", "--prior", "0.2", "--top", "60", picture.name]
     assert [word for word in words if word in options] == options
     assert (report["settings"]["prior"], report["settings"]["rerank"]) == ("0.2", "False")
     assert report["queries"][0]["shares"]["creator"] == pytest.approx(

@@ -113,8 +113,8 @@ def test_resaves_differ_from_their_image_and_from_each_other():
 def test_a_run_of_all_heads_goes_on_where_it_was_stopped(photos, tmp_path, monkeypatch):
     """Hours were lost: what was asked of a gallery was kept in memory until all had been asked."""
     monkeypatch.setattr(nominal, "HEADS", ("default",))
-    ways = {"as it ships": ScoreConfig(), "no edges": ScoreConfig(edges=False)}  # the palette's
-    monkeypatch.setattr(nominal, "WAYS", ways)  # features were taken for the edges' there
+    ways = {"as it ships": ScoreConfig(), "no edges": ScoreConfig().without("edges")}
+    monkeypatch.setattr(nominal, "WAYS", ways)  # the palette's features were taken for the edges'
     encoder, builder = load_encoder("random"), Builder(tmp_path)
     found = nominal_bars(builder, photos, [encoder], sizes=(20,))
     assert {bar.what.rpartition(", ")[2] for bar in found} == {"p <= 0.05", "p <= 0.01"}

@@ -234,11 +234,12 @@ def test_a_gallery_of_a_network_has_edges_and_a_palette_too(photos, tmp_path) ->
     call("index", photos, "--out", tmp_path / "g", "--encoder", "random")
     assert Gallery.open(tmp_path / "g").encoder_names == ("random", "edges", "palette")
     asked = ("attribute", photos / "01.png", "--gallery", tmp_path / "g", "--top", 3, "--json")
-    flags = ((), ("--no-edges",), ("--no-palette",))
+    flags = ((), ("--leave-out", "edges"), ("--leave-out", "palette"))
     found = [said(call(*asked, *flag), UNTOLD) for flag in flags]
     assert len({answer["encoder"] for answer in found}) == 1
     assert found[0]["encoder"].startswith("random@")
     assert len({answer["null"] for answer in found}) == 3
+    assert "no view 'colour'; there are edges" in call(*asked, "--leave-out", "colour").output
 
 
 @pytest.mark.parametrize("head", ["default", "whiten"])
@@ -324,7 +325,7 @@ def test_attribute_for_people(folder, photos) -> None:
 
 def test_reports_are_written_and_can_be_made_again(folder, photos, tmp_path) -> None:
     names = [tmp_path / f"report{ending}" for ending in (".html", ".json", ".csv")]
-    options = ("--gallery", folder, "--encoder", "thumbnail", "--top", 3, "--no-rerank")
+    options = ("--gallery", folder, "--encoder", "thumbnail", "--top", 3, "--leave-out", "patches")
     asked = ("attribute", photos / "01.png", photos / "02.png", *options)
     reports = [word for name in names for word in ("--report", name)]
     assert call(*asked, *reports).exit_code == 0

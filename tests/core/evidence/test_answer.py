@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import AnswerConfig, ScoreConfig
+from core.config import AnswerConfig, ScoreConfig, ViewConfig
 from core.encoders.descriptors import quantize
 from core.evidence.answer import answer, stands_out_elsewhere
 from core.evidence.outcomes import sentence
@@ -182,7 +182,7 @@ def test_a_source_that_one_aspect_shows_comes_before_those_that_score_higher():
     """What a score is made of drowns it; the answer says by what it was found."""
     rng = np.random.default_rng(5)
     drawn = _unit(rng.standard_normal((N, D)))
-    edges = made.edges(drawn, config=ScoreConfig(edges_weight=0.01, edges_trust=0.5))
+    edges = made.edges(drawn, config=ScoreConfig(views=(ViewConfig("edges", 0.01, 0.5),)))
     config = ScoreConfig(local_scaling=False)
     world = made.collection(EMBEDDINGS, beside=[edges], records=RECORDS, config=config)
     asked = made.query(_unit(EMBEDDINGS[7] + 8 * _unit(_unrelated())), drawn[30])

@@ -68,7 +68,7 @@ def nearest(folder: Path, encoder, asked: int) -> list[int]:
     gallery = Gallery.open(folder)
     whole = Gallery.open(folder, whole=True)
     head = fit_head(np.asarray(gallery.features(encoder)), config=HeadConfig("center"))
-    found = prepare(gallery, encoder, head, config=ScoreConfig(edges=False))
+    found = prepare(gallery, encoder, head, config=ScoreConfig().without("edges"))
     row = whole.row_of[asked]
     vector = head(np.asarray(whole.features(encoder))[row : row + 1], role="gallery")[0]
     patches = whole.patches(encoder)

@@ -90,7 +90,7 @@ def test_noisy_copies_find_their_exemplars(world, network, rerank):
     bench = _bench(world, [HISTOGRAM, network])
     assert bench.size == 14
     assert len(bench.all_pairs) == 8
-    score = replace(SCORE, rerank=rerank)
+    score = SCORE if rerank else SCORE.without("patches")
     for encoder in (HISTOGRAM, network):
         found = _run(bench, encoder, score=score)
         assert found.shape == (8, len(MEASURES))
@@ -167,7 +167,7 @@ def test_an_exemplar_that_is_in_the_gallery_too_is_still_the_right_answer(world)
 def test_results_are_those_of_a_literal_ranking(world):
     bench = _bench(world, [HISTOGRAM])
     head = fit_head(bench.gallery.features(HISTOGRAM), config=HeadConfig(kind="center"))
-    plain = ScoreConfig(local_scaling=False, rerank=False)
+    plain = ScoreConfig(local_scaling=False).without("patches")
     found, pool = bench.run(HISTOGRAM, head, pairs=bench.all_pairs, score=plain)
 
     def embed(path, role):

@@ -303,11 +303,11 @@ def test_the_hash_is_of_the_bytes(tmp_path):
 
 
 def test_the_command_names_everything_that_was_chosen():
-    score = ScoreConfig(rerank=False)
+    score = ScoreConfig().without("patches")
     choice = Choice("dino", "whiten", "a gallery", score)
     assert attribute_command(["-q.png", "it's.png"], choice, top=3) == (
-        "python -m core attribute --gallery 'a gallery' --encoder dino --head whiten --no-rerank "
-        "--top 3 -- -q.png 'it'\"'\"'s.png'"
+        "python -m core attribute --gallery 'a gallery' --encoder dino --head whiten "
+        "--leave-out patches --top 3 -- -q.png 'it'\"'\"'s.png'"
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.config import HeadConfig, ScoreConfig
+from core.config import HeadConfig, ScoreConfig, ViewConfig
 from core.encoders.backbones import BackboneConfig, build
 from core.encoders.baselines import BASELINES
 from core.encoders.network import NetworkEncoder
@@ -83,11 +83,25 @@ def test_colours_laid_elsewhere_are_nearest_to_their_image(
 def test_views_that_are_not_wanted_are_not_there(gallery: Gallery, network: NetworkEncoder):
     head = fitted_head(gallery, network, config=HeadConfig(kind="center"))
     for config, names in (
-        (ScoreConfig(edges=False), ["embedding", "palette"]),
-        (ScoreConfig(palette=False), ["embedding", "edges"]),
+        (ScoreConfig().without("edges"), ["embedding", "palette"]),
+        (ScoreConfig().without("palette"), ["embedding", "edges"]),
+        (ScoreConfig(views=()), ["embedding"]),
     ):
         views = prepare(gallery, network, head, config=config).views
         assert [view.name for view in views] == names
+
+
+def test_one_more_view_is_an_encoder_and_its_weight(tmp_path, monkeypatch, network):
+    """It touched eleven modules; edges and the palette were flags of their own everywhere."""
+    monkeypatch.setitem(EXTRA_VIEWS, "thumbnail", BASELINES["thumbnail"]())
+    for seed in range(COUNT):
+        picture(seed).save(tmp_path / f"{seed}.png")
+    update(tmp_path / "g", Source(tmp_path), with_extra_views([network]))
+    more = ViewConfig("thumbnail", weight=2.0, trust=0.5)
+    config, gallery = ScoreConfig(views=(*ScoreConfig().views, more)), Gallery.open(tmp_path / "g")
+    head = fitted_head(gallery, network, config=HeadConfig(kind="center"))
+    *_, view = prepare(gallery, network, head, config=config).views
+    assert (view.name, view.weight, view.trust) == ("thumbnail", 2.0, 0.5)
 
 
 def test_what_is_kept_is_what_is_computed(gallery: Gallery, network: NetworkEncoder):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import HeadConfig, ScoreConfig
+from core.config import PATCHES, HeadConfig, ScoreConfig
 from core.encoders.descriptors import quantize
 from core.heads.fit import fit_head
 from core.search.engine import Among
@@ -35,7 +35,7 @@ def _world(seed=0, *, n=N, config=None, views=(), rerank=True):
     means = csls_means(vectors, k=5) if score.local_scaling else None
     patches = quantize(rng.standard_normal((n, 9, 8)))
     query, local = _unit(rng.standard_normal(D) + 0.7), quantize(rng.standard_normal((1, 9, 8)))[0]
-    stored = patches if score.rerank and rerank else None
+    stored = patches if rerank and score.view(PATCHES) else None
     found = made.collection(vectors, patches=stored, means=means, beside=views, config=score)
     return found, query, local
 
@@ -50,7 +50,8 @@ def _literal(world, query, local, *, without=()):
         first, rest = order[: config.candidates], order[config.candidates :]
         plain = scores[first]
         own = [local_scores(local, world.patches[row : row + 1])[0] for row in first]
-        scores[first] = _lifted(plain, (config.rerank_weight * np.array(own), config.rerank_trust))
+        how = config.view(PATCHES)
+        scores[first] = _lifted(plain, (how.weight * np.array(own), how.trust))
         order = sorted(first, key=lambda row: -scores[row]) + rest
     return np.array(order), scores[order], cosines[order]
 
@@ -83,7 +84,8 @@ def _check(found, wanted, *, k):
     out=st.sets(st.integers(0, N - 1), max_size=9),
 )
 def test_ranking_is_the_literal_two_stages(seed, local_scaling, rerank, candidates, k, out):
-    config = ScoreConfig(local_scaling=local_scaling, rerank=rerank, candidates=candidates)
+    config = ScoreConfig(local_scaling=local_scaling, candidates=candidates)
+    config = config if rerank else config.without(PATCHES)
     world, query, local = _world(seed, config=config)
     asked = made.query(query, patches=local)
     found = world.rank(asked, k=k, without=np.array(sorted(out), np.int64))
@@ -108,9 +110,10 @@ def _literal_with_edges(world, query, local, asked):
     by_embedding, by_edges = scaled(world.views[0], query), scaled(world.views[1], asked)
     half = config.candidates // 2
     rows = sorted({*np.argsort(-by_embedding)[:half], *np.argsort(-by_edges)[:half]})
-    own = config.rerank_weight * local_scores(local, world.patches[rows])
-    drawn = config.edges_weight * by_edges[rows]
-    additions = (drawn, config.edges_trust), (own, config.rerank_trust)
+    lines, places = config.view("edges"), config.view(PATCHES)
+    own = places.weight * local_scores(local, world.patches[rows])
+    drawn = lines.weight * by_edges[rows]
+    additions = (drawn, lines.trust), (own, places.trust)
     scores = _lifted(by_embedding[rows], *additions)
     order = np.argsort(-scores)
     return np.array(rows)[order], scores[order]
@@ -251,7 +254,8 @@ def test_local_scaling_and_reranking_change_the_order():
     orders = set()
     for scaling in (True, False):
         for rerank in (True, False):
-            config = ScoreConfig(local_scaling=scaling, rerank=rerank)
+            config = ScoreConfig(local_scaling=scaling)
+            config = config if rerank else config.without(PATCHES)
             world, query, local = _world(config=config)
             orders.add(tuple(world.rank(made.query(query, patches=local), k=N).rows.tolist()))
     assert len(orders) == 4

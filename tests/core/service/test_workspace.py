@@ -136,7 +136,9 @@ def test_an_inverted_image_is_found_by_its_edges(gallery, encoders):
     """A whole inversion leaves an embedding of colours nothing to go by."""
     encoder, places = encoders["resnet"], {}
     for edges in (True, False):
-        workspace = _workspace(gallery, encoder, score=ScoreConfig(edges=edges))
+        workspace = _workspace(
+            gallery, encoder, score=ScoreConfig().without(*([] if edges else ["edges"]))
+        )
         assert ("edges" in [view.name for view in workspace.collection.views]) == edges
         ranks = []
         for row, record in enumerate(gallery.records):
@@ -267,7 +269,7 @@ def test_the_null_is_kept_and_keyed_by_the_scoring(gallery, encoders):
         _workspace(gallery, encoder, null=config, progress=progress)
         assert calls, name
         calls.clear()
-    other = _workspace(gallery, encoder, null=fresh, score=ScoreConfig(rerank=False))
+    other = _workspace(gallery, encoder, null=fresh, score=ScoreConfig().without("patches"))
     assert other.null.identity != first.null.identity
 
 
