@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.scale.stages import CROP_ROWS, Clock
+from benchmarks.scale.stages import Clock, look_for_crops
 from benchmarks.scale.table import keep, write_page
 from benchmarks.scale.world import World, alone, real, resampled
 from core.config import GroupConfig
@@ -68,13 +68,11 @@ def run(world: World) -> dict[str, object]:
         found = updated(now, (old.rows, old.cosines), rows, width=WIDTH)
     assert found is not None and np.array_equal(found[0], meant.rows)
     near = meant.rows[:, : limits.crop_neighbours]
-    some = np.where(np.arange(len(after))[:, None] < CROP_ROWS, near, -1)
 
     def load(row: int) -> Image.Image:
         return world.load(int(after[row]))
 
-    with clock.stage("crop links, from nothing", times=max(len(after) / CROP_ROWS, 1)):
-        crop_links(some, patches, load=load)
+    look_for_crops(near, patches, load=load, clock=clock, stage="crop links, from nothing")
     pairs = each_pair_once(old.rows[:, : limits.crop_neighbours])
     earlier = Compared(pairs, np.zeros(len(pairs), bool))
     contents = [str(row) for row in range(n)]

@@ -6,28 +6,31 @@ import resource
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.scale.world import World
 from core.config import GroupConfig, NullConfig, ProjectionConfig, ScoreConfig
 from core.evidence.null import fit_null
 from core.explain.projection import fit_map
-from core.search.crops import crop_links
+from core.search.crops import crop_links, each_pair_once
 from core.search.extra_views import EXTRA_VIEWS
 from core.search.graph import Graph, csls_means_of, neighbour_graph, worth_linking
 from core.search.near_duplicates import near_duplicate_groups, parsed_hashes
 from core.search.query import Query
 from core.search.ranking import Collection
+from core.search.registration import grey
 from core.search.views import View
 from core.search.walk import Walk
 
-CROP_ROWS = 1_000
-"""Images whose crops are looked for; the time is that of all, in proportion."""
+CROP_PAIRS = 3_000
+"""Pairs of neighbours that are looked at as crops, and their images opened; the time is that of all
+pairs and of all images in them, in proportion."""
 FOLDS = 1
 """Folds of the null that are asked; the time is that of all, in proportion."""
 _QUERIES = 50
@@ -49,11 +52,16 @@ class Clock:
     """Times stages one after another."""
 
     def __init__(self) -> None:
-        self.stages: list[Stage] = []
+        self._found: dict[str, Stage] = {}
 
     @contextmanager
     def stage(self, name: str, *, times: float = 1.0) -> Iterator[None]:
-        """Time what is done inside; ``times`` makes up for a part that stands for the whole."""
+        """Time what is done inside, to be added to what the stage has already.
+
+        Args:
+            name: of the stage.
+            times: makes up for a part that stands for the whole.
+        """
         stop, peak = threading.Event(), [resident()]
 
         def watch() -> None:
@@ -69,11 +77,13 @@ class Clock:
             took = _processor_seconds() - began
             stop.set()
             watcher.join()
-        self.stages.append(Stage(name, took * times, max(peak[0], resident())))
+        before = self._found.get(name, Stage(name, 0.0, 0.0))
+        memory = max(peak[0], resident(), before.memory)
+        self._found[name] = Stage(name, before.seconds + took * times, memory)
 
     def found(self) -> list[dict[str, object]]:
         """The stages as plain values."""
-        return [asdict(stage) for stage in self.stages]
+        return [asdict(stage) for stage in self._found.values()]
 
 
 def run(world: World, *, with_map: bool) -> dict[str, object]:
@@ -115,12 +125,9 @@ def _finish(world: World, clock: Clock) -> Collection:
             if n > score.exact:
                 other = Walk.build(rows, rows=worth_linking(rows, hashes))
             linked[name] = other, neighbour_graph(rows, walk=other)
-    rows = min(CROP_ROWS, n)
-    with clock.stage("crop links", times=n / rows):
-        some = np.full((n, limits.crop_neighbours), -1)
-        near, cosines = (t[:rows, : limits.crop_neighbours] for t in (graph.rows, graph.cosines))
-        some[:rows] = np.where(cosines >= limits.crop_cosine, near, -1)
-        crop_links(some, world.patches, load=world.load)
+    near, cosines = (t[:, : limits.crop_neighbours] for t in (graph.rows, graph.cosines))
+    near = np.where(cosines >= limits.crop_cosine, near, -1)
+    look_for_crops(near, world.patches, load=world.load, clock=clock, stage="crop links")
     with clock.stage("near-duplicate groups"):
         groups = near_duplicate_groups(
             vectors,
@@ -136,6 +143,29 @@ def _finish(world: World, clock: Clock) -> Collection:
         for name, rows in extra.items():
             views.append(_extra_view(world, name, rows, linked[name], groups, score=score))
     return Collection(tuple(views), groups, world.patches, config=score)
+
+
+def look_for_crops(
+    near: np.ndarray,
+    patches: np.ndarray,
+    *,
+    load: Callable[[int], Image.Image],
+    clock: Clock,
+    stage: str,
+) -> None:
+    """Time crops among neighbours: pairs are listed, images opened once, pairs compared."""
+    with clock.stage(stage):
+        pairs = each_pair_once(near)
+        opened = len(np.unique(pairs))
+    chosen = np.random.default_rng(0).permutation(len(pairs))[:CROP_PAIRS]
+    rows, places = np.unique(pairs[np.sort(chosen)], return_inverse=True)
+    first, second = places.reshape(-1, 2).T
+    table = np.full((len(rows), near.shape[1]), -1)
+    table[first, np.arange(len(first)) - np.searchsorted(first, first)] = second
+    with clock.stage(stage, times=opened / max(len(rows), 1)):
+        images = [Image.fromarray(grey(load(row))) for row in rows.tolist()]
+    with clock.stage(stage, times=len(pairs) / max(len(chosen), 1)):
+        crop_links(table, patches[rows], load=images.__getitem__)
 
 
 def _reopen(collection: Collection, clock: Clock) -> None:

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.scale import stages
 from benchmarks.scale import table as module
 from benchmarks.scale.stages import Clock
 from benchmarks.scale.world import COPIES, World, resampled
 from core.config import HeadConfig
 from core.encoders.load import load_encoder
 from core.heads.fit import fit_head
+from core.search.crops import each_pair_once
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +70,45 @@ def test_a_seed_gives_one_gallery(source, tmp_path) -> None:
 
 def test_a_stage_that_stands_for_more_is_multiplied() -> None:
     clock = Clock()
-    for times in (1, 1_000):
-        with clock.stage("work", times=times):
+    for name, times in (("one", 1), ("many", 1_000), ("parts", 1_000), ("parts", 1_000)):
+        with clock.stage(name, times=times):
             sum(range(200_000))
-    one, many = clock.found()
+    one, many, parts = clock.found()
     assert many["seconds"] > 50 * one["seconds"]
+    assert parts["seconds"] > 1.2 * many["seconds"]
     assert one["memory"] > 0
+
+
+class _Factors(Clock):
+    """Keeps what parts of a stage stand for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factors: list[float] = []
+
+    def stage(self, name, *, times=1.0):
+        self.factors.append(times)
+        return super().stage(name, times=times)
+
+
+def test_crops_open_an_image_once_and_look_at_a_pair_once(source, monkeypatch) -> None:
+    """Images near a thousand rows were opened for these alone: at a million half of the time."""
+    near = np.random.default_rng(0).integers(0, 300, (300, 3))
+    opened, whole, part = list[int](), _Factors(), _Factors()
+
+    def load(row: int) -> Image.Image:
+        opened.append(row)
+        return source.load(row)
+
+    for clock, most in ((whole, 10_000), (part, 100)):
+        monkeypatch.setattr(stages, "CROP_PAIRS", most)
+        stages.look_for_crops(near, source.patches, load=load, clock=clock, stage="crops")
+    pairs = each_pair_once(near)
+    everything = len(np.unique(pairs))
+    assert whole.factors == [1, 1, 1]
+    assert sorted(opened[:everything]) == np.unique(pairs).tolist()
+    assert part.factors[1] == everything / len(opened[everything:])
+    assert part.factors[2] == len(pairs) / 100
 
 
 def test_the_table_gives_exponents_and_a_million(tmp_path, monkeypatch) -> None:
