@@ -13,19 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32, Integer, UInt64
 
-from core.heads.rows import unit_rows
 from core.search.index import csls_means, nearest
 from core.search.updating import compared
 from core.search.walk import Walk
+from core.search.walked import cosines_of, walked
 from core.values import Progress, no_progress
 
 WIDTH = 32
 """Neighbours that are kept of every image."""
 
-_BEAM = 64  # candidates kept while the graph is walked for a row
-_GATHERED = 512  # rows whose neighbours are compared at once
+_GATHERED = 512  # rows that are compared at once
 _BLOCK = 65_536  # rows whose neighbours are looked through at once
 _SAMPLE, _LOOKED_AT = 500, 10  # rows, and neighbours of each, on which recall is measured
+_LEAST_BEAM = 128  # candidates kept at least where copies fill the table
 _DEEPER = 4  # times the groups wanted, looked for where copies fill the table
 _ALIKE, _SAME = 32, 0.98  # copies that stand for all, and the least cosine of copies
 _COPIES = 64  # rows of a group up to which every row is walked from
@@ -62,18 +62,16 @@ def neighbour_graph(
             raise ValueError("a vector is not finite")
         every = np.arange(len(vectors))
         return Graph(*compared(vectors, every, width=WIDTH, progress=progress), np.ones(1))
-    n = len(vectors)
-    rows = np.full((n, WIDTH), -1, np.int32)
-    cosines = np.full((n, WIDTH), -1, np.float32)
-    for start in range(0, n, _GATHERED):
-        progress(start, n, "looking for the neighbours of every image")
-        block = np.arange(start, min(start + _GATHERED, n))
-        found = walk.search(vectors[block], k=WIDTH + 1, beam=_BEAM)
-        found = np.where(found == block[:, None], -1, found)
-        near = cosines_of(vectors, block, found)
-        order = np.argsort(-near, axis=1, kind="stable")[:, :WIDTH]
-        rows[block] = np.take_along_axis(found, order, axis=1)
-        cosines[block] = np.take_along_axis(near, order, axis=1)
+    every = np.arange(len(vectors))
+    return measured(vectors, *walked(vectors, every, width=WIDTH, walk=walk, progress=progress))
+
+
+def measured(
+    vectors: Float[np.ndarray, "n d"],
+    rows: Int32[np.ndarray, "n k"],
+    cosines: Float32[np.ndarray, "n k"],
+) -> Graph:
+    """The graph of neighbours that a walk found, with its recall on a sample."""
     return Graph(rows, cosines, np.array([_recall(rows, vectors)]))
 
 
@@ -96,17 +94,6 @@ def worth_linking(
         near = cosines_of(vectors, some, firsts[start : start + _GATHERED, None])[:, 0]
         copies.append(some[near >= _SAME])
     return np.setdiff1d(np.arange(len(hashes)), np.concatenate(copies))
-
-
-def cosines_of(
-    vectors: Float[np.ndarray, "n d"],
-    rows: Integer[np.ndarray, " m"],
-    others: Integer[np.ndarray, "m k"],
-) -> Float32[np.ndarray, "m k"]:
-    """Cosines of rows with others, -1 where the other is -1."""
-    near = unit_rows(vectors[others], dtype=np.float32)
-    own = unit_rows(vectors[rows], dtype=np.float32)
-    return np.where(others >= 0, (near @ own[:, :, None])[:, :, 0], np.float32(-1))
 
 
 def csls_means_of(
@@ -184,7 +171,7 @@ def _walked_means(
     for some in np.split(order, ends):
         size = sizes[place[some[0]]]
         asked = rows[some] if size <= _COPIES else owners[some[:1]]
-        beam = int(min(max(2 * size, _BEAM * 2), _WIDEST))
+        beam = int(min(max(2 * size, _LEAST_BEAM), _WIDEST))
         for start in range(0, len(some), _GATHERED):
             part = some[start : start + _GATHERED]
             from_rows = asked[start : start + _GATHERED] if len(asked) == len(some) else asked

@@ -21,6 +21,7 @@ from core.gallery.manifest import Records
 from core.heads.fit import fit_head
 from core.heads.head import Head
 from core.search.carried import crop_links_of, graph_of
+from core.search.carried_walk import Carried
 from core.search.extra_views import EXTRA_VIEWS, HEAD
 from core.search.graph import Graph, csls_means_of, neighbour_graph, worth_linking
 from core.search.near_duplicates import near_duplicate_groups, parsed_hashes
@@ -175,14 +176,19 @@ def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Prog
     n = len(gallery)
     given = {**_inputs(gallery, view, config=config), "images": gallery.identity}
 
+    walk_key, graph_key = (
+        Key.of(kind, neighbour_graph, **given) for kind in ("walk", "neighbours")
+    )
+    carried = functools.cache(lambda: Carried(gallery, view, walk=walk_key, neighbours=graph_key))
+
     def linked() -> Walk:
         hashes = parsed_hashes(gallery.records.texts("phash"), n=n)
-        return Walk.build(view.vectors, rows=worth_linking(view.vectors, hashes), progress=progress)
+        return carried().walk(worth_linking(view.vectors, hashes), progress=progress)
 
     @functools.cache
     def walk() -> Walk:
         return gallery.artefacts.get(
-            Key.of("walk", neighbour_graph, **given),
+            walk_key,
             linked,
             codec=Codec(
                 save=lambda found, folder: found.save(folder / "walk.npz"),
@@ -197,14 +203,14 @@ def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Prog
 
     def found() -> Graph:
         if n > config.exact:
-            return neighbour_graph(view.vectors, walk=walk(), progress=progress)
+            return carried().graph(walk(), progress=progress)
         every = functools.partial(neighbour_graph, view.vectors, walk=None, progress=progress)
         return graph_of(gallery, view, every)
 
     @functools.cache
     def graph() -> Graph:
         return gallery.artefacts.get(
-            Key.of("neighbours", neighbour_graph, **given),
+            graph_key,
             found,
             codec=arrays(Graph, whole=whole),
         )

@@ -11,8 +11,7 @@ format is parsed by code that trusts it. Links that lead nowhere are refused bef
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from jaxtyping import Bool, Float, Integer
 from core.heads.rows import unit_rows
 from core.images.arrays import read_arrays
 from core.images.files import new_file
+from core.search.links import Links
 from core.values import GalleryError, Progress, no_progress
 
 _faiss: Any = faiss  # what its annotations lack
@@ -37,6 +37,7 @@ _BLOCK = 4_096  # rows inserted, or asked for, between two reports
 _CODED = 512  # rows rounded at once where nothing is inserted
 _SEEN = 64  # rows of a stored graph that are compared with the embeddings
 _KEPT = ("rows", "levels", "links", "top", "seen", "scale")
+_KINDS = [("<i8", 1), ("<i4", 1), ("<i4", 1), ("<i8", 1), ("<f4", 2), ("<f8", 1)]
 
 
 class Walk:
@@ -62,12 +63,9 @@ class Walk:
             progress: told of rows inserted; may raise ``Cancelled``.
         """
         rows = np.arange(len(vectors)) if rows is None else rows
-        named, scale = faiss.IndexIDMap(_engine(vectors.shape[1])), _scale(vectors, rows)
-        for start in range(0, len(rows), _BLOCK):
-            progress(start, len(rows), "linking images to their neighbours")
-            some = rows[start : start + _BLOCK]
-            named.add_with_ids(_rows(vectors[some], scale), some)
-        return cls(named, scale)
+        found = cls(faiss.IndexIDMap(_engine(vectors.shape[1])), _scale(vectors, rows))
+        found._insert(vectors, rows, progress)
+        return found
 
     @classmethod
     def load(cls, path: Path, vectors: Float[np.ndarray, "n d"]) -> Walk:
@@ -76,15 +74,51 @@ class Walk:
         Raises:
             GalleryError: if the file cannot be read or is a graph of other rows.
         """
-        try:
-            found = read_arrays(path, _KEPT)
-        except ValueError as error:
-            raise GalleryError(f"{path.name} is not a readable search index") from error
-        engine = _engine(vectors.shape[1])
-        widths = faiss.vector_to_array(engine.hnsw.cum_nneighbor_per_level)
-        if not _are_links(found, widths) or not _are_of(found, vectors):
+        found, engine = _Kept.read(path), _engine(vectors.shape[1])
+        if not found.are_links_of(engine) or not found.are_of(vectors):
             raise GalleryError(f"{path.name} is a search index of other embeddings")
-        return cls(_linked(engine, found, widths, vectors), float(found["scale"][0]))
+        return cls(_linked(engine, found.rows, found.links, vectors, found.scale), found.scale)
+
+    @classmethod
+    def changed(
+        cls,
+        path: Path,
+        vectors: Float[np.ndarray, "n d"],
+        *,
+        now: Integer[np.ndarray, " o"],
+        rows: Integer[np.ndarray, " m"],
+        progress: Progress = no_progress,
+    ) -> Walk:
+        """The graph that :meth:`save` wrote in an earlier state, of the rows that are there now.
+
+        Rows that went are bridged, rows that came are inserted. The vectors of those that stayed
+        may differ a little from what they were: links show the way, whatever the numbers.
+
+        Args:
+            path: its file.
+            vectors: one row per image; (n, d).
+            now: row of every earlier image, -1 where it is gone.
+            rows: the rows that must be found.
+            progress: told of rows inserted; may raise ``Cancelled``.
+
+        Raises:
+            GalleryError: if the file cannot be read or is no graph of so many rows.
+        """
+        found, engine = _Kept.read(path), _engine(vectors.shape[1])
+        if not found.are_links_of(engine) or not _are_rows(found.rows, len(now)):
+            raise GalleryError(f"{path.name} is a search index of other embeddings")
+        places = now[found.rows]
+        stays = places >= 0
+
+        def likeness(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+            pair = (unit_rows(vectors[places[nodes]], dtype=np.float32) for nodes in (one, two))
+            return np.einsum("pd,pd->p", *pair)
+
+        left = found.links.without(_widths(engine), stays, likeness)
+        named = _linked(engine, places[stays], left, vectors, found.scale)
+        walk = cls(named, found.scale)
+        walk._insert(vectors, np.setdiff1d(rows, places[stays]), progress)
+        return walk
 
     def save(self, path: Path) -> None:
         """Write the links of the graph, whole or not at all; its rows follow from the vectors."""
@@ -100,6 +134,15 @@ class Walk:
         }
         with new_file(path) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)
+
+    def _insert(
+        self, vectors: np.ndarray, rows: Integer[np.ndarray, " m"], progress: Progress
+    ) -> None:
+        """Insert rows, one block after another."""
+        for start in range(0, len(rows), _BLOCK):
+            progress(start, len(rows), "linking images to their neighbours")
+            some = rows[start : start + _BLOCK]
+            self._engine.add_with_ids(_rows(vectors[some], self._scale), some)
 
     def __len__(self) -> int:
         return self._engine.ntotal
@@ -143,13 +186,62 @@ def _engine(dim: int) -> Any:
     return engine
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What a file holds, which may be a stranger's."""
+
+    rows: Integer[np.ndarray, " m"]
+    links: Links
+    seen: Float[np.ndarray, "s d"]
+    """Some rows as they were rounded."""
+    scale: float
+
+    @classmethod
+    def read(cls, path: Path) -> _Kept:
+        """What :meth:`Walk.save` wrote.
+
+        Raises:
+            GalleryError: if the file cannot be read, or holds other arrays.
+        """
+        try:
+            found = read_arrays(path, _KEPT)
+            arrays = [found[name] for name in _KEPT]
+            kinds = [(array.dtype.str, array.ndim) for array in arrays]
+            if kinds != _KINDS or not len(found["top"]) == len(found["scale"]) == 1:
+                raise ValueError(f"its arrays are {kinds}")
+        except ValueError as error:
+            raise GalleryError(f"{path.name} is not a readable search index") from error
+        links = Links(found["levels"], found["links"], int(found["top"][0]))
+        return cls(found["rows"], links, found["seen"], float(found["scale"][0]))
+
+    def are_links_of(self, engine: Any) -> bool:
+        """Whether its links, one list for each of its rows, lead somewhere."""
+        fits = 0 < self.scale < np.inf and len(self.links) == len(self.rows)
+        return fits and self.links.lead_somewhere(_widths(engine))
+
+    def are_of(self, vectors: np.ndarray) -> bool:
+        """Whether it is of these rows, by their numbers and some values."""
+        if not _are_rows(self.rows, len(vectors)):
+            return False
+        wanted = _rows(vectors[self.rows[_looked_at(len(self.rows))]], self.scale)
+        return self.seen.shape == wanted.shape and np.allclose(self.seen, wanted, rtol=0, atol=1)
+
+
+def _are_rows(rows: np.ndarray, n: int) -> bool:
+    return bool(((rows >= 0) & (rows < n)).all())
+
+
+def _widths(engine: Any) -> Integer[np.ndarray, " w"]:
+    """Links of a node on all levels up to each, beginning with 0."""
+    return faiss.vector_to_array(engine.hnsw.cum_nneighbor_per_level)
+
+
 def _linked(
-    engine: Any, found: Mapping[str, np.ndarray], widths: np.ndarray, vectors: np.ndarray
+    engine: Any, rows: np.ndarray, links: Links, vectors: np.ndarray, scale: float
 ) -> faiss.IndexIDMap:
-    """The engine with stored links over rows that are rounded anew."""
+    """The engine with links between rows that are rounded anew."""
     named, graph = faiss.IndexIDMap(engine), engine.hnsw
-    rows, levels = found["rows"], found["levels"]
-    scale, codes = float(found["scale"][0]), np.empty((len(rows), engine.d), np.uint8)
+    codes = np.empty((len(rows), engine.d), np.uint8)
     # As the library codes numbers, in a third of its time.
     for start in range(0, len(rows), _CODED):
         some = slice(start, start + _CODED)
@@ -158,52 +250,11 @@ def _linked(
     faiss.copy_array_to_vector(codes.ravel(), storage.codes)
     engine.ntotal = named.ntotal = storage.ntotal = len(rows)
     faiss.copy_array_to_vector(rows, named.id_map)
-    faiss.copy_array_to_vector(levels, graph.levels)
-    faiss.copy_array_to_vector(_offsets(levels, widths), graph.offsets)
-    faiss.copy_array_to_vector(found["links"], graph.neighbors)
-    graph.entry_point, graph.max_level = int(found["top"][0]), int(levels.max(initial=0)) - 1
+    faiss.copy_array_to_vector(links.levels, graph.levels)
+    faiss.copy_array_to_vector(links.starts(_widths(engine)), graph.offsets)
+    faiss.copy_array_to_vector(links.links, graph.neighbors)
+    graph.entry_point, graph.max_level = links.top, int(links.levels.max(initial=0)) - 1
     return named
-
-
-def _offsets(levels: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    """Where the links of every node begin: nodes on more levels have more of them."""
-    return np.concatenate([[0], np.cumsum(widths[levels])]).astype(np.uint64)
-
-
-def _are_links(found: Mapping[str, np.ndarray], widths: np.ndarray) -> bool:
-    """Whether arrays are the links of a graph, each to a node of its level.
-
-    Args:
-        found: what was read, by name.
-        widths: links of a node of all levels up to each, (levels + 1,).
-    """
-    levels, links, top = found["levels"], found["links"], found["top"]
-    m, kinds = len(found["rows"]), (levels.dtype, links.dtype, top.dtype, found["rows"].dtype)
-    if kinds != (np.int32, np.int32, np.int64, np.int64) or top.shape != (1,):
-        return False
-    if levels.shape != (m,) or not ((levels > 0) & (levels < len(widths))).all():
-        return False
-    offsets = _offsets(levels, widths).astype(np.int64)
-    if links.shape != (offsets[-1],) or not ((links >= -1) & (links < m)).all():
-        return False
-    for level, (start, end) in enumerate(pairwise(widths)):
-        there = offsets[:-1][levels > level]
-        near = links[there[:, None] + np.arange(start, end)]
-        if not (levels[near[near >= 0]] > level).all():
-            return False
-    return bool(top[0] == -1 if m == 0 else 0 <= top[0] < m and levels[top[0]] == levels.max())
-
-
-def _are_of(found: Mapping[str, np.ndarray], vectors: np.ndarray) -> bool:
-    """Whether a graph is one of these rows, by their numbers and some values."""
-    rows, seen = found["rows"], found["seen"]
-    if rows.ndim != 1 or not ((rows >= 0) & (rows < len(vectors))).all():
-        return False
-    scale = found["scale"]
-    if scale.shape != (1,) or scale.dtype != np.float64 or not 0 < scale[0] < np.inf:
-        return False
-    wanted = _rows(vectors[rows[_looked_at(len(rows))]], float(scale[0]))
-    return seen.shape == wanted.shape and np.allclose(seen, wanted, rtol=0, atol=1)
 
 
 def _looked_at(m: int) -> np.ndarray:
