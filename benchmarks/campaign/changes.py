@@ -34,6 +34,9 @@ importlib.import_module("pandas")  # PyArrow's first table imports it: once, not
 importlib.import_module("timm")  # with it torch makes a temporary folder of its own
 
 _IMAGES, _NEW = 12, 4
+MOVED = "moved.png"
+"""A picture that keeps its title when it moves, unless it could not be read just then: no row of
+the metadata names it."""
 _LARGER = 20  # as many are laid out by UMAP, fewer by principal components
 _SHARDS = BuildConfig(batch=2, shard=4)
 
@@ -72,7 +75,7 @@ def _pictures_come_change_and_go(world: Path) -> None:
     for number in range(_NEW):
         _draw(world / "photos" / f"new-{number}.png", 100 + number)
     _draw(world / "photos" / "00.png", 200)
-    (world / "photos" / "01.png").rename(world / "photos" / "moved.png")
+    (world / "photos" / "01.png").rename(world / "photos" / MOVED)
     (world / "photos" / "02.png").unlink()
 
 

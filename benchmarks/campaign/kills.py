@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.campaign.changes import (
     KEPT,
+    MOVED,
     Operation,
     State,
     Undisturbed,
@@ -121,7 +122,9 @@ def _blocked_first(allowed: Sequence[State]) -> Iterator[State]:
 def _is_between(now: State, allowed: Sequence[State]) -> bool:
     """Whether all images are there that stay, and none that never was; numbers do not count."""
     sets = [{image[1:] for image in one.get("images", ())} for one in (now, *allowed)]
-    return set.intersection(*sets[1:]) <= sets[0] <= set.union(*sets[1:])
+    untitled = {(*image[:-1], "") for one in sets[1:] for image in one if image[0] == MOVED}
+    there = sets[0] | {image for image in sets[-1] if (*image[:-1], "") in untitled & sets[0]}
+    return set.intersection(*sets[1:]) <= there and sets[0] <= set.union(*sets[1:], untitled)
 
 
 def _left_behind(world: Path) -> Iterator[str]:

@@ -11,6 +11,7 @@ code and its memory with it, and so when the process that waits for it is gone:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from jaxtyping import Float, Float32, Integer
 
 from core.config import ProjectionConfig
 from core.heads.rows import unit_rows
-from core.images.arrays import read_arrays
+from core.images.arrays import read_arrays, save_array
 from core.images.files import new_file, temporary_folder
 from core.values import GalleryError, Progress, no_progress
 
@@ -149,8 +150,8 @@ def _layout(
     """UMAP, or principal components where there are too few images for its neighbourhoods."""
     if len(unit) <= config.neighbours + 1:
         return _principal_components(unit)
-    with temporary_folder("map") as folder:
-        np.save(folder / "unit.npy", unit)
+    with _refused(), temporary_folder("map") as folder:
+        save_array(folder / "unit.npy", unit)
         command = [sys.executable, "-m", _MODULE, str(folder), json.dumps(asdict(config))]
         with (
             (folder / "log").open("wb") as log,
@@ -166,6 +167,15 @@ def _layout(
             last = (folder / "log").read_text(errors="replace").strip().rpartition("\n")[2]
             raise GalleryError(f"the map could not be laid out: {last}")
         return np.load(folder / "points.npy", allow_pickle=False)
+
+
+@contextlib.contextmanager
+def _refused() -> Iterator[None]:
+    """Say in words why files of a fit cannot be written or read."""
+    try:
+        yield
+    except OSError as error:
+        raise GalleryError(f"the map could not be laid out: {error.strerror or error}") from error
 
 
 def _watch(process: subprocess.Popen[bytes], rounds: Path, progress: Progress) -> None:
@@ -194,7 +204,7 @@ def _fit_apart(folder: Path, config: ProjectionConfig) -> None:
             tqdm_kwds=bar,
         )
         points = np.asarray(reducer.fit_transform(unit), np.float32)
-    np.save(folder / "points.npy", points)
+    save_array(folder / "points.npy", points)
 
 
 def _end_with_parent() -> None:

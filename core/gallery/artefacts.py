@@ -23,6 +23,7 @@ import numpy as np
 
 from core.gallery.checksums import write_listing
 from core.gallery.narrow import load_array
+from core.images.arrays import save_array
 from core.images.files import new_folder, remove_abandoned, remove_folder
 from core.values import GalleryError
 
@@ -172,7 +173,7 @@ def arrays(
 
     def save(value: T, folder: Path) -> None:
         for name in names:
-            np.save(folder / f"{name}.npy", getattr(value, name))
+            save_array(folder / f"{name}.npy", getattr(value, name))
 
     return Codec(save, load)
 

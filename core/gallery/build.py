@@ -157,7 +157,8 @@ def _finish(
             "where they were indexed; bring their files back, or remove them from the gallery",
             command=("remove", "--gallery", str(gallery.store.folder), "--", *lost),
         )
-    if lost := [name for name, sha in plan.new.items() if sha not in read and sha not in unread]:
+    lacking = missing(gallery, shards, plan.items, writer.encoders, again=plan.again)
+    if lost := [each.name for _, items in lacking for each in items if each.sha256 not in unread]:
         raise GalleryError(
             f"{len(lost)} images, {lost[0]!r} first, are missing from the unfinished work; "
             "the same command reads them again"

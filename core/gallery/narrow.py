@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from core.images.arrays import read_array
+from core.images.arrays import read_array, save_array
 from core.values import GalleryError
 
 
@@ -41,5 +41,5 @@ def narrow_array(path: Path) -> None:
     low = array.min(axis=0)
     step = (array.max(axis=0) - low) / 255
     codes = np.rint((array - low) / np.where(step > 0, step, 1)).astype(np.uint8)
-    np.save(range_file(path), np.stack([low, step]))
-    np.save(path, codes)
+    save_array(range_file(path), np.stack([low, step]))
+    save_array(path, codes)

@@ -23,6 +23,7 @@ from core.gallery.paths import is_relative_path
 from core.gallery.store import Store
 from core.heads.fit import fit_head
 from core.heads.head import Head
+from core.images.arrays import save_array
 from core.images.decode import LoadedImage, decode_ahead
 from core.images.files import file_digest, new_folder, write_bytes
 from core.images.seals import sealed
@@ -312,10 +313,10 @@ def _save_arrays(folder: Path, parts: Sequence[tuple[np.ndarray, np.ndarray | No
     if not parts:
         return
     folder.mkdir()
-    np.save(folder / "features.npy", np.concatenate([features for features, _ in parts]))
+    save_array(folder / "features.npy", np.concatenate([features for features, _ in parts]))
     patches = [part for _, part in parts if part is not None]
     if patches:
-        np.save(folder / "patches.npy", np.concatenate(patches))
+        save_array(folder / "patches.npy", np.concatenate(patches))
 
 
 def _batches(values: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -1,15 +1,36 @@
-"""NumPy's arrays on disk, read without trust."""
+"""NumPy's arrays on disk: written whole, or with an error, and read without trust."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 from jaxtyping import Shaped
 
 _KINDS = "biuf"  # of numbers
+
+
+class _Bytes:
+    """A file as NumPy does not know it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
+
+
+def save_array(path: Path, array: Shaped[np.ndarray, ...]) -> None:
+    """Write an npy file.
+
+    ``numpy.save`` hands an open file to C, whose buffer of 4 kB fails unheard where the disk is
+    full: the file is short, and nobody is told. Written by Python, the error is raised.
+
+    Raises:
+        OSError: when it cannot be written whole.
+    """
+    with path.open("wb") as file:
+        np.save(_Bytes(file), array, allow_pickle=False)  # noqa: TID251
 
 
 def read_array(path: Path) -> Shaped[np.ndarray, ...]:

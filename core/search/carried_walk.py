@@ -18,6 +18,7 @@ from jaxtyping import Integer, UInt64
 
 from core.gallery.artefacts import Codec, Key, load_array
 from core.gallery.gallery import Gallery
+from core.images.arrays import save_array
 from core.images.files import read_json, write_json
 from core.search.graph import WIDTH, Graph, measured, neighbour_graph
 from core.search.survivors import rows_now
@@ -50,7 +51,7 @@ class _State:
     def save(self, folder: Path) -> None:
         """Write it to a folder."""
         about = asdict(self)
-        np.save(folder / "names.npy", about.pop("names"))
+        save_array(folder / "names.npy", about.pop("names"))
         write_json(folder / "state.json", about)
 
     @classmethod
@@ -93,12 +94,18 @@ class Carried:
     def before(self) -> tuple[_State, Integer[np.ndarray, " m"]] | None:
         """The earlier state and the row of each of its images now, -1 where it is gone.
 
-        ``None`` where there is no such state, or too much has changed.
+        ``None`` where there is no such state, or too much has changed: images, or where they lie.
         """
         found = self.gallery.artefacts.latest(self.key, codec=_STATE)
         if found is None:
             return None
-        now = rows_now(found.names, self.names)
+        vectors, now = self.view.vectors, rows_now(found.names, self.names)
+
+        def fits(folder: Path) -> bool:
+            return Walk.still_shows_the_way(folder / "walk.npz", vectors, now=now)
+
+        if not self._kept(found.walk, fits):
+            return None
         more = len(found.names) + len(self.names) - 2 * int((now >= 0).sum())
         state = replace(found, changed=found.changed + more)
         return (state, now) if state.changed <= MOST * state.built else None

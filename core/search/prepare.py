@@ -176,10 +176,12 @@ def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Prog
     n = len(gallery)
     given = {**_inputs(gallery, view, config=config), "images": gallery.identity}
 
-    walk_key, graph_key = (
-        Key.of(kind, neighbour_graph, **given) for kind in ("walk", "neighbours")
-    )
-    carried = functools.cache(lambda: Carried(gallery, view, walk=walk_key, neighbours=graph_key))
+    def key(kind: str) -> Key:
+        return Key.of(kind, neighbour_graph, **given)
+
+    @functools.cache
+    def carried() -> Carried:
+        return Carried(gallery, view, walk=key("walk"), neighbours=key("neighbours"))
 
     def linked() -> Walk:
         hashes = parsed_hashes(gallery.records.texts("phash"), n=n)
@@ -188,18 +190,13 @@ def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Prog
     @functools.cache
     def walk() -> Walk:
         return gallery.artefacts.get(
-            walk_key,
+            key("walk"),
             linked,
             codec=Codec(
                 save=lambda found, folder: found.save(folder / "walk.npz"),
                 load=lambda folder: Walk.load(folder / "walk.npz", view.vectors),
             ),
         )
-
-    def whole(found: Mapping[str, np.ndarray]) -> bool:
-        rows, cosines = found["rows"], found["cosines"]
-        fits = rows.shape == cosines.shape and len(rows) == n and rows.dtype == np.int32
-        return fits and bool(((rows >= -1) & (rows < n)).all())
 
     def found() -> Graph:
         if n > config.exact:
@@ -209,11 +206,7 @@ def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Prog
 
     @functools.cache
     def graph() -> Graph:
-        return gallery.artefacts.get(
-            graph_key,
-            found,
-            codec=arrays(Graph, whole=whole),
-        )
+        return gallery.artefacts.get(key("neighbours"), found, codec=_graph_of(n))
 
     walked = config.search == "hnsw" or (config.search == "auto" and n > config.exact)
     return replace(view, graph=graph, walk=walk() if walked else None)
@@ -282,6 +275,15 @@ def _inputs(gallery: Gallery, view: View, *, config: ScoreConfig) -> dict[str, o
         "head": view.head.identity,
         "walked": len(gallery) > config.exact,
     }
+
+
+def _graph_of(n: int) -> Codec[Graph]:
+    def whole(found: Mapping[str, np.ndarray]) -> bool:
+        rows, cosines = found["rows"], found["cosines"]
+        fits = rows.shape == cosines.shape and len(rows) == n and rows.dtype == np.int32
+        return fits and bool(((rows >= -1) & (rows < n)).all())
+
+    return arrays(Graph, whole=whole)
 
 
 def _means_of(n: int) -> Codec[_Means]:

@@ -16,6 +16,7 @@ from filelock import Timeout
 
 from core.gallery.artefacts import Codec, Key, load_array
 from core.gallery.gallery import Gallery
+from core.images.arrays import save_array
 from core.images.files import read_json, remove_folder, write_json
 from core.search.lance import Contents, LanceEngine, bring_up, column_of
 from core.search.lance_table import open_table, refusals, versions_of
@@ -42,7 +43,7 @@ class Written:
         numbers = np.array([found.version, found.dim], np.int64)
         arrays = {"numbers": numbers, "ids": found.ids, "digests": found.digests}
         for name, array in arrays.items():
-            np.save(folder / f"{name}.npy", array)
+            save_array(folder / f"{name}.npy", array)
 
     @classmethod
     def load(cls, folder: Path) -> Written:

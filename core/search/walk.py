@@ -35,6 +35,7 @@ _SCALED = 4_096  # rows of which the scale of all is found
 _CLIPPED = 1e-4  # share of their numbers beyond the largest
 _BLOCK = 4_096  # rows inserted, or asked for, between two reports
 _CODED = 512  # rows rounded at once where nothing is inserted
+_NEARLY = 0.98  # cosine of a row with itself from which links still show the way
 _SEEN = 64  # rows of a stored graph that are compared with the embeddings
 _KEPT = ("rows", "levels", "links", "top", "seen", "scale")
 _KINDS = [("<i8", 1), ("<i4", 1), ("<i4", 1), ("<i8", 1), ("<f4", 2), ("<f8", 1)]
@@ -119,6 +120,30 @@ class Walk:
         walk = cls(named, found.scale)
         walk._insert(vectors, np.setdiff1d(rows, places[stays]), progress)
         return walk
+
+    @staticmethod
+    def still_shows_the_way(
+        path: Path, vectors: Float[np.ndarray, "n d"], *, now: Integer[np.ndarray, " o"]
+    ) -> bool:
+        """Whether rows lie about where they lay when :meth:`save` wrote a graph of them.
+
+        Args:
+            path: its file.
+            vectors: one row per image, as they are now; (n, d).
+            now: row of every earlier image, -1 where it is gone.
+
+        Raises:
+            GalleryError: if the file cannot be read or is no graph of so many rows.
+        """
+        found = _Kept.read(path)
+        if not _are_rows(found.rows, len(now)) or found.seen.shape[1] != _padded(vectors.shape[1]):
+            raise GalleryError(f"{path.name} is a search index of other embeddings")
+        rows = now[found.rows[_looked_at(len(found.rows))]]
+        there = rows >= 0
+        seen, own = found.seen[there], vectors[rows[there]]
+        seen = unit_rows(seen[:, : own.shape[1]], dtype=np.float32)
+        cosines = np.einsum("sd,sd->s", seen, unit_rows(own, dtype=np.float32))
+        return not len(cosines) or float(np.median(cosines)) >= _NEARLY
 
     def save(self, path: Path) -> None:
         """Write the links of the graph, whole or not at all; its rows follow from the vectors."""

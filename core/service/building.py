@@ -172,6 +172,7 @@ def finish(
             logger.info("nothing was computed ahead for %s: %s", encoder.name, error)
             continue
         for view in views:
-            if view.walk is not None and view.graph is not None:
-                recall[view.encoder.name] = float(view.graph().recall[0])
+            graph = view.graph and view.graph()  # what needs it may be there, and it not
+            if graph and view.walk is not None:
+                recall[view.encoder.name] = float(graph.recall[0])
     return recall

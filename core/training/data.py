@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from core.config import ImageLimits
+from core.images.arrays import save_array
 from core.images.decode import LoadedImage, decode_ahead
 from core.images.files import new_file
 from core.images.listing import list_images
@@ -44,8 +45,8 @@ def pack(
         if not squares:
             named = ", ".join(map(str, folders))
             raise TrainingError(f"no image below {named} can be read")
-        with new_file(packed) as partial, partial.open("wb") as file:
-            np.save(file, np.stack(squares))
+        with new_file(packed) as partial:
+            save_array(partial, np.stack(squares))
     return np.load(packed, mmap_mode="r", allow_pickle=False)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from sklearn.metrics import silhouette_score
 
 from core.config import ProjectionConfig
+from core.explain import projection as module
 from core.explain.projection import Map, fit_map, place
 from core.values import Cancelled, GalleryError
 
@@ -220,6 +222,17 @@ def test_a_fit_that_fails_is_told(clusters, monkeypatch, tmp_path):
     python.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(python))
     with pytest.raises(GalleryError, match=r"could not be laid out.*No module named core.nowhere"):
+        fit_map(clusters[0], config=CONFIG)
+
+
+def test_a_full_disk_is_told(clusters, monkeypatch):
+    """The error of the system passed through."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "save_array", full)
+    with pytest.raises(GalleryError, match="could not be laid out: No space left on device"):
         fit_map(clusters[0], config=CONFIG)
 
 

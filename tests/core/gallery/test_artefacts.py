@@ -127,7 +127,7 @@ def test_a_full_disk_costs_no_earlier_value(tmp_path, monkeypatch, caplog):
     calls: list[int] = []
     ask(store(tmp_path), key_of(n=1), calls)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "no space left")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):

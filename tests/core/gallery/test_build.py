@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from core.config import BuildConfig
+from core.gallery import shards
 from core.gallery.build import update
 from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.remove import remove
@@ -907,6 +908,29 @@ def test_damaged_unfinished_work_is_done_again(photos, tmp_path, encoder, damage
     config = dataclasses.replace(SMALL, batch=2, shard=4)
     assert update(folder, Source(photos), [encoder], config=config).added == 12
     assert len(assert_sound(folder, encoder)) == 12
+    assert verify(folder) == []
+
+
+def test_features_that_cannot_be_read_back_are_not_left_out(
+    photos, tmp_path, encoder, make_encoder, monkeypatch
+) -> None:
+    """The call was done, and the encoder that it was to add was not there."""
+    folder, other = tmp_path / "g", make_encoder("other", seed=1)
+    update(folder, Source(photos), [encoder], config=SMALL)
+    real, broken = shards.load_array, list[Path]()
+
+    def load(path: Path) -> np.ndarray:
+        if encoder_key(other) in path.parts and not broken:
+            broken.append(path)
+            raise GalleryError("it cannot be read")
+        return real(path)
+
+    monkeypatch.setattr(shards, "load_array", load)
+    with pytest.raises(GalleryError, match="the same command reads them again"):
+        update(folder, Source(photos), [encoder, other], config=SMALL)
+    assert Gallery.open(folder).encoder_names == ("fake",)
+    update(folder, Source(photos), [encoder, other], config=SMALL)
+    assert Gallery.open(folder).encoder_names == ("fake", "other")
     assert verify(folder) == []
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.images.arrays import read_array, read_arrays
+from core.images.arrays import read_array, read_arrays, save_array
 
 
 def test_numbers_are_read(tmp_path: Path) -> None:
@@ -16,6 +18,37 @@ def test_numbers_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", one=np.ones(2), two=np.zeros((0, 3)))
     assert read_array(tmp_path / "a.npy").tolist() == [[0, 1, 2], [3, 4, 5]]
     assert read_arrays(tmp_path / "b.npz", ("two", "one"))["one"].tolist() == [1, 1]
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from core.images.arrays import save_array
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (160, 160))
+for n in (4, 5, 60, 3_000):
+    try:
+        save_array(Path(sys.argv[1]), np.arange(n))
+        print("written")
+    except OSError:
+        print("refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files")
+def test_a_disk_that_is_full_is_heard(tmp_path: Path) -> None:
+    """Arrays below 4 kB were cut off unheard: NumPy leaves them to C's own buffer."""
+    words = [sys.executable, "-c", FULL, str(tmp_path / "a.npy")]
+    found = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["written", "refused", "refused", "refused"]
+
+
+def test_what_is_written_is_what_numpy_writes(tmp_path: Path) -> None:
+    for array in (np.arange(9, dtype=np.int8).reshape(3, 3).T, np.ones(0), np.float16(3)):
+        save_array(tmp_path / "a.npy", np.asarray(array))
+        np.save(tmp_path / "b.npy", array)
+        assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
 
 
 def with_header(header: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -63,6 +64,17 @@ def test_what_is_added_is_finished_too(photos, tmp_path, network, write_image) -
     encoders = [load_encoder(name) for name in Gallery.open(folder).encoder_names]
     assert bring_up(folder, Source(photos), encoders).added == 1
     assert "null" in kinds(folder)
+
+
+def test_neighbours_are_found_though_what_follows_from_them_is_there(
+    photos, tmp_path, network
+) -> None:
+    """Where the disk was full just for them, every later reader had to find them again."""
+    build(str(photos), tmp_path / "g", [network])
+    for path in Gallery.open(tmp_path / "g").artefacts.folder.glob("neighbours-*"):
+        shutil.rmtree(path)
+    finish(tmp_path / "g", [network])
+    assert "neighbours" in kinds(tmp_path / "g")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

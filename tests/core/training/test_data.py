@@ -110,13 +110,13 @@ def test_a_cancelled_packing_is_done_again(folders, tmp_path):
 def test_two_processes_do_not_write_one_file(folders, tmp_path, monkeypatch):
     """Both wrote the same temporary file, as two ranks that start together do."""
     names = []
-    whole = np.save
+    whole = data.save_array
 
-    def save(file, array):
-        names.append(file.name)
-        whole(file, array)
+    def save(path, array):
+        names.append(path.name)
+        whole(path, array)
 
-    monkeypatch.setattr(np, "save", save)
+    monkeypatch.setattr(data, "save_array", save)
     for number in (1, 2):
         monkeypatch.setattr(os, "getpid", lambda number=number: number)
         for path in (tmp_path / "cache").glob("*.npy"):
