@@ -19,13 +19,16 @@ from PIL import Image
 from benchmarks.scale.stages import Clock, look_for_crops
 from benchmarks.scale.table import keep, write_page
 from benchmarks.scale.world import World, alone, real, resampled
-from core.config import GroupConfig
+from core.config import GroupConfig, ScoreConfig
 from core.search.crops import crop_links, each_pair_once
-from core.search.graph import WIDTH, neighbour_graph
+from core.search.graph import WIDTH, Graph, measured, neighbour_graph
 from core.search.survivors import Compared, names_of, rows_now
 from core.search.updating import updated
+from core.search.walk import Walk
+from core.search.walked import walked_again
 
 COME, GONE = 100, 10
+FROM_NOTHING, UP_TO_DATE = "neighbours, from nothing", "neighbours, brought up to date"
 
 
 def main() -> None:
@@ -58,15 +61,8 @@ def run(world: World) -> dict[str, object]:
     gone = np.random.default_rng(1).choice(before, GONE, replace=False)
     after = np.setdiff1d(np.arange(n), gone)
     patches = np.asarray(world.patches)[after]
-    old = neighbour_graph(vectors[before], walk=None)
-    names = names_of([""] * len(before), vectors[before])
-    now = vectors[after]
-    with clock.stage("neighbours, from nothing"):
-        meant = neighbour_graph(now, walk=None)
-    with clock.stage("neighbours, brought up to date"):
-        rows = rows_now(names, names_of([""] * len(after), now))
-        found = updated(now, (old.rows, old.cosines), rows, width=WIDTH)
-    assert found is not None and np.array_equal(found[0], meant.rows)
+    compare = _walked if n > ScoreConfig().exact else _compared
+    old, meant, found = compare(vectors, before, after, clock)
     near = meant.rows[:, : limits.crop_neighbours]
 
     def load(row: int) -> Image.Image:
@@ -80,7 +76,44 @@ def run(world: World) -> dict[str, object]:
     with clock.stage("crop links, brought up to date"):
         own = names_of([contents[row] for row in after], patches)
         crop_links(near, patches, load=load, known=earlier.moved(rows_now(kept, own)))
-    return {"stages": clock.found()}
+    return {"stages": clock.found(), "recall": [float(g.recall[0]) for g in (meant, found)]}
+
+
+def _compared(
+    vectors: np.ndarray, before: np.ndarray, after: np.ndarray, clock: Clock
+) -> tuple[Graph, Graph, Graph]:
+    """The neighbours before, and those after, found both ways, where all are compared with all."""
+    old, now = neighbour_graph(vectors[before], walk=None), vectors[after]
+    names = names_of([""] * len(before), vectors[before])
+    with clock.stage(FROM_NOTHING):
+        meant = neighbour_graph(now, walk=None)
+    with clock.stage(UP_TO_DATE):
+        rows = rows_now(names, names_of([""] * len(after), now))
+        found = updated(now, (old.rows, old.cosines), rows, width=WIDTH)
+    assert found is not None and np.array_equal(found[0], meant.rows)
+    return old, meant, Graph(*found, np.ones(1))
+
+
+def _walked(
+    vectors: np.ndarray, before: np.ndarray, after: np.ndarray, clock: Clock
+) -> tuple[Graph, Graph, Graph]:
+    """The same where a graph is walked, which is made or changed with them."""
+    vectors = vectors.astype(np.float16)
+    walk, now = Walk.build(vectors[before]), vectors[after]
+    old = neighbour_graph(vectors[before], walk=walk)
+    with tempfile.TemporaryDirectory(prefix="wellspring-scale-") as folder:
+        path = Path(folder, "walk.npz")
+        walk.save(path)
+        with clock.stage(FROM_NOTHING):
+            meant = neighbour_graph(now, walk=Walk.build(now))
+        with clock.stage(UP_TO_DATE):
+            rows = np.full(len(vectors), -1)
+            rows[after] = np.arange(len(after))
+            rows = rows[before]
+            changed = Walk.changed(path, now, now=rows, rows=np.arange(len(now)))
+            tables = (old.rows, old.cosines)
+            found = measured(now, *walked_again(now, tables, rows, walk=changed, moved=False))
+    return old, meant, found
 
 
 if __name__ == "__main__":

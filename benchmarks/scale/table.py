@@ -72,6 +72,9 @@ def _changed(found: Mapping[str, Any]) -> str:
     for place, stage in enumerate(sizes[0][1]["stages"]):
         cells = [shown(each["stages"][place]["seconds"]) for _, each in sizes]
         lines.append(f"| {stage['name']} | {' | '.join(cells)} |")
+    for place, way in enumerate(("from nothing", "brought up to date")):
+        cells = [f"{each['recall'][place]:.3f}" for _, each in sizes if "recall" in each]
+        lines += [f"| recall, {way} | {' | '.join(cells)} |"] * (len(cells) == len(sizes))
     return "\n".join(lines) + "\n"
 
 
