@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import core.gallery.parts
 from benchmarks.campaign.children import ended
 from benchmarks.campaign.corpus import picture
@@ -260,9 +262,8 @@ def state(folder: Path) -> State:
     gallery = Gallery.open(folder, whole=True)
     if gallery.header.generation == 0:
         return {}
-    features = {
-        key: gallery.contents.array(f"{key}/features.npy").tobytes() for key in gallery.encoder_keys
-    }
+    arrays = {key: gallery.contents.array(f"{key}/features.npy") for key in gallery.encoder_keys}
+    features = {key: np.asarray(array).tobytes() for key, array in arrays.items()}
     images = [(r.id, r.path, r.sha256, r.phash, r.title) for r in gallery.records]
     blocked = [image.phash for image in Blocklist(folder).images]
     return {

@@ -145,10 +145,10 @@ def made(place: Path, n: int, *, source: Gallery, photos: Path, encoders: list[E
         shard = Shard(store.work / "shard-0", tuple(records), tuple(map(encoder_key, encoders)))
         for encoder, key in zip(encoders, shard.keys, strict=True):
             (shard.folder / key).mkdir(parents=True)
-            _draw(source.features(encoder), base, shard.folder / key / "features.npy")
+            _draw(np.asarray(source.features(encoder)), base, shard.folder / key / "features.npy")
             patches, head = source.patches(encoder), source.patch_head(encoder)
             if patches is not None and head is not None:
-                _draw(patches, base, shard.folder / key / "patches.npy")
+                _draw(np.asarray(patches), base, shard.folder / key / "patches.npy")
                 heads[key] = head
         empty, come = Gallery.open(place, whole=True), Difference(added=records)
         commit(empty, come, [shard], patch_heads=heads)

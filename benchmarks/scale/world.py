@@ -73,12 +73,12 @@ def real(folder: Path, name: str) -> World:
     return World(
         encoder,
         choose_head(gallery, encoder, "default"),
-        gallery.features(encoder),
+        np.asarray(gallery.features(encoder)),
         {
-            name: (fitted_head(gallery, view, config=HEAD), gallery.features(view))
+            name: (fitted_head(gallery, view, config=HEAD), np.asarray(gallery.features(view)))
             for name, view in EXTRA_VIEWS.items()
         },
-        patches,
+        np.asarray(patches),
         [record.phash for record in gallery.records],
         gallery.thumbnail,
     )

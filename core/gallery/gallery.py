@@ -25,8 +25,8 @@ from core.gallery.store import Store
 from core.gallery.stored import Stored
 from core.heads.head import Head
 from core.images.files import ASSETS, file_digest, remove_folder
+from core.images.joined import JoinedRows, ManyDescriptors, ManyRows
 from core.values import (
-    Descriptors,
     Encoder,
     GalleryError,
     ImageRecord,
@@ -227,10 +227,8 @@ class Gallery:
         same = (known for known in self.encoder_keys if known.endswith(f"@{encoder.identity}"))
         return next(same, key)
 
-    def features(self, encoder: Encoder) -> Float[np.ndarray, "n f"]:
-        """Un-headed features of all images, float16.
-
-        Memory-mapped where they are one part, none is gone and none opted out, else in memory.
+    def features(self, encoder: Encoder) -> Float[ManyRows, "n f"]:
+        """Un-headed features of all images, float16; read from the disk where they are asked for.
 
         Raises:
             GalleryError: when the gallery lacks the encoder, or a file is damaged.
@@ -243,7 +241,7 @@ class Gallery:
             )
         return array
 
-    def patches(self, encoder: Encoder) -> Descriptors | None:
+    def patches(self, encoder: Encoder) -> ManyDescriptors | None:
         """Local descriptors of all images, as :meth:`features`; ``None`` without space.
 
         Raises:
@@ -319,7 +317,7 @@ class Gallery:
         own = self.folder / key
         return own if self.descriptions is None or own.is_dir() else self.descriptions / key
 
-    def _array(self, encoder: Encoder, name: str) -> np.ndarray:
+    def _array(self, encoder: Encoder, name: str) -> ManyRows:
         path = self._encoder_folder(encoder) / name
         self.require_images()
         if not path.parent.is_dir():
@@ -336,7 +334,9 @@ class Gallery:
             return array
         if len(array) != len(self.stored):
             raise self.damaged(f"{name} of {encoder.name} is damaged")
-        return array[self._rows]
+        if isinstance(array, JoinedRows):
+            return array.take(self._rows)
+        return JoinedRows([array], [self._rows])
 
     def lacks(self, encoder: str) -> UndescribedError:
         """The error that says which encoders there are, and how to have another one too."""

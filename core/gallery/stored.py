@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from core.gallery.header import WHOLE, Header
 from core.gallery.manifest import Records, check_ids, from_parquet
 from core.gallery.narrow import load_array
 from core.gallery.parts import FIRST, MANIFEST, Part, read_parts
 from core.gallery.store import Store
+from core.images.joined import JoinedRows, ManyRows
 from core.values import GalleryError
 
 
@@ -21,7 +20,6 @@ class Stored:
         """Take the parts of a generation and their tables, without the rows that are gone."""
         self.folder, self.parts, self.tables = folder, parts, tables
         self.records = Records.joined(tables)
-        self._combined: dict[str, np.ndarray] = {}
 
     @classmethod
     def open(cls, store: Store, header: Header) -> Stored:
@@ -38,16 +36,12 @@ class Stored:
         check_ids(found.records)
         return found
 
-    def array(self, name: str) -> np.ndarray:
-        """An array by its path in a part: memory-mapped where there is one part that is whole.
-
-        Else its rows are brought together in memory, once.
+    def array(self, name: str) -> ManyRows:
+        """An array by its path in a part: memory-mapped, and put together where there are several.
 
         Raises:
             GalleryError: when a file is missing or damaged.
         """
-        if name in self._combined:
-            return self._combined[name]
         arrays = [load_array(self.folder / part.name / name) for part in self.parts]
         if len(arrays) == 1 and not self.parts[0].gone:
             return arrays[0]
@@ -55,9 +49,7 @@ class Stored:
         counts = [len(table) for table in self.tables]
         if [*map(len, rows)] != counts or len({array.shape[1:] for array in arrays}) != 1:
             raise GalleryError(f"{name} is damaged")
-        found = [array[left] for array, left in zip(arrays, rows, strict=True)]
-        self._combined[name] = np.concatenate(found)
-        return self._combined[name]
+        return JoinedRows(arrays, rows)
 
     def prefixes(self, key: str) -> tuple[str, ...]:
         """What the paths of an encoder's files begin with, in the generation's folder."""

@@ -17,6 +17,7 @@ from scipy import linalg
 from core.config import HeadConfig
 from core.heads.head import CHUNK, Head, LinearHead, check_finite, check_width
 from core.heads.rotation import zca_rotation
+from core.images.joined import ManyRows
 from core.values import GalleryError, Level, Progress, no_progress
 
 SMALLEST_SHRINKAGE = 0.03
@@ -223,7 +224,7 @@ def refit_head(head: Head, features: Float[np.ndarray, "n f"]) -> Head:
 
 
 def fit_head(
-    features: Float[np.ndarray, "n f"],
+    features: Float[ManyRows, "n f"],
     *,
     config: HeadConfig,
     levels: Sequence[Level] = (),

@@ -21,6 +21,7 @@ from core.config import HeadConfig
 from core.heads.rotation import haar_rotation
 from core.heads.rows import unit_rows
 from core.images.files import read_json, write_bytes
+from core.images.joined import ManyRows
 from core.values import GalleryError, Level, Role
 
 CHUNK = 4_096
@@ -149,9 +150,7 @@ class Head:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 
-    def __call__(
-        self, features: Float[np.ndarray, "b f"], *, role: Role
-    ) -> Float[np.ndarray, "b d"]:
+    def __call__(self, features: Float[ManyRows, "b f"], *, role: Role) -> Float[np.ndarray, "b d"]:
         """Embed features, unit rows in float32; a level at its mean has no direction, stays zero.
 
         Raises:
@@ -275,9 +274,9 @@ def random_rotation(head: Head, *, seed: int) -> Head:
     return dataclasses.replace(head, parts=tuple(map(rotated, head.parts)))
 
 
-def check_width(features: np.ndarray, width: int) -> None:
+def check_width(features: ManyRows, width: int) -> None:
     """Refuse features of another width with a ``ValueError``."""
-    if features.ndim != 2 or features.shape[1] != width:
+    if len(features.shape) != 2 or features.shape[1] != width:
         raise ValueError(f"features must have the shape (n, {width}), got {features.shape}")
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Float, Integer
 
 from core.config import MeasureConfig
 from core.heads.rows import unit_rows
+from core.images.joined import ManyRows
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def paired_dimensions(rows: Rows, *, config: MeasureConfig) -> Integer[np.ndarra
 
 def pair_up(
     sources: Sequence[Sequence[int]],
-    real: Float[np.ndarray, "n d"],
+    real: Float[ManyRows, "n d"],
     synthetic: Float[np.ndarray, "q d"],
 ) -> Pairs:
     """Pair the means of each set of sources and of the images made from it.

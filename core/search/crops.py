@@ -17,10 +17,11 @@ from jaxtyping import Bool, Integer
 from PIL import Image
 
 from core.config import RegistrationConfig
+from core.images.joined import ManyDescriptors
 from core.search.placement import placements
 from core.search.registration import SIDE, grey, register
 from core.search.survivors import Compared
-from core.values import Descriptors, Grid, Progress, no_progress
+from core.values import Grid, Progress, no_progress
 
 _PAIRS = 256  # pairs of images whose descriptors are compared at once
 _REGISTERED = 32  # pairs of images that are registered at once
@@ -30,7 +31,7 @@ _DEFAULT = RegistrationConfig()
 
 def crop_links(
     neighbours: Integer[np.ndarray, "n k"],
-    patches: Descriptors,
+    patches: ManyDescriptors,
     *,
     load: Callable[[int], Image.Image],
     config: RegistrationConfig = _DEFAULT,

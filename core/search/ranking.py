@@ -23,12 +23,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int8, Integer
 
 from core.config import PATCHES, ScoreConfig
+from core.images.joined import ManyDescriptors
 from core.search.candidates import Finder, firsts
 from core.search.engine import Among
 from core.search.patches import local_scores
 from core.search.query import Query
 from core.search.views import View
-from core.values import Descriptors, ImageRecord, ScorePart
+from core.values import ImageRecord, ScorePart
 
 PLACES, SAME_FILE, LIFTED = "matching places", "the same file", "what else was compared"
 """Names of what a score may be raised by, for people."""
@@ -93,7 +94,7 @@ class Collection:
     """The first is the embedding: its cosines are shown, and it finds the rows of the rest."""
     groups: Integer[np.ndarray, " n"]
     """Near-duplicate group of every image: the row of its first member."""
-    patches: Descriptors | None = None
+    patches: ManyDescriptors | None = None
     """Local descriptors, memory-mapped; ``None`` without re-ranking."""
     records: Sequence[ImageRecord] = field(default=(), repr=False)
     """Records of all images, where answers are given."""

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Integer, Shaped, UInt64
 
+from core.images.joined import ManyRows
+
 _BYTES = 16  # of the name of an image
+_READ = 4_096  # rows read at once
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def places(
 
 
 def names_of(
-    contents: Sequence[str], compared: Shaped[np.ndarray, "n ..."]
+    contents: Sequence[str], compared: Shaped[ManyRows, "n ..."]
 ) -> UInt64[np.ndarray, "n 2"]:
     """Names of images by their contents and what is compared of them.
 
@@ -84,10 +87,12 @@ def names_of(
         compared: what was computed of every image.
     """
     names = np.empty((len(contents), _BYTES // 8), np.uint64)
-    for row, content in enumerate(contents):
-        digest = hashlib.blake2b(content.encode(), digest_size=_BYTES)
-        digest.update(np.ascontiguousarray(compared[row]).tobytes())
-        names[row] = np.frombuffer(digest.digest(), "<u8")
+    for start in range(0, len(contents), _READ):
+        block = np.ascontiguousarray(compared[start : start + _READ])
+        for row, values in enumerate(block, start):
+            digest = hashlib.blake2b(contents[row].encode(), digest_size=_BYTES)
+            digest.update(values.tobytes())
+            names[row] = np.frombuffer(digest.digest(), "<u8")
     return names
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Integer
 from core.encoders.network import levels_of
 from core.heads.fit import refit_head
 from core.heads.head import Head
+from core.images.joined import ManyRows
 from core.search.engine import Engine, Walked
 from core.search.graph import Graph, csls_means_of, rescored
 from core.search.index import Index, csls_means
@@ -36,7 +37,7 @@ class View:
     encoder: Encoder
     head: Head
     """The head that made the vectors; its levels are those of the encoder."""
-    features: Float[np.ndarray, "n f"]
+    features: Float[ManyRows, "n f"]
     """What the encoder gave, before the head."""
     vectors: Float[np.ndarray, "n d"]
     """Unit rows, float32, or float16 where there are many."""

@@ -12,6 +12,7 @@ from core.config import MeasureConfig
 from core.gallery.artefacts import Key, arrays, code_version
 from core.gallery.examples import Example
 from core.heads.rows import unit_rows
+from core.images.joined import ManyRows
 from core.measures.dimensions import Dimensions, stability
 from core.measures.disentangle import Stage, stage
 from core.measures.factors import (
@@ -98,7 +99,7 @@ def sample(
     )
     answered = np.array([query.embedding for query in queries]).reshape(-1, head.dim)
 
-    def rows(everything: np.ndarray, synthetic: np.ndarray, *, order: np.ndarray | None) -> Rows:
+    def rows(everything: ManyRows, synthetic: np.ndarray, *, order: np.ndarray | None) -> Rows:
         paired = pair_up(sources, everything, synthetic)
         return Rows(unit_rows(everything[chosen], dtype=np.float32), synthetic, paired, order)
 
