@@ -213,7 +213,8 @@ def _open_dataset(name: str, *, public: bool = False) -> tuple[Iterable[Mapping[
         ) from error
     base, _, split = name.partition(":")
     try:
-        loaded = (_load_public if public else _load)(datasets, base, split or "train")
+        split = split or "train"
+        loaded = _load_public(base, split) if public else _load(datasets, base, split)
         columns = [key for key, kind in loaded.features.items() if isinstance(kind, datasets.Image)]
     except Exception as error:  # the library raises whatever its formats and clients raise
         why = first_line(error)
@@ -226,7 +227,7 @@ def _open_dataset(name: str, *, public: bool = False) -> tuple[Iterable[Mapping[
     return loaded.cast_column(columns[0], datasets.Image(decode=False)), columns[0]
 
 
-def _load_public(datasets: Any, base: str, split: str) -> Any:
+def _load_public(base: str, split: str) -> Any:
     """The split of a public dataset, without a token, a few undecoded rows at a time.
 
     It is read from the tables that the Hub makes of every public dataset: a dataset's own card may
@@ -246,8 +247,8 @@ def _load_public(datasets: Any, base: str, split: str) -> Any:
         raise FileNotFoundError(f"the Hub has no tables of its split {split!r}")
     chosen = next((each for each in found if each.startswith(f"{root}/default/")), found[0])
     files = {"train": f"hf://{chosen}/*.parquet"}
-    builder = datasets.load_dataset_builder("parquet", data_files=files, token=False)
-    builder.config.batch_size = _ROWS
+    tables = importlib.import_module("datasets.packaged_modules.parquet.parquet").Parquet
+    builder = tables(data_files=files, batch_size=_ROWS, token=False)
     return builder.as_streaming_dataset(split="train").decode(False)
 
 

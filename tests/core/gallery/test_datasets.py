@@ -4,10 +4,12 @@ import contextlib
 import io
 import json
 import shutil
+import socket
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -271,7 +273,19 @@ def fetch(folder: Path, limits: SourceLimits = PUBLIC) -> list[Path]:
     return sorted(path for path in images.iterdir() if path.suffix == ".png")
 
 
-def test_a_public_dataset_is_asked_for_without_a_token(hub, photos, tmp_path) -> None:
+@pytest.fixture(params=["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "file"])
+def token(request, monkeypatch, tmp_path) -> str:
+    """A token where the Hub's clients look for one."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "token").write_text(SECRET if request.param == "file" else "")
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    if request.param != "file":
+        monkeypatch.setenv(request.param, SECRET)
+    return SECRET
+
+
+def test_a_public_dataset_is_asked_for_without_a_token(hub, token, photos, tmp_path) -> None:
     """It was read with the server's own token, and so could be a private one of its owner."""
     data = (photos / "01.png").read_bytes()
     asked = hub([{"image": {"bytes": data}, "title": "One"}])
@@ -279,12 +293,27 @@ def test_a_public_dataset_is_asked_for_without_a_token(hub, photos, tmp_path) ->
     assert path.read_bytes() == data
     assert Source(path.parent).look().metadata.fields == {path.name: {"title": "One"}}
     assert any(each.path.endswith("0000.parquet") for each in asked.asked)
-    assert asked.with_secret(SECRET) == []
+    assert asked.with_secret(token) == []
     with contextlib.suppress(
         RepositoryNotFoundError
     ):  # negative control: what has the token sends it
         huggingface_hub.HfApi().dataset_info(NAME)
-    assert asked.with_secret(SECRET)
+    assert asked.with_secret(token)
+
+
+def test_reading_a_public_dataset_asks_the_hub_alone(hub, photos, tmp_path, monkeypatch) -> None:
+    """The library told a server of another company which dataset was opened."""
+    hosts: list[str] = []
+    look_up = socket.getaddrinfo
+
+    def kept(host: str, *more: Any, **named: Any) -> Any:
+        hosts.append(host)
+        return look_up(host, *more, **named)
+
+    hub([{"image": {"bytes": (photos / "01.png").read_bytes()}}])
+    monkeypatch.setattr(socket, "getaddrinfo", kept)
+    fetch(tmp_path / "g")
+    assert set(hosts) == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("where", ["private", "address", "here"])
