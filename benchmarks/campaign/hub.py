@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import io
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -92,6 +94,29 @@ def standing_in(files: Mapping[str, bytes]) -> Iterator[Hub]:
         hub.address = f"http://127.0.0.1:{running.server_port}"
         yield hub
         running.shutdown()
+
+
+def settings(address: str, cache: Path) -> dict[str, str]:
+    """What makes the Hub's clients in a process ask here, by its names in their modules.
+
+    They read ``HF_ENDPOINT`` once, as they are imported.
+    """
+    constants = "huggingface_hub.constants"
+    return {
+        f"{constants}.ENDPOINT": address,
+        f"{constants}.HUGGINGFACE_CO_URL_TEMPLATE": (
+            address + "/{repo_id}/resolve/{revision}/{filename}"
+        ),
+        f"{constants}.HF_HUB_CACHE": str(cache),
+        "datasets.config.HF_ENDPOINT": address,
+    }
+
+
+def point_at(address: str, cache: Path) -> None:
+    """Make the Hub's clients in this process ask here from now on."""
+    for name, value in settings(address, cache).items():
+        module, _, attribute = name.rpartition(".")
+        setattr(importlib.import_module(module), attribute, value)
 
 
 class _Handler(BaseHTTPRequestHandler):

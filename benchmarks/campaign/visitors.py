@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 
-from benchmarks.campaign import corpus
+from benchmarks.campaign import corpus, tokens
 from benchmarks.campaign.children import Budget, scratch
 from benchmarks.campaign.hosted import UNLIMITED, Hosted, Told, Visitor, hosted
+from benchmarks.campaign.hub import standing_in
 from benchmarks.campaign.table import Row
 from benchmarks.campaign.trespass import ask_on, attacks, crowd_out
 
@@ -43,8 +44,12 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Let visitors build at once, then let each try to reach the others."""
     rows, all_guests = list[Row](), list[Guest]()
     with scratch("visitors") as folder:
-        config = replace(UNLIMITED, visitors=folder / "kept")
-        with hosted(config) as server:
+        (secret := folder / "secret.txt").write_text("of this server", encoding="utf-8")
+        config = replace(UNLIMITED, visitors=folder / "kept", encoders=(tokens.ENCODER,))
+        with (
+            standing_in(tokens.files(secret)) as hub,
+            hosted(config, watched=True, hub=hub.address) as server,
+        ):
             for number, count in enumerate((2,) if quick else (2, 10)):
                 if budget.left < 0:
                     break
@@ -53,7 +58,7 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
                 rows.append(_trespass(guests, most=2 if quick else 10))
                 all_guests += guests
             rows += [] if quick else [_crowd(server, all_guests, budget)]  # two minutes
-            rows.append(_spoken(server, all_guests))
+            rows += [tokens.fetched(server, hub), _spoken(server, all_guests)]
         with hosted(config) as server:
             rows.append(_after_a_restart(server, all_guests))
     return tuple(rows)

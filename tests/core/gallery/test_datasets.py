@@ -17,7 +17,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from PIL import Image
 
 from benchmarks.campaign.addresses import canary
-from benchmarks.campaign.hub import PARQUET, Hub, dataset, standing_in
+from benchmarks.campaign.hub import PARQUET, Hub, dataset, settings, standing_in
 from core.config import SourceLimits
 from core.gallery import datasets as module
 from core.gallery.build import update
@@ -253,12 +253,8 @@ def hub(monkeypatch, tmp_path) -> Iterator[Callable[..., Hub]]:
 
         def made(rows: list[dict[str, object]], **more: bytes) -> Hub:
             found = running.enter_context(standing_in(dataset(NAME, rows, split="test") | more))
-            template = f"{found.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-            constants = "huggingface_hub.constants"
-            monkeypatch.setattr(f"{constants}.HF_HUB_CACHE", str(tmp_path / "hub"))
-            monkeypatch.setattr(f"{constants}.ENDPOINT", found.address)
-            monkeypatch.setattr(f"{constants}.HUGGINGFACE_CO_URL_TEMPLATE", template)
-            monkeypatch.setattr("datasets.config.HF_ENDPOINT", found.address)
+            for name, value in settings(found.address, tmp_path / "hub").items():
+                monkeypatch.setattr(name, value)
             huggingface_hub.HfFileSystem.clear_instance_cache()
             return found
 
