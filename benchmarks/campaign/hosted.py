@@ -349,9 +349,11 @@ class Visitor:
         opened = self.handler(LOADING, [], page=page, query=f"?gallery={gallery}")
         return self.handler("gallery.show", [None], page=page) if opened.status == 200 else opened
 
-    def build(self, archive: bytes, *, encoder: str = "histogram") -> Told:
+    def build(
+        self, archive: bytes, *, name: str = "pictures.zip", encoder: str = "histogram"
+    ) -> Told:
         """Build a gallery of a zip under one encoder, as the Gallery tab does."""
-        sent = self.upload("pictures.zip", archive)
+        sent = self.upload(name, archive)
         if sent.status != 200:
             return sent
         return self._build(ZIP, uploaded(sent.value), "", encoder)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import threading
 import time
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import httpx
 
-from benchmarks.campaign import corpus, tokens
+from benchmarks.campaign import corpus, expiry, tokens
 from benchmarks.campaign.children import Budget, scratch
 from benchmarks.campaign.hosted import UNLIMITED, Hosted, Told, Visitor, hosted
 from benchmarks.campaign.hub import standing_in
 from benchmarks.campaign.table import Row
 from benchmarks.campaign.trespass import ask_on, attacks, crowd_out
 
-_IMAGES = 3
 _WAIT = 60.0  # seconds in which a build must have got its turn
 
 
@@ -61,6 +58,7 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
             rows += [tokens.fetched(server, hub), _spoken(server, all_guests)]
         with hosted(config) as server:
             rows.append(_after_a_restart(server, all_guests))
+        rows.append(expiry.expired(folder / "brief", seconds=2 if quick else 5))
     return tuple(rows)
 
 
@@ -69,7 +67,7 @@ def _built(server: Hosted, count: int, *, first: int) -> list[Guest]:
     guests = [_guest(server, first + number) for number in range(count)]
 
     def work(guest: Guest, seed: int) -> None:
-        content, until = packed(guest.secret, seed), time.monotonic() + _WAIT
+        content, until = corpus.packed(guest.secret, seed), time.monotonic() + _WAIT
         while time.monotonic() < until:
             guest.told = guest.visitor.build(content)
             if "try again" not in str(guest.told.value):
@@ -92,17 +90,6 @@ def _built(server: Hosted, count: int, *, first: int) -> list[Guest]:
 def _guest(server: Hosted, number: int) -> Guest:
     visitor = Visitor(server, number)
     return Guest(visitor, f"sketch{number:06}x", visitor.enter())
-
-
-def packed(secret: str, seed: int, *, images: int = _IMAGES) -> bytes:
-    """A zip of pictures whose names hold a text that nobody else's have."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for number in range(images):
-            picture = io.BytesIO()
-            corpus.picture(seed + number).save(picture, "PNG")
-            archive.writestr(f"{secret}-{number}.png", picture.getvalue())
-    return buffer.getvalue()
 
 
 def _own(guests: Sequence[Guest]) -> Row:
