@@ -260,6 +260,7 @@ def hub(monkeypatch, tmp_path) -> Iterator[Callable[..., Hub]]:
 
         monkeypatch.setenv("HF_TOKEN", SECRET)
         monkeypatch.setenv("NO_PROXY", "*")
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_IMPLICIT_TOKEN", False)
         yield made
     huggingface_hub.HfFileSystem.clear_instance_cache()
 
