@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 
-from benchmarks.campaign import corpus, expiry, tokens
+from benchmarks.campaign import corpus, expiry, resumed, tokens
 from benchmarks.campaign.children import Budget, scratch
 from benchmarks.campaign.hosted import UNLIMITED, Hosted, Told, Visitor, hosted
 from benchmarks.campaign.hub import standing_in
@@ -56,8 +56,9 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
                 all_guests += guests
             rows += [] if quick else [_crowd(server, all_guests, budget)]  # two minutes
             rows += [tokens.fetched(server, hub), _spoken(server, all_guests)]
+            begun = resumed.begin(server)
         with hosted(config) as server:
-            rows.append(_after_a_restart(server, all_guests))
+            rows += [_after_a_restart(server, all_guests), resumed.resumed(server, begun)]
         rows.append(expiry.expired(folder / "brief", seconds=2 if quick else 5))
     return tuple(rows)
 
