@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 
-from benchmarks.campaign import corpus, expiry, resumed, tokens
+from benchmarks.campaign import corpus, expiry, limits, resumed, tokens
 from benchmarks.campaign.children import Budget, scratch
 from benchmarks.campaign.hosted import UNLIMITED, Hosted, Told, Visitor, hosted
 from benchmarks.campaign.hub import standing_in
 from benchmarks.campaign.table import Row
 from benchmarks.campaign.trespass import ask_on, attacks, crowd_out
 
+_LIMITS = 10.0  # seconds that limits take, which a quick run tries where it has them
 _WAIT = 60.0  # seconds in which a build must have got its turn
 
 
@@ -60,6 +61,8 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
         with hosted(config) as server:
             rows += [_after_a_restart(server, all_guests), resumed.resumed(server, begun)]
         rows.append(expiry.expired(folder / "brief", seconds=2 if quick else 5))
+        if not quick or budget.left > _LIMITS:
+            rows.append(limits.met(folder / "limited"))
     return tuple(rows)
 
 
