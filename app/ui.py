@@ -50,9 +50,9 @@ def build(session: Session, *, gallery: str = "builtin", encoder: str | None = N
     """
     import timm  # noqa: F401, PLC0415 - seconds of imports: now, and not beside the first page
 
-    with gr.Blocks(
-        title="Wellspring", analytics_enabled=False, delete_cache=(3600, 3600)
-    ) as blocks:
+    server = session.server
+    age = (server.session_seconds, server.session_seconds)  # of uploads, looked at as often
+    with gr.Blocks(title="Wellspring", analytics_enabled=False, delete_cache=age) as blocks:
         gr.HTML(render("header"))
         notice.create(session, gallery)
         page = open_page(session, gallery=gallery, encoder=encoder)
@@ -64,7 +64,6 @@ def build(session: Session, *, gallery: str = "builtin", encoder: str | None = N
         api.publish(page)
         address.connect(blocks, page, tabs, items)
     lines.assign(blocks)
-    server = session.server
     take_images(blocks, hosted=server.hosted)
     blocks.queue(
         max_size=server.max_waiting, default_concurrency_limit=server.at_once, api_open=False

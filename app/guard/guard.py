@@ -27,6 +27,7 @@ from app.guard.logs import EVENTS
 from app.guard.metrics import Metrics
 from app.guard.pages import Pages
 from app.guard.routes import routes
+from app.guard.token import keep_token
 from app.guard.values import judge_values
 from core.service import Session, folder_size
 
@@ -66,6 +67,8 @@ class Guard:
         judge_values(blocks)
         self._calls.watch(blocks)
         self._pages.watch(blocks)
+        if self.server.hosted:
+            keep_token()
         self.metrics.gauge("wellspring_waiting", "Calls that wait", lambda: len(blocks._queue))
 
     def app_options(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from huggingface_hub.utils import build_hf_headers
 from PIL import Image
 
 from app.page.state import first_encoder
@@ -40,6 +41,7 @@ def warm_up(session: Session, *, gallery: str, encoder: str | None) -> Warming:
             if not session.on_zerogpu:
                 session.attribute(Image.new("RGB", (256, 256), "gray"), choice, top=1)
             thread.why = ""
+            build_hf_headers(token=False)  # once, this asks the Hub for a list of agents
             _log.info("ready with %s", workspace.encoder.name)
         except WellspringError as error:
             thread.why = "the encoder or the gallery cannot be opened; the log says more"

@@ -39,6 +39,8 @@ class Reply:
     seconds: float
     asked: str = ""
     """What was called, for whoever reads of a fault."""
+    missing: tuple[str, ...] = ()
+    """Headers that every response has, and this one has not."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Target:
             yield f"{reply.asked}: status {reply.status}: {reply.text[:200]}"
         if reply.seconds > SECONDS:
             yield f"{reply.asked}: {reply.seconds:.0f} s"
+        if reply.missing:
+            yield f"{reply.asked}: without {', '.join(reply.missing)}"
         if any(words in reply.text for words in FAULTS):
             yield f"{reply.asked}: called a fault of the program: {reply.text[:120]}"
         for text in (*self.hidden, *SECRETS):

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from PIL import Image
 
+from benchmarks.campaign.corpus import packed
 from benchmarks.campaign.hosted import Hosted, Told, Visitor
-from benchmarks.campaign.visitors import packed
 from core.gallery.gallery import SHIPPED, Gallery
 
 DECK = ("answer",) * 10 + ("compare",) * 3 + ("map",) * 2 + ("page",) * 3 + ("MCP", "build")

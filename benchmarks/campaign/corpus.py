@@ -184,3 +184,12 @@ def gallery(folder: Path) -> None:
 
 SINGLE: dict[str, Callable[[], list[bytes]]] = {"image": images, "zip": zips}
 """Kinds of which a file stands by itself."""
+
+
+def packed(secret: str, seed: int, *, images: int = 3) -> bytes:
+    """A zip of pictures whose names hold a text that nobody else's have."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number in range(images):
+            archive.writestr(f"{secret}-{number}.png", image_bytes(seed + number))
+    return buffer.getvalue()

@@ -20,9 +20,10 @@ import httpx
 from app.guard.guard import Guard
 from app.guard.logs import log_lines
 from app.page.warm import warm_up
-from app.tabs.gallery.layout import ZIP
+from app.tabs.gallery.layout import DATASET, ZIP
 from app.ui import build, launch_options
 from benchmarks.campaign.children import Child, computed, resident, scratch
+from benchmarks.campaign.hub import point_at
 from core.config import ServerConfig
 from core.service.session import Session
 
@@ -33,6 +34,9 @@ META = {"_type": "gradio.FileData"}
 
 TOKEN = "hf_madeUpForTheCampaignAndNobodyElse"
 """The server's own token of the Hub: in no answer to a visitor, and in no line of the log."""
+
+OWNER = "madeUpForTheOwnerOfTheCampaign"
+"""Who has it sees the metrics."""
 
 UNLIMITED = ServerConfig(
     max_requests=10**9,
@@ -135,17 +139,27 @@ def _is_plain(line: bytes, secrets: Sequence[str]) -> bool:
 
 
 @contextlib.contextmanager
-def hosted(config: ServerConfig, *, watched: bool = False, files: int = 0) -> Iterator[Hosted]:
+def hosted(
+    config: ServerConfig, *, watched: bool = False, files: int = 0, hub: str = ""
+) -> Iterator[Hosted]:
     """Run one over the gallery that comes with the program, warm, behind one proxy.
 
     Args:
         config: its limits.
         watched: whether it tells where it connects to and which secret files it opens.
         files: most files and connections that it may have open; 0 for what this process may.
+        hub: address of what stands for the Hugging Face Hub; the empty text for the Hub itself.
     """
     with scratch("hosted") as folder:
         server = replace(config, hosted=True, proxies=1)
-        child = Child(lambda give: _serve(folder, server, give, watched=watched, files=files))
+
+        def work(give: Callable[[Any], None]) -> None:
+            if hub:
+                os.environ["WELLSPRING_CACHE"] = str(folder / "cache")
+                point_at(hub, folder / "hub")
+            _serve(folder, server, give, watched=watched, files=files)
+
+        child = Child(work)
         try:
             found: Hosted = child.value(seconds=300)
             yield replace(found, pid=child.pid, met=lambda: _told_by(child))
@@ -172,7 +186,8 @@ def _serve(
 ) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_TOKEN"] = TOKEN
+    os.environ["WELLSPRING_METRICS_TOKEN"] = OWNER
+    os.environ["HF_TOKEN"] = os.environ["HUGGING_FACE_HUB_TOKEN"] = TOKEN
     tempfile.tempdir = str(folder)
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
@@ -195,10 +210,15 @@ def _serve(
         time.sleep(60)
 
 
+_HERE = ("127.0.0.1", "::1", "localhost")
+
+
 def _notice(event: str, arguments: tuple[Any, ...], give: Callable[[Any], None]) -> None:
     """Tell of a connection to another machine, and of a file that is none of the program's."""
-    if event == "socket.connect" and str(arguments[1][0]) not in ("127.0.0.1", "::1"):
+    if event == "socket.connect" and str(arguments[1][0]) not in _HERE:
         give(f"connects to {arguments[1]}")
+    elif event == "socket.getaddrinfo" and str(arguments[0]) not in _HERE:
+        give(f"looks up {arguments[0]}")
     elif event == "open" and str(arguments[0]).endswith(("/etc/passwd", "secret.txt")):
         give(f"opens {arguments[0]}")
 
@@ -333,16 +353,20 @@ class Visitor:
         opened = self.handler(LOADING, [], page=page, query=f"?gallery={gallery}")
         return self.handler("gallery.show", [None], page=page) if opened.status == 200 else opened
 
-    def build(self, archive: bytes, *, encoder: str = "histogram") -> Told:
+    def build(
+        self, archive: bytes, *, name: str = "pictures.zip", encoder: str = "histogram"
+    ) -> Told:
         """Build a gallery of a zip under one encoder, as the Gallery tab does."""
-        sent = self.upload("pictures.zip", archive)
+        sent = self.upload(name, archive)
         if sent.status != 200:
             return sent
-        values = {
-            "Radio": ZIP,
-            "File": uploaded(sent.value),
-            "Textbox": "",
-            "CheckboxGroup": [encoder],
-        }
-        kinds = self.server.handler("gallery.build").inputs
-        return self.handler("gallery.build", [values[kind] for kind in kinds])
+        return self._build(ZIP, uploaded(sent.value), "", encoder)
+
+    def build_from(self, dataset: str, *, encoder: str = "histogram") -> Told:
+        """Build a gallery of a public dataset, likewise."""
+        return self._build(DATASET, None, dataset, encoder)
+
+    def _build(self, kind: str, file: dict[str, Any] | None, text: str, encoder: str) -> Told:
+        values = {"Radio": kind, "File": file, "Textbox": text, "CheckboxGroup": [encoder]}
+        inputs = self.server.handler("gallery.build").inputs
+        return self.handler("gallery.build", [values[each] for each in inputs])

@@ -55,6 +55,8 @@ _HEADERS: dict[str, tuple[str, ...]] = {
     "Transfer-Encoding": ("gzip", "identity"),
 }  # fmt: skip
 """By header: what may stand in it."""
+_SAFE = ("X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy")
+"""Headers that every response has."""
 _PARTS = (
     b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nhello\r\n--x--\r\n',
     b"--x\r\nContent-Disposition: form-data\r\n\r\nhello\r\n--x--\r\n",
@@ -92,7 +94,8 @@ def route(target: Target, rng: Rng) -> Reply:
             method, path, headers=sent, content=content, timeout=_WAIT
         ) as answer:
             text = "".join(piece for piece, _ in zip(answer.iter_text(), range(50), strict=False))
-            return Reply(answer.status_code, text, time.monotonic() - began, asked)
+            missing = tuple(name for name in _SAFE if name not in answer.headers)
+            return Reply(answer.status_code, text, time.monotonic() - began, asked, missing)
     except httpx.ReadTimeout:  # a stream may wait for events, and nothing else
         waits = method == "GET" and _STREAMS.search(path) is not None
         return Reply(200 if waits else 0, "no answer in time", time.monotonic() - began, asked)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
 import threading
 import time
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import httpx
 
-from benchmarks.campaign import corpus
+from benchmarks.campaign import corpus, expiry, limits, resumed, tokens
 from benchmarks.campaign.children import Budget, scratch
 from benchmarks.campaign.hosted import UNLIMITED, Hosted, Told, Visitor, hosted
+from benchmarks.campaign.hub import standing_in
 from benchmarks.campaign.table import Row
 from benchmarks.campaign.trespass import ask_on, attacks, crowd_out
 
-_IMAGES = 3
+_LIMITS = 10.0  # seconds that limits take, which a quick run tries where it has them
 _WAIT = 60.0  # seconds in which a build must have got its turn
 
 
@@ -43,8 +42,12 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Let visitors build at once, then let each try to reach the others."""
     rows, all_guests = list[Row](), list[Guest]()
     with scratch("visitors") as folder:
-        config = replace(UNLIMITED, visitors=folder / "kept")
-        with hosted(config) as server:
+        (secret := folder / "secret.txt").write_text("of this server", encoding="utf-8")
+        config = replace(UNLIMITED, visitors=folder / "kept", encoders=(tokens.ENCODER,))
+        with (
+            standing_in(tokens.files(secret)) as hub,
+            hosted(config, watched=True, hub=hub.address) as server,
+        ):
             for number, count in enumerate((2,) if quick else (2, 10)):
                 if budget.left < 0:
                     break
@@ -53,9 +56,13 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
                 rows.append(_trespass(guests, most=2 if quick else 10))
                 all_guests += guests
             rows += [] if quick else [_crowd(server, all_guests, budget)]  # two minutes
-            rows.append(_spoken(server, all_guests))
+            rows += [tokens.fetched(server, hub), _spoken(server, all_guests)]
+            begun = resumed.begin(server)
         with hosted(config) as server:
-            rows.append(_after_a_restart(server, all_guests))
+            rows += [_after_a_restart(server, all_guests), resumed.resumed(server, begun)]
+        rows.append(expiry.expired(folder / "brief", seconds=2 if quick else 5))
+        if not quick or budget.left > _LIMITS:
+            rows.append(limits.met(folder / "limited"))
     return tuple(rows)
 
 
@@ -64,7 +71,7 @@ def _built(server: Hosted, count: int, *, first: int) -> list[Guest]:
     guests = [_guest(server, first + number) for number in range(count)]
 
     def work(guest: Guest, seed: int) -> None:
-        content, until = packed(guest.secret, seed), time.monotonic() + _WAIT
+        content, until = corpus.packed(guest.secret, seed), time.monotonic() + _WAIT
         while time.monotonic() < until:
             guest.told = guest.visitor.build(content)
             if "try again" not in str(guest.told.value):
@@ -87,17 +94,6 @@ def _built(server: Hosted, count: int, *, first: int) -> list[Guest]:
 def _guest(server: Hosted, number: int) -> Guest:
     visitor = Visitor(server, number)
     return Guest(visitor, f"sketch{number:06}x", visitor.enter())
-
-
-def packed(secret: str, seed: int, *, images: int = _IMAGES) -> bytes:
-    """A zip of pictures whose names hold a text that nobody else's have."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for number in range(images):
-            picture = io.BytesIO()
-            corpus.picture(seed + number).save(picture, "PNG")
-            archive.writestr(f"{secret}-{number}.png", picture.getvalue())
-    return buffer.getvalue()
 
 
 def _own(guests: Sequence[Guest]) -> Row:

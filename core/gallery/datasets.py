@@ -37,8 +37,8 @@ OPEN_DATASETS = (
 """Datasets to begin with, with the licences that their pages state."""
 
 _DATASET = re.compile(r"hf:[\w.-]{1,96}/[\w.-]{1,96}(:[\w.-]{1,64})?")
-# Without a user the library takes some names for file formats, and reads the working directory.
-_ON_HUB = re.compile(r"(zip://[^:]*::)?hf://datasets/")
+_ON_HUB = re.compile(r"(zip://[^:]*::)?hf://datasets/[^:]*")
+_TABLES = "refs%2Fconvert%2Fparquet"  # the Hub's branch of a dataset: configuration/split/*.parquet
 _SOURCE = ".source"  # beside the images of a zip or dataset: which one it was
 _ROWS = 16  # rows of a public dataset that are in memory at once
 _LIMITS = SourceLimits()
@@ -184,7 +184,7 @@ def _image_bytes(image: Mapping[str, Any], most: int, *, public: bool) -> bytes 
     if not public:
         with Path(path).open("rb") as file:
             return file.read(most)
-    if not _ON_HUB.match(path):
+    if not _ON_HUB.fullmatch(path):
         raise GalleryError("the dataset names files that are not its own")
     with importlib.import_module("fsspec").open(path, "rb", hf={"token": False}) as file:
         return _read_up_to(file, most)
@@ -202,8 +202,6 @@ def _read_up_to(file: Any, most: int) -> bytes:
 def _open_dataset(name: str, *, public: bool = False) -> tuple[Iterable[Mapping[str, Any]], str]:
     """Rows with undecoded images, and the name of the image column.
 
-    A public dataset is read from the Hub alone, without a token, a few rows at a time.
-
     Raises:
         GalleryError: when it cannot be opened or has no images.
     """
@@ -215,7 +213,8 @@ def _open_dataset(name: str, *, public: bool = False) -> tuple[Iterable[Mapping[
         ) from error
     base, _, split = name.partition(":")
     try:
-        loaded = _load(datasets, base, split or "train", public=public)
+        split = split or "train"
+        loaded = _load_public(base, split) if public else _load(datasets, base, split)
         columns = [key for key, kind in loaded.features.items() if isinstance(kind, datasets.Image)]
     except Exception as error:  # the library raises whatever its formats and clients raise
         why = first_line(error)
@@ -228,15 +227,33 @@ def _open_dataset(name: str, *, public: bool = False) -> tuple[Iterable[Mapping[
     return loaded.cast_column(columns[0], datasets.Image(decode=False)), columns[0]
 
 
-def _load(datasets: Any, base: str, split: str, *, public: bool) -> Any:
+def _load_public(base: str, split: str) -> Any:
+    """The split of a public dataset, without a token, a few undecoded rows at a time.
+
+    It is read from the tables that the Hub makes of every public dataset: a dataset's own card may
+    name files of other machines and of this one, which the library asks for before it judges them.
+    No column is decoded, since that too reads what a row names, with the server's own token.
+
+    Raises:
+        FileNotFoundError: when the Hub has no such tables.
+    """
+    root = f"datasets/{base}@{_TABLES}"
+    client = importlib.import_module("huggingface_hub").HfFileSystem
+    listed = client(token=False, skip_instance_cache=True).glob(f"{root}/*/*/*.parquet")
+    folders = {path.rpartition("/")[0] for path in listed}
+    ends = (f"/{split}", f"/partial-{split}")  # of a large dataset the Hub keeps the beginning
+    found = sorted(folder for folder in folders if folder.endswith(ends))
+    if not found:
+        raise FileNotFoundError(f"the Hub has no tables of its split {split!r}")
+    chosen = next((each for each in found if each.startswith(f"{root}/default/")), found[0])
+    files = {"train": f"hf://{chosen}/*.parquet"}
+    tables = importlib.import_module("datasets.packaged_modules.parquet.parquet").Parquet
+    builder = tables(data_files=files, batch_size=_ROWS, token=False)
+    return builder.as_streaming_dataset(split="train").decode(False)
+
+
+def _load(datasets: Any, base: str, split: str) -> Any:
     """The split of a dataset: on this disk, or on the Hub."""
-    if public:
-        if Path(base).exists():
-            raise FileNotFoundError("there is no dataset of that name")
-        builder = datasets.load_dataset_builder(base, token=False)
-        if hasattr(builder.config, "batch_size"):
-            builder.config.batch_size = _ROWS
-        return builder.as_streaming_dataset(split=split)
     if (Path(base) / "dataset_dict.json").is_file():
         return datasets.load_from_disk(base)[split]
     if (Path(base) / "dataset_info.json").is_file():

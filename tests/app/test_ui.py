@@ -7,6 +7,7 @@ import pytest
 
 from app.page.lines import ANSWER, BUILD, MEASURE
 from app.ui import build
+from core.config import ServerConfig
 from core.service import Session
 from core.values import GalleryError
 
@@ -26,6 +27,12 @@ def test_calls_are_not_summed_up_after_each_of_them(gallery_folder: Path):
     queue = build(Session(), gallery=str(gallery_folder))._queue
     queue.events_recorded = 9
     assert queue.compute_analytics_summary([{"function": "a"}]) == {"functions": {}}
+
+
+def test_uploads_go_with_the_time_of_a_visit(gallery_folder: Path):
+    """They stayed for an hour or two, however short the time without use was."""
+    session = Session(server=ServerConfig(session_seconds=60))
+    assert build(session, gallery=str(gallery_folder)).delete_cache == (60, 60)
 
 
 def test_unknown_encoder_is_refused_with_those_there_are(gallery_folder: Path):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 import httpx
 import pytest
+from huggingface_hub import constants
 
 from app.guard.guard import Guard
 from app.guard.headers import FILE_POLICY, PAGE_POLICY
@@ -33,6 +34,11 @@ class Served(NamedTuple):
     url: str
     guard: Guard
     blocks: gr.Blocks
+
+
+def heads(name: str, request: gr.Request) -> str:
+    """What a call says beside its values."""
+    return json.dumps(dict(request.headers))
 
 
 def app() -> gr.Blocks:
@@ -69,6 +75,7 @@ def app() -> gr.Blocks:
         gr.Button().click(work, name, out, api_name="work", concurrency_id="build")
         gr.Button().click(refuse, name, out, api_name="refuse")
         gr.Button().click(fail, name, out, api_name="fail")
+        gr.Button().click(heads, name, out, api_name="heads")
         file = gr.File()
         gr.Button().click(keep, file, out, api_name="file")
     return blocks.queue(max_size=64, default_concurrency_limit=2, api_open=False)
@@ -147,6 +154,27 @@ def test_too_many_requests_wait_and_others_do_not(served: Served, client: httpx.
     assert client.get("/config", headers=other).status_code == 200
     forged = {"X-Forwarded-For": f"203.0.113.98, {client.headers['X-Forwarded-For']}"}
     assert client.get("/config", headers=forged).status_code == 429
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_tool_is_called_without_the_token_of_the_server(monkeypatch, kept: bool):
+    """Gradio calls it with a client of its own, which takes the owner's token along."""
+    name = "huggingface_hub.constants.HF_HUB_DISABLE_IMPLICIT_TOKEN"
+    monkeypatch.setenv("HF_TOKEN", "hf_onlyTheOwnerHasIt")
+    for served in serve():
+        monkeypatch.setattr(name, kept)  # False is the negative control
+        with httpx.Client(base_url=served.url, timeout=30) as client:
+            told = use(client, "heads", name="x").text
+    assert "x-gradio-user" in told
+    assert ("hf_onlyTheOwnerHasIt" in told) != kept
+
+
+def test_a_hosted_server_keeps_its_token(monkeypatch):
+    name = "huggingface_hub.constants.HF_HUB_DISABLE_IMPLICIT_TOKEN"
+    monkeypatch.setattr(name, False)
+    for hosted in (False, True):
+        Guard(Session(server=ServerConfig(hosted=hosted))).watch(app())
+        assert constants.HF_HUB_DISABLE_IMPLICIT_TOKEN is hosted
 
 
 def test_a_tool_reads_no_file_of_the_server(client: httpx.Client, tmp_path: Path):

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
+import socket
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
+import huggingface_hub
 import pytest
+from huggingface_hub.errors import RepositoryNotFoundError
 from PIL import Image
 
+from benchmarks.campaign.addresses import canary
+from benchmarks.campaign.hub import PARQUET, Hub, dataset, settings, standing_in
 from core.config import SourceLimits
 from core.gallery import datasets as module
 from core.gallery.build import update
@@ -208,7 +214,7 @@ def test_a_stop_ends_the_reading_of_rows_with_images_or_without(
             raise Cancelled("stopped")
 
     with pytest.raises(Cancelled):
-        materialise("hf:user/name", into=tmp_path / "g", limits=PUBLIC, progress=stop)
+        materialise(SOURCE, into=tmp_path / "g", limits=PUBLIC, progress=stop)
     assert told[0] == "opening the dataset, which cannot be stopped before it is open"
     assert len(told) == whole + 2
     assert not (tmp_path / "g" / "images").exists()
@@ -232,97 +238,154 @@ def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatc
 
 # Public datasets, as visitors of a hosted server name them
 
+NAME, SOURCE = "user/name", "hf:user/name:test"
 PUBLIC = SourceLimits(max_bytes=100_000, max_images=5, public=True)
 
 
-class Hub:
-    """Stands for the library: remembers how it was asked, and gives rows."""
-
-    class Image:
-        def __init__(self, *, decode: bool = True) -> None:
-            self.decode = decode
-
-    def __init__(self, rows: list[dict[str, object]]) -> None:
-        self.rows, self.asked, self.features = rows, {}, {"image": self.Image()}
-        self.config = SimpleNamespace(batch_size=None)
-
-    def load_dataset_builder(self, name: str, **options: object) -> Hub:
-        self.asked = {"name": name, **options}
-        return self
-
-    def as_streaming_dataset(self, *, split: str) -> Hub:
-        self.asked["split"] = split
-        return self
-
-    def cast_column(self, _name: str, _kind: object) -> list[dict[str, object]]:
-        return self.rows
+SECRET = "hf_onlyTheOwnerHasIt"
 
 
 @pytest.fixture
-def hub(monkeypatch) -> Callable[[list[dict[str, object]]], Hub]:
-    def made(rows: list[dict[str, object]]) -> Hub:
-        found = Hub(rows)
-        monkeypatch.setitem(sys.modules, "datasets", found)
-        return found
+def hub(monkeypatch, tmp_path) -> Iterator[Callable[..., Hub]]:
+    """A hub on this machine that has a dataset of some rows, and whose owner has a token here."""
+    pytest.importorskip("datasets")
+    with contextlib.ExitStack() as running:
 
-    return made
+        def made(rows: list[dict[str, object]], **more: bytes) -> Hub:
+            found = running.enter_context(standing_in(dataset(NAME, rows, split="test") | more))
+            for name, value in settings(found.address, tmp_path / "hub").items():
+                monkeypatch.setattr(name, value)
+            huggingface_hub.HfFileSystem.clear_instance_cache()
+            return found
+
+        monkeypatch.setenv("HF_TOKEN", SECRET)
+        monkeypatch.setenv("NO_PROXY", "*")
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_IMPLICIT_TOKEN", False)
+        yield made
+    huggingface_hub.HfFileSystem.clear_instance_cache()
 
 
 def fetch(folder: Path, limits: SourceLimits = PUBLIC) -> list[Path]:
-    images = materialise("hf:user/name:test", into=folder, limits=limits)
+    images = materialise(SOURCE, into=folder, limits=limits)
     return sorted(path for path in images.iterdir() if path.suffix == ".png")
 
 
-def test_a_public_dataset_is_asked_for_without_a_token(hub, photos, tmp_path) -> None:
+@pytest.fixture(params=["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "file"])
+def token(request, monkeypatch, tmp_path) -> str:
+    """A token where the Hub's clients look for one."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "token").write_text(SECRET if request.param == "file" else "")
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    if request.param != "file":
+        monkeypatch.setenv(request.param, SECRET)
+    return SECRET
+
+
+def test_a_public_dataset_is_asked_for_without_a_token(hub, token, photos, tmp_path) -> None:
     """It was read with the server's own token, and so could be a private one of its owner."""
     data = (photos / "01.png").read_bytes()
     asked = hub([{"image": {"bytes": data}, "title": "One"}])
     (path,) = fetch(tmp_path / "g")
     assert path.read_bytes() == data
-    assert asked.asked == {"name": "user/name", "token": False, "split": "test"}
-    assert asked.config.batch_size == 16
     assert Source(path.parent).look().metadata.fields == {path.name: {"title": "One"}}
+    assert any(each.path.endswith("0000.parquet") for each in asked.asked)
+    assert asked.with_secret(token) == []
+    with contextlib.suppress(
+        RepositoryNotFoundError
+    ):  # negative control: what has the token sends it
+        huggingface_hub.HfApi().dataset_info(NAME)
+    assert asked.with_secret(token)
 
 
-class Remote:
-    """A file that never ends, and that gives no more than a part at once."""
+def test_reading_a_public_dataset_asks_the_hub_alone(hub, photos, tmp_path, monkeypatch) -> None:
+    """The library told a server of another company which dataset was opened."""
+    hosts: list[str] = []
+    look_up = socket.getaddrinfo
 
-    def __init__(self, size: int) -> None:
-        self.size, self.given = size, 0
+    def kept(host: str, *more: Any, **named: Any) -> Any:
+        hosts.append(host)
+        return look_up(host, *more, **named)
 
-    def __enter__(self) -> Remote:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def read(self, count: int) -> bytes:
-        part = b"x" * min(count, 100_000, self.size - self.given)
-        self.given += len(part)
-        return part
+    hub([{"image": {"bytes": (photos / "01.png").read_bytes()}}])
+    monkeypatch.setattr(socket, "getaddrinfo", kept)
+    fetch(tmp_path / "g")
+    assert set(hosts) == {"127.0.0.1"}
 
 
-def test_a_remote_file_is_read_no_further_than_an_image_may_be(hub, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("where", ["private", "address", "here"])
+def test_no_column_of_a_public_dataset_is_followed(hub, photos, tmp_path, where: str) -> None:
+    """A second column was decoded: with the server's token, on its network and its disk."""
+    data = (photos / "01.png").read_bytes()
+    with canary() as forbidden:
+        path = {
+            "private": "hf://datasets/user/private/x.png",
+            "address": f"http://127.0.0.1:{forbidden.port}/x.png",
+            "here": str(photos / "no-such.png"),  # that it is read shows: it cannot be
+        }[where]
+        private = {"datasets/user/private@main/x.png": data}
+        asked = hub([{"image": {"bytes": data}, "other": {"path": path}}], **private)
+        (found,) = fetch(tmp_path / "g")
+        assert found.read_bytes() == data
+        assert not any("private" in each.path for each in asked.asked)
+        assert forbidden.asked == []
+
+
+@pytest.mark.parametrize("where", ["address", "here"])
+def test_what_the_card_of_a_public_dataset_names_is_not_asked(hub, photos, tmp_path, where) -> None:
+    """The library looked for files at any address that a card names, private ones among them."""
+    data = (photos / "01.png").read_bytes()
+    with canary() as forbidden:
+        address = f"http://127.0.0.1:{forbidden.port}/x.parquet"
+        path = {"address": address, "here": str(photos / "01.png")}[where]
+        card = f"---\nconfigs:\n- config_name: default\n  data_files: '{path}'\n---\n".encode()
+        hub([{"image": {"bytes": data}}], **{f"datasets/{NAME}@main/README.md": card})
+        (found,) = fetch(tmp_path / "g")
+        assert found.read_bytes() == data
+        assert forbidden.asked == []
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "http://127.0.0.1:9/x", "hf://datasets/a::x"])
+def test_an_image_of_a_public_dataset_lies_on_the_hub(hub, tmp_path, path: str) -> None:
+    hub([{"image": {"path": path}}])
+    with pytest.raises(GalleryError, match="names files that are not its own"):
+        fetch(tmp_path / "g")
+
+
+def test_of_several_configurations_one_is_taken_and_of_a_large_dataset_its_beginning(
+    hub, photos, tmp_path
+) -> None:
+    data = (photos / "01.png").read_bytes()
+    table, *_ = dataset(NAME, [{"image": {"bytes": data}}, {"image": {"bytes": data}}]).values()
+    root = f"datasets/{NAME}@{PARQUET}"
+    others = {f"{root}/a/test/0000.parquet": table, f"{root}/b/partial-train/0.parquet": table}
+    hub([{"image": {"bytes": data}}], **others)
+    assert len(fetch(tmp_path / "default")) == 1
+    folder = materialise(f"hf:{NAME}", into=tmp_path / "partial", limits=PUBLIC)
+    assert len(list(folder.glob("*.png"))) == 2
+    with pytest.raises(GalleryError, match="no tables of its split 'other'"):
+        materialise(f"hf:{NAME}:other", into=tmp_path / "other", limits=PUBLIC)
+    with pytest.raises(GalleryError, match="See that its name is right, that it is public"):
+        materialise("hf:user/nobody", into=tmp_path / "nobody", limits=PUBLIC)
+
+
+def test_a_remote_file_is_read_no_further_than_an_image_may_be(hub, tmp_path) -> None:
     """It was read whole before any limit was looked at, and with the server's own token."""
-    opened: list[tuple[str, dict[str, object]]] = []
-    remote = Remote(10**12)
-
-    def open_remote(path: str, _mode: str, **options: object) -> Remote:
-        opened.append((path, options))
-        return remote
-
-    hub([{"image": {"bytes": None, "path": "hf://datasets/user/name/a.jpg"}}])
-    monkeypatch.setitem(sys.modules, "fsspec", SimpleNamespace(open=open_remote))
+    image, path = b"\x89PNG".ljust(90_000_000, b"x"), "hf://datasets/user/name/a.jpg"
+    asked = hub([{"image": {"path": path}}], **{f"datasets/{NAME}@main/a.jpg": image})
     large = SourceLimits(max_bytes=50_000_000, max_images=5, public=True)
-    folder = materialise("hf:user/name", into=tmp_path / "g", limits=large)
-    assert remote.given == 20_000_001
-    assert opened == [("hf://datasets/user/name/a.jpg", {"hf": {"token": False}})]
+    folder = materialise(SOURCE, into=tmp_path / "g", limits=large)
     with pytest.raises(ImageError, match="too large"):
-        load_image(folder / "0000000.jpg")
-    remote.given = 0
+        load_image(folder / "0000000.png")
+    ranges = [
+        each.headers["range"]
+        for each in asked.asked
+        if each.path.endswith("a.jpg") and not each.is_head
+    ]
+    assert max(int(each.rpartition("-")[2]) for each in ranges) < 40_000_000
+    assert asked.with_secret(SECRET) == []
     with pytest.raises(GalleryError, match="exceed the accepted 100,000 bytes"):
         fetch(tmp_path / "other")
-    assert remote.given == 100_001
 
 
 def test_the_token_reaches_every_part_of_a_chained_address() -> None:
@@ -361,18 +424,9 @@ def test_a_public_source_is_never_a_folder_or_a_format(photos, tmp_path, monkeyp
         materialise(photos, into=tmp_path / "g", limits=PUBLIC)
 
 
-def test_rows_of_a_public_dataset_come_a_few_at_a_time(photos, tmp_path, monkeypatch) -> None:
-    datasets = pytest.importorskip("datasets")
-    table = datasets.Dataset.from_dict(
-        {"image": [str(photos / "01.png")] * 40}, features=datasets.Features(image=datasets.Image())
-    )
-    table.to_parquet(str(tmp_path / "rows.parquet"))
-    builder = datasets.load_dataset_builder(
-        "parquet", data_files={"train": str(tmp_path / "rows.parquet")}
-    )
-    library = SimpleNamespace(load_dataset_builder=lambda *_, **__: builder)
-    monkeypatch.chdir(tmp_path)
-    loaded = module._load(library, "user/name", "train", public=True)
+def test_rows_of_a_public_dataset_come_a_few_at_a_time(hub, photos) -> None:
+    hub([{"image": {"bytes": (photos / "01.png").read_bytes()}}] * 40)
+    loaded, _ = module._open_dataset("user/name:test", public=True)
     sizes = [table.num_rows for _, table in loaded._ex_iterable.iter_arrow()]
     assert max(sizes) == 16
     assert sum(sizes) == 40
