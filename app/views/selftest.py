@@ -67,6 +67,8 @@ class Trials:
     """Of the visit, these included."""
     each: int = 1
     """Trials of every picture."""
+    stopped: bool = False
+    """Whether no more will come."""
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -158,6 +160,7 @@ def trials_html(trials: Trials) -> str:
         titles={name: way.title for name, way in WAYS.items()},
         traced=traced,
         held=held,
+        stopped=trials.stopped,
         visit=tally_words(trials.tally),
     )
 

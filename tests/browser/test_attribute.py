@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from core.service import Session
+from core.service import SelfTest, Session
 from tests.app import tiny
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -598,6 +598,64 @@ def test_several_pictures_of_ones_own_make_a_benchmark(
     with page.expect_download() as saved:
         page.locator("#ws-download-test").click()
     assert len(Path(saved.value.path()).read_text().splitlines()) == 8
+
+
+class _Held:
+    """Trials that are made up to one, which goes on until it is stopped."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.free, make = 0, 0, SelfTest.run
+
+        def run(test: SelfTest, *args: Any, **options: Any) -> Any:
+            self.begun += 1
+            while self.begun > self.free:
+                options["progress"](0, 1, "Making the variation")
+                time.sleep(0.1)
+            return make(test, *args, **options)
+
+        monkeypatch.setattr(SelfTest, "run", run)
+
+    def stopped(self, page: Page, *, after: int) -> None:
+        """Begin, and press Stop at the trial that is held."""
+        self.free = self.begun + after
+        page.locator("#ws-run-test").click()
+        while self.begun <= self.free:
+            page.wait_for_timeout(100)
+        page.locator("#ws-stop-test").click()
+        expect(page.locator("#ws-stop-test")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
+def test_a_self_test_can_be_stopped_and_keeps_its_trials(
+    visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theme: str, width: int
+):
+    """It ended without a word; stopped before its first trial ended, it showed nothing at all."""
+    own = [tiny.draw(tmp_path / f"own-{i}.png", 500 + i) for i in range(6)]
+    page, held = visit(theme=theme, width=width), _Held(monkeypatch)
+    page.get_by_role("tab", name="Test", exact=True).click()
+    page.set_input_files("#ws-owns input[type=file]", own)
+    page.wait_for_selector("#ws-owns .file-preview")
+    page.get_by_label("Blended with another image").check()
+    page.get_by_label("Patch synthesis").uncheck()
+    shown = page.locator("#ws-test")
+    told = shown.get_by_role("status")
+    held.stopped(page, after=2)
+    expect(shown.locator("h2")).to_have_text("2 of 6 trials")
+    expect(told.first).to_contain_text("Stopped. What was made stays")
+    expect(told.last).to_contain_text("of 2 variations traced")
+    expect(page.locator("#ws-download-test")).to_be_visible()
+    assert contrast(page, "#ws-test .ws-note", "gradio-app") >= 4.5
+    page.wait_for_timeout(1_500)
+    assert held.begun == 3  # the one that was under way was its last
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    held.stopped(page, after=0)
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Stopped")
+    expect(told.last).to_contain_text("of 2 variations traced")
+    held.free = 99
+    page.locator("#ws-run-test").click()
+    expect(shown.locator("h2")).to_have_text("6 trials")
+    expect(shown).not_to_contain_text("Stopped.")
+    expect(told.last).to_contain_text("of 8 variations traced")
 
 
 def test_on_a_narrow_page_the_answer_comes_into_view(visit: Visit):
