@@ -197,4 +197,6 @@ def _untraced(trial: Trial) -> str:
         return "Wrong: an image that took no part is among the sources."
     if conclusion.sources(trial.absent.groups):
         return "Right: only the image that took part is among the sources."
+    if trial.partner is not None:
+        return "No false answer: nothing is taken for a source, not even the image that took part."
     return "Right: nothing is taken for a source."

@@ -35,7 +35,11 @@ COUNTED: Mapping[Kind, str] = {
 Pair = Literal["named", "stands out", "no"]
 """What becomes of a generated image and a possible source of it."""
 
-PAIR_LABELS: Mapping[Pair, str] = {"named": "Named", "stands out": "Stands out", "no": "Not"}
+PAIR_LABELS: Mapping[Pair, str] = {
+    "named": "Named",
+    "stands out": "Stands out",
+    "no": "Not told from chance",
+}
 """Filters of a table."""
 
 PAIRS: Mapping[Pair, str] = {

@@ -58,6 +58,7 @@ def _section(case: Case) -> dict[str, object]:
         "case": case,
         "answer": answer,
         "sentence": outcomes.sentence(answer),
+        "short": outcomes.in_short(answer),
         "odds": " ".join(filter(None, _told(answer))),
         "why": words.why_none(answer),
         "sourced": conclusion.has_sources(answer),

@@ -531,6 +531,9 @@ def test_a_picture_of_ones_own_is_varied_and_traced_twice(visit: Visit, theme: s
     own = tiny.draw(tmp_path / "own.png", 123)
     page.set_input_files("#ws-own input[type=file]", own)
     expect(page.locator("#ws-own img")).to_be_visible()
+    if theme == "light":  # the button lay below the window, and the progress above it once pressed
+        assert page.evaluate("scrollY") == 0
+        expect(page.locator("#ws-run-test")).to_be_in_viewport(ratio=1)
     ways = ("Blended with another image", "Pasted into another image")
     for count, way, other in ((1, ways[0], "Patch synthesis"), (2, ways[1], ways[0])):
         page.get_by_label(way).check()
@@ -673,6 +676,10 @@ def test_on_a_narrow_page_the_answer_comes_into_view(visit: Visit):
     page.wait_for_function(f"() => scrollY > 0 && ({seen})()")
     expect(page.locator(".ws-pair img").first).to_be_visible()
     assert page.evaluate(seen)
+    expect(page.get_by_role("button", name="Report", exact=True)).to_be_visible()
+    title = page.locator("#ws-list-title h3")
+    expect(title).to_have_text("Candidate sources")
+    assert title.evaluate("e => e.scrollWidth <= e.clientWidth")  # its files cut it short
 
 
 def test_the_prior_can_be_chosen(visit: Visit, picture: Path, tmp_path: Path):

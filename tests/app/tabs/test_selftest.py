@@ -89,6 +89,9 @@ def test_several_pictures_and_a_zip_make_a_benchmark(handlers: SelftestHandlers,
     assert f"{sum(v.found for v in done.verdicts)} of 6" in html
     assert html.count('<img src="data:image/webp') == 24  # and both answers' first candidates
     assert "What both answers say, with the picture and without, against outcome" in html
+    told = [html.count(f">{words}<") for words in ("No other image named", "Another image named")]
+    assert sum(told) == 6
+    assert html.count(">Right<") == 1, "rows had another sense of it than the table above them"
     said = sum(band.claims for band in by_confidence(done.verdicts))
     assert said == 12
     for row in (0, 7):
