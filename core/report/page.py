@@ -116,7 +116,7 @@ def _numbers(case: Case) -> Mapping[str, str]:
     answer = case.answer
     why = outcomes.why_unnamed(answer)
     evidence = {
-        "Confidence": words.sure_share(answer.groups[0].confidence if answer.groups else None),
+        "Confidence": words.sure_share(outcomes.confidence_of(answer)),
         "p-value": words.chance(answer.p_value, count=answer.null_size),
         "p among all": words.number(case.p_adjusted),
         "None of these": words.share(conclusion.none_share(answer)),
