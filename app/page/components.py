@@ -125,6 +125,8 @@ def stop_button(page: Page, tab: str, *, elem_id: str, on_result: bool = False) 
 def run_row(page: Page, tab: str, label: str, *, elem_id: str, stop_id: str) -> gr.Button:
     """The button that starts the work of a tab, with the one that stops it beside it.
 
+    Beside the result both stay in view, however long what stands above them is.
+
     Args:
         page: the page.
         tab: name of the tab.
@@ -132,7 +134,7 @@ def run_row(page: Page, tab: str, label: str, *, elem_id: str, stop_id: str) -> 
         elem_id: identity of the button.
         stop_id: identity of the stop button.
     """
-    with gr.Row():
+    with gr.Row(elem_classes="ws-run-row"):
         run = gr.Button(label, variant="primary", elem_id=elem_id, scale=3, min_width=160)
         stop_button(page, tab, elem_id=stop_id)
     return run

@@ -117,8 +117,19 @@ class LateEncoder(LentEncoder):
         try:
             return super().encode(images)
         except Exception as error:  # the Space's own errors: no GPU, no quota, no request
-            logger.warning("no GPU was lent for %s: %s", self.name, error)
+            self._refused(error)
             return NetworkEncoder.encode(self, images)
+
+    def read(self, image: Image.Image) -> Reading:
+        """One pass over one image, as :meth:`NetworkEncoder.read` gives it."""
+        try:
+            return super().read(image)
+        except Exception as error:
+            self._refused(error)
+            return NetworkEncoder.read(self, image)
+
+    def _refused(self, error: Exception) -> None:
+        logger.warning("no GPU was lent for %s: %s", self.name, error)
 
 
 def _encode(name: str, device: str, images: Sequence[Image.Image]) -> Encoded:

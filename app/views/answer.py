@@ -84,6 +84,7 @@ def answer_html(answer: Answer, *, known: str = "", before: str = "") -> str:
         known: what is known of the query's sources; empty where nothing is.
         before: with what it was asked for, where that is not what is chosen now.
     """
+    too_few = conclusion.outcome(answer) == "too few"
     return render(
         "answer",
         before=before,
@@ -91,10 +92,10 @@ def answer_html(answer: Answer, *, known: str = "", before: str = "") -> str:
         text=answer_text(answer),
         known=known,
         scope=words.about_scope(answer),
-        odds=words.odds(answer),
-        why=words.why_none(answer),
+        odds="" if too_few else words.odds(answer),
+        why=words.odds(answer) if too_few else words.why_none(answer),
         file=words.about_file(answer),
-        datasets=OPEN_DATASETS if conclusion.outcome(answer) in ("none", "too few") else (),
+        datasets=OPEN_DATASETS if too_few or conclusion.outcome(answer) == "none" else (),
         prior=answer.prior,
         parts=[] if (none := conclusion.none_share(answer)) is None else _parts(answer, none=none),
     )

@@ -97,8 +97,8 @@ class Judged:
 
     @property
     def confidence(self) -> float | None:
-        """Confidence of the best candidate, whether it is a source or not."""
-        return self.answer.groups[0].confidence if self.answer.groups else None
+        """The confidence that the answer goes by, whether there is a source or not."""
+        return outcomes.confidence_of(self.answer)
 
     def among(self, count: int) -> str:
         """What is left of a source among a number of images."""

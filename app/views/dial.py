@@ -43,8 +43,8 @@ def _words(way: str, far: int, rows: Sequence[Mapping[str, Any]]) -> str:
         return found[far]
     below, above = [p for p in found if p < far], [p for p in found if p > far]
     near = [*sorted(below)[-1:], *sorted(above)[:1]]
-    beside = [f"at {place} % {found[place]}" for place in near]
-    return ", ".join(["not measured here", *beside])
+    beside = ", ".join(f"{found[place]} at {place} %" for place in near)
+    return f"not measured here; {beside}" if beside else "not measured here"
 
 
 @cache

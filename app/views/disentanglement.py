@@ -35,8 +35,8 @@ _FOLLOWS = MeasureConfig().follows
 
 MEASURES = {
     "mean_abs_correlation": "Mean |correlation|",
-    "rankme": "Effective rank",
-    "informativeness": "Factors told right",
+    "rankme": "Effective rank (RankMe)",
+    "informativeness": "Factors told right (DCI informativeness)",
 }
 """What the overview tells in numbers, and what it is called there."""
 

@@ -67,6 +67,8 @@ class Trials:
     """Of the visit, these included."""
     each: int = 1
     """Trials of every picture."""
+    stopped: bool = False
+    """Whether no more will come."""
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -158,6 +160,7 @@ def trials_html(trials: Trials) -> str:
         titles={name: way.title for name, way in WAYS.items()},
         traced=traced,
         held=held,
+        stopped=trials.stopped,
         visit=tally_words(trials.tally),
     )
 
@@ -194,4 +197,6 @@ def _untraced(trial: Trial) -> str:
         return "Wrong: an image that took no part is among the sources."
     if conclusion.sources(trial.absent.groups):
         return "Right: only the image that took part is among the sources."
+    if trial.partner is not None:
+        return "No false answer: nothing is taken for a source, not even the image that took part."
     return "Right: nothing is taken for a source."

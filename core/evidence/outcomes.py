@@ -35,7 +35,11 @@ COUNTED: Mapping[Kind, str] = {
 Pair = Literal["named", "stands out", "no"]
 """What becomes of a generated image and a possible source of it."""
 
-PAIR_LABELS: Mapping[Pair, str] = {"named": "Named", "stands out": "Stands out", "no": "Not"}
+PAIR_LABELS: Mapping[Pair, str] = {
+    "named": "Named",
+    "stands out": "Stands out",
+    "no": "Not told from chance",
+}
 """Filters of a table."""
 
 PAIRS: Mapping[Pair, str] = {
@@ -77,6 +81,16 @@ def in_short(answer: Answer, *, name: Name = title_or_path) -> str:
     return WORDS[outcome(answer)].short(answer, name)
 
 
+def confidence_of(answer: Answer) -> float | None:
+    """The confidence that the word of an answer stands for, and the best one where it has none.
+
+    Of several sources that are named it is the least, of those that may be meant the largest.
+    """
+    if given := _confidences(answer):
+        return (min if answer.named else max)(given)
+    return answer.groups[0].confidence if answer.groups else None
+
+
 def kind_of(answer: Answer) -> Kind:
     """What becomes of an answer's image."""
     return WORDS[outcome(answer)].kind
@@ -101,7 +115,7 @@ def _none(answer: Answer, _name: Name) -> str:
 
 def _one_of_short(answer: Answer, name: Name) -> str:
     several = "One of these" if len(sources(answer.groups)) == 1 else "One or more of these"
-    return f"{several}, {_surest(answer)}: {contender_names(answer, name=name)}"
+    return f"{several}, {_sure(answer)}: {contender_names(answer, name=name)}"
 
 
 def _one_of(answer: Answer, name: Name) -> str:
@@ -109,20 +123,20 @@ def _one_of(answer: Answer, name: Name) -> str:
     several = "One of these is" if alone else "One or more of these are"
     if within := _scoped(answer):
         several = f"{within.strip().capitalize()}, {several[0].lower()}{several[1:]}"
-    told = f"{several} {_surest(answer)} {'a source' if alone else 'sources'}{_at_prior(answer)}"
+    told = f"{several} {_sure(answer)} {'a source' if alone else 'sources'}{_at_prior(answer)}"
     return f"{told}: {contender_names(answer, name=name)}."
 
 
 def _named_short(answer: Answer, _name: Name) -> str:
     count = len(sources(answer.groups))
     several = "Candidate source" if count == 1 else f"{count} candidate sources"
-    return f"{several}, {sureness(min(_confidences(answer)))}"
+    return f"{several}, {_sure(answer)}"
 
 
 def _named(answer: Answer, name: Name) -> str:
     shared = sources(answer.groups)
     several = "Candidate source" if len(shared) == 1 else f"{len(shared)} candidate sources"
-    sure = f"{sureness(min(_confidences(answer)))}{_at_prior(answer)}"
+    sure = f"{_sure(answer)}{_at_prior(answer)}"
     names = "; ".join(name(group.best.image) for group in shared[:LISTED])
     more = f"; and {len(shared) - LISTED} more" if len(shared) > LISTED else ""
     return f"{several}{_scoped(answer)}, {sure}: {names}{more}."
@@ -152,8 +166,8 @@ def _confidences(answer: Answer) -> list[float]:
     return [group.confidence or 0.0 for group in sources(answer.groups)]
 
 
-def _surest(answer: Answer) -> str:
-    return sureness(max(_confidences(answer)))
+def _sure(answer: Answer) -> str:
+    return sureness(confidence_of(answer) or 0.0)
 
 
 def _at_prior(answer: Answer) -> str:

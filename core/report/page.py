@@ -58,6 +58,7 @@ def _section(case: Case) -> dict[str, object]:
         "case": case,
         "answer": answer,
         "sentence": outcomes.sentence(answer),
+        "short": outcomes.in_short(answer),
         "odds": " ".join(filter(None, _told(answer))),
         "why": words.why_none(answer),
         "sourced": conclusion.has_sources(answer),
@@ -115,7 +116,7 @@ def _numbers(case: Case) -> Mapping[str, str]:
     answer = case.answer
     why = outcomes.why_unnamed(answer)
     evidence = {
-        "Confidence": words.sure_share(answer.groups[0].confidence if answer.groups else None),
+        "Confidence": words.sure_share(outcomes.confidence_of(answer)),
         "p-value": words.chance(answer.p_value, count=answer.null_size),
         "p among all": words.number(case.p_adjusted),
         "None of these": words.share(conclusion.none_share(answer)),

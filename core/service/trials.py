@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core.evidence.conclusion import outcome, sources
+from core.evidence.outcomes import confidence_of
 from core.evidence.words import sureness
 from core.service.selftest import Trial
 from core.values import Answer
@@ -74,8 +75,7 @@ def _claim(answer: Answer, trial: Trial) -> Claim | None:
     given = sources(answer.groups)
     if not given:
         return Claim(NONE, right=not there)
-    sures = [group.confidence or 0.0 for group in given]
-    sure = min(sures) if answer.named else max(sures)  # as the page words it
+    sure = confidence_of(answer) or 0.0
     hits = [there & {*group.members} for group in given]
     right = all(hits) if answer.named else any(hits)
     return Claim(sureness(sure), right, sure, right and trial.original.id not in set().union(*hits))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from core.service import Session
+from core.service import SelfTest, Session
 from tests.app import tiny
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -531,6 +531,9 @@ def test_a_picture_of_ones_own_is_varied_and_traced_twice(visit: Visit, theme: s
     own = tiny.draw(tmp_path / "own.png", 123)
     page.set_input_files("#ws-own input[type=file]", own)
     expect(page.locator("#ws-own img")).to_be_visible()
+    if theme == "light":  # the button lay below the window, and the progress above it once pressed
+        assert page.evaluate("scrollY") == 0
+        expect(page.locator("#ws-run-test")).to_be_in_viewport(ratio=1)
     ways = ("Blended with another image", "Pasted into another image")
     for count, way, other in ((1, ways[0], "Patch synthesis"), (2, ways[1], ways[0])):
         page.get_by_label(way).check()
@@ -600,6 +603,64 @@ def test_several_pictures_of_ones_own_make_a_benchmark(
     assert len(Path(saved.value.path()).read_text().splitlines()) == 8
 
 
+class _Held:
+    """Trials that are made up to one, which goes on until it is stopped."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.free, make = 0, 0, SelfTest.run
+
+        def run(test: SelfTest, *args: Any, **options: Any) -> Any:
+            self.begun += 1
+            while self.begun > self.free:
+                options["progress"](0, 1, "Making the variation")
+                time.sleep(0.1)
+            return make(test, *args, **options)
+
+        monkeypatch.setattr(SelfTest, "run", run)
+
+    def stopped(self, page: Page, *, after: int) -> None:
+        """Begin, and press Stop at the trial that is held."""
+        self.free = self.begun + after
+        page.locator("#ws-run-test").click()
+        while self.begun <= self.free:
+            page.wait_for_timeout(100)
+        page.locator("#ws-stop-test").click()
+        expect(page.locator("#ws-stop-test")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
+def test_a_self_test_can_be_stopped_and_keeps_its_trials(
+    visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theme: str, width: int
+):
+    """It ended without a word; stopped before its first trial ended, it showed nothing at all."""
+    own = [tiny.draw(tmp_path / f"own-{i}.png", 500 + i) for i in range(6)]
+    page, held = visit(theme=theme, width=width), _Held(monkeypatch)
+    page.get_by_role("tab", name="Test", exact=True).click()
+    page.set_input_files("#ws-owns input[type=file]", own)
+    page.wait_for_selector("#ws-owns .file-preview")
+    page.get_by_label("Blended with another image").check()
+    page.get_by_label("Patch synthesis").uncheck()
+    shown = page.locator("#ws-test")
+    told = shown.get_by_role("status")
+    held.stopped(page, after=2)
+    expect(shown.locator("h2")).to_have_text("2 of 6 trials")
+    expect(told.first).to_contain_text("Stopped. What was made stays")
+    expect(told.last).to_contain_text("of 2 variations traced")
+    expect(page.locator("#ws-download-test")).to_be_visible()
+    assert contrast(page, "#ws-test .ws-note", "gradio-app") >= 4.5
+    page.wait_for_timeout(1_500)
+    assert held.begun == 3  # the one that was under way was its last
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    held.stopped(page, after=0)
+    expect(page.get_by_test_id("toast-body")).to_contain_text("Stopped")
+    expect(told.last).to_contain_text("of 2 variations traced")
+    held.free = 99
+    page.locator("#ws-run-test").click()
+    expect(shown.locator("h2")).to_have_text("6 trials")
+    expect(shown).not_to_contain_text("Stopped.")
+    expect(told.last).to_contain_text("of 8 variations traced")
+
+
 def test_on_a_narrow_page_the_answer_comes_into_view(visit: Visit):
     """It lay below the screen, and nothing showed that it had come.
 
@@ -615,6 +676,10 @@ def test_on_a_narrow_page_the_answer_comes_into_view(visit: Visit):
     page.wait_for_function(f"() => scrollY > 0 && ({seen})()")
     expect(page.locator(".ws-pair img").first).to_be_visible()
     assert page.evaluate(seen)
+    expect(page.get_by_role("button", name="Report", exact=True)).to_be_visible()
+    title = page.locator("#ws-list-title h3")
+    expect(title).to_have_text("Candidate sources")
+    assert title.evaluate("e => e.scrollWidth <= e.clientWidth")  # its files cut it short
 
 
 def test_the_prior_can_be_chosen(visit: Visit, picture: Path, tmp_path: Path):

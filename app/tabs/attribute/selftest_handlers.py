@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,11 @@ class SelftestHandlers:
     def _several(
         self, pictures: Sequence[Picture], asked: _Asked, done: Trials, report: Progress
     ) -> Iterator[Trials]:
-        """The trials so far, ever more at a time; a stop keeps them."""
+        """The trials so far, ever more at a time; a stop keeps them.
+
+        Raises:
+            Cancelled: where there is nothing to keep.
+        """
         shown = Shown()
         try:
             for picture in pictures:
@@ -141,8 +145,10 @@ class SelftestHandlers:
                     if shown.due(len(done.lines)):
                         yield done
         except Cancelled:
-            pass
-        if shown.rows < len(done.lines):
+            if not done.lines:
+                raise
+            done = replace(done, stopped=True)
+        if done.stopped or shown.rows < len(done.lines):
             yield done
 
     def _lines(

@@ -29,6 +29,7 @@ _NEAREST = 8
 _COMPARED = 10  # neighbours of an image under two encoders
 _MOVED = 16  # images shown that moved most
 _AGAIN = "draw it again when you like"
+_ALONE = "The encoder beside it does not describe this gallery yet. Prepare it below its name."
 
 _Seen = tuple[Choice, str]
 """What a map is of: an encoder and head, and its level; the empty text for all levels."""
@@ -52,6 +53,8 @@ class Handlers:
         with self.page.jobs.run("map", request, progress, again=_AGAIN) as report:
             report(0, 1, "Opening the encoder and the gallery")
             drawn = self._lay_out(given, visitor, report)
+        if given[self.tab.second] and len(drawn.drawing.panels) == 1:
+            gr.Info(_ALONE, title="One map only")
         return {
             **self._shown(drawn),
             **self._near(drawn),

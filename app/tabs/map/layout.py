@@ -91,7 +91,7 @@ def _lay_side(page: Page) -> dict[str, Any]:
         head = gr.Dropdown(HEADS, value="default", label="Head", filterable=False)
         level = _level("Level", "ws-map-level")
         beside = encoder_choice(page, label="Beside it", role="beside", elem_id="ws-map-beside")
-        other_level = _level("Level of it", "ws-map-other-level")
+        other_level = _level("Level of the other", "ws-map-other-level")
     with gr.Group():
         colour = gr.Dropdown(
             FIRST_COLOURS,

@@ -148,8 +148,11 @@ def test_a_network_fetched_after_start_up_is_lent_and_falls_back_to_the_cpu(
     lend.calls.clear()
     np.testing.assert_array_equal(encoder.encode([image]).features, plain)
     assert lend.calls == ["_encode"]
-    monkeypatch.setattr(encoder, "_encode", lambda *_: 1 / 0)
+    for refused in ("_encode", "_read"):  # asking about one image had no other place to run
+        monkeypatch.setattr(encoder, refused, lambda *_: 1 / 0)
     np.testing.assert_array_equal(encoder.encode([image]).features, plain)
+    assert isinstance(encoder, LentEncoder)
+    np.testing.assert_array_equal(encoder.read(image).features, plain[0])
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,9 @@ def test_everything_is_shown_for_a_gallery_with_examples_and_factors(handlers: H
     assert shown[result.matrices[0].titles[0]] == "Before the head"
     assert "DCI disentanglement" in shown[result.table]
     assert "Domain AUC" in shown[result.table]
+    for name in ("Mean |correlation|", "RankMe", "DCI informativeness"):
+        assert name in shown[result.table]
+        assert name in shown[result.overview], "one number had two names"
     assert shown[result.factors.column].visible
     assert all(shown[matrix.row].visible for matrix in result.matrices)
     numbers = shown[result.dimension.numbers]

@@ -89,6 +89,18 @@ def test_two_encoders_share_one_selection(handlers: Handlers):
     assert value["panels"][0]["x"] != value["panels"][1]["x"]
 
 
+def test_a_second_encoder_that_is_left_out_is_told(
+    handlers: Handlers, monkeypatch: pytest.MonkeyPatch
+):
+    """One map was drawn where two had been asked for, without a word."""
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Info", lambda words, **_: told.append(words))
+    assert len(draw(handlers, second="histogram")[handlers.tab.map]["panels"]) == 2
+    assert told == []
+    assert len(draw(handlers, second="dino-vits16")[handlers.tab.map]["panels"]) == 1
+    assert "does not describe this gallery yet" in told[0]
+
+
 def test_two_levels_of_an_encoder_lie_side_by_side(handlers: Handlers, tmp_path: Path):
     """Encoders alone could be put beside one another."""
     image = str(tiny.draw(tmp_path / "mine.png", 7))

@@ -89,6 +89,9 @@ def test_several_pictures_and_a_zip_make_a_benchmark(handlers: SelftestHandlers,
     assert f"{sum(v.found for v in done.verdicts)} of 6" in html
     assert html.count('<img src="data:image/webp') == 24  # and both answers' first candidates
     assert "What both answers say, with the picture and without, against outcome" in html
+    told = [html.count(f">{words}<") for words in ("No other image named", "Another image named")]
+    assert sum(told) == 6
+    assert html.count(">Right<") == 1, "rows had another sense of it than the table above them"
     said = sum(band.claims for band in by_confidence(done.verdicts))
     assert said == 12
     for row in (0, 7):
@@ -144,7 +147,24 @@ def test_a_stop_keeps_the_trials_that_were_made(
     assert 2 <= len(done.lines) < 4
     assert tally.trials == len(done.lines)
     assert f">{len(done.lines)} of 4 trials<" in html
+    assert ">Stopped. What was made stays here" in html
     assert handlers.export(done).visible
+
+
+def test_a_stop_before_the_first_trial_ends_is_told(
+    handlers: SelftestHandlers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing came: the page said neither that it had stopped nor that there was nothing."""
+    pictures = [str(tiny.draw(tmp_path / f"own-{i}.png", 400 + i)) for i in range(2)]
+    make = SelfTest.run
+
+    def stopping(self: SelfTest, *args: Any, **options: Any) -> Any:
+        handlers.page.jobs.stop("attribute", NOBODY)
+        return make(self, *args, **options)
+
+    monkeypatch.setattr(SelfTest, "run", stopping)
+    with pytest.raises(gr.Error, match="Stopped"):
+        run(handlers, None, files=pictures, ways=["patches"])
 
 
 def test_wrong_use_is_told(handlers: SelftestHandlers, tmp_path: Path):

@@ -113,6 +113,9 @@ def test_a_gallery_too_small_for_any_p_value_claims_nothing():
         "That takes 19 images, near-duplicates counted once; there are 12."
     )
     html = views.answer_html(found)
+    shown = re.sub(r"<details.*?</details>", "", html, flags=re.DOTALL)
+    assert words.odds(found) in shown, "what is missing was folded away"
+    assert html.count(words.odds(found)) == 1 + views.answer_text(found).count(words.odds(found))
     assert "%" not in html.replace("at a prior of 50 %", "")
     assert "tone-none" not in html
     assert views.captions(found) == ["1 · cosine 0.83\nimage-1"]

@@ -25,8 +25,8 @@ def test_the_counts_of_the_chosen_ways_and_place_are_told():
 
 def test_a_place_without_a_measurement_says_so_and_names_its_neighbours():
     html = dial_html(["patches", "style", "paste"], 60, KNOWN)
-    assert "not measured here, at 25 % 19 of 20 photographs, at 75 % 7 of 30 photographs" in html
-    assert "not measured here, at 50 % 77 of 80 photographs</b>" in html
+    assert "not measured here; 19 of 20 photographs at 25 %, 7 of 30 photographs at 75 %" in html
+    assert "not measured here; 77 of 80 photographs at 50 %</b>" in html
     assert "<b>not measured here</b>" in html
     assert dial_html([], 50, KNOWN) == ""
 

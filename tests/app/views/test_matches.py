@@ -52,6 +52,10 @@ def test_without_a_source_the_list_is_of_the_closest_images():
     assert "Candidate" not in html
     assert 'aria-label="subject strong, edges weak"' in html, "every real picture lacked its bars"
     assert "Bars: how far each stands out" in html
+    bare = replace(weak, aspects=())
+    html = listed(answer(bare, none=1.0, named=False, p_value=0.5, scale=Scale(0.0, 4.0)))
+    assert "Closest images, by score" in html
+    assert "Bars" not in html, "bars were explained where none is drawn"
 
 
 def test_bars_say_in_words_how_far_a_match_stands_out():

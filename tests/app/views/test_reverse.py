@@ -31,6 +31,7 @@ def test_table_counts_the_named_and_escapes():
 def test_a_stopped_look_up_says_how_far_it_came():
     html = lookup_html(lookup(finding("b.png", named=False, p_value=0.4), given=40))
     assert "Candidate source of none of 2 of 40 images" in html
+    assert ">Not told from chance 1</button>" in html, "the filter was called Not"
 
 
 def alone(count: int, *, among: int, null_size: int) -> str:

@@ -19,6 +19,7 @@ from core.evidence.outcomes import (
     WORDS,
     Kind,
     Pair,
+    confidence_of,
     in_short,
     kind_of,
     sentence,
@@ -56,6 +57,15 @@ EXAMPLES: Mapping[Outcome, tuple[Answer, str]] = {
     ),
     "named": (answer(ONE, OTHER), "2 candidate sources, probably"),
 }
+
+
+def test_the_confidence_shown_is_the_one_that_is_worded():
+    """A mixture was "2 candidate sources, probably", and beside it stood 95 %."""
+    assert confidence_of(answer(ONE, OTHER)) == 0.7
+    assert confidence_of(answer(ONE, WEAK, named=False)) == 0.95
+    assert confidence_of(answer(WEAK, p_value=0.4, named=False)) == WEAK.confidence
+    assert confidence_of(answer(BARE, p_value=None, named=False)) is None
+    assert confidence_of(answer(named=False)) is None
 
 
 @pytest.mark.parametrize("table", [WORDS, EXAMPLES])

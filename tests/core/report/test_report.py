@@ -135,6 +135,8 @@ def test_a_page_of_several_begins_with_a_summary_that_leads_to_each():
     assert {link[1:] for link in links if link} <= {found.get("id") for _, found in page.tags}
     images = [found for tag, found in page.tags if tag == "img"]
     assert len(images) == 2 * (2 + 2)  # query and source in the summary, and in the section
+    summary = text.partition("p among all")[2].partition("Also:")[0]
+    assert "Candidate source, very likely 91 %" in summary, "it named the candidate once more"
     assert "0.025" in text
 
 
