@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -81,7 +82,7 @@ class Guard:
             path = os.path.realpath(os.fsdecode(arguments[0]))
             wrote = arguments[2] & _WRITES and not self._is_own(path)
             if wrote or path.startswith(self._secret) or not path.startswith(self._readable):
-                self.seen.append(f"opened {path}")
+                self.seen.append(f"{'wrote' if wrote else 'opened'} {path}")
         elif event in _CHANGES and arguments[-1] == -1:
             path = os.path.realpath(os.fsdecode(arguments[0]))
             if not self._is_own(path):
@@ -100,6 +101,8 @@ class Readers:
     files: Mapping[str, list[bytes]]
     rng: Rng = field(default_factory=lambda: np.random.default_rng(0))
     session: Session = field(default_factory=Session)
+    root: str = ""
+    """Where the gallery that is read says that its images lie: they are looked for there."""
 
     def image(self, work: Path) -> None:
         """An upload."""
@@ -168,6 +171,8 @@ class Readers:
             BrokenError: when one of that fails in any other way than in words of ours.
             WellspringError: when one of it is refused.
         """
+        with contextlib.suppress(WellspringError):
+            self.root = os.path.realpath(Gallery.open(folder, read_only=True).root)
         choice = Choice("random", "center", str(folder))
         asked = work / "photos" / "03.png"
         uses: list[Callable[[], object]] = [
@@ -352,12 +357,15 @@ def _tried(readers: Readers, guard: Guard, number: int) -> Tried:
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
     work.mkdir()
     guard.seen.clear()
+    readers.root = ""
     before, began = _memory("VmRSS"), time.process_time()
     how, why = outcome(lambda: getattr(readers, kind)(work))
     seconds, used = time.process_time() - began, _memory("VmHWM") - before
     shutil.rmtree(work)
-    if guard.seen:
-        how, why = "broken", f"beyond its folder: {guard.seen[0]}"
+    own = f"opened {readers.root}{os.sep}" if readers.root else None
+    seen = [each for each in guard.seen if own is None or not each.startswith(own)]
+    if seen:
+        how, why = "broken", f"beyond its folder: {seen[0]}"
     elif used > GIGABYTES:
         how, why = "broken", f"{used:.1f} GB"
     return Tried(number, kind, how, why, seconds, used)

@@ -94,7 +94,7 @@ def test_margins_are_those_of_every_aspect_with_local_descriptors():
         ranking = world.rank(asked, k=10, without=np.array([i]))
         alone = (
             vectors[ranking.rows] @ vectors[i],
-            score.rerank_weight * local_scores(patches[i], patches[ranking.rows]),
+            score.view("patches").weight * local_scores(patches[i], patches[ranking.rows]),
             ranking.scores,
         )
         wanted.append([-np.diff(np.sort(scores)[[-4, -1]]) for scores in alone])
