@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -300,7 +301,7 @@ class Gallery:
         fallback = self.descriptions and self.descriptions / ARTEFACTS
         folder, number = self.folder / artefacts_name(self._out), self.header.generation
         states = (self.folder, self.store.generation(number - 1)) if number else ()
-        earlier = [path for state in states for path in sorted(state.glob(f"{ARTEFACTS}*"))]
+        earlier = [path for state in states for path in latest_first(state.glob(f"{ARTEFACTS}*"))]
         return Artefacts(folder, writable=not self.read_only, fallback=fallback, earlier=earlier)
 
     def thumbnail(self, row: int) -> Image.Image:
@@ -356,6 +357,15 @@ class Gallery:
             f"{words}; index its images with that encoder too",
             command=(*self.store.indexed(self.header.root), *named),
         )
+
+
+def latest_first(folders: Iterable[Path]) -> list[Path]:
+    """Folders in the order in which something was last put into them."""
+    found: list[tuple[int, Path]] = []
+    for folder in folders:
+        with contextlib.suppress(OSError):  # it goes with its generation
+            found.append((folder.stat().st_mtime_ns, folder))
+    return [folder for _, folder in sorted(found, reverse=True)]
 
 
 def artefacts_name(opted_out: Collection[int]) -> str:

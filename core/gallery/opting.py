@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.gallery.commit import disk_errors
-from core.gallery.gallery import ARTEFACTS, Gallery, artefacts_name
+from core.gallery.gallery import ARTEFACTS, Gallery, artefacts_name, latest_first
 from core.gallery.store import Store
 from core.images.files import remove_folder
 
@@ -59,7 +59,10 @@ def _change(folder: Path, ids: Collection[int], *, out: bool) -> Opted:
 
 
 def _drop_artefacts(generation: Path, *, kept: str) -> None:
-    """Remove what followed from other choices; what follows from all images stays for the undo."""
-    for path in generation.glob(f"{ARTEFACTS}-*"):
-        if path.name != kept:
-            remove_folder(path)
+    """Remove what followed from other choices; what follows from all images stays for the undo.
+
+    So does what followed from the last choice, from which the next is brought up to date.
+    """
+    others = [path for path in latest_first(generation.glob(f"{ARTEFACTS}-*")) if path.name != kept]
+    for path in others[kept != ARTEFACTS :]:
+        remove_folder(path)

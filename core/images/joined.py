@@ -41,7 +41,10 @@ class JoinedRows:
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(len(self)))
         asked = np.asarray(rows)
-        asked = np.flatnonzero(asked) if asked.dtype == bool else asked
+        if asked.dtype == bool and asked.shape == (len(self),):
+            asked = np.flatnonzero(asked)
+        if asked.size and asked.dtype.kind not in "iu":
+            raise IndexError(f"rows are asked for by their numbers or a mask of {len(self)}")
         found = self._read(asked.reshape(-1)).reshape(*asked.shape, *self.shape[1:])
         return found[(*[slice(None)] * asked.ndim, *columns)] if columns else found
 

@@ -8,6 +8,7 @@ differ. After many changes all is made anew, so that what is missed does not add
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,6 +29,10 @@ from core.search.walked import walked_again
 from core.values import GalleryError, Progress
 
 T = TypeVar("T")
+
+_KEY = re.compile(r"[a-z]{1,32}-[0-9a-f]{8}-[0-9a-f]{16}")  # of values, which are folders
+_MANY = 2**40  # images
+_COSINE = 1.01  # of rows of which some are rounded, at most
 
 MOST = 0.25
 """Images that come and go before all is made anew, to those that were there when it last was."""
@@ -70,8 +75,10 @@ class _State:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise GalleryError("its values are damaged") from error
         kinds = {*map(type, texts)} == {str} and {type(built), type(changed)} == {int}
-        plain = all("/" not in str(key) for key in (walk, neighbours))
-        if not kinds or not plain or names.dtype != np.uint64 or names.shape[1:] != (2,):
+        keys = all(_KEY.fullmatch(str(key)) for key in (walk, neighbours))
+        if not kinds or not keys or not (0 < built < _MANY and 0 <= changed < _MANY):
+            raise GalleryError("its values are damaged")
+        if names.dtype != np.uint64 or names.shape[1:] != (2,):
             raise GalleryError("its values are damaged")
         return cls(names, walk, neighbours, head, built, changed)
 
@@ -88,6 +95,7 @@ class Carried:
         hashes = gallery.records.hashes.astype(np.uint64)
         self.names = np.stack([hashes, np.zeros_like(hashes)], axis=1)
         about = {"view": view.name, "encoder": view.encoder.identity, "head": view.head.config}
+        about["reading"] = gallery.header.reading
         self.key = Key.of("walked", walked_again, **about)
 
     @functools.cached_property
@@ -131,11 +139,11 @@ class Carried:
         state = _State(self.names, *self.keys, head=head, built=len(vectors), changed=0)
         if self.before is not None:
             earlier, now = self.before
+            state = replace(state, built=earlier.built, changed=earlier.changed)
             tables = self._kept(earlier.neighbours, lambda folder: _tables(folder, len(now)))
             if tables is not None:
                 how = {"walk": walk, "moved": earlier.head != head, "progress": progress}
                 found = measured(vectors, *walked_again(vectors, tables, now, **how))
-                state = replace(state, built=earlier.built, changed=earlier.changed)
         graph = found or neighbour_graph(vectors, walk=walk, progress=progress)
         self.gallery.artefacts.keep(self.key, state, codec=_STATE)
         return graph
@@ -155,6 +163,6 @@ def _tables(folder: Path, n: int) -> tuple[np.ndarray, np.ndarray]:
     kinds = (rows.dtype, cosines.dtype) == (np.int32, np.float32)
     if not kinds or not rows.shape == cosines.shape == (n, WIDTH):
         raise GalleryError("its values are damaged")
-    if not ((rows >= -1) & (rows < n)).all():
+    if not ((rows >= -1) & (rows < n)).all() or not (np.abs(cosines) <= _COSINE).all():
         raise GalleryError("its values are damaged")
     return rows, cosines

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Int32, Integer, UInt64
 
-_AT_ONCE = 256  # nodes whose links are led on at once
+_AT_ONCE = 64  # nodes whose links are led on at once
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ _LINKS = 16  # links per node and level, twice as many at the bottom
 _BUILD_BEAM = 80  # candidates kept while a node is inserted
 _LANES = 32  # numbers that are compared at once; where more are left, far slower
 _LARGEST = 127  # of 8 bits
+_MOST = 1e6  # scale of rows: numbers of unit rows are larger than a ten thousandth, or many
 _SCALED = 4_096  # rows of which the scale of all is found
 _CLIPPED = 1e-4  # share of their numbers beyond the largest
 _BLOCK = 4_096  # rows inserted, or asked for, between two reports
@@ -136,7 +137,7 @@ class Walk:
             GalleryError: if the file cannot be read or is no graph of so many rows.
         """
         found = _Kept.read(path)
-        if not _are_rows(found.rows, len(now)) or found.seen.shape[1] != _padded(vectors.shape[1]):
+        if not found.has_seen(vectors.shape[1]) or not _are_rows(found.rows, len(now)):
             raise GalleryError(f"{path.name} is a search index of other embeddings")
         rows = now[found.rows[_looked_at(len(found.rows))]]
         there = rows >= 0
@@ -241,8 +242,12 @@ class _Kept:
 
     def are_links_of(self, engine: Any) -> bool:
         """Whether its links, one list for each of its rows, lead somewhere."""
-        fits = 0 < self.scale < np.inf and len(self.links) == len(self.rows)
-        return fits and self.links.lead_somewhere(_widths(engine))
+        fits = _LARGEST <= self.scale < _MOST and len(self.links) == len(self.rows)
+        return fits and self.has_seen(engine.d) and self.links.lead_somewhere(_widths(engine))
+
+    def has_seen(self, dim: int) -> bool:
+        """Whether as many of its rows are there, of a width, as are looked at."""
+        return self.seen.shape == (len(_looked_at(len(self.rows))), _padded(dim))
 
     def are_of(self, vectors: np.ndarray) -> bool:
         """Whether it is of these rows, by their numbers and some values."""
@@ -253,7 +258,8 @@ class _Kept:
 
 
 def _are_rows(rows: np.ndarray, n: int) -> bool:
-    return bool(((rows >= 0) & (rows < n)).all())
+    """Whether these are rows among n, each once."""
+    return bool(((rows >= 0) & (rows < n)).all()) and len(np.unique(rows)) == len(rows)
 
 
 def _widths(engine: Any) -> Integer[np.ndarray, " w"]:

@@ -112,14 +112,16 @@ def _join(
 ) -> None:
     """Put rows into the lists of those near them, where these have none as near; in place."""
     one, place = np.nonzero((near >= 0) & (values > cosines[near, -1]))
-    order = np.argsort(near[one, place], kind="stable")
+    order = np.lexsort((-values[one, place], near[one, place]))  # the best first, of every row
     one, place = one[order], place[order]
     others, begins, counts = np.unique(near[one, place], return_index=True, return_counts=True)
-    more = np.full((len(others), counts.max(initial=0)), -1)
-    scores = np.full(more.shape, -1, np.float32)
     row = np.repeat(np.arange(len(others)), counts)
     column = np.arange(len(one)) - np.repeat(begins, counts)
-    more[row, column], scores[row, column] = came[one], values[one, place]
+    fits = column < rows.shape[1]
+    one, place, cell = one[fits], place[fits], (row[fits], column[fits])
+    more = np.full((len(others), rows.shape[1]), -1)
+    scores = np.full(more.shape, -1, np.float32)
+    more[cell], scores[cell] = came[one], values[one, place]
     joined = np.concatenate([rows[others], more], axis=1)
     both = np.concatenate([cosines[others], scores], axis=1)
     rows[others], cosines[others] = best_of(joined, both, width=rows.shape[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import faiss
@@ -13,7 +14,7 @@ from PIL import Image
 
 from core.config import BuildConfig, HeadConfig, ScoreConfig
 from core.gallery.build import update
-from core.gallery.gallery import Gallery
+from core.gallery.gallery import Gallery, encoder_key
 from core.gallery.opting import opt_out
 from core.gallery.remove import remove
 from core.gallery.source import Source
@@ -126,6 +127,7 @@ DAMAGE = {
     "lost names": ("walked-*/names.npy", None),
     "damaged names": ("walked-*/names.npy", b"nothing"),
     "damaged state": ("walked-*/state.json", b"{}"),
+    "endless state": ("walked-*/state.json", "built"),
     "wrong state": ("walked-*/state.json", b'{"walk": 1, "neighbours": 2}'),
 }
 
@@ -135,19 +137,23 @@ def test_what_is_damaged_or_lost_is_made_anew(folder, photos, encoder, head, nam
     prepared(folder, encoder, head)
     pattern, content = DAMAGE[name]
     for path in Gallery.open(folder).artefacts.folder.glob(pattern):
-        path.write_bytes(content) if content else path.unlink()
+        if content == "built":
+            path.write_text(path.read_text().replace('"built": 90', f'"built": {10**400}'))
+        else:
+            path.write_bytes(content) if content else path.unlink()
     draw(photos, range(COUNT, COUNT + 3))
     update(folder, Source(photos), [encoder], config=SMALL)
     assert_right(prepared(folder, encoder, head))
 
 
+@pytest.mark.parametrize("kind", ["../../../elsewhere", "..\\\\x", "x" * 300])
 def test_a_state_that_names_other_folders_is_not_followed(
-    folder, photos, encoder, head, monkeypatch
+    folder, photos, encoder, head, monkeypatch, kind
 ) -> None:
     prepared(folder, encoder, head)
     (path,) = Gallery.open(folder).artefacts.folder.glob("walked-*/state.json")
     state = json.loads(path.read_text())
-    state["walk"]["kind"] = "../../../elsewhere"
+    state["walk"]["kind"] = kind
     path.write_text(json.dumps(state))
     monkeypatch.setattr(Walk, "changed", None)
     draw(photos, range(COUNT, COUNT + 3))
@@ -164,6 +170,58 @@ def test_neighbours_of_other_images_are_not_taken(folder, photos, encoder, head)
     draw(photos, range(COUNT, COUNT + 3))
     update(folder, Source(photos), [encoder], config=SMALL)
     assert_right(prepared(folder, encoder, head))
+
+
+def test_a_cosine_that_is_none_is_not_taken_over(folder, photos, encoder, head) -> None:
+    """It was refused where it lay, and copied into the table that took its place."""
+    prepared(folder, encoder, head)
+    (path,) = Gallery.open(folder).artefacts.folder.glob("neighbours-*/cosines.npy")
+    cosines = np.load(path)
+    cosines[3, 2] = np.nan
+    np.save(path, cosines)
+    assert_right(prepared(folder, encoder, head))
+
+
+def test_lost_neighbours_do_not_put_off_that_all_is_made_anew(
+    folder, photos, encoder, head, built
+) -> None:
+    prepared(folder, encoder, head)
+    for start in range(COUNT, COUNT + 30, 10):
+        for path in Gallery.open(folder).artefacts.folder.glob("neighbours-*/rows.npy"):
+            path.unlink()
+        draw(photos, range(start, start + 10))
+        update(folder, Source(photos), [encoder], config=SMALL)
+        prepared(folder, encoder, head)
+    assert built == [COUNT, 10, 10, COUNT + 30]
+
+
+def test_images_are_opted_out_one_after_another(folder, encoder, head, built) -> None:
+    """What was looked at first was the state of all images, not the last one."""
+    prepared(folder, encoder, head)
+    for start in range(0, 40, 10):
+        opt_out(folder, range(start, start + 10))
+        assert_right(prepared(folder, encoder, head))
+    assert built == [COUNT, COUNT - 30]
+
+
+def test_features_that_were_read_otherwise_have_their_own_cosines(
+    folder, encoder, head, built
+) -> None:
+    """The contents and the head were the same, so that old cosines stayed."""
+    prepared(folder, encoder, head)
+    gallery = Gallery.open(folder)
+    path = gallery.folder / encoder_key(encoder) / "features.npy"
+    features = np.load(path)
+    features[:10] = features[:10][::-1]
+    np.save(path, features)
+    header = folder / "gallery.json"
+    other = {**json.loads(header.read_text()), "reading": gallery.header.reading + 1}
+    header.write_text(json.dumps(other))
+    opt_out(folder, [50])
+    for kept in gallery.artefacts.folder.glob("vectors-*"):
+        shutil.rmtree(kept)
+    assert_right(prepared(folder, encoder, head))
+    assert built == [COUNT, COUNT - 1]
 
 
 def test_another_head_of_the_kind_has_its_own_cosines(folder, photos, encoder, head) -> None:
