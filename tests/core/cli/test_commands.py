@@ -334,7 +334,7 @@ def test_reports_are_written_and_can_be_made_again(folder, photos, tmp_path) -> 
     assert "01.png" in page
     assert len(table.splitlines()) == 7
     found = json.loads(value)
-    assert found["settings"]["rerank"] == "False"
+    assert "patches" not in found["settings"]["views"] and "edges" in found["settings"]["views"]
     words = shlex.split(found["command"])
     assert words[:4] == ["python", "-m", "core", "attribute"]
     again = said(call(*words[3:], "--json"))
