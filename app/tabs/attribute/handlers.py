@@ -137,7 +137,7 @@ class Handlers:
             return gr.Column(visible=False), gr.skip(), ""
         chosen = by if by in columns else telling[0]
         names = [(label_of(column), column) for column in columns]
-        table = views.shares_html(sums[chosen], none=search.answer.none)
+        table = views.shares_html(sums[chosen], search.answer)
         return gr.Column(visible=True), gr.Dropdown(names, value=chosen), table
 
     def fetched(
