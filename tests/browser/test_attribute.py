@@ -489,7 +489,7 @@ def test_the_candidate_is_looked_for_among_generated_images(
     page.get_by_role("tab", name="Reverse").click()
     expect(page.locator("#ws-reverse .ws-empty")).to_be_visible()
     page.get_by_label("Or take the source from the last answer").click()
-    page.get_by_role("option", name="Candidate 1: Blue <b>hills</b>").click()
+    page.get_by_role("option", name="Candidate source 1: Blue <b>hills</b>").click()
     expect(page.locator("#ws-source img")).to_be_visible()
     other = tiny.draw(tmp_path / "other.png", 99)
     page.set_input_files("#ws-made input[type=file]", [picture, other])

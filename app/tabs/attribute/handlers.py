@@ -117,8 +117,7 @@ class Handlers:
         if search is None or not 0 <= index < len(search.answer.matches):
             return gr.skip()
         match = search.answer.matches[index]
-        named = {group.id for group in conclusion.sources(search.answer.groups)}
-        label = "Candidate source" if match.group in named else "Close image"
+        label = lists.role_of(match, search.answer)
         number = (before.number if before else 0) + 1
         return Marked(match.image.id, search.image, label, number)
 
