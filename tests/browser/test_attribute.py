@@ -347,6 +347,24 @@ def test_the_table_is_sorted_and_filtered_and_a_row_opens_its_case(
     expect(page.locator(".ws-answer h2")).to_contain_text("None of these images")
 
 
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_a_row_is_no_taller_for_a_long_name(visit: Visit, tmp_path: Path, width: int):
+    """Rows were as tall as the longest title: thirty images took five screens."""
+    page = visit(width=width)
+    page.get_by_role("tab", name="Several").click()
+    long = f"{'a picture with a long name ' * 8}.png"
+    files = [tiny.draw(tmp_path / name, i) for i, name in enumerate(("short.png", long), 98)]
+    page.set_input_files("#ws-files input[type=file]", files)
+    page.wait_for_selector("#ws-files .file-preview")
+    page.locator("#ws-run").click()
+    expect(page.locator("#ws-batch h2")).to_have_text("2 images")
+    short, tall = page.locator("#ws-batch tbody tr").all()
+    heights = [row.evaluate("row => row.offsetHeight") for row in (short, tall)]
+    assert heights[1] <= heights[0] + 8, heights
+    whole = tall.locator("th .ws-brief").get_attribute("title") or ""
+    assert whole.startswith(long[:150])
+
+
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
 def test_headings_of_a_long_table_stay_in_view(
     visit: Visit, tmp_path: Path, theme: str, width: int
