@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.views.names import label_of, name_of, unbroken
 from app.views.templates import render
 from core.config import AnswerConfig
-from core.report import conclusion, is_web_address, outcomes, words
+from core.report import Percents, conclusion, is_web_address, outcomes, words
 from core.service import OPEN_DATASETS
-from core.values import Answer, ImageRecord, Match
+from core.values import Answer, Group, ImageRecord, Match
 
 _COPIED = 5  # matches in the text of an answer
 _SHADES = 5  # shades of the accent in the bar of shares; later sources share the last
@@ -74,6 +74,8 @@ class _Part:
     tone: str
     name: str
     share: float
+    told: str
+    """The share in words."""
 
 
 def answer_html(answer: Answer, *, known: str = "", before: str = "") -> str:
@@ -97,7 +99,7 @@ def answer_html(answer: Answer, *, known: str = "", before: str = "") -> str:
         file=words.about_file(answer),
         datasets=OPEN_DATASETS if too_few or conclusion.outcome(answer) == "none" else (),
         prior=answer.prior,
-        parts=[] if (none := conclusion.none_share(answer)) is None else _parts(answer, none=none),
+        parts=_parts(answer),
     )
 
 
@@ -106,42 +108,60 @@ def answer_text(answer: Answer) -> str:
     said = filter(None, [headline(answer), words.about_scope(answer), words.odds(answer)])
     lines = [" ".join(said), ""]
     sources = conclusion.sources(answer.groups)
-    shares = {group.best.image.id: words.share(group.influence) for group in sources}
+    percents = Percents(answer)
+    shares = {group.best.image.id: percents.of(group) for group in sources}
     for rank, match in enumerate(answer.matches[:_COPIED], 1):
         image, found = match.image, words.points(match, answer)
         about = [image.creator, image.licence, image.url]
         about.append("" if found is None else f"score {found} of 100")
         about.append(f"share of influence {share}" if (share := shares.get(image.id)) else "")
         lines.append("; ".join(filter(None, [f"{rank}. {name_of(image)}", *about])))
-    if (none := conclusion.none_share(answer)) is not None:
-        lines.append(f"None of these: {words.share(none)}")
+    if percents.none:
+        lines.append(f"None of these: {percents.none}")
     lines += ["", f"Gallery {answer.gallery}, encoder {answer.encoder}, head {answer.head}"]
     lines.append("A candidate source is evidence to look at, not proof.")
     return "\n".join(lines)
 
 
-def _parts(answer: Answer, *, none: float) -> list[_Part]:
-    """The sources and their shares, late ones summed, and the share of none."""
-    shares = [(name_of(g.best.image), g.influence) for g in answer.groups if g.influence]
-    if len(shares) == 1:  # its title stands above
-        shares = [("The candidate source", shares[0][1])]
-    shown, rest = shares[: _SHADES - 1], shares[_SHADES - 1 :]
-    if len(rest) > 1:
-        rest = [(f"{len(rest)} more candidates", sum(share for _, share in rest))]
-    named = enumerate([*shown, *rest], 1)
-    parts = [_Part(f"tone-{i}", name, share) for i, (name, share) in named]
-    return [*parts, _Part("tone-none", "None of these", none)]
+def _parts(answer: Answer) -> list[_Part]:
+    """The sources and their shares, late ones summed, and the share of none; none without one."""
+    percents = Percents(answer)
+    if not percents.none:
+        return []
+    groups = [group for group in answer.groups if group.influence]
+    parted = [[group] for group in groups[: _SHADES - 1]]
+    if rest := groups[_SHADES - 1 :]:
+        parted.append(rest)
+    parts = [
+        _Part(
+            f"tone-{i}",
+            _called(part, alone=len(groups) == 1),
+            sum(group.influence or 0.0 for group in part),
+            percents.of(*part),
+        )
+        for i, part in enumerate(parted, 1)
+    ]
+    return [*parts, _Part("tone-none", "None of these", answer.none or 0.0, percents.none)]
 
 
-def shares_html(shares: Mapping[str, float], *, none: float | None) -> str:
+def _called(part: Sequence[Group], *, alone: bool) -> str:
+    """What a part of the bar is called; of a source that is alone the title stands above."""
+    if len(part) > 1:
+        return f"{len(part)} more candidates"
+    return "The candidate source" if alone else name_of(part[0].best.image)
+
+
+def shares_html(shares: Mapping[str, float], answer: Answer) -> str:
     """Shares of influence by what a column says, and the share of none.
 
     Args:
         shares: influence by value, "" where nothing is said.
-        none: share ascribed to none of the images.
+        answer: the answer that they are of.
     """
-    named = [(value or "Not stated", share) for value, share in shares.items()]
-    return render("shares", rows=[*named, ("None of these", none)])
+    percents = Percents(answer)
+    told = percents.by_value(shares)
+    named = [(value or "Not stated", share) for value, share in told.items()]
+    return render("shares", rows=[*named, ("None of these", percents.none)])
 
 
 def captions(answer: Answer) -> list[str]:
@@ -150,7 +170,7 @@ def captions(answer: Answer) -> list[str]:
     The share is its group's; only the best image of a group carries it. Titles come last, because
     the page cuts long captions.
     """
-    best = {group.best.image.id: group for group in answer.groups}
+    best, percents = {group.best.image.id: group for group in answer.groups}, Percents(answer)
     lines: list[str] = []
     for rank, match in enumerate(answer.matches, 1):
         group = best.get(match.image.id)
@@ -158,7 +178,7 @@ def captions(answer: Answer) -> list[str]:
         if group is None:
             line.append("near-duplicate of one above")
         elif group.influence:
-            line.append(f"influence {unbroken(words.share(group.influence))}")
+            line.append(f"influence {unbroken(percents.of(group))}")
         lines.append("\n".join([*line, name_of(match.image)]))
     return lines
 

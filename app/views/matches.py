@@ -107,6 +107,12 @@ def _heading(match: Match, answer: Answer, *, closest: bool) -> str:
     return _OTHERS
 
 
+def role_of(match: Match, answer: Answer) -> str:
+    """What one match of an answer is called where it stands without the others."""
+    heading = _heading(match, answer, closest=not conclusion.has_sources(answer))
+    return _SOURCE if heading in (_SOURCE, _SOURCES) else "Close image"
+
+
 def bars_of(aspects: Sequence[Aspect], *, level: float) -> list[Bar]:
     """How far something stands out, aspect by aspect.
 

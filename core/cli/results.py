@@ -8,8 +8,9 @@ from pathlib import Path
 
 from core.cli.console import print_table, show
 from core.config import AnswerConfig
-from core.evidence.conclusion import none_share, sources
+from core.evidence.conclusion import sources
 from core.evidence.outcomes import sentence
+from core.evidence.percents import Percents
 from core.evidence.words import (
     TOO_FEW,
     about_file,
@@ -53,24 +54,25 @@ def print_answer(
     if p_adjusted is not None:
         show(f"p adjusted for the number of images: {p_adjusted:.3g}")
     print_table(_MATCH, _matches(answer), wide={"path"})
-    if (rest := none_share(answer)) is None:
+    if not (found := sources(answer.groups)):
         return
-    for group in sources(answer.groups):
+    for group in found:
         image = group.best.image
         show(f"{known(image.path, image)}: {stands_out_by(group, level=answer.level)}")
+    percents = Percents(answer)
     for column, sums in (shares or {}).items():
-        rows = [*((value or "not stated", part) for value, part in sums.items())]
-        summed = [(value, share(part)) for value, part in (*rows, ("none of these", rest))]
-        print_table((column, "influence"), summed, wide={column})
+        rows = [(value or "not stated", part) for value, part in percents.by_value(sums).items()]
+        rows.append(("none of these", percents.none))
+        print_table((column, "influence"), rows, wide={column})
 
 
 def _matches(answer: Answer) -> Iterator[tuple[str, ...]]:
     """The rows of the table of matches."""
-    groups = {group.id: group for group in answer.groups}
+    groups, percents = {group.id: group for group in answer.groups}, Percents(answer)
     for rank, match in enumerate(answer.matches, 1):
         group, image = groups[match.group], match.image
         numbers = (f"{match.cosine:.3f}", points_text(match, answer), number(group.p_value))
-        parts = (sure_share(group.confidence), share(group.influence or None))
+        parts = (sure_share(group.confidence), percents.of(group) if group.influence else "")
         yield (str(rank), str(image.id), known(image.path, image), *numbers, *parts)
 
 

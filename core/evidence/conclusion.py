@@ -55,14 +55,6 @@ def beyond(answer: Answer) -> Group | None:
     return group if group.p_value is not None and group.p_value <= _PERHAPS else None
 
 
-def none_share(answer: Answer) -> float | None:
-    """The share of "none of these" beside those of sources; nothing where there is no source.
-
-    Without one it is all of the image, which the sentence has said.
-    """
-    return answer.none if sources(answer.groups) else None
-
-
 def contenders(groups: Sequence[Group]) -> Sequence[Group]:
     """The groups that an answer lists where it cannot name one: the sources and a rival."""
     return groups[: min(max(len(sources(groups)), 2), LISTED)]

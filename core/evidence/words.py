@@ -220,16 +220,21 @@ def percent(value: float) -> str:
     return f"{100 * value:.3g} %"
 
 
-def share(value: float | None) -> str:
+def share(value: float | None, *, whole: int | None = None) -> str:
     """A share in whole percent; what is rounded claims neither all nor nothing.
 
     Nothing where there is no number to show.
+
+    Args:
+        value: the share, in [0, 1].
+        whole: what it is rounded to; the nearest whole percent by default.
     """
     if value is None:
         return ""
-    if 0 < value < 0.01:
+    rounded = round(100 * value) if whole is None else whole
+    if 0 < value < 0.01 or (value > 0 and not rounded):
         return "under 1 %"
-    return "over 99 %" if 0.99 < value < 1 else f"{100 * value:.0f} %"
+    return "over 99 %" if 0.99 < value < 1 else f"{rounded} %"
 
 
 def sure_share(confidence: float | None) -> str:

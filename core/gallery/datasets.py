@@ -40,6 +40,7 @@ _DATASET = re.compile(r"hf:[\w.-]{1,96}/[\w.-]{1,96}(:[\w.-]{1,64})?")
 _ON_HUB = re.compile(r"(zip://[^:]*::)?hf://datasets/[^:]*")
 _TABLES = "refs%2Fconvert%2Fparquet"  # the Hub's branch of a dataset: configuration/split/*.parquet
 _SOURCE = ".source"  # beside the images of a zip or dataset: which one it was
+_ANSWERS = 5.0  # seconds within which the Hub has answered once
 _ROWS = 16  # rows of a public dataset that are in memory at once
 _LIMITS = SourceLimits()
 
@@ -235,8 +236,10 @@ def _load_public(base: str, split: str) -> Any:
     No column is decoded, since that too reads what a row names, with the server's own token.
 
     Raises:
+        ConnectionError: when the Hub does not answer.
         FileNotFoundError: when the Hub has no such tables.
     """
+    _require_hub()
     root = f"datasets/{base}@{_TABLES}"
     client = importlib.import_module("huggingface_hub").HfFileSystem
     listed = client(token=False, skip_instance_cache=True).glob(f"{root}/*/*/*.parquet")
@@ -258,7 +261,23 @@ def _load(datasets: Any, base: str, split: str) -> Any:
         return datasets.load_from_disk(base)[split]
     if (Path(base) / "dataset_info.json").is_file():
         return datasets.load_from_disk(base)
+    kept = Path(datasets.config.HF_DATASETS_CACHE) / base.replace("/", "___")
+    if not (kept.is_dir() or Path(base).is_dir()):  # what is here is opened without a network
+        _require_hub()
     return datasets.load_dataset(base, split=split)
+
+
+def _require_hub() -> None:
+    """Ask the Hub once for anything: its clients try again for half a minute.
+
+    Raises:
+        ConnectionError: when it does not answer within a few seconds.
+    """
+    hub = importlib.import_module("huggingface_hub")
+    try:
+        hub.get_session().head(hub.constants.ENDPOINT, timeout=_ANSWERS)
+    except Exception as error:  # of whatever transport the client has
+        raise ConnectionError(f"the Hub cannot be reached ({first_line(error)})") from error
 
 
 def _extension(data: bytes) -> str:

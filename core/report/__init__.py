@@ -5,6 +5,7 @@ The app words and writes answers by these names alone.
 
 from core.evidence import conclusion, outcomes, words
 from core.evidence.answer_sets import score_gaps
+from core.evidence.percents import Percents
 from core.report.cases import Case, Run, attribute_command, case_of, run_of
 from core.report.changes import account_csv, change_lines, template_csv
 from core.report.comparison import (
@@ -26,6 +27,7 @@ __all__ = [
     "Line",
     "Names",
     "Pairs",
+    "Percents",
     "Run",
     "Sought",
     "account_csv",

@@ -82,6 +82,12 @@ class Run:
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
     """Images that could not be taken, and why."""
 
+    @property
+    def told_time(self) -> str:
+        """The time for people, with its zone."""
+        made = datetime.fromisoformat(self.time)
+        return f"{made.day} {made:%B %Y, %H:%M} {made.tzname()}"
+
 
 def case_of(
     session: Session,

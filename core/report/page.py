@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from jinja2 import Environment
 
 from core.evidence import conclusion, outcomes, words
+from core.evidence.percents import Percents
 from core.images.files import ASSETS
 from core.report.cases import MEANING, Case, Run, versions
 from core.report.figures import drawing_of, picture_address
@@ -44,7 +45,7 @@ def report_html(cases: Sequence[Case], run: Run) -> str:
 def templates() -> Environment:
     """The templates of reports, with what numbers and names are written by."""
     made = environment(ASSETS / "report")
-    made.filters |= {"name": words.title_or_path, "number": words.number, "share": words.share}
+    made.filters |= {"name": words.title_or_path, "number": words.number}
     made.filters["sure"] = words.sure_share
     made.filters |= {"by": words.stands_out_by, "points": words.points_text}
     made.filters["chance"] = words.chance
@@ -53,7 +54,7 @@ def templates() -> Environment:
 
 def _section(case: Case) -> dict[str, object]:
     """What the template of one query is filled with."""
-    answer = case.answer
+    answer, percents = case.answer, Percents(case.answer)
     return {
         "case": case,
         "answer": answer,
@@ -62,7 +63,9 @@ def _section(case: Case) -> dict[str, object]:
         "odds": " ".join(filter(None, _told(answer))),
         "why": words.why_none(answer),
         "sourced": conclusion.has_sources(answer),
-        "numbers": _numbers(case),
+        "numbers": _numbers(case, percents),
+        "percents": percents,
+        "shares": {column: percents.by_value(sums) for column, sums in case.shares.items()},
         "picture": picture_address(case.image),
         "small": picture_address(case.image, side=_SMALL),
         "groups": [
@@ -111,7 +114,7 @@ def _summary(cases: Sequence[Case], run: Run) -> str:
     return f"{len(cases) + len(run.refused)} images: {told}."
 
 
-def _numbers(case: Case) -> Mapping[str, str]:
+def _numbers(case: Case, percents: Percents) -> Mapping[str, str]:
     """The numbers of an answer; those that cannot be told are left out."""
     answer = case.answer
     why = outcomes.why_unnamed(answer)
@@ -119,7 +122,7 @@ def _numbers(case: Case) -> Mapping[str, str]:
         "Confidence": words.sure_share(outcomes.confidence_of(answer)),
         "p-value": words.chance(answer.p_value, count=answer.null_size),
         "p among all": words.number(case.p_adjusted),
-        "None of these": words.share(conclusion.none_share(answer)),
+        "None of these": percents.none,
         "Prior": "" if answer.p_value is None else words.percent(answer.prior),
     }
     return {

@@ -347,6 +347,24 @@ def test_the_table_is_sorted_and_filtered_and_a_row_opens_its_case(
     expect(page.locator(".ws-answer h2")).to_contain_text("None of these images")
 
 
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_a_row_is_no_taller_for_a_long_name(visit: Visit, tmp_path: Path, width: int):
+    """Rows were as tall as the longest title: thirty images took five screens."""
+    page = visit(width=width)
+    page.get_by_role("tab", name="Several").click()
+    long = f"{'a picture with a long name ' * 8}.png"
+    files = [tiny.draw(tmp_path / name, i) for i, name in enumerate(("short.png", long), 98)]
+    page.set_input_files("#ws-files input[type=file]", files)
+    page.wait_for_selector("#ws-files .file-preview")
+    page.locator("#ws-run").click()
+    expect(page.locator("#ws-batch h2")).to_have_text("2 images")
+    short, tall = page.locator("#ws-batch tbody tr").all()
+    heights = [row.evaluate("row => row.offsetHeight") for row in (short, tall)]
+    assert heights[1] <= heights[0] + 8, heights
+    whole = tall.locator("th .ws-brief").get_attribute("title") or ""
+    assert whole.startswith(long[:150])
+
+
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
 def test_headings_of_a_long_table_stay_in_view(
     visit: Visit, tmp_path: Path, theme: str, width: int
@@ -489,7 +507,7 @@ def test_the_candidate_is_looked_for_among_generated_images(
     page.get_by_role("tab", name="Reverse").click()
     expect(page.locator("#ws-reverse .ws-empty")).to_be_visible()
     page.get_by_label("Or take the source from the last answer").click()
-    page.get_by_role("option", name="Candidate 1: Blue <b>hills</b>").click()
+    page.get_by_role("option", name="Candidate source 1: Blue <b>hills</b>").click()
     expect(page.locator("#ws-source img")).to_be_visible()
     other = tiny.draw(tmp_path / "other.png", 99)
     page.set_input_files("#ws-made input[type=file]", [picture, other])

@@ -117,8 +117,7 @@ class Handlers:
         if search is None or not 0 <= index < len(search.answer.matches):
             return gr.skip()
         match = search.answer.matches[index]
-        named = {group.id for group in conclusion.sources(search.answer.groups)}
-        label = "Candidate source" if match.group in named else "Close image"
+        label = lists.role_of(match, search.answer)
         number = (before.number if before else 0) + 1
         return Marked(match.image.id, search.image, label, number)
 
@@ -137,7 +136,7 @@ class Handlers:
             return gr.Column(visible=False), gr.skip(), ""
         chosen = by if by in columns else telling[0]
         names = [(label_of(column), column) for column in columns]
-        table = views.shares_html(sums[chosen], none=search.answer.none)
+        table = views.shares_html(sums[chosen], search.answer)
         return gr.Column(visible=True), gr.Dropdown(names, value=chosen), table
 
     def fetched(

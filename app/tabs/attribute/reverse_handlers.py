@@ -23,7 +23,7 @@ from app.tabs.attribute.reverse_layout import Reverse, ReverseResult
 from app.tabs.attribute.searches import CANDIDATES, Search, choice_of, prior_of, told_of
 from app.views.files import nameable
 from app.views.images import small_picture
-from app.views.matches import picture_of
+from app.views.matches import picture_of, role_of
 from app.views.names import name_of
 from app.views.reverse import Lookup, Source, foretold, lookup_csv, lookup_html, lookup_report
 from app.views.templates import render
@@ -213,11 +213,11 @@ class ReverseHandlers:
         """The images of an answer as sources to choose from."""
         if search is None:
             return gr.Dropdown([], value=None, visible=False)
-        candidates = [
-            (f"Candidate {rank}: {name_of(match.image)}", str(match.image.id))
+        images = [
+            (f"{role_of(match, search.answer)} {rank}: {name_of(match.image)}", str(match.image.id))
             for rank, match in enumerate(search.answer.matches, 1)
         ]
-        return gr.Dropdown([("Your image", QUERY), *candidates], value=None, visible=True)
+        return gr.Dropdown([("Your image", QUERY), *images], value=None, visible=True)
 
     def take(self, search: Search | None, offered: str | None, request: gr.Request) -> Any:
         """The chosen image of the answer as the source: its picture and its id."""

@@ -20,6 +20,7 @@ from app.tabs.attribute.searches import Search
 from core.service import Choice, Session
 from tests.app import tiny
 from tests.app.calls import controls_of
+from tests.app.made import answer, group
 
 NOBODY = gr.Request(session_hash="somebody0")
 
@@ -258,13 +259,27 @@ def test_the_last_answer_offers_its_images(
     first = search.answer.matches[0].image
     assert offered.choices[:2] == [
         ("Your image", QUERY),
-        ("Candidate 1: Blue <b>hills</b>", str(first.id)),
+        ("Candidate source 1: Blue <b>hills</b>", str(first.id)),
     ]
     assert handlers.take(search, QUERY, NOBODY)[:2] == (str(picture), None)
     shown, taken, _ = handlers.take(search, str(first.id), NOBODY)
     assert Path(shown).is_file()
     assert taken == (first.id,)
     assert not handlers.offer(None).visible
+
+
+def test_what_the_last_answer_calls_close_is_offered_as_that(
+    handlers: ReverseHandlers, search: Search
+):
+    """All of its images were called candidates, those of an answer without a source too."""
+    source, other = group(1, influence=0.9, title="Hills"), group(2, influence=0.0, title="Lake")
+    found = replace(search, answer=answer(source, other, none=0.1))
+    assert [label for label, _ in handlers.offer(found).choices[1:]] == [
+        "Candidate source 1: Hills",
+        "Close image 2: Lake",
+    ]
+    none = replace(search, answer=answer(other, none=1.0, named=False, p_value=0.3))
+    assert [label for label, _ in handlers.offer(none).choices[1:]] == ["Close image 1: Lake"]
 
 
 def test_a_gallery_that_went_is_told_in_words(handlers: ReverseHandlers, search: Search):

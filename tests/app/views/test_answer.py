@@ -138,6 +138,22 @@ def test_bar_of_shares_is_full_and_ends_with_none():
     assert html.index("tone-5") < html.index("tone-none")
 
 
+def test_the_page_tells_the_same_shares_everywhere_and_they_add_up():
+    """Those of a mixture added up to 101 %."""
+    groups = [group(1, influence=0.336), group(2, influence=0.336), group(3, influence=0.207)]
+    found = answer(*groups, none=0.121)
+    legend = re.findall(r"<b>(\d+) %</b>", views.answer_html(found))
+    assert legend == ["34", "33", "21", "12"]
+    copied = views.answer_text(found)
+    captions = "".join(views.captions(found))
+    for share in legend[:3]:
+        assert f"share of influence {share} %" in copied
+        assert f"influence {share}\N{NO-BREAK SPACE}%" in captions
+    assert "None of these: 12 %" in copied
+    table = views.shares_html({"Ada": 0.44, "": 0.225, "Ben": 0.214}, found)
+    assert re.findall(r"<td>(\d+) %</td>", table) == ["44", "23", "21", "12"]
+
+
 def test_a_copied_answer_without_a_source_claims_no_share():
     """Each of its closest images had a share of 0 %, which the page does not say either."""
     weak = group(1, influence=0.0, confidence=0.3, title="Hills")

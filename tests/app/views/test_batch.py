@@ -5,6 +5,8 @@ import io
 import re
 from dataclasses import replace
 
+from markupsafe import escape
+
 from app.views.batch import Row, judge, table_csv, table_html
 from app.views.templates import breakable
 from core.values import Answer
@@ -45,7 +47,7 @@ def test_one_certain_source_among_two_hundred_is_certain_by_itself():
         assert words in row, words
     first = cells(among)[0]
     assert (first["best_source"], first["named"]) == ("Hills", "no")
-    assert html.count("None stands out") == 199
+    assert html.count(">None stands out<") == 199
 
 
 def test_a_table_says_with_what_it_was_made_and_that_it_was_stopped():
@@ -78,6 +80,17 @@ def test_rows_carry_what_they_are_sorted_and_filtered_by():
     assert html.count("data:image/webp") == 1
     for label in ("All 4", "Named 1", "One of several 1", "None 1", "Refused 1"):
         assert f">{label}<" in html
+
+
+def test_what_is_cut_in_a_row_is_told_whole_by_its_title():
+    """A row was as tall as its longest title."""
+    long = 'The "long" title of a picture, ' * 9
+    one = group(1, influence=0.9, title=long)
+    rows = [Row("a-name.png", answer=answer(one, none=0.1, p_value=0.004))]
+    html = table_html(rows, total=1)
+    whole = f'<span class="ws-brief" title="{escape(long)}">{escape(long)}</span>'
+    assert whole in html
+    assert '<span class="ws-brief" title="a-name.png">a-<wbr>name.<wbr>png</span>' in html
 
 
 def test_creator_and_licence_stand_with_a_source_only():

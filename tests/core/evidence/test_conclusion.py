@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.evidence.conclusion import beyond, can_tell, contenders, fewest, none_share, sources
+from core.evidence.conclusion import beyond, can_tell, contenders, fewest, sources
 from core.values import Answer, Group, ImageRecord, Match
 
 
@@ -29,12 +29,6 @@ def test_the_fewest_images_just_reach_the_level(level: float, images: int):
 
 def test_a_null_can_tell_where_it_has_the_fewest_images():
     assert (can_tell(18, level=0.05), can_tell(19, level=0.05)) == (False, True)
-
-
-def test_the_share_of_none_stands_beside_those_of_sources_alone():
-    """ "None of these 100 %" stood beside a candidate of 25 %."""
-    assert none_share(answer(0.9)) == pytest.approx(0.1)
-    assert none_share(answer(0.0)) is None
 
 
 def test_a_share_that_would_be_printed_as_nothing_makes_no_source():

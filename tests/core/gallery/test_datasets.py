@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -280,6 +281,35 @@ def token(request, monkeypatch, tmp_path) -> str:
     if request.param != "file":
         monkeypatch.setenv(request.param, SECRET)
     return SECRET
+
+
+@pytest.mark.parametrize("limits", [PUBLIC, SourceLimits()])
+def test_a_hub_that_does_not_answer_is_told_at_once(hub, tmp_path, monkeypatch, limits) -> None:
+    """It was asked again and again for half a minute."""
+    hub([])
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "kept"))
+    with socket.socket() as silent:  # bound, and nobody listens
+        silent.bind(("127.0.0.1", 0))
+        for name, value in settings(
+            f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path
+        ).items():
+            monkeypatch.setattr(name, value)
+        started = time.monotonic()
+        with pytest.raises(GalleryError, match="the Hub cannot be reached"):
+            materialise(SOURCE, into=tmp_path / "g", limits=limits)
+    assert time.monotonic() - started < 15
+
+
+def test_a_dataset_that_was_opened_before_needs_no_hub(hub, photos, tmp_path, monkeypatch) -> None:
+    """The library keeps what it fetched, and asking the Hub first must not take that away."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "kept"))
+    hub([{"image": {"bytes": (photos / "01.png").read_bytes()}}])
+    (path,) = fetch(tmp_path / "g", SourceLimits())
+    for name, value in settings("http://127.0.0.1:9", tmp_path / "hub").items():
+        monkeypatch.setattr(name, value)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)  # between tries
+    (again,) = fetch(tmp_path / "again", SourceLimits())
+    assert again.read_bytes() == path.read_bytes()
 
 
 def test_a_public_dataset_is_asked_for_without_a_token(hub, token, photos, tmp_path) -> None:

@@ -98,10 +98,11 @@ def test_a_page_says_what_the_answer_says():
     for word in ("q.png", "ab" * 32, "Candidate source, very likely: 7.png.",
                  "Ada", "CC0", "p-value 0.012", "91 %", "75 %", "25 %", "0.250", "About 1 in 81",
                  "moco@1", "whiten@2",
-                 "mine@3", "null0", RUN.command, RUN.time, MEANING, "Prior 50 %", "numpy",
-                 "Equal numbers mark places"):  # fmt: skip
+                 "mine@3", "null0", RUN.command, "on 1 January 2026, 00:00 UTC", MEANING,
+                 "Prior 50 %", "numpy", "Equal numbers mark places"):  # fmt: skip
         assert word in text, word
-    for word in ("copied", "Warm", "yes", "4: +0.300"):  # the page says none of it
+    assert ("time", {"datetime": RUN.time}) in page.tags
+    for word in (RUN.time, "copied", "Warm", "yes", "4: +0.300"):  # the page says none of it
         assert word not in text, word
     assert sum(tag == "text" for tag, _ in page.tags) == 4
     assert sum(tag == "line" for tag, _ in page.tags) == 2
@@ -230,7 +231,7 @@ def test_explanations_without_space_have_no_drawing():
 def test_reports_are_the_same_every_time():
     for make in (report_html, report_json, report_csv):
         assert make([case()], RUN) == make([case()], RUN)
-        assert make([case()], RUN) != make([case()], replace(RUN, time="2027"))
+        assert make([case()], RUN) != make([case()], replace(RUN, time="2027-01-01T00:00:00+00:00"))
 
 
 def test_json_holds_the_whole_answer():
