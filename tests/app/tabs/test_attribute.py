@@ -397,7 +397,8 @@ def test_files_hold_the_answer_and_no_server_path(
     assert words[:4] == ["python", "-m", "core", "attribute"]
     options = ["--leave-out", "patches", "--prior", "0.2", "--top", "60", picture.name]
     assert [word for word in words if word in options] == options
-    assert (report["settings"]["prior"], report["settings"]["rerank"]) == ("0.2", "False")
+    assert report["settings"]["prior"] == "0.2"
+    assert "patches" not in report["settings"]["views"]
     assert report["queries"][0]["shares"]["creator"] == pytest.approx(
         {"A. Painter": report["queries"][0]["groups"][0]["influence"]}
     )
