@@ -56,6 +56,9 @@ class Operation:
     """May be called again when it is done, and changes nothing then."""
     before: Callable[[Path], object] = lambda _: None
     """What people do before it: pictures that come, change and go."""
+    finishes: bool = True
+    """Whether all that can be computed ahead is there when it is done: a reader keeps what it
+    needs, and needs no neighbours where what follows from them is there."""
     slow: bool = False
     """Whether it takes a quarter of a minute: it is tried less, and in no quick run."""
 
@@ -144,8 +147,8 @@ OPERATIONS = (
     Operation("remove", "mapped", partial(_remove, block=False)),
     Operation("remove for good", "indexed", partial(_remove, block=True)),
     Operation("opt out", "mapped", _opt_out),
-    Operation("refit head, null and map", "fitted", _refit),
-    Operation("refit head, null and map by UMAP", "larger", _refit, slow=True),
+    Operation("refit head, null and map", "fitted", _refit, finishes=False),
+    Operation("refit head, null and map by UMAP", "larger", _refit, finishes=False, slow=True),
 )
 
 

@@ -72,6 +72,8 @@ def _afterwards(
     """What is not as promised after a fault, and after the same command was given again."""
     found: list[str] = []
     folder = world / "g"
+    if not operation.finishes:
+        ends = (_without_neighbours(ends[0]), _without_neighbours(ends[1]))
     how, why = outcome(lambda: found.extend(_damage(folder, ends, some=some)))
     if how != "done":
         found.append(f"cannot be opened: {why}")
@@ -102,6 +104,11 @@ def _damage(folder: Path, allowed: Sequence[State], *, some: bool) -> Iterator[s
             yield f"{damage.file} is {damage.what}"
 
 
+def _without_neighbours(one: State) -> State:
+    kept = {name: value for name, value in one.get(KEPT, {}).items() if NEIGHBOURS not in name}
+    return {**one, KEPT: kept}
+
+
 def _of_images(one: State) -> State:
     return {name: value for name, value in one.items() if name != KEPT}
 
@@ -110,7 +117,9 @@ def _lost(now: State, allowed: Sequence[State]) -> Iterator[str]:
     """What follows from the images and is gone, or is neither that before nor that after."""
     kept, sets = set(now.get(KEPT, {}).items()), [set(one.get(KEPT, {}).items()) for one in allowed]
     yield from (f"{name} is lost" for name, _ in sorted(set.intersection(*sets) - kept))
-    yield from (f"{name} is another" for name, _ in sorted(kept - set.union(*sets)))
+    others = (name for name, _ in sorted(kept - set.union(*sets)))
+    known = any(NEIGHBOURS in name for one in sets for name, _ in one)
+    yield from (f"{name} is another" for name in others if known or NEIGHBOURS not in name)
 
 
 def _blocked_first(allowed: Sequence[State]) -> Iterator[State]:
@@ -156,6 +165,8 @@ def _processes(world: Path) -> Iterator[str]:
                 yield path.parent.name
 
 
+NEIGHBOURS = "/neighbours-"
+"""What is in the names of neighbours that are kept."""
 _WORDS = {
     "writes": "killed at a write",
     "moments": "killed at a random moment",

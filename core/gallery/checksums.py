@@ -25,6 +25,12 @@ def write_listing(folder: Path, *, known: Mapping[str, str] | None = None) -> No
     write_json(folder / LISTING, {n: digests.get(n) or file_digest(folder / n) for n in names})
 
 
+def digests_of(folder: Path) -> dict[str, str]:
+    """Digests of a folder's files as they are now."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != LISTING)
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
+
+
 def listed(folder: Path) -> dict[str, str]:
     """Digests of a folder's files, as its writer listed them; none where it did not."""
     with contextlib.suppress(OSError, ValueError, TypeError):

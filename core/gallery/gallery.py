@@ -17,7 +17,7 @@ from core.config import BuildConfig
 from core.encoders.baselines import BASELINES
 from core.encoders.registry import NETWORKS
 from core.gallery.artefacts import Artefacts, digest_of
-from core.gallery.checksums import listed
+from core.gallery.checksums import digests_of, listed
 from core.gallery.header import Header
 from core.gallery.manifest import Records
 from core.gallery.narrow import load_array
@@ -25,7 +25,7 @@ from core.gallery.paths import is_file, is_own_root, lies_inside
 from core.gallery.store import Store
 from core.gallery.stored import Stored
 from core.heads.head import Head
-from core.images.files import ASSETS, file_digest, remove_folder
+from core.images.files import ASSETS, remove_folder
 from core.images.joined import JoinedRows, ManyDescriptors, ManyRows
 from core.values import (
     Encoder,
@@ -280,7 +280,7 @@ class Gallery:
         files: object = self._listed_of(folder.name) if own else listed(folder)
         if not files:
             self.features(encoder)  # raises where there are none
-            files = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
+            files = self._digests_of(folder.name) if own else digests_of(folder)
         gone = [part.gone for part in self.contents.parts] if own else []
         files = [files, gone] if any(gone) else files
         return digest_of([files, sorted(self._out)] if self._out else files)
@@ -289,6 +289,14 @@ class Gallery:
         """Digests of the files of an encoder, by their paths."""
         own = self.contents.prefixes(key)
         return {name: sha for name, sha in self.listing.items() if name.startswith(own)}
+
+    def _digests_of(self, key: str) -> dict[str, str]:
+        """The same where the list cannot be read, from the files themselves."""
+        found: dict[str, str] = {}
+        for own in self.contents.prefixes(key):
+            each = digests_of(self.folder / own)
+            found |= {f"{own}{name}": digest for name, digest in each.items()}
+        return found
 
     @functools.cached_property
     def listing(self) -> dict[str, str]:

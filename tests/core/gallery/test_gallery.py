@@ -149,3 +149,17 @@ def test_two_names_of_the_same_weights_are_one_encoder(folder, gallery, make_enc
     assert update(folder, Source(photos), [other]).added == 0
     assert Gallery.open(folder).encoder_keys == ("fake@0000000000000000",)
     assert gallery.key_of(make_encoder(seed=3)) == "fake@0000000000000003"
+
+
+def test_the_digest_of_an_encoder_is_the_same_where_the_list_cannot_be_read(
+    folder, photos, encoder, write_image, monkeypatch
+) -> None:
+    """What followed from the features was computed again under another name."""
+    monkeypatch.setattr("core.gallery.parts.SMALL", 0)
+    write_image(photos / "new.png", 99)
+    update(folder, Source(photos), [encoder], config=BuildConfig(thumbnail=32))
+    gallery = Gallery.open(folder)
+    assert len(gallery.contents.parts) == 2
+    known = gallery.digest(encoder)
+    (gallery.folder / "files.json").write_bytes(b"")
+    assert Gallery.open(folder).digest(encoder) == known
