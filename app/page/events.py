@@ -72,9 +72,16 @@ def in_row(rows: Sequence[_T] | None, event: gr.EventData) -> _T | None:
     return None if rows is None or not 0 <= row < len(rows) else rows[row]
 
 
-def bring_into_view(after: Any, elem_id: str) -> None:
-    """Scroll to a component after an event, as far as it is out of sight."""
-    after(None, None, None, js=f"() => window.wellspring.show('{elem_id}')", **QUIET)
+def bring_into_view(after: Any, elem_id: str, *, wide: bool = False) -> None:
+    """Scroll to a component after an event, as far as it is out of sight.
+
+    Args:
+        after: the event.
+        elem_id: identity of the component.
+        wide: whether on a page of two columns too.
+    """
+    call = f"window.wellspring.show('{elem_id}', {str(wide).lower()})"
+    after(None, None, None, js=f"() => {call}", **QUIET)
 
 
 def choose_example(page: Page, examples: gr.Gallery, image: gr.Image) -> Any:

@@ -13,9 +13,9 @@
   }, { passive: true });
 }
 // Where the page is one column, an answer that arrives below the screen is brought into view.
-window.wellspring.show = (id) => {
+window.wellspring.show = (id, wide) => {
   if (!window.wellspring.acted) return; // a page that just opened stays at its top
-  if (!window.matchMedia("(max-width: 899px)").matches) return;
+  if (!wide && !window.matchMedia("(max-width: 899px)").matches) return;
   requestAnimationFrame(() => requestAnimationFrame(() => {
     const shown = document.getElementById(id);
     if (!shown || shown.querySelector(".ws-empty")) return;

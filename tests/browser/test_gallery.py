@@ -215,10 +215,11 @@ def test_a_bad_zip_is_refused_in_words(visit: Visit, tmp_path: Path, theme: str)
     expect(page.locator("#ws-gallery-title")).to_contain_text("images")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1024), ("dark", 1024)])
 def test_a_stopped_build_says_how_to_go_on(
-    visit: Visit, archive: Path, monkeypatch: pytest.MonkeyPatch, theme: str
+    visit: Visit, archive: Path, monkeypatch: pytest.MonkeyPatch, theme: str, width: int
 ):
+    """Its button was below the window, and its progress and Stop at the top of the page."""
     begun = threading.Event()
 
     def slow(*_: object, progress: Progress, **__: object) -> Change:
@@ -228,19 +229,24 @@ def test_a_stopped_build_says_how_to_go_on(
             threading.Event().wait(0.1)
         return Change(0, 0, 0)
 
-    page = visit(theme=theme)
+    page = visit(theme=theme, width=width)
+    page.set_viewport_size({"width": width, "height": 700})
     open_tab(page)
     with monkeypatch.context() as patched:
         patched.setattr("core.service.building.update", slow)
         give(page, archive)
         assert begun.wait(60)
-        stop = page.locator("#ws-gallery-stop")
+        stop = page.locator("#ws-gallery-stop-build")
+        expect(page.locator("#ws-gallery-building .progress-level-inner")).to_be_in_viewport()
+        expect(page.locator("#ws-gallery-build")).to_be_in_viewport()
+        expect(stop).to_be_in_viewport()
         stop.click()
         told = page.get_by_test_id("toast-body")
         expect(told).to_contain_text("build again with the same source")
         expect(stop).to_be_hidden()  # while it runs, a second click is ignored
     page.locator("#ws-gallery-build").click()
     expect(page.locator("#ws-gallery-status")).to_contain_text("4 added")
+    expect(page.locator("#ws-gallery-status")).to_be_in_viewport()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

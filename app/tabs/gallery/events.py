@@ -60,8 +60,10 @@ def _connect_opening(handlers: Handlers, heavy: dict[str, Any]) -> None:
     tab.kind.change(handlers.kinds, tab.kind, inputs, **QUIET)
     page.prepared.change(lambda: gr.CheckboxGroup(build_choices()), None, tab.encoders, **QUIET)
     given = {tab.kind, *inputs, tab.encoders}
-    tab.build.click(handlers.build, given, [name, *said], **heavy)
-    bring_into_view(tab.build.click, "ws-tabs")
+    on_building = {**heavy, "show_progress_on": tab.building}
+    built = tab.build.click(handlers.build, given, [name, *said], **on_building)
+    bring_into_view(tab.build.click, "ws-gallery-run", wide=True)
+    bring_into_view(built.success, "ws-gallery-status", wide=True)
 
 
 def _connect_shelf(handlers: ShelfHandlers) -> None:

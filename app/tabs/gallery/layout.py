@@ -34,6 +34,8 @@ class Tab:
     dataset: gr.Textbox
     encoders: gr.CheckboxGroup
     build: gr.Button
+    building: gr.Markdown
+    """Where the progress of a build is shown, beside its button."""
     status: gr.Markdown
     account: gr.DownloadButton
     steps: gr.HTML
@@ -166,7 +168,11 @@ def _lay_building(page: Page) -> dict[str, Any]:
         elem_id="ws-gallery-coders",
     )
     encoders = taken_as(encoders, _names)
-    build = gr.Button("Build", variant="primary", elem_id="ws-gallery-build")
+    with gr.Column(elem_id="ws-gallery-run"):
+        with gr.Row():
+            build = gr.Button("Build", variant="primary", elem_id="ws-gallery-build")
+            stop_button(page, "gallery", elem_id="ws-gallery-stop-build", on_result=True)
+        building = gr.Markdown(elem_id="ws-gallery-built", elem_classes="ws-status")
     return {
         "kind": kind,
         "archive": archive,
@@ -174,6 +180,7 @@ def _lay_building(page: Page) -> dict[str, Any]:
         "dataset": dataset,
         "encoders": encoders,
         "build": build,
+        "building": building,
     }
 
 
