@@ -142,8 +142,11 @@ class Carried:
             state = replace(state, built=earlier.built, changed=earlier.changed)
             tables = self._kept(earlier.neighbours, lambda folder: _tables(folder, len(now)))
             if tables is not None:
-                how = {"walk": walk, "moved": earlier.head != head, "progress": progress}
-                found = measured(vectors, *walked_again(vectors, tables, now, **how))
+                moved = earlier.head != head
+                tables = walked_again(
+                    vectors, tables, now, walk=walk, moved=moved, progress=progress
+                )
+                found = measured(vectors, *tables)
         graph = found or neighbour_graph(vectors, walk=walk, progress=progress)
         self.gallery.artefacts.keep(self.key, state, codec=_STATE)
         return graph

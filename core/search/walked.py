@@ -95,9 +95,8 @@ def walked_again(
     came = np.setdiff1d(np.arange(n), now[stayed])
     fresh = (rows >= 0).sum(axis=1) < _ENOUGH * width
     lost = np.setdiff1d(np.flatnonzero(fresh), came)
-    how = {"walk": walk, "progress": progress}
-    rows[lost], cosines[lost] = walked(vectors, lost, width=width, **how)
-    near, values = walked(vectors, came, width=_WIDER * width, **how)
+    rows[lost], cosines[lost] = walked(vectors, lost, width=width, walk=walk, progress=progress)
+    near, values = walked(vectors, came, width=_WIDER * width, walk=walk, progress=progress)
     rows[came], cosines[came] = near[:, :width], values[:, :width]
     _join(rows, cosines, came, np.where(fresh[near], -1, near), values)
     return rows, cosines

@@ -127,7 +127,7 @@ def test_a_choice_that_is_no_row_is_passed_over(
 
 def test_scoring_reaches_the_choice(handlers: Handlers, picture: Path):
     choice = search(handlers, picture, "histogram", "identity", [LOCAL_SCALING])[0].choice
-    assert (choice.score.local_scaling, choice.score.rerank) == (True, False)
+    assert (choice.score.local_scaling, choice.score.views) == (True, ())
     assert (choice.encoder, choice.head) == ("histogram", "identity")
 
 
@@ -395,7 +395,8 @@ def test_files_hold_the_answer_and_no_server_path(
     assert next(csv.DictReader(io.StringIO(files[".csv"].read_text())))["cosine"]
     words = shlex.split(report["command"])
     assert words[:4] == ["python", "-m", "core", "attribute"]
-    options = ["--leave-out", "patches", "--prior", "0.2", "--top", "60", picture.name]
+    out = [word for name in ("edges", "palette", "patches") for word in ("--leave-out", name)]
+    options = [*out, "--prior", "0.2", "--top", "60", picture.name]
     assert [word for word in words if word in options] == options
     assert report["settings"]["prior"] == "0.2"
     assert "patches" not in report["settings"]["views"]
