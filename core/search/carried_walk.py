@@ -21,7 +21,7 @@ from core.gallery.artefacts import Codec, Key, load_array
 from core.gallery.gallery import Gallery
 from core.images.arrays import save_array
 from core.images.files import read_json, write_json
-from core.search.graph import WIDTH, Graph, measured, neighbour_graph
+from core.search.graph import Graph, graph_codec, measured, neighbour_graph
 from core.search.survivors import rows_now
 from core.search.views import View
 from core.search.walk import Walk
@@ -32,7 +32,6 @@ T = TypeVar("T")
 
 _KEY = re.compile(r"[a-z]{1,32}-[0-9a-f]{8}-[0-9a-f]{16}")  # of values, which are folders
 _MANY = 2**40  # images
-_COSINE = 1.01  # of rows of which some are rounded, at most
 
 MOST = 0.25
 """Images that come and go before all is made anew, to those that were there when it last was."""
@@ -140,11 +139,12 @@ class Carried:
         if self.before is not None:
             earlier, now = self.before
             state = replace(state, built=earlier.built, changed=earlier.changed)
-            tables = self._kept(earlier.neighbours, lambda folder: _tables(folder, len(now)))
-            if tables is not None:
-                moved = earlier.head != head
+            codec = graph_codec(len(now))
+            before = self.gallery.artefacts.latest(earlier.neighbours, codec=codec)
+            if before is not None:
+                table, moved = (before.rows, before.cosines), earlier.head != head
                 tables = walked_again(
-                    vectors, tables, now, walk=walk, moved=moved, progress=progress
+                    vectors, table, now, walk=walk, moved=moved, progress=progress
                 )
                 found = measured(vectors, *tables)
         graph = found or neighbour_graph(vectors, walk=walk, progress=progress)
@@ -158,14 +158,3 @@ class Carried:
 
 def _never(*_: object) -> None:
     raise AssertionError("what an earlier state had is only read")
-
-
-def _tables(folder: Path, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbours of n images and their cosines, as they were kept."""
-    rows, cosines = (load_array(folder / f"{name}.npy") for name in ("rows", "cosines"))
-    kinds = (rows.dtype, cosines.dtype) == (np.int32, np.float32)
-    if not kinds or not rows.shape == cosines.shape == (n, WIDTH):
-        raise GalleryError("its values are damaged")
-    if not ((rows >= -1) & (rows < n)).all() or not (np.abs(cosines) <= _COSINE).all():
-        raise GalleryError("its values are damaged")
-    return rows, cosines

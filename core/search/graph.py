@@ -7,12 +7,13 @@ every image, what it finds is compared exactly, and recall is measured on a samp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32, Integer, UInt64
 
+from core.gallery.artefacts import Codec, arrays
 from core.search.index import csls_means, nearest
 from core.search.updating import compared
 from core.search.walk import Walk
@@ -30,6 +31,7 @@ _DEEPER = 4  # times the groups wanted, looked for where copies fill the table
 _ALIKE, _SAME = 32, 0.98  # copies that stand for all, and the least cosine of copies
 _COPIES = 64  # rows of a group up to which every row is walked from
 _WIDEST = 4_096  # candidates kept at most where copies fill the table
+_ROUNDED = 1.01  # a cosine at most, of rows of which some are rounded
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,20 @@ class Graph:
     """-1 where there are no more."""
     recall: Float[np.ndarray, " 1"]
     """Share of the ten nearest that are there, on a sample; 1 where all were compared."""
+
+
+def graph_codec(n: int) -> Codec[Graph]:
+    """How the graph of n images is kept; one that cannot be theirs is refused when it is read."""
+
+    def whole(found: Mapping[str, np.ndarray]) -> bool:
+        rows, cosines = found["rows"], found["cosines"]
+        kinds = (rows.dtype, cosines.dtype) == (np.int32, np.float32)
+        fits = kinds and rows.shape == cosines.shape and rows.ndim == 2 and len(rows) == n
+        fits = fits and min(WIDTH, n - 1) <= rows.shape[1] <= WIDTH
+        inside = fits and bool(((rows >= -1) & (rows < n)).all())
+        return inside and bool((np.abs(cosines) <= _ROUNDED).all())
+
+    return arrays(Graph, whole=whole)
 
 
 def neighbour_graph(

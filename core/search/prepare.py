@@ -23,7 +23,13 @@ from core.heads.head import Head
 from core.search.carried import crop_links_of, graph_of
 from core.search.carried_walk import Carried
 from core.search.extra_views import EXTRA_VIEWS, HEAD
-from core.search.graph import Graph, csls_means_of, neighbour_graph, worth_linking
+from core.search.graph import (
+    Graph,
+    csls_means_of,
+    graph_codec,
+    neighbour_graph,
+    worth_linking,
+)
 from core.search.near_duplicates import near_duplicate_groups, parsed_hashes
 from core.search.ranking import Collection
 from core.search.served import served
@@ -206,7 +212,7 @@ def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Prog
 
     @functools.cache
     def graph() -> Graph:
-        return gallery.artefacts.get(key("neighbours"), found, codec=_graph_of(n))
+        return gallery.artefacts.get(key("neighbours"), found, codec=graph_codec(n))
 
     walked = config.search == "hnsw" or (config.search == "auto" and n > config.exact)
     return replace(view, graph=graph, walk=walk() if walked else None)
@@ -275,15 +281,6 @@ def _inputs(gallery: Gallery, view: View, *, config: ScoreConfig) -> dict[str, o
         "head": view.head.identity,
         "walked": len(gallery) > config.exact,
     }
-
-
-def _graph_of(n: int) -> Codec[Graph]:
-    def whole(found: Mapping[str, np.ndarray]) -> bool:
-        rows, cosines = found["rows"], found["cosines"]
-        fits = rows.shape == cosines.shape and len(rows) == n and rows.dtype == np.int32
-        return fits and bool(((rows >= -1) & (rows < n)).all())
-
-    return arrays(Graph, whole=whole)
 
 
 def _means_of(n: int) -> Codec[_Means]:

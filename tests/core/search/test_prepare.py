@@ -267,11 +267,17 @@ def test_neighbours_are_found_once(gallery, encoder, monkeypatch) -> None:
 
 def test_damaged_neighbours_are_found_again(gallery, encoder) -> None:
     head = fitted_head(gallery, encoder, config=WHITEN)
-    meant = np.array(prepared(gallery, encoder, head).views[0].graph().rows)
-    for damage in (np.full((12, 11), 12, np.int32), np.zeros((3, 11), np.int32), np.zeros(12)):
-        np.save(kept(gallery, "neighbours") / "rows.npy", damage)
-        found = prepared(gallery, encoder, head).views[0].graph().rows
-        np.testing.assert_array_equal(found, meant)
+    graph = prepared(gallery, encoder, head).views[0].graph()
+    meant = {name: np.array(getattr(graph, name)) for name in ("rows", "cosines")}
+    damaged = {
+        "rows": (np.full((12, 11), 12, np.int32), np.zeros((3, 11), np.int32), np.zeros(12)),
+        "cosines": (np.full((12, 11), 2, np.float32), np.zeros((12, 11)), np.zeros((12, 4), "f4")),
+    }
+    for name, arrays in damaged.items():
+        for damage in arrays:
+            np.save(kept(gallery, "neighbours") / f"{name}.npy", damage)
+            found = prepared(gallery, encoder, head).views[0].graph()
+            np.testing.assert_array_equal(getattr(found, name), meant[name])
 
 
 @pytest.mark.parametrize("seed", range(3))
