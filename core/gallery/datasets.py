@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
-import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from core.gallery.store import Store
 from core.images.archives import unpack_images
 from core.images.decode import quoted
 from core.images.files import file_digest, new_folder
+from core.images.waiting import awaited
 from core.values import GalleryError, Progress, first_line, no_progress
 
 
@@ -121,8 +122,10 @@ def _write_images(
     source: str | Path, folder: Path, limits: SourceLimits, progress: Progress
 ) -> None:
     if isinstance(source, str) and not Path(source).is_file():
-        progress(0, 1, "opening the dataset, which cannot be stopped before it is open")
-        rows, column = _open_dataset(source.removeprefix("hf:"), public=limits.public)
+        rows, column = awaited(
+            lambda: _open_dataset(source.removeprefix("hf:"), public=limits.public),
+            lambda: progress(0, 1, "opening the dataset"),
+        )
         _write_rows(rows, column, folder, limits=limits, progress=progress)
         return
     unpack_images(
@@ -148,12 +151,16 @@ def _write_rows(
     Raises:
         GalleryError: when a public dataset holds more bytes than the limits allow.
     """
-    left = limits.max_bytes if limits.public else None
+    left, following = limits.max_bytes if limits.public else None, iter(rows)
     lines: list[str] = []
-    for number, row in enumerate(itertools.islice(rows, limits.max_images)):
-        progress(number, number + 1, "reading the dataset")
+    for number in range(limits.max_images):
         most = ImageLimits().max_bytes if left is None else min(left, ImageLimits().max_bytes)
-        data = _image_bytes(row[column] or {}, most + 1, public=limits.public)
+        row, data = awaited(
+            functools.partial(_next_row, following, column, most + 1, public=limits.public),
+            functools.partial(progress, number, number + 1, "reading the dataset"),
+        )
+        if row is None:
+            break
         if data is None:
             continue
         file_name = f"{number:07d}{_extension(data)}"
@@ -167,6 +174,14 @@ def _write_rows(
                 )
         (folder / file_name).write_bytes(data)
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _next_row(
+    rows: Iterator[Mapping[str, Any]], column: str, most: int, *, public: bool
+) -> tuple[Mapping[str, Any] | None, bytes | None]:
+    """The row that follows, ``None`` after the last, and its image as :func:`_image_bytes`."""
+    row = next(rows, None)
+    return row, row and _image_bytes(row[column] or {}, most, public=public)
 
 
 def _image_bytes(image: Mapping[str, Any], most: int, *, public: bool) -> bytes | None:

@@ -6,9 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import logging
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
@@ -16,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from filelock import FileLock, Timeout
 
+from core.images.waiting import begun
 from core.values import EncoderError, Progress, no_progress
 
 _log = logging.getLogger(__name__)
@@ -133,22 +132,9 @@ def _response(url: str, start: int, *, timeout: float) -> Iterator[httpx.Respons
 
 
 def _within(seconds: float, make: Callable[[], _Made]) -> _Made:
-    """What ``make`` gives, waited for no longer than ``seconds``.
-
-    The thread bounds what a socket's time-outs do not: name look-up, several addresses tried in
-    turn, and redirects.
-    """
-    made: Future[_Made] = Future()
-
-    def work() -> None:
-        try:
-            made.set_result(make())
-        except Exception as error:
-            made.set_exception(error)
-
-    threading.Thread(target=work, daemon=True).start()
+    """What ``make`` gives, waited for no longer than ``seconds``."""
     try:
-        return made.result(seconds)
+        return begun(make).result(seconds)
     except TimeoutError:
         raise TimeoutError(f"nothing came for {seconds:g} s") from None
 

@@ -1,0 +1,33 @@
+"""What is waited for is given or raised, and left when one is told to."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from core.images.waiting import awaited
+from core.values import Cancelled
+
+
+def test_what_work_gives_and_raises() -> None:
+    assert awaited(lambda: 3, lambda: None) == 3
+    with pytest.raises(TimeoutError, match="of its own"):
+        awaited(lambda: (_ for _ in ()).throw(TimeoutError("of its own")), lambda: None)
+
+
+def test_work_is_left_where_it_stands() -> None:
+    over, asked = threading.Event(), list[float]()
+
+    def go_on() -> None:
+        asked.append(time.monotonic())
+        if len(asked) == 4:
+            raise Cancelled("stopped")
+
+    try:
+        with pytest.raises(Cancelled):
+            awaited(lambda: over.wait(60), go_on)
+    finally:
+        over.set()
+    assert asked[-1] - asked[0] < 5
