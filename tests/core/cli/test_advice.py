@@ -96,6 +96,7 @@ COMMANDS = sorted({*asking(Path("/tmp/g"), Path("/tmp/photos"))} - {"evaluate"})
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.slow
 def test_where_there_is_no_gallery_index_makes_one(photos, tmp_path, name: str) -> None:
     gone = tmp_path / "gone"
     result = call(*asking(gone, photos)[name])
@@ -113,6 +114,7 @@ def test_where_there_is_no_gallery_index_makes_one(photos, tmp_path, name: str) 
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "evaluate"])
+@pytest.mark.slow
 def test_a_build_that_was_killed_goes_on(photos, tmp_path, name: str) -> None:
     """The commands said `add`, an id that is not there, no encoder, or that all was well."""
     folder = tmp_path / "g"
@@ -184,6 +186,7 @@ def lost(place: Place) -> tuple[object, ...]:
         (lost, "2 images of the gallery, '01.png' first, could not be read again"),
     ],
 )
+@pytest.mark.slow
 def test_the_command_that_is_advised_helps(
     place: Place, broken: Callable[[Place], tuple[object, ...]], words: str
 ) -> None:
@@ -199,6 +202,7 @@ def test_the_command_that_is_advised_helps(
     assert done.exit_code == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_where_another_process_writes_it_is_tried_again(place: Place) -> None:
     asked = ("add", place.photos, "--gallery", place.gallery)
     with Store(place.gallery).writing():
@@ -206,6 +210,7 @@ def test_where_another_process_writes_it_is_tried_again(place: Place) -> None:
     assert call(*asked).exit_code == 0
 
 
+@pytest.mark.slow
 def test_another_folder_is_named(place: Place, tmp_path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(place.photos / "01.png", "01.png")
@@ -223,6 +228,7 @@ def test_another_folder_is_named(place: Place, tmp_path) -> None:
         assert call("index", source, "--out", f"{out}-other", *PLAIN).exit_code == 0
 
 
+@pytest.mark.slow
 def test_images_in_another_folder_are_put_there_or_both_indexed(place: Place, tmp_path) -> None:
     other = tmp_path / "other"
     other.mkdir()
@@ -239,6 +245,7 @@ def test_images_in_another_folder_are_put_there_or_both_indexed(place: Place, tm
     assert Gallery.open(place.gallery).root == moved
 
 
+@pytest.mark.slow
 def test_encoders_that_a_gallery_has_are_named_too(place: Place, write_image) -> None:
     write_image(place.photos / "new.png", 60)
     asked = ("index", place.photos, "--out", place.gallery, "--encoder", "phash")
@@ -261,6 +268,7 @@ def test_what_is_missing_of_unfinished_work_is_read_again(photos, tmp_path, monk
     assert call(*asked).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_damaged_head_is_fitted_again(place: Place, tmp_path) -> None:
     fit = ("fit-head", place.gallery, "--kind", "center", "--out", tmp_path / "h")
     asked = ("attribute", place.photos / "01.png", "--gallery", place.gallery)
@@ -271,6 +279,7 @@ def test_a_damaged_head_is_fitted_again(place: Place, tmp_path) -> None:
     assert call(*asked, "--head", tmp_path / "h").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_gallery_of_one_s_own_takes_the_place_of_the_shipped_one(
     place: Place, tmp_path, monkeypatch
 ) -> None:

@@ -23,6 +23,7 @@ def refused(result: Any, name: Path, *, times: int = 1) -> Any:
     return json.loads(result.stdout)
 
 
+@pytest.mark.slow
 def test_attribute_goes_on_and_reports_hold_the_others(large, photos, broken, tmp_path) -> None:
     names = [tmp_path / f"report{ending}" for ending in (".html", ".json", ".csv")]
     asked = ("attribute", photos / "01.png", broken, photos / "02.png", "--gallery", large)
@@ -60,6 +61,7 @@ def test_only_refused_images_give_no_report(folder, broken, tmp_path) -> None:
     assert not (tmp_path / "r.html").exists()
 
 
+@pytest.mark.slow
 def test_reverse_goes_on_with_the_other_sources(large, photos, broken) -> None:
     asked = ("reverse", photos / "trip", "--gallery", large, "--json", "--upload", broken)
     for others in (("--source", 1), ("--upload", photos / "02.png")):
@@ -70,6 +72,7 @@ def test_reverse_goes_on_with_the_other_sources(large, photos, broken) -> None:
     failed(call(*asked, "--upload", broken), "none of the uploads")
 
 
+@pytest.mark.slow
 def test_the_self_test_goes_on(large, photos, broken, tmp_path, write_image) -> None:
     mine = [write_image(tmp_path / f"{seed}.png", seed) for seed in (901, 902)]
     known = photos / "01.png"  # which the gallery holds already: it is taken out for the test
@@ -83,6 +86,7 @@ def test_the_self_test_goes_on(large, photos, broken, tmp_path, write_image) -> 
     failed(call("selftest", broken, *asked), "not an image")
 
 
+@pytest.mark.slow
 def test_the_map_places_the_other_images(large, photos, broken) -> None:
     asked = ("project", large, "--image", photos / "01.png", "--image", broken)
     first, second = refused(call(*asked), broken)["placed"]
@@ -92,6 +96,7 @@ def test_the_map_places_the_other_images(large, photos, broken) -> None:
     failed(call("project", large, "--image", broken), "not an image")
 
 
+@pytest.mark.slow
 def test_evaluate_goes_on_with_the_pairs_that_can_be_read(folder, photos, broken, tmp_path) -> None:
     (tmp_path / "empty.png").write_bytes(b"")
     names = ("photos/01.png", "photos/02.png", "broken.jpg", "empty.png")
@@ -114,6 +119,7 @@ def test_a_process_says_a_refusal_once(folder, photos, broken) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_filter_is_told_and_kept_in_the_command_of_the_report(large, photos, tmp_path) -> None:
     asked = ("attribute", photos / "01.png", "--gallery", large, "--where", "path contains 1")
     found = json.loads(call(*asked, "--json", "--report", tmp_path / "r.json").stdout)
@@ -130,6 +136,7 @@ def test_a_filter_is_told_and_kept_in_the_command_of_the_report(large, photos, t
 
 
 @pytest.mark.parametrize("where", ["", " "])
+@pytest.mark.slow
 def test_an_empty_filter_is_refused(folder, photos, where) -> None:
     """It was none: a script whose variable was empty was answered about all images."""
     asked = ("attribute", photos / "01.png", "--gallery", folder)

@@ -178,6 +178,7 @@ REVERSE, UNTOLD_REVERSE = pairs_of(SHARE), pairs_of({"type": "null"})
 # What is done
 
 
+@pytest.mark.slow
 def test_removing_leaves_nothing_to_the_first_reader(photos, tmp_path, monkeypatch) -> None:
     """Whoever asked first after ``remove`` waited for the groups and the null of every encoder."""
     folder = tmp_path / "g"
@@ -192,6 +193,7 @@ def test_removing_leaves_nothing_to_the_first_reader(photos, tmp_path, monkeypat
     assert answer["matches"][0]["path"] == "05.png"
 
 
+@pytest.mark.slow
 def test_index_attribute_add_remove_verify(photos, tmp_path, write_image) -> None:
     (photos / "broken.png").write_bytes(b"x")
     folder = tmp_path / "g"
@@ -243,6 +245,7 @@ def test_a_gallery_of_a_network_has_edges_and_a_palette_too(photos, tmp_path) ->
 
 
 @pytest.mark.parametrize("head", ["default", "whiten"])
+@pytest.mark.slow
 def test_attribute_for_machines(large, photos, head: str) -> None:
     options = ("--gallery", large, "--encoder", "thumbnail", "--head", head, "--top", 4, "--json")
     for name in ("01.png", "trip/03.png"):
@@ -265,6 +268,7 @@ def test_attribute_for_machines(large, photos, head: str) -> None:
     assert [a["matches"][0]["path"] for a in several] == ["01.png", "02.png"]
 
 
+@pytest.mark.slow
 def test_the_schema_can_fail(large, photos) -> None:
     result = call(
         "attribute", photos / "01.png", "--gallery", large, "--encoder", "thumbnail", "--json"
@@ -274,6 +278,7 @@ def test_the_schema_can_fail(large, photos) -> None:
             jsonschema.validate(json.loads(result.stdout) | {key: value}, ANSWER)
 
 
+@pytest.mark.slow
 def test_a_gallery_that_cannot_tell_gives_no_number(folder, photos, tmp_path, write_image) -> None:
     """Confidences of over 99 % and p-values stood beside "too few different images"."""
     write_image(tmp_path / "other.png", 900)
@@ -302,6 +307,7 @@ def test_a_gallery_that_cannot_tell_gives_no_number(folder, photos, tmp_path, wr
     assert same["answer"] == "Candidate source: 01.png, the very same file."
 
 
+@pytest.mark.slow
 def test_reverse_look_up_in_a_gallery_that_cannot_tell_names_no_pair(folder, photos) -> None:
     """Pairs had p-values that no gallery of that size can give."""
     options = ("--gallery", folder, "--encoder", "thumbnail", "--head", "center")
@@ -314,6 +320,7 @@ def test_reverse_look_up_in_a_gallery_that_cannot_tell_names_no_pair(folder, pho
     assert "named" not in result.stdout
 
 
+@pytest.mark.slow
 def test_attribute_for_people(folder, photos) -> None:
     result = call("attribute", photos / "01.png", "--gallery", folder, "--encoder", "thumbnail")
     assert result.exit_code == 0
@@ -323,6 +330,7 @@ def test_attribute_for_people(folder, photos) -> None:
     assert ["1", str(number), "01.png"] in [[cell.strip() for cell in row[1:4]] for row in cells]
 
 
+@pytest.mark.slow
 def test_reports_are_written_and_can_be_made_again(folder, photos, tmp_path) -> None:
     names = [tmp_path / f"report{ending}" for ending in (".html", ".json", ".csv")]
     options = ("--gallery", folder, "--encoder", "thumbnail", "--top", 3, "--leave-out", "patches")
@@ -342,6 +350,7 @@ def test_reports_are_written_and_can_be_made_again(folder, photos, tmp_path) -> 
         assert {key: query[key] for key in answer} == answer
 
 
+@pytest.mark.slow
 def test_reverse_names_the_images_made_from_a_source(photos, tmp_path, write_image) -> None:
     for seed in range(100, 150):
         write_image(photos / f"{seed}.png", seed)
@@ -367,6 +376,7 @@ def test_reverse_names_the_images_made_from_a_source(photos, tmp_path, write_ima
     assert "1 of 2 pairs are named at a false-discovery rate of 0.1" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_blocked_image_is_kept_out(folder, photos) -> None:
     gone = Gallery.open(folder).records[3]
     change = said(call("remove", gone.id, "--gallery", folder, "--tombstone", "--json"), CHANGE)
@@ -383,6 +393,7 @@ def test_a_blocked_image_is_kept_out(folder, photos) -> None:
     assert change["images"] == 11
 
 
+@pytest.mark.slow
 def test_names_of_files_are_no_markup_and_need_be_no_text(photos, tmp_path) -> None:
     """Brackets in a name ended in a traceback of the terminal's library."""
     (tmp_path / "[").mkdir()
@@ -407,6 +418,7 @@ def test_names_of_files_are_no_markup_and_need_be_no_text(photos, tmp_path) -> N
     failed(call("verify", tmp_path / "[bold]"), r"\[bold\] is not a gallery")
 
 
+@pytest.mark.slow
 def test_a_cluster_is_not_taken_for_granted(photos, tmp_path, monkeypatch) -> None:
     """Without Ray the command says what to install; what it had begun is nobody's gallery."""
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -436,6 +448,7 @@ def test_encoders_are_listed(tmp_path) -> None:
     assert "thumbnail" in call("encoders").stdout
 
 
+@pytest.mark.slow
 def test_a_gallery_is_described_by_one_more_encoder(folder, photos) -> None:
     refused = call("attribute", photos / "01.png", "--gallery", folder, "--encoder", "random")
     assert refused.exit_code == 1
@@ -448,6 +461,7 @@ def test_a_gallery_is_described_by_one_more_encoder(folder, photos) -> None:
     failed(call("prepare", "typo", "--gallery", folder), "no encoder is called 'typo'")
 
 
+@pytest.mark.slow
 def test_a_head_is_fitted_and_used(folder, photos, tmp_path) -> None:
     options = ("--encoder", "thumbnail", "--kind", "whiten", "--k", 4, "--out", tmp_path / "head")
     result = call("fit-head", folder, *options)
@@ -471,6 +485,7 @@ def pairs(photos, tmp_path) -> Path:
     return tmp_path / "pairs.json"
 
 
+@pytest.mark.slow
 def test_a_head_is_centred_by_domain_and_told_to_machines(folder, photos, tmp_path) -> None:
     """Heads for two domains could not be fitted on the command line."""
     arguments = ("fit-head", folder, "--kind", "center", "--out", tmp_path / "h", "--json")
@@ -480,6 +495,7 @@ def test_a_head_is_centred_by_domain_and_told_to_machines(folder, photos, tmp_pa
     assert said(call(*arguments))["name"] != found["name"]
 
 
+@pytest.mark.slow
 def test_an_encoder_that_the_gallery_has_is_used_where_none_is_named(folder, photos) -> None:
     """Without --encoder, a gallery of another encoder than moco was refused."""
     for search in ("exact", "hnsw"):
@@ -490,12 +506,14 @@ def test_an_encoder_that_the_gallery_has_is_used_where_none_is_named(folder, pho
     assert said(call("project", folder, "--json"))["points"]
 
 
+@pytest.mark.slow
 def test_an_empty_gallery_is_said_to_be(folder, photos) -> None:
     """It was said to lack the encoder, or to be damaged."""
     assert call("remove", *range(12), "--gallery", folder).exit_code == 0
     failed(call("attribute", photos / "01.png", "--gallery", folder), "holds no images")
 
 
+@pytest.mark.slow
 def test_pairs_are_evaluated(folder, photos, pairs, tmp_path) -> None:
     options = ("--pairs", pairs, "--gallery", folder, "--encoder", "thumbnail")
     result = call("evaluate", *options, "--json", tmp_path / "out.json")
@@ -533,6 +551,7 @@ def test_pairs_are_evaluated(folder, photos, pairs, tmp_path) -> None:
 # What fails, with status 1
 
 
+@pytest.mark.slow
 def test_failures_say_what_is_wrong(folder, photos, tmp_path) -> None:
     gallery, plain = ("--gallery", folder), ("--encoder", "thumbnail")
     text = tmp_path / "text.jpg"
@@ -569,6 +588,7 @@ def test_failures_say_what_is_wrong(folder, photos, tmp_path) -> None:
     assert len(Gallery.open(folder)) == 12
 
 
+@pytest.mark.slow
 def test_the_shipped_gallery_is_changed_on_request_only(folder, photos, monkeypatch) -> None:
     """Commands that change a gallery changed the one that comes with the program, unasked."""
     monkeypatch.setattr("core.gallery.gallery.SHIPPED", folder)
@@ -601,6 +621,7 @@ def test_verify_names_what_is_damaged(folder) -> None:
 
 
 @pytest.mark.parametrize("name", ["gallery.json", "generations/1/manifest.parquet"])
+@pytest.mark.slow
 def test_a_damaged_gallery_is_said_to_be(folder, photos, name: str) -> None:
     (folder / name).write_bytes(b"x")
     for arguments in [
@@ -612,6 +633,7 @@ def test_a_damaged_gallery_is_said_to_be(folder, photos, name: str) -> None:
         failed(call(*arguments), "damaged|changed since")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_to_be(folder, photos, monkeypatch, write_image) -> None:
     write_image(photos / "new.png", 70)
 
@@ -678,6 +700,7 @@ def test_an_interrupt_while_libraries_are_loaded_shows_no_traceback(tmp_path) ->
         ),
     ],
 )
+@pytest.mark.slow
 def test_wrong_use_says_what_is_right(arguments: list[str], what: str) -> None:
     failed(call(*arguments), what, code=2)
 
@@ -709,6 +732,7 @@ def test_results_are_ascii_whatever_the_names(capsys) -> None:
     assert json.loads(printed) == {"path": "größe 🎨 \udcff"}
 
 
+@pytest.mark.slow
 def test_the_self_test_traces_variations_of_images(large, photos, tmp_path) -> None:
     files = [tmp_path / f"{seed}.png" for seed in (901, 902)]
     for seed, file in enumerate(files, 901):

@@ -105,6 +105,7 @@ def test_the_life_of_a_gallery_on_an_object_store(store, photos, tmp_path) -> No
     assert not any(first.rpartition("/")[2] in key for key in store.objects())
 
 
+@pytest.mark.slow
 def test_no_writer_s_version_takes_the_place_of_another_s(store) -> None:
     address = new_table("s3://bucket/a")
     create(address, owner="me")
@@ -141,6 +142,7 @@ def refused(act: Callable[[str], object], words: str, *, bucket: str = "bucket")
     assert time.monotonic() - begun < 30
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_not_there_is_told(store) -> None:
     refused(made, "no such bucket.*make the bucket, or name another by --uri", bucket="none")
 
@@ -150,6 +152,7 @@ def test_a_table_that_is_not_there_is_told(store) -> None:
         open_table("s3://bucket/a/images-1.lance")
 
 
+@pytest.mark.slow
 def test_a_right_that_is_missing_is_told(store) -> None:
     address = new_table("s3://bucket/a")
     create(address, owner="me")
@@ -164,12 +167,14 @@ def test_a_right_that_is_missing_is_told(store) -> None:
     drop(address, owner="me")
 
 
+@pytest.mark.slow
 def test_a_store_without_encryption_is_told(store, monkeypatch) -> None:
     monkeypatch.delenv("AWS_ALLOW_HTTP")
     with pytest.raises(GalleryError, match="set AWS_ALLOW_HTTP=true where that is meant"):
         open_table("s3://bucket/a/images-1.lance")
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_is_told(listening, photos, tmp_path, monkeypatch) -> None:
     listening.close()
     monkeypatch.setenv("OBJECT_STORE_CLIENT_MAX_RETRIES", "0")
@@ -179,6 +184,7 @@ def test_a_store_that_is_away_is_told(listening, photos, tmp_path, monkeypatch) 
     failed(call("verify", tmp_path / "g"), words)
 
 
+@pytest.mark.slow
 def test_a_store_that_falls_silent_is_told_to_who_searches(monkeypatch) -> None:
     image = ImageRecord(id=0, path="0.png", sha256="0" * 64, width=1, height=1, phash="0" * 16)
     vectors, address = np.eye(1, 8, dtype=np.float32), new_table("s3://bucket/a")
@@ -202,6 +208,7 @@ def test_a_store_that_falls_silent_is_told_to_who_searches(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("act", [made, open_table])
+@pytest.mark.slow
 def test_a_store_that_is_silent_is_told(listening, monkeypatch, act) -> None:
     """The library asks it for ten minutes."""
     monkeypatch.setattr(lance_table, "_ANSWER", 0.5)

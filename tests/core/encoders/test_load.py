@@ -150,6 +150,7 @@ def test_a_failed_download_names_what_works(tmp_path: Path, monkeypatch) -> None
         fetch_weights("odd", cache=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_fetched_file_is_used_again(tmp_path: Path, monkeypatch) -> None:
     odd = registry.BackboneSpec(
         "odd", "Odd", "MoCo", "upstream", "MIT", BackboneConfig(), "https://example.org/a/x.pth"

@@ -336,6 +336,7 @@ def _told(found):
     noise=st.floats(0.01, 2.0),
     share=st.floats(0.05, 1.0),
 )
+@pytest.mark.slow
 def test_a_filter_leaves_every_group_the_evidence_that_it_has_among_all(
     seed, sources, noise, share
 ):
@@ -359,6 +360,7 @@ def test_a_filter_leaves_every_group_the_evidence_that_it_has_among_all(
     assert elsewhere == any(not passing & members for members in likely)
 
 
+@pytest.mark.slow
 def test_rivals_of_a_few_would_make_images_stand_out_that_do_not():
     """The control: margins over the fourth of a few images are larger than the null knows."""
     among = np.zeros(N, bool)

@@ -25,6 +25,7 @@ def test_strength_is_minus_the_log_of_a_mean_between_the_harmonic_and_the_geomet
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+@pytest.mark.slow
 def test_queries_without_a_source_get_valid_p_values(shared):
     rng = np.random.default_rng(0)
     found = []
@@ -39,6 +40,7 @@ def test_queries_without_a_source_get_valid_p_values(shared):
 
 
 @pytest.mark.parametrize("count", [20, 50])
+@pytest.mark.slow
 def test_they_are_valid_in_galleries_of_few_images_too(count):
     """Tails fitted to the null's own largest values made later queries look rare: .14 at .05."""
     rng = np.random.default_rng(0)

@@ -43,6 +43,7 @@ def _fit(world, **config):
 
 
 @pytest.mark.parametrize("local_scaling", [False, True])
+@pytest.mark.slow
 def test_copies_change_no_null(local_scaling):
     """Copies were null queries of their own, so a gallery of few groups had tiny p-values."""
     score = ScoreConfig(local_scaling=local_scaling)
@@ -64,6 +65,7 @@ def test_too_few_groups_have_no_null():
     assert len(_fit(_world(copies=10, n=5))) == 5
 
 
+@pytest.mark.slow
 def test_every_null_query_meets_the_gallery_without_its_group():
     """With three copies of every image, a null that met the copies would stand out with all."""
     world = _world(copies=3, n=40)
@@ -115,6 +117,7 @@ def test_the_rival_score_is_the_third_rival_or_the_last(scores, wanted):
     assert rival_score(np.array(scores)) == wanted
 
 
+@pytest.mark.slow
 def test_a_draw_follows_its_seed():
     world = _world()
     one, two = _fit(world, queries=20), _fit(world, queries=20)
@@ -201,11 +204,13 @@ def test_images_without_a_source_get_valid_p_values_under_heads_fitted_on_the_ga
 
 
 @pytest.mark.parametrize("kind", ["logdet", "infomax"])
+@pytest.mark.slow
 def test_heads_that_turn_whitened_features_give_the_p_values_of_whitening(kind):
     whitened = list(_asked_apart("whiten", 60, 1))
     np.testing.assert_allclose(list(_asked_apart(kind, 60, 1)), whitened, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_null_of_images_that_took_part_in_the_fit_is_too_narrow():
     """The control: without cross-fitting the same p-values fail by far."""
     n = 120

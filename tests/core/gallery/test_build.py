@@ -66,6 +66,7 @@ def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         yield patch
 
 
+@pytest.mark.slow
 def test_only_images_whose_colours_numbers_state_are_described_anew(
     photos, tmp_path, encoder, as_before
 ) -> None:
@@ -206,6 +207,7 @@ def test_equal_files_are_encoded_once_and_removed_one_by_one(
     assert len(assert_sound(folder, encoder)) == 12
 
 
+@pytest.mark.slow
 def test_an_encoder_may_come_later(photos, tmp_path, encoder, make_encoder, write_image) -> None:
     folder, second = tmp_path / "g", make_encoder("second", seed=1)
     update(folder, Source(photos), [encoder], config=SMALL)
@@ -222,6 +224,7 @@ def test_an_encoder_may_come_later(photos, tmp_path, encoder, make_encoder, writ
     assert len(assert_sound(folder, encoder)) == len(assert_sound(folder, second)) == 13
 
 
+@pytest.mark.slow
 def test_an_encoder_cannot_come_when_the_images_are_gone(
     photos, tmp_path, encoder, make_encoder
 ) -> None:
@@ -313,6 +316,7 @@ def test_any_name_that_is_unicode_is_taken(photos, tmp_path, encoder, write_imag
 
 
 @pytest.mark.parametrize("kind", ["empty", "file", "missing", "unreadable"])
+@pytest.mark.slow
 def test_a_source_without_images_is_refused_and_does_not_spoil_the_folder(
     photos, tmp_path, encoder, kind: str
 ) -> None:
@@ -374,6 +378,7 @@ def test_a_gallery_with_its_images_inside_can_be_moved(photos, tmp_path, encoder
 
 @pytest.mark.parametrize("name", ["features.npy", "patches.npy"])
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "fewer rows"])
+@pytest.mark.slow
 def test_a_damaged_array_is_not_carried_into_the_next_generation(
     photos, tmp_path, encoder, name: str, damage: str
 ) -> None:
@@ -425,6 +430,7 @@ def test_cancel_keeps_finished_shards_and_the_same_call_goes_on(
     assert len(assert_sound(folder, make_encoder())) == 12
 
 
+@pytest.mark.slow
 def test_a_second_writer_is_refused_at_once(photos, tmp_path, encoder, make_encoder) -> None:
     folder = tmp_path / "g"
     update(folder, Source(photos, ("01.png",)), [encoder], config=SMALL)
@@ -668,6 +674,7 @@ def test_a_build_killed_at_any_step_is_finished_by_the_same_call(
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_a_slow_build_killed_at_random_moments_is_finished_by_the_same_call(
     server, some, tmp_path, encoder
 ) -> None:
@@ -714,6 +721,7 @@ def test_a_change_killed_at_any_step_shows_old_or_new_and_can_be_finished(
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_a_full_disk_at_any_step_leaves_the_gallery_as_it_was(
     server, some, changed, tmp_path, encoder
 ) -> None:
@@ -734,6 +742,7 @@ def test_a_full_disk_at_any_step_leaves_the_gallery_as_it_was(
 
 
 @pytest.mark.parametrize("limit", [20, 300, 1200])
+@pytest.mark.slow
 def test_a_disk_that_fills_up_within_a_file_leaves_no_gallery_damaged(
     server, some, changed, tmp_path, encoder, limit: int
 ) -> None:
@@ -749,6 +758,7 @@ def test_a_disk_that_fills_up_within_a_file_leaves_no_gallery_damaged(
     assert len(assert_sound(fresh, encoder)) == 8
 
 
+@pytest.mark.slow
 def test_another_folder_is_refused_though_its_files_have_the_same_names(
     photos, tmp_path, encoder, write_image
 ) -> None:
@@ -775,6 +785,7 @@ def test_another_folder_is_refused_though_its_files_have_the_same_names(
     assert assert_sound(folder, encoder).root == other
 
 
+@pytest.mark.slow
 def test_a_moved_folder_that_lacks_some_images_names_them_and_goes_on(
     photos, tmp_path, encoder, make_encoder
 ) -> None:
@@ -819,6 +830,7 @@ def test_a_moved_file_is_the_same_image_under_its_new_path(photos, tmp_path, enc
     assert {"01.png", "02.png"}.isdisjoint(by_path)
 
 
+@pytest.mark.slow
 def test_an_encoder_is_added_from_any_copy_of_a_content(
     photos, tmp_path, encoder, make_encoder
 ) -> None:
@@ -832,6 +844,7 @@ def test_an_encoder_is_added_from_any_copy_of_a_content(
     assert gallery.encoder_names == ("fake", "other") and len(gallery.features(other)) == 13
 
 
+@pytest.mark.slow
 def test_an_encoder_that_reads_otherwise_takes_the_place_of_its_namesake(
     photos, tmp_path, encoder, make_encoder, write_image
 ) -> None:
@@ -888,6 +901,7 @@ def cancelled(photos: Path, folder: Path, encoder: object) -> list[Path]:
 
 
 @pytest.mark.parametrize("damage", ["manifest", "features", "patches", "lost", "head", "gone"])
+@pytest.mark.slow
 def test_damaged_unfinished_work_is_done_again(photos, tmp_path, encoder, damage: str) -> None:
     """A damaged shard failed every later build; one that was deleted lost its images silently."""
     folder = tmp_path / "g"
@@ -911,6 +925,7 @@ def test_damaged_unfinished_work_is_done_again(photos, tmp_path, encoder, damage
     assert verify(folder) == []
 
 
+@pytest.mark.slow
 def test_features_that_cannot_be_read_back_are_not_left_out(
     photos, tmp_path, encoder, make_encoder, monkeypatch
 ) -> None:
@@ -954,6 +969,7 @@ def test_what_killed_calls_left_is_swept_away(photos, tmp_path, encoder) -> None
     assert not list(folder.glob(".*"))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_whoever_notices_it(photos, tmp_path, encoder, monkeypatch) -> None:
     """NumPy tells of a full disk in counts of what it wrote, and so did the message."""
 

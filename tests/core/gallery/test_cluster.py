@@ -115,6 +115,7 @@ def test_a_worker_has_a_gpu_with_its_share_of_processors() -> None:
     assert share(iter([{"CPU": 1.0, "GPU": 4.0}])) == (1, 1)
 
 
+@pytest.mark.slow
 def test_an_encoder_stays_the_same_where_it_is_moved() -> None:
     one = load_encoder("random")
     assert on_device(one, "cpu") is one

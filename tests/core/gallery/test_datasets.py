@@ -101,6 +101,7 @@ def test_a_refused_zip_leaves_nothing(tmp_path, files: dict[str, bytes], what: s
 @pytest.mark.parametrize(
     "source", ["nowhere", "a.txt", "a\0b", "x" * 5000, "hf:", "hf:/nowhere/at/all"]
 )
+@pytest.mark.slow
 def test_what_is_no_source_is_refused(tmp_path, source: str, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.txt").write_text("x")
@@ -201,6 +202,7 @@ def test_a_broken_dataset_is_refused(offline, photos, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("whole", [0, 1, 2])
+@pytest.mark.slow
 def test_a_stop_ends_the_reading_of_rows_with_images_or_without(
     hub, photos, tmp_path, whole: int
 ) -> None:
@@ -301,6 +303,7 @@ def test_a_hub_that_does_not_answer_is_told_at_once(hub, tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize("limits", [PUBLIC, SourceLimits()])
+@pytest.mark.slow
 def test_a_dataset_that_does_not_open_can_be_stopped(hub, tmp_path, monkeypatch, limits) -> None:
     """The Hub's answer was waited for, however long it took."""
     hub([])
@@ -326,6 +329,7 @@ def test_a_dataset_that_does_not_open_can_be_stopped(hub, tmp_path, monkeypatch,
     assert not (tmp_path / "g" / "images").exists()
 
 
+@pytest.mark.slow
 def test_a_dataset_that_was_opened_before_needs_no_hub(hub, photos, tmp_path, monkeypatch) -> None:
     """The library keeps what it fetched, and asking the Hub first must not take that away."""
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "kept"))
@@ -338,6 +342,7 @@ def test_a_dataset_that_was_opened_before_needs_no_hub(hub, photos, tmp_path, mo
     assert again.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_public_dataset_is_asked_for_without_a_token(hub, token, photos, tmp_path) -> None:
     """It was read with the server's own token, and so could be a private one of its owner."""
     data = (photos / "01.png").read_bytes()
@@ -370,6 +375,7 @@ def test_reading_a_public_dataset_asks_the_hub_alone(hub, photos, tmp_path, monk
 
 
 @pytest.mark.parametrize("where", ["private", "address", "here"])
+@pytest.mark.slow
 def test_no_column_of_a_public_dataset_is_followed(hub, photos, tmp_path, where: str) -> None:
     """A second column was decoded: with the server's token, on its network and its disk."""
     data = (photos / "01.png").read_bytes()
@@ -388,6 +394,7 @@ def test_no_column_of_a_public_dataset_is_followed(hub, photos, tmp_path, where:
 
 
 @pytest.mark.parametrize("where", ["address", "here"])
+@pytest.mark.slow
 def test_what_the_card_of_a_public_dataset_names_is_not_asked(hub, photos, tmp_path, where) -> None:
     """The library looked for files at any address that a card names, private ones among them."""
     data = (photos / "01.png").read_bytes()
@@ -402,12 +409,14 @@ def test_what_the_card_of_a_public_dataset_names_is_not_asked(hub, photos, tmp_p
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", "http://127.0.0.1:9/x", "hf://datasets/a::x"])
+@pytest.mark.slow
 def test_an_image_of_a_public_dataset_lies_on_the_hub(hub, tmp_path, path: str) -> None:
     hub([{"image": {"path": path}}])
     with pytest.raises(GalleryError, match="names files that are not its own"):
         fetch(tmp_path / "g")
 
 
+@pytest.mark.slow
 def test_of_several_configurations_one_is_taken_and_of_a_large_dataset_its_beginning(
     hub, photos, tmp_path
 ) -> None:
@@ -425,6 +434,7 @@ def test_of_several_configurations_one_is_taken_and_of_a_large_dataset_its_begin
         materialise("hf:user/nobody", into=tmp_path / "nobody", limits=PUBLIC)
 
 
+@pytest.mark.slow
 def test_a_remote_file_is_read_no_further_than_an_image_may_be(hub, tmp_path) -> None:
     """It was read whole before any limit was looked at, and with the server's own token."""
     image, path = b"\x89PNG".ljust(90_000_000, b"x"), "hf://datasets/user/name/a.jpg"
@@ -453,6 +463,7 @@ def test_the_token_reaches_every_part_of_a_chained_address() -> None:
 
 
 @pytest.mark.parametrize("column", ["bytes", "text"])
+@pytest.mark.slow
 def test_what_rows_hold_counts_before_it_is_written(hub, tmp_path, column: str) -> None:
     """Texts beside the images did not count at all."""
     large, small = b"\x89PNG".ljust(60_000, b"x"), b"\x89PNG"
@@ -463,6 +474,7 @@ def test_what_rows_hold_counts_before_it_is_written(hub, tmp_path, column: str) 
     assert list((tmp_path / "g").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_of_an_image_that_is_too_large_only_that_is_kept(hub, tmp_path) -> None:
     hub([{"image": {"bytes": b"\x89PNG".ljust(25_000_000, b"x")}}])
     large = SourceLimits(max_bytes=50_000_000, max_images=5, public=True)

@@ -70,6 +70,7 @@ def test_an_encoder_of_another_width_is_refused(gallery, encoder) -> None:
 
 @pytest.mark.parametrize("name", ["features.npy", "patches.npy"])
 @pytest.mark.parametrize("damage", ["missing", "truncated", "empty", "text", "pickled", "fewer"])
+@pytest.mark.slow
 def test_damaged_arrays_are_refused(gallery, encoder, name: str, damage: str) -> None:
     path = stored(gallery, encoder, name)
     whole = path.read_bytes()

@@ -38,6 +38,7 @@ records = st.builds(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(records, max_size=4))
+@pytest.mark.slow
 def test_records_come_back_as_they_were(tmp_path: Path, given: list[ImageRecord]) -> None:
     path = tmp_path / "manifest.parquet"
     path.write_bytes(to_parquet(given))
@@ -131,6 +132,7 @@ def test_text_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
         from_parquet(path)
 
 
+@pytest.mark.slow
 def test_a_small_table_does_not_fill_the_memory(tmp_path: Path) -> None:
     """500 kB took 1.8 GB, and 20 MB named ten million images."""
     path, n = tmp_path / "manifest.parquet", 20_000

@@ -205,6 +205,7 @@ FORMS = {
         st.sampled_from(["\n", "\r\n", "\n\n", ",\n"]),
     ),
 )
+@pytest.mark.slow
 def test_however_a_table_is_written_the_join_is_the_same(
     tmp_path: Path, rows, forms, header, written
 ) -> None:

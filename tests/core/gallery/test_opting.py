@@ -78,6 +78,7 @@ def nearest(folder: Path, encoder, asked: int) -> list[int]:
     return [gallery.records[int(candidate)].id for candidate in ranking.rows]
 
 
+@pytest.mark.slow
 def test_the_answer_to_its_own_copy_names_it_no_more(folder, encoder) -> None:
     first = nearest(folder, encoder, 4)
     assert first[0] == 4
@@ -199,6 +200,7 @@ for steps in range(1, steps + 1):
 """
 
 
+@pytest.mark.slow
 def test_one_that_was_killed_leaves_a_whole_gallery(folder, encoder) -> None:
     before = files_of(folder)
     script = [sys.executable, "-c", KILLED, str(folder), "8"]

@@ -128,6 +128,7 @@ def test_what_is_known_of_an_image_changes_without_its_features(folder, encoder,
     assert verify(folder) == []
 
 
+@pytest.mark.slow
 def test_another_encoder_and_narrowing_write_all_anew(
     folder, encoder, photos, make_encoder
 ) -> None:
@@ -168,6 +169,7 @@ def test_damage_of_a_shared_file_is_not_signed_by_the_next_change(folder) -> Non
 @pytest.mark.parametrize(
     "name", ["{key}/features.npy", "{key}/patches.npy", "{key}/patch_head/head.json", "files.json"]
 )
+@pytest.mark.slow
 def test_a_change_refuses_a_gallery_that_lacks_a_file(folder, encoder, name: str) -> None:
     """As one copied in part: a change went on without, and from then on it was signed as whole."""
     lost = Gallery.open(folder).folder / name.format(key=encoder_key(encoder))
@@ -201,6 +203,7 @@ def test_what_is_written_anew_is_not_signed_where_it_has_changed(
     assert [Path(damage.file).name for damage in verify(folder)] == ["features.npy"]
 
 
+@pytest.mark.slow
 def test_features_that_are_lost_are_made_again_by_the_command_that_indexes(
     folder, encoder, photos, make_encoder
 ) -> None:
@@ -261,6 +264,7 @@ def test_a_gallery_of_the_version_before_is_read_and_goes_on(
         {"name": "."},
     ],
 )
+@pytest.mark.slow
 def test_other_parts_are_refused_in_words(folder, parts: object) -> None:
     generation = Gallery.open(folder).folder
     if parts is None:
@@ -285,6 +289,7 @@ def test_ids_that_do_not_tell_images_apart_are_refused(folder) -> None:
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, 10**30])
+@pytest.mark.slow
 def test_a_next_id_that_no_table_holds_is_refused_in_words(
     folder, encoder, photos, write_image, number: int
 ) -> None:

@@ -118,6 +118,7 @@ def forge(folder: Path, column: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
+@pytest.mark.slow
 def test_a_manifest_that_names_an_image_outside_is_refused(folder, path: str) -> None:
     """Removing such an image in the app deleted the file that its path led to."""
     forge(folder, "path", path)
@@ -132,6 +133,7 @@ def test_a_manifest_that_names_an_image_outside_is_refused(folder, path: str) ->
 @pytest.mark.parametrize(
     "sha256", ["../../../victim", "AB" * 32, "ab" * 31, "ab" * 32 + "\n", "/" * 64, ""]
 )
+@pytest.mark.slow
 def test_a_manifest_whose_hash_is_no_name_of_a_file_is_refused(folder, sha256: str) -> None:
     """The hash is the name of the thumbnail, which is shown, written and deleted."""
     forge(folder, "sha256", sha256)
@@ -140,6 +142,7 @@ def test_a_manifest_whose_hash_is_no_name_of_a_file_is_refused(folder, sha256: s
 
 
 @pytest.mark.parametrize("phash", ["", "0x" + "0" * 14, "+" + "0" * 15, " " + "0" * 15, "0_" * 8])
+@pytest.mark.slow
 def test_a_manifest_whose_perceptual_hash_is_none_is_refused(folder, phash: str) -> None:
     """Python takes some of these for numbers in base 16."""
     forge(folder, "phash", phash)
@@ -176,6 +179,7 @@ def test_a_file_whose_name_is_a_path_elsewhere_is_left_out(photos, tmp_path, enc
 
 
 @pytest.mark.parametrize("root", ["..", "../victim", "images/../../victim", "a\0b", "C:victim"])
+@pytest.mark.slow
 def test_a_root_that_climbs_is_refused(folder, root: str) -> None:
     header = json.loads((folder / "gallery.json").read_text())
     (folder / "gallery.json").write_text(json.dumps({**header, "root": root}))
@@ -212,6 +216,7 @@ def test_a_root_that_is_a_link_is_a_place_to_read_from_alone(folder, tmp_path) -
         "gallery.json",
     ],
 )
+@pytest.mark.slow
 def test_a_link_that_leads_out_is_refused_and_what_it_leads_to_is_left_alone(
     folder, victim, encoder, name: str
 ) -> None:

@@ -185,6 +185,7 @@ def test_too_much_is_refused_before_it_is_read(tmp_path: Path, name: str) -> Non
         read_table(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_a_small_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "metadata.parquet"
     names = pa.array(["x" * 1_000] * 120_000)
@@ -194,6 +195,7 @@ def test_a_small_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> Non
         read_table(path)
 
 
+@pytest.mark.slow
 def test_a_text_that_repeats_is_counted_as_often(tmp_path: Path) -> None:
     """A file of 200 kB took 2.9 GB and 44 seconds: what it unpacks to was not counted."""
     path, names = tmp_path / "metadata.parquet", [f"{i}.png" for i in range(20_000)]

@@ -63,6 +63,7 @@ def test_a_gallery_that_was_only_begun_has_no_damage(tmp_path) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", ["missing", "truncated", "flipped"])
+@pytest.mark.slow
 def test_every_damaged_file_is_named(folder, inside, name: str, damage: str) -> None:
     path = inside(name)
     data = path.read_bytes()
@@ -161,6 +162,7 @@ def test_features_are_looked_at_beyond_their_digest(folder, inside, damage: str)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "3", "null", None])
+@pytest.mark.slow
 def test_a_damaged_listing_is_named(folder, inside, text: str | None) -> None:
     listing = inside("files.json")
     listing.unlink() if text is None else listing.write_text(text)
@@ -213,6 +215,7 @@ def test_damage_in_what_follows_from_the_features_is_named(folder, encoder) -> N
 
 @pytest.mark.parametrize("name", ["blocklist.json", "tombstones.json"])
 @pytest.mark.parametrize("text", ["", "[]", '{"tombstones": [{"phash": "x", "mirrored": "y"}]}'])
+@pytest.mark.slow
 def test_a_damaged_blocklist_is_named(folder, name: str, text: str) -> None:
     """One that no later build could read was called whole."""
     (folder / name).write_text(text)

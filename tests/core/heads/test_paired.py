@@ -61,6 +61,7 @@ def _found(head, *, seed=50):
 
 
 @pytest.mark.parametrize("kind", PAIRED_KINDS)
+@pytest.mark.slow
 def test_what_a_map_learns_holds_for_images_that_it_never_saw(kind):
     base, config = _base(), HeadConfig(kind=kind, shrinkage=0.01)
     head = fit_paired_head(base, _pairs(), config=config)
@@ -72,6 +73,7 @@ def test_what_a_map_learns_holds_for_images_that_it_never_saw(kind):
 
 
 @pytest.mark.parametrize("kind", PAIRED_KINDS)
+@pytest.mark.slow
 def test_a_strong_weight_keeps_the_base(kind):
     base = _base([Level("a", 6), Level("b", 10)])
     head = fit_paired_head(base, _pairs(), config=HeadConfig(kind=kind, shrinkage=1 - 1e-9))
@@ -130,6 +132,7 @@ def test_exemplars_count_alike_however_many_images_were_made_of_them():
     np.testing.assert_allclose(many.parts[0].matrix, one.parts[0].matrix, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_infonce_follows_its_seed_and_lowers_its_loss():
     pairs = _pairs()
     made, own = (unit(rows.astype(np.float64)) for rows in (pairs.generated, pairs.exemplars))
@@ -190,6 +193,7 @@ def _rates(head_of, *, exemplars, n=80, worlds=8, asked=60):
     return (np.array(levels) <= 0.1).mean()
 
 
+@pytest.mark.slow
 def test_p_values_hold_with_a_map_though_exemplars_are_in_the_gallery():
     """A fifth of the gallery was fitted to; 480 images without a source are asked."""
 
@@ -202,6 +206,7 @@ def test_p_values_hold_with_a_map_though_exemplars_are_in_the_gallery():
     assert _rates(mapped, exemplars=16) <= 0.1 / 0.8 + 2 * np.sqrt(0.1 * 0.9 / 480)
 
 
+@pytest.mark.slow
 def test_p_values_would_not_hold_were_the_base_fitted_on_the_gallery():
     """Negative control: a whitening of few gallery images that is held fixed."""
 

@@ -85,6 +85,7 @@ def test_a_copy_in_another_space_is_the_same_picture(name):
 
 
 @EVERY_SPACE
+@pytest.mark.slow
 def test_what_encoders_see_is_the_same(name):
     original = scene()
     copy = copy_in(SPACES[name], original)
@@ -100,6 +101,7 @@ def test_what_encoders_see_is_the_same(name):
             assert cosines[1] < 0.9
 
 
+@pytest.mark.slow
 def test_on_a_smooth_picture_a_profile_changes_less_than_a_jpeg_file_does():
     """Eight bits step there where the other space's do not, and the network sees little else."""
     y, x = np.mgrid[0:192, 0:256] / np.array([192, 256])[:, None, None]
@@ -309,6 +311,7 @@ def test_a_png_whose_profile_does_not_unpack_is_read_with_a_note():
     assert loaded.notes == (colour.DAMAGED,)
 
 
+@pytest.mark.slow
 def test_damaged_profiles_never_fail_and_never_take_long():
     random = np.random.default_rng(0)
     began = time.monotonic()

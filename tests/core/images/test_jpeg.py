@@ -65,6 +65,7 @@ def test_a_file_that_lacks_its_end_marker_is_read_with_a_note(case):
 
 
 @EVERY_FILE
+@pytest.mark.slow
 def test_every_beginning_that_lacks_picture_data_is_refused(case):
     """The last bytes may hold nothing but bits that fill them up: then the picture is whole."""
     data, whole = FILES[case], pixels(FILES[case])

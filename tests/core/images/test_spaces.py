@@ -34,6 +34,7 @@ SIGNALS = {
 
 @pytest.mark.parametrize("kind", SIGNALS)
 @EVERY_SPACE
+@pytest.mark.slow
 def test_primaries_stated_by_code_points_are_converted(name, kind):
     """They were read as those of sRGB: dull, and other colours to an encoder."""
     if kind == "HEIF":

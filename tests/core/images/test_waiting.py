@@ -17,6 +17,7 @@ def test_what_work_gives_and_raises() -> None:
         awaited(lambda: (_ for _ in ()).throw(TimeoutError("of its own")), lambda: None)
 
 
+@pytest.mark.slow
 def test_work_is_left_where_it_stands() -> None:
     over, asked = threading.Event(), list[float]()
 

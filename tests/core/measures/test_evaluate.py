@@ -86,6 +86,7 @@ def _counting(encoder, calls):
 
 
 @pytest.mark.parametrize("rerank", [True, False])
+@pytest.mark.slow
 def test_noisy_copies_find_their_exemplars(world, network, rerank):
     bench = _bench(world, [HISTOGRAM, network])
     assert bench.size == 14
@@ -115,6 +116,7 @@ def test_a_second_bench_encodes_nothing(world):
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_a_folder_and_a_built_gallery_give_equal_results(world, network):
     update(world / "built", Source(world / "real"), [network, HISTOGRAM])
     before = sorted(path for path in (world / "built").rglob("*.npy"))
@@ -126,6 +128,7 @@ def test_a_folder_and_a_built_gallery_give_equal_results(world, network):
     assert set(before) <= set((world / "built").rglob("*.npy"))
 
 
+@pytest.mark.slow
 def test_the_shipped_gallery_is_left_as_it_is(world, network, monkeypatch):
     """Ranking its images wrote heads and embeddings into it."""
     update(world / "built", Source(world / "real"), [network])
@@ -218,6 +221,7 @@ def test_an_evaluation_tabulates_its_columns(world):
     assert {cell.column for cell in found.differences()} == {"a/x - b/x"}
 
 
+@pytest.mark.slow
 def test_a_handful_of_exemplars_is_not_compared_by_domain(world):
     """Four exemplars ended the evaluation, after everything had been ranked."""
     bench = _bench(world, [HISTOGRAM])
@@ -238,6 +242,7 @@ def test_a_handful_of_exemplars_is_not_compared_by_domain(world):
     ]
 
 
+@pytest.mark.slow
 def test_a_gallery_with_factors_is_measured_by_them(world):
     """The evaluation left out the measures that need labels, even where there were some."""
     for i in range(10, 40):
@@ -264,6 +269,7 @@ def test_pairs_that_are_no_file_or_take_a_name_of_ours_are_refused(world):
         _bench(world, [HISTOGRAM])
 
 
+@pytest.mark.slow
 def test_pairs_whose_images_cannot_be_read_are_left_out(world):
     """One broken image of hundreds stopped the evaluation."""
     (world / "made" / "3.png").write_bytes(b"not an image")

@@ -393,6 +393,7 @@ def test_p_values_are_small_for_related_pairs():
     assert p_values.negative_share <= 0.05
 
 
+@pytest.mark.slow
 def test_p_values_are_uniform_when_sides_are_unrelated():
     reports = [
         paired(normal(s, 25, 3), normal(s + 500, 25, 3), ridge=0.01, permutations=39, seed=s)

@@ -68,6 +68,7 @@ def test_a_factor_per_dimension_scores_near_the_top(ideal: FactorReport):
     np.testing.assert_allclose(ideal.importance.sum(axis=1), 1)
 
 
+@pytest.mark.slow
 def test_a_rotation_that_mixes_all_factors_alike_scores_clearly_lower_but_stays_informative(
     coded: np.ndarray, factors: dict[str, np.ndarray], ideal: FactorReport
 ):

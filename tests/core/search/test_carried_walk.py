@@ -88,6 +88,7 @@ def assert_right(view: View) -> None:
 
 
 @pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.slow
 def test_only_what_came_is_inserted(folder, photos, encoder, head, built, fitted) -> None:
     """A gallery beyond 20,000 images was linked and compared from nothing after every change."""
     head = None if fitted else head
@@ -106,6 +107,7 @@ def test_only_what_came_is_inserted(folder, photos, encoder, head, built, fitted
     assert built == [COUNT, 5]
 
 
+@pytest.mark.slow
 def test_after_many_changes_all_is_made_anew(folder, photos, encoder, head, built) -> None:
     prepared(folder, encoder, head)
     for start in range(COUNT, COUNT + 30, 10):
@@ -133,6 +135,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("name", DAMAGE)
+@pytest.mark.slow
 def test_what_is_damaged_or_lost_is_made_anew(folder, photos, encoder, head, name) -> None:
     prepared(folder, encoder, head)
     pattern, content = DAMAGE[name]
@@ -147,6 +150,7 @@ def test_what_is_damaged_or_lost_is_made_anew(folder, photos, encoder, head, nam
 
 
 @pytest.mark.parametrize("kind", ["../../../elsewhere", "..\\\\x", "x" * 300])
+@pytest.mark.slow
 def test_a_state_that_names_other_folders_is_not_followed(
     folder, photos, encoder, head, monkeypatch, kind
 ) -> None:
@@ -161,6 +165,7 @@ def test_a_state_that_names_other_folders_is_not_followed(
     assert_right(prepared(folder, encoder, head))
 
 
+@pytest.mark.slow
 def test_neighbours_of_other_images_are_not_taken(folder, photos, encoder, head) -> None:
     """A state of as many images that were others, with their names left as they were."""
     prepared(folder, encoder, head)
@@ -172,6 +177,7 @@ def test_neighbours_of_other_images_are_not_taken(folder, photos, encoder, head)
     assert_right(prepared(folder, encoder, head))
 
 
+@pytest.mark.slow
 def test_a_cosine_that_is_none_is_not_taken_over(folder, photos, encoder, head) -> None:
     """It was refused where it lay, and copied into the table that took its place."""
     prepared(folder, encoder, head)
@@ -182,6 +188,7 @@ def test_a_cosine_that_is_none_is_not_taken_over(folder, photos, encoder, head) 
     assert_right(prepared(folder, encoder, head))
 
 
+@pytest.mark.slow
 def test_lost_neighbours_do_not_put_off_that_all_is_made_anew(
     folder, photos, encoder, head, built
 ) -> None:
@@ -195,6 +202,7 @@ def test_lost_neighbours_do_not_put_off_that_all_is_made_anew(
     assert built == [COUNT, 10, 10, COUNT + 30]
 
 
+@pytest.mark.slow
 def test_images_are_opted_out_one_after_another(folder, encoder, head, built) -> None:
     """What was looked at first was the state of all images, not the last one."""
     prepared(folder, encoder, head)
@@ -204,6 +212,7 @@ def test_images_are_opted_out_one_after_another(folder, encoder, head, built) ->
     assert built == [COUNT, COUNT - 30]
 
 
+@pytest.mark.slow
 def test_features_that_were_read_otherwise_have_their_own_cosines(
     folder, encoder, head, built
 ) -> None:
@@ -224,6 +233,7 @@ def test_features_that_were_read_otherwise_have_their_own_cosines(
     assert built == [COUNT, COUNT - 1]
 
 
+@pytest.mark.slow
 def test_another_head_of_the_kind_has_its_own_cosines(folder, photos, encoder, head) -> None:
     prepared(folder, encoder, head)
     (linear,) = head.parts

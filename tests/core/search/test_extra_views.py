@@ -57,6 +57,7 @@ def prepared(gallery: Gallery, encoder: Encoder) -> Collection:
     return prepare(gallery, encoder, head, config=ScoreConfig())
 
 
+@pytest.mark.slow
 def test_a_recoloured_image_is_nearest_to_itself(gallery: Gallery, network: NetworkEncoder):
     edges = prepared(gallery, network).views[1]
     assert edges.name == "edges"
@@ -67,6 +68,7 @@ def test_a_recoloured_image_is_nearest_to_itself(gallery: Gallery, network: Netw
         assert cosines.argmax() == row
 
 
+@pytest.mark.slow
 def test_colours_laid_elsewhere_are_nearest_to_their_image(
     gallery: Gallery, network: NetworkEncoder
 ):
@@ -112,6 +114,7 @@ def test_what_is_kept_is_what_is_computed(gallery: Gallery, network: NetworkEnco
     assert len(list(gallery.artefacts.folder.glob("csls-*"))) == 3
 
 
+@pytest.mark.slow
 def test_baselines_single_images_and_galleries_without_them_have_none(
     gallery: Gallery, network: NetworkEncoder, tmp_path: Path
 ):

@@ -81,6 +81,7 @@ def test_small_galleries_have_small_graphs(n):
 
 
 @pytest.mark.parametrize("copies", [1, 3, 36, 60])
+@pytest.mark.slow
 def test_means_equal_the_definition_however_many_copies_fill_the_table(copies):
     errors: list[float] = []
     for seed in range(1, 6):

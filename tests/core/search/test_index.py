@@ -216,6 +216,7 @@ def test_csls_means_of_an_image_that_is_not_there_is_that_of_one_that_comes():
 
 @pytest.mark.parametrize("share", [0.5, 0.02, 0.0])
 @pytest.mark.parametrize("walks", [False, True])
+@pytest.mark.slow
 def test_a_search_among_some_rows_is_one_of_these_alone(walks, share):
     """However few they are: the control is an index that holds no others."""
     rows = clustered(3, n=6_000)

@@ -85,6 +85,7 @@ def test_it_finds_and_scores_what_comparing_all_does(tmp_path, vectors, queries)
         same_hits(engine, vectors, queries, k=20, among=among)
 
 
+@pytest.mark.slow
 def test_values_are_compared_as_filters_do_and_never_parsed(tmp_path, vectors, queries) -> None:
     n = 5 * len(HOSTILE)
     images = records(n)

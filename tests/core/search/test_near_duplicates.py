@@ -53,6 +53,7 @@ def literal_groups(rows: np.ndarray, hashes: list[str], table: np.ndarray) -> np
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 24), k=st.integers(0, 4))
+@pytest.mark.slow
 def test_equals_the_literal_definition(seed, n, k):
     rng = np.random.default_rng(seed)
     rows = rng.standard_normal((5, 8))[rng.integers(5, size=n)] + 0.6 * rng.standard_normal((n, 8))

@@ -111,6 +111,7 @@ def test_vectors_are_those_of_the_head_and_are_kept(gallery, encoder, monkeypatc
         prepared(gallery, encoder, fitted_head(gallery, encoder, config=HeadConfig(kind="center")))
 
 
+@pytest.mark.slow
 def test_changed_settings_and_code_are_never_served_stale(gallery, encoder, monkeypatch) -> None:
     """Kept values were named by hand: a changed default was served what an older one had made."""
     head = fitted_head(gallery, encoder, config=WHITEN)
@@ -199,6 +200,7 @@ def test_what_was_kept_damaged_is_computed_again(gallery, encoder, caplog) -> No
         ("groups", "groups", np.zeros(12)),
     ],
 )
+@pytest.mark.slow
 def test_kept_values_that_cannot_be_right_are_computed_again(
     gallery, encoder, kind: str, name: str, value: np.ndarray
 ) -> None:
@@ -281,6 +283,7 @@ def test_damaged_neighbours_are_found_again(gallery, encoder) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
 def test_crops_after_any_change_are_those_found_from_nothing(
     seed, photos, folder, encoder, write_image, monkeypatch
 ) -> None:
@@ -362,6 +365,7 @@ def test_pairs_whose_thumbnail_was_gone_are_looked_at_again(photos, folder, enco
     assert len(few) < len(every)
 
 
+@pytest.mark.slow
 def test_a_change_compares_what_it_touches_under_a_head_that_stays(
     photos, folder, encoder, write_image, monkeypatch
 ) -> None:

@@ -94,6 +94,7 @@ def faults(folder: Path) -> list[str]:
     return [damage.what for damage in found]
 
 
+@pytest.mark.slow
 def test_a_whole_table_has_no_fault_whatever_changes(folder, encoder) -> None:
     assert faults(folder) == []
     for change in (remove, opt_out, opt_in):
@@ -168,6 +169,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.slow
 def test_what_was_changed_is_named_and_mended(folder, encoder, name: str) -> None:
     change, what = CHANGES[name]
     change(table_of(folder))
@@ -247,6 +249,7 @@ def test_what_cannot_be_looked_at_is_said(folder, monkeypatch) -> None:
     "change",
     [{"column": 7}, {"texts": "creator"}, {"texts": [None]}, {"table": ["x"]}, None],
 )
+@pytest.mark.slow
 def test_a_damaged_record_of_what_was_written_is_passed_over(folder, encoder, change) -> None:
     """Every file of a gallery may be a stranger's; `verify` names it, and it is written anew."""
     path = next(Gallery.open(folder).artefacts.folder.glob("lance-*/written.json"))

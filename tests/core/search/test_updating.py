@@ -26,6 +26,7 @@ def moved(before: np.ndarray, now: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize(("gone", "come"), [(0, 7), (4, 0), (3, 20), (0, 0), (1, 1)])
+@pytest.mark.slow
 def test_an_updated_graph_is_that_from_nothing(seed, gone, come):
     every, rng = world(seed), np.random.default_rng(100 + seed)
     drawn = rng.permutation(len(every))

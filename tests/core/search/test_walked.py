@@ -43,6 +43,7 @@ def changed(path: Path, every: np.ndarray, before: np.ndarray, after: np.ndarray
 
 
 @pytest.mark.parametrize(("gone", "came"), [(0, 300), (300, 0), (150, 150), (1, 1), (0, 0)])
+@pytest.mark.slow
 def test_a_changed_walk_and_its_neighbours_are_as_good_as_new_ones(tmp_path, gone, came):
     every, rng = world(0, 2_300), np.random.default_rng(1)
     drawn = rng.permutation(len(every))

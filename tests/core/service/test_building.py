@@ -48,6 +48,7 @@ def answered_from_what_is_kept(
     assert verify(folder) == []
 
 
+@pytest.mark.slow
 def test_a_built_gallery_leaves_nothing_to_its_first_reader(
     photos, tmp_path, network, monkeypatch
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_built_gallery_leaves_nothing_to_its_first_reader(
     answered_from_what_is_kept(tmp_path / "g", photos, "random", monkeypatch)
 
 
+@pytest.mark.slow
 def test_what_is_added_is_finished_too(photos, tmp_path, network, write_image) -> None:
     build(str(photos), tmp_path / "g", [network])
     write_image(photos / "new.png", 99)
@@ -66,6 +68,7 @@ def test_what_is_added_is_finished_too(photos, tmp_path, network, write_image) -
     assert "null" in kinds(folder)
 
 
+@pytest.mark.slow
 def test_neighbours_are_found_though_what_follows_from_them_is_there(
     photos, tmp_path, network
 ) -> None:
@@ -78,6 +81,7 @@ def test_neighbours_are_found_though_what_follows_from_them_is_there(
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.slow
 def test_a_gallery_too_small_for_a_null_is_built_all_the_same(
     tmp_path, network, write_image, count: int
 ) -> None:
@@ -87,6 +91,7 @@ def test_a_gallery_too_small_for_a_null_is_built_all_the_same(
     assert change.images == count
 
 
+@pytest.mark.slow
 def test_what_cannot_be_computed_ahead_is_left_to_the_reader(
     photos, tmp_path, network, monkeypatch, caplog
 ) -> None:
@@ -99,6 +104,7 @@ def test_what_cannot_be_computed_ahead_is_left_to_the_reader(
     assert "too small" in caplog.text
 
 
+@pytest.mark.slow
 def test_finishing_stops_when_asked_and_goes_on(photos, tmp_path, network) -> None:
     def stop(_done: int, _total: int, what: str) -> None:
         if what == "comparing all images with all":
@@ -113,6 +119,7 @@ def test_finishing_stops_when_asked_and_goes_on(photos, tmp_path, network) -> No
     assert "null" in kinds(folder)
 
 
+@pytest.mark.slow
 def test_the_builtin_gallery_is_not_written_to(photos, tmp_path, network, monkeypatch) -> None:
     build(str(photos), tmp_path / "g", [network])
     monkeypatch.setattr("core.gallery.gallery.SHIPPED", tmp_path / "g")
@@ -121,6 +128,7 @@ def test_the_builtin_gallery_is_not_written_to(photos, tmp_path, network, monkey
 
 
 @pytest.mark.parametrize("name", ["thumbnail", "phash", "edges"])
+@pytest.mark.slow
 def test_galleries_of_baselines_are_finished_too(photos, tmp_path, monkeypatch, name: str) -> None:
     """Whoever asked one first waited for its null: only networks were looked at."""
     build(str(photos), tmp_path / "g", [load_encoder(name)])
@@ -128,6 +136,7 @@ def test_galleries_of_baselines_are_finished_too(photos, tmp_path, monkeypatch, 
     answered_from_what_is_kept(tmp_path / "g", photos, name, monkeypatch)
 
 
+@pytest.mark.slow
 def test_what_only_serves_networks_is_not_finished_by_itself(photos, tmp_path, network) -> None:
     build(str(photos), tmp_path / "g", [network])
     found = Gallery.open(tmp_path / "g")
@@ -135,6 +144,7 @@ def test_what_only_serves_networks_is_not_finished_by_itself(photos, tmp_path, n
     assert len([*found.artefacts.folder.glob("null-*")]) == 1
 
 
+@pytest.mark.slow
 def test_a_folder_a_zip_and_its_images_give_one_gallery(photos, tmp_path, encoder) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
         for path in photos.rglob("*.png"):

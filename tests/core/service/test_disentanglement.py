@@ -44,6 +44,7 @@ def gallery(tmp_path: Path, encoder: Encoder) -> Gallery:
     return Gallery.open(tmp_path / "g")
 
 
+@pytest.mark.slow
 def test_a_gallery_keeps_what_was_found(gallery, encoder, monkeypatch):
     head = fitted_head(gallery, encoder, config=HeadConfig(k=4))
     workspace = Workspace(gallery, encoder, head)
@@ -132,6 +133,7 @@ def test_the_evaluation_and_the_tab_give_equal_numbers(world: Path, bench: Bench
         assert told[name] == pytest.approx(value, rel=tolerance, abs=tolerance), name
 
 
+@pytest.mark.slow
 def test_a_sample_is_the_same_on_every_surface(world: Path, bench: Bench):
     config = MeasureConfig(images=25, refits=1)
     gallery = Gallery.open(world / "gallery")
@@ -145,6 +147,7 @@ def test_a_sample_is_the_same_on_every_surface(world: Path, bench: Bench):
     assert {name: len(values) for name, values in factors.items()} == {"colour": 25, "size": 25}
 
 
+@pytest.mark.slow
 def test_the_dimension_notes_and_the_dimension_view_give_equal_shares(world: Path):
     """One was epsilon squared, the other omega squared."""
     session = Session()
@@ -157,6 +160,7 @@ def test_the_dimension_notes_and_the_dimension_view_give_equal_shares(world: Pat
         assert dict(explained) == pytest.approx(shares, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_an_image_looks_like_its_own_colour(gallery, encoder):
     head = fitted_head(gallery, encoder, config=HeadConfig(k=4))
     workspace = Workspace(gallery, encoder, head)

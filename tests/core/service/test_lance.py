@@ -93,6 +93,7 @@ def answered_alike(folder: Path, image: Path, where: str | None = None) -> Answe
     return found
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_comparing_all_whatever_changes(
     gallery, photos, network, write_image
 ) -> None:
@@ -118,6 +119,7 @@ CLOSE = 1e-3
 """By how much scores may differ."""
 
 
+@pytest.mark.slow
 def test_engines_agree_and_another_scoring_does_not(gallery, network, photos, write_image) -> None:
     opened = Gallery.open(gallery)
     head = choose_head(opened, network, "default")
@@ -133,6 +135,7 @@ def test_engines_agree_and_another_scoring_does_not(gallery, network, photos, wr
     assert agreement(table, other, queries).largest > CLOSE
 
 
+@pytest.mark.slow
 def test_the_table_is_where_it_was_asked_to_be_until_faiss_searches_again(
     gallery, photos, network, tmp_path
 ) -> None:
@@ -147,10 +150,12 @@ def test_the_table_is_where_it_was_asked_to_be_until_faiss_searches_again(
     assert Session().workspace(choice(gallery)).collection.views[0].engine is None
 
 
+@pytest.mark.slow
 def test_a_gallery_may_be_moved_with_its_table(gallery, photos, tmp_path) -> None:
     answered_alike(gallery.rename(tmp_path / "moved"), photos / "01.png")
 
 
+@pytest.mark.slow
 def test_a_copy_gets_a_table_of_its_own_and_leaves_the_original_s(
     gallery, network, photos, tmp_path
 ) -> None:
@@ -167,6 +172,7 @@ def test_a_copy_gets_a_table_of_its_own_and_leaves_the_original_s(
     assert len([*(tmp_path / "db").iterdir()]) == 2  # its own of before is gone
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_leaves_the_table_before(
     gallery, photos, network, tmp_path, monkeypatch
 ) -> None:
@@ -185,6 +191,7 @@ def test_what_goes_wrong_leaves_the_table_before(
     answered_alike(gallery, photos / "01.png")
 
 
+@pytest.mark.slow
 def test_a_table_that_is_away_is_told_and_the_folder_answers_without_it(
     gallery, photos, tmp_path
 ) -> None:
@@ -197,6 +204,7 @@ def test_a_table_that_is_away_is_told_and_the_folder_answers_without_it(
     answered_alike(gallery, photos / "01.png")
 
 
+@pytest.mark.slow
 def test_a_version_that_was_cleaned_up_is_written_anew(gallery, photos) -> None:
     table = open_table(str(gallery / "lance" / tables(gallery / "lance")[0]))
     table.add_columns({"more": "1"})
@@ -204,6 +212,7 @@ def test_a_version_that_was_cleaned_up_is_written_anew(gallery, photos) -> None:
     answered_alike(gallery, photos / "01.png")
 
 
+@pytest.mark.slow
 def test_a_second_writer_waits_and_is_refused_in_the_end(
     gallery, photos, network, write_image, monkeypatch
 ) -> None:
@@ -225,6 +234,7 @@ def test_a_link_out_of_the_gallery_is_refused(gallery, tmp_path) -> None:
         Gallery.open(gallery)
 
 
+@pytest.mark.slow
 def test_a_uri_is_asked_only_where_it_is_named(gallery, network, monkeypatch) -> None:
     """The header of a stranger's gallery may name any."""
     for name, value in settings("http://127.0.0.1:9").items():  # where nothing answers
@@ -244,6 +254,7 @@ def test_a_uri_is_asked_only_where_it_is_named(gallery, network, monkeypatch) ->
 
 
 @pytest.mark.parametrize("damage", ["away", "half", None])
+@pytest.mark.slow
 def test_a_damaged_table_is_named_and_written_anew(gallery, photos, network, damage) -> None:
     (before,) = (gallery / "lance").iterdir()
     if damage == "away":

@@ -68,6 +68,7 @@ def test_a_zip_becomes_a_gallery_that_is_kept_by_its_name(make, archive) -> None
     assert library.build(archive, ["fake"])[1].added == 0
 
 
+@pytest.mark.slow
 def test_a_gallery_is_called_as_its_zip_unless_another_one_is(make, archive, photos) -> None:
     """Its title was the name of its folder: the zip's, and a part of a hash."""
     library = make()
@@ -96,6 +97,7 @@ def test_other_zips_of_the_same_name_do_not_meet(make, archive, photos) -> None:
     assert change.images == 1
 
 
+@pytest.mark.slow
 def test_a_folder_is_indexed_where_it_lies_and_looked_at_again(make, photos, write_image) -> None:
     library = make()
     name, _ = library.build(str(photos), ["fake"])
@@ -125,6 +127,7 @@ def test_a_cancelled_build_goes_on_with_what_was_done(make, archive, encoder, mo
     assert len(Gallery.open(Path(name))) == 4
 
 
+@pytest.mark.slow
 def test_uploads_are_added_and_removed_with_their_files(make, archive, tmp_path, write_image):
     library = make()
     name, _ = library.build(archive, ["fake"])

@@ -69,6 +69,7 @@ def _rows(world):
 
 
 @pytest.mark.parametrize("kind", ["ridge", "infonce"])
+@pytest.mark.slow
 def test_a_head_of_pairs_is_fitted_saved_and_asked(world, tmp_path, kind):
     where = ("--encoder", "thumbnail", "--out", tmp_path / "head", "--json")
     arguments = ("fit-head", world / "gallery", "--kind", kind, *where)
@@ -84,6 +85,7 @@ def test_a_head_of_pairs_is_fitted_saved_and_asked(world, tmp_path, kind):
     assert workspace.collection.views[0].fitted is None  # the null holds the head fixed
 
 
+@pytest.mark.slow
 def test_only_pairs_of_the_gallery_count_and_files_are_known_by_their_contents(world):
     rows = _rows(world)
     stranger = {**rows[0], "exemplars": ["made/0.png"]}
@@ -96,6 +98,7 @@ def test_only_pairs_of_the_gallery_count_and_files_are_known_by_their_contents(w
         known_pairs(gallery, none)
 
 
+@pytest.mark.slow
 def test_too_many_and_too_few_exemplars_are_refused(world):
     rows = _rows(world)
     many = [{**rows[0], "exemplars": [f"photos/{i}.png"]} for i in range(13)]
@@ -107,6 +110,7 @@ def test_too_many_and_too_few_exemplars_are_refused(world):
         _fitted(world, pairs="few.json")
 
 
+@pytest.mark.slow
 def test_a_generated_image_that_cannot_be_read_is_named(world):
     (world / "made" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     _pairs(
@@ -122,6 +126,7 @@ def test_equal_generated_images_count_twice(world):
     assert _fitted(world, pairs="again.json").width == PLAIN.dim
 
 
+@pytest.mark.slow
 def test_what_stands_behind_was_never_fitted_on_the_gallery(world, monkeypatch):
     """A head that the gallery's images were fitted to would make its p-values too small."""
     gallery = Gallery.open(world / "gallery")

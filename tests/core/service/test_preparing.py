@@ -52,6 +52,7 @@ def state(folder: str) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in kept if path.is_file()}
 
 
+@pytest.mark.slow
 def test_an_encoder_is_fetched_and_describes_a_gallery_once_for_all(
     session: Session, gallery: str, authors: Authors
 ) -> None:
@@ -81,6 +82,7 @@ def test_an_encoder_is_fetched_and_describes_a_gallery_once_for_all(
     assert authors.dino.asked == [None]
 
 
+@pytest.mark.slow
 def test_a_stop_while_fetching_and_while_describing_keeps_what_was_done(
     session: Session, gallery: str, authors: Authors
 ) -> None:
@@ -123,6 +125,7 @@ with checkpoints.published(pytest.MonkeyPatch(), Path(cache), files):
 """
 
 
+@pytest.mark.slow
 def test_a_server_that_was_killed_goes_on_from_where_it_was(
     session: Session, gallery: str, authors: Authors, tmp_path: Path
 ) -> None:
@@ -145,6 +148,7 @@ def test_a_server_that_was_killed_goes_on_from_where_it_was(
         ({"data": b"<html>not the file</html>"}, "model.safetensors"),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_had_is_told_in_words_and_tried_again(
     session: Session, gallery: str, authors: Authors, change: dict, words: str
 ) -> None:
@@ -172,6 +176,7 @@ def test_what_cannot_be_had_is_told_in_words_and_tried_again(
     assert session.preparations.ready(opened, DINO)
 
 
+@pytest.mark.slow
 def test_a_wrong_hash_is_refused(
     session: Session, gallery: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +204,7 @@ def test_visitors_of_a_server_do_not_make_it_fetch(authors: Authors) -> None:
     assert authors.dino.asked == []
 
 
+@pytest.mark.slow
 def test_a_visitor_s_own_gallery_has_its_descriptions_with_it(
     authors: Authors, tmp_path: Path
 ) -> None:
@@ -219,6 +225,7 @@ def test_a_visitor_s_own_gallery_has_its_descriptions_with_it(
     assert not gallery.descriptions.exists()
 
 
+@pytest.mark.slow
 def test_what_the_settings_name_is_prepared_at_start_and_a_failure_costs_no_other(
     authors: Authors, gallery: str
 ) -> None:
@@ -241,6 +248,7 @@ def test_what_the_settings_name_is_prepared_at_start_and_a_failure_costs_no_othe
     assert Session().preparations.begin(gallery) is None
 
 
+@pytest.mark.slow
 def test_two_visitors_share_one_preparation(
     session: Session, gallery: str, authors: Authors
 ) -> None:
@@ -263,6 +271,7 @@ def test_two_visitors_share_one_preparation(
     assert all(any(what.startswith("fetching") for what in heard) for heard in told)
 
 
+@pytest.mark.slow
 def test_a_machine_learns_how_fast_it_is(session: Session, gallery: str) -> None:
     opened, preparations = session.gallery(gallery), session.preparations
     preparations.prepare(gallery, DINO)

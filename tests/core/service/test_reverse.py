@@ -82,6 +82,7 @@ def queries(workspace: Workspace, *seeds: int):
     return ((f"made {seed}", workspace.query(picture(seed))) for seed in seeds)
 
 
+@pytest.mark.slow
 def test_copies_are_named_and_others_are_not(workspace):
     found = reverse_lookup(workspace, queries(workspace, 3, 7, 1001, 1002), ids=[3, 7], rate=0.2)
     assert len(found) == 8
@@ -94,6 +95,7 @@ def test_copies_are_named_and_others_are_not(workspace):
     assert all(f.named == (f.p_adjusted <= 0.2) for f in found)
 
 
+@pytest.mark.slow
 def test_pairs_are_adjusted_by_how_many_sources_share_a_query(workspace):
     one = reverse_lookup(workspace, queries(workspace, 3, 1001), ids=[3, 3])
     np.testing.assert_allclose(
@@ -107,6 +109,7 @@ def test_pairs_are_adjusted_by_how_many_sources_share_a_query(workspace):
     )
 
 
+@pytest.mark.slow
 def test_the_p_value_of_a_pair_is_that_of_the_answer(workspace):
     query = workspace.query(picture(5))
     (group,) = (g for g in workspace.attribute(query, top=COUNT).groups if 9 in g.members)
@@ -130,6 +133,7 @@ def test_fewest_named_is_what_the_adjustment_needs():
     assert fewest_named(5, null_size=24, rate=0.01) is None
 
 
+@pytest.mark.slow
 def test_a_finding_says_by_what_it_stands_out_an_upload_s_too(workspace):
     query = workspace.query(picture(5))
     (group,) = (g for g in workspace.attribute(query, top=COUNT).groups if 6 in g.members)
@@ -141,6 +145,7 @@ def test_a_finding_says_by_what_it_stands_out_an_upload_s_too(workspace):
     assert own.confidence > 0.5
 
 
+@pytest.mark.slow
 def test_an_upload_is_scored_as_if_it_were_in_the_gallery(workspace):
     uploads = given(workspace, mine=2000, other=2001)
     found = reverse_lookup(workspace, queries(workspace, 2000, 4), uploads=uploads, rate=0.2)
@@ -154,6 +159,7 @@ def test_an_upload_is_scored_as_if_it_were_in_the_gallery(workspace):
     assert own.score == pytest.approx(inside.score, abs=0.2)
 
 
+@pytest.mark.slow
 def test_a_file_of_the_gallery_may_be_among_the_generated_images(workspace):
     """Its row in the gallery was looked for among the rows of the upload."""
     file = workspace.gallery.root / "06.png"
@@ -165,10 +171,12 @@ def test_a_file_of_the_gallery_may_be_among_the_generated_images(workspace):
     assert not found.named
 
 
+@pytest.mark.slow
 def test_nothing_generated_has_no_pairs(workspace):
     assert reverse_lookup(workspace, [], ids=[1]) == ()
 
 
+@pytest.mark.slow
 def test_wrong_use_is_named(workspace):
     with pytest.raises(ValueError, match=r"in \(0, 1\), got 1\.0"):
         reverse_lookup(workspace, [], ids=[1], rate=1.0)

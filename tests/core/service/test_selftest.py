@@ -48,6 +48,7 @@ def _test(workspace: Workspace, image: Image.Image) -> SelfTest:
     return SelfTest(workspace, image, name="Mine", picture=shown, network=never)
 
 
+@pytest.mark.slow
 def test_a_gallery_with_a_guest_answers_as_if_the_guest_had_been_indexed(
     workspace: Workspace, folder: Path, tmp_path: Path, encoder: Encoder
 ):
@@ -76,6 +77,7 @@ def test_a_gallery_with_a_guest_answers_as_if_the_guest_had_been_indexed(
     assert found.matches[0].score == pytest.approx(wanted.matches[0].score, abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_variation_is_traced_to_the_picture_and_to_nothing_without_it(workspace: Workspace):
     test = _test(workspace, picture(501))
     trial = test.run("patches", far=0.0, seed=1)
@@ -89,6 +91,7 @@ def test_a_variation_is_traced_to_the_picture_and_to_nothing_without_it(workspac
     assert again.variation.tobytes() == trial.variation.tobytes()
 
 
+@pytest.mark.slow
 def test_the_image_that_took_part_is_no_false_answer(workspace: Workspace):
     trial = _test(workspace, picture(502)).run("blend", far=1.0, seed=4)
     assert trial.partner is not None
@@ -97,6 +100,7 @@ def test_the_image_that_took_part_is_no_false_answer(workspace: Workspace):
     assert not trial.false
 
 
+@pytest.mark.slow
 def test_a_picture_that_the_gallery_holds_is_taken_out_of_it_as_its_copies_are(
     workspace: Workspace,
 ):
@@ -116,6 +120,7 @@ def test_a_picture_that_the_gallery_holds_is_taken_out_of_it_as_its_copies_are(
     assert asked.matches[0].image.path == "07.png"  # for everybody else it is still there
 
 
+@pytest.mark.slow
 def test_an_image_that_was_taken_out_takes_no_part(workspace: Workspace):
     seed = next(s for s in range(999) if np.random.default_rng(s).integers(COUNT - 1) == 7)
     partner = _test(workspace, picture(7)).run("blend", far=0.5, seed=seed).partner
@@ -123,6 +128,7 @@ def test_an_image_that_was_taken_out_takes_no_part(workspace: Workspace):
     assert partner.path == "08.png"  # the eighth of those that are left
 
 
+@pytest.mark.slow
 def test_a_picture_of_a_large_gallery_or_its_only_one_is_refused(workspace: Workspace):
     large = workspace.over(workspace.collection)
     large.score = replace(large.score, exact=COUNT - 1)
@@ -133,12 +139,14 @@ def test_a_picture_of_a_large_gallery_or_its_only_one_is_refused(workspace: Work
         _test(workspace.over(one_group), picture(7))
 
 
+@pytest.mark.slow
 def test_an_empty_gallery_is_refused(workspace: Workspace):
     workspace.gallery = type("Empty", (), {"__len__": lambda _self: 0})()  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(GalleryError, match="empty"):
         _test(workspace, picture(1))
 
 
+@pytest.mark.slow
 def test_the_session_opens_it_with_the_pictures_of_its_gallery(folder: Path, tmp_path: Path):
     session = Session()
     update(tmp_path / "g", Source(folder), [session.encoder("histogram")])

@@ -65,6 +65,7 @@ def builtin(folder, monkeypatch) -> Path:
 
 
 @pytest.mark.parametrize("head", ["default", "center", "whiten"])
+@pytest.mark.slow
 def test_every_gallery_image_finds_itself_first(session, choice, folder, photos, head) -> None:
     choice = dataclasses.replace(choice, head=head)
     for record in Gallery.open(folder).records:
@@ -107,6 +108,7 @@ def test_an_explanation_sums_to_the_cosine(session, choice, photos) -> None:
 
 
 @pytest.mark.parametrize("bad", [b"", b"text", Path("/nowhere.png"), Path("/")])
+@pytest.mark.slow
 def test_what_is_no_image_is_refused(session, choice, bad: bytes | Path) -> None:
     with pytest.raises(ImageError):
         session.attribute(bad, choice)
@@ -149,6 +151,7 @@ def test_a_lost_thumbnail_is_an_error_only_when_the_original_is_gone(
 # Caches
 
 
+@pytest.mark.slow
 def test_equal_choices_share_a_workspace(session, choice, folder) -> None:
     first = session.workspace(choice)
     assert session.workspace(Choice("thumbnail", gallery=str(folder))) is first
@@ -160,6 +163,7 @@ def test_equal_choices_share_a_workspace(session, choice, folder) -> None:
         assert session.workspace(other) is not first
 
 
+@pytest.mark.slow
 def test_a_changed_gallery_gets_a_new_workspace(session, choice, folder, photos) -> None:
     first = session.workspace(choice)
     remove(folder, [first.gallery.records[0].id])
@@ -215,6 +219,7 @@ def test_a_failure_is_not_remembered(session, choice, folder) -> None:
     assert len(session.workspace(choice).gallery) == 12
 
 
+@pytest.mark.slow
 def test_what_is_remembered_is_bounded(session, choice, monkeypatch) -> None:
     """Every gallery that any visitor ever had stayed in memory."""
     monkeypatch.setitem(module.REMEMBERED, "workspace", 3)
@@ -281,6 +286,7 @@ def uploaded(hosted, photos, tmp_path) -> str:
     return hosted.library.build(tmp_path / "a.zip", ["thumbnail"], visitor=VISITOR)[0]
 
 
+@pytest.mark.slow
 def test_a_visitor_asks_the_embedded_gallery_and_an_own_one(hosted, uploaded, photos) -> None:
     for gallery in ("builtin", uploaded):
         choice = Choice("thumbnail", gallery=gallery)

@@ -152,6 +152,7 @@ def test_a_new_gallery_takes_the_place_of_the_earlier_one(visitors, pack, encode
         (range(2), {"metadata.csv": b"\xff\xfe"}, "it is empty"),
     ],
 )
+@pytest.mark.slow
 def test_a_refused_archive_leaves_nothing_and_spoils_nothing(
     visitors, pack, encoder, seeds: range, more: dict[str, bytes], what: str
 ) -> None:
@@ -180,6 +181,7 @@ def stop(*_: object) -> None:
     raise Cancelled
 
 
+@pytest.mark.slow
 def test_what_was_cancelled_goes_on_with_the_same_zip_only(visitors, pack, encoder) -> None:
     archive = pack("a.zip", range(2))
     with pytest.raises(Cancelled):
@@ -212,6 +214,7 @@ def test_cancelled_work_expires(visitors, clock, pack, encoder) -> None:
     assert create(visitors, ANN, archive, [encoder])[0] not in kept
 
 
+@pytest.mark.slow
 def test_what_is_not_used_expires(visitors, clock, pack, encoder) -> None:
     ann, _ = create(visitors, ANN, pack("a.zip", range(2)), [encoder])
     clock.now += 40
@@ -230,6 +233,7 @@ def test_what_is_not_used_expires(visitors, clock, pack, encoder) -> None:
     assert left(visitors) == []
 
 
+@pytest.mark.slow
 def test_many_visitors_at_once_stay_apart(visitors, pack, make_encoder) -> None:
     archives = [pack(f"{n}.zip", range(n, n + 2)) for n in range(6)]
     names: dict[int, str] = {}
@@ -250,6 +254,7 @@ def test_many_visitors_at_once_stay_apart(visitors, pack, make_encoder) -> None:
     assert len(names) == 6
 
 
+@pytest.mark.slow
 def test_the_folders_go_with_their_owner(pack, encoder) -> None:
     visitors = Visitors(ServerConfig(hosted=True))
     name, _ = create(visitors, ANN, pack("a.zip", range(2)), [encoder])
@@ -306,6 +311,7 @@ def size(visitors: Visitors, visitor: str) -> int:
     return folder_size(visitors.root() / visitor)
 
 
+@pytest.mark.slow
 def test_for_room_the_visits_idle_for_longest_end(clock, pack, encoder) -> None:
     """There was no limit on the sum of all visitors' galleries."""
     visitors = limited(clock, max_unpacked_bytes=100_000, max_total_bytes=10_000_000)

@@ -79,6 +79,7 @@ def _pixels(workspace, row):
     return Image.open(workspace.gallery.root / workspace.gallery.records[row].path).convert("RGB")
 
 
+@pytest.mark.slow
 def test_a_gallery_image_finds_itself_first(workspace):
     for row in (0, 5, COUNT - 1):
         found = workspace.attribute(workspace.query(_pixels(workspace, row)), top=4)
@@ -89,6 +90,7 @@ def test_a_gallery_image_finds_itself_first(workspace):
         assert {g.influence for g in found.groups} == {None}
 
 
+@pytest.mark.slow
 def test_the_answer_names_encoder_head_and_gallery(workspace):
     found = workspace.attribute(workspace.query(_image(99)), top=3)
     assert found.encoder == f"{workspace.encoder.name}@{workspace.encoder.identity}"
@@ -184,6 +186,7 @@ class Angles:
 
 
 @pytest.mark.parametrize("search", ["exact", "hnsw"])
+@pytest.mark.slow
 def test_an_image_of_the_gallery_leads_though_another_scores_higher(tmp_path, search):
     """Local scaling put another image before a hub's own: it has a dozen near neighbours."""
     angles = [0.0, *[0.3] * 12, -0.2]
@@ -273,6 +276,7 @@ def test_the_null_is_kept_and_keyed_by_the_scoring(gallery, encoders):
     assert other.null.identity != first.null.identity
 
 
+@pytest.mark.slow
 def test_damaged_nulls_and_clusters_are_found_again(gallery, encoders):
     """A null out of order or of NaN gave p-values without meaning, clusters rows beyond the end."""
     encoder, few = encoders["histogram"], NullConfig(queries=6)
@@ -319,6 +323,7 @@ def test_measures_use_the_factors_of_the_metadata(workspace):
     assert found.by_factor is not None
 
 
+@pytest.mark.slow
 def test_a_graph_is_kept_and_ranks_like_the_exact_search(gallery, encoders):
     encoder = encoders["histogram"]
     exact = _workspace(gallery, encoder)
@@ -381,6 +386,7 @@ def test_ten_copies_of_a_source_move_its_share_by_two_points_at_most(tmp_path, e
     assert np.mean(shares) > 0.2
 
 
+@pytest.mark.slow
 def test_what_was_unusual_about_a_file_is_told_with_its_answer(gallery, encoders, tmp_path):
     workspace = _workspace(gallery, encoders["histogram"])
     _image(3).save(tmp_path / "query.jpg")
@@ -392,6 +398,7 @@ def test_what_was_unusual_about_a_file_is_told_with_its_answer(gallery, encoders
     assert workspace.query(_image(3)).notes == ()
 
 
+@pytest.mark.slow
 def test_a_filter_ranks_who_passes_and_explains_the_score_that_ranks(gallery, encoders):
     workspace = _workspace(gallery, encoders["resnet"])
     query = workspace.query(_pasted(_image(4), _image(9)))
@@ -433,6 +440,7 @@ def test_a_copy_that_passes_is_the_very_same_file_and_one_that_does_not_is_told(
     assert "03.png" not in [match.image.path for match in gone.matches]
 
 
+@pytest.mark.slow
 def test_who_is_opted_out_stays_out_whatever_the_filter(tmp_path, encoders):
     for i in range(COUNT):
         _image(i).save(tmp_path / f"{i:02d}.png")

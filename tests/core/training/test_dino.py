@@ -50,6 +50,7 @@ def _cross_entropy(targets, outputs, centre, temperature):
 
 
 @pytest.mark.parametrize(("progress", "temperature"), [(0.0, 0.04), (0.05, 0.055), (0.6, 0.07)])
+@pytest.mark.slow
 def test_the_loss_is_the_literal_cross_entropy(model, images, progress, temperature):
     for criterion in model.criteria:
         criterion.center.normal_(std=0.05)
@@ -65,6 +66,7 @@ def test_the_loss_is_the_literal_cross_entropy(model, images, progress, temperat
     torch.testing.assert_close(loss, torch.stack(wanted).mean(), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_centre_is_the_moving_mean_of_the_targets(model, images):
     wanted = torch.zeros(PROTOTYPES)
     for step in range(3):
@@ -77,6 +79,7 @@ def test_the_centre_is_the_moving_mean_of_the_targets(model, images):
     assert "criteria.1.center" in model.state_dict()
 
 
+@pytest.mark.slow
 def test_prototypes_have_no_gradient_at_the_start_only(model, images):
     last = dict(model.student.projectors[-1].last_layer.named_parameters())
     learned = [p for p in last.values() if p.requires_grad]

@@ -104,6 +104,7 @@ def test_a_gradient_that_is_not_finite_changes_no_weight(images, tmp_path, caplo
     assert "step 1 changes nothing" in caplog.text
 
 
+@pytest.mark.slow
 def test_losses_are_finite_and_logged(whole):
     config, out = whole
     losses = _losses(out)
@@ -120,6 +121,7 @@ def test_losses_are_finite_and_logged(whole):
     assert set(events.Tags()["scalars"]) == {"loss", "learning_rate", "images_per_second"}
 
 
+@pytest.mark.slow
 def test_the_weights_load_and_are_the_teachers(whole):
     _, out = whole
     state = torch.load(out / "checkpoint.pt", weights_only=True)
@@ -148,6 +150,7 @@ def test_a_resumed_run_repeats_the_losses_of_an_uninterrupted_one(whole, images,
         torch.testing.assert_close(two["model"][name], tensor, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_losses(images, tmp_path):
     for seed in (0, 1):
         config = replace(CONFIG, steps=1, seed=seed)
@@ -155,6 +158,7 @@ def test_another_seed_gives_other_losses(images, tmp_path):
     assert abs(_losses(tmp_path / "0")[1] - _losses(tmp_path / "1")[1]) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_complete_run_does_nothing_more(images, tmp_path):
     config = replace(CONFIG, steps=1)
     for _ in range(2):
@@ -162,11 +166,13 @@ def test_a_complete_run_does_nothing_more(images, tmp_path):
     assert list(_losses(tmp_path)) == [1]
 
 
+@pytest.mark.slow
 def test_the_budget_stops_a_run_that_can_go_on(images, tmp_path):
     assert not train(_backbone(), images, config=replace(CONFIG, minutes=1e-9), out=tmp_path)
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 1
 
 
+@pytest.mark.slow
 def test_the_monitor_sees_the_teacher_in_evaluation_mode(images, tmp_path):
     seen = []
 
@@ -182,6 +188,7 @@ def test_the_monitor_sees_the_teacher_in_evaluation_mode(images, tmp_path):
     assert events.Scalars("recall")[-1].value == pytest.approx(0.25)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(
     images, tmp_path, monkeypatch
 ):
@@ -195,6 +202,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_first_process_alone_writes_events(images, tmp_path, monkeypatch):
     """Each of several processes wrote TensorBoard events into the same folder."""
     monkeypatch.setenv("RANK", "1")

@@ -26,6 +26,7 @@ def test_numbers_that_half_precision_holds_take_half_the_space(tmp_path):
     assert cosines.min() > 0.999
 
 
+@pytest.mark.slow
 def test_heads_lie_beside_the_weights(tmp_path, monkeypatch: pytest.MonkeyPatch):
     gallery = Gallery.open(small.make(tmp_path / "made"))
     monkeypatch.setattr(ship, "bundled_folder", lambda name: tmp_path / name)

@@ -19,6 +19,7 @@ def weights():
         yield path
 
 
+@pytest.mark.slow
 def test_the_bundled_start_holds_the_weights_of_the_package(weights: Path):
     assert weights_hash(load_start(weights)) == weights_hash(load_network("lite0"))
 

@@ -94,6 +94,7 @@ def test_first_digits_of_another_algorithm(server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"silent": True}, {"stall": True, "cut": 5000}])
+@pytest.mark.slow
 def test_a_stalled_server_is_left_in_time(change: dict, server, tmp_path: Path) -> None:
     behaviour, url = server
     for name, value in change.items():
@@ -105,6 +106,7 @@ def test_a_stalled_server_is_left_in_time(change: dict, server, tmp_path: Path) 
     assert not (tmp_path / "weights.pth").exists()
 
 
+@pytest.mark.slow
 def test_a_silent_server_is_left_within_ten_seconds_by_default(server, tmp_path: Path) -> None:
     """It took ten seconds and the start of the program."""
     behaviour, url = server

@@ -24,6 +24,7 @@ def rand(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("found", specs(), ids=lambda found: found.name)
+@pytest.mark.slow
 def test_shapes_of_every_network(found) -> None:
     """Shapes alone, without weights: tensors of the meta device."""
     config = found.config
@@ -126,6 +127,7 @@ def test_efficientnets_are_read_at_their_stages() -> None:
         "mobilevit_xxs",
     ],
 )
+@pytest.mark.slow
 def test_other_networks_of_timm_are_read_at_the_configured_size(architecture: str) -> None:
     config = BackboneConfig(architecture, input_size=128, stages=(1, 2, 3))
     network = skeleton(config)

@@ -115,6 +115,7 @@ def test_hash_changes_with_the_configuration(change: dict, backbone: Backbone) -
         ({"patch_stage": 7}, "patch_stage"),
     ],
 )
+@pytest.mark.slow
 def test_wrong_configurations_are_refused(change: dict, message: str, folder: Path) -> None:
     edit(folder, **change)
     with pytest.raises(EncoderError, match=message):

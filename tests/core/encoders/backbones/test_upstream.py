@@ -104,12 +104,14 @@ def twelve(mocov3: Path) -> Backbone:
     return load_network(f"mocov3-vits={mocov3}")
 
 
+@pytest.mark.slow
 def test_dino(vits: reference.State, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_file(vits, path)
     assert_vit(load_network(f"dino-vits16={path}"), vits, heads=6)
 
 
+@pytest.mark.slow
 def test_dinov2_at_another_input_size(tmp_path: Path) -> None:
     """Its file holds positions for 518 pixels; 37 x 37 become 16 x 16."""
     state = reference.vit_state(width=384, patch=14, tokens=1 + 37**2, seed=4, scale=True)
@@ -122,10 +124,12 @@ def test_dinov2_at_another_input_size(tmp_path: Path) -> None:
     assert_vit(backbone, state | {"pos_embed": resized}, heads=6)
 
 
+@pytest.mark.slow
 def test_mocov3(vits: reference.State, sincos: Tensor, twelve: Backbone) -> None:
     assert_vit(twelve, vits | {"pos_embed": sincos}, heads=12)
 
 
+@pytest.mark.slow
 def test_mocov3_with_six_heads_loads_and_is_wrong(mocov3: Path, twelve: Backbone) -> None:
     """Negative control: every tensor fits timm's ViT-S, whose 6 heads give other features."""
     known = spec("mocov3-vits")
@@ -168,6 +172,7 @@ def save_clip(state: reference.State, path: Path) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_clip(tmp_path: Path) -> None:
     """All blocks share one set of weights, so that the file stays small."""
     one = reference.vit_state(width=768, patch=32, tokens=50, seed=6, depth=1)
@@ -192,6 +197,7 @@ def test_clip(tmp_path: Path) -> None:
         torch.testing.assert_close(patches, tokens[:, 1:], atol=2e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_mocov2(resnet: reference.State, tmp_path: Path) -> None:
     path = tmp_path / "moco_v2_800ep_pretrain.pth.tar"
     whole = {f"module.encoder_q.{name}": tensor for name, tensor in resnet.items()}
@@ -202,6 +208,7 @@ def test_mocov2(resnet: reference.State, tmp_path: Path) -> None:
     assert_resnet(load_network(f"mocov2-r50={path}"), resnet)
 
 
+@pytest.mark.slow
 def test_sscd(resnet: reference.State, tmp_path: Path) -> None:
     path = tmp_path / "sscd_disc_mixup.torchvision.pt"
     whole = {f"backbone.{name}": tensor for name, tensor in resnet.items()}
@@ -210,6 +217,7 @@ def test_sscd(resnet: reference.State, tmp_path: Path) -> None:
     assert_resnet(load_network(f"sscd-r50={path}"), resnet)
 
 
+@pytest.mark.slow
 def test_a_missing_or_extra_or_broken_tensor_is_refused(
     resnet: reference.State, tmp_path: Path
 ) -> None:

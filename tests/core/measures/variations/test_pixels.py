@@ -22,6 +22,7 @@ def picture(seed: int) -> np.ndarray:
     return np.kron(cells, np.ones((8, 8, 1))).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_pixels_move_to_the_content_and_the_run_is_reproducible(backbone):
     source, start = picture(0), picture(1)
     aim = replace(INVERSION, steps=30, smoothness=0.1)
@@ -33,6 +34,7 @@ def test_pixels_move_to_the_content_and_the_run_is_reproducible(backbone):
     assert np.abs(made.astype(int) - again).max() <= 2
 
 
+@pytest.mark.slow
 def test_style_moves_the_colours_and_without_its_weight_does_not(backbone):
     content, style = picture(0), np.full((32, 32, 3), (220, 30, 30), np.uint8)
     strong, none = (

@@ -30,6 +30,7 @@ def pixels(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("way", sorted(set(WAYS) - MOVING))
+@pytest.mark.slow
 def test_a_variation_follows_its_seed_and_goes_further_along_the_dial(way):
     near, again, far = (vary(way, given(), far=far, seed=3) for far in (0.0, 0.0, 1.0))
     assert near.tobytes() == again.tobytes()
@@ -78,6 +79,7 @@ def test_ways_that_move_pixels_can_be_stopped(way):
     assert seen[-1][0] == 2
 
 
+@pytest.mark.slow
 def test_ways_of_two_images_take_from_both_and_the_others_from_one():
     for way in set(WAYS) - MOVING:
         made, other = (
