@@ -181,7 +181,9 @@ def _next_row(
 ) -> tuple[Mapping[str, Any] | None, bytes | None]:
     """The row that follows, ``None`` after the last, and its image as :func:`_image_bytes`."""
     row = next(rows, None)
-    return row, row and _image_bytes(row[column] or {}, most, public=public)
+    if row is None:
+        return None, None
+    return row, _image_bytes(row[column] or {}, most, public=public)
 
 
 def _image_bytes(image: Mapping[str, Any], most: int, *, public: bool) -> bytes | None:
