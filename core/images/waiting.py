@@ -24,7 +24,7 @@ def begun(work: Callable[[], T]) -> Future[T]:
     def run() -> None:
         try:
             made.set_result(work())
-        except Exception as error:
+        except BaseException as error:  # else nobody would ever be told
             made.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

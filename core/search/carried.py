@@ -17,7 +17,7 @@ from core.config import RegistrationConfig
 from core.gallery.artefacts import Key, arrays
 from core.gallery.gallery import Gallery
 from core.search.crops import crop_links
-from core.search.graph import WIDTH, Graph
+from core.search.graph import WIDTH, Graph, are_neighbours
 from core.search.survivors import Compared, names_of, rows_now
 from core.search.updating import updated
 from core.search.views import View
@@ -58,10 +58,9 @@ class _Near:
 
 
 def _are_near(found: Mapping[str, np.ndarray]) -> bool:
-    names, rows, cosines = found["names"], found["rows"], found["cosines"]
-    kinds = (names.dtype, rows.dtype, cosines.dtype) == (np.uint64, np.int32, np.float32)
-    fits = kinds and names.shape[1:] == (2,) and rows.ndim == 2 and rows.shape == cosines.shape
-    return fits and len(names) == len(rows) and bool(((rows >= -1) & (rows < len(rows))).all())
+    names = found["names"]
+    fits = names.dtype == np.uint64 and names.shape == (len(found["rows"]), 2)
+    return fits and are_neighbours(found)
 
 
 _NEAR = arrays(_Near, whole=_are_near)

@@ -139,7 +139,7 @@ class Carried:
         if self.before is not None:
             earlier, now = self.before
             state = replace(state, built=earlier.built, changed=earlier.changed)
-            codec = graph_codec(len(now))
+            codec = graph_codec(len(now), walked=True)
             before = self.gallery.artefacts.latest(earlier.neighbours, codec=codec)
             if before is not None:
                 table, moved = (before.rows, before.cosines), earlier.head != head

@@ -46,16 +46,22 @@ class Graph:
     """Share of the ten nearest that are there, on a sample; 1 where all were compared."""
 
 
-def graph_codec(n: int) -> Codec[Graph]:
-    """How the graph of n images is kept; one that cannot be theirs is refused when it is read."""
+def are_neighbours(found: Mapping[str, np.ndarray]) -> bool:
+    """Whether arrays that were kept can be the ``rows`` and ``cosines`` of a :class:`Graph`."""
+    rows, cosines = found["rows"], found["cosines"]
+    kinds = (rows.dtype, cosines.dtype) == (np.int32, np.float32)
+    if not (kinds and rows.ndim == 2 and rows.shape == cosines.shape):
+        return False
+    inside = ((rows >= -1) & (rows < len(rows))).all()
+    return bool(inside and (np.abs(cosines) <= _ROUNDED).all())
+
+
+def graph_codec(n: int, *, walked: bool) -> Codec[Graph]:
+    """How the graph of n images is kept, which a walk found or not; any other is refused."""
+    width = WIDTH if walked else min(WIDTH, n - 1)
 
     def whole(found: Mapping[str, np.ndarray]) -> bool:
-        rows, cosines = found["rows"], found["cosines"]
-        kinds = (rows.dtype, cosines.dtype) == (np.int32, np.float32)
-        fits = kinds and rows.shape == cosines.shape and rows.ndim == 2 and len(rows) == n
-        fits = fits and min(WIDTH, n - 1) <= rows.shape[1] <= WIDTH
-        inside = fits and bool(((rows >= -1) & (rows < n)).all())
-        return inside and bool((np.abs(cosines) <= _ROUNDED).all())
+        return found["rows"].shape == (n, width) and are_neighbours(found)
 
     return arrays(Graph, whole=whole)
 

@@ -180,6 +180,7 @@ def _vectors(
 def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Progress) -> View:
     """A view with its neighbour graph, to be found when it is asked for, and what is walked."""
     n = len(gallery)
+    large = n > config.exact
     given = {**_inputs(gallery, view, config=config), "images": gallery.identity}
 
     def key(kind: str) -> Key:
@@ -205,16 +206,16 @@ def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Prog
         )
 
     def found() -> Graph:
-        if n > config.exact:
+        if large:
             return carried().graph(walk(), progress=progress)
         every = functools.partial(neighbour_graph, view.vectors, walk=None, progress=progress)
         return graph_of(gallery, view, every)
 
     @functools.cache
     def graph() -> Graph:
-        return gallery.artefacts.get(key("neighbours"), found, codec=graph_codec(n))
+        return gallery.artefacts.get(key("neighbours"), found, codec=graph_codec(n, walked=large))
 
-    walked = config.search == "hnsw" or (config.search == "auto" and n > config.exact)
+    walked = config.search == "hnsw" or (config.search == "auto" and large)
     return replace(view, graph=graph, walk=walk() if walked else None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
@@ -18,6 +19,12 @@ def test_what_work_gives_and_raises() -> None:
 
 
 @pytest.mark.slow
+def test_what_no_library_should_raise_is_passed_on_too() -> None:
+    """Panics of compiled packages and exits are no ``Exception``: they would be waited for."""
+    with pytest.raises(SystemExit):
+        awaited(sys.exit, lambda: None)
+
+
 def test_work_is_left_where_it_stands() -> None:
     over, asked = threading.Event(), list[float]()
 
