@@ -87,13 +87,13 @@ def test_the_self_test_goes_on(large, photos, broken, tmp_path, write_image) -> 
 
 
 @pytest.mark.slow
-def test_the_map_places_the_other_images(large, photos, broken) -> None:
-    asked = ("project", large, "--image", photos / "01.png", "--image", broken)
+def test_the_map_places_the_other_images(folder, photos, broken) -> None:
+    asked = ("project", folder, "--image", photos / "01.png", "--image", broken)
     first, second = refused(call(*asked), broken)["placed"]
     assert set(first) == {"path", "xy"}
     assert second["path"] == str(broken)
     assert "not an image" in second["error"]
-    failed(call("project", large, "--image", broken), "not an image")
+    failed(call("project", folder, "--image", broken), "not an image")
 
 
 @pytest.mark.slow

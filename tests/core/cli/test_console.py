@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from core.cli import console
-from tests.core.cli.processes import ROOT, process
+from tests.core.cli.processes import ROOT, forked, process
 
 NAMES = (
     "größe 图 صورة.png".encode(),
@@ -24,6 +24,7 @@ NAMES = (
 )
 """Names of files: of other scripts, no text, that move a terminal, that turn writing, of markup."""
 COLUMNS = ("rank", "id", "path", "cosine", "score", "p", "confidence", "influence")
+HELP = ("attribute", "--help")
 UNSAFE = ("\x1b", "\x07", "\r", "\u202e", "\u200f")
 
 
@@ -49,7 +50,10 @@ def odd(photos) -> list[Path]:
 def test_names_of_all_kinds_are_printed_whatever_the_encoding(folder, odd, environ) -> None:
     (folder.parent / "broken\x1b.png").write_bytes(b"x")
     files = [*odd, folder.parent / "broken\x1b.png"]
-    done = process("attribute", *files, "--gallery", folder, "--top", 1, **environ)
+    ask, more = ("attribute", *files, "--gallery", folder, "--top", 1), ()
+    if environ == {"PYTHONIOENCODING": "ascii"}:  # the commands that change a gallery, and help
+        more = (("add", odd[0].parent, "--gallery", folder), ("verify", folder), HELP)
+    done, *others = forked(ask, *more, **environ)
     encoding = environ.get("PYTHONIOENCODING", "ascii").partition(":")[0]
     out, err = done.stdout.decode(encoding), done.stderr.decode(encoding)
     assert done.returncode == 1  # because of the one that is no image
@@ -60,30 +64,20 @@ def test_names_of_all_kinds_are_printed_whatever_the_encoding(folder, odd, envir
     assert r"\x1b[31m" in unfolded
     assert ":smile:" in unfolded
     assert "broken" in err
+    assert [each.returncode for each in others] == [0] * len(more)
+    assert not more or others[-1].stderr == b""  # of help
 
 
 @pytest.mark.slow
-def test_commands_that_change_a_gallery_print_any_name(folder, odd) -> None:
-    ascii_only = {"PYTHONIOENCODING": "ascii"}
-    assert process("add", odd[0].parent, "--gallery", folder, **ascii_only).returncode == 0
-    assert process("verify", folder, **ascii_only).returncode == 0
+def test_help_is_printed_whatever_the_width() -> None:
+    done = process(*HELP, COLUMNS="20")
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.slow
-def test_help_is_printed_whatever_the_encoding_and_width() -> None:
-    for environ in ({"PYTHONIOENCODING": "ascii"}, {"COLUMNS": "20"}):
-        done = process("attribute", "--help", **environ)
-        assert (done.returncode, done.stderr) == (0, b"")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", ["encoders", "attribute --help", "encoders --json"])
-def test_a_reader_that_goes_is_no_error(command: str) -> None:
-    words = shlex.join([sys.executable, "-u", "-m", "core", *command.split()])
-    environ = os.environ | {"PYTHONPATH": str(ROOT)}
-    for reader in ("head -1", "true"):
-        piped = f"{words} | {reader}"
-        done = subprocess.run(piped, shell=True, capture_output=True, env=environ, timeout=100)
+@pytest.mark.parametrize("reader", ["head -1 >/dev/null", "true"])
+def test_a_reader_that_goes_is_no_error(reader: str) -> None:
+    for done in forked(("encoders",), HELP, ("encoders", "--json"), reader=reader):
         assert done.stderr == b""
 
 
