@@ -29,8 +29,14 @@ def clusters() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def fitted(clusters) -> Map:
-    return fit_map(clusters[0], config=CONFIG)
+def told() -> list[str]:
+    """What the fit told of its progress."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def fitted(clusters, told) -> Map:
+    return fit_map(clusters[0], config=CONFIG, progress=lambda *each: told.append(each[2]))
 
 
 def random_map(*, n: int, d: int) -> Map:
@@ -168,11 +174,9 @@ def test_progress_counts_up_and_may_cancel():
 
 
 @pytest.mark.slow
-def test_progress_tells_of_the_rounds_and_a_stop_acts_at_once(clusters):
+def test_progress_tells_of_the_rounds_and_a_stop_acts_at_once(clusters, fitted, told):
     """Nothing could stop a fit before it was done."""
-    seen: list[tuple[int, int, str]] = []
-    fit_map(clusters[0], config=CONFIG, progress=lambda *told: seen.append(told))
-    assert {what for _, _, what in seen} >= {"laying out", "placing"}
+    assert {*told} >= {"laying out", "placing"}
 
     def stop(*_: object) -> None:
         raise Cancelled("enough")
