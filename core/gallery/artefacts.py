@@ -17,7 +17,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -199,9 +199,9 @@ def code_version(module: str) -> str:
         if name in seen or (name.startswith(_DATA) and name != module):
             continue
         seen.add(name)
-        waiting += _imports(source_of(name))
+        waiting += _read(name).imports
     for name in sorted(seen):
-        digest.update(f"{name}\n{_code(source_of(name))}\n".encode())
+        digest.update(f"{name}\n{_read(name).code}\n".encode())
     return digest.hexdigest()[:8]
 
 
@@ -214,28 +214,31 @@ def _plain(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} is no input of a key")
 
 
-@functools.cache
-def source_of(module: str) -> str:
+def _source_of(module: str) -> str:
     """The text of a module."""
     found = importlib.util.find_spec(module)
     assert found is not None and found.origin is not None, module
     return Path(found.origin).read_text(encoding="utf-8")
 
 
-def _imports(source: str) -> Iterator[str]:
-    """Names of the modules of ours that a source imports."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("core."):
-            yield node.module or ""
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("core."))
+class _Module(NamedTuple):
+    imports: list[str]
+    """Names of the modules of ours that it imports."""
+    code: str
+    """Its source without docstrings, comments and blank lines; the same for every Python."""
 
 
-def _code(source: str) -> str:
-    """A source without its docstrings, comments and blank lines; the same for every Python."""
+@functools.cache
+def _read(module: str) -> _Module:
+    """What matters of a module, parsed once: several versions have modules in common."""
+    source, imports = _source_of(module), list[str]()
     lines = source.splitlines()
-    for node in ast.walk(ast.parse(source)):
-        if (
+    for node in _statements(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("core."):
+            imports.append(node.module or "")
+        elif isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names if alias.name.startswith("core.")]
+        elif (
             isinstance(node, ast.Expr)
             and isinstance(node.value, ast.Constant)
             and isinstance(node.value.value, str)
@@ -243,7 +246,16 @@ def _code(source: str) -> str:
             for number in range(node.lineno - 1, node.end_lineno or node.lineno):
                 lines[number] = ""
     kept = (line.rstrip() for line in lines)
-    return "\n".join(line for line in kept if line and not line.lstrip().startswith("#"))
+    code = "\n".join(line for line in kept if line and not line.lstrip().startswith("#"))
+    return _Module(imports, code)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements within a node; what they compute is not looked at, which takes long."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
+            yield child
+            yield from _statements(child)
 
 
 def _is_finite(array: np.ndarray) -> bool:
