@@ -59,14 +59,14 @@ class Baseline:
         return Encoded(np.stack([self.describe(image) for image in images]).astype(np.float32))
 
 
-def thumbnail_features(image: Image.Image) -> Float[np.ndarray, 192]:
+def thumbnail_features(image: Image.Image) -> Float[np.ndarray, " 192"]:
     """The image at 8 x 8 pixels, less its mean colour: cosine is their correlation."""
     small = np.asarray(image.resize((8, 8), Image.Resampling.BOX), np.float32)
     centred = small - small.mean((0, 1))
     return centred.ravel() / 255
 
 
-def histogram_features(image: Image.Image) -> Float[np.ndarray, 512]:
+def histogram_features(image: Image.Image) -> Float[np.ndarray, " 512"]:
     """Square roots of an 8 x 8 x 8 RGB histogram: cosine is the Bhattacharyya coefficient."""
     small = np.asarray(image.resize((128, 128), Image.Resampling.NEAREST), np.uint8) // 32
     cells = small.reshape(-1, 3) @ np.array([64, 8, 1])
@@ -74,7 +74,7 @@ def histogram_features(image: Image.Image) -> Float[np.ndarray, 512]:
     return np.sqrt(counts).astype(np.float32)
 
 
-def palette_features(image: Image.Image) -> Float[np.ndarray, 125]:
+def palette_features(image: Image.Image) -> Float[np.ndarray, " 125"]:
     """Which colours there are, wherever they lie: a 5 x 5 x 5 histogram of CIELAB (D50).
 
     Every pixel of the image at 64 x 64 is shared by the eight nearest colours; a* and b* beyond 50
@@ -95,7 +95,7 @@ def _lab() -> ImageCms.ImageCmsTransform:
     return ImageCms.buildTransform(srgb, lab, "RGB", "LAB")
 
 
-def edge_features(image: Image.Image) -> Float[np.ndarray, 150]:
+def edge_features(image: Image.Image) -> Float[np.ndarray, " 150"]:
     """Where edges lie and how they run: histograms of gradient orientations on 5 x 5 cells.
 
     Dalal and Triggs (CVPR 2005), of the grey image at 96 x 96 pixels. Orientations are unsigned, so
@@ -116,7 +116,7 @@ def edge_features(image: Image.Image) -> Float[np.ndarray, 150]:
     return (cells / (norms + floor)).ravel().astype(np.float32)
 
 
-def hash_features(image: Image.Image) -> Float[np.ndarray, 64]:
+def hash_features(image: Image.Image) -> Float[np.ndarray, " 64"]:
     """The 64-bit perceptual hash as signs: cosine is 1 - Hamming distance / 32."""
     return np.where(hash_bits(image).ravel(), 1.0, -1.0).astype(np.float32)
 

@@ -199,9 +199,9 @@ def code_version(module: str) -> str:
         if name in seen or (name.startswith(_DATA) and name != module):
             continue
         seen.add(name)
-        waiting += _read(name).imports
+        waiting += read_module(name).imports
     for name in sorted(seen):
-        digest.update(f"{name}\n{_read(name).code}\n".encode())
+        digest.update(f"{name}\n{read_module(name).code}\n".encode())
     return digest.hexdigest()[:8]
 
 
@@ -229,7 +229,7 @@ class _Module(NamedTuple):
 
 
 @functools.cache
-def _read(module: str) -> _Module:
+def read_module(module: str) -> _Module:
     """What matters of a module, parsed once: several versions have modules in common."""
     source, imports = _source_of(module), list[str]()
     lines = source.splitlines()

@@ -20,7 +20,7 @@ class _Bytes:
         self.write = file.write
 
 
-def save_array(path: Path, array: Shaped[np.ndarray, ...]) -> None:
+def save_array(path: Path, array: Shaped[np.ndarray, " ..."]) -> None:
     """Write an npy file.
 
     ``numpy.save`` hands an open file to C, whose buffer of 4 kB fails unheard where the disk is
@@ -33,7 +33,7 @@ def save_array(path: Path, array: Shaped[np.ndarray, ...]) -> None:
         np.save(_Bytes(file), array, allow_pickle=False)  # noqa: TID251
 
 
-def read_array(path: Path) -> Shaped[np.ndarray, ...]:
+def read_array(path: Path) -> Shaped[np.ndarray, " ..."]:
     """The array of numbers of an npy file, memory-mapped.
 
     Raises:
@@ -45,7 +45,7 @@ def read_array(path: Path) -> Shaped[np.ndarray, ...]:
         raise ValueError(f"{path.name} is missing or damaged") from error
 
 
-def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Shaped[np.ndarray, ...]]:
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Shaped[np.ndarray, " ..."]]:
     """Some arrays of numbers of an npz file that is not compressed.
 
     What is compressed is refused, since a small file could fill the memory.

@@ -143,7 +143,7 @@ _TRANSFERS: dict[int, _Curve] = {
 }  # light of levels: ITU-T H.273, table 3
 
 
-def _profile(space: Sequence[_XY], light: Float[np.ndarray, 256]) -> bytes:
+def _profile(space: Sequence[_XY], light: Float[np.ndarray, " 256"]) -> bytes:
     """A profile of three primaries, a white and one curve: ICC.1:2001-04.
 
     Raises:
@@ -175,14 +175,14 @@ def _profile(space: Sequence[_XY], light: Float[np.ndarray, 256]) -> bytes:
 _DESCRIPTION = b"desc" + struct.pack(">II", 0, 5) + b"made\0" + bytes(79)
 
 
-def _xyz(xy: _XY) -> Float[np.ndarray, 3]:
+def _xyz(xy: _XY) -> Float[np.ndarray, " 3"]:
     x, y = xy
     return np.array([x / y, 1, (1 - x - y) / y])
 
 
-def _numbers(values: Float[np.ndarray, 3]) -> bytes:
+def _numbers(values: Float[np.ndarray, " 3"]) -> bytes:
     return b"XYZ " + struct.pack(">4x3i", *(round(float(value) * 65_536) for value in values))
 
 
-def _words(values: Float[np.ndarray, 256]) -> bytes:
+def _words(values: Float[np.ndarray, " 256"]) -> bytes:
     return np.rint(values * 65_535).astype(">u2").tobytes()

@@ -218,7 +218,7 @@ class Bench:
         groups = np.arange(self.size)
         return replace(known, views=tuple(views), groups=groups, patches=patches, records=())
 
-    def measured(self, collection: Collection, pair: Pair, query: Query) -> Float[np.ndarray, 4]:
+    def measured(self, collection: Collection, pair: Pair, query: Query) -> Float[np.ndarray, " 4"]:
         """Measures of one query, whose pixels need not be the generated image as it is stored."""
         right, others = self.rows_of(pair.exemplars), self.rows_of(pair.others)
         ranking = collection.rank(query, k=self.size, without=others)

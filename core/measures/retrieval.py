@@ -75,7 +75,7 @@ class Cell:
 
 def measures(
     order: Integer[np.ndarray, " n"], right: Integer[np.ndarray, " m"]
-) -> Float[np.ndarray, 4]:
+) -> Float[np.ndarray, " 4"]:
     """R@1, R@5, R@10 and average precision of one full ranking.
 
     Recall at K is the number of right answers among the first K over the number of right answers

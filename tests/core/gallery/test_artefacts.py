@@ -100,7 +100,7 @@ def _fresh(module: str) -> str:
     from core.gallery import artefacts  # noqa: PLC0415
 
     artefacts.code_version.cache_clear()
-    artefacts._read.cache_clear()
+    artefacts.read_module.cache_clear()
     return artefacts.code_version(module)
 
 
