@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import gradio as gr
-from gradio.processing_utils import save_file_to_cache
+from gradio.processing_utils import save_bytes_to_cache, save_file_to_cache
 from gradio.utils import get_upload_folder, is_static_file
 
 from app.views.names import name_of
@@ -30,19 +30,21 @@ def serve_thumbnails(session: Session, gallery: str) -> None:
             gr.set_static_paths([served])
 
 
-def fetchable(file: Path) -> str:
-    """A file as the page can fetch it: itself where it is served, else a copy of it.
+def fetchable(shown: Path | bytes) -> str:
+    """An image as the page can fetch it: its file itself where it is served, else a copy.
 
     Gradio itself copies no file from outside the working and the temporary directory. A small image
     is its own thumbnail and lies among images that are not served, wherever the gallery is. A file
     that is gone has a path at which nothing is found.
     """
-    if is_static_file(file):
-        return str(file)
+    if isinstance(shown, bytes):
+        return save_bytes_to_cache(shown, "thumbnail.webp", cache_dir=get_upload_folder())
+    if is_static_file(shown):
+        return str(shown)
     try:
-        return save_file_to_cache(file, cache_dir=get_upload_folder())
+        return save_file_to_cache(shown, cache_dir=get_upload_folder())
     except OSError:
-        return str(Path(get_upload_folder(), "missing", file.name))
+        return str(Path(get_upload_folder(), "missing", shown.name))
 
 
 def example_pictures(session: Session, gallery_name: str, *, visitor: str = "") -> Pictures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -129,16 +130,17 @@ def _bar(aspect: Aspect, level: float) -> Bar:
 
 
 @functools.lru_cache(4096)
-def picture_of(file: Path, *, side: int = SIDE) -> str:
-    """A thumbnail's file as an address that holds it, small; empty where it cannot be read.
+def picture_of(shown: Path | bytes, *, side: int = SIDE) -> str:
+    """A thumbnail as an address that holds it, small; empty where it cannot be read.
 
     Thumbnails are named by their contents, so a path is always the same picture.
 
     Args:
-        file: the file.
+        shown: its file, or what it holds.
         side: most pixels of its longer side.
     """
     try:
+        file = io.BytesIO(shown) if isinstance(shown, bytes) else shown
         with Image.open(file) as opened:
             return data_uri(opened, side=side, quality=80)
     except OSError:

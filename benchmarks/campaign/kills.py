@@ -152,9 +152,10 @@ def _left_behind(world: Path) -> Iterator[str]:
     named = {gallery.folder / part.name for part in gallery.contents.parts}
     yield from (p.as_posix() for p in gallery.folder.glob("parts/*") if p not in named)
     needed = {record.sha256 for record in gallery.stored}
-    for path in (world / "g" / "thumbnails").glob("*/*"):
+    for path in gallery.store.single_thumbnails():
         if path.stem not in needed:
             yield path.relative_to(world).as_posix()
+    yield from (f"a packed thumbnail of {sha}" for sha in gallery.store.packs.shas() - needed)
 
 
 def _processes(world: Path) -> Iterator[str]:

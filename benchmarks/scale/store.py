@@ -12,7 +12,6 @@ import argparse
 import gc
 import hashlib
 import json
-import os
 import resource
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from PIL import Image
 
 from benchmarks.scale.table import keep, results, write_page
 from benchmarks.scale.world import alone
+from core.config import BuildConfig
 from core.encoders.load import load_encoder
 from core.gallery.build import update
 from core.gallery.commit import commit, tidy
@@ -39,6 +39,8 @@ from core.gallery.verify import verify
 from core.gallery.writing import Difference
 from core.heads.head import Head
 from core.images.files import folder_size
+from core.images.seals import sealed
+from core.images.thumbnails import thumbnail
 from core.search.extra_views import with_extra_views
 from core.values import Encoder, ImageRecord
 
@@ -189,16 +191,16 @@ def _draw(array: np.ndarray, rows: np.ndarray, path: Path) -> None:
 def _thumbnails(
     store: Store, records: list[ImageRecord], source: Gallery, base: np.ndarray
 ) -> None:
-    """Thumbnails by hard links to copies of the other gallery's."""
-    copies = store.folder.parent / "thumbnails"
-    copies.mkdir()
-    for row in np.unique(base).tolist():
-        picture = source.store.thumbnail(source.records[row].sha256)
-        (copies / f"{row}").write_bytes(picture.read_bytes())
-    for number in range(256):
-        (store.folder / "thumbnails" / f"{number:02x}").mkdir(parents=True)
+    """Thumbnails as they are made, packed: those of the other gallery's images."""
+    made: dict[int, bytes] = {}
     for record, row in zip(records, base.tolist(), strict=True):
-        os.link(copies / f"{row}", store.made_thumbnail(record.sha256))
+        if row not in made:
+            picture = source.thumbnail(row).convert("RGB")
+            made[row] = thumbnail(picture, side=BuildConfig().thumbnail)
+        path = store.made_thumbnail(record.sha256)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(sealed(made[row], of=record.sha256))
+    store.pack_thumbnails()
 
 
 def _written() -> int:

@@ -101,6 +101,8 @@ def commit(
 def tidy(gallery: Gallery, difference: Difference, *, everything: bool) -> None:
     """Remove what a change leaves: thumbnails that are not needed, and the folder of its work.
 
+    What is left of them is packed where there are enough.
+
     Args:
         gallery: the generation before, opened whole.
         difference: how the images of the current one differ.
@@ -118,6 +120,7 @@ def tidy(gallery: Gallery, difference: Difference, *, everything: bool) -> None:
         here[rows] = False
         records = Records.joined([stored.take(np.flatnonzero(here)), Records.of(come)])
     _drop_thumbnails(store, records, contents)
+    store.pack_thumbnails()
     shutil.rmtree(store.work, ignore_errors=True)
 
 
@@ -135,14 +138,15 @@ def _drop_thumbnails(store: Store, records: Records, contents: Collection[str] |
     small = small_images(store.folder, store.header().root, records)
     needed = {*records.texts("sha256")}.difference(small)
     if contents is None:
-        found = [*store.folder.glob("thumbnails/*/[!.]*.webp")]
+        found, packed = store.single_thumbnails(), store.packs.shas()
     else:
-        found = [store.made_thumbnail(sha) for sha in contents]
+        found, packed = [store.made_thumbnail(sha) for sha in contents], {*contents}
     for made in found:
         if made.stem not in needed:
             with contextlib.suppress(OSError):
                 delete_inside(made, store.folder)
                 made.parent.rmdir()
+    store.packs.drop(packed - needed)
 
 
 def still_opted_out(gallery: Gallery, difference: Difference) -> set[int]:

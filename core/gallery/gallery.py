@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import io
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -315,7 +316,8 @@ class Gallery:
     def thumbnail(self, row: int) -> Image.Image:
         """An image's thumbnail; nothing to see where it is gone."""
         try:
-            return Image.open(self.store.thumbnail(self.records[row].sha256))
+            found = self.store.shown(self.records[row].sha256)
+            return Image.open(io.BytesIO(found) if isinstance(found, bytes) else found)
         except OSError:
             return Image.new("L", (1, 1))
 

@@ -82,7 +82,7 @@ def _block(gallery: Gallery, ids: Iterable[int]) -> set[int]:
     records = [gallery.records[gallery.row_of[number]] for number in ids]
     blocklist = Blocklist(gallery.store.folder)
     blocklist.add(
-        BlockedImage.of(open_image(gallery.store.thumbnail(record.sha256)), phash=record.phash)
+        BlockedImage.of(open_image(gallery.store.shown(record.sha256)), phash=record.phash)
         for record in records
     )
     matched = blocklist.matches(gallery.records.texts("phash"))

@@ -152,6 +152,7 @@ class ShardWriter:
             with new_folder(self.folder / f"shard-{number:06d}", durable=True) as partial:
                 for done in self._fill(partial, items[start : start + size], keys):
                     progress(start + done, len(items), "reading and encoding images")
+            self.store.pack_thumbnails()
 
     def _fill(self, folder: Path, items: Sequence[Item], keys: Sequence[str]) -> Iterator[int]:
         """Write one shard, yielding the number of images done so far."""
@@ -254,7 +255,7 @@ class ShardWriter:
 
     def _keep_thumbnail(self, item: Item, loaded: LoadedImage) -> None:
         path = self.store.thumbnail(item.sha256)
-        if self.renew or not path.exists():
+        if self.renew or not (path.exists() or self.store.packs.get(item.sha256)):
             small = thumbnail(loaded.image, side=self.config.thumbnail)
             write_bytes(path, sealed(small, of=item.sha256))
 

@@ -7,6 +7,7 @@ Layout::
                             see :mod:`core.gallery.parts`; never changed, only added to. The one
                             before the current stays for its readers until the next change
     thumbnails/<aa>/<sha>.webp   of every image but the small WebP files of the gallery's own
+    thumbnails/packs/<number>/   many of these together: see :mod:`core.gallery.packs`
     work/                   what an unfinished build has done so far
     lance/                  vectors and columns in LanceDB, where it serves and lies here
     lock, lance.lock        held by the one writer, of the folder and of what LanceDB keeps
@@ -25,6 +26,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.gallery.header import FORMAT, WHOLE, Header
+from core.gallery.packs import PACKED, Packs
 from core.gallery.paths import check_links, lies_inside
 from core.images.files import read_json, remove_abandoned, sync, sync_file, write_json
 from core.values import GalleryError
@@ -53,6 +55,7 @@ class Store:
     def __init__(self, folder: Path, *, small: Mapping[str, Path] | None = None) -> None:
         """Take a folder, there or not; ``small`` are images that are their own thumbnails."""
         self.folder = folder.absolute()
+        self.packs = Packs(self.folder / "thumbnails" / "packs", gallery=self.folder)
         self._small = small or {}
 
     def require_free(self, root: str) -> None:
@@ -185,8 +188,18 @@ class Store:
         """Folder of an unfinished build."""
         return self.folder / "work"
 
+    def shown(self, sha256: str) -> Path | bytes:
+        """What shows an image: a file, there or not, or the thumbnail itself where it is packed.
+
+        Raises:
+            GalleryError: when it lies behind a link that leads out of the gallery.
+        """
+        file = self.thumbnail(sha256)
+        packed = None if file.is_file() else self.packs.get(sha256)
+        return file if packed is None else packed
+
     def thumbnail(self, sha256: str) -> Path:
-        """The file that shows an image: its thumbnail, or itself where it is small.
+        """The file of a thumbnail that is not packed, or the image itself where it is small.
 
         Raises:
             GalleryError: when it is a link that leads out of the gallery.
@@ -202,6 +215,16 @@ class Store:
         """Where the thumbnail made of an image lies; no file of the user's is ever there."""
         return self.folder / "thumbnails" / sha256[:2] / f"{sha256}.webp"
 
+    def single_thumbnails(self) -> list[Path]:
+        """Files of the thumbnails that are not packed."""
+        return [*self.folder.glob("thumbnails/[0-9a-f][0-9a-f]/[!.]*.webp")]
+
+    def pack_thumbnails(self) -> None:
+        """Pack thumbnails that lie alone, as many as fill packs; under the lock."""
+        alone = sorted(self.single_thumbnails())
+        for start in range(0, len(alone) - PACKED + 1, PACKED):
+            self.packs.add(alone[start : start + PACKED])
+
     def check_links(self) -> None:
         """Refuse a folder where writing or deleting would reach out of it through a link.
 
@@ -210,7 +233,7 @@ class Store:
         """
         own = [self.folder / name for name in (*_OWN, *_OLD)]
         own += _entries(self.folder / "thumbnails")
-        for name in ("generations", "work", "lance"):
+        for name in ("generations", "work", "lance", "thumbnails/packs"):
             for parent, folders, files in os.walk(self.folder / name):
                 own += (Path(parent, each) for each in (*folders, *files))
         check_links(own, self.folder)

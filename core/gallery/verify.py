@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,23 +151,40 @@ def _bad_features(gallery: Gallery) -> Iterator[tuple[Path, str]]:
 
 
 def _bad_thumbnails(gallery: Gallery, progress: Progress) -> Iterator[tuple[Path, str]]:
-    paths: list[Path] = []
-    for record in gallery.records:
+    yield from gallery.store.packs.damaged()
+    unsure: list[str] = []
+    for done, sha in enumerate(gallery.records.texts("sha256"), 1):
         try:
-            paths.append(gallery.store.thumbnail(record.sha256))
+            shown = gallery.store.shown(sha)
         except GalleryError as error:
-            yield gallery.store.made_thumbnail(record.sha256), str(error)
+            yield gallery.store.made_thumbnail(sha), str(error)
+        else:
+            if not is_whole(_content(shown), of=sha):
+                unsure.append(sha)
+        progress(done, len(gallery), "checking thumbnails")
+    yield from _bad_pictures(gallery.store, unsure, progress)
+
+
+def _bad_pictures(
+    store: Store, shas: Sequence[str], progress: Progress
+) -> Iterator[tuple[Path, str]]:
+    """Pictures that cannot be decoded, or are not what was sealed.
+
+    Args:
+        store: the gallery's.
+        shas: images whose thumbnails have no digest that is right, or that are their own.
+        progress: told of pictures decoded; may raise ``Cancelled``.
+    """
     limits = ImageLimits(min_side=1, max_aspect=float("inf"))
-    decoded = decode_ahead(paths, limits=limits, workers=os.cpu_count() or 1)
-    for done, (path, found) in enumerate(decoded, 1):
+    decoded = decode_ahead(map(store.shown, shas), limits=limits, workers=os.cpu_count() or 1)
+    for done, (sha, (shown, found)) in enumerate(zip(shas, decoded, strict=True), 1):
+        made = store.made_thumbnail(sha)
+        where = shown if isinstance(shown, Path) else made
         if isinstance(found, ImageError):
-            yield path, str(found)
-        elif (
-            path == gallery.store.made_thumbnail(path.stem)
-            and is_whole(_content(path), of=path.stem) is False
-        ):
-            yield path, "changed since it was written"
-        progress(done, len(paths), "checking thumbnails")
+            yield where, str(found)
+        elif where == made and is_whole(_content(shown), of=sha) is False:
+            yield where, "changed since it was written"
+        progress(done, len(shas), "decoding pictures without a digest")
 
 
 def without_digest(folder: Path) -> int:
@@ -179,13 +196,13 @@ def without_digest(folder: Path) -> int:
         GalleryError: when there is no gallery, or a damaged one.
     """
     gallery = Gallery.open(folder, whole=True)
-    made = map(gallery.store.made_thumbnail, gallery.records.texts("sha256"))
+    made = map(gallery.store.shown, gallery.records.texts("sha256"))
     return sum(map(is_of_before, map(_content, made)))
 
 
-def _content(path: Path) -> bytes:
-    """What a file holds; nothing where it cannot be read."""
+def _content(shown: Path | bytes) -> bytes:
+    """What a thumbnail holds; nothing where it cannot be read."""
     try:
-        return path.read_bytes()
+        return shown if isinstance(shown, bytes) else shown.read_bytes()
     except OSError:
         return b""

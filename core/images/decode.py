@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Num, UInt8
@@ -37,6 +38,7 @@ DECODING = 2
 """Version of decoding, part of every encoder's identity; raised with every change that gives other
 pixels for a file that was accepted before, so that nothing is compared with features of those."""
 _LIMITS = ImageLimits()
+_Source = TypeVar("_Source", Path, bytes, Path | bytes)
 _MAX_SCANS = 100  # each scan of a progressive JPEG passes over all pixels; encoders write about 10
 _SCAN = b"\xff\xda\x00"  # the marker that starts a scan, with the high byte of its length
 _Transpose = Image.Transpose
@@ -156,14 +158,16 @@ def at_most(image: Image.Image, side: int) -> Image.Image:
 
 
 def decode_ahead(
-    paths: Iterable[Path],
+    paths: Iterable[_Source],
     *,
     limits: ImageLimits = _LIMITS,
     workers: int,
     fit: int | None = None,
     ahead: int = 64,
-) -> Iterator[tuple[Path, LoadedImage | ImageError]]:
-    """Decode files in worker threads ahead of the consumer; in order, refusals in their places.
+) -> Iterator[tuple[_Source, LoadedImage | ImageError]]:
+    """Decode files, or what they hold, in worker threads ahead of the consumer.
+
+    They come in order, refusals in their places.
 
     Closing the iterator drops what is queued and waits for the files that are being decoded.
 
@@ -180,7 +184,7 @@ def decode_ahead(
     if ahead < 1:
         raise ValueError(f"ahead must be at least 1, got {ahead}")
     source = iter(paths)
-    pending: deque[tuple[Path, Future[LoadedImage | ImageError]]] = deque()
+    pending: deque[tuple[_Source, Future[LoadedImage | ImageError]]] = deque()
     executor = ThreadPoolExecutor(workers, thread_name_prefix="decode")
 
     def queue(count: int) -> None:
@@ -202,7 +206,7 @@ def quoted(name: str) -> str:
     return repr(name if len(name) <= 80 else f"{name[:79]}…")
 
 
-def _attempt(path: Path, limits: ImageLimits, fit: int | None) -> LoadedImage | ImageError:
+def _attempt(path: Path | bytes, limits: ImageLimits, fit: int | None) -> LoadedImage | ImageError:
     try:
         return load_image(path, limits=limits, fit=fit)
     except ImageError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Integer, UInt64
@@ -120,7 +121,8 @@ def crop_links_of(
     gone: list[int] = []
 
     def load(row: int) -> Image.Image:
-        if not gallery.store.thumbnail(records[row].sha256).is_file():
+        shown = gallery.store.shown(records[row].sha256)
+        if isinstance(shown, Path) and not shown.is_file():
             gone.append(row)
         return gallery.thumbnail(row)
 

@@ -42,7 +42,7 @@ def source_image(gallery: Gallery, image_id: int) -> ReadImage:
         if found.sha256 == record.sha256:
             return found
     try:
-        return read_image(gallery.store.thumbnail(record.sha256), fit=FIT)
+        return read_image(gallery.store.shown(record.sha256), fit=FIT)
     except ImageError as error:
         raise GalleryError(
             f"neither {record.path} nor its thumbnail can be read",

@@ -163,9 +163,9 @@ class Opening:
         """
         return self._read(image).shown, self.source(gallery, image_id).shown
 
-    def thumbnails(self, gallery: Gallery, records: Sequence[ImageRecord]) -> list[Path]:
-        """Thumbnail files of gallery images."""
-        return [gallery.store.thumbnail(record.sha256) for record in records]
+    def thumbnails(self, gallery: Gallery, records: Sequence[ImageRecord]) -> list[Path | bytes]:
+        """Thumbnails of gallery images: files, there or not, or what is packed."""
+        return [gallery.store.shown(record.sha256) for record in records]
 
     def query(
         self, workspace: Workspace, source: Query | Image.Image | bytes | str | Path

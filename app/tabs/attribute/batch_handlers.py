@@ -212,7 +212,7 @@ class BatchHandlers:
                     shares=self.page.session.shares(each.answer, done.choice, visitor=visitor),
                 )
 
-    def _copy(self, file: str | Path) -> Image.Image | None:
+    def _copy(self, file: bytes | str | Path) -> Image.Image | None:
         """A small copy of an image; nothing where it is gone."""
         try:
             return self.page.session.image(file, fit=_FIT)

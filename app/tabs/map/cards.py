@@ -34,15 +34,15 @@ class Drawn:
     """Dimensions of every map's embedding."""
     nearest: Mapping[str, Answer]
     """What lies nearest to the visitor's image, by title of the encoder."""
-    thumbnail: Callable[[ImageRecord], Path]
-    """File of a gallery image's thumbnail."""
+    thumbnail: Callable[[ImageRecord], Path | bytes]
+    """A gallery image's thumbnail, in its file or out of it."""
     level: str = ""
     """Level of the first map; the empty text for all."""
     moved: Movers | None = None
     """What two encoders see most differently, where two encoders are side by side."""
 
-    def file(self, row: int) -> Path:
-        """File of a point's picture: a thumbnail, or the example itself."""
+    def shown(self, row: int) -> Path | bytes:
+        """A point's picture, in its file or out of it: a thumbnail, or the example itself."""
         scene = self.drawing.scene
         n = len(scene.records)
         return self.thumbnail(scene.records[row]) if row < n else scene.examples[row - n].file
@@ -80,7 +80,7 @@ class Cards:
     def picture(self, drawn: Drawn, row: int) -> str:
         """Picture of one point, as the page can show it."""
         with user_errors():
-            return views.picture(self.session.image(drawn.file(row)))
+            return views.picture(self.session.image(drawn.shown(row)))
 
     def pictures(self, payload: object) -> list[str] | None:
         """Small pictures of some gallery images, in their order; empty where one cannot be read."""

@@ -86,7 +86,7 @@ class Linked:
         if not is_row(row, drawn.drawing):
             raise user_error("this is no point of the map")
         if act == "ask" and row >= len(records):
-            file = fetchable(drawn.file(row))
+            file = fetchable(drawn.shown(row))
             return {page.asked: Asked(file, encoder), page.example: 0, tab.go: "Attribute/One"}
         if act == "made" and row < len(records):
             number = (sought.number if sought else 0) + 1
@@ -106,7 +106,7 @@ class Linked:
 
     def _seek(self, drawn: Drawn, rows: Sequence[int], number: int) -> dict[Any, Any]:
         ids = tuple(drawn.drawing.scene.records[row].id for row in rows)
-        wanted = Sought(ids, fetchable(drawn.file(rows[0])), number)
+        wanted = Sought(ids, fetchable(drawn.shown(rows[0])), number)
         return {self.page.sought: wanted, self.tab.go: "Attribute/Reverse"}
 
     def selected(self, drawn: Drawn, rows: Sequence[int]) -> dict[Any, Any]:
@@ -135,7 +135,7 @@ class Linked:
     def pictures(drawn: Drawn, rows: Sequence[int]) -> Pictures:
         """Thumbnails of gallery images, and examples."""
         scene = drawn.drawing.scene
-        return [(fetchable(drawn.file(row)), scene.name(row)) for row in rows]
+        return [(fetchable(drawn.shown(row)), scene.name(row)) for row in rows]
 
     def _point(self, drawn: Drawn, rows: Sequence[int]) -> gr.HTML:
         (row,), scene, groups = rows, drawn.drawing.scene, drawn.drawing.groups
