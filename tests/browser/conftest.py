@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def url(browser: Browser, gallery: Path) -> Iterator[str]:
     _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     yield address
     blocks.close()
+
+
+@pytest.fixture
+def theme(request: pytest.FixtureRequest) -> str:
+    """One of the two: half of the tests look at a light page, half at a dark one.
+
+    What a page does depends on none; that both can be read is looked at on every tab.
+    """
+    return "dark" if zlib.crc32(request.node.name.encode()) % 2 else "light"
 
 
 @pytest.fixture

@@ -52,7 +52,6 @@ def contrast(page: Page, text: str, ground: str, *, what: str = "color") -> floa
     return (max(pair) + 0.05) / (min(pair) + 0.05)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_from_an_image_to_its_reasons(visit: Visit, picture: Path, theme: str):
     page = visit(theme=theme)
     assert ("dark" in (page.locator("body").get_attribute("class") or "")) == (theme == "dark")
@@ -189,9 +188,7 @@ def test_a_link_lights_up_with_its_partner(visit: Visit, picture: Path):
     expect(lit).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    ("theme", "width"), [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
-)
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
 def test_without_a_source_the_page_says_why_and_what_to_do(
     visit: Visit, tmp_path: Path, theme: str, width: int
 ):
@@ -245,7 +242,6 @@ def test_an_address_of_a_private_machine_is_refused_in_words(visit: Visit):
     expect(page.locator(".ws-empty").first).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_bad_file_is_refused_in_words_and_the_page_goes_on(
     visit: Visit, tmp_path: Path, theme: str
 ):
@@ -274,7 +270,6 @@ def test_bad_file_where_nothing_is_answered_leaves_the_page_empty(visit: Visit, 
     expect(page.locator("#ws-query img")).to_have_count(0)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_several_images_fill_a_table_and_a_zip(
     visit: Visit, picture: Path, tmp_path: Path, theme: str
 ):
@@ -420,7 +415,6 @@ def test_escape_and_back_lead_from_a_case_to_its_row(visit: Visit, picture: Path
     expect(one).to_have_attribute("aria-selected", "true")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_batch_can_be_stopped_and_keeps_its_rows(
     visit: Visit, gallery: Path, monkeypatch: pytest.MonkeyPatch, theme: str
 ):
@@ -480,7 +474,6 @@ def test_a_page_that_is_loaded_anew_shows_its_tables(visit: Visit, picture: Path
     expect(alone.locator("#ws-batch .ws-empty")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_lost_server_is_told(visit: Visit, theme: str):
     page = visit(theme=theme, lost=True)
     page.wait_for_selector("#ws-examples img")
@@ -498,7 +491,6 @@ def test_narrow_pages_do_not_scroll_sideways(visit: Visit, picture: Path):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_candidate_is_looked_for_among_generated_images(
     visit: Visit, picture: Path, tmp_path: Path, theme: str
 ):
@@ -535,7 +527,6 @@ def test_the_candidate_is_looked_for_among_generated_images(
     expect(page.get_by_test_id("toast-body")).to_contain_text("Choose the source first.")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_picture_of_ones_own_is_varied_and_traced_twice(visit: Visit, theme: str, tmp_path: Path):
     page = visit(theme=theme, width=1440 if theme == "light" else 390)
     page.get_by_role("tab", name="Test", exact=True).click()
@@ -713,7 +704,6 @@ def test_the_prior_can_be_chosen(visit: Visit, picture: Path, tmp_path: Path):
     expect(page.locator(".ws-pair figcaption").last).to_have_text("Blue <b>hills</b>")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_an_answer_and_its_link_are_copied(visit: Visit, picture: Path, theme: str):
     page = visit(theme=theme, width=390 if theme == "dark" else 1440)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -735,7 +725,6 @@ def test_an_answer_and_its_link_are_copied(visit: Visit, picture: Path, theme: s
     expect(told).to_contain_text("select the text instead")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_list_grows_until_a_source_is_among_it_as_often_as_is_wanted(
     visit: Visit, picture: Path, theme: str
 ):

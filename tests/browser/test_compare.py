@@ -37,7 +37,6 @@ def slow(*_: object, progress: Progress, **__: object) -> None:
         time.sleep(0.5)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_two_rankings_of_one_image(visit: Visit, picture: Path, theme: str):
     page = opened(visit(theme=theme))
     page.set_input_files(FILE, picture)
@@ -84,7 +83,6 @@ def test_another_encoder_compares_again(visit: Visit, picture: Path):
     expect(page.locator(".ws-figures dd").first).to_have_text("1.00")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_bad_file_is_refused_in_words_and_the_page_goes_on(
     visit: Visit, tmp_path: Path, theme: str
 ):
@@ -98,7 +96,6 @@ def test_bad_file_is_refused_in_words_and_the_page_goes_on(
     expect(page.locator(".ws-agreement h2")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_lost_server_is_told(visit: Visit, theme: str):
     page = visit(theme=theme, lost=True)
     opened(page)
@@ -107,7 +104,6 @@ def test_lost_server_is_told(visit: Visit, theme: str):
     expect(page.get_by_test_id("toast-body").first).to_contain_text("start it again")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_comparison_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch, theme: str):
     page = opened(visit(theme=theme))
     with monkeypatch.context() as patched:

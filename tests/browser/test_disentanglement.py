@@ -50,7 +50,6 @@ def refuse(*_: object, **__: object) -> None:
     raise GalleryError("features of random are damaged; build the gallery again")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_embedding_is_measured_and_its_dimensions_are_looked_at(visit: Visit, theme: str):
     page = opened(visit(theme=theme))
     measure(page)
@@ -81,7 +80,6 @@ def test_results_survive_a_change_of_tab(visit: Visit):
     expect(page.locator("#ws-measures tbody tr")).to_have_count(5)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_two_encoders_stand_side_by_side_and_are_given_as_files(visit: Visit, theme: str):
     page = opened(visit(theme=theme))
     measure(page)
@@ -112,7 +110,6 @@ def test_a_dimension_is_chosen_by_its_picture(visit: Visit):
     expect(page.locator("#ws-spread .xtitle")).to_have_text(f"dim {number.group()}")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_damaged_gallery_is_told_in_words(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, theme: str
 ):
@@ -125,7 +122,6 @@ def test_damaged_gallery_is_told_in_words(
     measure(page)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_lost_server_is_told(visit: Visit, theme: str):
     page = visit(theme=theme, lost=True)
     opened(page)
@@ -134,7 +130,6 @@ def test_lost_server_is_told(visit: Visit, theme: str):
     expect(page.get_by_test_id("toast-body").first).to_contain_text("start it again")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_measuring_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch, theme: str):
     page = opened(visit(theme=theme))
     with monkeypatch.context() as patched:

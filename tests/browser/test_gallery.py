@@ -82,7 +82,6 @@ def give(page: Page, file: Path) -> None:
     page.locator("#ws-gallery-build").click()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_zip_becomes_the_gallery_of_every_tab(visit: Visit, archive: Path, theme: str):
     page = visit(theme=theme)
     open_tab(page)
@@ -122,7 +121,6 @@ def test_an_image_is_chosen_and_removed_once_that_is_confirmed(visit: Visit, arc
     expect(page.locator("#ws-answer")).to_contain_text("compared with the 3 images")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_found_images_are_opted_out_and_in_again(visit: Visit, tmp_path: Path, theme: str):
     with zipfile.ZipFile(tmp_path / f"{theme}.zip", "w") as packed:
         for seed in range(5):
@@ -204,7 +202,6 @@ def test_a_zip_that_is_dropped_on_the_page_opens_what_builds_a_gallery(visit: Vi
     expect(page.locator(".ws-dropped-nowhere")).to_have_count(0)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_bad_zip_is_refused_in_words(visit: Visit, tmp_path: Path, theme: str):
     (tmp_path / "bad.zip").write_text("no zip")
     page = visit(theme=theme)
@@ -215,7 +212,7 @@ def test_a_bad_zip_is_refused_in_words(visit: Visit, tmp_path: Path, theme: str)
     expect(page.locator("#ws-gallery-title")).to_contain_text("images")
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1024), ("dark", 1024)])
+@pytest.mark.parametrize("width", [1024])
 def test_a_stopped_build_says_how_to_go_on(
     visit: Visit, archive: Path, monkeypatch: pytest.MonkeyPatch, theme: str, width: int
 ):
@@ -249,7 +246,6 @@ def test_a_stopped_build_says_how_to_go_on(
     expect(page.locator("#ws-gallery-status")).to_be_in_viewport()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_lost_server_is_told(visit: Visit, theme: str):
     page = visit(theme=theme, lost=True)
     open_tab(page)

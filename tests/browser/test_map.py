@@ -62,7 +62,6 @@ def lasso(page: Page) -> None:
     page.mouse.up()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_points_are_looked_at_selected_and_exported(visit: Visit, theme: str):
     page = visit(theme=theme)
     open_map(page)
@@ -156,7 +155,6 @@ def test_a_point_under_the_pointer_shows_its_picture(visit: Visit):
     expect(card.locator("img")).to_have_attribute("src", re.compile("^data:image/webp"))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_bad_file_is_refused_in_words_and_the_map_stays(visit: Visit, tmp_path: Path, theme: str):
     page = visit(theme=theme)
     open_map(page)
@@ -178,7 +176,6 @@ def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_stopped_map_can_be_drawn_again(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, theme: str
 ):
@@ -204,7 +201,6 @@ def test_a_stopped_map_can_be_drawn_again(
     expect(page.locator("#ws-map-words")).to_contain_text("Nothing is selected")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_lost_server_is_told(visit: Visit, theme: str):
     page = visit(theme=theme, lost=True)
     open_map(page)
