@@ -17,6 +17,7 @@ from typing import Any
 
 import faiss
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Integer
 
 from core.heads.rows import unit_rows
@@ -272,11 +273,13 @@ def _linked(
 ) -> faiss.IndexIDMap:
     """The engine with links between rows that are rounded anew."""
     named, graph = faiss.IndexIDMap(engine), engine.hnsw
-    codes = np.empty((len(rows), engine.d), np.uint8)
-    # As the library codes numbers, in a third of its time.
+    codes = np.full((len(rows), engine.d), _LARGEST + 1, np.uint8)
+    # As the library codes numbers, in a seventh of its time; torch reads 16 bits faster than NumPy.
     for start in range(0, len(rows), _CODED):
-        some = slice(start, start + _CODED)
-        codes[some] = _rows(vectors[rows[some]], scale) + (_LARGEST + 1)
+        some = torch.from_numpy(vectors[rows[start : start + _CODED]]).float()
+        unit = torch.nn.functional.normalize(some).mul_(scale).round_()
+        coded = unit.clamp_(-_LARGEST, _LARGEST).add_(_LARGEST + 1).to(torch.uint8)
+        codes[start : start + _CODED, : some.shape[1]] = coded.numpy()
     storage: Any = faiss.downcast_index(engine.storage)
     faiss.copy_array_to_vector(codes.ravel(), storage.codes)
     engine.ntotal = named.ntotal = storage.ntotal = len(rows)
