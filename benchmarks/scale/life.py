@@ -36,7 +36,7 @@ from core.gallery.verify import verify
 
 _KILLED = 0.5
 """Share of the changes that are killed, where they come so far."""
-_MOMENTS = 80  # writes of a change, about
+_MOMENTS = 160  # writes of a change, about: packs of thumbnails are many
 _AT_ONCE = 40  # pictures that come or images that go, at most
 _SECONDS = 3_600.0  # that a change or a look at the gallery may take
 

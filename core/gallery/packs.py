@@ -22,7 +22,7 @@ from core.images.files import new_folder, remove_folder
 from core.values import GalleryError
 
 logger = logging.getLogger(__name__)
-PACKED = 4_096
+PACKED = 2_048
 """Thumbnails of one pack."""
 _NAME = re.compile(r"[0-9]{6,18}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
