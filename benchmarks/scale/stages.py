@@ -103,6 +103,15 @@ def run(world: World, *, with_map: bool) -> dict[str, object]:
     }
 
 
+def run_map(world: World) -> list[dict[str, object]]:
+    """Lay out the map alone."""
+    clock = Clock()
+    vectors = world.head(world.features, role="gallery").astype(np.float16)
+    with clock.stage("map"):
+        fit_map(vectors, config=ProjectionConfig())
+    return clock.found()
+
+
 def _finish(world: World, clock: Clock) -> Collection:
     """What an answer needs, as :func:`core.search.prepare.prepare` computes it."""
     score, limits, n = ScoreConfig(), GroupConfig(), len(world)
