@@ -39,10 +39,13 @@ def unfold(page: Page) -> None:
             button.click()
 
 
+WORDS = "measuring how much single dimensions say about the factors of rendered images"
+
+
 def slow(*_: object, progress: Progress, **__: object) -> None:
     """Work that goes on until it is stopped."""
     for step in range(200):
-        progress(step, 200, "Working")
+        progress(step, 200, WORDS)
         time.sleep(0.5)
 
 
@@ -142,6 +145,21 @@ def test_measuring_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch,
         expect(page.get_by_test_id("toast-body")).to_contain_text("What was finished is kept")
         expect(stop).to_be_hidden()
     measure(page)
+
+
+@pytest.mark.parametrize("width", [390, 1000])
+def test_progress_does_not_run_under_its_stop(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, width: int
+):
+    page = opened(visit(width=width))
+    monkeypatch.setattr(Session, "disentanglement", slow)
+    page.locator("#ws-measure").click()
+    stop, words = page.locator("#ws-stop-measure"), page.locator(".progress-level-inner:visible")
+    stop.wait_for()
+    button, told = stop.bounding_box(), words.bounding_box()
+    assert button and told and told["height"] > 30
+    assert told["x"] + told["width"] <= button["x"]
+    stop.click()
 
 
 def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
