@@ -150,16 +150,17 @@ class Life:
 def _look(folder: Path) -> Look:
     gallery = Gallery.open(folder, whole=True)
     names = [f"{key}/features.npy" for key in gallery.encoder_keys]
-    arrays = [gallery.contents.array(name) for name in names]
+    arrays = [np.asarray(gallery.contents.array(name)) for name in names]
     found: dict[int, str] = {}
     for row, (number, sha) in enumerate(
         zip(gallery.records.ids, gallery.records.texts("sha256"), strict=True)
     ):
         digest = hashlib.blake2b(sha.encode(), digest_size=8)
         for array in arrays:
-            digest.update(np.ascontiguousarray(array[row]).tobytes())
+            digest.update(array[row])
         found[number] = digest.hexdigest()
-    here = sum((gallery.root / path).is_file() for path in gallery.records.texts("path"))
+    files = {path.name for path in gallery.root.iterdir()}
+    here = sum(path in files for path in gallery.records.texts("path"))
     damages = tuple(f"{damage.file} {damage.what}" for damage in verify(folder))
     return Look(found, here, gallery.header.opted_out, len(gallery.contents.parts), damages)
 
