@@ -79,7 +79,8 @@ def make_plan(
     now = [(moves.get(path, path), sha) for path, sha in there] if moves else there
     old = {*now}
     candidates = {name: files[name] for name, sha in shas.items() if (name, sha) not in old}
-    blocked = Blocklist(gallery.store.folder).matching_files(candidates, workers=workers)
+    blocklist = Blocklist(gallery.store.folder)
+    blocked = blocklist.matching_files(candidates, workers=workers, progress=progress)
     new = {name: shas[name] for name in candidates if name not in blocked}
     old_keys = _superseded(gallery, keys)
     if lacking := [k for k in gallery.encoder_keys if new and k not in (*keys, *old_keys)]:
