@@ -12,7 +12,7 @@ from core.gallery.manifest import STANDARD
 from core.gallery.metadata import split_fields
 from core.gallery.shards import Item, Shard, Skipped, Stamp, hash_files
 from core.gallery.source import SourceFiles
-from core.images.stated import READING, states_numbers
+from core.images.stated import READING, stating_numbers
 from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
 
 
@@ -98,7 +98,7 @@ def make_plan(
     edited = _edited(gallery, now, stays, stamps, metadata)
     by_numbers: set[str] = set()
     if found.whole and gallery.header.reading < READING:
-        by_numbers = {sha for name, sha in shas.items() if states_numbers(files[name])}
+        by_numbers = stating_numbers([(s, files[n]) for n, s in shas.items()], progress=progress)
     again = by_numbers.intersection(sha for _, sha in kept) if by_numbers else by_numbers
     items = [Item(files[name], name, sha) for name, sha in new.items()]
     if again or not {*keys} <= {*gallery.encoder_keys}:
