@@ -181,7 +181,8 @@ def remove_images(
     """Take images out of a gallery; with ``--tombstone``, their resaves too, for good."""
     with reporting() as progress:
         _changeable(gallery, shipped=shipped)
-        change = remove(gallery, ids_of(Gallery.open(gallery, whole=True), images), block=block)
+        ids = ids_of(Gallery.open(gallery, whole=True), images)
+        change = remove(gallery, ids, block=block, progress=progress)
         loaded = [load_encoder(name) for name in _encoders_of(gallery) if at_hand(name)]
         change = replace(change, recall=finish(gallery, loaded, progress=progress))
     _report(change, gallery, json=json)

@@ -89,7 +89,7 @@ def fit_head(
         opened = session.gallery(str(gallery))
         chosen = load_encoder(encoder_of(session, str(gallery), named=encoder))
         if pairs is not None:
-            known = known_pairs(opened, pairs)
+            known = known_pairs(opened, pairs, progress=progress)
             how = {"folder": pairs.parent, "config": config, "progress": progress}
             fitted = paired_head(opened, chosen, known, **how)
             exemplars = len({row for _, row in known})

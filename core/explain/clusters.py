@@ -8,19 +8,35 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Integer
 
+from core.images.apart import answer, computed_apart
+from core.values import Progress, no_progress
+
 ClusterKind = Literal["density", "means"]
 """``density``: HDBSCAN of the map's points; ``means``: k means of the embeddings."""
 
 _MAX_MEANS = 10
+_AT_ONCE = 5_000  # rows whose dense regions are found in a tenth of a second
+_MODULE = "core.explain.clusters"
 
 
 def cluster(
-    rows: Float[np.ndarray, "n d"], *, kind: ClusterKind, seed: int = 0
+    rows: Float[np.ndarray, "n d"],
+    *,
+    kind: ClusterKind,
+    seed: int = 0,
+    progress: Progress = no_progress,
 ) -> Integer[np.ndarray, " n"]:
     """Cluster of every row, the largest first; -1 where a row is in none.
 
     ``density`` is HDBSCAN (Campello, Moulavi and Sander, 2013) whose smallest cluster is 1 % of
     the rows, five at least; ``means`` is k means with k near the square root of n / 2, 10 at most.
+
+    Args:
+        rows: what is clustered.
+        kind: how.
+        seed: of k means.
+        progress: asked a few times a second, since the time of HDBSCAN grows as the square of the
+            rows; where it raises ``Cancelled``, the process that finds dense regions ends.
 
     Raises:
         ValueError: when a value is not finite.
@@ -29,11 +45,22 @@ def cluster(
         raise ValueError("rows to cluster must be finite")
     if len(rows) < 2:
         return np.zeros(len(rows), np.int64)
-    labels = _density(rows) if kind == "density" else _means(rows, seed)
+    labels = _density(rows, progress) if kind == "density" else _means(rows, seed)
     return _by_size(labels)
 
 
-def _density(rows: Float[np.ndarray, "n d"]) -> Integer[np.ndarray, " n"]:
+def _density(rows: Float[np.ndarray, "n d"], progress: Progress) -> Integer[np.ndarray, " n"]:
+    if len(rows) <= _AT_ONCE:
+        return _dense(rows)
+    return computed_apart(
+        _MODULE,
+        rows,
+        go_on=lambda _: progress(0, 1, "finding clusters"),
+        failed="clusters could not be found",
+    )
+
+
+def _dense(rows: Float[np.ndarray, "n d"]) -> Integer[np.ndarray, " n"]:
     from sklearn.cluster import HDBSCAN  # noqa: PLC0415 - sklearn takes seconds
 
     smallest = min(max(len(rows) // 100, 5), len(rows))
@@ -57,3 +84,7 @@ def _by_size(labels: Integer[np.ndarray, " n"]) -> Integer[np.ndarray, " n"]:
     place = np.full(int(labels.max(initial=-1)) + 2, -1)
     place[names[np.argsort(-counts, kind="stable")]] = np.arange(len(names))
     return place[np.where(labels >= 0, labels, -1)]
+
+
+if __name__ == "__main__":
+    answer(lambda rows, _folder: _dense(rows))

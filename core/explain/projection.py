@@ -4,22 +4,16 @@ UMAP (McInnes, Healy and Melville, arXiv 1802.03426) is fitted on a stratified s
 images and every query are placed by Shepard's interpolation between their nearest fitted images, so
 that placing one is a matrix-vector product and an image of the sample lands on its own point.
 
-The fit runs in a process of its own, which ends at once when it is cancelled and takes its compiled
-code and its memory with it, and so when the process that waits for it is gone:
-``python -m core.explain.projection``.
+The fit runs in a process of its own, which ends at once when it is cancelled: see
+:mod:`core.images.apart`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,15 +22,15 @@ from jaxtyping import Float, Float32, Integer
 
 from core.config import ProjectionConfig
 from core.heads.rows import unit_rows
-from core.images.arrays import read_arrays, save_array
-from core.images.files import new_file, temporary_folder
+from core.images.apart import answer, computed_apart
+from core.images.arrays import read_arrays
+from core.images.files import new_file
 from core.values import GalleryError, Progress, no_progress
 
 _BLOCK = 512  # rows placed at once
 _TIE = 1e-6  # cosines closer to 1 than this count as the same image
-_POLL = 0.1  # seconds between two looks at a fit under way
 _MODULE = "core.explain.projection"
-_ROOT = Path(__file__).parents[2]
+_ROUNDS = "rounds"  # file in which a fit tells how far it is
 _KEPT = ("points", "fitted", "neighbours")
 
 
@@ -150,50 +144,29 @@ def _layout(
     """UMAP, or principal components where there are too few images for its neighbourhoods."""
     if len(unit) <= config.neighbours + 1:
         return _principal_components(unit)
-    with _refused(), temporary_folder("map") as folder:
-        save_array(folder / "unit.npy", unit)
-        command = [sys.executable, "-m", _MODULE, str(folder), json.dumps(asdict(config))]
-        with (
-            (folder / "log").open("wb") as log,
-            subprocess.Popen(
-                command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log
-            ) as process,
-        ):
-            try:
-                _watch(process, folder / "rounds", progress)
-            finally:
-                process.kill()
-        if process.returncode:
-            last = (folder / "log").read_text(errors="replace").strip().rpartition("\n")[2]
-            raise GalleryError(f"the map could not be laid out: {last}")
-        return np.load(folder / "points.npy", allow_pickle=False)
+    return computed_apart(
+        _MODULE,
+        unit,
+        json.dumps(asdict(config)),
+        go_on=lambda folder: _tell(folder / _ROUNDS, progress),
+        failed="the map could not be laid out",
+    )
 
 
-@contextlib.contextmanager
-def _refused() -> Iterator[None]:
-    """Say in words why files of a fit cannot be written or read."""
-    try:
-        yield
-    except OSError as error:
-        raise GalleryError(f"the map could not be laid out: {error.strerror or error}") from error
+def _tell(rounds: Path, progress: Progress) -> None:
+    """Report the rounds of a running fit."""
+    told = rounds.read_text(errors="replace") if rounds.is_file() else ""
+    done, total = (re.findall(r"(\d+)/(\d+);", told) or [("0", "0")])[-1]
+    what = "laying out" if int(total) else "comparing all images to lay them out"
+    progress(int(done), int(total), what)
 
 
-def _watch(process: subprocess.Popen[bytes], rounds: Path, progress: Progress) -> None:
-    """Report the rounds of a running fit until it ends."""
-    while process.poll() is None:
-        told = rounds.read_text(errors="replace") if rounds.is_file() else ""
-        done, total = (re.findall(r"(\d+)/(\d+);", told) or [("0", "0")])[-1]
-        what = "laying out" if int(total) else "comparing all images to lay them out"
-        progress(int(done), int(total), what)
-        time.sleep(_POLL)
-
-
-def _fit_apart(folder: Path, config: ProjectionConfig) -> None:
-    """Fit UMAP to the vectors in a folder and save the points there; runs in its own process."""
+def _fit_apart(unit: Float[np.ndarray, "m d"], folder: Path) -> Float[np.ndarray, "m 2"]:
+    """Fit UMAP to vectors; runs in its own process."""
     from umap import UMAP  # noqa: PLC0415 - compiles for seconds; opening a map must not wait for it
 
-    unit = np.load(folder / "unit.npy", allow_pickle=False)
-    with (folder / "rounds").open("w") as rounds:
+    config = ProjectionConfig(**json.loads(sys.argv[2]))
+    with (folder / _ROUNDS).open("w") as rounds:
         bar = {"file": rounds, "disable": False, "bar_format": "{n_fmt}/{total_fmt};"}
         reducer = UMAP(
             n_neighbors=config.neighbours,
@@ -203,19 +176,7 @@ def _fit_apart(folder: Path, config: ProjectionConfig) -> None:
             n_jobs=1,
             tqdm_kwds=bar,
         )
-        points = np.asarray(reducer.fit_transform(unit), np.float32)
-    save_array(folder / "points.npy", points)
-
-
-def _end_with_parent() -> None:
-    """End this process as soon as the one that holds the other end of its input is gone."""
-
-    def wait() -> None:
-        while os.read(0, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+        return np.asarray(reducer.fit_transform(unit), np.float32)
 
 
 def _principal_components(unit: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m 2"]:
@@ -259,5 +220,4 @@ def _is_layout(points: np.ndarray, fitted: np.ndarray) -> bool:
 
 
 if __name__ == "__main__":
-    _end_with_parent()
-    _fit_apart(Path(sys.argv[1]), ProjectionConfig(**json.loads(sys.argv[2])))
+    answer(_fit_apart)

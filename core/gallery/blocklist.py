@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from core.gallery.paths import check_phash
 from core.images.decode import LoadedImage, decode_ahead
 from core.images.files import read_json, write_json
 from core.images.thumbnails import perceptual_hash
-from core.values import GalleryError
+from core.values import GalleryError, Progress, no_progress
 
 MAX_DISTANCE = 6
 """Largest Hamming distance of two 64-bit hashes of one image.
@@ -82,16 +83,25 @@ class Blocklist:
         near = np.bitwise_count(_bits(hashes)[:, None] ^ _bits(blocked)[None]) <= MAX_DISTANCE
         return np.asarray(near.any(axis=1))
 
-    def matching_files(self, files: Mapping[str, Path], *, workers: int) -> set[str]:
-        """Names of the files that show a blocked image. An empty list reads no file."""
+    def matching_files(
+        self, files: Mapping[str, Path], *, workers: int, progress: Progress = no_progress
+    ) -> set[str]:
+        """Names of the files that show a blocked image. An empty list reads no file.
+
+        Args:
+            files: files by name.
+            workers: number of threads that decode.
+            progress: told of files compared; may raise ``Cancelled``.
+        """
         if not self.images:
             return set()
         loads = decode_ahead(files.values(), limits=ImageLimits(), workers=workers, fit=_FIT)
-        hashes = {
-            name: perceptual_hash(loaded.image)
-            for name, (_, loaded) in zip(files, loads, strict=True)
-            if isinstance(loaded, LoadedImage)
-        }
+        hashes: dict[str, str] = {}
+        with contextlib.closing(loads):  # a stop leaves nothing that is still decoded
+            for done, (name, (_, loaded)) in enumerate(zip(files, loads, strict=True)):
+                progress(done, len(files), "comparing files with blocked images")
+                if isinstance(loaded, LoadedImage):
+                    hashes[name] = perceptual_hash(loaded.image)
         blocked = self.matches(hashes.values())
         return {name for name, matched in zip(hashes, blocked, strict=True) if matched}
 

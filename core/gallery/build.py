@@ -67,7 +67,7 @@ def update(
         with store.writing() as unfinished:
             if not store.exists or store.header().generation == 0:
                 store.create(store.folder.name, root=root)
-            gallery = _rooted(Gallery.open(folder, whole=True), root, found)
+            gallery = _rooted(Gallery.open(folder, whole=True), root, found, progress=progress)
             by_key = {gallery.key_of(encoder): encoder for encoder in encoders}
             heads = _patch_heads(gallery, by_key, patch_heads or {})
             work = _Work(gallery, found, by_key, heads, config or BuildConfig())
@@ -85,7 +85,7 @@ class _Work:
     config: BuildConfig
 
 
-def _rooted(gallery: Gallery, root: str, found: SourceFiles) -> Gallery:
+def _rooted(gallery: Gallery, root: str, found: SourceFiles, *, progress: Progress) -> Gallery:
     """The gallery with its images in the source's folder: they were there, or some moved there.
 
     Raises:
@@ -93,14 +93,22 @@ def _rooted(gallery: Gallery, root: str, found: SourceFiles) -> Gallery:
     """
     if gallery.root.resolve() == found.folder:
         return gallery
-    pairs = zip(gallery.records.texts("path"), gallery.records.texts("sha256"), strict=True)
-    here = any(path in found.files and file_digest(found.files[path]) == sha for path, sha in pairs)
-    if gallery.records and (is_folder(gallery.root) or not here):
+    if gallery.records and (is_folder(gallery.root) or not _holds_any(found, gallery, progress)):
         raise GalleryError(
             f"the gallery's images lie in {gallery.root}, not in {found.folder}: put the new ones "
             "there, or index a folder that holds both as another gallery"
         )
     return _with(gallery, replace(gallery.header, root=root))
+
+
+def _holds_any(found: SourceFiles, gallery: Gallery, progress: Progress) -> bool:
+    """Whether any file of a source is that of an image of a gallery, by its path and content."""
+    pairs = zip(gallery.records.texts("path"), gallery.records.texts("sha256"), strict=True)
+    for done, (path, sha) in enumerate(pairs):
+        progress(done, len(gallery.records), "looking for the images in their new folder")
+        if path in found.files and file_digest(found.files[path]) == sha:
+            return True
+    return False
 
 
 def _with(gallery: Gallery, header: Header) -> Gallery:

@@ -30,7 +30,7 @@ from core.gallery.shards import Item, Shard, ShardWriter
 from core.gallery.writing import arrays_of, gather
 from core.heads.head import Head
 from core.images.files import new_folder, remove_folder
-from core.images.stated import states_numbers
+from core.images.stated import stating_numbers
 from core.values import Encoder, GalleryError, Progress, no_progress
 
 _PAUSE = 0.5  # seconds between two looks at whether another process is done
@@ -76,7 +76,8 @@ def describe(
             config=config,
         )
         items = [Item(gallery.root / r.path, r.path, r.sha256) for r in gallery.stored]
-        anew = {item.sha256 for item in items if earlier and states_numbers(item.path)}
+        held = [(item.sha256, item.path) for item in items if earlier]
+        anew = stating_numbers(held, progress=progress)
         done = [*(_without(anew, shard) for shard in earlier), *writer.finished()]
         for keys, lacking in missing(gallery, done, items, {key: encoder}):
             writer.write(lacking, keys, progress)

@@ -12,7 +12,7 @@ from core.gallery.manifest import STANDARD
 from core.gallery.metadata import split_fields
 from core.gallery.shards import Item, Shard, Skipped, Stamp, hash_files
 from core.gallery.source import SourceFiles
-from core.images.stated import READING, states_numbers
+from core.images.stated import READING, stating_numbers
 from core.values import Encoder, GalleryError, ImageRecord, Progress, no_progress
 
 
@@ -79,7 +79,8 @@ def make_plan(
     now = [(moves.get(path, path), sha) for path, sha in there] if moves else there
     old = {*now}
     candidates = {name: files[name] for name, sha in shas.items() if (name, sha) not in old}
-    blocked = Blocklist(gallery.store.folder).matching_files(candidates, workers=workers)
+    blocklist = Blocklist(gallery.store.folder)
+    blocked = blocklist.matching_files(candidates, workers=workers, progress=progress)
     new = {name: shas[name] for name in candidates if name not in blocked}
     old_keys = _superseded(gallery, keys)
     if lacking := [k for k in gallery.encoder_keys if new and k not in (*keys, *old_keys)]:
@@ -97,7 +98,7 @@ def make_plan(
     edited = _edited(gallery, now, stays, stamps, metadata)
     by_numbers: set[str] = set()
     if found.whole and gallery.header.reading < READING:
-        by_numbers = {sha for name, sha in shas.items() if states_numbers(files[name])}
+        by_numbers = stating_numbers([(s, files[n]) for n, s in shas.items()], progress=progress)
     again = by_numbers.intersection(sha for _, sha in kept) if by_numbers else by_numbers
     items = [Item(files[name], name, sha) for name, sha in new.items()]
     if again or not {*keys} <= {*gallery.encoder_keys}:

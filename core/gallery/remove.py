@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from core.gallery.blocklist import BlockedImage, Blocklist
@@ -11,10 +11,16 @@ from core.gallery.gallery import Gallery
 from core.gallery.store import Store
 from core.gallery.writing import Difference
 from core.images.decode import open_image
-from core.values import GalleryError
+from core.values import GalleryError, Progress, no_progress
 
 
-def remove(folder: Path, ids: Iterable[int], *, block: bool = False) -> Change:
+def remove(
+    folder: Path,
+    ids: Iterable[int],
+    *,
+    block: bool = False,
+    progress: Progress = no_progress,
+) -> Change:
     """Take images out of a gallery.
 
     Args:
@@ -22,6 +28,7 @@ def remove(folder: Path, ids: Iterable[int], *, block: bool = False) -> Change:
         ids: ids of the images.
         block: also take out their resaves, by perceptual hash, and keep all of them out of every
             later update of this folder. Nothing but the hashes is kept.
+        progress: called before anything is written; may raise ``Cancelled``.
 
     Raises:
         GalleryError: when an id is not there, or the gallery is in use or cannot be written.
@@ -33,8 +40,9 @@ def remove(folder: Path, ids: Iterable[int], *, block: bool = False) -> Change:
         gallery = Gallery.open(folder, whole=True)
         gone = set(ids)
         gallery.require(gone)
+        progress(0, len(gone), "removing images")
         if block:
-            gone |= _block(gallery, sorted(gone))
+            gone |= _block(gallery, sorted(gone), progress=progress)
         difference = Difference(gone=gone)
         commit(gallery, difference)
         tidy(gallery, difference, everything=unfinished)
@@ -77,14 +85,18 @@ def _is_id(name: str) -> bool:
     return name.isascii() and name.isdecimal()
 
 
-def _block(gallery: Gallery, ids: Iterable[int]) -> set[int]:
+def _block(gallery: Gallery, ids: Collection[int], *, progress: Progress) -> set[int]:
     """Block images; returns the ids of all images of the gallery that match the blocklist then."""
-    records = [gallery.records[gallery.row_of[number]] for number in ids]
+
+    def read() -> Iterator[BlockedImage]:
+        for done, number in enumerate(ids):
+            progress(done, len(ids), "reading the images to block")
+            record = gallery.records[gallery.row_of[number]]
+            shown = open_image(gallery.store.shown(record.sha256))
+            yield BlockedImage.of(shown, phash=record.phash)
+
     blocklist = Blocklist(gallery.store.folder)
-    blocklist.add(
-        BlockedImage.of(open_image(gallery.store.shown(record.sha256)), phash=record.phash)
-        for record in records
-    )
+    blocklist.add(read())  # all of them, or none where it is stopped
     matched = blocklist.matches(gallery.records.texts("phash"))
     return {*gallery.records.numbers("id")[matched].tolist()}
 

@@ -22,7 +22,7 @@ from core.heads.rotation import haar_rotation
 from core.heads.rows import unit_rows
 from core.images.files import read_json, write_bytes
 from core.images.joined import ManyRows
-from core.values import GalleryError, Level, Role
+from core.values import GalleryError, Level, Progress, Role, no_progress
 
 CHUNK = 4_096
 """Rows handled at a time where there may be a million."""
@@ -150,8 +150,15 @@ class Head:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 
-    def __call__(self, features: Float[ManyRows, "b f"], *, role: Role) -> Float[np.ndarray, "b d"]:
+    def __call__(
+        self, features: Float[ManyRows, "b f"], *, role: Role, progress: Progress = no_progress
+    ) -> Float[np.ndarray, "b d"]:
         """Embed features, unit rows in float32; a level at its mean has no direction, stays zero.
+
+        Args:
+            features: what the backbone gave.
+            role: the side of a comparison that they stand on.
+            progress: told of rows embedded, block by block; may raise ``Cancelled``.
 
         Raises:
             ValueError: for features of another width or a row that is not finite.
@@ -159,6 +166,7 @@ class Head:
         check_width(features, self.width)
         embedding = np.empty((len(features), self.dim), np.float32)
         for start in range(0, len(features), CHUNK):
+            progress(start, len(features), "embedding images")
             chunk = slice(start, start + CHUNK)
             for part, scale, (columns, dims) in zip(
                 self.parts, self.scales, self.spans, strict=True

@@ -12,7 +12,7 @@ import logging
 import os
 import stat
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -164,7 +164,7 @@ def decode_ahead(
     workers: int,
     fit: int | None = None,
     ahead: int = 64,
-) -> Iterator[tuple[_Source, LoadedImage | ImageError]]:
+) -> Generator[tuple[_Source, LoadedImage | ImageError], None, None]:
     """Decode files, or what they hold, in worker threads ahead of the consumer.
 
     They come in order, refusals in their places.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from core.images.kinds import FIRST_BYTES, kind_of
 from core.images.spaces import CodePoints
+from core.values import Progress
 
 READING = 1
 """Version of how colours that numbers state are read. A gallery keeps the one that its images of
@@ -62,6 +63,16 @@ def states_numbers(path: Path) -> bool:
     except (OSError, struct.error, IndexError, ValueError):
         return False
     return points is not None and not points.is_srgb
+
+
+def stating_numbers(files: Collection[tuple[str, Path]], *, progress: Progress) -> set[str]:
+    """Contents, given with their files, of which :func:`states_numbers` says so."""
+    found: set[str] = set()
+    for done, (content, path) in enumerate(files):
+        progress(done, len(files), "looking at how files state their colours")
+        if states_numbers(path):
+            found.add(content)
+    return found
 
 
 def _of_png(data: bytes) -> CodePoints | None:

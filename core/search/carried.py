@@ -67,7 +67,9 @@ def _are_near(found: Mapping[str, np.ndarray]) -> bool:
 _NEAR = arrays(_Near, whole=_are_near)
 
 
-def graph_of(gallery: Gallery, view: View, compute: Callable[[], Graph]) -> Graph:
+def graph_of(
+    gallery: Gallery, view: View, compute: Callable[[], Graph], *, progress: Progress
+) -> Graph:
     """The exact neighbour graph of a view; where few images have changed, only they are compared.
 
     Args:
@@ -75,6 +77,7 @@ def graph_of(gallery: Gallery, view: View, compute: Callable[[], Graph]) -> Grap
         view: the view. Where its head was fitted on all of the gallery, every vector changes with
             every image, and nothing stays.
         compute: finds the graph from nothing.
+        progress: told of rows compared where only some are; may raise ``Cancelled``.
     """
     if view.fitted is not None and view.fitted.all():
         return compute()
@@ -85,7 +88,8 @@ def graph_of(gallery: Gallery, view: View, compute: Callable[[], Graph]) -> Grap
     before, found = gallery.artefacts.latest(key, codec=_NEAR), None
     if before is not None:
         table = (np.asarray(before.rows), np.asarray(before.cosines))
-        found = updated(vectors, table, rows_now(before.names, names), width=WIDTH)
+        now = rows_now(before.names, names)
+        found = updated(vectors, table, now, width=WIDTH, progress=progress)
     graph = compute() if found is None else Graph(*found, np.ones(1))
     gallery.artefacts.keep(key, _Near(names, graph.rows, graph.cosines), codec=_NEAR)
     return graph

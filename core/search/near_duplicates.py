@@ -17,9 +17,11 @@ from scipy.sparse.csgraph import connected_components
 
 from core.config import GroupConfig
 from core.heads.rows import unit_rows
+from core.values import Progress, no_progress
 
 _BLOCK = 1024  # rows, or pairs, compared at once
 _KINDS = 64  # kinds of image among many of one hash whose copies are looked for
+_COMPARED = "comparing near-duplicates"
 _MIRROR = np.uint64(0x5555555555555555)  # mirroring turns the sign of every second frequency
 
 
@@ -30,6 +32,7 @@ def near_duplicate_groups(
     neighbours: Integer[np.ndarray, "n k"],
     limits: GroupConfig,
     links: Integer[np.ndarray, "m 2"] | None = None,
+    progress: Progress = no_progress,
 ) -> Integer[np.ndarray, " n"]:
     """Group of every row, named by the smallest row in it.
 
@@ -42,25 +45,25 @@ def near_duplicate_groups(
         neighbours: rows of the nearest other images of every row, -1 for none; (n, k).
         limits: how near the hashes and the embeddings of two copies are.
         links: further pairs of rows that are copies.
+        progress: told of pairs, then of hashes compared; may raise ``Cancelled``.
 
     Raises:
         ValueError: if there is not one hash per row, or a hash is not 16 hexadecimal digits.
     """
     bits = parsed_hashes(hashes, n=len(embeddings))
-    near = _neighbour_links(embeddings, bits, neighbours=neighbours, limits=limits)
+    near = _neighbour_links(embeddings, bits, neighbours, limits, progress=progress)
     given = np.empty((0, 2), np.int64) if links is None else links
-    return _components(
-        np.concatenate([near, given, *_equal_hash_links(embeddings, bits, limits.min_cosine)]),
-        len(bits),
-    )
+    equal = _equal_hash_links(embeddings, bits, limits.min_cosine, progress=progress)
+    return _components(np.concatenate([near, given, *equal]), len(bits))
 
 
 def _neighbour_links(
     embeddings: np.ndarray,
     bits: UInt64[np.ndarray, " n"],
-    *,
     neighbours: np.ndarray,
     limits: GroupConfig,
+    *,
+    progress: Progress,
 ) -> Integer[np.ndarray, "m 2"]:
     """Pairs of the neighbour table that are close both by hash and by embedding."""
     rows, columns = np.nonzero(neighbours >= 0)
@@ -70,21 +73,30 @@ def _neighbour_links(
     most = limits.max_hash_distance + limits.mirror_slack
     mirrored = np.bitwise_count(differing ^ _MIRROR) <= most
     pairs = pairs[plain | mirrored]
-    cosines = [
-        np.einsum("md,md->m", *(unit_rows(embeddings[rows]) for rows in block.T))
-        for block in (pairs[start : start + _BLOCK] for start in range(0, len(pairs), _BLOCK))
-    ]
-    return pairs[np.concatenate([np.empty(0), *cosines]) >= limits.min_cosine]
+    cosines = [np.empty(0)]
+    for start in range(0, len(pairs), _BLOCK):
+        progress(start, len(pairs), _COMPARED)
+        block = pairs[start : start + _BLOCK]
+        both = (unit_rows(embeddings[rows]) for rows in block.T)
+        cosines.append(np.einsum("md,md->m", *both))
+    return pairs[np.concatenate(cosines) >= limits.min_cosine]
 
 
 def _equal_hash_links(
-    embeddings: np.ndarray, bits: UInt64[np.ndarray, " n"], min_cosine: float
+    embeddings: np.ndarray,
+    bits: UInt64[np.ndarray, " n"],
+    min_cosine: float,
+    *,
+    progress: Progress,
 ) -> Iterator[Integer[np.ndarray, "m 2"]]:
     """Links among images of equal hash, of many with the first of each kind alone."""
     order = np.argsort(bits, kind="stable")
     begins = np.append(0, np.flatnonzero(np.diff(bits[order])) + 1)
     ends = np.append(begins[1:], len(order))
-    for begin, end in zip(begins[ends - begins > 1], ends[ends - begins > 1], strict=True):
+    several = np.stack([begins, ends], axis=1)[ends - begins > 1]
+    for done, (begin, end) in enumerate(several):
+        if done % _BLOCK == 0:
+            progress(done, len(several), _COMPARED)
         same = order[begin:end]
         unit = unit_rows(embeddings[same])
         if len(same) > _BLOCK:

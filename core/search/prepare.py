@@ -117,7 +117,8 @@ def prepare(
     Raises:
         GalleryError: when the gallery lacks the encoder, or is damaged.
     """
-    vectors = _vectors(gallery, encoder, head, halved=len(gallery) > config.exact)
+    halved = len(gallery) > config.exact
+    vectors = _vectors(gallery, encoder, head, halved=halved, progress=progress)
     patches = gallery.patches(encoder)
     fitted = head.fitted_on(image_hashes(gallery.records))
     features = gallery.features(encoder)
@@ -130,7 +131,7 @@ def prepare(
     for how in config.views if network else ():
         described_by = EXTRA_VIEWS.get(how.name)
         if described_by and gallery.key_of(described_by) in gallery.encoder_keys:
-            view = _extra_view(gallery, how, exact=config.exact)
+            view = _extra_view(gallery, how, exact=config.exact, progress=progress)
             views.append(_linked(gallery, view, config=config, progress=progress))
     found = [_searchable(gallery, view, groups, config=config) for view in views]
     if config.search == "auto":
@@ -139,20 +140,21 @@ def prepare(
     return Collection(tuple(found), groups, kept, gallery.records, config)
 
 
-def _extra_view(gallery: Gallery, how: ViewConfig, *, exact: int) -> View:
+def _extra_view(gallery: Gallery, how: ViewConfig, *, exact: int, progress: Progress) -> View:
     """A view beside the encoder's."""
     encoder, features = EXTRA_VIEWS[how.name], gallery.features(EXTRA_VIEWS[how.name])
-    head, fitted = fitted_head(gallery, encoder, config=HEAD), np.ones(len(gallery), bool)
+    head = fitted_head(gallery, encoder, config=HEAD, progress=progress)
+    fitted = np.ones(len(gallery), bool)
     if len(gallery) <= exact:  # made in less time than it takes to read them
         vectors = head(features, role="gallery")
     else:
-        vectors = _vectors(gallery, encoder, head, halved=True)
+        vectors = _vectors(gallery, encoder, head, halved=True, progress=progress)
     kept = (encoder, head, features, vectors)
     return View(how.name, *kept, weight=how.weight, trust=how.trust, fitted=fitted)
 
 
 def _vectors(
-    gallery: Gallery, encoder: Encoder, head: Head, *, halved: bool
+    gallery: Gallery, encoder: Encoder, head: Head, *, halved: bool, progress: Progress
 ) -> Float[np.ndarray, "n d"]:
     """Unit rows of all images under a head, memory-mapped where they were kept.
 
@@ -161,8 +163,9 @@ def _vectors(
     kind = np.float16 if halved else np.float32
 
     def compute() -> _Vectors:
+        features = gallery.features(encoder)
         with _finite(gallery, encoder):
-            return _Vectors(head(gallery.features(encoder), role="gallery").astype(kind))
+            return _Vectors(head(features, role="gallery", progress=progress).astype(kind))
 
     def whole(found: Mapping[str, np.ndarray]) -> bool:
         rows = found["vectors"]
@@ -209,7 +212,7 @@ def _linked(gallery: Gallery, view: View, *, config: ScoreConfig, progress: Prog
         if large:
             return carried().graph(walk(), progress=progress)
         every = functools.partial(neighbour_graph, view.vectors, walk=None, progress=progress)
-        return graph_of(gallery, view, every)
+        return graph_of(gallery, view, every, progress=progress)
 
     @functools.cache
     def graph() -> Graph:
@@ -240,6 +243,7 @@ def _groups(
                 neighbours=near[:, : limits.neighbours],
                 limits=limits,
                 links=links,
+                progress=progress,
             )
         )
 

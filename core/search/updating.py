@@ -77,6 +77,7 @@ def updated(
     now: Integer[np.ndarray, " m"],
     *,
     width: int,
+    progress: Progress = no_progress,
 ) -> tuple[Int32[np.ndarray, "n k"], Float32[np.ndarray, "n k"]] | None:
     """Neighbours and cosines of all rows from those of an earlier state.
 
@@ -85,6 +86,7 @@ def updated(
         before: what :func:`compared` gave of all rows of the earlier state.
         now: row of every earlier image, -1 where it is gone.
         width: neighbours of each, fewer where there are no more.
+        progress: told of rows compared; may raise ``Cancelled``.
 
     Returns:
         What :func:`compared` gives of all rows; ``None`` where that is no less work, or images
@@ -101,24 +103,27 @@ def updated(
     if 2 * len(fresh) > n:  # all of them at once take less time
         return None
     rows, cosines = np.full((n, width), -1, np.int32), np.full((n, width), -1, np.float32)
-    rows[fresh], cosines[fresh] = compared(vectors, fresh, width=width)
+    rows[fresh], cosines[fresh] = compared(vectors, fresh, width=width, progress=progress)
     rows[here[whole]], cosines[here[whole]] = found[whole], old_cosines[stayed[whole]]
     come = np.setdiff1d(np.arange(n), here)
     if len(come):
-        _merge(vectors, rows, cosines, here[whole], come)
+        _merge(vectors, (rows, cosines), here[whole], come, progress=progress)
     return rows, cosines
 
 
 def _merge(
     vectors: np.ndarray,
-    rows: Int32[np.ndarray, "n k"],
-    cosines: Float32[np.ndarray, "n k"],
+    table: tuple[Int32[np.ndarray, "n k"], Float32[np.ndarray, "n k"]],
     kept: Integer[np.ndarray, " m"],
     come: Integer[np.ndarray, " c"],
+    *,
+    progress: Progress,
 ) -> None:
     """Put new rows into the lists of kept ones, in place."""
+    rows, cosines = table
     new, width = np.ascontiguousarray(vectors[come], np.float32), rows.shape[1]
     for start in range(0, len(kept), _BLOCK):
+        progress(start, len(kept), "comparing all images with new ones")
         some = kept[start : start + _BLOCK]
         own = np.asarray(vectors[some], np.float32)
         places = nearest(own, new, k=min(width + SPARE, len(come)))

@@ -26,6 +26,7 @@ from core.gallery.gallery import Gallery
 from core.gallery.opting import Opted
 from core.gallery.verify import Damage
 from core.images.files import folder_size
+from core.images.waiting import awaited
 from core.measures.compare import (
     DEPTHS,
     HITS,
@@ -120,6 +121,7 @@ __all__ = [
     "Way",
     "Workspace",
     "adjust_known",
+    "awaited",
     "best_device",
     "browse",
     "by_confidence",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from core.config import ImageLimits, ServerConfig
 from core.gallery.gallery import Gallery
 from core.images.decode import load_image
 from core.images.files import file_digest, folder_size, new_file
-from core.values import GalleryError, ImageError
+from core.values import GalleryError, ImageError, Progress
 
 
 def require_room(gallery: Gallery, files: Sequence[Path], *, server: ServerConfig) -> None:
@@ -34,23 +35,56 @@ def require_room(gallery: Gallery, files: Sequence[Path], *, server: ServerConfi
         )
 
 
-def refusal(file: Path) -> ImageError | None:
-    """Why a file is no image that is accepted."""
+def refusals(files: Sequence[Path], *, progress: Progress) -> dict[Path, ImageError]:
+    """Files that are no images that are accepted, and why; ``progress`` is told of each file."""
+    found: dict[Path, ImageError] = {}
+    for done, file in enumerate(files):
+        progress(done, len(files), "looking at the files")
+        try:
+            load_image(file, limits=ImageLimits(), fit=16)
+        except ImageError as error:
+            found[file] = error
+    return found
+
+
+@contextlib.contextmanager
+def copied_in(
+    files: Sequence[Path], gallery: Gallery, *, progress: Progress
+) -> Iterator[tuple[str, ...]]:
+    """Names of uploads that are copied beside a gallery's images.
+
+    When the block fails, copies that the gallery has not taken in go again.
+
+    Args:
+        files: the uploads.
+        gallery: one that keeps its images itself.
+        progress: told of each file; may raise ``Cancelled``.
+    """
+    names: list[str] = []
+    made: list[Path] = []
     try:
-        load_image(file, limits=ImageLimits(), fit=16)
-    except ImageError as error:
-        return error
-    return None
+        for done, file in enumerate(files):
+            progress(done, len(files), "copying the files")
+            target = _place_of(file, gallery.root)
+            if not target.exists():
+                with new_file(target) as partial:
+                    shutil.copyfile(file, partial)
+                made.append(target)
+            names.append(target.name)
+        yield tuple(names)
+    except BaseException:
+        there = {*Gallery.open(gallery.store.folder, whole=True).records.texts("path")}
+        for target in made:
+            if target.name not in there:
+                target.unlink(missing_ok=True)
+        raise
 
 
-def copy_in(file: Path, root: Path) -> str:
-    """Copy an upload beside a gallery's images; its name there, changed where it is taken."""
+def _place_of(file: Path, root: Path) -> Path:
+    """Where an upload lies beside a gallery's images; under another name where its is taken."""
     digest = file_digest(file)
     name = re.sub(r"[^\w.-]+", "-", file.name).lstrip(".-")[-120:] or f"{digest[:16]}{file.suffix}"
     target = root / name
     if target.exists() and file_digest(target) != digest:
         target = root / f"{target.stem}-{digest[:8]}{target.suffix}"
-    if not target.exists():
-        with new_file(target) as partial:
-            shutil.copyfile(file, partial)
-    return target.name
+    return target

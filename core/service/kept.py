@@ -114,12 +114,12 @@ def clusters_of(
         rows: what is clustered, one row for each image.
         inputs: what the rows follow from.
         kind: how they are clustered.
-        progress: called before.
+        progress: called while they are found; may raise ``Cancelled``.
     """
 
     def compute() -> _Clusters:
         progress(0, 1, "finding clusters")
-        return _Clusters(cluster(rows, kind=kind))
+        return _Clusters(cluster(rows, kind=kind, progress=progress))
 
     def whole(kept: Mapping[str, np.ndarray]) -> bool:
         labels, n = kept["labels"], len(gallery)

@@ -26,7 +26,7 @@ from core.gallery.store import Store
 from core.gallery.verify import Damage, changed_images, verify
 from core.images.files import file_digest, folder_size
 from core.search.table_check import changed_table
-from core.service.adding import copy_in, refusal, require_room
+from core.service.adding import copied_in, refusals, require_room
 from core.service.building import bring_up, build, finish
 from core.service.visitors import Visitors
 from core.values import (
@@ -120,6 +120,8 @@ class Library:
         """Add uploaded images to a gallery that keeps its images itself.
 
         Raises:
+            Cancelled: when ``progress`` asked for it; the gallery holds all of them or none, and
+                adding the same files again goes on with what was encoded.
             GalleryError: when it keeps none, is over quota, or cannot be written.
             ImageError: when none of the files is an image that is accepted.
         """
@@ -131,13 +133,16 @@ class Library:
                 "look for them"
             )
         require_room(gallery, files, server=self.server)
-        refused = {file: why for file in files if (why := refusal(file))}
+        refused = refusals(files, progress=progress)
         taken = [file for file in files if file not in refused]
         if not taken:
             raise next(iter(refused.values()))
         size = sum(file.stat().st_size for file in taken)
-        with _told_when_full(), self._working(visitor, progress, reserve=size) as checked:
-            names = tuple(copy_in(file, gallery.root) for file in taken)
+        with (
+            _told_when_full(),
+            self._working(visitor, progress, reserve=size) as checked,
+            copied_in(taken, gallery, progress=checked) as names,
+        ):
             source = Source(gallery.root, only=names)
             change = bring_up(folder, source, self._encoders(gallery), progress=checked)
         left_out = [Skipped(file.name, str(why)) for file, why in refused.items()]
@@ -163,16 +168,24 @@ class Library:
         with _told_when_full(), self._working(visitor, progress) as checked:
             return bring_up(folder, source, self._encoders(gallery), progress=checked)
 
-    def remove(self, name: str, ids: Sequence[int], *, visitor: str = "") -> Change:
+    def remove(
+        self, name: str, ids: Sequence[int], *, visitor: str = "", progress: Progress
+    ) -> Change:
         """Take images out of a gallery; files go only where they lie in its own folder.
+
+        Args:
+            name: the gallery.
+            ids: ids of the images.
+            visitor: whose gallery it is on a hosted server.
+            progress: called before anything goes; may raise ``Cancelled``.
 
         Raises:
             GalleryError: when an id is not there, or the gallery cannot be written.
         """
         folder = self.folder(name, visitor=visitor)
         gallery = Gallery.open(folder, whole=True)
-        with self._working(visitor, no_progress):
-            change = remove(folder, ids)
+        with self._working(visitor, progress) as checked:
+            change = remove(folder, ids, progress=checked)
         if gallery.keeps_images:
             for image_id in set(ids):
                 record = gallery.records[gallery.row_of[image_id]]

@@ -7,11 +7,11 @@ from jaxtyping import Float, Int32
 
 from core.search.graph import Graph, neighbour_graph
 from core.service.workspace import Workspace
-from core.values import GalleryError, ImageRecord
+from core.values import GalleryError, ImageRecord, Progress
 
 
 def near_images(
-    workspace: Workspace, image_id: int, *, top: int
+    workspace: Workspace, image_id: int, *, top: int, progress: Progress
 ) -> tuple[tuple[ImageRecord, float], ...]:
     """The images nearest to an image of the gallery, each with its cosine, best first.
 
@@ -19,6 +19,7 @@ def near_images(
         workspace: the gallery as an encoder sees it.
         image_id: the image.
         top: images wanted; at most 32 are known.
+        progress: told of what is computed; may raise ``Cancelled``.
 
     Raises:
         GalleryError: when no image has that id.
@@ -26,7 +27,7 @@ def near_images(
     gallery = workspace.gallery
     if image_id not in gallery.row_of:
         raise GalleryError(f"the gallery has no image {image_id}")
-    graph, row = _graph(workspace), gallery.row_of[image_id]
+    graph, row = _graph(workspace, progress=progress), gallery.row_of[image_id]
     pairs = zip(graph.rows[row, :top].tolist(), graph.cosines[row, :top].tolist(), strict=True)
     return tuple((gallery.records[other], cosine) for other, cosine in pairs if other >= 0)
 
@@ -35,28 +36,45 @@ Seen = tuple[Workspace, str]
 """A gallery as an encoder sees it, on a level or, for the empty text, on all."""
 
 
-def shared_neighbours(one: Seen, other: Seen, *, k: int) -> Float[np.ndarray, " n"]:
+def shared_neighbours(
+    one: Seen, other: Seen, *, k: int, progress: Progress
+) -> Float[np.ndarray, " n"]:
     """Share of every image's k nearest under one encoder or level that are so under another.
 
     Two encoders without anything in common share k / (n - 1) on average.
+
+    Args:
+        one: the first.
+        other: the second.
+        k: neighbours of each image.
+        progress: told of images compared; may raise ``Cancelled``.
 
     Raises:
         ValueError: when they do not describe the same images.
     """
     if one[0].gallery.records != other[0].gallery.records:
         raise ValueError("neighbours can be compared within one gallery only")
-    return overlap(_graph(*one).rows[:, :k], _graph(*other).rows[:, :k])
+    mine, theirs = (_graph(*seen, progress=progress).rows for seen in (one, other))
+    return overlap(mine[:, :k], theirs[:, :k])
 
 
-def mean_shared_neighbours(one: Seen, other: Seen) -> Float[np.ndarray, " n"]:
+def mean_shared_neighbours(
+    one: Seen, other: Seen, *, progress: Progress
+) -> Float[np.ndarray, " n"]:
     """Average overlap of every image's nearest under two encoders, over all that are known.
+
+    Args:
+        one: the first.
+        other: the second.
+        progress: told of images compared; may raise ``Cancelled``.
 
     Raises:
         ValueError: as :func:`shared_neighbours`.
     """
     if one[0].gallery.records != other[0].gallery.records:
         raise ValueError("neighbours can be compared within one gallery only")
-    return average_overlap(_graph(*one).rows, _graph(*other).rows)
+    mine, theirs = (_graph(*seen, progress=progress).rows for seen in (one, other))
+    return average_overlap(mine, theirs)
 
 
 def average_overlap(
@@ -79,8 +97,9 @@ def overlap(
     return both.sum(axis=1) / np.maximum(present.sum(axis=1), 1)
 
 
-def _graph(workspace: Workspace, level: str = "") -> Graph:
+def _graph(workspace: Workspace, level: str = "", *, progress: Progress) -> Graph:
     view = workspace.collection.views[0]
-    if level:
-        return neighbour_graph(workspace.vectors_of(level), walk=None)
-    return neighbour_graph(view.vectors, walk=view.walk) if view.graph is None else view.graph()
+    if view.graph is not None and not level:
+        return view.graph()
+    vectors, walk = (workspace.vectors_of(level), None) if level else (view.vectors, view.walk)
+    return neighbour_graph(vectors, walk=walk, progress=progress)

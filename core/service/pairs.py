@@ -60,22 +60,31 @@ def paired_head(
     source = np.array([row for _, row in known])
     features = _encoded(folder, generated, encoder, progress)
     own = np.asarray(gallery.features(encoder), np.float32)
-    base = _base(gallery, encoder, np.concatenate([features, own[np.unique(source)]]), config)
+    rows = np.concatenate([features, own[np.unique(source)]])
+    base = _base(gallery, encoder, rows, config, progress=progress)
     found = PairFeatures(features[made], own[source], made, source)
     return fit_paired_head(base, found, config=config, progress=progress)
 
 
-def known_pairs(gallery: Gallery, pairs: Path) -> Known:
+def known_pairs(gallery: Gallery, pairs: Path, *, progress: Progress = no_progress) -> Known:
     """The pairs whose exemplars are images of a gallery, which are known by their contents.
 
     Others are left out. A generated image with several exemplars is as many pairs.
+
+    Args:
+        gallery: the gallery.
+        pairs: the table of pairs, beside the files.
+        progress: told of exemplars read; may raise ``Cancelled``.
 
     Raises:
         GalleryError: when there are none, or their exemplars are too many of the gallery's images.
     """
     rows = {record.sha256: row for row, record in enumerate(gallery.records)}
     listed = [(pair.generated, name) for pair in read_pairs(pairs) for name in pair.exemplars]
-    exemplars = {name: file_digest(pairs.parent / name) for _, name in listed}
+    exemplars: dict[str, str] = {}
+    for done, (_, name) in enumerate(listed):
+        progress(done, len(listed), "reading the exemplars")
+        exemplars[name] = file_digest(pairs.parent / name)
     known = [(made, rows[exemplars[name]]) for made, name in listed if exemplars[name] in rows]
     if not known:
         raise GalleryError(
@@ -92,14 +101,19 @@ def known_pairs(gallery: Gallery, pairs: Path) -> Known:
 
 
 def _base(
-    gallery: Gallery, encoder: Encoder, features: Float[np.ndarray, "m f"], config: HeadConfig
+    gallery: Gallery,
+    encoder: Encoder,
+    features: Float[np.ndarray, "m f"],
+    config: HeadConfig,
+    *,
+    progress: Progress,
 ) -> Head:
     """The encoder's own head, where it was fitted on other images; else a whitening of these."""
     shipped = shipped_heads(encoder.name).embedding
     if shipped is not None and shipped.fitted_on(image_hashes(gallery.records)) is None:
         return shipped
     plain = replace(config, kind="whiten", shrinkage=None)
-    return fit_head(features, config=plain, levels=levels_of(encoder))
+    return fit_head(features, config=plain, levels=levels_of(encoder), progress=progress)
 
 
 def _encoded(

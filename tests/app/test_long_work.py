@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TypeGuard
 
 import pytest
 
@@ -79,10 +80,20 @@ def test_all_long_work_of_the_app_can_be_stopped_and_is_charged():
     assert set(found) == EXCEPTIONS, found
 
 
+ALL_LONG = ("core.service", "core.gallery", "core.search")
+"""Where whatever calls long work can be stopped; elsewhere, what takes progress alone."""
+
+UNHEARD = {("core.service.selftest", "load_network")}
+"""Networks that come with the program are loaded: nothing is fetched."""
+
+
 def passed_on_by(module: ModuleType) -> Iterator[tuple[str, int]]:
-    """Long work that functions of a module could stop, and do not: its name and line."""
+    """Long work that functions of a module do not stop, and could or should: its name and line."""
+    every = module.__name__.startswith(ALL_LONG)
     for outer in ast.walk(ast.parse(inspect.getsource(module))):
-        if not isinstance(outer, ast.FunctionDef) or "progress" not in _parameters(outer):
+        if not isinstance(outer, ast.FunctionDef):
+            continue
+        if not every and "progress" not in _parameters(outer):
             continue
         for node in ast.walk(outer):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
@@ -100,13 +111,95 @@ def _parameters(function: ast.FunctionDef) -> set[str]:
 
 def test_what_can_be_stopped_stops_whatever_long_it_does():
     """Nothing looked at what the core does below the calls of the app."""
-    found = [
-        (module.__name__, name, line)
+    found = {
+        (module.__name__, name): line
         for path in Path(core.__file__).parent.rglob("*.py")
         for module in [importlib.import_module(_name_of(path))]
         for name, line in passed_on_by(module)
+    }
+    assert set(found) == UNHEARD, found
+
+
+def test_no_long_work_is_given_no_progress():
+    """The removal of images was, where its caller had one."""
+    found = [
+        (path, node.lineno)
+        for path in (*ROOT.rglob("*.py"), *Path(core.__file__).parent.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        for given in (*node.args, *(keyword.value for keyword in node.keywords))
+        if _is_named(given, "no_progress")
     ]
     assert not found
+
+
+READERS = {"load_image", "open_image", "read_image", "file_digest", "copyfile", "states_numbers"}
+"""What reads one file of somebody's."""
+
+OF_FEW = {"core.gallery.checksums", "core.gallery.parts"}
+"""What reads the files that a gallery is made of, which are few however many its images are."""
+
+READ_AHEAD = {"core.gallery.shards._loads"}
+"""What is taken from it is reported."""
+
+
+def reading_modules() -> dict[str, ast.Module]:
+    folder = Path(core.__file__).parent
+    paths = [*folder.glob("gallery/*.py"), *folder.glob("service/*.py")]
+    trees = {_name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    return {name: tree for name, tree in trees.items() if name not in OF_FEW}
+
+
+def unheard_reading(trees: dict[str, ast.Module]) -> Iterator[tuple[str, int]]:
+    """Loops that read a file in each round, and what reads files ahead, that name no progress.
+
+    A loop may read by a function of its own, one that calls a reader.
+    """
+    functions = [node for tree in trees.values() for node in tree.body if _is_function(node)]
+    readers = READERS.union(node.name for node in functions if READERS & _names_called(node))
+    for module, tree in trees.items():
+        for node in ast.walk(tree):
+            if _is_function(node) and "decode_ahead" in _names_called(node):
+                unheard = f"{module}.{node.name}" not in READ_AHEAD
+            else:
+                unheard = isinstance(node, LOOPS) and bool(readers & _names_called(node))
+            if unheard and not any(_is_named(each, "progress") for each in ast.walk(node)):
+                yield module, node.lineno
+
+
+LOOPS = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def _is_function(node: ast.AST) -> TypeGuard[ast.FunctionDef]:
+    return isinstance(node, ast.FunctionDef)
+
+
+def _is_named(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _names_called(node: ast.AST) -> set[str]:
+    calls = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
+    names = {each.id for each in calls if isinstance(each, ast.Name)}
+    return names | {each.attr for each in calls if isinstance(each, ast.Attribute)}
+
+
+def test_reading_many_files_is_told_of_file_by_file():
+    """Uploads were looked at and copied, and new files compared with blocked ones, unheard."""
+    assert not list(unheard_reading(reading_modules()))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def one(file): load_image(file)\ndef many(files, progress): [one(f) for f in files]",
+        "def many(files, progress):\n    progress(0, 1, '')\n    [file_digest(f) for f in files]",
+        "def many(files):\n    for file in files:\n        shutil.copyfile(file, there)",
+        "def many(files):\n    return dict(decode_ahead(files))",
+    ],
+)
+def test_reading_that_is_not_told_of_is_seen(source: str):
+    assert [*unheard_reading({"made": ast.parse(source)})]
 
 
 def _name_of(path: Path) -> str:

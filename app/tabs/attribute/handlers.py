@@ -23,7 +23,7 @@ from app.views import matches as lists
 from app.views.names import label_of
 from app.views.stated_sources import known_sources
 from core.report import conclusion
-from core.service import Session, example_of
+from core.service import Session, awaited, example_of
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,10 @@ class Handlers:
         if self.session.server.hosted:
             raise user_error("this server fetches no pictures; drop the file itself")
         with self.page.jobs.run("attribute", request, progress) as report:
-            report(0, 1, "Fetching the picture")
-            content, name = self.fetcher.fetch(address)
+            fetching = 0, 1, "Fetching the picture"
+            content, name = awaited(lambda: self.fetcher.fetch(address), lambda: report(*fetching))
             self.session.image(content)  # refused in words where it is none
+            report(*fetching)  # what was stopped at its end does not come either
         return 0, save_bytes_to_cache(content, name, get_upload_folder()), ""
 
     def _known(self, search: Search, visitor: str) -> str:

@@ -178,7 +178,9 @@ class Handlers:
             raise user_error("choose images first: click them")
         visitor = visitor_of(request)
         return self._change(
-            lambda _: self.library.remove(name, ids, visitor=visitor), request, progress
+            lambda report: self.library.remove(name, ids, visitor=visitor, progress=report),
+            request,
+            progress,
         )
 
     def duplicates(

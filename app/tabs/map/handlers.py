@@ -161,8 +161,8 @@ class Handlers:
         few = len(gallery) <= spaces[0][0].score.exact  # a level has no graph of its own
         if len(spaces) > 1 and (few or not any(levels)):
             moved = words.movers(
-                shared_neighbours(spaces[0], spaces[1], k=_COMPARED),
-                mean_shared_neighbours(spaces[0], spaces[1]),
+                shared_neighbours(spaces[0], spaces[1], k=_COMPARED, progress=report),
+                mean_shared_neighbours(spaces[0], spaces[1], progress=report),
                 [panel.title for panel in panels],
                 k=_COMPARED,
                 top=_MOVED,

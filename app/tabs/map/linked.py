@@ -162,7 +162,7 @@ class Linked:
         visitor, again = visitor_of(request), "ask again"
         with self.page.jobs.run("map", request, progress, again=again) as report:
             workspace = self.page.session.workspace(drawn.choice, visitor=visitor, progress=report)
-            found = near_images(workspace, record.id, top=_NEAREST)
+            found = near_images(workspace, record.id, top=_NEAREST, progress=report)
         rows = sorted({row, *(row_of[other.id] for other, _ in found)})
         return {**self._chosen(drawn, rows), self.tab.words: near.neighbour_words(record, found)}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +13,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import httpx
 import pytest
 
 from app.api import Endpoints
+from app.page.fetch import Fetcher
 from app.page.jobs import METER
 from app.page.state import Page, open_page
 from app.tabs.attribute import batch_layout, layout, reverse_layout
@@ -35,6 +39,7 @@ from app.tabs.map.layout import lay as lay_map
 from app.views import compare as compare_views
 from app.views.scene import DOMAIN
 from core.config import BuildConfig
+from core.gallery.remove import remove
 from core.service import Session
 from tests.app import small, tiny
 from tests.app.calls import controls_of
@@ -141,6 +146,42 @@ def test_the_files_of_an_answer(fresh: Path, picture: Path):
     stopper = Stopper(page, "attribute", at="refitting the head")
     stopped(lambda progress: why.export(search, found, NOBODY, progress), stopper)
     assert all(Path(file).stat().st_size for file in why.export(search, found, NOBODY))
+
+
+def fetching(page: Page, fetcher: Fetcher) -> AttributeHandlers:
+    with gr.Blocks():
+        query, controls = layout.lay_query(page), layout.lay_controls(page)
+        return AttributeHandlers(page, query, controls, fetcher)
+
+
+def test_fetching_a_picture(fresh: Path):
+    """A stop had no effect until the address answered, up to 15 seconds, and none then."""
+
+    async def resolve(_host: str) -> list[str]:
+        await asyncio.sleep(10)
+        return []
+
+    page, started = opened(fresh), time.monotonic()
+    handlers = fetching(page, Fetcher(resolve))
+    stopped(
+        lambda progress: handlers.fetched("https://slow.example/a.png", NOBODY, progress),
+        Stopper(page, "attribute", at="Fetching"),
+    )
+    assert time.monotonic() - started < 5
+
+
+def test_a_picture_that_comes_as_it_is_stopped(fresh: Path, picture: Path):
+    page = opened(fresh)
+
+    async def resolve(_host: str) -> list[str]:
+        page.jobs.stop("attribute", NOBODY)
+        return ["93.184.215.14"]
+
+    content = httpx.ByteStream(picture.read_bytes())
+    web = httpx.MockTransport(lambda _: httpx.Response(200, stream=content))
+    handlers = fetching(page, Fetcher(resolve, lambda _: web))
+    with pytest.raises(gr.Error, match="What was finished is kept"):
+        handlers.fetched("https://pictures.example/a.png", NOBODY)
 
 
 def for_many(folder: Path) -> tuple[BatchHandlers, dict[Any, Any]]:
@@ -370,6 +411,21 @@ def test_building_a_gallery(gallery: GalleryHandlers, tmp_path: Path):
     assert f"holds {BATCH + 1} images" in done[tab.status]
 
 
+@pytest.mark.parametrize("at", ["looking at the files", "copying the files", "comparing files"])
+def test_adding_images(gallery: GalleryHandlers, tmp_path: Path, at: str):
+    """All files were decoded, hashed and copied to the last, and the copies stayed."""
+    with zipfile.ZipFile(tmp_path / "trip.zip", "w") as packed:
+        packed.write(tiny.draw(tmp_path / "0.png", 0), "0.png")
+    library = gallery.library
+    name, _ = library.build(tmp_path / "trip.zip", ["histogram"])
+    files = [str(tiny.draw(tmp_path / f"new-{seed}.png", 100 + seed)) for seed in range(3)]
+    stopped(
+        lambda progress: gallery.add(name, files, NOBODY, progress),
+        Stopper(gallery.page, "gallery", at=at),
+    )
+    assert [path.name for path in gallery.session.gallery(name).root.glob("*.png")] == ["0.png"]
+
+
 @pytest.mark.parametrize(
     ("work", "more", "at"),
     [
@@ -377,10 +433,14 @@ def test_building_a_gallery(gallery: GalleryHandlers, tmp_path: Path):
         ("fit", ["histogram", "infomax"], "Infomax"),
         ("verify", [], "checking thumbnails"),
         ("refresh", [None], "reading and encoding images"),
+        ("refresh", [None], "comparing files with blocked images"),
+        ("remove", [[0]], "Changing the gallery"),
     ],
 )
 def test_work_on_a_gallery(gallery: GalleryHandlers, work: str, more: list[Any], at: str):
     name = gallery.page.start
+    if "blocked" in at:
+        remove(Path(name), [0], block=True)
     for seed in range(BATCH + 1 if work == "refresh" else 0):
         tiny.draw(gallery.session.gallery(name).root / f"new-{seed}.png", 100 + seed)
     stopped(

@@ -13,8 +13,8 @@ import pytest
 from sklearn.metrics import silhouette_score
 
 from core.config import ProjectionConfig
-from core.explain import projection as module
 from core.explain.projection import Map, fit_map, place
+from core.images import apart
 from core.values import Cancelled, GalleryError
 
 CONFIG = ProjectionConfig(fit_points=120, neighbours=10)
@@ -208,7 +208,7 @@ def fits_below(folder: Path) -> list[Path]:
     found: list[Path] = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            if f"{folder}{os.sep}wellspring-work-map".encode() in path.read_bytes():
+            if f"{folder}{os.sep}wellspring-work-projection".encode() in path.read_bytes():
                 found.append(path)
     return found
 
@@ -235,7 +235,7 @@ def test_a_full_disk_is_told(clusters, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "save_array", full)
+    monkeypatch.setattr(apart, "save_array", full)
     with pytest.raises(GalleryError, match="could not be laid out: No space left on device"):
         fit_map(clusters[0], config=CONFIG)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.gallery.verify import verify
 from core.images.thumbnails import perceptual_hash
-from core.values import GalleryError
+from core.values import Cancelled, GalleryError
 
 SMALL = BuildConfig(batch=4, shard=4, workers=1, thumbnail=64)
 
@@ -175,6 +176,41 @@ def test_a_file_that_becomes_a_blocked_image_leaves(images, tmp_path, encoder):
     assert (change.images, change.added, change.removed) == (4, 0, 1)
     assert change.kept_out == ("4.png",)
     assert paths(folder) == ["0.png", "1.png", "3.png", "5.png"]
+
+
+def test_a_comparison_with_blocked_images_is_stopped_within_it(images, tmp_path, encoder):
+    """All new files were decoded to the last, and nothing was told."""
+    folder = tmp_path / "g"
+    update(folder, Source(images), [encoder], config=SMALL)
+    remove(folder, [2], block=True)
+    for seed in range(10, 13):
+        scene(seed).save(images / f"{seed}.png")
+    told: list[tuple[int, int]] = []
+
+    def stop(done: int, total: int, what: str) -> None:
+        if "blocked" in what:
+            told.append((done, total))
+            if done == 1:
+                raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        update(folder, Source(images), [encoder], config=SMALL, progress=stop)
+    assert told == [(0, 4), (1, 4)]  # the three that are new, and the one that was blocked
+    assert not [each for each in threading.enumerate() if each.name.startswith("decode")]
+
+
+def test_blocking_is_stopped_before_anything_is_written(images, tmp_path, encoder):
+    folder = tmp_path / "g"
+    update(folder, Source(images), [encoder], config=SMALL)
+
+    def stop(done: int, _total: int, what: str) -> None:
+        if "block" in what and done == 1:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        remove(folder, [2, 3], block=True, progress=stop)
+    assert not (folder / "blocklist.json").exists()
+    assert len(Gallery.open(folder)) == 6
 
 
 def test_a_gallery_may_be_left_with_nothing(images, tmp_path, encoder):

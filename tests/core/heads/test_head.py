@@ -8,8 +8,8 @@ import pytest
 
 from core.config import HeadConfig
 from core.heads.fit import HeadFitter, fit_head
-from core.heads.head import Head, LinearHead
-from core.values import GalleryError, Level
+from core.heads.head import CHUNK, Head, LinearHead
+from core.values import Cancelled, GalleryError, Level
 from tests.core.heads.made import KINDS, ill_conditioned, unit
 
 # Disk and identity
@@ -228,3 +228,20 @@ def test_levels_of_another_width_are_refused():
     (part,) = fit_head(ill_conditioned(), config=HeadConfig(k=6)).parts
     with pytest.raises(ValueError, match="as many weights"):
         Head(HeadConfig(), (part, part), (1.0,))
+
+
+def test_embedding_many_rows_tells_of_blocks_and_is_stopped_between_them():
+    """The 16 seconds that a million images take could not be stopped."""
+    head = fit_head(ill_conditioned(), config=HeadConfig(kind="identity"))
+    rows = np.repeat(ill_conditioned()[:1], 2 * CHUNK + 1, axis=0)
+    told: list[int] = []
+
+    def stop(done: int, total: int, _what: str) -> None:
+        told.append(done)
+        assert total == len(rows)
+        if done == CHUNK:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        head(rows, role="gallery", progress=stop)
+    assert told == [0, CHUNK]

@@ -29,7 +29,7 @@ from core.search.index import neighbours
 from core.search.prepare import fitted_head, prepare
 from core.search.ranking import Collection
 from core.search.updating import compared
-from core.values import GalleryError
+from core.values import Cancelled, GalleryError
 
 WHITEN = HeadConfig(kind="whiten", k=5)
 
@@ -74,6 +74,18 @@ def test_features_that_are_not_numbers_are_an_error_of_ours(gallery, encoder) ->
     np.save(path, features)
     with pytest.raises(GalleryError, match="features of fake are damaged"):
         prepared(gallery, encoder, head)
+
+
+def test_embedding_a_gallery_can_be_stopped(gallery, encoder) -> None:
+    head = fitted_head(gallery, encoder, config=WHITEN)
+
+    def stop(_done: int, _total: int, what: str) -> None:
+        if what == "embedding images":
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        prepare(gallery, encoder, head, config=ScoreConfig(), progress=stop)
+    assert not list(gallery.artefacts.folder.glob("vectors-*"))
 
 
 def test_heads_are_fitted_once_per_setting(gallery, encoder, monkeypatch) -> None:

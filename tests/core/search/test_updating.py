@@ -8,6 +8,7 @@ import pytest
 from core.search.graph import WIDTH, neighbour_graph
 from core.search.survivors import names_of, rows_now
 from core.search.updating import compared, summed_cosines, updated
+from core.values import Cancelled
 
 D = 24
 
@@ -63,3 +64,18 @@ def test_the_nearest_are_those_of_brute_force_and_a_cosine_depends_on_no_other()
     for row in (0, 3, 499):
         alone = summed_cosines(rows, np.array([row]), found[row : row + 1, 5:6])
         np.testing.assert_array_equal(alone[0], cosines[row, 5:6])
+
+
+@pytest.mark.parametrize("step", ["comparing all images with all", "comparing all images with new"])
+def test_bringing_up_to_date_can_be_stopped(step: str):
+    """It compared up to half of a gallery with all of it, and told nothing."""
+    rows = world(4)
+    old = compared(rows[:480], np.arange(480), width=WIDTH)
+
+    def stop(_done: int, _total: int, what: str) -> None:
+        if what.startswith(step):
+            raise Cancelled("stopped")
+
+    now = moved(rows[:480], rows)
+    with pytest.raises(Cancelled):
+        updated(rows, old, now, width=WIDTH, progress=stop)

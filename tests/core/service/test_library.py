@@ -23,6 +23,7 @@ from core.values import (
     Cancelled,
     GalleryError,
     ImageError,
+    Progress,
     no_progress,
 )
 
@@ -55,7 +56,7 @@ def archive(photos, tmp_path) -> Path:
     return tmp_path / "my trip.zip"
 
 
-def stop(*_: object) -> None:
+def stop(*_: object, **__: object) -> None:
     raise Cancelled
 
 
@@ -108,7 +109,7 @@ def test_a_folder_is_indexed_where_it_lies_and_looked_at_again(make, photos, wri
     assert library.refresh(name, progress=no_progress).added == 1
     with pytest.raises(GalleryError, match="put new ones there"):
         library.add(name, [new], progress=no_progress)
-    library.remove(name, [0])
+    library.remove(name, [0], progress=no_progress)
     assert (photos / "0.png").exists()
 
 
@@ -138,7 +139,7 @@ def test_uploads_are_added_and_removed_with_their_files(make, archive, tmp_path,
     added = gallery.records[4:]
     assert added[0].path.startswith("0-")
     assert added[1].path == "a-b-c.png"
-    library.remove(name, [added[1].id])
+    library.remove(name, [added[1].id], progress=no_progress)
     assert not (gallery.root / "a-b-c.png").exists()
     assert library.refresh(name, progress=no_progress).images == 5
 
@@ -156,7 +157,7 @@ def test_removing_deletes_nothing_outside_the_gallery(make, archive, tmp_path) -
         first, *rest = Gallery.open(Path(name)).records
         table.write_bytes(to_parquet([replace(first, path=path), *rest]))
         with pytest.raises(GalleryError, match="not a path inside the gallery"):
-            library.remove(name, [0])
+            library.remove(name, [0], progress=no_progress)
         assert letter.read_text() == "dear"
         table.write_bytes(whole)
 
@@ -173,7 +174,7 @@ def test_removing_deletes_nothing_where_a_link_leads(make, archive, tmp_path, wr
     table.write_bytes(to_parquet([replace(first, path="more/mine.png"), *rest]))
     (table.parent / LISTING).unlink()
     write_listing(table.parent)  # as its maker would
-    assert library.remove(name, [first.id]).images == 3
+    assert library.remove(name, [first.id], progress=no_progress).images == 3
     assert own.exists()
 
 
@@ -212,10 +213,66 @@ def test_a_bad_upload_is_named_and_costs_the_others_nothing(
     assert len(Gallery.open(Path(name))) == 5
 
 
+def stop_at(step: str, number: int) -> Progress:
+    """Progress that stops the work when a step is told of for the so manieth time."""
+    told = list[str]()
+
+    def report(_done: int, _total: int, what: str) -> None:
+        told.append(what)
+        if sum(each.startswith(step) for each in told) == number:
+            raise Cancelled("stopped")
+
+    return report
+
+
+@pytest.mark.parametrize(
+    ("step", "number"), [("looking", 2), ("copying", 2), ("comparing files", 1), ("reading", 1)]
+)
+def test_a_stopped_addition_leaves_no_file(
+    make, archive, tmp_path, write_image, step: str, number: int
+) -> None:
+    """All uploads were looked at and copied whatever was asked, and their copies stayed."""
+    library = make()
+    name, _ = library.build(archive, ["fake"])
+    root = Gallery.open(Path(name)).root
+    before = sorted(root.iterdir())
+    more = [write_image(tmp_path / "more" / f"{seed}.png", seed) for seed in (0, 7, 8)]
+    with pytest.raises(Cancelled):
+        library.add(name, more, progress=stop_at(step, number))
+    assert sorted(root.iterdir()) == before
+    assert library.refresh(name, progress=no_progress).added == 0
+    assert library.add(name, more, progress=no_progress).images == 6
+
+
+def test_what_was_added_stays_when_what_follows_is_stopped(
+    make, archive, tmp_path, write_image, monkeypatch
+) -> None:
+    """Its files must not go with a stop of what is computed ahead."""
+    library = make()
+    name, _ = library.build(archive, ["fake"])
+    monkeypatch.setattr(module, "finish", stop)
+    with pytest.raises(Cancelled):
+        library.add(name, [write_image(tmp_path / "new.png", 8)], progress=no_progress)
+    gallery = Gallery.open(Path(name))
+    assert len(gallery) == 5
+    assert (gallery.root / "new.png").exists()
+
+
+def test_a_stopped_removal_removes_nothing(make, archive) -> None:
+    """Nothing asked whether to go on."""
+    library = make()
+    name, _ = library.build(archive, ["fake"])
+    with pytest.raises(Cancelled):
+        library.remove(name, [0, 1], progress=stop)
+    gallery = Gallery.open(Path(name))
+    assert len(gallery) == 4
+    assert all((gallery.root / record.path).exists() for record in gallery.records)
+
+
 def test_the_embedded_gallery_is_never_changed(make) -> None:
     for server in (None, QUOTA):
         with pytest.raises(GalleryError, match="build one of your own"):
-            make(server).remove("builtin", [0], visitor=ANN)
+            make(server).remove("builtin", [0], visitor=ANN, progress=no_progress)
 
 
 def test_the_embedded_gallery_is_not_changed_by_its_folder_either(make, archive, monkeypatch):
@@ -226,7 +283,7 @@ def test_the_embedded_gallery_is_not_changed_by_its_folder_either(make, archive,
     for change in (
         library.refresh,
         library.finish,
-        lambda name, **_: library.remove(name, [0]),
+        lambda name, progress: library.remove(name, [0], progress=progress),
         lambda name, **_: library.opt_out(name, [0]),
         lambda name, **_: library.rename(name, "mine"),
     ):
@@ -262,7 +319,7 @@ def test_a_visitor_builds_from_a_zip_and_stays_within_the_quota(
         library.add(name, more, visitor=ANN, progress=no_progress)
     assert library.add(name, more[:1], visitor=ANN, progress=no_progress).images == 5
     with pytest.raises(GalleryError, match="not here"):
-        library.remove(name, [0], visitor="somebody-else")
+        library.remove(name, [0], visitor="somebody-else", progress=no_progress)
     assert library.kept() == []
 
 
