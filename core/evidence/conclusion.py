@@ -43,7 +43,7 @@ def sources(groups: Sequence[Group]) -> list[Group]:
     return [group for group in groups if (group.influence or 0) >= _COUNTED]
 
 
-def beyond(answer: Answer) -> Group | None:
+def weak_source(answer: Answer) -> Group | None:
     """What may be a further source, too weak to count: the best for what the sources leave.
 
     Nothing where that stands out no more than one in five images without a source does.
