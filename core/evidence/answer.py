@@ -19,8 +19,6 @@ from core.search.ranking import Collection, Ranking, first_of_groups
 from core.search.second_source import scores_beyond
 from core.values import Answer, Aspect, Group, Match
 
-_LIKELY = 0.5  # confidence from which a group may have a share
-
 
 def answer(
     query: Query,
@@ -124,9 +122,10 @@ class _Judge:
     def likely(self) -> list[int]:
         """The groups that stand out significantly and are more likely sources than not."""
         found: list[int] = []
+        level, least = self.config.level, self.config.likely
         for place in np.argsort(-self.strengths, kind="stable").tolist():
             p_value, sure = self.evidence(place)
-            if p_value is None or sure is None or p_value > self.config.level or sure <= _LIKELY:
+            if p_value is None or sure is None or p_value > level or sure <= least:
                 break
             found.append(place)
         return found
