@@ -8,9 +8,7 @@ from core.gallery.examples import Example
 from demo.check import Result, line, totals
 
 
-def outcome(
-    *ranks: int | None, none: bool = False, control: tuple[int | None, ...] = ()
-) -> Result:
+def outcome(*ranks: int | None, none: bool = False, control: tuple[int | None, ...] = ()) -> Result:
     sources = tuple(f"{number}.webp" for number in range(len(ranks)))
     return Result(Example(Path("q-000.webp"), sources, "kind"), ranks, none, control)
 
