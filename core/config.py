@@ -232,6 +232,13 @@ class AnswerConfig:
     """Strength at which source and no source are equally likely."""
     slope: float = 3.25
     """Log-odds of a source per unit of strength."""
+    surest: float = 7.0
+    """Log-odds of the evidence for or against a source at most: no measurement here bears out a
+    confidence of more than .999."""
+    likely: float = 0.5
+    """Confidence above which what stands out is a source."""
+    weak: float = 0.2
+    """Largest p-value of what may be one more source, too weak to count."""
     listed: tuple[tuple[float, float], ...] = (
         (0.5, 0.034),
         (0.6, 0.06),
@@ -247,6 +254,9 @@ class AnswerConfig:
         require(0 < self.prior < 1, f"prior must be in (0, 1), got {self.prior}")
         require(0 < self.level < 1, f"level must be in (0, 1), got {self.level}")
         require(self.slope > 0, f"slope must be positive, got {self.slope}")
+        require(self.surest > 0, f"surest must be positive, got {self.surest}")
+        require(0 <= self.likely < 1, f"likely must be in [0, 1), got {self.likely}")
+        require(0 <= self.weak <= 1, f"weak must be in [0, 1], got {self.weak}")
 
 
 @dataclass(frozen=True)

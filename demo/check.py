@@ -21,7 +21,7 @@ TOP = 24
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Result:
     """How one query was answered."""
 
     example: Example
@@ -43,12 +43,12 @@ class Outcome:
         return all(rank is not None and rank <= 5 for rank in self.ranks)
 
 
-def outcome(session: Session, example: Example) -> Outcome:
+def result(session: Session, example: Example) -> Result:
     """Ask the app's default and the control for one query."""
     answer = session.attribute(example.file, top=TOP)
     control = session.attribute(example.file, THUMBNAIL, top=TOP)
     none = not any(group.influence for group in answer.groups)
-    return Outcome(example, ranks(answer, example), none, ranks(control, example))
+    return Result(example, ranks(answer, example), none, ranks(control, example))
 
 
 def ranks(answer: Answer, example: Example) -> tuple[int | None, ...]:
@@ -57,7 +57,7 @@ def ranks(answer: Answer, example: Example) -> tuple[int | None, ...]:
     return tuple(places.get(source) for source in example.sources)
 
 
-def line(found: Outcome) -> str:
+def line(found: Result) -> str:
     """One query in words."""
     verdict = "none of these" if found.none else "attributed"
     places, control = (_written(numbers) for numbers in (found.ranks, found.control))
@@ -70,7 +70,7 @@ def _written(numbers: Sequence[int | None]) -> str:
     return " ".join("-" if number is None else str(number) for number in numbers) or "."
 
 
-def totals(found: Sequence[Outcome]) -> list[str]:
+def totals(found: Sequence[Result]) -> list[str]:
     """The sums, one a line; examples that were chosen for their answers count nowhere."""
     found = [one for one in found if not one.example.chosen]
     known = [one for one in found if one.example.sources]
@@ -99,7 +99,7 @@ def main() -> None:
     """The command line."""
     session = Session()
     folder = session.gallery().store.folder
-    found = [outcome(session, example) for example in read_examples(folder)]
+    found = [result(session, example) for example in read_examples(folder)]
     typer.echo("\n".join([*map(line, found), *totals(found)]))
 
 

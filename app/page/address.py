@@ -18,8 +18,8 @@ from app.page.pictures import example_picture, serve_thumbnails
 from app.page.state import (
     FIRST_TAB,
     WELCOME,
-    Asked,
     Page,
+    PageQuery,
     first_encoder,
     named_by_owner,
     offered_choices,
@@ -49,7 +49,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     lost = gr.Textbox("", visible=False)
 
     def followed(
-        name: str, example: int, asked: Asked | None, request: gr.Request
+        name: str, example: int, asked: PageQuery | None, request: gr.Request
     ) -> tuple[str, int, Any]:
         kept = kept_example(page, name, example, asked, request=request)
         rest = _without_example(asked, gone=example > 0 and not kept)
@@ -68,7 +68,7 @@ def connect(blocks: gr.Blocks, page: Page, tabs: gr.Tabs, items: Mapping[str, gr
     _follow_reloads(page, read)
 
     def welcomed(
-        name: str, encoder: str, tab: str, number: int, asked: Asked | None, request: gr.Request
+        name: str, encoder: str, tab: str, number: int, asked: PageQuery | None, request: gr.Request
     ) -> tuple[Any, Any]:
         if asked is not None:  # who was quick asks already
             return gr.skip(), gr.skip()
@@ -143,11 +143,11 @@ def welcome(
     Nothing is asked in another tab than the first by itself.
     """
     if file := _example(page, gallery, number, request):
-        return number, Asked(file, encoder, WELCOME)
+        return number, PageQuery(file, encoder, WELCOME)
     if tab != FIRST_TAB:
         return gr.skip(), gr.skip()
     file = pictures.first_example(page.session, gallery, visitor=visitor_of(request))
-    return (1, Asked(file, encoder, WELCOME)) if file else (gr.skip(), gr.skip())
+    return (1, PageQuery(file, encoder, WELCOME)) if file else (gr.skip(), gr.skip())
 
 
 def _usual(page: Page, gallery: str, encoders: tuple[str, ...]) -> str:
@@ -157,13 +157,13 @@ def _usual(page: Page, gallery: str, encoders: tuple[str, ...]) -> str:
     return next(iter(named_by_owner(page, encoders)), page.encoder)
 
 
-def _without_example(asked: Asked | None, *, gone: bool) -> Any:
+def _without_example(asked: PageQuery | None, *, gone: bool) -> Any:
     """What is asked where the example was another gallery's, which is no query here."""
-    return gr.skip() if asked is None or not gone else Asked(None, asked.encoder)
+    return gr.skip() if asked is None or not gone else PageQuery(None, asked.encoder)
 
 
 def kept_example(
-    page: Page, gallery: str, example: int, asked: Asked | None, *, request: gr.Request
+    page: Page, gallery: str, example: int, asked: PageQuery | None, *, request: gr.Request
 ) -> int:
     """The example's number where it is still the same image in the gallery now looked at."""
     file = _example(page, gallery, example, request)

@@ -12,7 +12,7 @@ from gradio.events import Dependency
 
 from app.page.errors import user_error, user_errors
 from app.page.pictures import example_picture, example_pictures
-from app.page.state import WELCOME, Asked, Page
+from app.page.state import WELCOME, Page, PageQuery
 from app.page.visitor import visitor_of
 
 _T = TypeVar("_T")
@@ -187,7 +187,7 @@ class _Here:
 
     def take(self, given: Given, request: gr.Request) -> dict[Any, Any]:
         """The image that another tab asks about, where this one is open."""
-        asked: Asked | None = given[self.page.asked]
+        asked: PageQuery | None = given[self.page.asked]
         if asked is None or asked.by == self.name or asked.image == given[self.image]:
             return {self.came: gr.skip()}
         if given[self.page.tab] != self.name:
@@ -199,9 +199,9 @@ class _Here:
             names = self.page.session.gallery(name, visitor=visitor).encoder_names
         return {**self._arrival(given, asked, asked.image), **self._encoders(given, asked, names)}
 
-    def told(self, given: Given) -> Asked:
+    def told(self, given: Given) -> PageQuery:
         """What is asked about in this tab."""
-        return Asked(given[self.image], given[self.encoder] if self.encoder else "", self.name)
+        return PageQuery(given[self.image], given[self.encoder] if self.encoder else "", self.name)
 
     def tell(self, given: Given) -> dict[Any, Any]:
         """Tell of the visitor's image; one taken over that arrives after it makes way for it."""
@@ -212,10 +212,10 @@ class _Here:
             return self._arrival(given, asked, None)
         return {self.came: None}
 
-    def _arrival(self, given: Given, asked: Asked, came: str | None) -> dict[Any, Any]:
+    def _arrival(self, given: Given, asked: PageQuery, came: str | None) -> dict[Any, Any]:
         return {self.image: asked.image, self.count: given[self.count] + 1, self.came: came}
 
-    def _encoders(self, given: Given, asked: Asked, names: Sequence[str]) -> dict[Any, Any]:
+    def _encoders(self, given: Given, asked: PageQuery, names: Sequence[str]) -> dict[Any, Any]:
         """The encoder that it is asked with, where the gallery has it."""
         if self.encoder is None:
             return {}

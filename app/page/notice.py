@@ -26,7 +26,7 @@ def create(session: Session, gallery: str) -> None:
     def said() -> Any:
         found = session.gallery(gallery)
         first = encoder_choices([first_encoder(found.encoder_names)])[0][0]
-        words = notice_html(session.preparations.outcomes(found), first=first)
+        words = notice_html(session.preparations.status(found), first=first)
         return gr.HTML(words, visible=bool(words))
 
     shown = gr.HTML(visible=False, elem_id="ws-notice")

@@ -40,7 +40,7 @@ FIRST_TAB = "attribute"
 """The tab that is open where the address names none."""
 
 
-class Asked(NamedTuple):
+class PageQuery(NamedTuple):
     """The image that is asked about, and with what."""
 
     image: str | None
@@ -93,7 +93,7 @@ class Page:
     example: gr.Number
     """Place of the example that is the query, counted from 1; 0 for none. The address follows."""
     asked: gr.State
-    """What was asked last in any tab, as :class:`Asked`; ``None`` before."""
+    """What was asked last in any tab, as :class:`PageQuery`; ``None`` before."""
     where: gr.Textbox
     """Which images may be sources, as it is written; laid out by Attribute."""
     filter: gr.Textbox

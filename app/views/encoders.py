@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app.views.names import number_of
 from app.views.templates import render
-from core.service import Offer, Outcome
+from core.service import Offer, Preparation
 
 _NON_COMMERCIAL = "-NC"
 
@@ -74,23 +74,23 @@ def running_words(offer: Offer) -> str:
     return f"It is being prepared at this moment: {_far(offer.told)}."
 
 
-def notice_html(outcomes: Sequence[Outcome], *, first: str) -> str:
+def notice_html(preparations: Sequence[Preparation], *, first: str) -> str:
     """What the settings name and is not ready; empty where all is.
 
     Args:
-        outcomes: what became of the encoders named.
+        preparations: what became of the encoders named.
         first: title of the encoder that answers meanwhile.
     """
-    lines = [_line(outcome) for outcome in outcomes if not outcome.ready]
+    lines = [_line(each) for each in preparations if not each.ready]
     return render("notice", lines=lines, first=first) if lines else ""
 
 
-def _line(outcome: Outcome) -> str:
-    if outcome.failure:
-        return f"{outcome.title} could not be prepared: {outcome.failure}"
-    if outcome.told is None:
-        return f"{outcome.title} waits to be prepared."
-    return f"{outcome.title} is being prepared: {_far(outcome.told)}."
+def _line(preparation: Preparation) -> str:
+    if preparation.failure:
+        return f"{preparation.title} could not be prepared: {preparation.failure}"
+    if preparation.told is None:
+        return f"{preparation.title} waits to be prepared."
+    return f"{preparation.title} is being prepared: {_far(preparation.told)}."
 
 
 def _far(told: tuple[int, int, str]) -> str:

@@ -102,8 +102,8 @@ def _heading(match: Match, answer: Answer, *, closest: bool) -> str:
         sources = {answer.groups[0].id}
     if match.group in sources:
         return _SOURCE if len(sources) == 1 else _SOURCES
-    beyond = conclusion.beyond(answer)
-    if beyond is not None and match.group == beyond.id:
+    weak = conclusion.weak_source(answer)
+    if weak is not None and match.group == weak.id:
         return _PERHAPS
     return _OTHERS
 

@@ -10,7 +10,7 @@ from core.values import ImageRecord
 
 def name_of(record: ImageRecord) -> str:
     """What an image is called: its title, else its file name without the ending."""
-    return words.known(record.title or Path(record.path).stem, record)
+    return words.noting_gone(record.title or Path(record.path).stem, record)
 
 
 def maker_of(record: ImageRecord | None) -> str:

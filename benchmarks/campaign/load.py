@@ -39,7 +39,7 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
         clients = [Visitor(server, number) for number in range(_CLIENTS)]
         alone = _alone(clients, coming, times=1 if quick else _IDLE)
         rows += [
-            _row(f"{kind}, alone", 1 if quick else _IDLE, seen) for kind, seen in alone.items()
+            row_of(f"{kind}, alone", 1 if quick else _IDLE, seen) for kind, seen in alone.items()
         ]
         first = _closed_loop(clients, coming, length / 4)
         found, row = _saturated(server, clients, coming, first, 3.0 if quick else _STEP)
@@ -56,9 +56,9 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
             rows.append(_sum(what, tried, seen, took=took, used=used))
             bar = SLOWER if share == 0.5 and not quick else np.inf
             for kind, count in tried.items():
-                rows.append(_row(f"at {share:g}: {kind}", count, seen[kind], alone[kind], bar))
+                rows.append(row_of(f"at {share:g}: {kind}", count, seen[kind], alone[kind], bar))
     most = np.inf if quick else GROWTH  # seconds tell no growth
-    rows += [_memory("half of it", held[0], most), _memory("what it can take", held[1], most)]
+    rows += [memory_row("half of it", held[0], most), memory_row("what it can take", held[1], most)]
     return (*rows, _peaks(held[2], held[3], most))
 
 
@@ -218,7 +218,9 @@ def _sum(
     return Row(f"load: {what}", sum(tried.values()), faults, worst)
 
 
-def _row(what: str, tried: int, seen: Seen, alone: Seen | None = None, bar: float = np.inf) -> Row:
+def row_of(
+    what: str, tried: int, seen: Seen, alone: Seen | None = None, bar: float = np.inf
+) -> Row:
     """One kind: how long it took, beside one alone; an answer may take but so many times that."""
     if not seen.seconds:
         none = f"{what}: none of {tried} had a result"
@@ -238,7 +240,7 @@ def _row(what: str, tried: int, seen: Seen, alone: Seen | None = None, bar: floa
     return Row(f"load: {what}", tried, tuple(faults), worst)
 
 
-def _memory(what: str, held: Sequence[tuple[float, float]], bar: float) -> Row:
+def memory_row(what: str, held: Sequence[tuple[float, float]], bar: float) -> Row:
     """Memory in the second half of a rate that the server can take; caches and pages are full then.
 
     It is flat where no growth is beyond noise, or where what has come is below the bar.

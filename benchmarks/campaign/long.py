@@ -48,10 +48,10 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
         child = Child(partial(_answer, folder, seed, galleries, answers, budget))
         answers, wrong, held = child.value(seconds=3_600)
         child.wait()
-    return (_row(_WHAT.format(galleries), answers, wrong, held),)
+    return (row_of(_WHAT.format(galleries), answers, wrong, held),)
 
 
-def _row(what: str, answers: int, wrong: list[str], held: dict[str, Held]) -> Row:
+def row_of(what: str, answers: int, wrong: list[str], held: dict[str, Held]) -> Row:
     """What was answered, and what was held at the start, once warm, at most and in the end."""
     start, before, most, left = (held[when] for when in ("start", "before", "most", "left"))
     grown, faults = most["memory"] - before["memory"], [*wrong]

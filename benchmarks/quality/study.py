@@ -9,9 +9,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from core.config import BuildConfig, ScoreConfig
+from core.config import ScoreConfig
+from core.encoders.files import features_of
 from core.gallery.gallery import encoder_key
 from core.heads.head import Head
-from core.images.decode import load_image
 from core.images.files import new_file, write_bytes
 from core.measures.evaluate import Bench
 from core.measures.retrieval import (
@@ -32,7 +32,7 @@ from core.measures.retrieval import (
     clustered_interval,
 )
 from core.search.index import csls_means
-from core.values import Encoder, Progress
+from core.values import Encoder, ImageError, Progress
 
 RESULTS = Path(__file__).parents[1] / "results"
 """Where measurements are stored, one JSON file each."""
@@ -44,7 +44,6 @@ Group = Callable[[Pair], bool]
 
 TAGS = Path(__file__).parent / "nano_banana_tags.csv"
 
-_BATCH = 32
 _QUERIES = 256  # queries compared with the gallery at once
 
 
@@ -165,21 +164,12 @@ class Study:
         """Un-headed features of image files, or of another view of them, computed once."""
 
         def compute() -> np.ndarray:
-            images = (seen(load_image(path, fit=BuildConfig().thumbnail).image) for path in paths)
-            return encode(encoder, images, progress=self.progress, total=len(paths), what=name)
+            found = features_of(encoder, paths, seen=seen, progress=self.progress)
+            for reason in found.refused.values():
+                raise ImageError(reason)
+            return found.features.astype(np.float16)
 
         return self.kept(encoder, name, compute).astype(np.float32)
-
-
-def encode(
-    encoder: Encoder, images: Iterable[Image.Image], *, progress: Progress, total: int, what: str
-) -> Float[np.ndarray, "n f"]:
-    """Un-headed features as galleries store them, float16."""
-    parts: list[np.ndarray] = []
-    for batch in _batched(images):
-        parts.append(encoder.encode(batch).features.astype(np.float16))
-        progress(min(len(parts) * _BATCH, total), total, f"{encoder.name}: {what}")
-    return np.concatenate(parts)
 
 
 def ranked(
@@ -320,9 +310,3 @@ def _lines(value: Any) -> str:
     if not isinstance(value, list):
         return json.dumps(value)
     return "[\n" + ",\n".join(json.dumps(item) for item in value) + "\n]"
-
-
-def _batched(images: Iterable[Image.Image]) -> Iterator[list[Image.Image]]:
-    rest = iter(images)
-    while batch := list(islice(rest, _BATCH)):
-        yield batch

@@ -26,15 +26,17 @@ from core.cli.options import (
     encoder_of,
 )
 from core.config import LEAST_KEPT, PAIRED_KINDS, HeadConfig, HeadKind, PairedKind
+from core.encoders.files import features_of
 from core.encoders.load import load_encoder
 from core.gallery.source import Source
 from core.search.prepare import fitted_head
-from core.service.pairs import features_of, known_pairs, paired_head
+from core.service.pairs import known_pairs, paired_head
 from core.service.session import Session
 from core.training.config import GENERATIVE, RegulariseConfig, TrainConfig, TuneConfig, ViewConfig
 from core.values import (
     Encoder,
     EncoderError,
+    GalleryError,
     Progress,
 )
 
@@ -170,7 +172,10 @@ def train(
 
 def _features(encoder: Encoder, folder: Path, progress: Progress) -> Float[np.ndarray, "m f"]:
     """Features of the images below a folder that can be read, as of a gallery; others are named."""
-    found = features_of(Source(folder), encoder, progress=progress)
-    for skipped in found.skipped:
-        left_out(skipped.path, skipped.reason)
+    files = list(Source(folder).look().files.values())
+    found = features_of(encoder, files, progress=progress)
+    for path, reason in found.refused.items():
+        left_out(path.relative_to(folder).as_posix(), reason)
+    if not len(found.features):
+        raise GalleryError(f"there is no image that can be read in {folder.name!r}")
     return found.features

@@ -15,7 +15,7 @@ from core.evidence.words import (
     TOO_FEW,
     about_file,
     about_scope,
-    known,
+    noting_gone,
     number,
     odds,
     points_text,
@@ -58,7 +58,7 @@ def print_answer(
         return
     for group in found:
         image = group.best.image
-        show(f"{known(image.path, image)}: {stands_out_by(group, level=answer.level)}")
+        show(f"{noting_gone(image.path, image)}: {stands_out_by(group, level=answer.level)}")
     percents = Percents(answer)
     for column, sums in (shares or {}).items():
         rows = [(value or "not stated", part) for value, part in percents.by_value(sums).items()]
@@ -73,7 +73,7 @@ def _matches(answer: Answer) -> Iterator[tuple[str, ...]]:
         group, image = groups[match.group], match.image
         numbers = (f"{match.cosine:.3f}", points_text(match, answer), number(group.p_value))
         parts = (sure_share(group.confidence), percents.of(group) if group.influence else "")
-        yield (str(rank), str(image.id), known(image.path, image), *numbers, *parts)
+        yield (str(rank), str(image.id), noting_gone(image.path, image), *numbers, *parts)
 
 
 def print_trials(trials: Sequence[tuple[str, Trial]]) -> None:

@@ -19,8 +19,6 @@ from core.search.ranking import Collection, Ranking, first_of_groups
 from core.search.second_source import scores_beyond
 from core.values import Answer, Aspect, Group, Match
 
-_LIKELY = 0.5  # confidence from which a group may have a share
-
 
 def answer(
     query: Query,
@@ -124,9 +122,10 @@ class _Judge:
     def likely(self) -> list[int]:
         """The groups that stand out significantly and are more likely sources than not."""
         found: list[int] = []
+        level, least = self.config.level, self.config.likely
         for place in np.argsort(-self.strengths, kind="stable").tolist():
             p_value, sure = self.evidence(place)
-            if p_value is None or sure is None or p_value > self.config.level or sure <= _LIKELY:
+            if p_value is None or sure is None or p_value > level or sure <= least:
                 break
             found.append(place)
         return found
@@ -202,10 +201,10 @@ class _Judge:
 def _margins_among(ranking: Ranking, collection: Collection) -> Margins:
     """How far the groups of a ranking stand out among all images; -inf beyond the candidates."""
     groups = np.asarray(collection.groups)
-    if ranking.whole is None:
+    if ranking.unfiltered is None:
         return margins_of(aspects_of(ranking, groups))
-    among_all = margins_of(aspects_of(ranking.whole, groups))
-    known = _labels(ranking.whole, groups)[: len(among_all.margins)]
+    among_all = margins_of(aspects_of(ranking.unfiltered, groups))
+    known = _labels(ranking.unfiltered, groups)[: len(among_all.margins)]
     place_of = {label: place for place, label in enumerate(known.tolist())}
     places = np.array([place_of.get(label, -1) for label in _labels(ranking, groups).tolist()])
 
@@ -220,13 +219,14 @@ def stands_out_elsewhere(
     ranking: Ranking, collection: Collection, *, null: Null, config: AnswerConfig
 ) -> bool:
     """Whether a group is a likely source of which no image could be ranked."""
-    if ranking.whole is None or ranking.among is None:
+    if ranking.unfiltered is None or ranking.among is None:
         return False
-    judge = _Judge(ranking.whole, collection, null=null, config=config)
+    judge = _Judge(ranking.unfiltered, collection, null=null, config=config)
     groups = np.asarray(collection.groups)
     passing = groups[ranking.among]
     return any(
-        groups[ranking.whole.rows[judge.first[place]]] not in passing for place in judge.likely()
+        groups[ranking.unfiltered.rows[judge.first[place]]] not in passing
+        for place in judge.likely()
     )
 
 

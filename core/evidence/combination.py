@@ -20,7 +20,7 @@ from jaxtyping import Float
 from core.evidence.tails import Tail, conformal, exponential_tail, pareto_tail
 
 _SMALLEST = 1e-15  # p-value of an aspect
-_EXPONENT = -0.5  # of the mean of p-values
+_EXPONENT = -0.5  # of the mean of p-values: what a strength is, which the law was fitted to
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from core.config import AnswerConfig
 from core.values import Answer, Group
 
 Outcome = Literal["empty", "identical", "too few", "none", "one of", "named"]
@@ -17,7 +18,6 @@ LISTED = 3
 """Groups at most that an answer lists where it cannot name one."""
 
 _COUNTED = 0.005  # share from which a group counts as a source; less would be printed as 0 %
-_PERHAPS = 0.2  # p-value up to which what is no source is worth a look
 
 
 def outcome(answer: Answer) -> Outcome:
@@ -43,16 +43,18 @@ def sources(groups: Sequence[Group]) -> list[Group]:
     return [group for group in groups if (group.influence or 0) >= _COUNTED]
 
 
-def beyond(answer: Answer) -> Group | None:
+def weak_source(answer: Answer, *, level: float = AnswerConfig().weak) -> Group | None:
     """What may be a further source, too weak to count: the best for what the sources leave.
 
-    Nothing where that stands out no more than one in five images without a source does.
+    Args:
+        answer: the answer.
+        level: largest p-value of what is worth a look; nothing is given above it.
     """
     count = len(sources(answer.groups))
     if not 0 < count < len(answer.groups):
         return None
     group = answer.groups[count]
-    return group if group.p_value is not None and group.p_value <= _PERHAPS else None
+    return group if group.p_value is not None and group.p_value <= level else None
 
 
 def contenders(groups: Sequence[Group]) -> Sequence[Group]:

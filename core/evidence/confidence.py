@@ -8,12 +8,17 @@ from scipy.special import betaincinv
 
 from core.config import AnswerConfig
 
-_SUREST = 7.0  # largest log-odds of the evidence: no measurement here bears out more than .999
 _SURE = 0.95  # of the bound of a p-value
 
 
 def confidence(
-    strength: float, *, prior: float, midpoint: float, slope: float, largest_odds: float
+    strength: float,
+    *,
+    prior: float,
+    midpoint: float,
+    slope: float,
+    surest: float,
+    largest_odds: float,
 ) -> float:
     """Probability of a source at a prior probability, by a logistic law of the strength.
 
@@ -26,6 +31,7 @@ def confidence(
         prior: probability of a source before the image was seen.
         midpoint: strength at which both are equally likely at a prior of one half.
         slope: log-odds per unit of strength.
+        surest: log-odds of the evidence for or against a source at most.
         largest_odds: of the evidence, by what the null bears out; see :func:`borne_out`.
 
     Raises:
@@ -40,8 +46,8 @@ def confidence(
         raise ValueError(f"slope must be positive, got {slope}")
     if not largest_odds >= 1:
         raise ValueError(f"largest_odds must be at least 1, got {largest_odds}")
-    surest = min(_SUREST, math.log(largest_odds))
-    evidence = max(min(slope * (strength - midpoint), surest), -_SUREST)
+    largest = min(surest, math.log(largest_odds))
+    evidence = max(min(slope * (strength - midpoint), largest), -surest)
     return 1 / (1 + math.exp(-evidence) * (1 - prior) / prior)
 
 
@@ -89,5 +95,6 @@ def stated(strength: float, config: AnswerConfig, *, p_value: float, null_size: 
         prior=config.prior,
         midpoint=config.midpoint,
         slope=config.slope,
+        surest=config.surest,
         largest_odds=borne_out(p_value, null_size=null_size, level=config.level),
     )

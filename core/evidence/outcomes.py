@@ -49,6 +49,9 @@ PAIRS: Mapping[Pair, str] = {
 }
 """Cells of a table."""
 
+NONE = "none stands out"
+"""What is said in short where there is no source."""
+
 REFUSED = "Refused"
 """The filter of images that could not be taken."""
 
@@ -150,7 +153,7 @@ WORDS: Mapping[Outcome, Words] = {
     "named": Words("named", _named_short, _named),
     "identical": Words("named", _always("Candidate source, the very same file"), _identical),
     "one of": Words("one of", _one_of_short, _one_of, "the runner-up is too near"),
-    "none": Words("none", _always("None stands out"), _none, "nothing stands out"),
+    "none": Words("none", _always(NONE.capitalize()), _none, "nothing stands out"),
     "too few": Words("none", _always(TOO_FEW), _always(TOO_FEW), "too few different images"),
     "empty": Words(
         "none",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+# How a strength is measured, and no settings: the law of the confidence was fitted to strengths.
 _SHARE = 0.1  # of the null that a tail is fitted to
 _FEWEST = 5  # null values that an exponential tail is fitted to
 _FEWEST_OF_TWO = 20  # null values that both numbers of a generalised Pareto tail are fitted to

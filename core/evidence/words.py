@@ -27,10 +27,10 @@ GONE = "no longer there"
 
 def title_or_path(record: ImageRecord) -> str:
     """The title of an image, or its path in the gallery where it has none; whether it is gone."""
-    return known(record.title or record.path, record)
+    return noting_gone(record.title or record.path, record)
 
 
-def known(name: str, record: ImageRecord) -> str:
+def noting_gone(name: str, record: ImageRecord) -> str:
     """A name of an image, with the word that its file is gone where it is."""
     return f"{name} ({GONE})" if record.gone else name
 

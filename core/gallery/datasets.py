@@ -123,7 +123,7 @@ def _write_images(
 ) -> None:
     if isinstance(source, str) and not Path(source).is_file():
         rows, column = awaited(
-            lambda: _open_dataset(source.removeprefix("hf:"), public=limits.public),
+            lambda: open_dataset(source.removeprefix("hf:"), public=limits.public),
             lambda: progress(0, 1, "opening the dataset"),
         )
         _write_rows(rows, column, folder, limits=limits, progress=progress)
@@ -217,7 +217,7 @@ def _read_up_to(file: Any, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _open_dataset(name: str, *, public: bool = False) -> tuple[Iterable[Mapping[str, Any]], str]:
+def open_dataset(name: str, *, public: bool = False) -> tuple[Iterable[Mapping[str, Any]], str]:
     """Rows with undecoded images, and the name of the image column.
 
     Raises:

@@ -16,7 +16,7 @@ from scipy.special import softmax
 from core.encoders.descriptors import SCALE
 from core.values import Grid, RegionMatch
 
-_TEMPERATURE = 0.05  # of the shares of partners, as a cosine
+_TEMPERATURE = 0.05  # of the shares of partners, as a cosine; for heat that is drawn, no score
 _BLOCK = 256  # candidates compared at once; few large products beat many small ones
 
 

@@ -54,7 +54,7 @@ class Ranking:
     """The fourth-best group's plain score, then its scores with each trusted addition."""
     among: Bool[np.ndarray, " n"] | None = field(default=None, repr=False)
     """The images that could be ranked; ``None`` for all."""
-    whole: Ranking | None = field(default=None, repr=False)
+    unfiltered: Ranking | None = field(default=None, repr=False)
     """The candidates of all images, where only some could be ranked."""
 
 
@@ -205,9 +205,9 @@ class Collection:
             among: the images that may be ranked.
             k: rows wanted.
         """
-        whole = self.rank(query, k=self.config.candidates)
-        found = self.rank(query, k=k, among=among, rival_scores=whole.rival_scores)
-        return replace(found, among=among.rows, whole=whole)
+        unfiltered = self.rank(query, k=self.config.candidates)
+        found = self.rank(query, k=k, among=among, rival_scores=unfiltered.rival_scores)
+        return replace(found, among=among.rows, unfiltered=unfiltered)
 
     def parts(self, query: Query, row: int, *, among: Among | None = None) -> tuple[ScorePart, ...]:
         """What makes the score of a row as it is ranked for a query; the parts sum to the score.

@@ -58,7 +58,7 @@ from core.service.neighbourhoods import (
     near_images,
     shared_neighbours,
 )
-from core.service.preparing import Offer, Outcome, Preparations
+from core.service.preparing import Offer, Preparation, Preparations
 from core.service.reverse import Finding, adjust_known, fewest_named, reverse_lookup
 from core.service.selftest import SelfTest, Trial, selftest
 from core.service.session import Placed, Session
@@ -103,9 +103,9 @@ __all__ = [
     "Offer",
     "OpenDataset",
     "Opted",
-    "Outcome",
     "Picture",
     "Placed",
+    "Preparation",
     "Preparations",
     "Query",
     "RankingComparison",

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
 from core.config import HeadConfig
+from core.encoders.files import features_of
 from core.encoders.load import shipped_heads
 from core.encoders.network import levels_of
-from core.gallery.build import update
 from core.gallery.gallery import Gallery
-from core.gallery.shards import Skipped
-from core.gallery.source import Source
 from core.heads.fit import fit_head
 from core.heads.head import Head
 from core.heads.paired import MOST_EXEMPLARS, PairFeatures, fit_paired_head
-from core.images.files import file_digest, temporary_folder
+from core.images.files import file_digest
 from core.measures.pairs import read_pairs
 from core.search.prepare import image_hashes
 from core.values import Encoder, GalleryError, Progress, no_progress
@@ -120,35 +118,7 @@ def _encoded(
     folder: Path, names: Sequence[str], encoder: Encoder, progress: Progress
 ) -> Float[np.ndarray, "m f"]:
     """Features of images in their order, which all have to be there."""
-    found = features_of(Source(folder, tuple(names)), encoder, progress=progress)
-    for skipped in found.skipped:
-        raise GalleryError(f"{skipped.path} cannot be taken: {skipped.reason}")
-    row = {path: number for number, path in enumerate(found.paths)}
-    return found.features[[row[name] for name in names]]
-
-
-@dataclass(frozen=True)
-class Features:
-    """What an encoder gives of the images of a source."""
-
-    paths: tuple[str, ...]
-    features: Float[np.ndarray, "m f"]
-    """A row for each path."""
-    skipped: tuple[Skipped, ...]
-    """Files that cannot be read."""
-
-
-def features_of(source: Source, encoder: Encoder, *, progress: Progress) -> Features:
-    """Features of images as a gallery of them has; it is there for the time of this call.
-
-    Args:
-        source: the images.
-        encoder: the encoder.
-        progress: called with images done; may raise ``Cancelled``.
-    """
-    with temporary_folder("features") as place:
-        made = place / "made"
-        change = update(made, source, [encoder], progress=progress)
-        opened = Gallery.open(made)
-        features = np.array(opened.features(encoder), np.float32)
-        return Features(tuple(r.path for r in opened.records), features, change.skipped)
+    found = features_of(encoder, [folder / name for name in names], progress=progress)
+    for path, reason in found.refused.items():
+        raise GalleryError(f"{path.relative_to(folder).as_posix()} cannot be taken: {reason}")
+    return found.features

@@ -69,7 +69,7 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Preparation:
     """What became of an encoder that the settings name."""
 
     name: str
@@ -172,7 +172,7 @@ class Preparations:
             raise
 
     def begin(self, gallery_name: str) -> threading.Thread | None:
-        """Prepare what the settings name, in the background; failures are told by ``outcomes``."""
+        """Prepare what the settings name, in the background; failures are told by ``status``."""
         if not self.server.encoders:
             return None
         over = threading.Event()
@@ -191,15 +191,15 @@ class Preparations:
         thread.start()
         return thread
 
-    def outcomes(self, gallery: Gallery) -> list[Outcome]:
+    def status(self, gallery: Gallery) -> list[Preparation]:
         """What became of the encoders that the settings name."""
         titles = {info.name: info.title for info in encoder_infos()}
-        found: list[Outcome] = []
+        found: list[Preparation] = []
         for name in self.server.encoders:
             key, ready = (gallery.descriptions, name), name in gallery.encoder_names
             failure = "" if ready else self._failures.get(key, "")
             told = None if ready else self._turns.told(key)
-            found.append(Outcome(name, titles.get(name, name), ready, failure, told))
+            found.append(Preparation(name, titles.get(name, name), ready, failure, told))
         return found
 
     def _prepare_named(self, gallery_name: str, progress: Progress) -> None:

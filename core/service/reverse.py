@@ -23,8 +23,6 @@ from core.service.guests import guest, guest_evidence
 from core.service.workspace import Workspace
 from core.values import Aspect, GalleryError
 
-_DEPTH = 200  # matches looked at for every generated image; a source below has the p-value 1
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -171,10 +169,10 @@ class _Pair:
 def _of_gallery(
     workspace: Workspace, name: str, query: Query, *, ids: Sequence[int]
 ) -> Iterator[_Pair]:
-    """Pairs with gallery images; near-duplicates of one source share its p-value."""
+    """Pairs with gallery images; near-duplicates share a p-value, 1 where none is a candidate."""
     if not ids:
         return
-    answer = workspace.attribute(query, top=_DEPTH)
+    answer = workspace.attribute(query, top=workspace.score.candidates)
     group_of = {member: group for group in answer.groups for member in group.members}
     unseen = None if answer.p_value is None else 1.0
     for number in dict.fromkeys(ids):

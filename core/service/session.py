@@ -49,7 +49,7 @@ _JUDGED = 5_000  # images at most of a gallery whose dimensions are judged while
 _CLOSED_FORM = ("whiten", "center", "identity")  # heads whose refit takes a second
 
 
-Asked = Query | Image.Image | bytes | str | Path
+QueryLike = Query | Image.Image | bytes | str | Path
 """An image that is asked about: as a query of the same choice, opened, encoded, or a file."""
 
 
@@ -73,7 +73,7 @@ class Session(Opening):
 
     def attribute(
         self,
-        image: Asked,
+        image: QueryLike,
         choice: Choice | None = None,
         *,
         top: int = 24,
@@ -123,7 +123,7 @@ class Session(Opening):
 
     def explain(
         self,
-        image: Asked,
+        image: QueryLike,
         image_id: int,
         choice: Choice | None = None,
         *,
@@ -141,7 +141,7 @@ class Session(Opening):
 
     def likenesses(
         self,
-        image: Asked,
+        image: QueryLike,
         image_id: int,
         choice: Choice | None = None,
         *,
@@ -154,7 +154,7 @@ class Session(Opening):
 
     def project(
         self,
-        image: Asked,
+        image: QueryLike,
         choice: Choice | None = None,
         *,
         top: int = 8,

@@ -6,13 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core.evidence.conclusion import outcome, sources
-from core.evidence.outcomes import confidence_of
+from core.evidence.outcomes import NONE, confidence_of
 from core.evidence.words import sureness
 from core.service.selftest import Trial
 from core.values import Answer
-
-NONE = "none stands out"
-"""What an answer says that has no source."""
 
 
 @dataclass(frozen=True)

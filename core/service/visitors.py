@@ -302,10 +302,10 @@ class Visitors:
         with self._lock:
             if self._folders is None:
                 self._folders = VisitFolders(self.config.visitors)
-                for found in self._folders.found():
-                    size = folder_size(self._folders.root / found.visitor)
-                    used = self.clock() - found.age
-                    self._visits[found.visitor] = _Visit(used, 0, size, found.unfinished)
+                for visit in self._folders.earlier():
+                    size = folder_size(self._folders.root / visit.visitor)
+                    used = self.clock() - visit.age
+                    self._visits[visit.visitor] = _Visit(used, 0, size, visit.unfinished)
                 pause = self.config.session_seconds / 4
                 sweep = threading.Thread(
                     target=_sweep, args=(weakref.ref(self), pause), daemon=True

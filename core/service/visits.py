@@ -24,7 +24,7 @@ _NOTE = "unfinished.json"
 
 
 @dataclass(frozen=True)
-class Found:
+class EarlierVisit:
     """A visit of before a restart."""
 
     visitor: str
@@ -57,12 +57,12 @@ class VisitFolders:
         os.utime(folder)
         return folder
 
-    def found(self) -> Iterator[Found]:
-        """The visits of before."""
+    def earlier(self) -> Iterator[EarlierVisit]:
+        """The visits of before a restart."""
         for folder in self.root.iterdir():
             if folder.is_dir() and VISITOR.fullmatch(folder.name):
                 age = max(time.time() - folder.stat().st_mtime, 0.0)
-                yield Found(folder.name, age, self._noted(folder))
+                yield EarlierVisit(folder.name, age, self._noted(folder))
 
     def note(self, visitor: str, source: str, name: str) -> None:
         """Note a build that has begun, so that the same source goes on with it."""

@@ -160,7 +160,7 @@ class Workspace:
             query = replace(query, identical=same)
             ranking = collection.rank_among(query, passing.among, k=depth)
         found = answer(query, ranking, collection, null=self.null, config=config, top=top)
-        around = ranking.whole or ranking
+        around = ranking.unfiltered or ranking
         return replace(
             found,
             matches=tuple(map(self._current, found.matches)),

@@ -9,22 +9,21 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from core.config import ImageLimits
 from core.encoders.backbones import (
     Backbone,
     BackboneConfig,
     build,
 )
+from core.encoders.files import features_of
 from core.encoders.load import load_network
 from core.encoders.network import NetworkEncoder
 from core.heads.fit import fit_head
-from core.images.decode import LoadedImage, decode_ahead
 from core.images.listing import list_images
 from core.measures.pairs import read_pairs
 from core.training.config import TrainConfig, WatchConfig
 from core.training.data import pack
 from core.training.loop import Monitor, train
-from core.values import Progress, TrainingError, no_progress
+from core.values import Encoder, Progress, TrainingError, no_progress
 
 
 def train_encoder(
@@ -81,10 +80,10 @@ def _watch(pairs_file: Path, folders: Sequence[Path], *, config: WatchConfig) ->
 
     def measure(backbone: Backbone) -> Mapping[str, float]:
         encoder = NetworkEncoder("watched", backbone, device=str(backbone.mean.device))
-        features = _features(encoder, gallery, batch=config.batch)
+        features = _features(encoder, gallery, config.batch)
         head = fit_head(features, config=config.head, levels=encoder.levels)
         known = head(features, role="gallery")
-        asked = head(_features(encoder, queries, batch=config.batch), role="query")
+        asked = head(_features(encoder, queries, config.batch), role="query")
         best = (asked @ known.T).argmax(1)
         hits = [
             row in {place[name] for name in pair.exemplars}
@@ -95,12 +94,8 @@ def _watch(pairs_file: Path, folders: Sequence[Path], *, config: WatchConfig) ->
     return measure
 
 
-def _features(
-    encoder: NetworkEncoder, paths: Sequence[Path], *, batch: int
-) -> Float[np.ndarray, "n f"]:
-    loads = decode_ahead(paths, limits=ImageLimits(), workers=2, fit=256)
-    images = [loaded.image for _, loaded in loads if isinstance(loaded, LoadedImage)]
-    if len(images) != len(paths):
-        raise TrainingError("an image of the watched pairs cannot be read")
-    starts = range(0, len(images), batch)
-    return np.concatenate([encoder.encode(images[s : s + batch]).features for s in starts])
+def _features(encoder: Encoder, paths: Sequence[Path], batch: int) -> Float[np.ndarray, "n f"]:
+    found = features_of(encoder, paths, batch=batch)
+    for reason in found.refused.values():
+        raise TrainingError(f"an image of the watched pairs cannot be read: {reason}")
+    return found.features

@@ -36,6 +36,9 @@ REFUSED = [
     (AnswerConfig, {"prior": 1.0}, "prior"),
     (AnswerConfig, {"slope": 0.0}, "slope"),
     (AnswerConfig, {"level": 1.0}, "level"),
+    (AnswerConfig, {"surest": 0.0}, "surest"),
+    (AnswerConfig, {"likely": 1.0}, "likely"),
+    (AnswerConfig, {"weak": 1.1}, "weak"),
     (BuildConfig, {"batch": 0}, "batch"),
     (BuildConfig, {"workers": -1}, "workers"),
 ]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.gallery.examples import Example
-from demo.check import Outcome, line, totals
+from demo.check import Result, line, totals
 
 
-def outcome(
-    *ranks: int | None, none: bool = False, control: tuple[int | None, ...] = ()
-) -> Outcome:
+def outcome(*ranks: int | None, none: bool = False, control: tuple[int | None, ...] = ()) -> Result:
     sources = tuple(f"{number}.webp" for number in range(len(ranks)))
-    return Outcome(Example(Path("q-000.webp"), sources, "kind"), ranks, none, control)
+    return Result(Example(Path("q-000.webp"), sources, "kind"), ranks, none, control)
 
 
 def test_totals_count_each_claim_over_its_own_queries():

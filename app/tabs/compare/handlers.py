@@ -15,7 +15,7 @@ from app.page.events import Given
 from app.page.files import downloadable, offered
 from app.page.jobs import PROGRESS
 from app.page.pictures import Pictures, fetchable, first_example, pictures
-from app.page.state import Asked, Page, side_names
+from app.page.state import Page, PageQuery, side_names
 from app.page.visitor import visitor_of
 from app.tabs.compare.layout import Side, Table
 from app.views import compare as views
@@ -206,7 +206,7 @@ class Handlers:
         name: str,
         tab: str,
         image: str | None,
-        asked: Asked | None,
+        asked: PageQuery | None,
         count: int,
         request: gr.Request,
     ) -> tuple[Any, Any]:

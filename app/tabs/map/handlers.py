@@ -12,7 +12,7 @@ import numpy as np
 from app.page.errors import without_unreadable
 from app.page.jobs import PROGRESS
 from app.page.pictures import fetchable
-from app.page.state import Asked, Marked, Page, encoder_choices
+from app.page.state import Marked, Page, PageQuery, encoder_choices
 from app.page.visitor import visitor_of
 from app.tabs.map.cards import Cards, Drawn
 from app.tabs.map.layout import Tab
@@ -106,7 +106,7 @@ class Handlers:
 
     @staticmethod
     def wanted(
-        drawn: Drawn | None, count: int, asked: Asked | None, image: str | None, gallery: str
+        drawn: Drawn | None, count: int, asked: PageQuery | None, image: str | None, gallery: str
     ) -> Any:
         """Whether the tab was opened with nothing drawn of this gallery: one more time.
 

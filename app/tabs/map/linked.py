@@ -13,7 +13,7 @@ from app.page.events import chosen, sent
 from app.page.files import downloadable
 from app.page.jobs import PROGRESS
 from app.page.pictures import Pictures, fetchable
-from app.page.state import Asked, Page, Sought
+from app.page.state import Page, PageQuery, Sought
 from app.page.visitor import visitor_of
 from app.tabs.map.cards import Cards, Drawn, is_row, rows_of
 from app.tabs.map.layout import Tab
@@ -87,7 +87,7 @@ class Linked:
             raise user_error("this is no point of the map")
         if act == "ask" and row >= len(records):
             file = fetchable(drawn.shown(row))
-            return {page.asked: Asked(file, encoder), page.example: 0, tab.go: "Attribute/One"}
+            return {page.asked: PageQuery(file, encoder), page.example: 0, tab.go: "Attribute/One"}
         if act == "made" and row < len(records):
             number = (sought.number if sought else 0) + 1
             return self._seek(drawn, [row], number)

@@ -7,7 +7,7 @@ import pytest
 
 from app.page import address
 from app.page.pictures import example_pictures
-from app.page.state import WELCOME, Asked, open_page
+from app.page.state import WELCOME, PageQuery, open_page
 from core.config import ServerConfig
 from core.service import Session
 from tests.app import tiny
@@ -72,7 +72,7 @@ def test_an_example_stays_in_the_address_while_its_gallery_does(
     request = gr.Request(session_hash="somebody0")
     file = example_pictures(session, str(gallery_folder))[2][0]
     for gallery, number in ((gallery_folder, 3), (other, 0)):
-        asked = Asked(file, "random")
+        asked = PageQuery(file, "random")
         assert address.kept_example(page, str(gallery), 3, asked, request=request) == number
 
 
@@ -113,7 +113,7 @@ def test_a_page_opens_with_the_first_example_of_a_gallery_that_has_some(
     def welcome(gallery: str, tab: str = "attribute", number: int = 0):
         return address.welcome(page, gallery, "random", tab=tab, number=number, request=request)
 
-    shown = [Asked(file, "random", WELCOME) for file, _ in example_pictures(session, "builtin")]
+    shown = [PageQuery(file, "random", WELCOME) for file, _ in example_pictures(session, "builtin")]
     assert welcome("builtin") == welcome("builtin", number=999) == (1, shown[0])
     assert welcome("builtin", "map", 3) == (3, shown[2]), "the address's, in any tab"
     assert welcome("builtin", "map") == (gr.skip(), gr.skip())

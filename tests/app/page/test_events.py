@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from app.page.events import follow_query
-from app.page.state import WELCOME, Asked, open_page
+from app.page.state import WELCOME, PageQuery, open_page
 from core.service import Session
 
 
@@ -21,9 +21,9 @@ def test_what_a_page_opens_with_makes_way_for_a_picture_given_meanwhile(
     request = gr.Request(session_hash="somebody0")
     given = {page.tab: "attribute", page.gallery: page.start, encoder: "random", count: 0}
 
-    welcome = {page.asked: Asked("example.png", "random", WELCOME)}
+    welcome = {page.asked: PageQuery("example.png", "random", WELCOME)}
     own = take({**given, **welcome, image: "own.png"}, request)
-    assert own == {page.asked: Asked("own.png", "random", "attribute"), page.example: 0}
+    assert own == {page.asked: PageQuery("own.png", "random", "attribute"), page.example: 0}
     assert take({**given, **welcome, image: None}, request)[image] == "example.png"
-    sent = {page.asked: Asked("map.png", "random", "map")}
+    sent = {page.asked: PageQuery("map.png", "random", "map")}
     assert take({**given, **sent, image: "own.png"}, request)[image] == "map.png"

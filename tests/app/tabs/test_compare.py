@@ -12,7 +12,7 @@ import gradio as gr
 import pytest
 
 from app.page.events import Given
-from app.page.state import Asked, compared, open_page, side_names
+from app.page.state import PageQuery, compared, open_page, side_names
 from app.tabs.compare import layout
 from app.tabs.compare.handlers import Handlers
 from app.views import compare as views
@@ -212,10 +212,10 @@ def test_it_begins_with_an_image_where_nothing_was_asked(handlers: Handlers):
     for tab, image, asked in (
         ("map", None, None),
         ("compare", file, None),
-        ("compare", None, Asked(file, "random")),
+        ("compare", None, PageQuery(file, "random")),
     ):
         assert handlers.begin(name, tab, image, asked, 1, NOBODY) == (gr.skip(),) * 2
-    assert handlers.begin(name, "compare", None, Asked(None, "random"), 1, NOBODY)[1] == 2
+    assert handlers.begin(name, "compare", None, PageQuery(None, "random"), 1, NOBODY)[1] == 2
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from app.page.state import Asked, Marked, open_page
+from app.page.state import Marked, PageQuery, open_page
 from app.tabs.map.cards import Cards, Drawn, rows_of
 from app.tabs.map.handlers import Handlers
 from app.tabs.map.layout import lay
@@ -266,7 +266,7 @@ def test_drawn_is_what_the_state_holds(handlers: Handlers):
     assert isinstance(draw(handlers)[handlers.tab.state], Drawn)
     assert handlers.cleared()[handlers.tab.map] is None
     assert Handlers.wanted(None, 2, None, None, "a") == 3
-    assert Handlers.wanted(None, 2, Asked("a.png", "random"), None, "a") == gr.skip()
+    assert Handlers.wanted(None, 2, PageQuery("a.png", "random"), None, "a") == gr.skip()
 
 
 def test_a_map_of_the_gallery_that_was_open_before_is_drawn_anew(handlers: Handlers):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.views.encoders import button_words, cost_words, notice_html, offer_html, time_words
-from core.service import Offer, Outcome
+from core.service import Offer, Preparation
 
 OFFER = Offer(
     title="MoCo v3 <b>",
@@ -67,15 +67,15 @@ def test_what_was_done_what_runs_and_what_failed():
 
 
 def test_the_notice_names_only_what_is_not_ready():
-    ready = Outcome("a", "A", ready=True)
+    ready = Preparation("a", "A", ready=True)
     assert notice_html([ready], first="Lite") == ""
-    outcomes = [
+    preparations = [
         ready,
-        Outcome("b", "B", ready=False, failure="HTTP 403"),
-        Outcome("c", "C", ready=False, told=(3, 9, "reading")),
-        Outcome("d", "D", ready=False),
+        Preparation("b", "B", ready=False, failure="HTTP 403"),
+        Preparation("c", "C", ready=False, told=(3, 9, "reading")),
+        Preparation("d", "D", ready=False),
     ]
-    html = notice_html(outcomes, first="Lite")
+    html = notice_html(preparations, first="Lite")
     for words in ("B could not be prepared: HTTP 403", "C is being prepared: reading (33%)"):
         assert words in html
     assert "D waits" in html

@@ -125,11 +125,11 @@ def test_folders_of_a_killed_campaign_are_removed_by_the_next(
 def test_a_row_without_a_result_is_a_failure() -> None:
     """Where all were told to wait, the bar on how long an answer takes was passed over."""
     seen, alone = Seen(refused=48), Seen(seconds=[0.2])
-    assert load._row("at 0.5: answer", 48, seen, alone, 3.0).faults
+    assert load.row_of("at 0.5: answer", 48, seen, alone, 3.0).faults
     seen.seconds = [0.3]
-    assert not load._row("at 0.5: answer", 48, seen, alone, 3.0).faults
+    assert not load.row_of("at 0.5: answer", 48, seen, alone, 3.0).faults
     seen.seconds = [0.7]
-    assert load._row("at 0.5: answer", 48, seen, alone, 3.0).faults
+    assert load.row_of("at 0.5: answer", 48, seen, alone, 3.0).faults
 
 
 def test_a_long_life_is_bounded_in_all_and_its_caches_evict() -> None:
@@ -140,7 +140,7 @@ def test_a_long_life_is_bounded_in_all_and_its_caches_evict() -> None:
     def faults(**other: float) -> tuple[str, ...]:
         most = held | other
         times = {"start": start, "before": most, "most": most, "left": start}
-        return long._row("x", 9, [], times).faults
+        return long.row_of("x", 9, [], times).faults
 
     assert not faults()
     assert faults(memory=long.MOST + 0.01) and faults(workspaces=7.0)
@@ -155,7 +155,7 @@ def test_memory_that_grows_beyond_noise_and_its_bar_is_a_failure() -> None:
 
     def judged_at(slope: float, spread: float) -> bool:
         held = np.stack([times, slope * times + spread * noise], axis=1).tolist()
-        return bool(load._memory("x", held, 100).faults)
+        return bool(load.memory_row("x", held, 100).faults)
 
     assert not judged_at(0, 1)
     assert not judged_at(0.4, 1)  # 80 MB in the second half: below the bar

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,6 +87,17 @@ def test_a_gallery_image_finds_itself_first_and_takes_almost_all():
     assert found.p_value == pytest.approx(1 / 501)
     assert "photos/17.jpg" in sentence(found)
     assert "1 candidate" not in sentence(found)
+
+
+@pytest.mark.parametrize(("likely", "is_source"), [(0.993, True), (0.995, False)])
+def test_what_is_less_likely_than_a_source_has_to_be_is_none(likely, is_source):
+    """Five hundred images bear out odds of 167, a confidence of .994."""
+    world = made.collection(EMBEDDINGS, records=RECORDS, config=ScoreConfig(local_scaling=False))
+    asked = made.query(EMBEDDINGS[17])
+    config = replace(CONFIG, likely=likely)
+    found = answer(asked, world.rank(asked, k=N), world, null=NULL, config=config, top=N)
+    assert bool(found.groups[0].influence) == is_source
+    assert (found.none == 1) != is_source
 
 
 def test_two_planted_sources_are_both_named_and_shared_by_their_weights():

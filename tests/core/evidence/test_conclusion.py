@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.evidence.conclusion import beyond, can_tell, contenders, fewest, sources
+from core.evidence.conclusion import can_tell, contenders, fewest, sources, weak_source
 from core.values import Answer, Group, ImageRecord, Match
 
 
@@ -43,5 +43,5 @@ def test_an_answer_that_cannot_choose_lists_the_sources_and_a_rival_but_three_at
 @pytest.mark.parametrize(("p_value", "is_there"), [(0.2, True), (0.21, False)])
 def test_what_may_be_a_further_source_is_the_best_of_the_rest(p_value: float, is_there: bool):
     found = answer(0.9, 0.0, p_value=p_value)
-    assert beyond(found) == (found.groups[1] if is_there else None)
-    assert beyond(answer(0.0, 0.0, p_value=p_value)) is None
+    assert weak_source(found) == (found.groups[1] if is_there else None)
+    assert weak_source(answer(0.0, 0.0, p_value=p_value)) is None

@@ -12,7 +12,7 @@ from scipy.stats import binom
 from core.config import AnswerConfig
 from core.evidence.confidence import borne_out, confidence, stated
 
-LAW = {"midpoint": 3.0, "slope": 2.0, "largest_odds": 1e6}
+LAW = {"midpoint": 3.0, "slope": 2.0, "surest": 7.0, "largest_odds": 1e6}
 SHARES = st.floats(0.01, 0.99)
 STANDINGS = st.floats(-50, 50)
 
@@ -43,9 +43,11 @@ def test_the_prior_multiplies_the_odds(strength, prior):
     assert odds(found) == pytest.approx(odds(even) * odds(prior), rel=1e-6)
 
 
-@pytest.mark.parametrize("strength", [-1e9, 1e9])
-def test_nothing_is_certain(strength):
-    assert 0.0005 < confidence(strength, prior=0.5, **LAW) < 0.9995
+@pytest.mark.parametrize(("strength", "sign"), [(-1e9, -1), (1e9, 1)])
+@pytest.mark.parametrize("surest", [2.0, 7.0])
+def test_nothing_is_certain(strength, sign, surest):
+    found = confidence(strength, prior=0.5, **{**LAW, "surest": surest})
+    assert math.log(odds(found)) == pytest.approx(sign * surest)
 
 
 @pytest.mark.parametrize("strength", [math.nan, math.inf])

@@ -203,6 +203,52 @@ def test_images_without_a_source_get_valid_p_values_under_heads_fitted_on_the_ga
     assert np.mean(found <= 0.01) <= 0.02
 
 
+def _view_of(features, n, name, *, kind="center", **how):
+    """The first n images in a view whose head was fitted on them, and all others as queries."""
+    head = fit_head(features[:n], config=HeadConfig(kind=kind, k=512, shrinkage=0.001))
+    vectors = head(features[:n], role="gallery")
+    view = made.view(vectors, means=csls_means(vectors), name=name, **how)
+    fitted = np.ones(n, bool)
+    found = replace(view, head=head, features=features[:n], fitted=fitted)
+    return found, head(features[n:], role="query")
+
+
+def _asked_by_all_that_ships(n, seed, *, cross_fitted=True):
+    """p-values of images asked apart, by an embedding, edges, a palette and local descriptors.
+
+    All of these see the same images, each with noise of its own.
+    """
+    rng, shared = np.random.default_rng(seed), _photographs(2 * n, 48, seed=seed)
+    score = ScoreConfig()
+    pairs = [_view_of(shared, n, "embedding", kind="whiten")]
+    for name in ("edges", "palette"):
+        own = shared[:, :16] + 0.5 * _photographs(2 * n, 16, seed=seed + len(name))
+        how = score.view(name)
+        pairs.append(_view_of(own, n, name, weight=how.weight, trust=how.trust))
+    places = (shared @ rng.standard_normal((48, 9 * 8))).reshape(2 * n, 9, 8)
+    patches = quantize(places + places.std() * rng.standard_normal(places.shape))
+    views = [view if cross_fitted else replace(view, fitted=None) for view, _ in pairs]
+    world = Collection(tuple(views), np.arange(n), patches[:n], config=score)
+    assert world.aspect_names[1:] == ("edges", "palette", "matching places", "all together")
+    null = fit_null(world, config=NullConfig()).of_margins
+    for *vectors, local in zip(*(asked for _, asked in pairs), patches[n:], strict=True):
+        ranking = world.rank(made.query(*vectors, patches=local), k=score.candidates)
+        margins = margins_of(aspects_of(ranking, world.groups)).margins
+        yield null.p_value(null.strength(margins).max())
+
+
+@pytest.mark.slow
+def test_images_without_a_source_get_valid_p_values_by_views_and_local_descriptors():
+    """It was shown for an embedding alone; the control holds the heads fixed in the null."""
+    drawn = [(60, seed) for seed in range(8)] + [(120, seed) for seed in range(8, 11)]
+    found = np.array([p for n, seed in drawn for p in _asked_by_all_that_ships(n, seed)])
+    assert len(found) == 840
+    assert np.mean(found <= 0.05) <= 0.065
+    assert np.mean(found <= 0.01) <= 0.02
+    fixed = [p for s in range(4) for p in _asked_by_all_that_ships(50, s, cross_fitted=False)]
+    assert np.mean(np.array(fixed) <= 0.05) > 0.15
+
+
 @pytest.mark.parametrize("kind", ["logdet", "infomax"])
 @pytest.mark.slow
 def test_heads_that_turn_whitened_features_give_the_p_values_of_whitening(kind):

@@ -494,7 +494,7 @@ def test_a_public_source_is_never_a_folder_or_a_format(photos, tmp_path, monkeyp
 
 def test_rows_of_a_public_dataset_come_a_few_at_a_time(hub, photos) -> None:
     hub([{"image": {"bytes": (photos / "01.png").read_bytes()}}] * 40)
-    loaded, _ = module._open_dataset("user/name:test", public=True)
+    loaded, _ = module.open_dataset("user/name:test", public=True)
     sizes = [table.num_rows for _, table in loaded._ex_iterable.iter_arrow()]
     assert max(sizes) == 16
     assert sum(sizes) == 40

@@ -372,9 +372,9 @@ def test_among_some_images_no_other_is_ranked_and_scores_are_those_among_all(sea
     found = world.rank_among(asked, Among(among), k=30)
     assert among[found.rows].all()
     assert len(found.rows) == min(30, among.sum())
-    assert found.whole is not None
+    assert found.unfiltered is not None
     all_of_them = world.rank(asked, k=30)
-    np.testing.assert_array_equal(found.whole.rows, all_of_them.rows)
+    np.testing.assert_array_equal(found.unfiltered.rows, all_of_them.rows)
     scored = dict(zip(all_of_them.rows.tolist(), all_of_them.scores.tolist(), strict=True))
     both = [(s, scored[r]) for r, s in zip(found.rows.tolist(), found.scores, strict=True)
             if r in scored]  # fmt: skip

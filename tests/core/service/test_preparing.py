@@ -232,7 +232,7 @@ def test_what_the_settings_name_is_prepared_at_start_and_a_failure_costs_no_othe
     authors.dino.status = 500
     session = Session(server=ServerConfig(encoders=(DINO, "typo", MOCO)))
     opened = session.gallery(gallery)
-    before = session.preparations.outcomes(opened)
+    before = session.preparations.status(opened)
     assert [(each.name, each.ready, each.failure) for each in before] == [
         (DINO, False, ""),
         ("typo", False, ""),
@@ -241,7 +241,7 @@ def test_what_the_settings_name_is_prepared_at_start_and_a_failure_costs_no_othe
     thread = session.preparations.begin(gallery)
     assert thread is not None
     thread.join(100)
-    dino, typo, moco = session.preparations.outcomes(opened)
+    dino, typo, moco = session.preparations.status(opened)
     assert "HTTP 500" in dino.failure
     assert "no encoder is called 'typo'" in typo.failure
     assert (moco.ready, moco.failure) == (True, "")

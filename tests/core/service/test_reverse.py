@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.config import HeadConfig
+from core.config import HeadConfig, ScoreConfig
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
 from core.gallery.source import Source
@@ -107,6 +107,24 @@ def test_pairs_are_adjusted_by_how_many_sources_share_a_query(workspace):
     np.testing.assert_allclose(
         [f.p_adjusted for f in two], adjust([f.p_value for f in two], share_queries=True)
     )
+
+
+def test_a_source_is_looked_for_among_the_candidates_of_the_scoring(workspace):
+    """It was always looked for among 200, however many candidates are compared."""
+    few = Workspace(
+        workspace.gallery, workspace.encoder, workspace.head, score=ScoreConfig(candidates=20)
+    )
+    ranked = [
+        len(
+            {
+                f.image_id
+                for f in reverse_lookup(each, queries(each, 3), ids=range(COUNT))
+                if f.score
+            }
+        )
+        for each in (few, workspace)
+    ]
+    assert ranked == [20, COUNT]
 
 
 @pytest.mark.slow

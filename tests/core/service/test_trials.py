@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
+from core.evidence.outcomes import NONE
 from core.service.selftest import Trial
 from core.service.trials import (
-    NONE,
     Claim,
     Tally,
     Verdict,

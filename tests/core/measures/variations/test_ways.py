@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -40,14 +42,22 @@ def test_a_variation_follows_its_seed_and_goes_further_along_the_dial(way):
 
 
 def test_a_variation_sees_a_corner_as_large_as_the_dial_says():
-    """A crop about the middle is found by its thumbnail: the dial shifts what is seen."""
+    """A crop about the middle is found by its thumbnail: the dial shifts what is seen.
+
+    Every pixel of the image says where it is, and a blend with black leaves .6 of that.
+    """
     ramp = np.indices((100, 200))[::-1].transpose(1, 2, 0)
     image = Image.fromarray(np.dstack([ramp, 0 * ramp[..., :1]]).astype(np.uint8))
+    black = Image.new("RGB", (200, 100))
     corners = set[tuple[int, int]]()
     for seed in range(20):
-        seen = np.asarray(ways._view(image, 0.5, np.random.default_rng(seed)))
-        assert seen.shape == (78, 155, 3)
-        corners.add((int(seen[0, 0, 0]), int(seen[0, 0, 1])))
+        made = vary("blend", Ingredients(image, black, lambda: None), far=0.5, seed=seed)
+        seen = np.asarray(made, float)[..., :2] / 0.6
+        low, high = seen.min((0, 1)), seen.max((0, 1))
+        np.testing.assert_allclose(high - low, [154, 77], atol=4)
+        corner = min(itertools.product((0, 45), (0, 22)), key=lambda each: abs(low - each).sum())
+        np.testing.assert_allclose(low, corner, atol=4)
+        corners.add(corner)
     assert corners == {(0, 0), (45, 0), (0, 22), (45, 22)}
 
 
