@@ -133,7 +133,8 @@ class Library:
                 "look for them"
             )
         require_room(gallery, files, server=self.server)
-        refused = refusals(files, progress=progress)
+        with self._working(visitor, progress) as checked:
+            refused = refusals(files, progress=checked)
         taken = [file for file in files if file not in refused]
         if not taken:
             raise next(iter(refused.values()))

@@ -342,7 +342,7 @@ def test_a_hosted_dataset_is_never_a_folder_of_the_server(make, tmp_path, monkey
 def test_a_hosted_dataset_is_cut_at_the_quota(make, photos, monkeypatch) -> None:
     rows = [{"image": {"bytes": path.read_bytes()}, "n": 1} for path in sorted(photos.iterdir())]
     monkeypatch.setattr(
-        "core.gallery.datasets._open_dataset", lambda *_, **__: (itertools.cycle(rows), "image")
+        "core.gallery.datasets.open_dataset", lambda *_, **__: (itertools.cycle(rows), "image")
     )
     library = make(QUOTA)
     name, change = library.build("hf:user/name", ["fake"], visitor=ANN)
@@ -355,7 +355,7 @@ def test_a_hosted_dataset_is_cut_at_the_quota(make, photos, monkeypatch) -> None
 
 def test_a_hosted_dataset_reads_no_file_of_the_server(make, monkeypatch) -> None:
     rows = [{"image": {"bytes": None, "path": "/etc/hostname"}}]
-    monkeypatch.setattr("core.gallery.datasets._open_dataset", lambda *_, **__: (rows, "image"))
+    monkeypatch.setattr("core.gallery.datasets.open_dataset", lambda *_, **__: (rows, "image"))
     with pytest.raises(GalleryError, match="not its own"):
         make(QUOTA).build("hf:user/name", ["fake"], visitor=ANN)
 
