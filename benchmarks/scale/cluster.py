@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.scale.table import keep, write_page
+from benchmarks.scale.table import keep, results, write_page
 from core.config import BuildConfig
 from core.encoders.load import load_encoder
 from core.gallery.build import update
@@ -96,11 +96,14 @@ def differences(one: Path, other: Path, encoders: Sequence[Encoder]) -> list[str
             first, second = (getattr(each, name)(encoder) for each in (a, b))
             same = first is second is None or first.tobytes() == second.tobytes()
             found += [] if same else [f"{name} of {encoder.name}"]
-    shown = [
-        {path.name: path.read_bytes() for path in folder.glob("thumbnails/*/*.webp")}
-        for folder in (one, other)
-    ]
-    return found if shown[0] == shown[1] else [*found, "thumbnails"]
+    shown = (_thumbnail(a, sha) == _thumbnail(b, sha) for sha in a.records.texts("sha256"))
+    return found if all(shown) else [*found, "thumbnails"]
+
+
+def _thumbnail(gallery: Gallery, sha256: str) -> bytes:
+    """A thumbnail's file, packed or not."""
+    shown = gallery.store.shown(sha256)
+    return shown if isinstance(shown, bytes) else shown.read_bytes()
 
 
 def main() -> None:
@@ -140,9 +143,10 @@ def main() -> None:
         shutil.rmtree(place)
     print(f"differ: {differ or 'nothing'}; damaged: {damages or 'nothing'}")  # noqa: T201 - likewise
     command = f"python -m benchmarks.scale.cluster --images {options.images}"
-    command += " --node" if options.node else ""
+    command += f" --encoder {options.encoder}" + " --node" * options.node
     found = {"command": command, "images": len(names), "nodes": 2, "seconds": seconds}
-    keep(cluster={**found, "differ": differ, "damaged": damages})
+    runs = results().get("cluster", {})
+    keep(cluster={**runs, options.encoder: {**found, "differ": differ, "damaged": damages}})
     write_page()
 
 

@@ -52,8 +52,7 @@ def table() -> str:
     parts.append("\n".join(recalls) + "\n")
     if "changed" in stored:
         parts.append(_changed(stored["changed"]))
-    if "cluster" in stored:
-        parts.append(_cluster(stored["cluster"]))
+    parts += map(_cluster, stored.get("cluster", {}).values())
     if "store" in stored:
         parts.append(_store(stored["store"]))
     if "life" in stored:
