@@ -33,6 +33,7 @@ from core.gallery.opting import opt_in, opt_out
 from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.gallery.verify import verify
+from core.images.files import file_digest
 
 _KILLED = 0.5
 """Share of the changes that are killed, where they come so far."""
@@ -61,7 +62,7 @@ class Look:
 
     images: Images
     here: int
-    """Images whose files are there."""
+    """Files there whose contents it holds, whatever they are called."""
     out: tuple[int, ...]
     parts: int
     damages: tuple[str, ...]
@@ -159,8 +160,8 @@ def _look(folder: Path) -> Look:
         for array in arrays:
             digest.update(array[row])
         found[number] = digest.hexdigest()
-    files = {path.name for path in gallery.root.iterdir()}
-    here = sum(path in files for path in gallery.records.texts("path"))
+    held = {*gallery.records.texts("sha256")}
+    here = sum(file_digest(path) in held for path in gallery.root.iterdir())
     damages = tuple(f"{damage.file} {damage.what}" for damage in verify(folder))
     return Look(found, here, gallery.header.opted_out, len(gallery.contents.parts), damages)
 
