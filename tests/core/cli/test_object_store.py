@@ -121,6 +121,7 @@ def test_no_writer_s_version_takes_the_place_of_another_s(store) -> None:
     drop(address, owner="me")
 
 
+@pytest.mark.slow
 def test_a_notebook_asks_it_from_a_thread_with_a_loop(store) -> None:
     async def cell() -> int:
         create(address := new_table("s3://bucket/a"), owner="me")

@@ -59,6 +59,7 @@ def test_values_that_are_not_finite_are_refused():
         cluster(np.full((3, 2), np.nan, np.float32), kind="means")
 
 
+@pytest.mark.slow
 def test_dense_regions_of_many_rows_are_the_same_in_a_process_of_their_own(monkeypatch):
     rows, _ = blobs(2_000, 1_000)
     here = cluster(rows, kind="density")
@@ -69,6 +70,7 @@ def test_dense_regions_of_many_rows_are_the_same_in_a_process_of_their_own(monke
     assert {*told} == {"finding clusters"}
 
 
+@pytest.mark.slow
 def test_a_stop_ends_the_search_for_dense_regions_at_once():
     """HDBSCAN was waited for: six seconds for 40,000 points, an hour for a million."""
     rows, _ = blobs(60_000, 60_000)

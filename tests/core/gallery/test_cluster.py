@@ -136,6 +136,7 @@ def test_a_build_goes_on_whoever_encodes() -> None:
     assert repr(BuildConfig(ray="auto")) == repr(BuildConfig())
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_away_is_told() -> None:
     pytest.importorskip("ray", reason=WITHOUT)
     for address in ("127.0.0.1:9", "host:port"):

@@ -195,6 +195,7 @@ def test_what_is_read_otherwise_takes_the_place_of_what_is_packed(
 
 
 @pytest.mark.parametrize("name", ["delete_inside", "remove_folder", "new_folder"])
+@pytest.mark.slow
 def test_a_change_that_is_killed_while_it_packs_loses_nothing(
     folder: Path,
     photos: Path,

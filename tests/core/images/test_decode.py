@@ -216,6 +216,7 @@ def test_every_beginning_of_a_file_opens_or_is_refused(kind, share):
 
 @property_test
 @given(st.sampled_from(sorted(SOUND)), st.data())
+@pytest.mark.slow
 def test_damaged_files_open_or_are_refused(kind, draw):
     data = bytearray(SOUND[kind])
     places = st.tuples(st.integers(0, min(len(data), 400) - 1), st.integers(0, 255))

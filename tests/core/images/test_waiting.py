@@ -25,6 +25,7 @@ def test_what_no_library_should_raise_is_passed_on_too() -> None:
         awaited(sys.exit, lambda: None)
 
 
+@pytest.mark.slow
 def test_work_is_left_where_it_stands() -> None:
     over, asked = threading.Event(), list[float]()
 

@@ -226,6 +226,7 @@ def test_a_second_writer_waits_and_is_refused_in_the_end(
     assert answered_alike(gallery, photos / "new.png").matches[0].image.path == "new.png"
 
 
+@pytest.mark.slow
 def test_a_link_out_of_the_gallery_is_refused(gallery, tmp_path) -> None:
     (table,) = (gallery / "lance").iterdir()
     table.rename(tmp_path / "elsewhere")

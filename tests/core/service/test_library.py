@@ -228,6 +228,7 @@ def stop_at(step: str, number: int) -> Progress:
 @pytest.mark.parametrize(
     ("step", "number"), [("looking", 2), ("copying", 2), ("comparing files", 1), ("reading", 1)]
 )
+@pytest.mark.slow
 def test_a_stopped_addition_leaves_no_file(
     make, archive, tmp_path, write_image, step: str, number: int
 ) -> None:

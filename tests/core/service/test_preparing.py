@@ -187,6 +187,7 @@ def test_a_wrong_hash_is_refused(
     assert not session.preparations.ready(session.gallery(gallery), DINO)
 
 
+@pytest.mark.slow
 def test_visitors_of_a_server_do_not_make_it_fetch(authors: Authors) -> None:
     session = Session(server=HOSTED)
     offer = session.preparations.offer(session.gallery(), DINO)

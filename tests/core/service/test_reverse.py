@@ -109,6 +109,7 @@ def test_pairs_are_adjusted_by_how_many_sources_share_a_query(workspace):
     )
 
 
+@pytest.mark.slow
 def test_a_source_is_looked_for_among_the_candidates_of_the_scoring(workspace):
     """It was always looked for among 200, however many candidates are compared."""
     few = Workspace(

@@ -294,6 +294,7 @@ def test_a_visitor_asks_the_embedded_gallery_and_an_own_one(hosted, uploaded, ph
         assert found.matches[0].image.path == "01.png"
 
 
+@pytest.mark.slow
 def test_a_hosted_server_takes_no_paths_and_tells_none(
     hosted, uploaded, folder, photos, tmp_path
 ) -> None:
@@ -333,6 +334,7 @@ def test_a_hosted_server_takes_no_paths_and_tells_none(
         assert not any(path in message for path in server), message
 
 
+@pytest.mark.slow
 def test_damage_of_a_visitor_s_gallery_is_told_without_paths(hosted, uploaded, photos) -> None:
     folder = hosted.visitors.gallery(VISITOR, uploaded)
     choice = Choice("thumbnail", gallery=uploaded)

@@ -100,6 +100,7 @@ def test_the_answer_names_encoder_head_and_gallery(workspace):
 
 
 @pytest.mark.parametrize("seed", [3, 50])
+@pytest.mark.slow
 def test_every_split_of_the_cosine_sums_to_it(workspace, seed):
     """The queries: an image of the gallery, and one unlike all."""
     image = _image(seed)
