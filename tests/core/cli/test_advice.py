@@ -254,6 +254,7 @@ def test_encoders_that_a_gallery_has_are_named_too(place: Place, write_image) ->
     assert call(*asked, *PLAIN).exit_code == 0
 
 
+@pytest.mark.slow
 def test_what_is_missing_of_unfinished_work_is_read_again(photos, tmp_path, monkeypatch) -> None:
     asked = ("index", photos, "--out", tmp_path / "g", *PLAIN)
     whole, calls = ShardWriter.finished, list[int]()

@@ -48,6 +48,7 @@ def test_attribute_goes_on_and_reports_hold_the_others(large, photos, broken, tm
     assert all(str(photos / name) in people.stdout for name in ("01.png", "02.png"))
 
 
+@pytest.mark.slow
 def test_what_is_no_image_s_fault_stops(folder, photos, broken) -> None:
     failed(call("attribute", broken, "--gallery", folder), "error: 'broken.jpg' is not an image")
     asked = ("attribute", photos / "01.png", photos / "02.png", "--gallery", folder)

@@ -148,6 +148,7 @@ def test_a_bucket_that_is_not_there_is_told(store) -> None:
     refused(made, "no such bucket.*make the bucket, or name another by --uri", bucket="none")
 
 
+@pytest.mark.slow
 def test_a_table_that_is_not_there_is_told(store) -> None:
     with pytest.raises(GalleryError, match=r"not found.*index again with --engine lance"):
         open_table("s3://bucket/a/images-1.lance")

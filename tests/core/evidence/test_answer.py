@@ -54,6 +54,7 @@ def _unrelated():
     noise=st.floats(0.01, 2.0),
     top=st.sampled_from([1, 3, N]),
 )
+@pytest.mark.slow
 def test_shares_of_all_groups_and_of_none_sum_to_one(seed, sources, noise, top):
     rng = np.random.default_rng(seed)
     query = EMBEDDINGS[:sources].sum(0) + noise * rng.standard_normal(D) / np.sqrt(D)
@@ -190,6 +191,7 @@ def test_matches_and_groups_are_best_first():
     assert found.p_value == p_values[0]
 
 
+@pytest.mark.slow
 def test_a_source_that_one_aspect_shows_comes_before_those_that_score_higher():
     """What a score is made of drowns it; the answer says by what it was found."""
     rng = np.random.default_rng(5)

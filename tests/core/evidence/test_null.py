@@ -52,6 +52,7 @@ def test_copies_change_no_null(local_scaling):
     np.testing.assert_allclose(copied.leads, single.leads, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_in_galleries_of_few_images_each_is_taken_out_alone():
     world = _world(n=30)
     few, many = _fit(world, folds=2), _fit(world, folds=30, alone=0)

@@ -172,6 +172,7 @@ def test_removed_ids_are_never_used_again(photos, tmp_path, encoder, write_image
     assert [r.id for r in assert_sound(folder, encoder).records] == [*range(1, 11), 12, 13]
 
 
+@pytest.mark.slow
 def test_all_images_may_go_and_come_back(photos, tmp_path, encoder) -> None:
     folder = tmp_path / "g"
     update(folder, Source(photos), [encoder], config=SMALL)

@@ -359,6 +359,7 @@ def test_a_public_dataset_is_asked_for_without_a_token(hub, token, photos, tmp_p
     assert asked.with_secret(token)
 
 
+@pytest.mark.slow
 def test_reading_a_public_dataset_asks_the_hub_alone(hub, photos, tmp_path, monkeypatch) -> None:
     """The library told a server of another company which dataset was opened."""
     hosts: list[str] = []
@@ -492,6 +493,7 @@ def test_a_public_source_is_never_a_folder_or_a_format(photos, tmp_path, monkeyp
         materialise(photos, into=tmp_path / "g", limits=PUBLIC)
 
 
+@pytest.mark.slow
 def test_rows_of_a_public_dataset_come_a_few_at_a_time(hub, photos) -> None:
     hub([{"image": {"bytes": (photos / "01.png").read_bytes()}}] * 40)
     loaded, _ = module.open_dataset("user/name:test", public=True)

@@ -167,6 +167,7 @@ def test_unknown_ids_and_empty_answers_are_told(folder, encoder) -> None:
 
 
 @pytest.mark.parametrize("damage", ["x", ["1"], [True], 5, [-1]])
+@pytest.mark.slow
 def test_a_damaged_list_is_refused(folder, damage: object) -> None:
     header = json.loads((folder / "gallery.json").read_text())
     (folder / "gallery.json").write_text(json.dumps(header | {"opted_out": damage}))

@@ -188,6 +188,7 @@ def test_a_root_that_climbs_is_refused(folder, root: str) -> None:
 
 
 @pytest.mark.parametrize("root", ["/somewhere/else", "D:\\pictures"])
+@pytest.mark.slow
 def test_an_absolute_root_is_a_place_to_read_from_alone(folder, root: str) -> None:
     header = json.loads((folder / "gallery.json").read_text())
     (folder / "gallery.json").write_text(json.dumps({**header, "root": root}))

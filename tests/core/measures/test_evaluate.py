@@ -105,6 +105,7 @@ def test_an_encoder_that_sees_nothing_finds_nothing(world):
     assert found[:, 0].mean() < 0.6
 
 
+@pytest.mark.slow
 def test_a_second_bench_encodes_nothing(world):
     calls = []
     encoder = _counting(HISTOGRAM, calls)
@@ -147,6 +148,7 @@ def test_images_that_were_deleted_are_no_longer_ranked(world):
     assert "3.png" not in {record.path for record in bench.gallery.records}
 
 
+@pytest.mark.slow
 def test_an_image_that_changed_is_read_again(world):
     _bench(world, [HISTOGRAM])
     calls = []
@@ -208,6 +210,7 @@ def test_images_without_a_source_are_asked_behind_the_pairs(world):
     np.testing.assert_array_equal(first, values[:, 0])  # the measures of the same ranking
 
 
+@pytest.mark.slow
 def test_an_evaluation_tabulates_its_columns(world):
     bench = _bench(world, [HISTOGRAM])
     head = fitted_head(bench.gallery, HISTOGRAM, config=HeadConfig(kind="center"))

@@ -114,6 +114,7 @@ def test_a_dimension_of_two_factors_is_complete_but_not_disentangled():
     assert report.informativeness > 0.99
 
 
+@pytest.mark.slow
 def test_the_same_seed_repeats_and_order_of_dimensions_does_not_matter_to_mig(
     coded: np.ndarray, factors: dict[str, np.ndarray], ideal: FactorReport
 ):

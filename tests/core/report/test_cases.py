@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from core.service.choice import Choice
 from core.service.session import Session
 
 
+@pytest.mark.slow
 def test_an_image_of_which_nothing_is_left_has_no_drawing(photos: Path, tmp_path: Path) -> None:
     """One lost thumbnail kept a whole report from being written."""
     shutil.copy(photos / "01.png", tmp_path / "query.png")

@@ -82,6 +82,7 @@ def test_colours_laid_elsewhere_are_nearest_to_their_image(
         assert cosines.argmax() == row
 
 
+@pytest.mark.slow
 def test_views_that_are_not_wanted_are_not_there(gallery: Gallery, network: NetworkEncoder):
     head = fitted_head(gallery, network, config=HeadConfig(kind="center"))
     for config, names in (
@@ -93,6 +94,7 @@ def test_views_that_are_not_wanted_are_not_there(gallery: Gallery, network: Netw
         assert [view.name for view in views] == names
 
 
+@pytest.mark.slow
 def test_one_more_view_is_an_encoder_and_its_weight(tmp_path, monkeypatch, network):
     """It touched eleven modules; edges and the palette were flags of their own everywhere."""
     monkeypatch.setitem(EXTRA_VIEWS, "thumbnail", BASELINES["thumbnail"]())
@@ -106,6 +108,7 @@ def test_one_more_view_is_an_encoder_and_its_weight(tmp_path, monkeypatch, netwo
     assert (view.name, view.weight, view.trust) == ("thumbnail", 2.0, 0.5)
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_what_is_computed(gallery: Gallery, network: NetworkEncoder):
     first, again = (prepared(gallery, network) for _ in range(2))
     for one, two in zip(first.views, again.views, strict=True):

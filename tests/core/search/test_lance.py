@@ -111,6 +111,7 @@ def test_several_conditions_and_empty_values(tmp_path, vectors, queries) -> None
     same_hits(engine, vectors, queries, k=10, among=among)
 
 
+@pytest.mark.slow
 def test_images_come_and_go_and_readers_keep_their_version(tmp_path, vectors, queries) -> None:
     images = records()
     first = written(tmp_path, images[:500], vectors[:500])
@@ -138,6 +139,7 @@ def test_only_what_differs_is_written(tmp_path, vectors, monkeypatch) -> None:
     assert [done for done, _, _ in seen] == [0, 1, 0, 1]
 
 
+@pytest.mark.slow
 def test_codes_find_the_same_and_takes_up_what_comes_and_moves(
     tmp_path, vectors, queries, monkeypatch
 ) -> None:
@@ -157,6 +159,7 @@ def test_codes_find_the_same_and_takes_up_what_comes_and_moves(
     same_hits(other, moved[::-1], queries, k=10)
 
 
+@pytest.mark.slow
 def test_a_call_that_is_stopped_is_gone_on_with(tmp_path, vectors, queries, monkeypatch) -> None:
     images = records()
     engine = written(tmp_path, images[:100], vectors[:100])

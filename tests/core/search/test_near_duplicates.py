@@ -105,6 +105,7 @@ def test_flat_images_of_equal_hash_are_not_linked(originals):
 
 
 @pytest.mark.parametrize("kinds", [3, 2_500])
+@pytest.mark.slow
 def test_thousands_of_one_hash_are_compared_with_the_first_of_each_kind(kinds):
     """All were compared with all: a gallery of flat images took the square of the time."""
     rng = np.random.default_rng(0)

@@ -148,6 +148,7 @@ def test_changed_settings_and_code_are_never_served_stale(gallery, encoder, monk
     assert len(list(gallery.artefacts.folder.glob("groups-*"))) == 1  # older code's are gone
 
 
+@pytest.mark.slow
 def test_a_head_knows_the_gallery_that_it_was_fitted_on(gallery, photos, tmp_path, encoder):
     """A saved head carried no word of it, so its p-values were held against a null too narrow."""
     head = fitted_head(gallery, encoder, config=WHITEN)
@@ -277,6 +278,7 @@ def test_neighbours_are_found_once(gallery, encoder, monkeypatch) -> None:
     assert calls == [12]
 
 
+@pytest.mark.slow
 def test_damaged_neighbours_are_found_again(gallery, encoder) -> None:
     head = fitted_head(gallery, encoder, config=WHITEN)
     graph = prepared(gallery, encoder, head).views[0].graph()

@@ -104,6 +104,7 @@ def test_a_whole_table_has_no_fault_whatever_changes(folder, encoder) -> None:
         assert faults(folder) == []
 
 
+@pytest.mark.slow
 def test_a_table_that_is_compacted_has_no_fault(folder) -> None:
     alone(table_of(folder))
     assert faults(folder) == []

@@ -178,6 +178,7 @@ def test_removing_deletes_nothing_where_a_link_leads(make, archive, tmp_path, wr
     assert own.exists()
 
 
+@pytest.mark.slow
 def test_uploads_are_written_into_the_gallery_alone(make, archive, tmp_path, write_image) -> None:
     """They went through links: to a folder elsewhere, or over the file that one led to."""
     library = make()
@@ -196,6 +197,7 @@ def test_uploads_are_written_into_the_gallery_alone(make, archive, tmp_path, wri
     assert sorted((tmp_path / "elsewhere").iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_bad_upload_is_named_and_costs_the_others_nothing(
     make, archive, tmp_path, write_image
 ) -> None:
@@ -309,6 +311,7 @@ def test_a_full_disk_is_told_with_what_to_do(make, archive, monkeypatch) -> None
 # Hosted
 
 
+@pytest.mark.slow
 def test_a_visitor_builds_from_a_zip_and_stays_within_the_quota(
     make, archive, tmp_path, write_image
 ) -> None:

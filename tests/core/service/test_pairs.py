@@ -120,6 +120,7 @@ def test_a_generated_image_that_cannot_be_read_is_named(world):
         _fitted(world, pairs="broken.json")
 
 
+@pytest.mark.slow
 def test_equal_generated_images_count_twice(world):
     (world / "made" / "again.png").write_bytes((world / "made" / "0.png").read_bytes())
     _pairs(world, "again.json", [*_rows(world), {**_rows(world)[0], "generated": "made/again.png"}])

@@ -177,6 +177,7 @@ def test_a_changed_gallery_gets_a_new_workspace(session, choice, folder, photos)
     assert len(session.workspace(choice).gallery) == 2
 
 
+@pytest.mark.slow
 def test_eight_threads_load_once_and_agree(choice, photos, monkeypatch) -> None:
     session, loads, together = Session(), [], threading.Barrier(8)
     load, fit = module.load_encoder, heads.fitted_head

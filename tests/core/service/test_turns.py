@@ -30,6 +30,7 @@ class Worker(threading.Thread):
             self.error = error
 
 
+@pytest.mark.slow
 def test_one_works_and_the_others_see_how_far_it_is() -> None:
     turns, begun, seen, done = Turns(), threading.Event(), threading.Event(), []
 
@@ -54,6 +55,7 @@ def test_one_works_and_the_others_see_how_far_it_is() -> None:
     assert set(other.told) == {"waiting for another encoder (halfway)"}
 
 
+@pytest.mark.slow
 def test_who_waits_goes_on_when_the_one_who_works_stops() -> None:
     turns, begun, leave, done = Turns(), threading.Event(), threading.Event(), []
 
@@ -75,6 +77,7 @@ def test_who_waits_goes_on_when_the_one_who_works_stops() -> None:
     assert (second.error, done) == (None, [1])
 
 
+@pytest.mark.slow
 def test_a_failure_is_told_to_all_who_waited_and_ends_with_them() -> None:
     turns, begun, fail, tries = Turns(), threading.Event(), threading.Event(), []
 

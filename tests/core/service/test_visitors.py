@@ -85,6 +85,7 @@ def left(visitors: Visitors) -> list[str]:
     return sorted(str(p) for p in visitors.root().glob("*/galleries/*"))
 
 
+@pytest.mark.slow
 def test_a_visitor_gets_a_gallery_that_nobody_can_guess(visitors, pack, encoder) -> None:
     name, change = create(visitors, ANN, pack("a.zip", range(3)), [encoder])
     assert len(name) == 32

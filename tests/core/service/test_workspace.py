@@ -426,6 +426,7 @@ def test_a_filter_ranks_who_passes_and_explains_the_score_that_ranks(gallery, en
         workspace.attribute(query, top=3, where="licence = CC0")
 
 
+@pytest.mark.slow
 def test_a_copy_that_passes_is_the_very_same_file_and_one_that_does_not_is_told(tmp_path, encoders):
     for i in range(COUNT):
         _image(i).save(tmp_path / f"{i:02d}.png")

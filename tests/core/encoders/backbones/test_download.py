@@ -117,6 +117,7 @@ def test_a_silent_server_is_left_within_ten_seconds_by_default(server, tmp_path:
     assert time.monotonic() - start < 8
 
 
+@pytest.mark.slow
 def test_a_name_server_that_hangs_is_left_in_time(tmp_path: Path, monkeypatch) -> None:
     """Sockets have no time-out for looking up a name."""
     hang = threading.Event()

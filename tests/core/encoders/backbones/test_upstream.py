@@ -239,6 +239,7 @@ def test_a_missing_or_extra_or_broken_tensor_is_refused(
         load_network(f"sscd-r50={path}")
 
 
+@pytest.mark.slow
 def test_timms_efficientnet_checkpoints_load_without_their_classifier(tmp_path: Path) -> None:
     """Its features are those of timm's own extractor."""
     torch.manual_seed(0)
