@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 import shutil
 from pathlib import Path
+
+import pytest
 
 from core.encoders.baselines import BASELINES
 from core.gallery.build import update
