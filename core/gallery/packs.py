@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from core.values import GalleryError
 logger = logging.getLogger(__name__)
 PACKED = 2_048
 """Thumbnails of one pack."""
-_NAME = re.compile(r"[0-9]{6,18}")
+_NAME = re.compile(r"[0-9]{6,20}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -120,6 +121,11 @@ class Packs:
                 return pack.thumbnail(place)
         return None
 
+    def holds(self, sha256: str) -> bool:
+        """Whether an image's thumbnail is packed, for the writer, who knows what lies there."""
+        index = self._index if self._index.packs else self._listed()
+        return any(index.found(sha256))
+
     def shas(self) -> set[str]:
         """Hashes of all images whose thumbnails are packed."""
         return {pack.sha(place) for pack in self._listed().packs for place in range(len(pack.ends))}
@@ -166,8 +172,9 @@ class Packs:
             return
         shas = np.frombuffer(bytes.fromhex("".join(thumbnails)), np.uint8).reshape(-1, 32)
         sizes = [len(content) for content in thumbnails.values()]
-        number = 1 + max((int(folder.name) for folder in self._folders()), default=0)
-        with new_folder(self.folder / f"{number:06d}", durable=True) as partial:
+        newest = max((int(folder.name) for folder in self._folders()), default=0)
+        number = max(newest + 1, time.time_ns())  # never one that a reader has open
+        with new_folder(self.folder / f"{number:020d}", durable=True) as partial:
             save_array(partial / "shas.npy", shas)
             save_array(partial / "ends.npy", np.cumsum(sizes, dtype=np.int64))
             content = b"".join(thumbnails.values())

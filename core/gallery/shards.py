@@ -255,7 +255,7 @@ class ShardWriter:
 
     def _keep_thumbnail(self, item: Item, loaded: LoadedImage) -> None:
         path = self.store.thumbnail(item.sha256)
-        if self.renew or not (path.exists() or self.store.packs.get(item.sha256)):
+        if self.renew or not (path.exists() or self.store.packs.holds(item.sha256)):
             small = thumbnail(loaded.image, side=self.config.thumbnail)
             write_bytes(path, sealed(small, of=item.sha256))
 
