@@ -36,13 +36,13 @@ from core.gallery.shards import Shard
 from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import verify
-from core.gallery.writing import Difference
+from core.gallery.writing import Difference, Features
 from core.heads.head import Head
 from core.images.files import folder_size
 from core.images.seals import sealed
 from core.images.thumbnails import thumbnail
 from core.search.extra_views import with_extra_views
-from core.values import Encoder, ImageRecord
+from core.values import Encoder, ImageRecord, no_progress
 
 SIZES, LARGE = (20_000, 80_000, 320_000), 1_000_000
 COME, GONE, READ = 100, 10, 50
@@ -153,8 +153,8 @@ def made(place: Path, n: int, *, source: Gallery, photos: Path, encoders: list[E
                 _draw(np.asarray(patches), base, shard.folder / key / "patches.npy")
                 heads[key] = head
         empty, come = Gallery.open(place, whole=True), Difference(added=records)
-        commit(empty, come, [shard], patch_heads=heads)
-        tidy(empty, Difference(), everything=False)
+        commit(empty, come, Features([shard], heads), progress=no_progress)
+        tidy(empty, Difference(), everything=False, progress=no_progress)
         _thumbnails(store, records, source, base)
 
 
@@ -200,7 +200,7 @@ def _thumbnails(
         path = store.made_thumbnail(record.sha256)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(sealed(made[row], of=record.sha256))
-    store.pack_thumbnails()
+    store.pack_thumbnails(progress=no_progress)
 
 
 def _written() -> int:

@@ -18,7 +18,7 @@ from core.gallery.plan import Plan, described, make_plan, missing
 from core.gallery.shards import Shard, ShardWriter, Skipped, Stamp
 from core.gallery.source import Source, SourceFiles
 from core.gallery.store import Store
-from core.gallery.writing import Difference
+from core.gallery.writing import Difference, Features
 from core.heads.head import Head
 from core.images.decode import quoted
 from core.images.files import file_digest
@@ -143,11 +143,19 @@ def _bring_up(work: _Work, progress: Progress, *, unfinished: bool) -> Change:
     lacking = missing(gallery, writer.finished(), plan.items, encoders, again=plan.again)
     for keys, items in lacking:
         writer.write(items, keys, progress)
-    return _finish(gallery, plan, writer, found=work.found, unfinished=unfinished)
+    return _finish(
+        gallery, plan, writer, found=work.found, unfinished=unfinished, progress=progress
+    )
 
 
 def _finish(
-    gallery: Gallery, plan: Plan, writer: ShardWriter, *, found: SourceFiles, unfinished: bool
+    gallery: Gallery,
+    plan: Plan,
+    writer: ShardWriter,
+    *,
+    found: SourceFiles,
+    unfinished: bool,
+    progress: Progress,
 ) -> Change:
     """Commit what the shards hold, with metadata from beside the images."""
     shards = [shard for shard in writer.finished() if shard.records]
@@ -190,10 +198,10 @@ def _finish(
     difference = Difference(plan.dropped, edited, added)
     changed = shards or added or plan.dropped or plan.changes or moved or plan.superseded
     if changed:
-        how = {"patch_heads": writer.patch_heads, "superseded": plan.superseded}
-        commit(gallery, difference, shards, **how)
+        new = Features(shards, writer.patch_heads, plan.superseded)
+        commit(gallery, difference, new, progress=progress)
     if changed or unfinished:
-        tidy(gallery, difference, everything=unfinished or moved)
+        tidy(gallery, difference, everything=unfinished or moved, progress=progress)
     images = [*plan.kept, *((record.path, record.sha256) for record in added)]
     return Change(
         len(images),

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+import functools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from core.gallery.paths import check_relative_path
 from core.images.files import file_digest, read_json, write_json
+from core.values import Progress, no_progress
 
 LISTING = "files.json"
 """File that lists the other files of its folder with their SHA-256."""
 
 
-def write_listing(folder: Path, *, known: Mapping[str, str] | None = None) -> None:
+def write_listing(
+    folder: Path, *, known: Mapping[str, str] | None = None, progress: Progress = no_progress
+) -> None:
     """List every file below a folder with its digest, for :func:`changed_files`.
 
     Args:
         folder: the folder.
         known: digests of files that were listed elsewhere and are the same here.
+        progress: told of files read; may raise ``Cancelled``.
     """
-    digests = known or {}
-    names = (p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file())
-    write_json(folder / LISTING, {n: digests.get(n) or file_digest(folder / n) for n in names})
+    names = [p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file()]
+    digests = {**(known or {})}
+    new = [name for name in names if name not in digests]
+    digests |= _digests(folder, new, "checking what was written", progress)
+    write_json(folder / LISTING, {name: digests[name] for name in names})
 
 
 def digests_of(folder: Path) -> dict[str, str]:
@@ -38,12 +45,15 @@ def listed(folder: Path) -> dict[str, str]:
     return {}
 
 
-def changed_files(folder: Path, *, but: Collection[str] = ()) -> Iterator[tuple[Path, str]]:
+def changed_files(
+    folder: Path, *, but: Collection[str] = (), progress: Progress = no_progress
+) -> Iterator[tuple[Path, str]]:
     """Files that are not as a folder's listing has them, and what is wrong with each.
 
     Args:
         folder: the folder.
         but: names in it of files that are not looked at.
+        progress: told of files read; may raise ``Cancelled``.
     """
     listing = folder / LISTING
     try:
@@ -53,11 +63,23 @@ def changed_files(folder: Path, *, but: Collection[str] = ()) -> Iterator[tuple[
     except (OSError, ValueError, TypeError):
         yield listing, "missing or damaged"
         return
-    for name, digest in digests.items():
-        path = folder / name
-        if name in but:
-            continue
-        if not path.is_file():
-            yield path, "missing"
-        elif file_digest(path) != digest:
-            yield path, "changed since it was written"
+    names = [name for name in digests if name not in but]
+    missing = [name for name in names if not (folder / name).is_file()]
+    yield from ((folder / name, "missing") for name in missing)
+    there = [name for name in names if name not in missing]
+    for name, digest in _digests(folder, there, "comparing files with their digests", progress):
+        if digest != digests[name]:
+            yield folder / name, "changed since it was written"
+
+
+def _digests(
+    folder: Path, names: Sequence[str], what: str, progress: Progress
+) -> Iterator[tuple[str, str]]:
+    """Every file of a folder with its digest as it is now."""
+    for done, name in enumerate(names):
+        told = functools.partial(_tell, progress, done, len(names), what)
+        yield name, file_digest(folder / name, told=told)
+
+
+def _tell(progress: Progress, done: int, total: int, what: str, _read: int) -> None:
+    progress(done, total, what)

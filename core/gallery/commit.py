@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,12 +14,11 @@ from core.gallery.gallery import Gallery, small_images
 from core.gallery.manifest import Records
 from core.gallery.narrow import narrow_array
 from core.gallery.paths import delete_inside
-from core.gallery.shards import Shard, Skipped
+from core.gallery.shards import Skipped
 from core.gallery.source import Account
 from core.gallery.store import Store
 from core.gallery.writing import Difference, Features, write_next
-from core.heads.head import Head
-from core.values import GalleryError
+from core.values import Cancelled, GalleryError, Progress
 
 _IDS = 2**62  # ids are below that; a table's column holds twice as many
 
@@ -54,11 +53,10 @@ class Change:
 def commit(
     gallery: Gallery,
     difference: Difference,
-    shards: Sequence[Shard] = (),
+    new: Features | None = None,
     *,
-    patch_heads: Mapping[str, Head] | None = None,
     narrowed: bool = False,
-    superseded: Collection[str] = (),
+    progress: Progress,
 ) -> None:
     """Write the next generation of a gallery; the writer's lock is held.
 
@@ -68,10 +66,10 @@ def commit(
     Args:
         gallery: the generation before, opened whole.
         difference: how the images of the next one differ.
-        shards: newly encoded images.
-        patch_heads: heads of local descriptors of the encoders that are new.
+        new: what was not known of the images before.
         narrowed: whether features are stored in 8 bits.
-        superseded: keys of encoders whose features go.
+        progress: told of what is read and written; may raise ``Cancelled``, and the generation
+            before stays.
 
     Raises:
         GalleryError: when an image lacks features, or a file that would be written anew is damaged;
@@ -86,19 +84,19 @@ def commit(
     if next_id > _IDS:
         raise gallery.damaged(f"gallery.json is damaged: the next image's id is {next_id:.0e}")
     before = {*gallery.encoder_keys}
-    keys = before.union(*(shard.keys for shard in shards)).difference(superseded)
-    read = {record.sha256 for shard in shards for record in shard.records}
+    features = (new or Features()).after(before)
+    read = {record.sha256 for shard in features.shards for record in shard.records}
     again = bool(read) and not read.isdisjoint(gallery.stored.texts("sha256"))
-    features = Features(keys, shards, patch_heads or {})
     with store.next_generation(header, next_id=next_id) as target:
-        anew = narrowed or keys != before or again
-        known = write_next(gallery, difference, target, features=features, anew=anew)
-        for key in keys if narrowed else ():
-            narrow_array(target / key / "features.npy")
-        write_listing(target, known=known)
+        anew = narrowed or features.keys != before or again
+        how = {"features": features, "anew": anew}
+        known = write_next(gallery, difference, target, **how, progress=progress)
+        for key in features.keys if narrowed else ():
+            narrow_array(target / key / "features.npy", progress=progress)
+        write_listing(target, known=known, progress=progress)
 
 
-def tidy(gallery: Gallery, difference: Difference, *, everything: bool) -> None:
+def tidy(gallery: Gallery, difference: Difference, *, everything: bool, progress: Progress) -> None:
     """Remove what a change leaves: thumbnails that are not needed, and the folder of its work.
 
     What is left of them is packed where there are enough.
@@ -107,6 +105,7 @@ def tidy(gallery: Gallery, difference: Difference, *, everything: bool) -> None:
         gallery: the generation before, opened whole.
         difference: how the images of the current one differ.
         everything: whether thumbnails of other images may have been left as well.
+        progress: told of thumbnails packed; where it raises ``Cancelled`` the next change tidies.
     """
     rows = [gallery.row_of[number] for number in (*difference.gone, *difference.changed)]
     stored, store = gallery.stored, gallery.store
@@ -120,7 +119,7 @@ def tidy(gallery: Gallery, difference: Difference, *, everything: bool) -> None:
         here[rows] = False
         records = Records.joined([stored.take(np.flatnonzero(here)), Records.of(come)])
     _drop_thumbnails(store, records, contents)
-    store.pack_thumbnails()
+    store.pack_thumbnails(progress=progress)
     shutil.rmtree(store.work, ignore_errors=True)
 
 
@@ -161,6 +160,16 @@ def still_opted_out(gallery: Gallery, difference: Difference) -> set[int]:
     replaced = {gallery.records[gallery.row_of[number]].path for number in out & gone}
     came = (*difference.changed.values(), *difference.added)
     return (out - gone) | {record.id for record in came if record.path in replaced}
+
+
+def unstopped(progress: Progress) -> Progress:
+    """What tells of work as another progress does, and does not stop it: it is as good as done."""
+
+    def told(done: int, total: int, what: str) -> None:
+        with contextlib.suppress(Cancelled):
+            progress(done, total, what)
+
+    return told
 
 
 @contextlib.contextmanager

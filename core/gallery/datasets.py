@@ -42,6 +42,7 @@ _ON_HUB = re.compile(r"(zip://[^:]*::)?hf://datasets/[^:]*")
 _TABLES = "refs%2Fconvert%2Fparquet"  # the Hub's branch of a dataset: configuration/split/*.parquet
 _SOURCE = ".source"  # beside the images of a zip or dataset: which one it was
 _ANSWERS = 5.0  # seconds within which the Hub has answered once
+_MEGABYTE = 10**6
 _ROWS = 16  # rows of a public dataset that are in memory at once
 _LIMITS = SourceLimits()
 
@@ -76,10 +77,22 @@ def materialise(
         raise GalleryError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def source_identity(source: str | Path) -> str:
-    """What tells a source from all others: the digest of a file's contents, else its name."""
+def source_identity(source: str | Path, *, progress: Progress) -> str:
+    """What tells a source from all others: the digest of a file's contents, else its name.
+
+    Args:
+        source: a path or a name.
+        progress: told of megabytes read; may raise ``Cancelled``.
+    """
     path = Path(source)
-    return file_digest(path) if path.is_file() else str(source)
+    if not path.is_file():
+        return str(source)
+    size = path.stat().st_size // _MEGABYTE + 1
+
+    def told(done: int) -> None:
+        progress(done // _MEGABYTE, size, "megabytes of the file read")
+
+    return file_digest(path, told=told)
 
 
 def _materialise(source: str | Path, into: Path, limits: SourceLimits, progress: Progress) -> Path:
@@ -92,7 +105,7 @@ def _materialise(source: str | Path, into: Path, limits: SourceLimits, progress:
         raise GalleryError(
             f"{quoted(str(source))} is neither a folder, a zip, nor a dataset named as hf:user/name"
         )
-    identity = source_identity(source)
+    identity = source_identity(source, progress=progress)
     target = into / "images"
     mark = target / _SOURCE
     if target.is_dir():

@@ -23,7 +23,7 @@ from core.config import DESCRIPTION, BuildConfig
 from core.encoders.load import shipped_heads
 from core.gallery.checksums import write_listing
 from core.gallery.commit import disk_errors
-from core.gallery.gallery import Gallery, encoder_key
+from core.gallery.gallery import Gallery, can_be_read, encoder_key
 from core.gallery.manifest import from_parquet, to_parquet
 from core.gallery.plan import missing
 from core.gallery.shards import Item, Shard, ShardWriter
@@ -65,6 +65,7 @@ def describe(
     with disk_errors(), _alone(descriptions.parent, progress):
         if key in gallery.encoder_keys:
             return
+        remove_folder(descriptions / key)  # what is there cannot be read
         earlier = _earlier(descriptions, key)
         heads = {key: _patch_head(earlier, key) or shipped_heads(encoder.name).patches}
         work = descriptions / "work" / key
@@ -87,7 +88,8 @@ def describe(
                 f"{len(writer.unread)} images of the gallery, {name!r} first, are not as they were "
                 "indexed: bring their files back, or drop them from the gallery"
             )
-        _keep(gallery, [*earlier, *writer.finished()], key, writer.patch_heads.get(key))
+        shards, head = [*earlier, *writer.finished()], writer.patch_heads.get(key)
+        _keep(gallery, shards, key, head, progress=progress)
         shutil.rmtree(work, ignore_errors=True)
         _drop_stale(descriptions, key)
 
@@ -104,17 +106,20 @@ def described_already(gallery: Gallery, name: str) -> int:
     return len(found)
 
 
-def _keep(gallery: Gallery, shards: list[Shard], key: str, head: Head | None) -> None:
+def _keep(
+    gallery: Gallery, shards: list[Shard], key: str, head: Head | None, *, progress: Progress
+) -> None:
     """Write the rows of a gallery's images, in their order, whole or not at all."""
     assert gallery.descriptions is not None
     shas = gallery.stored.texts("sha256")
     with new_folder(gallery.descriptions / key, durable=True) as partial:
         for array in ("features.npy", "patches.npy"):
-            gather(arrays_of(gallery, shards, f"{key}/{array}"), shas, partial / array)
+            sources = arrays_of(gallery, shards, f"{key}/{array}")
+            gather(sources, shas, partial / array, progress=progress)
         if head is not None:
             head.save(partial / "patch_head")
         (partial / "manifest.parquet").write_bytes(to_parquet(gallery.stored))
-        write_listing(partial)
+        write_listing(partial, progress=progress)
 
 
 def _earlier(descriptions: Path, key: str) -> list[Shard]:
@@ -122,6 +127,8 @@ def _earlier(descriptions: Path, key: str) -> list[Shard]:
     for folder in descriptions.parent.glob(f"[!.]*/{key}"):
         with contextlib.suppress(GalleryError):
             records = from_parquet(folder / "manifest.parquet")
+            if not can_be_read(folder):
+                continue
             return [Shard(folder.parent, records, (key,))]
     return []
 

@@ -26,7 +26,8 @@ from core.gallery.paths import is_file, is_own_root, lies_inside
 from core.gallery.store import Store
 from core.gallery.stored import Stored
 from core.heads.head import Head
-from core.images.files import ASSETS, remove_folder
+from core.images.arrays import read_array
+from core.images.files import ASSETS
 from core.images.joined import JoinedRows, ManyDescriptors, ManyRows
 from core.values import (
     Encoder,
@@ -211,9 +212,11 @@ class Gallery:
     @property
     def encoder_keys(self) -> tuple[str, ...]:
         """Keys of the encoders whose features are stored, in the gallery or beside it."""
-        places = [self.folder, *([self.descriptions] if self.descriptions else [])]
-        found = (path.parent.name for each in places for path in each.glob("[!.]*/features.npy"))
-        return tuple(sorted({*found}))
+        found = {path.parent.name for path in self.folder.glob("[!.]*/features.npy")}
+        if self.descriptions is not None:
+            beside = self.descriptions.glob("[!.]*/features.npy")
+            found |= {path.parent.name for path in beside if can_be_read(path.parent)}
+        return tuple(sorted(found))
 
     @property
     def encoder_names(self) -> tuple[str, ...]:
@@ -337,8 +340,7 @@ class Gallery:
         try:
             array = self.contents.array(f"{path.parent.name}/{name}") if own else load_array(path)
         except GalleryError as error:
-            if not own:  # it can be made again
-                remove_folder(path.parent)
+            if not own:  # it can be described again
                 raise self.lacks(encoder.name) from error
             raise self.damaged(f"{name} of {encoder.name} is missing or damaged") from error
         if self._rows is None:
@@ -367,6 +369,16 @@ class Gallery:
             f"{words}; index its images with that encoder too",
             command=(*self.store.indexed(self.header.root), *named),
         )
+
+
+def can_be_read(folder: Path) -> bool:
+    """Whether the arrays that an encoder's folder holds are whole."""
+    try:
+        for path in folder.glob("*.npy"):
+            read_array(path)
+    except ValueError:
+        return False
+    return True
 
 
 def latest_first(folders: Iterable[Path]) -> list[Path]:

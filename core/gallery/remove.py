@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from core.gallery.blocklist import BlockedImage, Blocklist
-from core.gallery.commit import Change, commit, disk_errors, still_opted_out, tidy
+from core.gallery.commit import Change, commit, disk_errors, still_opted_out, tidy, unstopped
 from core.gallery.gallery import Gallery
 from core.gallery.store import Store
 from core.gallery.writing import Difference
@@ -28,7 +28,7 @@ def remove(
         ids: ids of the images.
         block: also take out their resaves, by perceptual hash, and keep all of them out of every
             later update of this folder. Nothing but the hashes is kept.
-        progress: called before anything is written; may raise ``Cancelled``.
+        progress: told of what is read and written; may raise ``Cancelled`` until they are out.
 
     Raises:
         GalleryError: when an id is not there, or the gallery is in use or cannot be written.
@@ -44,8 +44,8 @@ def remove(
         if block:
             gone |= _block(gallery, sorted(gone), progress=progress)
         difference = Difference(gone=gone)
-        commit(gallery, difference)
-        tidy(gallery, difference, everything=unfinished)
+        commit(gallery, difference, progress=progress)
+        tidy(gallery, difference, everything=unfinished, progress=unstopped(progress))
         out = len(still_opted_out(gallery, difference))
     return Change(len(gallery) - len(gone), added=0, removed=len(gone), opted_out=out)
 
@@ -101,8 +101,12 @@ def _block(gallery: Gallery, ids: Collection[int], *, progress: Progress) -> set
     return {*gallery.records.numbers("id")[matched].tolist()}
 
 
-def narrow(folder: Path) -> None:
+def narrow(folder: Path, *, progress: Progress = no_progress) -> None:
     """Keep a gallery's features in half the space, 8 bits each; later additions are kept in full.
+
+    Args:
+        folder: the gallery.
+        progress: told of what is read and written; may raise ``Cancelled`` until that is done.
 
     Raises:
         GalleryError: when the gallery is damaged, in use, empty, or cannot be written.
@@ -113,5 +117,5 @@ def narrow(folder: Path) -> None:
         gallery = Gallery.open(folder, whole=True)
         if not len(gallery):
             raise GalleryError(f"{gallery.name} holds no image whose features could be narrowed")
-        commit(gallery, Difference(), narrowed=True)
-        tidy(gallery, Difference(), everything=unfinished)
+        commit(gallery, Difference(), narrowed=True, progress=progress)
+        tidy(gallery, Difference(), everything=unfinished, progress=unstopped(progress))

@@ -152,7 +152,7 @@ class ShardWriter:
             with new_folder(self.folder / f"shard-{number:06d}", durable=True) as partial:
                 for done in self._fill(partial, items[start : start + size], keys):
                     progress(start + done, len(items), "reading and encoding images")
-            self.store.pack_thumbnails()
+            self.store.pack_thumbnails(progress=progress)
 
     def _fill(self, folder: Path, items: Sequence[Item], keys: Sequence[str]) -> Iterator[int]:
         """Write one shard, yielding the number of images done so far."""

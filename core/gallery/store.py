@@ -29,7 +29,7 @@ from core.gallery.header import FORMAT, WHOLE, Header
 from core.gallery.packs import PACKED, Packs
 from core.gallery.paths import check_links, lies_inside
 from core.images.files import read_json, remove_abandoned, sync, sync_file, write_json
-from core.values import GalleryError
+from core.values import GalleryError, Progress
 
 logger = logging.getLogger(__name__)
 
@@ -219,10 +219,11 @@ class Store:
         """Files of the thumbnails that are not packed."""
         return [*self.folder.glob("thumbnails/[0-9a-f][0-9a-f]/[!.]*.webp")]
 
-    def pack_thumbnails(self) -> None:
+    def pack_thumbnails(self, *, progress: Progress) -> None:
         """Pack thumbnails that lie alone, as many as fill packs; under the lock."""
         alone = sorted(self.single_thumbnails())
         for start in range(0, len(alone) - PACKED + 1, PACKED):
+            progress(start, len(alone), "packing thumbnails")
             self.packs.add(alone[start : start + PACKED])
 
     def check_links(self) -> None:

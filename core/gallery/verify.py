@@ -64,14 +64,16 @@ def verify(folder: Path, *, progress: Progress = no_progress) -> list[Damage]:
     """
     store = Store(folder)
     generation = store.generation(store.header().generation)
-    found = list(changed_files(generation)) if generation.name != "0" else []
-    found += [*_bad_derived(generation), *_bad_blocklist(store.folder)]
+    found = list[tuple[Path, str]]()
+    if generation.name != "0":
+        found += changed_files(generation, progress=progress)
+    found += [*_bad_derived(generation, progress), *_bad_blocklist(store.folder)]
     try:
         gallery = Gallery.open(folder, whole=True)
     except GalleryError as error:
         found = found or [(generation / "manifest.parquet", str(error))]
     else:
-        found += [*_bad_features(gallery), *_bad_thumbnails(gallery, progress)]
+        found += [*_bad_features(gallery, progress), *_bad_thumbnails(gallery, progress)]
     named: dict[Path, str] = {}
     for path, what in found:
         named.setdefault(path, what)
@@ -126,13 +128,18 @@ def _bad_blocklist(folder: Path) -> Iterator[tuple[Path, str]]:
         yield old if old.exists() else folder / BLOCKLIST, "damaged"
 
 
-def _bad_derived(generation: Path) -> Iterator[tuple[Path, str]]:
+def _bad_derived(generation: Path, progress: Progress) -> Iterator[tuple[Path, str]]:
     """Files of what follows from the features."""
     for folder in sorted(generation.glob(f"{ARTEFACTS}*/[!.]*")):
-        yield from changed_files(folder)
+        yield from changed_files(folder, progress=progress)
 
 
-def _bad_features(gallery: Gallery) -> Iterator[tuple[Path, str]]:
+def _bad_features(gallery: Gallery, progress: Progress) -> Iterator[tuple[Path, str]]:
+    def blocks(features: np.ndarray) -> Iterator[np.ndarray]:
+        for start in range(0, len(features), _BLOCK):
+            progress(start, len(features), "looking at what describes the images")
+            yield features[start : start + _BLOCK]
+
     contents = gallery.contents
     for part, table in zip(contents.parts, contents.tables, strict=True):
         rows = len(table) + len(part.gone)
@@ -143,10 +150,9 @@ def _bad_features(gallery: Gallery) -> Iterator[tuple[Path, str]]:
             except GalleryError as error:
                 yield path, str(error)
                 continue
-            blocks = (features[start : start + _BLOCK] for start in range(0, rows, _BLOCK))
             if features.shape[:1] != (rows,):
                 yield path, f"an array {features.shape} for {rows} images"
-            elif not all(np.isfinite(block).all() for block in blocks):
+            elif not all(np.isfinite(block).all() for block in blocks(features)):
                 yield path, "values that are not finite"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,10 @@ from core.gallery.narrow import load_array
 from core.gallery.parts import FIRST, MANIFEST, Part, kept_parts, share_files, write_parts
 from core.gallery.shards import Shard
 from core.heads.head import Head
-from core.values import GalleryError, ImageRecord
+from core.images.arrays import save_rows
+from core.values import GalleryError, ImageRecord, Progress
+
+_BLOCK = 4_096  # rows written between two reports
 
 
 @dataclass(frozen=True)
@@ -33,16 +36,25 @@ class Difference:
 
 @dataclass(frozen=True)
 class Features:
-    """What describes the images of the next generation."""
+    """What describes the images of the next generation and did not describe those before."""
 
-    keys: Collection[str]
-    """Keys of its encoders."""
     shards: Sequence[Shard] = ()
     """Newly encoded images."""
     patch_heads: Mapping[str, Head] = field(default_factory=dict[str, Head])
     """Heads of local descriptors of encoders that are new."""
+    superseded: Collection[str] = ()
+    """Keys of encoders whose features go."""
+    keys: Collection[str] = ()
+    """Keys of all encoders of the next generation: see :meth:`after`."""
 
-    def write(self, gallery: Gallery, records: Records, folder: Path) -> None:
+    def after(self, before: Collection[str]) -> Features:
+        """The same with the keys of all encoders, where a generation with some comes before."""
+        keys = {*before}.union(*(shard.keys for shard in self.shards))
+        return replace(self, keys=keys.difference(self.superseded))
+
+    def write(
+        self, gallery: Gallery, records: Records, folder: Path, *, progress: Progress
+    ) -> None:
         """Write a part of some images, from a generation and the shards.
 
         Raises:
@@ -53,7 +65,8 @@ class Features:
         for key in sorted(self.keys):
             (folder / key).mkdir()
             for name in (f"{key}/features.npy", f"{key}/patches.npy"):
-                gather(arrays_of(gallery, self.shards, name), shas, folder / name)
+                sources = arrays_of(gallery, self.shards, name)
+                gather(sources, shas, folder / name, progress=progress)
         (folder / MANIFEST).write_bytes(to_parquet(records))
 
     def write_heads(self, gallery: Gallery, target: Path) -> None:
@@ -115,6 +128,7 @@ def write_next(
     *,
     features: Features,
     anew: bool,
+    progress: Progress,
 ) -> dict[str, str]:
     """Write tables and arrays of the next generation.
 
@@ -124,6 +138,7 @@ def write_next(
         target: the folder of the next one.
         features: what its images are described by.
         anew: whether no part stays.
+        progress: told of files compared and rows written; may raise ``Cancelled``.
 
     Returns:
         Digests of the files that are shared, by their paths.
@@ -138,26 +153,29 @@ def write_next(
     known: dict[str, str] = {}
     for each in old[:kept]:
         known |= each.share(gallery.folder, target, gallery.listing)
-    _require_whole(gallery, features.keys, shared=known)
+    _require_whole(gallery, features.keys, shared=known, progress=progress)
     tables = [each.records.replaced(each.changed).take(each.stays) for each in old[kept:]]
     records = Records.joined([*tables, Records.of(difference.added)])
     parts = [each.now for each in old[:kept]]
     if len(records) or not parts:
         parts.append(Part(f"parts/{target.name}" if parts else FIRST))
-        features.write(gallery, records, target / parts[-1].name)
+        features.write(gallery, records, target / parts[-1].name, progress=progress)
     if kept == 0:
         features.write_heads(gallery, target)
     write_parts(target, parts)
     return known
 
 
-def _require_whole(gallery: Gallery, keys: Collection[str], *, shared: Collection[str]) -> None:
+def _require_whole(
+    gallery: Gallery, keys: Collection[str], *, shared: Collection[str], progress: Progress
+) -> None:
     """Refuse damage that the next generation's listing would sign as whole.
 
     Args:
         gallery: the generation before.
         keys: keys of the next one's encoders; files of those that come or go do not count.
         shared: names of files that are shared, whose digests stay: `verify` finds their damage.
+        progress: told of files compared; may raise ``Cancelled``.
     """
     if not gallery.contents.parts:
         return
@@ -165,7 +183,7 @@ def _require_whole(gallery: Gallery, keys: Collection[str], *, shared: Collectio
         name for key in {*gallery.encoder_keys} ^ {*keys} for name in gallery.contents.prefixes(key)
     )
     but = {*shared, *(name for name in gallery.listing if name.startswith(other))}
-    for path, what in changed_files(gallery.folder, but=but):
+    for path, what in changed_files(gallery.folder, but=but, progress=progress):
         raise gallery.damaged(
             f"{path.relative_to(gallery.store.folder).as_posix()} is damaged: {what}"
         )
@@ -208,8 +226,18 @@ def arrays_of(gallery: Gallery, shards: Sequence[Shard], name: str) -> list[Rows
     return found
 
 
-def gather(sources: Sequence[Rows], shas: Sequence[str], path: Path) -> None:
-    """Write one array whose rows are the contents' rows, wherever they come from."""
+def gather(sources: Sequence[Rows], shas: Sequence[str], path: Path, *, progress: Progress) -> None:
+    """Write one array whose rows are the contents' rows, wherever they come from.
+
+    Args:
+        sources: arrays that hold them.
+        shas: the contents, in order.
+        path: the file; nothing is written where there is no row.
+        progress: told of rows written; may raise ``Cancelled``.
+
+    Raises:
+        GalleryError: when a content has no row.
+    """
     if not sources or not shas:
         return
     wanted = {*shas}
@@ -222,13 +250,12 @@ def gather(sources: Sequence[Rows], shas: Sequence[str], path: Path) -> None:
     if len(place) < len(wanted):
         raise GalleryError(f"{path.name} lacks rows; build the gallery again")
     first = sources[0].array
-    header = {
-        "descr": np.lib.format.dtype_to_descr(first.dtype),
-        "fortran_order": False,
-        "shape": (len(shas), *first.shape[1:]),
-    }
-    with path.open("wb") as file:  # written, not mapped: a full disk must not kill the process
-        np.lib.format.write_array_header_1_0(file, header)
-        for sha in shas:
+
+    def rows() -> Iterator[np.ndarray]:
+        for done, sha in enumerate(shas):
+            if done % _BLOCK == 0:
+                progress(done, len(shas), "writing what describes the images")
             array, row = place[sha]
-            file.write(np.ascontiguousarray(array[row], first.dtype).tobytes())
+            yield array[row]
+
+    save_rows(path, rows(), shape=(len(shas), *first.shape[1:]), dtype=first.dtype)

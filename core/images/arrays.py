@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
@@ -31,6 +31,30 @@ def save_array(path: Path, array: Shaped[np.ndarray, " ..."]) -> None:
     """
     with path.open("wb") as file:
         np.save(_Bytes(file), array, allow_pickle=False)  # noqa: TID251
+
+
+def save_rows(
+    path: Path, rows: Iterable[np.ndarray], *, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> None:
+    """Write an npy file row by row, or some rows at a time, without having all in memory.
+
+    They are written, not mapped: a full disk must not kill the process.
+
+    Args:
+        path: the file.
+        rows: one behind the other.
+        shape: of all together.
+        dtype: what they are stored as.
+
+    Raises:
+        OSError: when it cannot be written whole.
+    """
+    kind = np.lib.format.dtype_to_descr(dtype)
+    with path.open("wb") as file:
+        header = {"descr": kind, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for each in rows:
+            file.write(np.ascontiguousarray(each, dtype).tobytes())
 
 
 def read_array(path: Path) -> Shaped[np.ndarray, " ..."]:

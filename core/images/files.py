@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ ASSETS = Path(__file__).parents[2] / "assets"
 """What comes with the program."""
 
 _TEMPORARY = "wellspring-work-"
+_BLOCK = 2**22  # bytes of a file that are read at once
 _STALE = 3_600  # seconds after which nobody writes on what is half-written, where no lock tells
 
 
@@ -64,10 +65,23 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits."""
+def file_digest(
+    path: Path, *, algorithm: str = "sha256", told: Callable[[int], None] = lambda _: None
+) -> str:
+    """Digest of a file, hexadecimal: 64 digits of SHA-256.
+
+    Args:
+        path: the file.
+        algorithm: another one, as hashlib names it.
+        told: called with the bytes read so far, before more are read; what it raises stops this.
+    """
+    digest, done = hashlib.new(algorithm), 0
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(_BLOCK):
+            told(done)
+            digest.update(block)
+            done += len(block)
+    return digest.hexdigest()
 
 
 def folder_size(folder: Path) -> int:

@@ -24,7 +24,7 @@ from core.gallery.shards import Skipped
 from core.gallery.source import Source
 from core.gallery.store import Store
 from core.gallery.verify import Damage, changed_images, verify
-from core.images.files import file_digest, folder_size
+from core.images.files import folder_size
 from core.search.table_check import changed_table
 from core.service.adding import copied_in, refusals, require_room
 from core.service.building import bring_up, build, finish
@@ -102,7 +102,7 @@ class Library:
         with _told_when_full():
             if self.server.hosted:
                 return self._build_for(visitor, source, loaded, progress=progress)
-            folder = self.home / _slug(source)
+            folder = self.home / _slug(source, progress)
             config = BuildConfig(limits=SourceLimits(self.server.max_unpacked_bytes))
             change = build(str(source), folder, loaded, config=config, progress=progress)
             self._call(folder, _called(source))
@@ -294,7 +294,7 @@ class Library:
             )
         limits = SourceLimits(server.max_unpacked_bytes, server.max_images, public=True)
         config = BuildConfig(limits=limits)
-        identity = source_identity(source)
+        identity = source_identity(source, progress=progress)
         with self.visitors.building(visitor, identity, progress=progress) as site:
             change = build(source, site.folder, encoders, config=config, progress=site.progress)
         return site.name, change
@@ -326,11 +326,11 @@ def refuse_shipped(folder: Path) -> None:
         )
 
 
-def _slug(source: str | Path) -> str:
+def _slug(source: str | Path, progress: Progress) -> str:
     """A folder's name for a source: its last part in plain letters, and what tells it apart."""
-    path = Path(source)
-    named = hashlib.sha256(str(source).encode()).hexdigest()
-    identity = file_digest(path) if path.is_file() else named
+    identity = source_identity(source, progress=progress)
+    if not Path(source).is_file():
+        identity = hashlib.sha256(identity.encode()).hexdigest()
     plain = re.sub(r"[^\w.-]+", "-", _called(source)).strip("-.")[:80] or "gallery"
     return f"{plain}-{identity[:8]}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import functools
 import itertools
 import logging
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from filelock import FileLock, Timeout
 
+from core.images.files import file_digest
 from core.images.waiting import begun
 from core.values import EncoderError, Progress, no_progress
 
@@ -64,7 +65,7 @@ def fetch(
         with FileLock(into / f"{name}.lock", timeout=timeout):
             if not target.is_file():  # it may have come while this call waited
                 _transfer(url, part, timeout=timeout, progress=progress, max_bytes=max_bytes)
-                _check(part, checksum)
+                _check(part, checksum, progress)
                 part.replace(target)
     except Timeout as error:
         raise EncoderError(f"{name} is being fetched by another process") from error
@@ -139,12 +140,13 @@ def _within(seconds: float, make: Callable[[], _Made]) -> _Made:
         raise TimeoutError(f"nothing came for {seconds:g} s") from None
 
 
-def _check(part: Path, checksum: str | None) -> None:
+def _check(part: Path, checksum: str | None, progress: Progress) -> None:
     if checksum is None:
         return
     algorithm, _, expected = checksum.partition(":")
-    with part.open("rb") as file:
-        found = hashlib.file_digest(file, algorithm).hexdigest()
+    size = part.stat().st_size
+    told = functools.partial(progress, size, size, part.stem)
+    found = file_digest(part, algorithm=algorithm, told=lambda _: told())
     if not found.startswith(expected):
         part.unlink()
         raise EncoderError(f"{part.stem} is damaged: its {algorithm} is {found}, not {expected}")

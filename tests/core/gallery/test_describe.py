@@ -158,16 +158,33 @@ def test_another_encoder_of_the_same_name_takes_its_place(opened, make_encoder) 
         gallery.features(make_encoder("other", seed=5))
 
 
-def test_a_damaged_description_is_offered_again(opened, make_encoder) -> None:
+@pytest.mark.parametrize("name", ["features", "patches"])
+def test_a_damaged_description_is_offered_again(opened, make_encoder, name) -> None:
+    """Who only read it removed it."""
+    other, gallery = make_encoder("other", seed=5), opened()
+    describe(gallery, other, config=SMALL)
+    (file,) = gallery.descriptions.glob(f"other@*/{name}.npy")
+    file.write_bytes(file.read_bytes()[:60])
+    with pytest.raises(UndescribedError):
+        getattr(gallery, name)(other)
+    assert gallery.encoder_names == ("fake",)
+    assert file.stat().st_size == 60
+    describe(gallery, other, config=SMALL)
+    assert gallery.encoder_names == ("fake", "other")
+    assert len(gallery.features(other)) == len(gallery.patches(other)) == 12
+
+
+def test_a_damaged_description_of_an_earlier_state_is_not_built_on(
+    folder, opened, photos, make_encoder, encoder, write_image
+) -> None:
     other, gallery = make_encoder("other", seed=5), opened()
     describe(gallery, other, config=SMALL)
     (file,) = gallery.descriptions.glob("other@*/features.npy")
     file.write_bytes(file.read_bytes()[:60])
-    with pytest.raises(UndescribedError):
-        gallery.features(other)
-    assert gallery.encoder_names == ("fake",)
-    describe(gallery, other, config=SMALL)
-    assert gallery.features(other).shape == (12, other.dim)
+    write_image(photos / "new.png", 77)
+    update(folder, Source(photos), [encoder])
+    describe(opened(), other, config=SMALL)
+    assert len(opened().features(other)) == 13
 
 
 def test_images_that_have_changed_are_named(opened, photos, make_encoder, write_image) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
-from core.gallery.remove import ids_of
+from core.gallery.remove import ids_of, narrow, remove
 from core.gallery.source import Source
-from core.values import GalleryError
+from core.gallery.verify import verify
+from core.values import Cancelled, GalleryError
 
 
 @pytest.fixture
@@ -68,3 +71,42 @@ def test_all_unknown_names_are_told_at_once(gallery, tmp_path) -> None:
     ):
         assert name in words
     assert "id 1," not in words
+
+
+CHANGES: dict[str, Callable[..., object]] = {
+    "remove": lambda folder, progress: remove(folder, [3, 5], progress=progress),
+    "block": lambda folder, progress: remove(folder, [3], block=True, progress=progress),
+    "narrow": lambda folder, progress: narrow(folder, progress=progress),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_is_stopped_anywhere_was_made_or_was_not(
+    tmp_path: Path, photos: Path, encoder, change: str
+) -> None:
+    """To narrow could not be stopped, nor a removal that had begun to write."""
+    before = tmp_path / "before"
+    update(before, Source(photos), [encoder])
+    told: list[str] = []
+    shutil.copytree(before, tmp_path / "done")
+    CHANGES[change](tmp_path / "done", lambda _done, _total, what: told.append(what))
+    assert {"comparing files with their digests", "checking what was written"} <= {*told}
+    was, now = (Gallery.open(each) for each in (before, tmp_path / "done"))
+    for last in range(len(told)):
+        folder = tmp_path / f"stopped-{last}"
+        shutil.copytree(before, folder)
+        calls = iter(range(last))
+
+        def stop(*_: object, calls=calls) -> None:
+            if next(calls, None) is None:
+                raise Cancelled
+
+        with pytest.raises(Cancelled):
+            CHANGES[change](folder, stop)
+        left = Gallery.open(folder)
+        assert left.header.generation == was.header.generation
+        assert left.digest(encoder) == was.digest(encoder)
+        assert verify(folder) == []
+        CHANGES[change](folder, lambda *_: None)
+        assert Gallery.open(folder).identity == now.identity
+        assert Gallery.open(folder).digest(encoder) == now.digest(encoder)

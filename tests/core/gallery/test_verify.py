@@ -185,18 +185,6 @@ def test_names_of_formats_mislead_nobody(photos, tmp_path, encoder) -> None:
     assert [Path(d.file).name for d in verify(folder)] == ["manifest.parquet"]
 
 
-def test_it_reports_and_can_be_stopped(folder) -> None:
-    calls: list[tuple[int, int]] = []
-    verify(folder, progress=lambda done, total, _: calls.append((done, total)))
-    assert calls == [(n, 12) for n in range(1, 13)]
-
-    def stop(*_: object) -> None:
-        raise Cancelled
-
-    with pytest.raises(Cancelled):
-        verify(folder, progress=stop)
-
-
 def test_damage_in_what_follows_from_the_features_is_named(folder, encoder) -> None:
     """Changed vectors, groups and fitted heads were called whole: nothing listed them."""
     gallery = Gallery.open(folder)
@@ -252,3 +240,28 @@ def test_a_folder_of_images_that_no_system_can_have_is_not_there(folder: Path) -
     assert all(gallery.is_gone(record) for record in gallery.records)
     with pytest.raises(GalleryError, match="not a folder"):
         Source(gallery.root).look()
+
+
+def test_a_check_tells_of_every_kind_of_file_and_stops_at_each(folder) -> None:
+    """Digests were compared, and numbers looked at, unheard."""
+    told: dict[str, list[tuple[int, int]]] = {}
+
+    def tell(done: int, total: int, what: str) -> None:
+        told.setdefault(what, []).append((done, total))
+
+    assert verify(folder, progress=tell) == []
+    assert told["checking thumbnails"] == [(n, 12) for n in range(1, 13)]
+    kinds = {
+        "comparing files with their digests",
+        "looking at what describes the images",
+        "checking thumbnails",
+    }
+    assert kinds == {*told}
+    for kind in kinds:
+
+        def stop(_done: int, _total: int, what: str, kind: str = kind) -> None:
+            if what == kind:
+                raise Cancelled
+
+        with pytest.raises(Cancelled):
+            verify(folder, progress=stop)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from core.gallery.tables import read_table
 from core.gallery.verify import verify
 from core.heads.head import Head
 from core.images.files import (
+    file_digest,
     new_file,
     new_folder,
     parse_json,
@@ -30,7 +32,7 @@ from core.images.files import (
     write_bytes,
 )
 from core.measures.pairs import read_pairs
-from core.values import EncoderError, GalleryError
+from core.values import Cancelled, EncoderError, GalleryError
 
 DEEP = "[" * 200_000
 BAD = [DEEP, DEEP + "]" * 200_000, '{"a":' * 100_000, '["\\ud800"]', '{"\\uDC00": 1}']
@@ -157,3 +159,19 @@ def test_a_disk_without_locks_is_written_and_nothing_of_it_is_called_abandoned(
         (folder / "a").write_text("a")
         remove_abandoned(tmp_path.glob(".*.part"))
     assert (tmp_path / "made" / "a").read_text() == "a"
+
+
+def test_a_digest_is_that_of_hashlib_and_can_be_stopped(tmp_path: Path) -> None:
+    path, content = tmp_path / "large", bytes(range(256)) * 40_000
+    path.write_bytes(content)
+    read: list[int] = []
+    assert file_digest(path, told=read.append) == hashlib.sha256(content).hexdigest()
+    assert read == [0, 2**22, 2**23]
+    assert file_digest(path, algorithm="md5") == hashlib.md5(content).hexdigest()
+
+    def stop(done: int) -> None:
+        if done:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        file_digest(path, told=stop)

@@ -376,3 +376,20 @@ def test_a_link_names_no_folder_of_the_machine(make, photos, tmp_path):
         assert library.linked(link) == name
     assert make().linked(library.link_of(built)) == built  # another start of the program
     assert library.linked("nowhere") == "nowhere"
+
+
+@pytest.mark.parametrize("server", [ServerConfig(), QUOTA], ids=["own", "hosted"])
+def test_a_zip_can_be_stopped_while_it_is_looked_at(make, archive, server) -> None:
+    """Its digest was computed to the end before anything was told."""
+    library = make(server)
+    told: list[str] = []
+
+    def stopped(_done: int, _total: int, what: str) -> None:
+        told.append(what)
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        library.build(archive, ["fake"], visitor=ANN, progress=stopped)
+    assert told == ["megabytes of the file read"]
+    assert not library.kept()
+    assert library.build(archive, ["fake"], visitor=ANN)[1].images == 4
