@@ -75,6 +75,9 @@ def in_row(rows: Sequence[_T] | None, event: gr.EventData) -> _T | None:
 def bring_into_view(after: Any, elem_id: str, *, wide: bool = False) -> None:
     """Scroll to a component after an event, as far as it is out of sight.
 
+    What listens to one event runs in the order in which it was connected, and the page waits for
+    each: this comes before work that takes long.
+
     Args:
         after: the event.
         elem_id: identity of the component.

@@ -72,3 +72,19 @@ def test_no_answer_waits_behind_long_work(gallery_folder: Path):
         assert lines[work] == {BUILD}
     for look in ("disentanglement.measure", "map.draw", "gallery.verify", "api.factors"):
         assert lines[look] == {MEASURE}
+
+
+def test_the_page_moves_before_long_work_begins(gallery_folder: Path):
+    """The page waits for each listener of an event: on a phone the progress stayed out of sight."""
+    calls = build(Session(), gallery=str(gallery_folder)).get_config_file()["dependencies"]
+    works: dict[tuple[int, str], int] = {}
+    moves: dict[tuple[int, str], int] = {}
+    for place, call in enumerate(calls):
+        for target in map(tuple, call["targets"]):
+            if target[1] == "click" and call["backend_fn"]:
+                works.setdefault(target, place)
+            if "wellspring.show(" in str(call["js"]):
+                moves[target] = place
+    both = works.keys() & moves.keys()
+    assert len(both) >= 2
+    assert all(moves[target] < works[target] for target in both)

@@ -212,7 +212,7 @@ def test_a_bad_zip_is_refused_in_words(visit: Visit, tmp_path: Path, theme: str)
     expect(page.locator("#ws-gallery-title")).to_contain_text("images")
 
 
-@pytest.mark.parametrize("width", [1024])
+@pytest.mark.parametrize("width", [390, 1024])
 def test_a_stopped_build_says_how_to_go_on(
     visit: Visit, archive: Path, monkeypatch: pytest.MonkeyPatch, theme: str, width: int
 ):

@@ -47,8 +47,8 @@ def connect_batch(
     """Connect the events; the one that sets the case that is opened."""
     done = gr.State(None)
     handlers = BatchHandlers(page, controls, batch, result, done)
-    run = _ask(batch.run, handlers, {batch.files, done}, [done, result.table])
     bring_into_view(batch.run.click, "ws-batch")
+    run = _ask(batch.run, handlers, {batch.files, done}, [done, result.table])
     found = page.before.change(
         handlers.again, [page.before, done, page.gallery], [done, result.table], **QUIET
     )

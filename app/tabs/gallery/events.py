@@ -61,8 +61,8 @@ def _connect_opening(handlers: Handlers, heavy: dict[str, Any]) -> None:
     page.prepared.change(lambda: gr.CheckboxGroup(build_choices()), None, tab.encoders, **QUIET)
     given = {tab.kind, *inputs, tab.encoders}
     on_building = {**heavy, "show_progress_on": tab.building}
-    built = tab.build.click(handlers.build, given, [name, *said], **on_building)
     bring_into_view(tab.build.click, "ws-gallery-run", wide=True)
+    built = tab.build.click(handlers.build, given, [name, *said], **on_building)
     bring_into_view(built.success, "ws-gallery-status", wide=True)
 
 
