@@ -83,8 +83,9 @@ def palette_features(image: Image.Image) -> Float[np.ndarray, " 125"]:
     small = image.convert("RGB").resize((64, 64), Image.Resampling.BOX)
     lightness, *chroma = np.moveaxis(np.asarray(ImageCms.applyTransform(small, _lab())), 2, 0)
     scaled = [lightness / 255.0, *(c.astype(np.int8) / 100.0 + 0.5 for c in chroma)]
-    shares = [_shares(values.ravel() * (_COLOURS - 1), _COLOURS) for values in scaled]
-    counts = np.einsum("pi,pj,pk->ijk", *shares, optimize=True)
+    light, *ab = (_shares(values.ravel() * (_COLOURS - 1), _COLOURS) for values in scaled)
+    pairs = (light[:, :, None] * ab[0][:, None]).reshape(len(light), -1)
+    counts = pairs.T @ ab[1]
     return np.sqrt(counts / lightness.size).ravel().astype(np.float32)
 
 

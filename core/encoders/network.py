@@ -111,8 +111,7 @@ class NetworkEncoder:
     def stages(self, images: Sequence[Image.Image]) -> StageMaps:
         """The spatial maps and the class token of a batch, as the backbone gives them."""
         size = self.backbone.config.input_size
-        pixels = torch.stack([squeezed(image, size) for image in images]).to(self.device)
-        return self.backbone(pixels.to(memory_format=torch.channels_last))
+        return self.backbone(squeezed(images, size).to(self.device))
 
     def _encoded(self, stages: StageMaps) -> Encoded:
         features = pool(stages.maps, stages.token)
@@ -139,7 +138,8 @@ def levels_of(encoder: Encoder) -> tuple[Level, ...]:
     return encoder.levels if isinstance(encoder, NetworkEncoder) else ()
 
 
-def squeezed(image: Image.Image, size: int) -> Float[Tensor, "3 size size"]:
-    """Pixels of an image in [0, 1], squeezed to a square of ``size`` pixels."""
-    square = image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return torch.from_numpy(np.array(square)).permute(2, 0, 1).float() / 255
+def squeezed(images: Sequence[Image.Image], size: int) -> Float[Tensor, "b 3 size size"]:
+    """Pixels of images in [0, 1], squeezed to a square of ``size`` pixels; channels last."""
+    how = {"resample": Image.Resampling.BICUBIC, "reducing_gap": 2.0}
+    squares = np.stack([np.asarray(image.resize((size, size), **how)) for image in images])
+    return torch.from_numpy(squares / np.float32(255)).permute(0, 3, 1, 2)

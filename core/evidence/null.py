@@ -55,7 +55,7 @@ class Null:
     def __len__(self) -> int:
         return len(self.strengths)
 
-    @property
+    @functools.cached_property
     def identity(self) -> str:
         """Hash of the values, 16 hexadecimal digits."""
         digest = hashlib.sha256()

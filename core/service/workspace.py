@@ -161,10 +161,14 @@ class Workspace:
             ranking = collection.rank_among(query, passing.among, k=depth)
         found = answer(query, ranking, collection, null=self.null, config=config, top=top)
         around = ranking.unfiltered or ranking
+        all_shown = (*found.matches, *(each.best for each in found.groups))
+        images = {match.image.id: match.image for match in all_shown}
+        gone = {number for number, image in images.items() if self.gallery.is_gone(image)}
+        current = functools.partial(_current, gone=gone)
         return replace(
             found,
-            matches=tuple(map(self._current, found.matches)),
-            groups=tuple(replace(each, best=self._current(each.best)) for each in found.groups),
+            matches=tuple(map(current, found.matches)),
+            groups=tuple(replace(each, best=current(each.best)) for each in found.groups),
             encoder=f"{self.encoder.name}@{self.encoder.identity}",
             head=f"{self.head.name}@{self.head.identity}",
             gallery=f"{self.gallery.name}@{self.gallery.identity}",
@@ -199,11 +203,6 @@ class Workspace:
     def _own_nearest(self) -> Float[np.ndarray, " m"]:
         """How near the gallery's images lie to one another."""
         return own_nearest(self.collection)
-
-    def _current(self, match: Match) -> Match:
-        """A match that says whether its image is still there."""
-        gone = self.gallery.is_gone(match.image)
-        return replace(match, image=replace(match.image, gone=True)) if gone else match
 
     def exciting(self, dimension: int, *, count: int = 6) -> tuple[list[ImageRecord], ...]:
         """The gallery images at the upper and at the lower end of a dimension."""
@@ -273,3 +272,10 @@ class Workspace:
         if reading.patches is None or self.patch_head is None:
             return None
         return describe_patches(reading.patches[None], self.patch_head)[0]
+
+
+def _current(match: Match, *, gone: set[int]) -> Match:
+    """A match that says whether its image is one of those whose files are gone, by their ids."""
+    if match.image.id not in gone:
+        return match
+    return replace(match, image=replace(match.image, gone=True))

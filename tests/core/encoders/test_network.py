@@ -160,7 +160,7 @@ def test_identity_changes_with_decoding(monkeypatch):
 
 def test_pixels_are_squeezed_and_in_the_unit_interval():
     image = _image(2, (64, 32))
-    pixels = module.squeezed(image, 64)
+    pixels = module.squeezed([image], 64)
     wanted = np.asarray(image.resize((64, 64), Image.Resampling.BICUBIC), np.float32) / 255
-    np.testing.assert_allclose(pixels.numpy(), wanted.transpose(2, 0, 1), atol=0.02)
+    np.testing.assert_allclose(pixels.numpy(), wanted.transpose(2, 0, 1)[None], atol=0.02)
     assert 0 <= float(pixels.min()) <= float(pixels.max()) <= 1
