@@ -67,6 +67,12 @@ def fewest(level: float) -> int:
     return math.ceil(1 / level - 1e-9) - 1
 
 
+STEADY = 40
+"""Images of a null from which on p-values held wherever they were measured; of 24, photographs and
+variations of other images stood out up to three times as often (docs/evidence.md, "Galleries of few
+images")."""
+
+
 def can_tell(count: int, *, level: float) -> bool:
     """Whether a null of so many images can tell a source from chance.
 

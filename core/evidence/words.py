@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from core.config import AnswerConfig
-from core.evidence.conclusion import contenders, fewest, outcome
+from core.evidence.conclusion import STEADY, contenders, fewest, outcome
 from core.search.ranking import PLACES as PLACES
 from core.search.ranking import TOGETHER as TOGETHER
 from core.values import Answer, Aspect, Group, ImageRecord, Match
@@ -130,12 +130,20 @@ def odds(answer: Answer) -> str:
         raise ValueError(f"p_value must be in (0, 1], got {p_value}")
     whose = "images without a source here stand out as far"
     told = chance(p_value, count=count)
+    unsteady = SMALL if p_value <= answer.level and count < STEADY else ""
     if told.startswith("≤"):
-        return f"Fewer than 1 in {count} {whose} (p {told})."
+        return f"Fewer than 1 in {count} {whose} (p {told}).{unsteady}"
     if p_value < 0.1:
-        return f"About 1 in {round(1 / p_value)} {whose} (p = {told})."
+        return f"About 1 in {round(1 / p_value)} {whose} (p = {told}).{unsteady}"
     often = "Nearly all" if p_value > 0.95 else f"About {100 * p_value:.0f} % of"  # that is p
     return f"{often} {whose}."
+
+
+SMALL = (
+    f" In galleries of fewer than {STEADY} images it was measured to be up to three times as many; "
+    "more images make this surer."
+)
+"""What is said of a p-value that rests on few images."""
 
 
 def chance(p_value: float | None, *, count: int) -> str:

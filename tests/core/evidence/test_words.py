@@ -151,6 +151,15 @@ def test_odds_are_the_p_value_in_words(p_value: float, words: str):
     assert odds(answer(HILLS, p_value=p_value)) == words
 
 
+def test_few_images_are_said_to_make_a_p_value_unsure():
+    """Of 24 images, pictures without a source stood out three times as often as was said."""
+    few = {"p_value": 0.04, "null_size": 24}
+    assert odds(answer(HILLS, **few)).endswith("more images make this surer.")
+    assert "fewer than 40 images" in odds(answer(HILLS, p_value=1 / 25, null_size=24))
+    assert "surer" not in odds(answer(HILLS, p_value=0.3, null_size=24))
+    assert "surer" not in odds(answer(HILLS, p_value=0.04, null_size=40))
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [
