@@ -117,7 +117,7 @@ def _encoded(study: Study, encoder: Encoder, images: np.ndarray, first: int) -> 
     for start in range(0, len(images), _BATCH):
         batch = np.asarray(images[start : start + _BATCH])
         if isinstance(encoder, NetworkEncoder):
-            stages = encoder.backbone(torch.from_numpy(batch).float() / 255)
+            stages = encoder.folded(torch.from_numpy(batch).float() / 255)
             features = pool(stages.maps, stages.token).numpy()
         else:
             features = encoder.encode(

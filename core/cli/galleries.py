@@ -243,6 +243,7 @@ def verify_gallery(gallery: GalleryFolder, *, json: JsonFlag = False) -> None:
             *changed_table(gallery, progress=progress),
             *changed_images(gallery, progress=progress),
         ]
+        older = 0 if damages else without_digest(gallery, progress=progress)
     if json:
         print_json([vars(damage) for damage in damages])
     for damage in damages:
@@ -251,7 +252,7 @@ def verify_gallery(gallery: GalleryFolder, *, json: JsonFlag = False) -> None:
         raise typer.Exit(1)
     table = Store(gallery).header().lance
     say("all files are whole, and so is the search table" if table else "all files are whole")
-    if older := without_digest(gallery):
+    if older:
         say(f"{older:,} thumbnails are of an earlier version, without digests: they can be opened")
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.encoders import backbones
-from core.encoders.backbones import Backbone, StageMaps
+from core.encoders.backbones import Backbone, StageMaps, folded
 from core.encoders.pooling import (
     patch_features,
     pool,
@@ -71,12 +71,18 @@ class Reading:
 
 
 class NetworkEncoder:
-    """A backbone read at one size, pooled to features and, on the grid, to patch features."""
+    """A backbone read at one size, pooled to features and, on the grid, to patch features.
+
+    Attributes:
+        backbone: the network, whose weights the identity is of.
+        folded: what reads: the same function in less time.
+    """
 
     def __init__(self, name: str, backbone: Backbone, *, device: str = "cpu") -> None:
         self.name = name
         self.device = torch.device(device)
         self.backbone = backbone.eval().to(self.device)
+        self.folded = folded(self.backbone)
         grid = f"{GRID.rows}x{GRID.columns}"
         parts = (backbones.weights_hash(backbone), POOLING, grid, f"decoding {DECODING}")
         self.identity = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
@@ -111,7 +117,7 @@ class NetworkEncoder:
     def stages(self, images: Sequence[Image.Image]) -> StageMaps:
         """The spatial maps and the class token of a batch, as the backbone gives them."""
         size = self.backbone.config.input_size
-        return self.backbone(squeezed(images, size).to(self.device))
+        return self.folded(squeezed(images, size).to(self.device))
 
     def _encoded(self, stages: StageMaps) -> Encoded:
         features = pool(stages.maps, stages.token)

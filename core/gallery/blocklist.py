@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -68,8 +68,23 @@ class Blocklist:
         self.images = tuple(dict.fromkeys((*old, *new)))
 
     def add(self, images: Iterable[BlockedImage]) -> None:
-        """Block more images. The file is written whole or not at all."""
-        self.images = tuple(dict.fromkeys((*self.images, *images)))
+        """Block more images."""
+        self._write(dict.fromkeys((*self.images, *images)))
+
+    @contextlib.contextmanager
+    def adding(self, images: Iterable[BlockedImage]) -> Iterator[None]:
+        """Block more images; where the block fails or is stopped, they are not blocked any more."""
+        before = self.images
+        self.add(images)
+        try:
+            yield
+        except Exception:
+            self._write(before)
+            raise
+
+    def _write(self, images: Iterable[BlockedImage]) -> None:
+        """Keep a list, in a file that is written whole or not at all."""
+        self.images = tuple(images)
         write_json(self.folder / BLOCKLIST, {"blocked": [asdict(image) for image in self.images]})
         (self.folder / OLD_BLOCKLIST).unlink(missing_ok=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from core.values import Progress, no_progress
 
 LISTING = "files.json"
 """File that lists the other files of its folder with their SHA-256."""
+_MEGABYTE = 10**6
 
 
 def write_listing(
@@ -28,7 +28,7 @@ def write_listing(
     names = [p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file()]
     digests = {**(known or {})}
     new = [name for name in names if name not in digests]
-    digests |= _digests(folder, new, "checking what was written", progress)
+    digests |= _digests(folder, new, "megabytes of what was written read again", progress)
     write_json(folder / LISTING, {name: digests[name] for name in names})
 
 
@@ -67,7 +67,8 @@ def changed_files(
     missing = [name for name in names if not (folder / name).is_file()]
     yield from ((folder / name, "missing") for name in missing)
     there = [name for name in names if name not in missing]
-    for name, digest in _digests(folder, there, "comparing files with their digests", progress):
+    what = "megabytes of files compared with their digests"
+    for name, digest in _digests(folder, there, what, progress):
         if digest != digests[name]:
             yield folder / name, "changed since it was written"
 
@@ -75,11 +76,13 @@ def changed_files(
 def _digests(
     folder: Path, names: Sequence[str], what: str, progress: Progress
 ) -> Iterator[tuple[str, str]]:
-    """Every file of a folder with its digest as it is now."""
-    for done, name in enumerate(names):
-        told = functools.partial(_tell, progress, done, len(names), what)
+    """Every file of a folder with its digest as it is now; told in megabytes."""
+    sizes = [(folder / name).stat().st_size for name in names]
+    before, total = 0, max(sum(sizes) // _MEGABYTE, 1)
+
+    def told(done: int) -> None:
+        progress((before + done) // _MEGABYTE, total, what)
+
+    for name, size in zip(names, sizes, strict=True):
         yield name, file_digest(folder / name, told=told)
-
-
-def _tell(progress: Progress, done: int, total: int, what: str, _read: int) -> None:
-    progress(done, total, what)
+        before += size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,9 @@ from core.gallery.shards import Skipped
 from core.gallery.source import Account
 from core.gallery.store import Store
 from core.gallery.writing import Difference, Features, write_next
-from core.values import Cancelled, GalleryError, Progress
+from core.values import GalleryError, Progress, WellspringError
+
+logger = logging.getLogger(__name__)
 
 _IDS = 2**62  # ids are below that; a table's column holds twice as many
 
@@ -99,14 +102,24 @@ def commit(
 def tidy(gallery: Gallery, difference: Difference, *, everything: bool, progress: Progress) -> None:
     """Remove what a change leaves: thumbnails that are not needed, and the folder of its work.
 
-    What is left of them is packed where there are enough.
+    What is left of them is packed where there are enough. The change is made by now: where this
+    fails or is stopped, it is told in the log alone, and the next change does it.
 
     Args:
         gallery: the generation before, opened whole.
         difference: how the images of the current one differ.
         everything: whether thumbnails of other images may have been left as well.
-        progress: told of thumbnails packed; where it raises ``Cancelled`` the next change tidies.
+        progress: told of thumbnails packed; may raise what stops it.
     """
+    try:
+        _tidy(gallery, difference, everything=everything, progress=progress)
+    except (OSError, WellspringError) as error:
+        logger.warning("%s is tidied by its next change: %s", gallery.name, error)
+
+
+def _tidy(
+    gallery: Gallery, difference: Difference, *, everything: bool, progress: Progress
+) -> None:
     rows = [gallery.row_of[number] for number in (*difference.gone, *difference.changed)]
     stored, store = gallery.stored, gallery.store
     come = [*difference.changed.values(), *difference.added]
@@ -160,16 +173,6 @@ def still_opted_out(gallery: Gallery, difference: Difference) -> set[int]:
     replaced = {gallery.records[gallery.row_of[number]].path for number in out & gone}
     came = (*difference.changed.values(), *difference.added)
     return (out - gone) | {record.id for record in came if record.path in replaced}
-
-
-def unstopped(progress: Progress) -> Progress:
-    """What tells of work as another progress does, and does not stop it: it is as good as done."""
-
-    def told(done: int, total: int, what: str) -> None:
-        with contextlib.suppress(Cancelled):
-            progress(done, total, what)
-
-    return told
 
 
 @contextlib.contextmanager

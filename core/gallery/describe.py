@@ -23,7 +23,7 @@ from core.config import DESCRIPTION, BuildConfig
 from core.encoders.load import shipped_heads
 from core.gallery.checksums import write_listing
 from core.gallery.commit import disk_errors
-from core.gallery.gallery import Gallery, can_be_read, encoder_key
+from core.gallery.gallery import Gallery, describes, encoder_key
 from core.gallery.manifest import from_parquet, to_parquet
 from core.gallery.plan import missing
 from core.gallery.shards import Item, Shard, ShardWriter
@@ -63,9 +63,9 @@ def describe(
     assert descriptions is not None
     gallery.require_images()
     with disk_errors(), _alone(descriptions.parent, progress):
-        if key in gallery.encoder_keys:
+        if key in gallery.encoder_keys and gallery.is_described(encoder):
             return
-        remove_folder(descriptions / key)  # what is there cannot be read
+        remove_folder(descriptions / key)  # what is there is damaged
         earlier = _earlier(descriptions, key)
         heads = {key: _patch_head(earlier, key) or shipped_heads(encoder.name).patches}
         work = descriptions / "work" / key
@@ -127,7 +127,7 @@ def _earlier(descriptions: Path, key: str) -> list[Shard]:
     for folder in descriptions.parent.glob(f"[!.]*/{key}"):
         with contextlib.suppress(GalleryError):
             records = from_parquet(folder / "manifest.parquet")
-            if not can_be_read(folder):
+            if not describes(folder, len(records)):
                 continue
             return [Shard(folder.parent, records, (key,))]
     return []

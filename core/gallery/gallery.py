@@ -27,7 +27,6 @@ from core.gallery.paths import is_file, is_own_root, lies_inside
 from core.gallery.store import Store
 from core.gallery.stored import Stored
 from core.heads.head import Head
-from core.images.arrays import read_array
 from core.images.files import ASSETS
 from core.images.joined import JoinedRows, ManyDescriptors, ManyRows
 from core.values import (
@@ -213,17 +212,25 @@ class Gallery:
     @property
     def encoder_keys(self) -> tuple[str, ...]:
         """Keys of the encoders whose features are stored, in the gallery or beside it."""
-        found = {path.parent.name for path in self.folder.glob("[!.]*/features.npy")}
-        if self.descriptions is not None:
-            beside = self.descriptions.glob("[!.]*/features.npy")
-            found |= {path.parent.name for path in beside if can_be_read(path.parent)}
-        return tuple(sorted(found))
+        places = [self.folder, *([self.descriptions] if self.descriptions else [])]
+        found = (path.parent.name for each in places for path in each.glob("[!.]*/features.npy"))
+        return tuple(sorted({*found}))
 
     @property
     def encoder_names(self) -> tuple[str, ...]:
         """Names of the encoders whose features are stored, networks before baselines."""
         names = {key.rpartition("@")[0] for key in self.encoder_keys}
         return tuple(sorted(names, key=lambda name: (name in BASELINES, name)))
+
+    def is_described(self, encoder: Encoder) -> bool:
+        """Whether features of an encoder are there; beside the gallery, whether they are whole.
+
+        What is damaged in the gallery itself is told where it is read.
+        """
+        if self.key_of(encoder) not in self.encoder_keys:
+            return False
+        folder = self._encoder_folder(encoder)
+        return folder.parent != self.descriptions or describes(folder, len(self.stored))
 
     def key_of(self, encoder: Encoder) -> str:
         """Key of an encoder here: that of its name, or of another name of the same weights."""
@@ -340,6 +347,8 @@ class Gallery:
         own = path.parent.parent == self.folder
         try:
             array = self.contents.array(f"{path.parent.name}/{name}") if own else load_array(path)
+            if not own and len(array) != len(self.stored):
+                raise GalleryError(f"{name} is of other images")
         except GalleryError as error:
             if not own:  # it can be described again
                 raise self.lacks(encoder.name) from error
@@ -372,14 +381,17 @@ class Gallery:
         )
 
 
-def can_be_read(folder: Path) -> bool:
-    """Whether the arrays that an encoder's folder holds are whole."""
+def describes(folder: Path, images: int) -> bool:
+    """Whether a folder beside a gallery holds all that its writer listed, of so many images."""
+    names = listed(folder)
     try:
-        for path in folder.glob("*.npy"):
-            read_array(path)
-    except ValueError:
+        arrays = [load_array(folder / name) for name in names if name.endswith(".npy")]
+        if "patch_head/head.json" in names:
+            Head.load(folder / "patch_head")
+    except GalleryError:
         return False
-    return True
+    there = all(is_file(folder / name) for name in names)
+    return bool(arrays) and there and all(len(array) == images for array in arrays)
 
 
 def latest_first(folders: Iterable[Path]) -> list[Path]:

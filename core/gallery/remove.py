@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePosixPath
 
 from core.gallery.blocklist import BlockedImage, Blocklist
-from core.gallery.commit import Change, commit, disk_errors, still_opted_out, tidy, unstopped
+from core.gallery.commit import Change, commit, disk_errors, still_opted_out, tidy
 from core.gallery.gallery import Gallery
 from core.gallery.store import Store
 from core.gallery.writing import Difference
@@ -28,7 +30,8 @@ def remove(
         ids: ids of the images.
         block: also take out their resaves, by perceptual hash, and keep all of them out of every
             later update of this folder. Nothing but the hashes is kept.
-        progress: told of what is read and written; may raise ``Cancelled`` until they are out.
+        progress: told of what is read and written; may raise ``Cancelled`` until they are out, and
+            nothing has changed then.
 
     Raises:
         GalleryError: when an id is not there, or the gallery is in use or cannot be written.
@@ -41,13 +44,13 @@ def remove(
         gone = set(ids)
         gallery.require(gone)
         progress(0, len(gone), "removing images")
-        if block:
-            gone |= _block(gallery, sorted(gone), progress=progress)
-        difference = Difference(gone=gone)
-        commit(gallery, difference, progress=progress)
-        tidy(gallery, difference, everything=unfinished, progress=unstopped(progress))
+        with _blocked(gallery, sorted(gone) if block else None, progress=progress) as matched:
+            difference = Difference(gone=gone | matched)
+            commit(gallery, difference, progress=progress)
+        tidy(gallery, difference, everything=unfinished, progress=progress)
         out = len(still_opted_out(gallery, difference))
-    return Change(len(gallery) - len(gone), added=0, removed=len(gone), opted_out=out)
+    removed = len(difference.gone)
+    return Change(len(gallery) - removed, added=0, removed=removed, opted_out=out)
 
 
 def ids_of(gallery: Gallery, names: Iterable[str]) -> set[int]:
@@ -85,8 +88,17 @@ def _is_id(name: str) -> bool:
     return name.isascii() and name.isdecimal()
 
 
-def _block(gallery: Gallery, ids: Collection[int], *, progress: Progress) -> set[int]:
-    """Block images; returns the ids of all images of the gallery that match the blocklist then."""
+@contextlib.contextmanager
+def _blocked(
+    gallery: Gallery, ids: Collection[int] | None, *, progress: Progress
+) -> Iterator[AbstractSet[int]]:
+    """Block images while they are taken out; ids of all that match the blocklist then.
+
+    Where they are not taken out they are not blocked either; without ids nothing is.
+    """
+    if ids is None:
+        yield frozenset()
+        return
 
     def read() -> Iterator[BlockedImage]:
         for done, number in enumerate(ids):
@@ -96,9 +108,9 @@ def _block(gallery: Gallery, ids: Collection[int], *, progress: Progress) -> set
             yield BlockedImage.of(shown, phash=record.phash)
 
     blocklist = Blocklist(gallery.store.folder)
-    blocklist.add(read())  # all of them, or none where it is stopped
-    matched = blocklist.matches(gallery.records.texts("phash"))
-    return {*gallery.records.numbers("id")[matched].tolist()}
+    with blocklist.adding(read()):  # all of them, or none where it is stopped
+        matched = blocklist.matches(gallery.records.texts("phash"))
+        yield frozenset(gallery.records.numbers("id")[matched].tolist())
 
 
 def narrow(folder: Path, *, progress: Progress = no_progress) -> None:
@@ -118,4 +130,4 @@ def narrow(folder: Path, *, progress: Progress = no_progress) -> None:
         if not len(gallery):
             raise GalleryError(f"{gallery.name} holds no image whose features could be narrowed")
         commit(gallery, Difference(), narrowed=True, progress=progress)
-        tidy(gallery, Difference(), everything=unfinished, progress=unstopped(progress))
+        tidy(gallery, Difference(), everything=unfinished, progress=progress)

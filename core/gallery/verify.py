@@ -92,21 +92,20 @@ def changed_images(folder: Path, *, progress: Progress = no_progress) -> list[Da
     gallery = Gallery.open(folder, whole=True)
     if gallery.records and not is_folder(gallery.root):
         return [Damage(str(gallery.root), *_NO_FOLDER)]
-    gone = [record for record in gallery.records if gallery.is_gone(record)]
-    what = _ALL_GONE if len(gone) == len(gallery) else _GONE
-    found = [Damage(record.path, *what) for record in gone]
-    known = {record.path for record in gone}
+    gone: list[str] = []
+    found: list[Damage] = []
     shown = {*small_images(gallery.store.folder, gallery.header.root, gallery.records).values()}
     for done, record in enumerate(gallery.records, 1):
-        if record.path in known:
-            continue
         path = gallery.root / record.path
-        if not _as_indexed(path, record, read=path in shown):
+        if gallery.is_gone(record):
+            gone.append(record.path)
+        elif not _as_indexed(path, record, read=path in shown):
             found.append(Damage(record.path, *_CHANGED))
         elif gallery.header.reading < READING and states_numbers(path):
             found.append(Damage(record.path, *_OTHERWISE))
         progress(done, len(gallery), "comparing images with their files")
-    return found
+    what = _ALL_GONE if len(gone) == len(gallery) else _GONE
+    return [*(Damage(path, *what) for path in gone), *found]
 
 
 def _as_indexed(path: Path, record: ImageRecord, *, read: bool) -> bool:
@@ -193,7 +192,7 @@ def _bad_pictures(
         progress(done, len(shas), "decoding pictures without a digest")
 
 
-def without_digest(folder: Path) -> int:
+def without_digest(folder: Path, *, progress: Progress = no_progress) -> int:
     """How many thumbnails of a gallery have no digest, as earlier versions wrote them.
 
     Of these, flipped bits that still decode are not seen.
@@ -201,9 +200,11 @@ def without_digest(folder: Path) -> int:
     Raises:
         GalleryError: when there is no gallery, or a damaged one.
     """
-    gallery = Gallery.open(folder, whole=True)
-    made = map(gallery.store.shown, gallery.records.texts("sha256"))
-    return sum(map(is_of_before, map(_content, made)))
+    gallery, count = Gallery.open(folder, whole=True), 0
+    for done, sha in enumerate(gallery.records.texts("sha256")):
+        progress(done, len(gallery), "looking for thumbnails without a digest")
+        count += is_of_before(_content(gallery.store.shown(sha)))
+    return count
 
 
 def _content(shown: Path | bytes) -> bytes:

@@ -294,7 +294,8 @@ class Library:
             )
         limits = SourceLimits(server.max_unpacked_bytes, server.max_images, public=True)
         config = BuildConfig(limits=limits)
-        identity = source_identity(source, progress=progress)
+        with self._working(visitor, progress) as checked:  # the visit must not end meanwhile
+            identity = source_identity(source, progress=checked)
         with self.visitors.building(visitor, identity, progress=progress) as site:
             change = build(source, site.folder, encoders, config=config, progress=site.progress)
         return site.name, change

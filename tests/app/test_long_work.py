@@ -15,7 +15,7 @@ import core
 import core.service
 from core.gallery.build import update
 from core.gallery.datasets import materialise
-from core.gallery.verify import verify
+from core.gallery.verify import verify, without_digest
 from core.images.archives import unpack_images
 from core.service import Library, Preparations, SelfTest, Session, Workspace, pictures_of
 
@@ -210,7 +210,7 @@ def _name_of(path: Path) -> str:
     return ".".join(part for part in inside.parts if part != "__init__")
 
 
-WITH_MANY_FILES = (unpack_images, pictures_of, materialise, update, verify)
+WITH_MANY_FILES = (unpack_images, pictures_of, materialise, update, verify, without_digest)
 """Work of the core that grows with files that somebody gives, whatever calls it."""
 
 

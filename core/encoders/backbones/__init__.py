@@ -1,5 +1,6 @@
 """Networks read at several stages: architectures, their files, published checkpoints."""
 
+from core.encoders.backbones.folding import folded
 from core.encoders.backbones.network import (
     Backbone,
     BackboneConfig,
@@ -13,6 +14,7 @@ __all__ = [
     "BackboneConfig",
     "StageMaps",
     "build",
+    "folded",
     "load_backbone",
     "save_backbone",
     "weights_hash",

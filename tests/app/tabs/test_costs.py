@@ -66,7 +66,7 @@ def session(folder: Path) -> Session:
 def passes(session: Session) -> Iterator[list[int]]:
     encoder, found = session.encoder("random"), list[int]()
     assert isinstance(encoder, NetworkEncoder)
-    hook = encoder.backbone.register_forward_hook(lambda *_: found.append(1))
+    hook = encoder.folded.register_forward_hook(lambda *_: found.append(1))
     yield found
     hook.remove()
 

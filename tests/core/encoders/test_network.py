@@ -88,7 +88,7 @@ def test_one_pass_gives_features_patches_and_the_parts_of_any_weights(encoder):
     """Every heatmap of an answer passed the network again."""
     image, passes = _image(6), []
     wanted = encoder.encode([image])
-    hook = encoder.backbone.register_forward_hook(lambda *_: passes.append(1))
+    hook = encoder.folded.register_forward_hook(lambda *_: passes.append(1))
     reading = read(encoder, image)
     for seed in range(3):
         weights = np.random.default_rng(seed).standard_normal(encoder.dim).astype(np.float32)

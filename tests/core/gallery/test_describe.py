@@ -158,20 +158,48 @@ def test_another_encoder_of_the_same_name_takes_its_place(opened, make_encoder) 
         gallery.features(make_encoder("other", seed=5))
 
 
-@pytest.mark.parametrize("name", ["features", "patches"])
-def test_a_damaged_description_is_offered_again(opened, make_encoder, name) -> None:
+def _cut(folder: Path, name: str) -> None:
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def _of_fewer(folder: Path) -> None:
+    np.save(folder / "features.npy", np.load(folder / "features.npy")[1:])
+
+
+def _of_8_bits(folder: Path) -> None:
+    np.save(folder / "features.npy", np.zeros((12, 3), np.uint8))
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut features": lambda folder: _cut(folder, "features.npy"),
+    "cut patches": lambda folder: _cut(folder, "patches.npy"),
+    "no patches": lambda folder: (folder / "patches.npy").unlink(),
+    "one number": lambda folder: np.save(folder / "features.npy", np.float32(3)),
+    "of fewer images": _of_fewer,
+    "narrowed without a range": _of_8_bits,
+    "cut head": lambda folder: _cut(folder, "patch_head/head.json"),
+    "no list of its files": lambda folder: (folder / "files.json").unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_description_is_offered_again(opened, make_encoder, damage) -> None:
     """Who only read it removed it."""
     other, gallery = make_encoder("other", seed=5), opened()
     describe(gallery, other, config=SMALL)
-    (file,) = gallery.descriptions.glob(f"other@*/{name}.npy")
-    file.write_bytes(file.read_bytes()[:60])
-    with pytest.raises(UndescribedError):
-        getattr(gallery, name)(other)
-    assert gallery.encoder_names == ("fake",)
-    assert file.stat().st_size == 60
+    (folder,) = gallery.descriptions.glob("other@*")
+    DAMAGES[damage](folder)
+    left = files_of(folder)
+    assert not gallery.is_described(other) and not opened().is_described(other)
+    if damage in ("cut features", "one number", "of fewer images", "narrowed without a range"):
+        with pytest.raises(UndescribedError):
+            gallery.features(other)
+    assert files_of(folder) == left
     describe(gallery, other, config=SMALL)
-    assert gallery.encoder_names == ("fake", "other")
+    assert gallery.is_described(other) and opened().is_described(other)
     assert len(gallery.features(other)) == len(gallery.patches(other)) == 12
+    assert gallery.patch_head(other)
 
 
 def test_a_damaged_description_of_an_earlier_state_is_not_built_on(

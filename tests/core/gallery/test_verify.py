@@ -252,7 +252,7 @@ def test_a_check_tells_of_every_kind_of_file_and_stops_at_each(folder) -> None:
     assert verify(folder, progress=tell) == []
     assert told["checking thumbnails"] == [(n, 12) for n in range(1, 13)]
     kinds = {
-        "comparing files with their digests",
+        "megabytes of files compared with their digests",
         "looking at what describes the images",
         "checking thumbnails",
     }
