@@ -38,7 +38,8 @@ from core.service.heads import choose_head
 from core.service.session import Session
 
 console = Console()
-_SECTIONS = ("load", "query", "build", "look", "search", "graph", "heads")
+_FORWARDS = 20
+_SECTIONS = ("load", "fold", "query", "build", "look", "search", "graph", "heads")
 
 
 def main() -> None:
@@ -59,6 +60,7 @@ def main() -> None:
     gallery, encoder, few = options.gallery, options.encoder, options.build_images
     sections: dict[str, Callable[[], None]] = {
         "load": loading,
+        "fold": lambda: fold(encoder),
         "search": lambda: search(options.vectors),
         "build": lambda: build(_sample(real, few), encoder),
         "look": lambda: look(real, _sample(real, few)),
@@ -71,6 +73,27 @@ def main() -> None:
             section()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     console.print(f"peak resident memory {peak:.2f} GB")
+
+
+def fold(encoder: str) -> None:
+    """Time of the processor for a forward pass, as a network is given and as it reads."""
+    network = load_encoder(encoder)
+    assert isinstance(network, NetworkEncoder)
+    side = network.backbone.config.input_size
+    for images in (1, 16):
+        pixels = torch.rand(images, 3, side, side).to(memory_format=torch.channels_last)
+        times: dict[str, list[float]] = {"as given": [], "folded": []}
+        with torch.inference_mode():
+            for _ in range(_FORWARDS):
+                for name, read in (("as given", network.backbone), ("folded", network.folded)):
+                    start = time.process_time()
+                    read(pixels)
+                    times[name].append(1e3 * (time.process_time() - start))
+        given, folded = (statistics.median(each) for each in times.values())
+        console.print(
+            f"{images} images: {folded:.1f} ms of the processor folded, {given:.1f} as given, "
+            f"ratio {folded / given:.2f}"
+        )
 
 
 def query(paths: Sequence[Path], gallery: Path, encoder: str) -> None:
