@@ -72,3 +72,14 @@ def test_no_answer_waits_behind_long_work(gallery_folder: Path):
         assert lines[work] == {BUILD}
     for look in ("disentanglement.measure", "map.draw", "gallery.verify", "api.factors"):
         assert lines[look] == {MEASURE}
+
+
+def test_progress_is_kept_for_few_components(gallery_folder: Path):
+    """The page kept it for every output of every event, and a click took seconds of its thread."""
+    blocks = build(Session(), gallery=str(gallery_folder))
+    shown = {"hidden": 0, "minimal": 1, "full": 2}  # on how many components at most
+    for handler in blocks.fns.values():
+        if handler.fn and handler.api_visibility == "private":
+            on = handler.show_progress_on
+            kept = handler.outputs if on is None else on
+            assert len(kept) <= shown[handler.show_progress], handler.name
