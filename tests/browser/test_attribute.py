@@ -218,6 +218,7 @@ def test_without_a_source_the_page_says_why_and_what_to_do(
     page.get_by_role("button", name="Butterflies of the Smithsonian").click()
     field = page.locator("#ws-gallery-dataset :is(input, textarea)")
     expect(field).to_have_value("huggan/smithsonian-butterfly-lowres")
+    expect(field).to_be_visible()
 
 
 def without_a_source(page: Page, file: Path) -> None:
@@ -346,7 +347,6 @@ def test_the_table_is_sorted_and_filtered_and_a_row_opens_its_case(
     for text in (".ws-cases td", ".ws-cases thead button", ".ws-cases small"):
         assert contrast(page, f"#ws-batch {text}", "#ws-batch .ws-cases") >= 4.5
     page.set_viewport_size({"width": 390, "height": 900})
-    page.wait_for_function("() => innerWidth === 390")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     table.get_by_role("button", name=picture.name).press("Enter")
     expect(page.locator(".ws-answer h2")).to_contain_text("Candidate source: Blue <b>hills</b>")
