@@ -48,6 +48,12 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.make(tmp_path_factory.mktemp("browser"))
 
 
+@pytest.fixture
+def picture(gallery: Path) -> Path:
+    """One that is in the gallery, under the title Blue <b>hills</b>."""
+    return gallery.parent / "images" / f"{tiny.NAMES[0]}.png"
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
