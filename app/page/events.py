@@ -23,8 +23,12 @@ Given = dict[Component, Any]
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 """Options of an event that is of the page only."""
 
-QUIET: dict[str, Any] = {**PRIVATE, "show_progress": "hidden"}
-"""The same, for work that is done at once."""
+QUIET: dict[str, Any] = {**PRIVATE, "show_progress": "hidden", "show_progress_on": []}
+"""The same, for work that is done at once.
+
+Its progress is shown on nothing: hidden alone, Gradio would keep it for every output, and bring all
+that it ever kept up to date with each event of the page, until a click took seconds.
+"""
 
 LAST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
 """The same, for work that follows what components hold: once more after whatever came meanwhile."""

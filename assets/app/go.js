@@ -8,9 +8,10 @@
       if (each.textContent.trim() === name) each.click(); // narrow pages keep the last tabs in a menu
     }
   };
+  // A frame after a tab is first there, Gradio sets all that it shows once more: what was changed before is undone.
+  const settled = (then) => requestAnimationFrame(() => requestAnimationFrame(then));
   const soon = (find, then, left = 60) => {
-    const found = find();
-    if (found) then(found);
+    if (find()) settled(() => { const found = find(); if (found) then(found); });
     else if (left) setTimeout(() => soon(find, then, left - 1), 50);
   };
   // "Attribute/Reverse": a tab, and the part of it where one is named.

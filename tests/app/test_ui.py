@@ -88,3 +88,14 @@ def test_the_page_moves_before_long_work_begins(gallery_folder: Path):
     both = works.keys() & moves.keys()
     assert len(both) >= 2
     assert all(moves[target] < works[target] for target in both)
+
+
+def test_progress_is_kept_for_few_components(gallery_folder: Path):
+    """The page kept it for every output of every event, and a click took seconds of its thread."""
+    blocks = build(Session(), gallery=str(gallery_folder))
+    shown = {"hidden": 0, "minimal": 1, "full": 2}  # on how many components at most
+    for handler in blocks.fns.values():
+        if handler.fn and handler.api_visibility == "private":
+            on = handler.show_progress_on
+            kept = handler.outputs if on is None else on
+            assert len(kept) <= shown[handler.show_progress], handler.name

@@ -10,18 +10,12 @@ from playwright.sync_api import Page, expect
 
 from core.service import Session
 from core.values import Progress
-from tests.app import tiny
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 Visit = Callable[..., Page]
 expect.set_options(timeout=60_000)  # milliseconds; a busy machine is slow, not broken
 FILE = "#ws-compare-query input[type=file]"
-
-
-@pytest.fixture
-def picture(gallery: Path) -> Path:
-    return gallery.parent / "images" / f"{tiny.NAMES[0]}.png"
 
 
 def opened(page: Page) -> Page:

@@ -61,12 +61,27 @@ def test_embedding_is_measured_and_its_dimensions_are_looked_at(visit: Visit, th
     expect(page.locator("#ws-synthetic-before")).to_be_hidden()
     expect(page.locator("#ws-importance-after")).to_be_hidden()
     expect(page.locator("#ws-measures tbody tr")).to_have_count(5)
+    a_dimension_is_chosen_by_its_picture(page)
+    a_dimension_is_chosen_by_its_name(page)
+    results_survive_a_change_of_tab(page)
+
+
+def a_dimension_is_chosen_by_its_picture(page: Page) -> None:
+    second = page.locator("#ws-named button").nth(1)
+    number = re.search(r"\d+", second.locator("img").get_attribute("alt") or "")
+    assert number
+    second.click()
+    expect(page.locator("#ws-spread .xtitle")).to_have_text(f"dim {number.group()}")
+
+
+def a_dimension_is_chosen_by_its_name(page: Page) -> None:
     most = page.locator("#ws-factor-most img")
     before = [image.get_attribute("src") for image in most.all()]
-    chosen = page.get_by_label("Dimension after the head")
-    chosen.fill("Dimension 7")
-    page.get_by_role("option", name="Dimension 7", exact=True).click()
-    expect(page.locator("#ws-spread .xtitle")).to_have_text("dim 7")
+    shown = page.locator("#ws-spread .xtitle")
+    other = "Dimension 8" if shown.text_content() == "dim 7" else "Dimension 7"
+    page.get_by_label("Dimension after the head").fill(other)
+    page.get_by_role("option", name=other, exact=True).click()
+    expect(shown).to_have_text(f"dim {other.split()[1]}")
     page.wait_for_function(
         "old => [...document.querySelectorAll('#ws-factor-most img')].some("
         "(image, i) => image.getAttribute('src') !== old[i])",
@@ -74,9 +89,7 @@ def test_embedding_is_measured_and_its_dimensions_are_looked_at(visit: Visit, th
     )
 
 
-def test_results_survive_a_change_of_tab(visit: Visit):
-    page = opened(visit())
-    measure(page)
+def results_survive_a_change_of_tab(page: Page) -> None:
     page.get_by_role("tab", name="Attribute").click()
     page.get_by_role("tab", name="Disentanglement").click()
     expect(page.locator("#ws-overview h2")).to_contain_text("After the head: ")
@@ -103,26 +116,49 @@ def test_two_encoders_stand_side_by_side_and_are_given_as_files(visit: Visit, th
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_dimension_is_chosen_by_its_picture(visit: Visit):
-    page = opened(visit())
-    measure(page)
-    second = page.locator("#ws-named button").nth(1)
-    number = re.search(r"\d+", second.locator("img").get_attribute("alt") or "")
-    assert number
-    second.click()
-    expect(page.locator("#ws-spread .xtitle")).to_have_text(f"dim {number.group()}")
-
-
-def test_damaged_gallery_is_told_in_words(
+def test_what_stops_measuring_is_told_in_words_and_it_can_be_measured_again(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, theme: str
 ):
-    page = opened(visit(theme=theme))
+    page = opened(visit(theme=theme, width=1000))
+    a_damaged_gallery_is_told(page, monkeypatch)
+    measuring_can_be_stopped(page, monkeypatch)
+    measure(page)
+
+
+def a_damaged_gallery_is_told(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(Session, "disentanglement", refuse)
         page.locator("#ws-measure").click()
-        expect(page.get_by_test_id("toast-body")).to_contain_text("build the gallery again")
+        toast = page.get_by_test_id("toast-body")
+        expect(toast).to_contain_text("build the gallery again")
         expect(page.locator("#ws-overview .ws-empty")).to_be_visible()
-    measure(page)
+        expect(page.locator("#ws-stop-measure")).to_be_hidden()
+    page.get_by_test_id("toast-close").click()
+    expect(toast).to_have_count(0)
+
+
+def measuring_can_be_stopped(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "disentanglement", slow)
+        page.locator("#ws-measure").click()
+        stop = page.locator("#ws-stop-measure")
+        expect(stop).to_be_visible()
+        for width in (1000, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_function("width => innerWidth === width", arg=width)
+            progress_does_not_run_under_its_stop(page)
+        stop.press("Enter")
+        expect(page.locator(".toast-title")).to_have_text("Stopped")
+        expect(page.get_by_test_id("toast-body")).to_contain_text("What was finished is kept")
+        expect(stop).to_be_hidden()
+
+
+def progress_does_not_run_under_its_stop(page: Page) -> None:
+    stop, words = page.locator("#ws-stop-measure"), page.locator(".progress-level-inner:visible")
+    words.wait_for()
+    button, told = stop.bounding_box(), words.bounding_box()
+    assert button and told and told["height"] > 30
+    assert told["x"] + told["width"] <= button["x"]
 
 
 def test_lost_server_is_told(visit: Visit, theme: str):
@@ -131,45 +167,6 @@ def test_lost_server_is_told(visit: Visit, theme: str):
     page.route("**/queue/join**", lambda route: route.abort())
     page.locator("#ws-measure").click()
     expect(page.get_by_test_id("toast-body").first).to_contain_text("start it again")
-
-
-def test_measuring_can_be_stopped(visit: Visit, monkeypatch: pytest.MonkeyPatch, theme: str):
-    page = opened(visit(theme=theme))
-    with monkeypatch.context() as patched:
-        patched.setattr(Session, "disentanglement", slow)
-        page.locator("#ws-measure").click()
-        stop = page.locator("#ws-stop-measure")
-        expect(stop).to_be_visible()
-        stop.press("Enter")
-        expect(page.locator(".toast-title")).to_have_text("Stopped")
-        expect(page.get_by_test_id("toast-body")).to_contain_text("What was finished is kept")
-        expect(stop).to_be_hidden()
-    measure(page)
-
-
-@pytest.mark.parametrize("width", [390, 1000])
-def test_progress_does_not_run_under_its_stop(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch, width: int
-):
-    page = opened(visit(width=width))
-    monkeypatch.setattr(Session, "disentanglement", slow)
-    page.locator("#ws-measure").click()
-    stop, words = page.locator("#ws-stop-measure"), page.locator(".progress-level-inner:visible")
-    stop.wait_for()
-    button, told = stop.bounding_box(), words.bounding_box()
-    assert button and told and told["height"] > 30
-    assert told["x"] + told["width"] <= button["x"]
-    stop.click()
-
-
-def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
-    page = opened(visit())
-    page.set_viewport_size({"width": 390, "height": 900})
-    measure(page)
-    for width in (390, 768):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_function("width => innerWidth === width", arg=width)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("width", [390, 1440])
@@ -187,3 +184,7 @@ def test_headline_and_measures_come_first_and_the_rest_on_request(visit: Visit, 
     expect(plot).to_be_visible()
     room, drawn = page.locator("#ws-real-after").bounding_box(), plot.bounding_box()
     assert room and drawn and 0.8 * room["width"] < drawn["width"] <= room["width"] + 1
+    for narrow in {390: (390, 768), 1440: ()}[width]:
+        page.set_viewport_size({"width": narrow, "height": 900})
+        page.wait_for_function("width => innerWidth === width", arg=narrow)
+        assert page.evaluate("document.documentElement.scrollWidth") <= narrow

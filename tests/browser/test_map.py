@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import threading
 import time
@@ -73,6 +74,10 @@ def test_points_are_looked_at_selected_and_exported(visit: Visit, theme: str):
     page.set_viewport_size({"width": 390, "height": 900})
     boxes = page.locator("#ws-map-chosen .grid-wrap")
     expect(boxes).to_have_css("max-height", "none")  # no box that scrolls cuts pictures off
+    for width in (390, 1024):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.set_viewport_size({"width": 1440, "height": 900})
     with page.expect_download() as saved:
         page.locator("#ws-map-table").click()
@@ -122,13 +127,13 @@ def test_a_second_map_and_an_image_of_one_s_own(visit: Visit, tmp_path: Path):
 
 
 def point_at(page: Page) -> None:
-    """Move the pointer over the first map until it is on a point."""
+    """Move the pointer over the first map, from its middle, until it is on a point."""
     box = page.locator(".ws-map-stage").first.bounding_box()
     assert box is not None
     over = page.locator(".ws-map.over")
-    for step in range(40 * 30):
-        x, y = box["width"] * (step % 40 + 0.5) / 40, box["height"] * (step // 40 + 0.5) / 30
-        page.mouse.move(box["x"] + x, box["y"] + y)
+    places = [((i + 0.5) / 40, (j + 0.5) / 30) for i in range(40) for j in range(30)]
+    for x, y in sorted(places, key=lambda place: math.dist(place, (0.5, 0.5))):
+        page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
         if over.count():
             return
     raise AssertionError("no point was met")
@@ -165,15 +170,6 @@ def test_a_bad_file_is_refused_in_words_and_the_map_stays(visit: Visit, tmp_path
     page.get_by_label("Beside it").click()
     page.get_by_role("option", name="Baseline: histogram").click()
     expect(page.locator(".ws-map-panel")).to_have_count(2)
-
-
-def test_narrow_pages_do_not_scroll_sideways(visit: Visit):
-    page = visit()
-    open_map(page)
-    for width in (390, 1024):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_function("width => innerWidth === width", arg=width)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_stopped_map_can_be_drawn_again(
@@ -248,14 +244,15 @@ def test_a_picture_given_while_the_page_opens_is_not_undone(
     visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: tuple[ModuleType, str]
 ):
     """What the page opens with came late, in place of the visitor's picture."""
-    original, begun, ended = getattr(*late), threading.Event(), threading.Event()
+    original, begun = getattr(*late), threading.Event()
+    answered, ended = threading.Event(), threading.Event()
 
     def slow(*given: Any, **more: Any) -> Any:
         first = not begun.is_set()
         begun.set()
         found = original(*given, **more)
         if first:
-            time.sleep(6)
+            answered.wait(60)
             ended.set()
         return found
 
@@ -265,6 +262,7 @@ def test_a_picture_given_while_the_page_opens_is_not_undone(
         assert begun.wait(60)
         page.set_input_files("#ws-query input[type=file]", tiny.draw(tmp_path / "mine.png", 7))
         expect(page.locator("#ws-candidates [data-row='0']")).to_contain_text("picture-07")
+        answered.set()
         assert ended.wait(60)
         page.get_by_role("tab", name="Map").click()
         expect(page.locator("#ws-map-neighbours button:has(img)").first).to_contain_text("07")
@@ -319,19 +317,13 @@ def settled(page: Page, expression: str) -> Any:
     return now
 
 
-def test_of_many_points_those_that_are_chosen_stand_out(crowded: Page):
-    """From afar points are a sample over their density; the chosen ones are all there."""
-    for name in ("Pictures", "Names"):
-        crowded.get_by_role("button", name=name, exact=True).click()
-    key = crowded.locator(".ws-map-key", has_text="Gallery images")
-    before = settled(crowded, f"({_PIXELS})(220)")
-    key.click()
-    crowded.wait_for_function(f"({_PIXELS})(220) > {2 * before + 1_000}")
-    crowded.get_by_role("button", name="Clear selection").click()
-    crowded.wait_for_function(f"({_PIXELS})(220) === {before}")
+def test_of_many_points_pictures_are_shown_where_they_fit_and_the_chosen_stand_out(crowded: Page):
+    pictures_can_be_hidden(crowded)
+    those_that_are_chosen_stand_out(crowded)
 
 
-def test_pictures_are_shown_where_they_fit_and_can_be_hidden(crowded: Page):
+def pictures_can_be_hidden(crowded: Page) -> None:
+    """Shows the map's pictures, and leaves them hidden."""
     button = crowded.get_by_role("button", name="Pictures")
     size = "() => document.querySelector('.ws-map-stage canvas').toDataURL().length"
     button.click()
@@ -340,6 +332,17 @@ def test_pictures_are_shown_where_they_fit_and_can_be_hidden(crowded: Page):
     crowded.wait_for_function(f"({size})() > {1.03 * hidden}")
     button.click()
     crowded.wait_for_function(f"({size})() === {hidden}")
+
+
+def those_that_are_chosen_stand_out(crowded: Page) -> None:
+    """From afar points are a sample over their density; the chosen ones are all there."""
+    crowded.get_by_role("button", name="Names", exact=True).click()
+    key = crowded.locator(".ws-map-key", has_text="Gallery images")
+    before = settled(crowded, f"({_PIXELS})(220)")
+    key.click()
+    crowded.wait_for_function(f"({_PIXELS})(220) > {2 * before + 1_000}")
+    crowded.get_by_role("button", name="Clear selection").click()
+    crowded.wait_for_function(f"({_PIXELS})(220) === {before}")
 
 
 def test_a_name_stands_where_fewest_pictures_lie_and_those_make_way(browser: Browser):

@@ -59,7 +59,9 @@ def _connect(page: Page, handlers: Handlers, here: Any) -> None:
     for other in (tab.first.renewed.success, page.changed.change):
         other(handlers.cleared, None, [*everything, *selection], **QUIET)
     known = [*everything, *selection]
-    tab.colour.input(handlers.recolour, [tab.state, tab.colour], known, **PRIVATE)
+    tab.colour.input(
+        handlers.recolour, [tab.state, tab.colour], known, show_progress_on=tab.map, **PRIVATE
+    )
     page.marked.change(
         handlers.mark,
         [tab.state, page.marked, tab.image, page.gallery],
