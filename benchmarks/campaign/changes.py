@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import core.gallery.parts
-from benchmarks.campaign.children import ended
+from benchmarks.campaign.children import Budget, ended
 from benchmarks.campaign.corpus import picture
 from benchmarks.campaign.faults import Fault, Points, install
 from core.config import BuildConfig
@@ -152,10 +152,10 @@ OPERATIONS = (
 )
 
 
-def some_of(operations: Sequence[Operation], *, quick: bool, tries: float) -> list[Operation]:
-    """All that are tried, or a share of them, the first and others at even steps."""
+def some_of(operations: Sequence[Operation], *, quick: bool, budget: Budget) -> list[Operation]:
+    """All that are tried, or some of them at even steps."""
     tried = [one for one in operations if not (quick and one.slow)]
-    return tried[:: max(round(1 / tries), 1)]
+    return tried[:: len(tried) // budget.count(len(tried))]
 
 
 @dataclass

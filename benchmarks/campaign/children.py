@@ -47,8 +47,8 @@ class Budget:
         return Budget(self.left / parts, tries=self.tries)
 
     def count(self, usual: int) -> int:
-        """How many attempts are made where so many are usual."""
-        return max(round(usual * self.tries), 1)
+        """How many attempts are made where so many are usual: three at least."""
+        return max(round(usual * self.tries), min(usual, 3))
 
 
 @contextlib.contextmanager

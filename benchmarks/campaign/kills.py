@@ -196,7 +196,7 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     rng, usual = np.random.default_rng(seed), _QUICK if quick else _COUNTS
     counts = {what: budget.count(count) for what, count in usual.items()}
     with scratch("kills") as folder:
-        worlds = Worlds(folder, some_of(OPERATIONS, quick=quick, tries=budget.tries))
+        worlds = Worlds(folder, some_of(OPERATIONS, quick=quick, budget=budget))
         rows: list[Row] = []
         shares = {what: min(count, _COUNTS["moments"] * 2) for what, count in counts.items()}
         for what, count in counts.items():
