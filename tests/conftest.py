@@ -8,6 +8,9 @@ import tempfile
 import pytest
 import torch
 
+from tests import typed
+
+typed.install()
 # What a developer has fetched or prepared changes no test.
 os.environ["WELLSPRING_CACHE"] = tempfile.mkdtemp(prefix="wellspring-tests-cache-")
 # Gradio names uploads by their content, and every server removes its own at its end.

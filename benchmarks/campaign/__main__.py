@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, help="of each part, at most; of a quick run's parts together"
     )
+    parser.add_argument("--tries", type=float, default=1.0, help="share of the attempts to make")
     options = parser.parse_args()
     console, found = Console(), list[Part]()
     minutes, spare = options.minutes or (QUICK if options.quick else MINUTES), 0.0
@@ -53,7 +54,7 @@ def main() -> None:
         most = 60 * minutes
         if options.quick:
             most = most * WEIGHTS[name] / all_weights + spare
-        budget = Budget(most)
+        budget = Budget(most, tries=options.tries)
         rows = PARTS[name](seed=options.seed, quick=options.quick, budget=budget)
         spare = max(budget.left, 0.0)
         took = time.monotonic() - began

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import core.gallery.parts
-from benchmarks.campaign.children import ended
+from benchmarks.campaign.children import Budget, ended
 from benchmarks.campaign.corpus import picture
 from benchmarks.campaign.faults import Fault, Points, install
 from core.config import BuildConfig
@@ -152,6 +152,12 @@ OPERATIONS = (
 )
 
 
+def some_of(operations: Sequence[Operation], *, quick: bool, budget: Budget) -> list[Operation]:
+    """All that are tried, or some of them at even steps."""
+    tried = [one for one in operations if not (quick and one.slow)]
+    return tried[:: len(tried) // budget.count(len(tried))]
+
+
 @dataclass
 class Undisturbed:
     """What a change does when nothing goes wrong."""
@@ -169,9 +175,9 @@ class Undisturbed:
 class Worlds:
     """Folders that operations begin with, made once; each attempt gets a copy at one place."""
 
-    def __init__(self, folder: Path, *, quick: bool) -> None:
+    def __init__(self, folder: Path, operations: Sequence[Operation]) -> None:
         self._folder, self.world = folder, folder / "world"
-        self.operations = tuple(one for one in OPERATIONS if not (quick and one.slow))
+        self.operations = tuple(operations)
         made = {
             "photos": None,
             "indexed": _index,

@@ -28,8 +28,14 @@ _MEMORY = Path("/dev/shm")  # files here need no disk, so that syncing them take
 class Budget:
     """Time that a part of the campaign may take; what was tried by then is what counts."""
 
-    def __init__(self, seconds: float) -> None:
-        self._until = time.monotonic() + seconds
+    def __init__(self, seconds: float, *, tries: float = 1.0) -> None:
+        """Begin.
+
+        Args:
+            seconds: time that may be taken.
+            tries: share of the usual attempts that are made.
+        """
+        self._until, self.tries = time.monotonic() + seconds, tries
 
     @property
     def left(self) -> float:
@@ -38,7 +44,11 @@ class Budget:
 
     def share(self, parts: float) -> Budget:
         """One of equal parts of what is left."""
-        return Budget(self.left / parts)
+        return Budget(self.left / parts, tries=self.tries)
+
+    def count(self, usual: int) -> int:
+        """How many attempts are made where so many are usual: three at least."""
+        return max(round(usual * self.tries), min(usual, 3))
 
 
 @contextlib.contextmanager

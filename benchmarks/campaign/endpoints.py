@@ -37,13 +37,13 @@ _KINDS: tuple[tuple[str, Callable[[Target, Rng], Reply]], ...] = (
 
 def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Call every endpoint, tool, handler and route with values made by a seed."""
-    count, rng = 60 if quick else 600, np.random.default_rng(seed)
+    count, rng = budget.count(60 if quick else 600), np.random.default_rng(seed)
     rows: list[Row] = []
     with _attacked(quick=quick) as target:
         for number, (name, call) in enumerate(_KINDS):
             share = budget.share(len(_KINDS) - number)
             rows.append(_row(name, partial(call, target, rng), target, count, share))
-        rows.append(_reached(target, all_of_them=not quick))
+        rows.append(_reached(target, all_of_them=not quick and budget.tries >= 1))
         said = tuple(target.server.log_faults([_MARK]))
         beyond = tuple(f"server: {what}" for what in target.server.met())
         beyond += tuple(f"the forbidden server asked for {path}" for path in target.forbidden.asked)

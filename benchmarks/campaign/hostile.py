@@ -288,7 +288,7 @@ class Tried:
 
 def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Make files by a seed and give each to what reads its kind."""
-    count = 340 if quick else 5_000
+    count = budget.count(340 if quick else 5_000)
     with scratch("hostile") as folder:
         readers = _prepared(folder)
         tried: list[Tried] = []

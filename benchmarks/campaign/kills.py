@@ -15,11 +15,13 @@ import numpy as np
 from benchmarks.campaign.changes import (
     KEPT,
     MOVED,
+    OPERATIONS,
     Operation,
     State,
     Undisturbed,
     Worlds,
     run_in,
+    some_of,
     state,
     temporary_in,
 )
@@ -191,9 +193,10 @@ _SLOW = 8
 
 def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Try every kind of fault on every operation, in turn."""
-    rng, counts = np.random.default_rng(seed), _QUICK if quick else _COUNTS
+    rng, usual = np.random.default_rng(seed), _QUICK if quick else _COUNTS
+    counts = {what: budget.count(count) for what, count in usual.items()}
     with scratch("kills") as folder:
-        worlds = Worlds(folder, quick=quick)
+        worlds = Worlds(folder, some_of(OPERATIONS, quick=quick, budget=budget))
         rows: list[Row] = []
         shares = {what: min(count, _COUNTS["moments"] * 2) for what, count in counts.items()}
         for what, count in counts.items():

@@ -28,13 +28,16 @@ _LEFT = 10_000  # number of the first visitor who leaves a page open
 _AGAIN = 5.0  # seconds after which to come again
 _IDLE, _CLOSED = 5, 4  # of each kind, one after the other; clients who measure where to begin
 _STRETCHES = 10  # of which memory is a mean each
-_STEP, _STEPS = 20.0, 12  # seconds of a rate that is tried, and how often it is raised
+_STEPS = 12  # times that a rate that is tried is raised
+_LENGTHS = {False: (LENGTH, 20.0), True: (3.0, 3.0)}
+"""By whether a run is quick: seconds of each of three rates, and of one that is tried."""
 
 
 def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Ask at half, at the whole and at twice the rate that saturates the server."""
     coming, rows = arrivals(np.random.default_rng(seed)), list[Row]()
-    length = min(3.0 if quick else LENGTH, max(budget.left, 0) / 6)
+    length, step = (max(each * budget.tries, 1.0) for each in _LENGTHS[quick])
+    length = min(length, max(budget.left, 0) / 6)
     with hosted(ServerConfig()) as server:
         clients = [Visitor(server, number) for number in range(_CLIENTS)]
         alone = _alone(clients, coming, times=1 if quick else _IDLE)
@@ -42,7 +45,7 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
             row_of(f"{kind}, alone", 1 if quick else _IDLE, seen) for kind, seen in alone.items()
         ]
         first = _closed_loop(clients, coming, length / 4)
-        found, row = _saturated(server, clients, coming, first, 3.0 if quick else _STEP)
+        found, row = _saturated(server, clients, coming, first, step)
         rows.append(row)
         _fill(server, 0 if quick else CAPACITY)
         held: list[list[tuple[float, float]]] = []

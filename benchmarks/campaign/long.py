@@ -38,6 +38,7 @@ Held = dict[str, float]
 def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
     """Ask one process and see what it holds in the end; each picture must find itself."""
     galleries, answers = (2, 40) if quick else (30, 2_000)
+    galleries, answers = budget.count(galleries), budget.count(answers)
     with scratch("long") as folder:
         for number in range(galleries):
             if budget.left < 0:

@@ -38,7 +38,7 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
             if budget.left < 0:
                 break
             with _held(server, [request(each) for each in range(count)]) as held:
-                times, faults = _served(server, seed + number, 2 if quick else 10)
+                times, faults = _served(server, seed + number, budget.count(2 if quick else 10))
             worst = f"{held} held at once; others waited {max(times, default=0):.1f} s at most"
             rows.append(Row(f"slow: {what}", len(times) + len(faults), tuple(faults), worst))
             time.sleep(1)  # connections that were closed are noticed

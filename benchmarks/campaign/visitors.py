@@ -52,8 +52,9 @@ def run(*, seed: int, quick: bool, budget: Budget) -> tuple[Row, ...]:
                 if budget.left < 0:
                     break
                 guests = _built(server, count, first=1_000 * (number + seed + 1))
-                rows += [_own(guests), _others(server, guests, most=4 if quick else 30)]
-                rows.append(_trespass(guests, most=2 if quick else 10))
+                rows.append(_own(guests))
+                rows.append(_others(server, guests, most=budget.count(4 if quick else 30)))
+                rows.append(_trespass(guests, most=budget.count(2 if quick else 10)))
                 all_guests += guests
             rows += [] if quick else [_crowd(server, all_guests, budget)]  # two minutes
             rows += [tokens.fetched(server, hub), _spoken(server, all_guests)]

@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -162,8 +163,15 @@ def _tell(rounds: Path, progress: Progress) -> None:
 
 
 def _fit_apart(unit: Float[np.ndarray, "m d"], folder: Path) -> Float[np.ndarray, "m 2"]:
-    """Fit UMAP to vectors; runs in its own process."""
-    from umap import UMAP  # noqa: PLC0415 - compiles for seconds; opening a map must not wait for it
+    """Fit UMAP to vectors; runs in its own process.
+
+    What is compiled for it is kept, beside UMAP or in Numba's folder of the user: to compile takes
+    eight seconds, and a small map none.
+    """
+    import numba  # noqa: PLC0415 - loading takes seconds; opening a map must not wait for it
+
+    numba.njit = partial(numba.njit, cache=True)
+    from umap import UMAP  # noqa: PLC0415
 
     config = ProjectionConfig(**json.loads(sys.argv[2]))
     with (folder / _ROUNDS).open("w") as rounds:

@@ -18,20 +18,21 @@ from app.guard.sockets import TimedProtocol, limit_connections
 from core.config import ServerConfig
 
 
-@pytest.fixture
-def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
     """A server that gives a request a second to begin, and an address six connections."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    monkeypatch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
-    monkeypatch.setattr(TimedProtocol, "patience", 1.0)
-    monkeypatch.setattr(TimedProtocol, "most", 0)
-    limit_connections(ServerConfig(hosted=True, max_client_open=3))
-    with gr.Blocks() as blocks:
-        gr.Markdown("x")
-    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True)
-    time.sleep(1.2)  # those by which Gradio looks at its own server are gone
-    yield address
-    blocks.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
+        patch.setattr(TimedProtocol, "patience", 1.0)
+        patch.setattr(TimedProtocol, "most", 0)
+        limit_connections(ServerConfig(hosted=True, max_client_open=3))
+        with gr.Blocks() as blocks:
+            gr.Markdown("x")
+        _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True)
+        time.sleep(1.2)  # those by which Gradio looks at its own server are gone
+        yield address
+        blocks.close()
     resource.setrlimit(resource.RLIMIT_NOFILE, files)
 
 

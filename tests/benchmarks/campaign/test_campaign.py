@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.campaign import children, load, long
+from benchmarks.campaign import changes, children, load, long
 from benchmarks.campaign.__main__ import PARTS, judged
 from benchmarks.campaign.calls import Reply, Target
 from benchmarks.campaign.clients import Seen
@@ -178,10 +178,21 @@ def test_an_answer_that_calls_itself_a_fault_is_one() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_quick_campaign_finds_nothing() -> None:
-    """All parts; with time to spare, since other tests use the machine too."""
-    found = run("-m", "benchmarks.campaign", "--quick", "--minutes", "8")
+    """All parts, of a tenth of its attempts; with time to spare for what else the machine does."""
+    found = run("-m", "benchmarks.campaign", "--quick", "--minutes", "8", "--tries", "0.1")
     assert found.returncode == 0, found.stdout + found.stderr
     assert all(re.search(rf"{part}: \d+ s of", found.stdout) for part in PARTS), found.stdout
+
+
+def test_a_share_of_the_attempts_leaves_some_of_each() -> None:
+    few, all_ = children.Budget(9, tries=0.1), children.Budget(9)
+    assert [few.count(usual) for usual in (340, 14, 1)] == [34, 3, 1]
+    assert few.share(2).count(340) == 34 and all_.count(340) == 340
+    assert tuple(changes.some_of(changes.OPERATIONS, quick=False, budget=all_)) == (
+        changes.OPERATIONS
+    )
+    names = [one.name for one in changes.some_of(changes.OPERATIONS, quick=True, budget=few)]
+    assert (names[0], names[-1], len(names)) == ("index a folder", "opt out", 4)
 
 
 def test_a_part_that_tried_nothing_is_a_failure() -> None:

@@ -39,7 +39,7 @@ def process(*arguments: object, **environ: str) -> subprocess.CompletedProcess[b
 
 
 def forked(
-    *commands: Sequence[object], reader: str = "", **environ: str
+    *commands: Sequence[object], readers: Sequence[str] = ("",), **environ: str
 ) -> list[subprocess.CompletedProcess[bytes]]:
     """Run commands as processes of one interpreter, started with these variables.
 
@@ -48,16 +48,17 @@ def forked(
 
     Args:
         commands: their arguments.
-        reader: the shell's command that reads each one's output, if any.
+        readers: the shell's commands that read each one's output, one after the other, if any.
         environ: variables beside the usual ones.
     """
-    asked = [([os.fsencode(str(word)).hex() for word in command], reader) for command in commands]
+    each = [(command, reader) for reader in readers for command in commands]
+    asked = [([os.fsencode(str(word)).hex() for word in words], reader) for words, reader in each]
     done = _run(["-u", "-c", FORKS], environ, json.dumps(asked).encode())
     assert done.returncode == 0, done.stderr
     told = [json.loads(line) for line in done.stdout.splitlines()]
     return [
         subprocess.CompletedProcess(command, code, bytes.fromhex(out), bytes.fromhex(error))
-        for command, (code, out, error) in zip(commands, told, strict=True)
+        for (command, _), (code, out, error) in zip(each, told, strict=True)
     ]
 
 

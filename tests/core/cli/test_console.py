@@ -75,9 +75,12 @@ def test_help_is_printed_whatever_the_width() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reader", ["head -1 >/dev/null", "true"])
-def test_a_reader_that_goes_is_no_error(reader: str) -> None:
-    for done in forked(("encoders",), HELP, ("encoders", "--json"), reader=reader):
+def test_a_reader_that_goes_is_no_error() -> None:
+    readers, commands = (
+        ("head -1 >/dev/null", "true"),
+        (("encoders",), HELP, ("encoders", "--json")),
+    )
+    for done in forked(*commands, readers=readers):
         assert done.stderr == b""
 
 

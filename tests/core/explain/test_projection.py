@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
+import re
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +58,22 @@ def test_same_seed_same_map(clusters, fitted):
     again = fit_map(clusters[0], config=CONFIG)
     np.testing.assert_array_equal(again.points, fitted.points)
     np.testing.assert_array_equal(again.fitted, fitted.fitted)
+
+
+@pytest.mark.slow
+def test_a_fit_takes_what_another_has_compiled(clusters, fitted, tmp_path):
+    """Each fit compiled for eight seconds what a small map then took no time for."""
+    apart.save_array(tmp_path / "given.npy", clusters[0][fitted.fitted].astype("f4"))
+    how, environ = json.dumps(asdict(CONFIG)), {**os.environ, "NUMBA_DEBUG_CACHE": "1"}
+    command = [sys.executable, "-m", "core.explain.projection", tmp_path, how]
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=log) as process,
+    ):
+        assert process.wait(100) == 0
+    told = (tmp_path / "log").read_text()
+    assert re.search(r"data loaded from .*optimize_layout", told)
+    assert "data saved to" not in told
 
 
 @pytest.mark.slow

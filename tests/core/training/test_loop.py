@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +34,7 @@ CONFIG = TrainConfig("moco", steps=4, batch=4, learning_rate=0.05, view=ViewConf
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")  # lightly's choice
 
 SCRIPT = """
-import sys, time
+import json, os, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
@@ -43,9 +43,6 @@ from core.training.config import TrainConfig, ViewConfig
 from core.training import loop
 from core.values import Cancelled
 
-images, out, method, steps, mode = sys.argv[1:]
-config = TrainConfig(method, steps=int(steps), batch=4, learning_rate=0.05,
-                     checkpoint_minutes=0.0 if mode == "slow" else 5.0, view=ViewConfig(size=32))
 runs = []
 
 class Watched(loop.Run):
@@ -53,17 +50,33 @@ class Watched(loop.Run):
         super().__init__(*args, **kwargs)
         runs.append(self)
 
-def progress(done, total, what):
-    if mode == "slow" and done > 2:
-        time.sleep(60)
-    if mode == "cancel" and runs[0].rank == 1:
-        raise Cancelled
+def run(out, method, steps, mode):
+    config = TrainConfig(method, steps=steps, batch=4, learning_rate=0.05, view=ViewConfig(size=32),
+                         checkpoint_minutes=0.0 if mode == "kill" else 5.0)
+
+    def progress(done, total, what):
+        if mode == "kill" and done > 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if mode == "cancel" and runs[-1].rank == 1:
+            raise Cancelled
+
+    images = torch.load(sys.argv[1], weights_only=True)
+    loop.train(build(BackboneConfig(input_size=32), seed=0), images,
+               config=config, out=Path(out), progress=progress)
+    torch.save(runs[-1].model.state_dict(), Path(out) / f"rank{runs[-1].rank}.pt")
+
+def forked(*job):
+    if pid := os.fork():
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return code, Path(job[0], "log.csv").read_text()
+    run(*job)
+    os._exit(0)
 
 loop.Run = Watched
-loop.train(build(BackboneConfig(input_size=32), seed=0), torch.load(images, weights_only=True),
-           config=config, out=Path(out), progress=progress)
-torch.save(runs[0].model.state_dict(), Path(out) / f"rank{runs[0].rank}.pt")
+print(json.dumps([(forked if sys.argv[2] == "apart" else run)(*job)
+                  for job in json.loads(sys.argv[3])]))
 """
+"""Runs one after the other, in processes of their own or not; what is loaded is loaded once."""
 
 
 def _backbone():
@@ -78,9 +91,13 @@ def _stop_after(steps):
     return progress
 
 
+def _losses_of(log):
+    rows = csv.DictReader(log.splitlines())
+    return {int(row["step"]): float(row["loss"]) for row in rows if row["loss"]}
+
+
 def _losses(out):
-    with (out / "log.csv").open() as file:
-        return {int(row["step"]): float(row["loss"]) for row in csv.DictReader(file) if row["loss"]}
+    return _losses_of((out / "log.csv").read_text())
 
 
 @pytest.fixture(scope="module", params=["moco", "dino"])
@@ -210,10 +227,20 @@ def test_the_first_process_alone_writes_events(images, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def _environment(tmp_path, images):
-    torch.save(images, tmp_path / "images.pt")
-    (tmp_path / "run.py").write_text(SCRIPT)
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+def _started(folder, images, jobs, *, how, launcher=()):
+    """What the script prints: how each process of its own ended, and the log then."""
+    torch.save(images, folder / "images.pt")
+    (folder / "run.py").write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *launcher, folder / "run.py", folder / "images.pt", how]
+    return subprocess.run(
+        [*command, json.dumps(jobs)],
+        env=environment,
+        check=True,
+        timeout=110,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
 
 
 @pytest.mark.slow
@@ -222,37 +249,37 @@ def test_a_killed_process_is_resumed(images, tmp_path):
 
     All three runs are processes alike: steps on four tiny images amplify a last bit that differs.
     """
-    environment, out = _environment(tmp_path, images), tmp_path / "run"
-    start = [sys.executable, tmp_path / "run.py", tmp_path / "images.pt"]
-    with (
-        subprocess.Popen([*start, out, "moco", "4", "slow"], env=environment) as process,
-        subprocess.Popen([*start, tmp_path / "whole", "moco", "4", ""], env=environment) as whole,
-    ):
-        deadline = time.monotonic() + 90
-        while len(_losses(out) if (out / "log.csv").exists() else ()) < 2:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-    assert (process.returncode, whole.returncode) == (-signal.SIGKILL, 0)
-    assert list(_losses(out)) == [1, 2]
-    subprocess.run([*start, out, "moco", "4", ""], env=environment, check=True, timeout=90)
-    assert _losses(out) == pytest.approx(_losses(tmp_path / "whole"), abs=1e-4)
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    jobs = [(out, "kill"), (out, ""), (whole, "")]
+    jobs = [[str(folder), "moco", 4, mode] for folder, mode in jobs]
+    (killed, before), *others = json.loads(_started(tmp_path, images, jobs, how="apart"))
+    assert (killed, *(code for code, _ in others)) == (-signal.SIGKILL, 0, 0)
+    assert list(_losses_of(before)) == [1, 2]
+    assert _losses(out) == pytest.approx(_losses(whole), abs=1e-4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("method", "mode", "done"), [("moco", "", [1, 2]), ("dino", "cancel", [1])]
-)
-def test_two_processes_hold_equal_networks(method, mode, done, images, tmp_path):
-    """By torchrun: equal students, teachers, queues and centres, and one step at which all stop.
+JOBS = {"moco": ("", [1, 2]), "dino": ("cancel", [1])}
+"""By method: what happens, and the steps that are done."""
+
+
+@pytest.fixture(scope="module")
+def by_two_processes(images, tmp_path_factory):
+    """Folder of runs that torchrun's two processes have made, one method after the other.
 
     A cancel in one process alone left the other waiting for it for ever.
     """
-    environment, out = _environment(tmp_path, images), tmp_path / "run"
-    arguments = [tmp_path / "run.py", tmp_path / "images.pt", out, method, "2", mode]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
-    subprocess.run([*launch, *arguments], env=environment, check=True, timeout=110)
+    folder = tmp_path_factory.mktemp("two")
+    jobs = [[str(folder / method), method, 2, mode] for method, (mode, _) in JOBS.items()]
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
+    _started(folder, images, jobs, how="together", launcher=launcher)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", JOBS)
+def test_two_processes_hold_equal_networks(method, by_two_processes):
+    """Equal students, teachers, queues and centres, and one step at which all stop."""
+    out = by_two_processes / method
     one, two = (torch.load(out / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     shared = [name for name in one if not name.endswith(("running_mean", "running_var"))]
     for name in shared:
@@ -262,4 +289,4 @@ def test_two_processes_hold_equal_networks(method, mode, done, images, tmp_path)
         assert one["criteria.0.memory_bank.bank_ptr"].tolist() == [2 * 2 * 4 * 2]
     local = [name for name in one if name.endswith("running_var")]
     assert any(not torch.equal(one[name], two[name]) for name in local)  # each saw its own images
-    assert list(_losses(out)) == done
+    assert list(_losses(out)) == JOBS[method][1]

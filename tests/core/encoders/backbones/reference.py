@@ -6,6 +6,7 @@ torchvision's ResNet-50 as MoCo v2 and SSCD use it), to compare the outputs of o
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -53,6 +54,7 @@ def vit_state(
     return state
 
 
+@functools.cache
 def sincos(width: int, side: int) -> Tensor:
     """MoCo v3's fixed position embedding (1, 1 + side * side, width); zero for the class token."""
     embedding = torch.zeros(1 + side * side, width)
