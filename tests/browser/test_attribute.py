@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.app import tiny
-from tests.browser.attribute import FILE, contrast, give
+from tests.browser.pages import FILE, contrast, give
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from core.service import SelfTest, Session
 from tests.app import tiny
-from tests.browser.attribute import FILE, contrast, give
+from tests.browser.pages import FILE, contrast, give, watched
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -199,6 +199,7 @@ def test_a_batch_can_be_stopped_and_keeps_its_rows(
 def test_a_page_that_is_loaded_anew_shows_its_tables(visit: Visit, picture: Path):
     """It had lost them, though the server held what they show for an hour."""
     page = visit()
+    rest = watched(page)
     page.get_by_role("tab", name="Several").click()
     page.set_input_files("#ws-files input[type=file]", [picture])
     page.wait_for_selector("#ws-files .file-preview")
@@ -212,6 +213,7 @@ def test_a_page_that_is_loaded_anew_shows_its_tables(visit: Visit, picture: Path
     expect(page.locator("#ws-download-reverse")).to_be_visible()
     found = page.locator("#ws-reverse h2").inner_text()
     for _ in range(2):  # and once more
+        rest()
         page.reload()
         expect(page.locator("#ws-reverse h2")).to_have_text(found)
         expect(page.locator("#ws-download-reverse")).to_be_visible()

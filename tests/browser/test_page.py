@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app import tiny
+from tests.browser.pages import watched
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -300,6 +301,7 @@ def test_a_filter_is_in_the_link_and_its_answer_says_so(visit: Visit):
 def test_a_failure_covers_nothing_and_its_words_stay(visit: Visit):
     """A red badge that said no more than Error covered the picture when its words had gone."""
     page = visit(query="example=2")
+    rest = watched(page)
     expect(page.locator(".ws-answer h2")).to_be_visible()
     page.clock.install()
     address = page.locator("#ws-address :is(textarea, input)")
@@ -314,7 +316,7 @@ def test_a_failure_covers_nothing_and_its_words_stay(visit: Visit):
     expect(page.locator("#ws-query span.error")).to_be_hidden()
     page.get_by_role("tab", name="Several").click()
     page.wait_for_function("() => location.search.includes('part=several')")
-    page.wait_for_timeout(2_000)  # a page that is left while it asks says so on its console
+    rest()
     page.reload()
     several = page.get_by_role("tab", name="Several")
     expect(several).to_have_attribute("aria-selected", "true")

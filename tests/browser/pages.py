@@ -1,10 +1,11 @@
-"""What the tests of Attribute do with a page."""
+"""What tests do with a page."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Request
 
 FILE = "#ws-query input[type=file]"
 
@@ -42,3 +43,19 @@ def contrast(page: Page, text: str, ground: str, *, what: str = "color") -> floa
         }""",
         [text, ground, what],
     )
+
+
+def watched(page: Page) -> Callable[[], None]:
+    """What waits until a page asks nothing any more: one that is left before tells an error."""
+    asking: set[Request] = set()
+    page.on("request", lambda each: asking.add(each) if "/queue/" in each.url else None)
+    page.on("requestfinished", lambda each: asking.discard(each))
+    page.on("requestfailed", lambda each: asking.discard(each))
+
+    def rest() -> None:
+        quiet = 0
+        while quiet < 3:  # what follows an event is asked for once that has ended
+            page.wait_for_timeout(100)
+            quiet = 0 if asking else quiet + 1
+
+    return rest
