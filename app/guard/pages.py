@@ -26,7 +26,7 @@ NOTHING = "there is nothing to be called by this number; reload the page"
 UNFETCHED = "answers of this page wait to be fetched; fetch them, or reload it, and try again"
 OTHERS = "this page is another browser's; reload it"
 _TOOLS = "tools for MCP clients"  # the browser of calls by tools, which all share a page
-_OPENING = 2.0
+OPENING = 2.0
 """Seconds for which a call waits for the loading of its page, which may arrive after it."""
 _PAUSE = 0.02
 _HEARD = re.compile(r"^/gradio_api/heartbeat/([^/]+)/?$")
@@ -99,7 +99,7 @@ class Pages:
             raise HTTPException(404, NOTHING)
         if opens(handler):
             state.opened = True
-        late = asyncio.get_running_loop().time() + _OPENING
+        late = asyncio.get_running_loop().time() + OPENING
         while is_unknown(handler, state):
             if asyncio.get_running_loop().time() > late:
                 raise HTTPException(404, UNKNOWN)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-_CROWD = 10_000  # users who are remembered before those at rest are forgotten
+CROWD = 10_000  # users who are remembered before those at rest are forgotten
 
 
 class Rate:
@@ -21,8 +21,8 @@ class Rate:
         self, most: float, seconds: float, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """An amount, and the seconds in which all of it comes back."""
-        self.most, self.seconds, self._clock = most, seconds, clock
-        self._rests: dict[str, float] = {}
+        self.most, self.seconds, self.clock = most, seconds, clock
+        self.rests: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def wait(self, user: str, amount: float = 0.0) -> float:
@@ -30,18 +30,18 @@ class Rate:
         if amount > self.most:
             return math.inf
         with self._lock:
-            now = self._clock()
-            rest = max(self._rests.get(user, now), now) + amount * self.seconds / self.most
+            now = self.clock()
+            rest = max(self.rests.get(user, now), now) + amount * self.seconds / self.most
         return max(rest - now - self.seconds, 0.0)
 
     def use(self, user: str, amount: float = 1.0) -> None:
         """Note what was used, though it be more than is allowed."""
         with self._lock:
-            now = self._clock()
-            if len(self._rests) >= _CROWD:
-                self._rests = {name: rest for name, rest in self._rests.items() if rest > now}
-            rest = max(self._rests.get(user, now), now)
-            self._rests[user] = rest + amount * self.seconds / self.most
+            now = self.clock()
+            if len(self.rests) >= CROWD:
+                self.rests = {name: rest for name, rest in self.rests.items() if rest > now}
+            rest = max(self.rests.get(user, now), now)
+            self.rests[user] = rest + amount * self.seconds / self.most
 
     def take(self, user: str, amount: float = 1.0) -> float:
         """Use an amount if that is allowed now; otherwise the seconds to wait."""

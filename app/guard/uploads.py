@@ -11,7 +11,7 @@ from pathlib import Path
 
 USED = 600.0
 """Seconds in which a file that came is in use: it is being looked at, or built from."""
-_ENTRY = 8_192
+ENTRY = 8_192
 """Bytes that a file takes beside its own, with its folder, on the disk and in memory."""
 
 
@@ -62,7 +62,7 @@ def make_room(folder: Path, *, most: int, needed: int = 0, used: float = USED) -
             with contextlib.suppress(OSError):
                 found = os.lstat(path)
                 came = max(found.st_mtime, found.st_ctime)
-                files.append((came, found.st_size + _ENTRY, path))
+                files.append((came, found.st_size + ENTRY, path))
     taken, latest = sum(size for _, size, _ in files), time.time() - used
     for came, size, path in sorted(files):
         if taken + needed <= most or came > latest:

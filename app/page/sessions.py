@@ -106,7 +106,7 @@ class LightStates(StateHolder):
                 }
                 crowd = Counter(kinds.values())
                 if kinds:
-                    self._forget(min(kinds, key=lambda name: (kinds[name][0], -crowd[kinds[name]])))
+                    self.forget(min(kinds, key=lambda name: (kinds[name][0], -crowd[kinds[name]])))
 
     def _called(self) -> set[str]:
         """Sessions with a call that waits or is worked on; none where they would crowd out pages.
@@ -142,9 +142,9 @@ class LightStates(StateHolder):
                 idle = (now - self.time_last_used.get(name, now)).total_seconds()
                 if state.is_closed and idle > state.STATE_TTL_WHEN_CLOSED:
                     self.delete_state(name)
-                    self._forget(name)
+                    self.forget(name)
 
-    def _forget(self, name: str) -> None:
+    def forget(self, name: str) -> None:
         """Forget a session, and answers of it that nobody fetched."""
         del self.session_data[name]
         self.time_last_used.pop(name, None)

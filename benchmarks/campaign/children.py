@@ -22,7 +22,7 @@ from core.values import WellspringError
 _ROOT = str(Path(__file__).parents[2]) + os.sep
 _PREFIX, _LOCK = "wellspring-campaign-", ".campaign"
 _OLD = 86_400.0  # seconds after which a folder without a lock is nobody's
-_MEMORY = Path("/dev/shm")  # files here need no disk, so that syncing them takes no time
+MEMORY = Path("/dev/shm")  # files here need no disk, so that syncing them takes no time
 
 
 class Budget:
@@ -54,7 +54,7 @@ class Budget:
 @contextlib.contextmanager
 def scratch(name: str) -> Iterator[Path]:
     """A folder for a part of the campaign, in memory where the system has such a place."""
-    place = _MEMORY if _MEMORY.is_dir() else Path(tempfile.gettempdir())
+    place = MEMORY if MEMORY.is_dir() else Path(tempfile.gettempdir())
     _sweep(place)
     with (
         tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{name}-", dir=place) as folder,

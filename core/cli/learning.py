@@ -42,7 +42,7 @@ from core.values import (
 
 AnyKind = Literal[HeadKind, PairedKind]
 
-_NEEDS_TRAINING = "training needs more packages: pip install -r requirements-train.txt"
+NEEDS_TRAINING = "training needs more packages: pip install -r requirements-train.txt"
 
 
 @app.command("fit-head")
@@ -160,7 +160,7 @@ def train(
         try:
             from core.training.run import train_encoder  # noqa: PLC0415 - needs more packages
         except ImportError as error:
-            raise EncoderError(_NEEDS_TRAINING) from error
+            raise EncoderError(NEEDS_TRAINING) from error
         done = train_encoder(config, folders, out=out, size=size, pairs=pairs, progress=progress)
     if not first:
         return

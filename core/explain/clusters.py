@@ -15,7 +15,7 @@ ClusterKind = Literal["density", "means"]
 """``density``: HDBSCAN of the map's points; ``means``: k means of the embeddings."""
 
 _MAX_MEANS = 10
-_AT_ONCE = 5_000  # rows whose dense regions are found in a tenth of a second
+AT_ONCE = 5_000  # rows whose dense regions are found in a tenth of a second
 _MODULE = "core.explain.clusters"
 
 
@@ -50,7 +50,7 @@ def cluster(
 
 
 def _density(rows: Float[np.ndarray, "n d"], progress: Progress) -> Integer[np.ndarray, " n"]:
-    if len(rows) <= _AT_ONCE:
+    if len(rows) <= AT_ONCE:
         return _dense(rows)
     return computed_apart(
         _MODULE,

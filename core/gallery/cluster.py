@@ -93,7 +93,7 @@ class ClusterWriter(ShardWriter):
             return {}
         self._require_files(block)
         with new_folder(target, durable=True) as partial:
-            for _ in self._fill(partial, block, keys):
+            for _ in self.fill(partial, block, keys):
                 pass
         return self.notes
 

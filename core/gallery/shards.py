@@ -150,11 +150,11 @@ class ShardWriter:
         size = self.config.shard
         for number, start in enumerate(range(0, len(items), size), first):
             with new_folder(self.folder / f"shard-{number:06d}", durable=True) as partial:
-                for done in self._fill(partial, items[start : start + size], keys):
+                for done in self.fill(partial, items[start : start + size], keys):
                     progress(start + done, len(items), "reading and encoding images")
             self.store.pack_thumbnails(progress=progress)
 
-    def _fill(self, folder: Path, items: Sequence[Item], keys: Sequence[str]) -> Iterator[int]:
+    def fill(self, folder: Path, items: Sequence[Item], keys: Sequence[str]) -> Iterator[int]:
         """Write one shard, yielding the number of images done so far."""
         records: list[ImageRecord] = []
         outputs: dict[str, list[tuple[np.ndarray, np.ndarray | None]]] = {key: [] for key in keys}

@@ -84,7 +84,7 @@ def _way_of(image: Image.Image) -> _Way:
     if profile and len(profile) > MAX_PROFILE:
         return _Way("RGB", None, TOO_LARGE)
     try:
-        return _way(profile, image.mode)
+        return way_of(profile, image.mode)
     except Exception:  # a broken profile may raise anything, and the pixels are sound
         logger.debug("a colour profile was ignored", exc_info=True)
         return _Way("RGB", None, DAMAGED)
@@ -93,7 +93,7 @@ def _way_of(image: Image.Image) -> _Way:
 def _by_code_points(points: CodePoints, mode: str) -> _Way:
     if not points.known:
         return _Way("RGB", None, UNKNOWN)
-    way = _way(profile_of(points), mode)
+    way = way_of(profile_of(points), mode)
     return replace(way, note=HDR) if points.is_hdr else way
 
 
@@ -104,11 +104,11 @@ def _by_gamma(info: Mapping[Any, Any], mode: str) -> _Way:
         profile = profile_of_gamma(info["gamma"], info.get("chromaticity"))
     except ValueError:
         return _Way("RGB", None, UNKNOWN)
-    return _Way("RGB", None) if profile is None else _way(profile, mode)
+    return _Way("RGB", None) if profile is None else way_of(profile, mode)
 
 
 @lru_cache(maxsize=16)
-def _way(profile: bytes, mode: str) -> _Way:
+def way_of(profile: bytes, mode: str) -> _Way:
     """The way from a profile and a mode without transparency; raises whatever Pillow raises.
 
     Lists of processing elements (``mpet``) are refused: they may be so long that a colour takes

@@ -12,7 +12,7 @@ from core.images.colour import on_white
 MAX_FRAMES = 24
 """Frames of an animation, and pages of a document, that are looked for."""
 
-_MAX_PIXELS = 64_000_000  # of all frames that are decoded; Pillow decodes each on the way
+MAX_PIXELS = 64_000_000  # of all frames that are decoded; Pillow decodes each on the way
 _CLEARLY = 1.0  # bits of entropy by which a frame must tell more than the first
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _PAGED = ("TIFF",)
@@ -63,7 +63,7 @@ def pages(data: bytes) -> int:
 
 def _most_telling(image: Image.Image) -> tuple[Image.Image, str]:
     """The frame of an animation that is looked at, and which one that is."""
-    most = min(MAX_FRAMES, _MAX_PIXELS // (image.width * image.height))
+    most = min(MAX_FRAMES, MAX_PIXELS // (image.width * image.height))
     if most < 2:
         return image, "the first frame is looked at"
     chosen, frame, best, seen, over = 0, image, 0.0, 0, False
@@ -73,7 +73,7 @@ def _most_telling(image: Image.Image) -> tuple[Image.Image, str]:
         over = place == most
         if over:
             break
-        told = _entropy(image)
+        told = entropy(image)
         if place == 0 or told > best:
             chosen, frame = place, image.copy()
             best = max(told, best) + (_CLEARLY if place == 0 else 0)
@@ -93,7 +93,7 @@ def _at(image: Image.Image, place: int) -> bool:
     return True
 
 
-def _entropy(image: Image.Image) -> float:
+def entropy(image: Image.Image) -> float:
     """Entropy of the greys, bits for each pixel."""
     if image.has_transparency_data:
         rgba = image.convert("RGBA")

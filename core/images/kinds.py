@@ -22,7 +22,7 @@ _PACKAGES = {"HEIC": "pillow-heif==1.8.1", "JPEG XL": "pillow-jxl-plugin==1.3.8"
 _BARE = {"thumbnails": False, "depth_images": False, "aux_images": False}  # nothing but the image
 
 
-def _read_kinds() -> dict[str, str]:
+def read_kinds() -> dict[str, str]:
     """Pillow's format of every kind that is read; registers the plugins that are installed."""
     found = {kind: kind for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")}
     if features.check("avif"):
@@ -36,7 +36,7 @@ def _read_kinds() -> dict[str, str]:
     return found
 
 
-READ: Mapping[str, str] = _read_kinds()
+READ: Mapping[str, str] = read_kinds()
 """Pillow's format by the name of the kind; no other decoder of Pillow is ever tried."""
 FORMATS = tuple(READ.values())
 """Accepted formats, as Pillow names them."""

@@ -26,7 +26,7 @@ from core.search.engine import Among, Engine
 _faiss: Any = faiss  # what its annotations lack
 _OVERSAMPLED = 2  # rows that an engine is asked for, for every one that is wanted
 _BLOCK = 4096  # rows compared at once
-_WIDENED = 65_536  # rows of half width that are widened at once
+WIDENED = 65_536  # rows of half width that are widened at once
 
 
 @dataclass(frozen=True)
@@ -228,8 +228,8 @@ def nearest(
     if vectors.dtype == np.float32:
         return faiss.knn(asked, np.ascontiguousarray(vectors), k, **how)[1]
     best = _faiss.ResultHeap(len(asked), k, keep_max=True)
-    for start in range(0, len(vectors), _WIDENED):
-        rows = np.asarray(vectors[start : start + _WIDENED], np.float32)
+    for start in range(0, len(vectors), WIDENED):
+        rows = np.asarray(vectors[start : start + WIDENED], np.float32)
         products, found = faiss.knn(asked, rows, min(k, len(rows)), **how)
         best.add_result(products, found + start)
     best.finalize()

@@ -33,10 +33,12 @@ _PARTITION = 1_000_000  # rows whose codes lie together
 _LANES = 8  # numbers that codes are made of at once
 _ID, _SHA, _DIGEST = "id", "sha256", "digest_of_"
 _COLUMNS = "columns"  # whose digest is that of a row's values
-_BLOCK = 16_384  # rows written at once
+BLOCK = 16_384  # rows written at once
 _NAMED = 4_096  # ids named at once
-_LONGEST = timedelta(minutes=1)  # that a search waits; a silent store is asked for two by itself
-_KEPT = timedelta(days=1)  # how long versions stay that are no longer the last
+LONGEST_SEARCH = timedelta(
+    minutes=1
+)  # that a search waits; a silent store is asked for two by itself
+KEPT = timedelta(days=1)  # how long versions stay that are no longer the last
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,9 @@ class LanceEngine:
         asked = asked.ef(how.beam * count).nprobes(how.probes).refine_factor(how.refined)
         if among is not None:
             asked = asked.where(_prefilter(among, self.ids), prefilter=True)
-        if exact:  # of all rows: as long as that takes
-            found = asked.bypass_vector_index().to_arrow()
-        else:
-            found = asked.to_arrow(timeout=_LONGEST)
+        longest = None if exact else LONGEST_SEARCH  # all rows: as long as that takes
+        chosen = asked.bypass_vector_index() if exact else asked
+        found = chosen.to_arrow(timeout=longest)
         ids = found[_ID].to_numpy()
         query = found["query_index"].to_numpy() if len(queries) > 1 else np.zeros(len(ids), int)
         rows = self._rows(ids)
@@ -216,7 +217,7 @@ def bring_up(
             changed += _write(table, name, ids, arrays, own, progress=progress)
         if changed:
             _index(table, column, len(ids))
-            table.optimize(cleanup_older_than=_KEPT)
+            table.optimize(cleanup_older_than=KEPT)
         if any((_known(table, name, ids) != own).any() for name, _, own in parts):
             raise ValueError("another program changed it meanwhile; try again")
         version = int(table.version)
@@ -257,9 +258,9 @@ def _write(
         table.add_columns(missing)
     changed = np.flatnonzero(_known(table, name, ids) != digests)
     whole = pa.table(own)
-    for start in range(0, len(changed), _BLOCK):
+    for start in range(0, len(changed), BLOCK):
         progress(start, len(changed), "writing to the search engine")
-        some = whole.take(pa.array(changed[start : start + _BLOCK]))
+        some = whole.take(pa.array(changed[start : start + BLOCK]))
         merge = table.merge_insert(_ID).when_matched_update_all().when_not_matched_insert_all()
         merge.execute(some)
     return len(changed)

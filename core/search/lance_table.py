@@ -24,7 +24,7 @@ SETTING = "WELLSPRING_LANCE"
 """Environment variable: beginnings of the URIs at which tables may lie, with commas between."""
 
 _FORMAT_KEY, _OWNER_KEY = b"wellspring", b"wellspring owner"
-_ANSWER = 20.0  # seconds in which an object store has to answer at first
+ANSWER = 20.0  # seconds in which an object store has to answer at first
 _PATIENCE = {"client_retry_timeout": "30"}
 # Seconds after which a request is not tried again, which takes 30 by itself at most; the variable
 # OBJECT_STORE_CLIENT_RETRY_TIMEOUT says otherwise. Alone the library goes on for minutes.
@@ -137,7 +137,7 @@ def _connect(database: str) -> Any:
     # the library asks a store that is silent for ten minutes, and offers no shorter way
     opening = library.connect_async(database, storage_options=_PATIENCE)
     with ThreadPoolExecutor(1) as pool:  # a notebook's thread has a loop of its own
-        pool.submit(asyncio.run, _within(opening, _ANSWER)).result()
+        pool.submit(asyncio.run, _within(opening, ANSWER)).result()
     return library.connect(database, storage_options=_PATIENCE)
 
 

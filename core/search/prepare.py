@@ -40,7 +40,7 @@ from core.values import Encoder, ImageRecord, Progress, no_progress
 _LOOKED_AT = 64_000_000  # bytes of vectors whose norms are looked at when they are read again
 _ROUNDING = 1e-3  # by which the norm of a unit row may exceed 1
 
-_HEAD = Codec[Head](save=Head.save, load=Head.load)
+HEAD_CODEC = Codec[Head](save=Head.save, load=Head.load)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def fitted_head(
 
     given = {"features": gallery.digest(encoder), "levels": levels, "config": config}
     given |= {"synthetic": synthetic}
-    return gallery.artefacts.get(Key.of("head", compute, **given), compute, codec=_HEAD)
+    return gallery.artefacts.get(Key.of("head", compute, **given), compute, codec=HEAD_CODEC)
 
 
 def image_hashes(records: Sequence[ImageRecord]) -> Integer[np.ndarray, " n"]:

@@ -24,7 +24,7 @@ from core.search.views import View
 from core.values import GalleryError, Progress, no_progress
 
 _WIDEST = 1_000_000  # numbers of a vector
-_PATIENCE = 600  # seconds that another writer may take
+PATIENCE = 600  # seconds that another writer may take
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _one_writer(gallery: Gallery) -> Iterator[None]:
     """
     lock = gallery.store.writing_table()
     try:
-        lock.acquire(timeout=_PATIENCE)
+        lock.acquire(timeout=PATIENCE)
     except Timeout as error:
         raise GalleryError(
             f"the search table of {gallery.name} is being written by another process; try again "

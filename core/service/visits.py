@@ -74,9 +74,9 @@ class VisitFolders:
 
     def _take(self, kept: Path) -> bool:
         kept.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(kept / "lock")
+        self.lock = FileLock(kept / "lock")
         try:
-            self._lock.acquire(timeout=0)
+            self.lock.acquire(timeout=0)
         except Timeout:
             logger.warning(
                 "another server keeps its visitors' galleries in the same folder; those of this "

@@ -178,7 +178,7 @@ def test_a_page_that_the_server_forgot_says_so(
     enter: Callable[[], Page], served: Served, monkeypatch: pytest.MonkeyPatch
 ):
     """It went on with what its states begin with, and answered from another gallery."""
-    monkeypatch.setattr(pages, "_OPENING", 0.2)
+    monkeypatch.setattr(pages, "OPENING", 0.2)
     page = enter()
     states: Any = served.blocks.state_holder
     page.get_by_role("tab", name="Gallery").click()
@@ -188,7 +188,7 @@ def test_a_page_that_the_server_forgot_says_so(
         page.wait_for_timeout(100)
         quiet = 0 if len(queue) or any(queue.active_jobs) else quiet + 1
     for name in list(states.session_data):
-        states._forget(name)
+        states.forget(name)
     page.get_by_role("tab", name="Map").click()
     told = page.get_by_text("the server does not know this page any more").first
     expect(told).to_be_visible(timeout=_WAIT)

@@ -432,7 +432,7 @@ def test_a_tool_s_calls_are_its_client_s(served: Served, client: httpx.Client):
     """Tools call the server from the server itself: all their clients were one."""
     answer = use(client, "echo", name="x")
     assert '"isError":false' in answer.text, answer.text
-    used = served.guard.limits.seconds._rests
+    used = served.guard.limits.seconds.rests
     assert client.headers["X-Forwarded-For"] in used
     assert "127.0.0.1" not in used
 

@@ -10,7 +10,7 @@ from core.config import ServerConfig
 def test_work_is_charged_while_it_goes_on_and_once_only(monkeypatch: pytest.MonkeyPatch):
     now = [0.0]
     limits = Limits(ServerConfig(hosted=True, max_seconds=1_800))
-    monkeypatch.setattr(limits.seconds, "_clock", lambda: now[0])
+    monkeypatch.setattr(limits.seconds, "clock", lambda: now[0])
     meter = Meter(limits, "ann", clock=lambda: now[0])
     said = []
     while not said:  # half of a second comes back in each second

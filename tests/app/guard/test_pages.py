@@ -220,7 +220,7 @@ def test_a_page_that_was_forgotten_is_told_to_reload(server: str, request: pytes
     visitor = Visitor(request.getfixturevalue(server), "198.51.100.2")
     page = visitor.opens("page forgotten")
     visitor.call("keep", ["mine"], page)
-    visitor.served.states._forget(page)  # as a restart does, or too many pages
+    visitor.served.states.forget(page)  # as a restart does, or too many pages
     assert visitor.call("tell", [None], page) == UNKNOWN
     body = {"data": [None], "fn_index": visitor.served.numbers["at_once"], "session_hash": page}
     beside = visitor.http.post("/gradio_api/run/predict", json=body)

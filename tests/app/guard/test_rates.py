@@ -47,13 +47,13 @@ def test_what_was_used_though_it_is_too_much_is_waited_for():
 
 
 def test_those_at_rest_are_forgotten(monkeypatch):
-    monkeypatch.setattr(rates, "_CROWD", 100)
+    monkeypatch.setattr(rates, "CROWD", 100)
     clock = Clock()
     rate = Rate(10, 60, clock=clock)
     for number in range(1_000):
         clock.now += 7  # each is at rest when the next but one comes
         rate.use(str(number))
-    assert len(rate._rests) <= 100
+    assert len(rate.rests) <= 100
 
 
 @pytest.mark.parametrize(

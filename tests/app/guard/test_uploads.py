@@ -21,14 +21,14 @@ def write(folder: Path, name: str, *, age: float, size: int = 100) -> Path:
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> int:
     """Files count by what they hold alone; what an entry counts otherwise."""
-    entry = uploads._ENTRY
-    monkeypatch.setattr(uploads, "_ENTRY", 0)
+    entry = uploads.ENTRY
+    monkeypatch.setattr(uploads, "ENTRY", 0)
     return entry
 
 
 def test_many_small_files_take_room(tmp_path: Path, bare: int, monkeypatch: pytest.MonkeyPatch):
     """Millions of files of a byte, each in a folder of its own, were as nothing."""
-    monkeypatch.setattr(uploads, "_ENTRY", bare)
+    monkeypatch.setattr(uploads, "ENTRY", bare)
     for number in range(10):
         write(tmp_path, str(number), age=0, size=1)
     room = Room(tmp_path, most=40_000)

@@ -110,7 +110,7 @@ def test_folders_of_a_killed_campaign_are_removed_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Campaigns that were killed left gigabytes in memory; one that runs keeps its own."""
-    monkeypatch.setattr(children, "_MEMORY", tmp_path)
+    monkeypatch.setattr(children, "MEMORY", tmp_path)
     left = tmp_path / "wellspring-campaign-kills-left"
     left.mkdir()
     (left / ".campaign").touch()

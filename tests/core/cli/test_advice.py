@@ -51,7 +51,7 @@ def kill(photos: Path, folder: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ShardWriter, "_fill", stopped)
+        patch.setattr(ShardWriter, "fill", stopped)
         result = call("index", photos, "--out", folder, *PLAIN)
     assert "the same command goes on" in result.stderr
     assert Gallery.open(folder).header.generation == 0
@@ -298,7 +298,7 @@ def test_a_gallery_of_one_s_own_takes_the_place_of_the_shipped_one(
 
 
 def test_packages_that_are_advised_are_those_that_the_program_is_tested_with() -> None:
-    assert (ROOT / learning._NEEDS_TRAINING.rpartition(" ")[2]).is_file()
+    assert (ROOT / learning.NEEDS_TRAINING.rpartition(" ")[2]).is_file()
     pinned = (ROOT / "requirements-dev.txt").read_text().split()
     named = (ROOT / "core" / "gallery" / "datasets.py").read_text().partition("pip install ")[2]
     assert named.partition('"')[0] in pinned

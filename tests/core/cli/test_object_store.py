@@ -196,7 +196,7 @@ def test_a_store_that_falls_silent_is_told_to_who_searches(monkeypatch) -> None:
         create(address, owner="me")
         version = bring_up(address, [image], "view", vectors).version
         engine = LanceEngine.open(address, "view", ids=np.array([0]), version=version)
-    monkeypatch.setattr(lance, "_LONGEST", timedelta(seconds=0.5))
+    monkeypatch.setattr(lance, "LONGEST_SEARCH", timedelta(seconds=0.5))
     with closing(socket.socket()) as silent:
         silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         silent.bind(("127.0.0.1", int(store.environment["AWS_ENDPOINT"].rpartition(":")[2])))
@@ -213,5 +213,5 @@ def test_a_store_that_falls_silent_is_told_to_who_searches(monkeypatch) -> None:
 @pytest.mark.slow
 def test_a_store_that_is_silent_is_told(listening, monkeypatch, act) -> None:
     """The library asks it for ten minutes."""
-    monkeypatch.setattr(lance_table, "_ANSWER", 0.5)
+    monkeypatch.setattr(lance_table, "ANSWER", 0.5)
     refused(act, "does not answer.*see that it runs")

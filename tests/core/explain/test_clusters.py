@@ -63,7 +63,7 @@ def test_values_that_are_not_finite_are_refused():
 def test_dense_regions_of_many_rows_are_the_same_in_a_process_of_their_own(monkeypatch):
     rows, _ = blobs(2_000, 1_000)
     here = cluster(rows, kind="density")
-    monkeypatch.setattr(module, "_AT_ONCE", 0)
+    monkeypatch.setattr(module, "AT_ONCE", 0)
     told: list[str] = []
     apart = cluster(rows, kind="density", progress=lambda *each: told.append(each[2]))
     np.testing.assert_array_equal(apart, here)

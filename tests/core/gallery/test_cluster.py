@@ -60,7 +60,7 @@ def test_a_shard_is_written_once(items, writer) -> None:
 def test_two_workers_that_write_one_shard_at_once_leave_one(items, writer) -> None:
     """A worker that was taken for dead goes on beside the one that took its place."""
     keys, inside = list(writer.encoders), list[int]()
-    fill = writer._fill
+    fill = writer.fill
 
     def slowly(*args: Any) -> Iterator[int]:
         inside.append(1)
@@ -68,7 +68,7 @@ def test_two_workers_that_write_one_shard_at_once_leave_one(items, writer) -> No
             pass
         yield from fill(*args)
 
-    writer._fill = slowly
+    writer.fill = slowly
     threads = [Thread(target=writer.write_block, args=(items, keys)) for _ in range(2)]
     for thread in threads:
         thread.start()

@@ -269,7 +269,7 @@ def test_transforms_are_made_once_and_not_too_many_are_kept(monkeypatch):
         for _ in range(3):
             load_image(data)
     assert len(built) == 40
-    assert colour._way.cache_info().currsize <= 16
+    assert colour.way_of.cache_info().currsize <= 16
 
 
 SOUND = rgb_profile(SPACES["ProPhoto"])

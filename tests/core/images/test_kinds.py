@@ -94,7 +94,7 @@ def test_a_missing_package_is_named(kind, package, monkeypatch, tmp_path):
 
 def test_kinds_grow_with_what_is_installed(monkeypatch):
     monkeypatch.setattr(kinds, "find_spec", lambda _: None)
-    assert not {"HEIC", "JPEG XL"} & kinds._read_kinds().keys()
+    assert not {"HEIC", "JPEG XL"} & kinds.read_kinds().keys()
 
 
 def test_a_kind_that_is_not_read_is_named():

@@ -257,7 +257,7 @@ def test_rows_of_half_width_are_widened_a_part_at_a_time(monkeypatch):
     rows = rng.standard_normal((500, 24)).astype(np.float16)
     asked = rng.standard_normal((7, 24)).astype(np.float32)
     wanted = index.nearest(asked, rows.astype(np.float32), k=9)
-    monkeypatch.setattr(index, "_WIDENED", 64)
+    monkeypatch.setattr(index, "WIDENED", 64)
     np.testing.assert_array_equal(index.nearest(asked, rows, k=9), wanted)
     few = index.nearest(asked, rows[:4], k=9)
     assert (np.sort(few[:, :4]) == np.arange(4)).all()

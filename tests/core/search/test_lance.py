@@ -133,7 +133,7 @@ def test_only_what_differs_is_written(tmp_path, vectors, monkeypatch) -> None:
     images = records()
     engine = written(tmp_path, images[:500], vectors[:500])
     seen = []
-    monkeypatch.setattr(lance, "_BLOCK", 1)
+    monkeypatch.setattr(lance, "BLOCK", 1)
     bring_up(engine.address, images[3:502], "view", vectors[3:502],
              progress=lambda *what: seen.append(what))  # fmt: skip
     assert [done for done, _, _ in seen] == [0, 1, 0, 1]
@@ -163,7 +163,7 @@ def test_codes_find_the_same_and_takes_up_what_comes_and_moves(
 def test_a_call_that_is_stopped_is_gone_on_with(tmp_path, vectors, queries, monkeypatch) -> None:
     images = records()
     engine = written(tmp_path, images[:100], vectors[:100])
-    monkeypatch.setattr(lance, "_BLOCK", 100)
+    monkeypatch.setattr(lance, "BLOCK", 100)
 
     def stop(done: int, total: int, what: str) -> None:
         if done >= 200:

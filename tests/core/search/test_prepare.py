@@ -238,7 +238,7 @@ def test_a_full_disk_costs_only_what_would_be_kept(gallery, encoder, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    monkeypatch.setattr(module, "_HEAD", dataclasses.replace(module._HEAD, save=full))
+    monkeypatch.setattr(module, "HEAD_CODEC", dataclasses.replace(module.HEAD_CODEC, save=full))
     head = fitted_head(gallery, encoder, config=WHITEN)
     assert prepared(gallery, encoder, head).views[0].vectors.shape == (12, 5)
     assert len([r for r in caplog.records if "could not be kept" in r.message]) == 6

@@ -112,7 +112,7 @@ def test_a_table_that_is_compacted_has_no_fault(folder) -> None:
 
 def test_a_table_that_went_on_to_another_state_has_no_fault(folder, encoder, monkeypatch) -> None:
     """Versions go after a while, and opting an image back in asks for one that went."""
-    monkeypatch.setattr(lance, "_KEPT", timedelta(milliseconds=1))
+    monkeypatch.setattr(lance, "KEPT", timedelta(milliseconds=1))
     opt_out(folder, [5])
     ask(folder, encoder)
     assert len(versions_of(table_of(folder))) == 1

@@ -216,7 +216,7 @@ def test_a_version_that_was_cleaned_up_is_written_anew(gallery, photos) -> None:
 def test_a_second_writer_waits_and_is_refused_in_the_end(
     gallery, photos, network, write_image, monkeypatch
 ) -> None:
-    monkeypatch.setattr(served, "_PATIENCE", 0.1)
+    monkeypatch.setattr(served, "PATIENCE", 0.1)
     write_image(photos / "new.png", 99)
     with FileLock(gallery / "lance.lock", is_singleton=False):
         answered_alike(gallery, photos / "01.png")  # who only reads needs no lock

@@ -178,8 +178,10 @@ def test_an_upload_over_quota_is_refused_unread(visitors, tmp_path, encoder) -> 
     assert left(visitors) == []
 
 
-def stop(*_: object) -> None:
-    raise Cancelled
+def stop(_done: int, _total: int, what: str) -> None:
+    """Stop what is built, not the look at the upload before."""
+    if what != "megabytes of the file read":
+        raise Cancelled
 
 
 @pytest.mark.slow
@@ -411,7 +413,7 @@ def kept(tmp_path) -> ServerConfig:
 
 def restarted(config: ServerConfig, visitors: Visitors) -> Visitors:
     """The same server after its process has ended."""
-    visitors.folders()._lock.release()
+    visitors.folders().lock.release()
     return Visitors(config)
 
 
@@ -433,11 +435,12 @@ def test_a_restart_loses_no_gallery_within_its_hour(kept, pack, encoder) -> None
 def test_what_was_being_built_goes_on_after_a_restart(kept, pack, encoder) -> None:
     visitors, archive = Visitors(kept), pack("a.zip", range(3))
 
-    def stop(*_: object) -> None:
-        visitors.stop()
+    def end(_done: int, _total: int, what: str) -> None:
+        if what != "megabytes of the file read":
+            visitors.stop()
 
     with pytest.raises(Cancelled):
-        create(visitors, ANN, archive, [encoder], progress=stop)
+        create(visitors, ANN, archive, [encoder], progress=end)
     assert visitors.wait(0.0)
     with pytest.raises(GalleryError, match="start anew; try again in a minute"):
         create(visitors, BOB, archive, [encoder])
@@ -468,3 +471,16 @@ def test_a_visitor_builds_one_gallery_at_a_time(visitors, clock) -> None:
         with visitors.building(BOB, "b") as other:
             other.folder.mkdir(parents=True)
     assert len(left(visitors)) == 2
+
+
+def test_a_visit_lasts_while_its_upload_is_looked_at(visitors, clock, pack, encoder) -> None:
+    """The digest of a zip was computed before the visit was kept for what is built of it."""
+    name, _ = create(visitors, ANN, pack("a.zip", range(2)), [encoder])
+
+    def late(_done: int, _total: int, what: str) -> None:
+        if what == "megabytes of the file read":
+            clock.now += 61
+            visitors.expire()
+            assert visitors.gallery(ANN, name).is_dir()
+
+    assert create(visitors, ANN, pack("b.zip", range(2, 4)), [encoder], progress=late)[1].added == 2
