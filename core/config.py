@@ -117,6 +117,8 @@ class ScoreConfig:
     """Gallery neighbours k in local scaling."""
     candidates: int = 200
     """Candidates that are compared by all that is known; every view gives as many of them."""
+    groups: int = 20
+    """Near-duplicate groups among them at least, however many copies there are of the first."""
     views: tuple[ViewConfig, ...] = (
         ViewConfig("edges", weight=0.7, trust=0.8),
         ViewConfig("palette", weight=1.0, trust=0.8),
@@ -128,6 +130,7 @@ class ScoreConfig:
         """Refuse empty neighbourhoods."""
         require(self.neighbours > 0, f"neighbours must be positive, got {self.neighbours}")
         require(self.candidates > 0, f"candidates must be positive, got {self.candidates}")
+        require(self.groups > 0, f"groups must be positive, got {self.groups}")
         require(self.exact >= 0, f"exact must not be negative, got {self.exact}")
         names = [view.name for view in self.views]
         require(len({*names}) == len(names), f"every view counts once, got {names}")

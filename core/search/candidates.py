@@ -13,8 +13,6 @@ from core.search.engine import Among
 from core.search.query import Query
 from core.search.views import View
 
-_FEWEST_GROUPS = 20  # groups among the candidates, however many copies there are of the first
-
 
 @dataclass(frozen=True)
 class Allowed:
@@ -109,7 +107,7 @@ class Finder:
     @functools.cached_property
     def _needed(self) -> int:
         """Groups that must be among the candidates."""
-        return min(_FEWEST_GROUPS, self.config.candidates, self._groups)
+        return min(self.config.groups, self.config.candidates, self._groups)
 
 
 def firsts(groups: Integer[np.ndarray, " m"]) -> Integer[np.ndarray, " g"]:
