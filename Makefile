@@ -12,9 +12,11 @@ app: $(VENV)/.app ## serve the app on 127.0.0.1:$(PORT)
 	@$(BIN)/python app.py --port $(PORT)
 
 # A worker that died is not replaced: pytest-xdist 3.8 waits for ever after that (its issue 1323).
+test: export OMP_NUM_THREADS = 1 # of each worker: two of them share two cores
 test: $(VENV)/.dev ## run all tests
 	@$(BIN)/python -m pytest -q -rfER -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
 
+quick: export OMP_NUM_THREADS = 1
 quick: $(VENV)/.dev ## run the fast tests of core; leaves out app, browser, demo, benchmarks and what is marked slow
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not hub and not gpu" $(ARGS) tests/core
 
