@@ -184,6 +184,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.slow
 def test_a_damaged_description_is_offered_again(opened, make_encoder, damage) -> None:
     """Who only read it removed it."""
     other, gallery = make_encoder("other", seed=5), opened()

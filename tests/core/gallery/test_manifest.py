@@ -111,6 +111,7 @@ def test_columns_are_a_sequence_of_records(given: list[ImageRecord], data: st.Da
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(records, min_size=2, max_size=4), st.lists(records, min_size=2, max_size=2))
+@pytest.mark.slow
 def test_some_records_are_replaced(given: list[ImageRecord], others: list[ImageRecord]) -> None:
     meant = [*given]
     changed = dict(zip((len(given) - 1, 0), others, strict=True))

@@ -120,6 +120,7 @@ def test_a_change_that_is_stopped_anywhere_was_made_or_was_not(
 @pytest.mark.parametrize(
     "trouble", [OSError(28, "No space left"), Cancelled(), GalleryError("full")]
 )
+@pytest.mark.slow
 def test_what_hinders_tidying_takes_no_change_back(
     gallery, tmp_path, monkeypatch, trouble, caplog
 ) -> None:

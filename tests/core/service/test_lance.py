@@ -272,6 +272,7 @@ def test_a_damaged_table_is_named_and_written_anew(gallery, photos, network, dam
     answered_alike(gallery, photos / "01.png")
 
 
+@pytest.mark.slow
 def test_a_picture_that_a_self_test_adds_is_found_beside_a_table(gallery, tmp_path):
     session, stranger = Session(), tmp_path / "stranger.png"
     draw(stranger, 99)

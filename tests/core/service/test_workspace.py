@@ -216,6 +216,7 @@ def test_an_image_of_the_gallery_leads_though_another_scores_higher(tmp_path, se
     assert found.matches[0].cosine == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_regions_are_those_of_the_local_score(workspace):
     image = _pixels(workspace, 4)
     query = workspace.query(image)
