@@ -167,32 +167,11 @@ def _finish(
         for number, (name, sha) in enumerate(readable, gallery.header.next_id)
     ]
     unread = writer.unread
-    if lost := [path for path, sha in plan.kept if sha in unread]:
-        raise GalleryError(
-            f"{len(lost)} images of the gallery, {lost[0]!r} first, could not be read again from "
-            "where they were indexed; bring their files back, or remove them from the gallery",
-            command=("remove", "--gallery", str(gallery.store.folder), "--", *lost),
-        )
-    lacking = missing(gallery, shards, plan.items, writer.encoders, again=plan.again)
-    if lost := [each.name for _, items in lacking for each in items if each.sha256 not in unread]:
-        raise GalleryError(
-            f"{len(lost)} images, {lost[0]!r} first, are missing from the unfinished work; "
-            "the same command reads them again"
-        )
+    _require_read(gallery, plan, writer, shards)
     left_out = [Skipped(name, unread[sha][name]) for name, sha in plan.new.items() if sha in unread]
     skipped = (*plan.unreadable, *left_out)
     if not (plan.kept or added or plan.blocked):
-        if found.prune and gallery.records and not found.files:
-            raise GalleryError(
-                f"none of the {len(gallery.records)} images is there any more, so none is dropped: "
-                "see that the folder is the right one; to drop them all the same",
-                command=(
-                    *("remove", "--gallery", str(gallery.store.folder), "--"),
-                    *(record.path for record in gallery.records[:_NAMED]),
-                ),
-            )
-        where = quoted(found.folder.name)
-        raise GalleryError(f"there is no image that can be read in {where}{_first(skipped)}")
+        raise _without_images(gallery, found, skipped)
     moved = gallery.header.root != gallery.store.header().root
     edited = dict(plan.edited) | (_read_again(gallery, plan, shards) if writer.renew else {})
     difference = Difference(plan.dropped, edited, added)
@@ -214,6 +193,46 @@ def _finish(
         notes=_notes(images, writer.notes),
         account=found.account({path for path, _ in images}),
         opted_out=len(still_opted_out(gallery, difference)),
+    )
+
+
+def _require_read(
+    gallery: Gallery, plan: Plan, writer: ShardWriter, shards: Sequence[Shard]
+) -> None:
+    """Refuse to commit less than was there, or less than was to be read.
+
+    Raises:
+        GalleryError: when an image that stays could not be read again, or a shard is gone.
+    """
+    unread = writer.unread
+    if lost := [path for path, sha in plan.kept if sha in unread]:
+        raise GalleryError(
+            f"{len(lost)} images of the gallery, {lost[0]!r} first, could not be read again from "
+            "where they were indexed; bring their files back, or remove them from the gallery",
+            command=("remove", "--gallery", str(gallery.store.folder), "--", *lost),
+        )
+    lacking = missing(gallery, shards, plan.items, writer.encoders, again=plan.again)
+    if lost := [each.name for _, items in lacking for each in items if each.sha256 not in unread]:
+        raise GalleryError(
+            f"{len(lost)} images, {lost[0]!r} first, are missing from the unfinished work; "
+            "the same command reads them again"
+        )
+
+
+def _without_images(
+    gallery: Gallery, found: SourceFiles, skipped: Sequence[Skipped]
+) -> GalleryError:
+    """The error that says why a gallery would have no image."""
+    if not (found.prune and gallery.records and not found.files):
+        where = quoted(found.folder.name)
+        return GalleryError(f"there is no image that can be read in {where}{_first(skipped)}")
+    return GalleryError(
+        f"none of the {len(gallery.records)} images is there any more, so none is dropped: "
+        "see that the folder is the right one; to drop them all the same",
+        command=(
+            *("remove", "--gallery", str(gallery.store.folder), "--"),
+            *(record.path for record in gallery.records[:_NAMED]),
+        ),
     )
 
 

@@ -83,11 +83,8 @@ def make_plan(
     blocked = blocklist.matching_files(candidates, workers=workers, progress=progress)
     new = {name: shas[name] for name in candidates if name not in blocked}
     old_keys = _superseded(gallery, keys)
-    if lacking := [k for k in gallery.encoder_keys if new and k not in (*keys, *old_keys)]:
-        raise GalleryError(
-            f"the gallery also holds features of {', '.join(lacking)}: name those encoders too, so "
-            "that new images get them"
-        )
+    if new:
+        _require_all(gallery, [*keys, *old_keys])
     stays = [
         row
         for row, (path, sha) in enumerate(now)
@@ -106,16 +103,14 @@ def make_plan(
         items += [Item(copies.get(sha, gallery.root / name), name, sha) for name, sha in kept]
     gone = [path for path, _ in kept if path not in files] if found.whole else []
     ids = gallery.records.ids
+    replaced = any(there[row][0] not in new for row in dropped)
     return Plan(
         new,
         stamps,
         kept,
         dropped=[ids[row] for row in dropped],
         edited=edited,
-        changes=any(there[row][0] not in new for row in dropped)
-        or any(
-            _timeless(r) != _timeless(gallery.records[gallery.row_of[i]]) for i, r in edited.items()
-        ),
+        changes=replaced or _tells_more(gallery, edited),
         moved=len(moves),
         gone=gone,
         items=items,
@@ -125,6 +120,25 @@ def make_plan(
         by_numbers=by_numbers,
         again=again,
     )
+
+
+def _require_all(gallery: Gallery, keys: Collection[str]) -> None:
+    """Refuse to add images that would lack an encoder that the gallery holds.
+
+    Raises:
+        GalleryError: when there is one; names all.
+    """
+    if lacking := [key for key in gallery.encoder_keys if key not in keys]:
+        raise GalleryError(
+            f"the gallery also holds features of {', '.join(lacking)}: name those encoders too, so "
+            "that new images get them"
+        )
+
+
+def _tells_more(gallery: Gallery, edited: Mapping[int, ImageRecord]) -> bool:
+    """Whether more is known of an image now than when its file was last changed."""
+    before = {number: gallery.records[gallery.row_of[number]] for number in edited}
+    return any(_timeless(edited[i]) != _timeless(record) for i, record in before.items())
 
 
 def _edited(
