@@ -86,7 +86,7 @@ class NetworkEncoder:
         grid = f"{GRID.rows}x{GRID.columns}"
         parts = (backbones.weights_hash(backbone), POOLING, grid, f"decoding {DECODING}")
         self.identity = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
-        widths = pooled_widths(backbone)
+        widths = pooled_widths(self.folded)
         self.dim, self.grid = sum(widths), GRID
         self.levels = tuple(
             Level(level, width, weight)

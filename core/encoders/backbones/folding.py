@@ -25,13 +25,18 @@ def folded(backbone: Backbone) -> Backbone:
     Args:
         backbone: in evaluation mode; it stays as it is.
     """
+    if not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules()):
+        return backbone
     copied = copy.deepcopy(backbone)
     if not _fold(copied.network):
         return backbone
     probe = _probe(backbone)
-    with torch.inference_mode():
-        pairs = zip(backbone(probe).maps, copied(probe).maps, strict=True)
-        same = all(float((a - b).abs().max()) <= _ROUNDING * float(a.abs().max()) for a, b in pairs)
+    try:
+        with torch.inference_mode():
+            pairs = [*zip(backbone(probe).maps, copied(probe).maps, strict=True)]
+    except (RuntimeError, AssertionError):  # it reads images of one size alone
+        return backbone
+    same = all(float((a - b).abs().max()) <= _ROUNDING * float(a.abs().max()) for a, b in pairs)
     return copied if same else backbone
 
 
@@ -57,8 +62,8 @@ def _fits(convolution: object, norm: nn.BatchNorm2d) -> TypeGuard[nn.Conv2d]:
 
 
 def _probe(backbone: Backbone) -> Tensor:
-    """An image of waves, whose channels differ."""
-    side = backbone.config.input_size
+    """An image of waves, whose channels differ, of half the side that is read: it takes less."""
+    side = max(backbone.config.input_size // 2, 32)
     places = torch.arange(side, device=backbone.mean.device) / side
     waves = [torch.sin(places * speed)[:, None] * torch.cos(places * 7) for speed in (9, 14, 23)]
-    return (torch.stack(waves)[None] + 1) / 2
+    return ((torch.stack(waves)[None] + 1) / 2).to(memory_format=torch.channels_last)
