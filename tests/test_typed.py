@@ -12,6 +12,7 @@ from jaxtyping import Float, TypeCheckError
 
 from core.config import HeadConfig
 from core.evidence.combination import Combination, combined
+from core.images.joined import JoinedRows
 from tests import typed
 
 checked = typed.jaxtyped(typechecker=beartype)
@@ -96,3 +97,9 @@ def test_core_is_checked() -> None:
         Combination.of(3, aspects=1)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeCheckError):
         HeadConfig(kind="none")  # pyright: ignore[reportArgumentType]
+
+
+def test_arrays_of_other_kinds_are_told_apart_by_their_shapes() -> None:
+    """Rows of several parts were known by their type alone."""
+    one, other = (JoinedRows([np.ones((n, 2))], [np.arange(n)]) for n in (3, 4))
+    assert typed.kind(one) != typed.kind(other)

@@ -13,8 +13,6 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import jaxtyping
-import numpy as np
-import torch
 from jaxtyping import _decorator
 
 _NO_LITERAL = re.compile(r"[./\d]|.{20}")
@@ -35,13 +33,13 @@ class _Gives:
 
 def kind(value: Any) -> Hashable:
     """What decides whether a value fits an annotation."""
+    if isinstance(value, type):
+        return value
     found = type(value)
-    if isinstance(value, np.ndarray | torch.Tensor):
+    if hasattr(value, "shape") and hasattr(value, "dtype"):  # arrays, and what stands for them
         return found, value.dtype, tuple(value.shape)
     if found is str:  # one of a few words, or any text
         return found if _NO_LITERAL.search(value) else value
-    if isinstance(value, type):
-        return value
     if isinstance(value, tuple):
         return found, len(value) > _MOST, *map(kind, value[:_MOST])
     if isinstance(value, list | set | frozenset | dict):

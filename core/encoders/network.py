@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,8 +83,8 @@ class NetworkEncoder:
     def __init__(self, name: str, backbone: Backbone, *, device: str = "cpu") -> None:
         self.name = name
         self.device = torch.device(device)
-        self.backbone = backbone.eval().to(self.device)
-        self.folded = folded(self.backbone)
+        self.folded = folded(backbone.eval()).to(self.device)
+        self.backbone = backbone.to(self.device)
         grid = f"{GRID.rows}x{GRID.columns}"
         parts = (backbones.weights_hash(backbone), POOLING, grid, f"decoding {DECODING}")
         self.identity = hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
@@ -92,6 +94,11 @@ class NetworkEncoder:
             Level(level, width, weight)
             for (level, weight), width in zip(LEVELS[-len(widths) :], widths, strict=True)
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another process without what it folds there again."""
+        make = functools.partial(NetworkEncoder, device=str(self.device))
+        return make, (self.name, self.backbone)
 
     def encode(self, images: Sequence[Image.Image]) -> Encoded:
         """Pooled features (b, f) and patch features (b, p, c) of RGB images of any size.

@@ -47,7 +47,7 @@ def pooled_widths(backbone: Backbone) -> tuple[int, ...]:
     size = backbone.config.input_size
     was_training = backbone.training
     with torch.no_grad():
-        stages = backbone.eval()(torch.zeros(1, 3, size, size))
+        stages = backbone.eval()(torch.zeros(1, 3, size, size, device=backbone.mean.device))
     backbone.train(was_training)
     widths = [2 * stage.shape[1] for stage in stages.maps]
     widths[-1] += 0 if stages.token is None else stages.token.shape[1]

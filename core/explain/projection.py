@@ -10,8 +10,11 @@ The fit runs in a process of its own, which ends at once when it is cancelled: s
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -25,7 +28,7 @@ from core.config import ProjectionConfig
 from core.heads.rows import unit_rows
 from core.images.apart import answer, computed_apart
 from core.images.arrays import read_arrays
-from core.images.files import new_file
+from core.images.files import cache_home, new_file
 from core.values import GalleryError, Progress, no_progress
 
 _BLOCK = 512  # rows placed at once
@@ -162,12 +165,25 @@ def _tell(rounds: Path, progress: Progress) -> None:
     progress(int(done), int(total), what)
 
 
-def _fit_apart(unit: Float[np.ndarray, "m d"], folder: Path) -> Float[np.ndarray, "m 2"]:
+def fit_apart(unit: Float[np.ndarray, "m d"], folder: Path) -> Float[np.ndarray, "m 2"]:
     """Fit UMAP to vectors; runs in its own process.
 
-    What is compiled for it is kept, beside UMAP or in Numba's folder of the user: to compile takes
-    eight seconds, and a small map none.
+    What is compiled for it is kept: to compile takes eight seconds, and a small map none. After an
+    error it is compiled anew, since what is kept may be damaged.
     """
+    kept = cache_home() / "compiled"
+    with contextlib.suppress(OSError):
+        kept.mkdir(parents=True, exist_ok=True)
+        os.environ["NUMBA_CACHE_DIR"] = str(kept)
+    try:
+        return fit_umap(unit, folder)
+    except Exception:
+        shutil.rmtree(kept, ignore_errors=True)
+        raise
+
+
+def fit_umap(unit: Float[np.ndarray, "m d"], folder: Path) -> Float[np.ndarray, "m 2"]:
+    """Fit UMAP to vectors, telling its rounds in a file of the folder."""
     import numba  # noqa: PLC0415 - loading takes seconds; opening a map must not wait for it
 
     numba.njit = partial(numba.njit, cache=True)
@@ -228,4 +244,4 @@ def _is_layout(points: np.ndarray, fitted: np.ndarray) -> bool:
 
 
 if __name__ == "__main__":
-    answer(_fit_apart)
+    answer(fit_apart)

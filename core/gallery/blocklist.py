@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,24 +70,36 @@ class Blocklist:
 
     def add(self, images: Iterable[BlockedImage]) -> None:
         """Block more images."""
-        self._write(dict.fromkeys((*self.images, *images)))
+        with self.adding(images, done=lambda: True):
+            pass
 
     @contextlib.contextmanager
-    def adding(self, images: Iterable[BlockedImage]) -> Iterator[None]:
-        """Block more images; where the block fails or is stopped, they are not blocked any more."""
-        before = self.images
-        self.add(images)
-        try:
-            yield
-        except Exception:
-            self._write(before)
-            raise
+    def adding(self, images: Iterable[BlockedImage], *, done: Callable[[], bool]) -> Iterator[None]:
+        """Block more images; where the block ends in an error, and nothing is done, no more are.
 
-    def _write(self, images: Iterable[BlockedImage]) -> None:
-        """Keep a list, in a file that is written whole or not at all."""
-        self.images = tuple(images)
-        write_json(self.folder / BLOCKLIST, {"blocked": [asdict(image) for image in self.images]})
-        (self.folder / OLD_BLOCKLIST).unlink(missing_ok=True)
+        Args:
+            images: the images.
+            done: whether what they are blocked for is done, although there was an error.
+        """
+        own, before = self.folder / BLOCKLIST, self.images
+        kept = own.with_name(f".{BLOCKLIST}.before")  # put back without room on the disk
+        self.images = tuple(dict.fromkeys((*before, *images)))
+        if own.exists():
+            shutil.copyfile(own, kept)
+        try:
+            write_json(own, {"blocked": [asdict(image) for image in self.images]})
+            yield
+            (self.folder / OLD_BLOCKLIST).unlink(missing_ok=True)
+        except BaseException:
+            if not done():
+                self.images = before
+                if kept.exists():
+                    kept.replace(own)
+                else:
+                    own.unlink(missing_ok=True)
+            raise
+        finally:
+            kept.unlink(missing_ok=True)
 
     def matches(self, hashes: Iterable[str]) -> Bool[np.ndarray, " b"]:
         """Which perceptual hashes are those of a blocked image or of its mirror image.

@@ -63,7 +63,7 @@ def describe(
     assert descriptions is not None
     gallery.require_images()
     with disk_errors(), _alone(descriptions.parent, progress):
-        if key in gallery.encoder_keys and gallery.is_described(encoder):
+        if key in gallery.encoder_keys:
             return
         remove_folder(descriptions / key)  # what is there is damaged
         earlier = _earlier(descriptions, key)

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -80,6 +81,7 @@ class Gallery:
         self.read_only = read_only
         self._descriptions = descriptions
         self.folder = store.generation(header.generation)
+        self._looked_at: dict[Path, tuple[tuple[Any, ...], bool]] = {}
 
     @classmethod
     def open(
@@ -211,10 +213,15 @@ class Gallery:
 
     @property
     def encoder_keys(self) -> tuple[str, ...]:
-        """Keys of the encoders whose features are stored, in the gallery or beside it."""
-        places = [self.folder, *([self.descriptions] if self.descriptions else [])]
-        found = (path.parent.name for each in places for path in each.glob("[!.]*/features.npy"))
-        return tuple(sorted({*found}))
+        """Keys of the encoders whose features are stored, in the gallery or whole beside it.
+
+        What is damaged in the gallery itself is told where it is read.
+        """
+        found = {path.parent.name for path in self.folder.glob("[!.]*/features.npy")}
+        if self.descriptions is not None:
+            beside = self.descriptions.glob("[!.]*/features.npy")
+            found |= {path.parent.name for path in beside if self._is_whole(path.parent)}
+        return tuple(sorted(found))
 
     @property
     def encoder_names(self) -> tuple[str, ...]:
@@ -222,15 +229,13 @@ class Gallery:
         names = {key.rpartition("@")[0] for key in self.encoder_keys}
         return tuple(sorted(names, key=lambda name: (name in BASELINES, name)))
 
-    def is_described(self, encoder: Encoder) -> bool:
-        """Whether features of an encoder are there; beside the gallery, whether they are whole.
-
-        What is damaged in the gallery itself is told where it is read.
-        """
-        if self.key_of(encoder) not in self.encoder_keys:
-            return False
-        folder = self._encoder_folder(encoder)
-        return folder.parent != self.descriptions or describes(folder, len(self.stored))
+    def _is_whole(self, folder: Path) -> bool:
+        """Whether a folder beside the gallery describes it; looked at anew when it changes."""
+        files = sorted((entry.name, entry.stat()) for entry in os.scandir(folder))
+        stamp = tuple((name, found.st_mtime_ns, found.st_size) for name, found in files)
+        if self._looked_at.get(folder, ((), False))[0] != stamp:
+            self._looked_at[folder] = (stamp, describes(folder, len(self.stored)))
+        return self._looked_at[folder][1]
 
     def key_of(self, encoder: Encoder) -> str:
         """Key of an encoder here: that of its name, or of another name of the same weights."""
@@ -279,6 +284,8 @@ class Gallery:
         try:
             return Head.load(folder / "patch_head") if has else None
         except GalleryError as error:
+            if folder.parent == self.descriptions:
+                raise self.lacks(encoder.name) from error
             raise self.damaged(f"the patch head of {encoder.name} is damaged") from error
 
     def digest(self, encoder: Encoder) -> str:

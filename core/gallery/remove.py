@@ -107,8 +107,9 @@ def _blocked(
             shown = open_image(gallery.store.shown(record.sha256))
             yield BlockedImage.of(shown, phash=record.phash)
 
-    blocklist = Blocklist(gallery.store.folder)
-    with blocklist.adding(read()):  # all of them, or none where it is stopped
+    blocklist, store = Blocklist(gallery.store.folder), gallery.store
+    before = gallery.header.generation
+    with blocklist.adding(read(), done=lambda: store.header().generation != before):
         matched = blocklist.matches(gallery.records.texts("phash"))
         yield frozenset(gallery.records.numbers("id")[matched].tolist())
 

@@ -238,7 +238,7 @@ class Preparations:
 
     @staticmethod
     def _knows(gallery: Gallery, encoder: Encoder) -> bool:
-        return gallery.is_described(encoder)
+        return gallery.key_of(encoder) in gallery.encoder_keys
 
     def _refusal(self, network: BackboneSpec) -> str:
         """Why this server does not prepare an encoder; empty where it does."""

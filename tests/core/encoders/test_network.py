@@ -164,3 +164,16 @@ def test_pixels_are_squeezed_and_in_the_unit_interval():
     wanted = np.asarray(image.resize((64, 64), Image.Resampling.BICUBIC), np.float32) / 255
     np.testing.assert_allclose(pixels.numpy(), wanted.transpose(2, 0, 1)[None], atol=0.02)
     assert 0 <= float(pixels.min()) <= float(pixels.max()) <= 1
+
+
+def test_an_encoder_is_sent_without_its_folded_copy(encoder):
+    sent = pickle.dumps(encoder)
+    assert len(sent) < 1.2 * len(pickle.dumps(encoder.backbone))
+    found = pickle.loads(sent)
+    image = _image(7)
+    assert (found.name, found.identity, found.device) == (
+        encoder.name,
+        encoder.identity,
+        encoder.device,
+    )
+    np.testing.assert_array_equal(found.encode([image]).features, encoder.encode([image]).features)

@@ -52,6 +52,12 @@ def test_the_gradient_of_a_constant_channel_is_finite():
     assert stage.grad.isfinite().all()
 
 
+def test_widths_are_found_on_whatever_device_the_network_is():
+    """No network could be loaded on a GPU: the image of zeros lay on the CPU."""
+    backbone = build(BackboneConfig(input_size=64), seed=0)
+    assert pooled_widths(backbone.to("meta")) == pooled_widths(build(backbone.config, seed=0))
+
+
 @pytest.mark.parametrize("architecture", ["resnet-mid", "vit_tiny_patch16_224"])
 def test_pooled_widths_are_the_width_of_pool(architecture):
     backbone = build(BackboneConfig(architecture, input_size=32, stages=(1, 2)), seed=0).train()

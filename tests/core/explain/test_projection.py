@@ -16,6 +16,7 @@ import pytest
 from sklearn.metrics import silhouette_score
 
 from core.config import ProjectionConfig
+from core.explain import projection as module
 from core.explain.projection import Map, fit_map, place
 from core.images import apart
 from core.values import Cancelled, GalleryError
@@ -74,6 +75,21 @@ def test_a_fit_takes_what_another_has_compiled(clusters, fitted, tmp_path):
     told = (tmp_path / "log").read_text()
     assert re.search(r"data loaded from .*optimize_layout", told)
     assert "data saved to" not in told
+
+
+def test_after_an_error_all_is_compiled_anew(clusters, tmp_path, monkeypatch):
+    """One empty file of what is kept would have stopped every map."""
+    monkeypatch.setenv("WELLSPRING_CACHE", str(tmp_path))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
+
+    def damaged(*_: object) -> None:
+        (tmp_path / "compiled" / "empty.nbi").touch()
+        raise EOFError
+
+    monkeypatch.setattr(module, "fit_umap", damaged)
+    with pytest.raises(EOFError):
+        module.fit_apart(clusters[0], tmp_path)
+    assert not (tmp_path / "compiled").exists()
 
 
 @pytest.mark.slow

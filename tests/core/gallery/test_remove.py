@@ -10,6 +10,7 @@ import pytest
 
 from core.gallery.blocklist import Blocklist
 from core.gallery.build import update
+from core.gallery.commit import commit
 from core.gallery.gallery import Gallery
 from core.gallery.remove import ids_of, narrow, remove
 from core.gallery.source import Source
@@ -115,6 +116,41 @@ def test_a_change_that_is_stopped_anywhere_was_made_or_was_not(
         assert Gallery.open(folder).identity == now.identity
         assert Gallery.open(folder).digest(encoder) == now.digest(encoder)
         assert len(Blocklist(folder).images) == (change == "block")
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Cancelled, OSError(28, "No space left")])
+def test_what_is_not_taken_out_is_not_blocked(gallery, tmp_path, monkeypatch, stop, first) -> None:
+    """Interrupted on the command line, or on a full disk, an image stayed and was blocked."""
+    folder = tmp_path / "g"
+    if not first:
+        remove(folder, [1], block=True)
+    before = {path: path.read_bytes() for path in folder.glob("*.json")}
+    with monkeypatch.context() as patched:
+
+        def fail(*_: object, **__: object) -> None:
+            patched.setattr("core.gallery.blocklist.write_json", None)  # no room for anything
+            raise stop
+
+        patched.setattr("core.gallery.remove.commit", fail)
+        with pytest.raises((KeyboardInterrupt, Cancelled, GalleryError)):
+            remove(folder, [3], block=True)
+    assert {path: path.read_bytes() for path in folder.glob("*.json")} == before
+    assert not [*folder.glob(".*.before")]
+
+
+def test_what_was_taken_out_stays_blocked(gallery, tmp_path, monkeypatch) -> None:
+    """An interrupt may come after the change was made."""
+
+    def late(*given: object, **how: object) -> None:
+        commit(*given, **how)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("core.gallery.remove.commit", late)
+    with pytest.raises(KeyboardInterrupt):
+        remove(tmp_path / "g", [3], block=True)
+    assert len(Blocklist(tmp_path / "g").images) == 1
+    assert len(Gallery.open(tmp_path / "g")) == len(gallery) - 1
 
 
 @pytest.mark.parametrize(
