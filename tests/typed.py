@@ -36,7 +36,8 @@ def kind(value: Any) -> Hashable:
     if isinstance(value, type):
         return value
     found = type(value)
-    if hasattr(value, "shape") and hasattr(value, "dtype"):  # arrays, and what stands for them
+    stands_for_an_array = {"shape", "dtype"} <= getattr(value, "__dict__", {}).keys()
+    if stands_for_an_array or isinstance(value, np.ndarray | torch.Tensor):
         return found, value.dtype, tuple(value.shape)
     if found is str:  # one of a few words, or any text
         return found if _NO_LITERAL.search(value) else value
