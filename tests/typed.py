@@ -13,6 +13,8 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import jaxtyping
+import numpy as np
+import torch
 from jaxtyping import _decorator
 
 _NO_LITERAL = re.compile(r"[./\d]|.{20}")
