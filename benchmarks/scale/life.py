@@ -3,15 +3,16 @@
 A made gallery is changed many times at random: pictures come, images go, files are renamed, images
 are opted out and back in. Many changes are killed at one of their writes, and then given again or
 not. After each the gallery must be whole, in the state before or after, and no image's features may
-ever change. See :mod:`benchmarks.campaign.kills` for every moment of single changes.
+ever change. See :mod:`benchmarks.campaign.kills` for every moment of single changes. A life that is
+interrupted goes on where it was, in the folder ``--place``.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import shutil
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from core.gallery.opting import opt_in, opt_out
 from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.gallery.verify import verify
-from core.images.files import file_digest
+from core.images.files import file_digest, read_json, write_json
 
 _KILLED = 0.5
 """Share of the changes that are killed, where they come so far."""
@@ -72,15 +73,30 @@ class Life:
     """One gallery, what it should hold, and what happened to it."""
 
     def __init__(self, folder: Path, images: int, *, seed: int) -> None:
-        self.folder, self.photos = folder / "g", folder / "photos"
+        self.folder, self.photos, self.state = folder / "g", folder / "photos", folder / "life.json"
         self.encoders = [load_encoder("thumbnail"), load_encoder("edges")]
         self.rng, self.drawn, self.counts = np.random.default_rng(seed), 0, Counter[str]()
-        self.photos.mkdir()
-        source = Gallery.open(SHIPPED, read_only=True)
-        begin = partial(made, self.folder, images, source=source, photos=self.photos)
-        _done(partial(begin, encoders=self.encoders))
+        self.most, self.changes = 0, 0
+        if self.state.is_file():
+            found = read_json(self.state)
+            self.rng.bit_generator.state = found["rng"]
+            self.drawn, self.counts = found["drawn"], Counter(found["counts"])
+            self.most, self.changes = found["most"], found["changes"]
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.photos.mkdir(exist_ok=True)
+            source = Gallery.open(SHIPPED, read_only=True)
+            begin = partial(made, self.folder, images, source=source, photos=self.photos)
+            _done(partial(begin, encoders=self.encoders))
         self.now = self.look()
-        self.most = self.now.parts
+        self.most = max(self.most, self.now.parts)
+        self._keep()
+
+    def _keep(self) -> None:
+        """Write down how far it is, to go on from there."""
+        names = ("drawn", "counts", "most", "changes")
+        found = {name: getattr(self, name) for name in names}
+        write_json(self.state, found | {"rng": self.rng.bit_generator.state})
 
     def look(self) -> Look:
         """What the gallery is; a child looks, so that no thread is at work where others fork."""
@@ -104,6 +120,8 @@ class Life:
             again = ended(partial(outcome, change.work), seconds=_SECONDS).value
             assert again[0] == "done", (name, again)
             self._judge(f"{name} again", change, before)
+        self.changes += 1
+        self._keep()
 
     def _judge(self, name: str, change: Change, before: Look) -> None:
         """See that the gallery is whole, and as it was before the change or shall be after it."""
@@ -193,14 +211,14 @@ def main() -> None:
     parser.add_argument("--changes", type=int, default=500)
     parser.add_argument("--small", type=int, default=core.gallery.parts.SMALL)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--place", type=Path, help="a folder on the disk that is used")
+    parser.add_argument("--place", type=Path, help="a folder, to go on there later")
     options = parser.parse_args()
-    core.gallery.parts.SMALL, began = options.small, time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="wellspring-life-", dir=options.place) as folder:
-        life = Life(Path(folder), options.images, seed=options.seed)
-        for number in range(options.changes):
+    core.gallery.parts.SMALL = options.small
+    with tempfile.TemporaryDirectory(prefix="wellspring-life-") as folder:
+        life = Life(options.place or Path(folder), options.images, seed=options.seed)
+        while life.changes < options.changes:
             life.change()
-            words = f"{number + 1:4}: {len(life.now.images):,} images in {life.now.parts} parts"
+            words = f"{life.changes:4}: {len(life.now.images):,} images in {life.now.parts} parts"
             print(words, flush=True)  # noqa: T201 - what it is for
     found = {
         "command": f"python -m benchmarks.scale.life --images {options.images} "
@@ -208,7 +226,6 @@ def main() -> None:
         "changes": dict(life.counts),
         "images": len(life.now.images),
         "parts": life.most,
-        "minutes": (time.monotonic() - began) / 60,
     }
     keep(life=found)
     write_page()

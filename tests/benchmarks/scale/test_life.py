@@ -21,6 +21,9 @@ life = Life(Path(sys.argv[1]), 40, seed=3)
 for _ in range(4):
     life.change()
 assert sum(life.counts.values()) == 4
+later = Life(Path(sys.argv[1]), 40, seed=5)
+assert (later.changes, later.counts, later.drawn) == (4, life.counts, life.drawn)
+assert later.now == life.now and later.rng.random() == life.rng.random()
 current = max(life.folder.glob("generations/*"), key=lambda each: int(each.name))
 path = next(current.glob("*/features.npy"))
 data = path.read_bytes()
