@@ -15,9 +15,9 @@ import importlib.util
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -163,7 +163,7 @@ def arrays(
         kind: the dataclass.
         whole: whether arrays, by field, are such a value; finite numbers are seen to here.
     """
-    names = list(kind.__annotations__)
+    names = [each.name for each in fields(cast(Any, kind))]
 
     def load(folder: Path) -> T:
         found = {name: load_array(folder / f"{name}.npy") for name in names}

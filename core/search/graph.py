@@ -17,7 +17,7 @@ from core.gallery.artefacts import Codec, arrays
 from core.search.index import csls_means, nearest
 from core.search.updating import compared
 from core.search.walk import Walk
-from core.search.walked import cosines_of, walked
+from core.search.walked import cosines_of, joined, walked
 from core.values import Progress, no_progress
 
 WIDTH = 32
@@ -85,7 +85,9 @@ def neighbour_graph(
         every = np.arange(len(vectors))
         return Graph(*compared(vectors, every, width=WIDTH, progress=progress), np.ones(1))
     every = np.arange(len(vectors))
-    return measured(vectors, *walked(vectors, every, width=WIDTH, walk=walk, progress=progress))
+    rows, cosines = walked(vectors, every, width=WIDTH, walk=walk, progress=progress)
+    joined(rows, cosines)
+    return measured(vectors, rows, cosines)
 
 
 def measured(

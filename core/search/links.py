@@ -43,9 +43,9 @@ class Links:
         size = int(widths[levels].sum())
         if self.links.shape != (size,) or not ((self.links >= -1) & (self.links < m)).all():
             return False
-        for level, (_, _, near) in enumerate(self._by_level(widths)):
-            if not (levels[near[near >= 0]] > level).all():
-                return False
+        above = enumerate(self._by_level(widths, lowest=1), start=1)  # on the lowest are all
+        if not all((levels[near[near >= 0]] > level).all() for level, (_, _, near) in above):
+            return False
         if m == 0:
             return self.top == -1
         return 0 <= self.top < m and bool(levels[self.top] == levels.max())
@@ -86,11 +86,11 @@ class Links:
         return Links(levels, np.where(left >= 0, number[left], -1).astype(np.int32), top)
 
     def _by_level(
-        self, widths: Integer[np.ndarray, " w"]
+        self, widths: Integer[np.ndarray, " w"], *, lowest: int = 0
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Of every level its nodes, where their links stand, and the links; (l,), (l, k) twice."""
         starts = self.starts(widths).astype(np.int64)[:-1]
-        for level, (start, end) in enumerate(pairwise(widths)):
+        for level, (start, end) in [*enumerate(pairwise(widths))][lowest:]:
             nodes = np.flatnonzero(self.levels > level)
             slots = starts[nodes][:, None] + np.arange(start, end)
             yield nodes, slots, self.links[slots]

@@ -3,7 +3,8 @@
 Malkov and Yashunin, Efficient and robust approximate nearest neighbor search using hierarchical
 navigable small world graphs, 2018. The graph holds the rows as integers of 8 bits, padded with
 zeros to whole registers, and compares integers alone; what it finds are candidates, whose cosines
-are computed from the rows themselves.
+are computed from the rows themselves. Like rows lie beside each other, so that a walk, and the next
+one from a row nearby, find what they compare in the processor's caches.
 
 On disk lie its links alone, as plain arrays: a gallery may be a stranger's, and the library's own
 format is parsed by code that trusts it. Links that lead nowhere are refused before they are walked.
@@ -30,12 +31,15 @@ _faiss: Any = faiss  # what its annotations lack
 _KIND: Any = faiss.ScalarQuantizer.QT_8bit_direct_signed
 _LINKS = 16  # links per node and level, twice as many at the bottom
 _BUILD_BEAM = 80  # candidates kept while a node is inserted
+_NARROW, _NARROW_BEAM = 256, 48  # rows of so many numbers, as of edges, need fewer (decision 013)
 _LANES = 32  # numbers that are compared at once; where more are left, far slower
 _LARGEST = 127  # of 8 bits
 _MOST = 1e6  # scale of rows: numbers of unit rows are larger than a ten thousandth, or many
 _SCALED = 4_096  # rows of which the scale of all is found
 _CLIPPED = 1e-4  # share of their numbers beyond the largest
 _BLOCK = 4_096  # rows inserted, or asked for, between two reports
+_ANYWHERE = 5  # one row in so many is inserted first, so that links lead everywhere
+_PIVOTS = 512  # rows by which the others are put in order
 _CODED = 512  # rows rounded at once where nothing is inserted
 _NEARLY = 0.98  # cosine of a row with itself from which links still show the way
 _SEEN = 64  # rows of a stored graph that are compared with the embeddings
@@ -67,7 +71,7 @@ class Walk:
         """
         rows = np.arange(len(vectors)) if rows is None else rows
         found = cls(faiss.IndexIDMap(_engine(vectors.shape[1])), _scale(vectors, rows))
-        found._insert(vectors, rows, progress)
+        found._insert(vectors, _by_likeness(vectors, rows), progress)
         return found
 
     @classmethod
@@ -180,6 +184,13 @@ class Walk:
         found[faiss.vector_to_array(self._engine.id_map)] = True
         return found
 
+    def in_order(self, rows: Integer[np.ndarray, " m"]) -> Integer[np.ndarray, " m"]:
+        """Places of rows in the order in which the graph holds them: like ones together."""
+        held = faiss.vector_to_array(self._engine.id_map)
+        place = np.full(max(held.max(initial=0), rows.max(initial=0)) + 1, len(held))
+        place[held] = np.arange(len(held))
+        return np.argsort(place[rows], kind="stable")
+
     def search(
         self,
         queries: Float[np.ndarray, "q d"],
@@ -208,7 +219,7 @@ class Walk:
 def _engine(dim: int) -> Any:
     """An empty graph over rows of a width."""
     engine = faiss.IndexHNSWSQ(_padded(dim), _KIND, _LINKS, faiss.METRIC_INNER_PRODUCT)
-    engine.hnsw.efConstruction = _BUILD_BEAM
+    engine.hnsw.efConstruction = _BUILD_BEAM if dim > _NARROW else _NARROW_BEAM
     engine.is_trained = True  # nothing is learned to round numbers
     return engine
 
@@ -260,7 +271,11 @@ class _Kept:
 
 def _are_rows(rows: np.ndarray, n: int) -> bool:
     """Whether these are rows among n, each once."""
-    return bool(((rows >= 0) & (rows < n)).all()) and len(np.unique(rows)) == len(rows)
+    if not ((rows >= 0) & (rows < n)).all():
+        return False
+    there = np.zeros(n, bool)
+    there[rows] = True
+    return int(there.sum()) == len(rows)
 
 
 def _widths(engine: Any) -> Integer[np.ndarray, " w"]:
@@ -275,11 +290,13 @@ def _linked(
     named, graph = faiss.IndexIDMap(engine), engine.hnsw
     codes = np.full((len(rows), engine.d), _LARGEST + 1, np.uint8)
     # As the library codes numbers, in a seventh of its time; torch reads 16 bits faster than NumPy.
+    ascending = np.argsort(rows)  # vectors lie in a file
     for start in range(0, len(rows), _CODED):
-        some = torch.from_numpy(vectors[rows[start : start + _CODED]]).float()
-        unit = torch.nn.functional.normalize(some).mul_(scale).round_()
+        some = ascending[start : start + _CODED]
+        read = torch.from_numpy(vectors[rows[some]]).float()
+        unit = torch.nn.functional.normalize(read).mul_(scale).round_()
         coded = unit.clamp_(-_LARGEST, _LARGEST).add_(_LARGEST + 1).to(torch.uint8)
-        codes[start : start + _CODED, : some.shape[1]] = coded.numpy()
+        codes[some, : read.shape[1]] = coded.numpy()
     storage: Any = faiss.downcast_index(engine.storage)
     faiss.copy_array_to_vector(codes.ravel(), storage.codes)
     engine.ntotal = named.ntotal = storage.ntotal = len(rows)
@@ -289,6 +306,21 @@ def _linked(
     faiss.copy_array_to_vector(links.links, graph.neighbors)
     graph.entry_point, graph.max_level = links.top, int(links.levels.max(initial=0)) - 1
     return named
+
+
+def _by_likeness(
+    vectors: Float[np.ndarray, "n d"], rows: Integer[np.ndarray, " m"]
+) -> Integer[np.ndarray, " m"]:
+    """Some rows from everywhere, then all others by the pivot that each is nearest to."""
+    if not len(rows):
+        return rows
+    pivots = np.asarray(vectors[rows[:: max(len(rows) // _PIVOTS, 1)]], np.float32)
+    near = np.empty(len(rows), np.int64)
+    for start in range(0, len(rows), _BLOCK):
+        some = np.asarray(vectors[rows[start : start + _BLOCK]], np.float32)
+        found = faiss.knn(some, pivots, 1, metric=faiss.METRIC_INNER_PRODUCT)[1]
+        near[start : start + _BLOCK] = found[:, 0]
+    return rows[np.lexsort((near, np.arange(len(rows)) % _ANYWHERE > 0))]
 
 
 def _looked_at(m: int) -> np.ndarray:

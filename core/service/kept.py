@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,23 @@ from core.config import NullConfig, ProjectionConfig, ScoreConfig
 from core.evidence.null import Null, fit_null
 from core.explain.clusters import ClusterKind, cluster
 from core.explain.projection import Map, fit_map
-from core.gallery.artefacts import Codec, Key, arrays
+from core.gallery.artefacts import Codec, Key, arrays, digest_of
 from core.gallery.gallery import Gallery
 from core.search.ranking import Collection
 from core.search.views import View
 from core.values import GalleryError, Progress
+
+MOST = 0.002
+"""Images that come and go, to those that were there, up to which a large gallery's null is kept:
+of its 2,000 queries four would be others, less than it is sure of (docs/decisions/013)."""
+
+
+@dataclass(frozen=True)
+class _NullOf(Null):
+    """A null with the images of the gallery that it was fitted in."""
+
+    images: Integer[np.ndarray, " n"]
+    """Their hashes, ascending."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +67,42 @@ def null_of(
         score=score,
         config=config,
     )
+    aspects = len(collection.aspect_names)
 
     def whole(kept: Mapping[str, np.ndarray]) -> bool:
-        values = list(kept.values())
-        count, aspects = len(kept["strengths"]), len(collection.aspect_names)
-        shapes = [array.shape for array in values]
-        fit = shapes == [(count, aspects), (count,)] * 2
+        values, count = [kept[each.name] for each in fields(Null)], len(kept["strengths"])
+        fit = [array.shape for array in values] == [(count, aspects), (count,)] * 2
         return fit and all(a.dtype.kind == "f" and (np.diff(a, axis=0) >= 0).all() for a in values)
 
-    return gallery.artefacts.get(
-        key,
-        lambda: fit_null(collection, config=config, progress=progress),
-        codec=arrays(Null, whole=whole),
-    )
+    def fitted() -> Null:
+        return fit_null(collection, config=config, progress=progress)
+
+    def carried() -> Null:
+        if len(gallery) <= score.exact:
+            return fitted()
+        embedding, *others = collection.views
+        of = [(embedding.name, embedding.encoder.identity, embedding.head.identity)]
+        of += [(v.name, v.encoder.identity, digest_of(v.head.config)) for v in others]
+        about = {"views": of, "reading": gallery.header.reading, "score": score, "config": config}
+        state, images = Key.of("nulls", fit_null, **about), np.sort(gallery.records.hashes)
+        codec = arrays(_NullOf, whole=whole)
+        found = gallery.artefacts.latest(state, codec=codec)
+        if found is None or _changed(found.images, images) > MOST * len(found.images):
+            found = _NullOf(**_values(fitted()), images=images)
+        gallery.artefacts.keep(state, found, codec=codec)
+        return Null(**_values(found))
+
+    return gallery.artefacts.get(key, carried, codec=arrays(Null, whole=whole))
+
+
+def _values(null: Null) -> dict[str, np.ndarray]:
+    """The arrays of a null, by their names."""
+    return {each.name: getattr(null, each.name) for each in fields(Null)}
+
+
+def _changed(before: Integer[np.ndarray, " m"], now: Integer[np.ndarray, " n"]) -> int:
+    """How many images came or went, by their hashes."""
+    return len(before) + len(now) - 2 * len(np.intersect1d(before, now))
 
 
 def map_of(

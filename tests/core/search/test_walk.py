@@ -166,3 +166,18 @@ def test_a_stop_is_heard(gallery):
 
     with pytest.raises(Cancelled):
         Walk.build(gallery, progress=stop)
+
+
+def test_like_rows_are_held_together():
+    """Behind a fifth of all rows that come from everywhere."""
+    rng = np.random.default_rng(7)
+    centre = rng.integers(20, size=3_000)
+    rows = rng.standard_normal((20, DIM))[centre] + 0.1 * rng.standard_normal((3_000, DIM))
+    order = Walk.build(rows.astype("f4")).in_order(np.arange(3_000))
+    assert sorted(order) == list(range(3_000))
+    held = centre[order]
+    alike = held[1:] == held[:-1]
+    assert alike[:599].mean() > 0.9 and alike[600:].mean() > 0.9
+    assert {*centre} == {*held[:600]}
+    some = np.array([5, 2_999, 17])
+    assert [*some[Walk.build(rows.astype("f4"), rows=np.arange(100)).in_order(some)]][-1] == 2_999

@@ -11,7 +11,7 @@ import pytest
 from core.search.graph import WIDTH, Graph, neighbour_graph
 from core.search.links import Links
 from core.search.walk import Walk
-from core.search.walked import walked, walked_again
+from core.search.walked import cosines_of, joined, walked, walked_again
 from core.values import Cancelled, GalleryError
 
 DIM = 24
@@ -173,3 +173,41 @@ def test_graphs_are_of_their_width(tmp_path):
     assert isinstance(graph, Graph)
     assert graph.rows.shape == (20, WIDTH)
     assert (graph.rows[:, 19:] == -1).all()
+
+
+def test_what_one_row_misses_its_neighbour_may_know():
+    """Row 3 has row 0 in its list, and row 0 a farther one in its own."""
+    rows = np.array([[1, 2], [0, 2], [0, 1], [0, 1]], np.int32)
+    cosines = np.array([[0.9, 0.5], [0.9, 0.6], [0.6, 0.5], [0.8, 0.1]], np.float32)
+    joined(rows, cosines)
+    assert rows.tolist() == [[1, 3], [0, 2], [0, 1], [0, 1]]
+    assert np.allclose(cosines, [[0.9, 0.8], [0.9, 0.6], [0.6, 0.5], [0.8, 0.1]])
+
+
+def test_joining_lists_finds_more_and_none_twice():
+    vectors = world(4, 1_500)
+    rows, cosines = walked(vectors, np.arange(1_500), width=12, walk=Walk.build(vectors))
+    lost = np.random.default_rng(0).random(rows.shape) < 0.3
+    order = np.argsort(lost, axis=1, kind="stable")
+    rows = np.where(np.take_along_axis(lost, order, 1), -1, np.take_along_axis(rows, order, 1))
+    cosines = np.where(rows < 0, np.float32(-1), np.take_along_axis(cosines, order, 1))
+    before = recall(rows, vectors)
+    joined(rows, cosines)
+    assert recall(rows, vectors) > before + 0.1
+    assert all(len({*row[row >= 0]}) == (row >= 0).sum() for row in rows)
+    assert (np.diff(cosines, axis=1) <= 0).all()
+    own = np.arange(1_500)[:, None]
+    assert np.allclose(cosines_of(vectors, own[:, 0], rows)[rows >= 0], cosines[rows >= 0])
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+def test_cosines_are_those_of_any_rows(kind):
+    rng = np.random.default_rng(5)
+    vectors = rng.standard_normal((200, 7)).astype(kind)
+    vectors[3] = 0
+    rows, others = rng.integers(200, size=150), rng.integers(-1, 200, size=(150, 5))
+    wide = vectors.astype(float)
+    lengths = np.linalg.norm(wide, axis=1)
+    wanted = wide @ wide.T / np.maximum(lengths[:, None] * lengths, 1e-30)
+    found = cosines_of(vectors, rows, others)
+    assert np.allclose(found, np.where(others < 0, -1, wanted[rows[:, None], others]), atol=1e-5)
