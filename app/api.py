@@ -119,7 +119,8 @@ class Endpoints:
 
         Returns:
             The query's file name, the answer in one sentence, matches (best first: id, file,
-            score, cosine, group), groups (p_value, confidence, influence), none (the share
+            score, cosine, group), groups (p_value, confidence, influence, and of a source
+            score_parts, which sum to the score of its best image), none (the share
             ascribed to no image of the gallery), p_value, named (whether the first group is well
             ahead of the others), prior, shares (where ``by`` is given: influence by its values),
             scope (where ``where`` is given: how many images passed, of how many, and whether one
@@ -135,7 +136,8 @@ class Endpoints:
         with self._run(request, progress) as report:
             answer = self.session.attribute(image, choice, top=top, prior=prior, progress=report)
             shares = self.session.shares(answer, choice, columns=[by]) if by else None
-        return for_clients(Path(image).name, answer, shares=shares)
+            parts = self.session.score_parts(image, answer, choice)
+        return for_clients(Path(image).name, answer, shares=shares, score_parts=parts)
 
     def encoders(self) -> list[dict[str, object]]:
         """All encoders, with their licences.

@@ -72,6 +72,7 @@ def _section(case: Case) -> dict[str, object]:
             (group, picture_address(case.sources.get(group.best.image.id), side=_SMALL))
             for group in shown_groups(answer)
         ],
+        "parts": _parts(case),
         "figures": [
             {
                 "found": found,
@@ -141,6 +142,19 @@ def shown_groups(answer: Answer) -> list[Group]:
         key=lambda group: (group.id not in sources, places.get(group.best.image.id, last)),
     )
     return [group for i, group in enumerate(order) if group.influence or i < _LEADING]
+
+
+def _parts(case: Case) -> dict[str, object]:
+    """What makes the scores of the sources: names of the parts, and a row for each source."""
+    groups = [group for group in case.answer.groups if group.id in case.score_parts]
+    by_source = [
+        (group.best, {part.name: part.value for part in case.score_parts[group.id]})
+        for group in groups
+    ]
+    return {
+        "names": list(dict.fromkeys(name for _, values in by_source for name in values)),
+        "rows": by_source,
+    }
 
 
 def _stable(case: Case, parts: Sequence[Contribution]) -> str:

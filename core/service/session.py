@@ -41,6 +41,7 @@ from core.values import (
     GalleryError,
     Match,
     Progress,
+    ScorePart,
     no_progress,
 )
 
@@ -116,6 +117,25 @@ class Session(Opening):
         known = columns_of(gallery.records)
         chosen = columns or [column for column in known if column in COLUMNS]
         return {each: shares_by(answer, each, records=records, known=known) for each in chosen}
+
+    def score_parts(
+        self, image: QueryLike, answer: Answer, choice: Choice, *, visitor: str = ""
+    ) -> dict[int, tuple[ScorePart, ...]]:
+        """What makes the score of every source of an answer, by its group; errors as its own.
+
+        The parts sum to the score of the group's best image.
+        """
+        workspace = self.workspace(choice, visitor=visitor)
+        query, passing = self.query(workspace, image), workspace.passing(choice.where)
+        return {
+            group.id: workspace.collection.parts(
+                query,
+                workspace.gallery.row_of[group.best.image.id],
+                among=passing and passing.among,
+            )
+            for group in answer.groups
+            if group.influence
+        }
 
     def columns(self, choice: Choice, *, visitor: str = "") -> tuple[str, ...]:
         """Columns that a gallery's shares can be summed by: those that say anything there."""

@@ -37,6 +37,7 @@ from core.values import (
     ImageRecord,
     Match,
     RegionMatch,
+    ScorePart,
     WellspringError,
 )
 
@@ -220,6 +221,22 @@ def test_without_images_there_are_frames_only():
     page = Page(report_html([without_images(case())], RUN))
     assert page.addresses == []
     assert sum(tag == "line" for tag, _ in page.tags) == 2
+
+
+PARTS = {0: (ScorePart("parts", 1.5), ScorePart("how common it is", -0.5), ScorePart("edges", 0.25))}
+
+
+def test_a_page_and_json_tell_the_parts_of_a_source_s_score():
+    """Only the app told by which levels a source was found, and by how much."""
+    assert "What makes their scores" not in report_html([case()], RUN)
+    found = replace(case(), score_parts=PARTS)
+    text = " ".join(" ".join(Page(report_html([found], RUN)).words).split())
+    told = text.partition("What makes their scores")[2]
+    assert "Source Parts How common it is Edges Score 7.png +1.500 -0.500 +0.250 1.250" in told
+    groups = json.loads(report_json([found], RUN))["queries"][0]["groups"]
+    assert sum(part["value"] for part in groups[0]["score_parts"]) == 1.25
+    assert [part["name"] for part in groups[0]["score_parts"]][0] == "parts"
+    assert "score_parts" not in groups[1], "it is no source"
 
 
 def test_explanations_without_space_have_no_drawing():
