@@ -68,7 +68,7 @@ class Case:
     score_parts: Mapping[int, Sequence[ScorePart]] = field(
         default_factory=dict[int, Sequence[ScorePart]]
     )
-    """What makes the score of every source, by its group."""
+    """What makes the score of every group that the answer tells of."""
     dimensions: Dimensions | None = None
     """Stability of the dimensions and the factors that they follow, where both were measured."""
 
@@ -175,7 +175,7 @@ def run_of(workspace: Workspace, command: str, *, prior: float | None = None) ->
 
 def _explained(answer: Answer) -> list[int]:
     """Ids of the gallery images whose regions are shown: the best of the first groups."""
-    shared = conclusion.sources(answer.groups)
+    shared = conclusion.told_groups(answer)
     return [group.best.image.id for group in (shared or answer.groups[:1])[:_EXPLAINED]]
 
 

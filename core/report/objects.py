@@ -58,6 +58,7 @@ def answer_object(
         "none": answer.none,
         "scope": None if answer.scope is None else vars(answer.scope),
         "surroundings": None if answer.surroundings is None else vars(answer.surroundings),
+        "roles": None if answer.roles is None else dict(vars(answer.roles)),
         "p_value": answer.p_value,
         "named": answer.named,
         "identical": answer.identical,

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Integer
 from PIL import Image
 
+from core.evidence.conclusion import told_groups
 from core.evidence.shares import COLUMNS, columns_of, shares_by
 from core.explain.clusters import ClusterKind
 from core.explain.projection import Map, place
@@ -121,7 +122,7 @@ class Session(Opening):
     def score_parts(
         self, image: QueryLike, answer: Answer, choice: Choice, *, visitor: str = ""
     ) -> dict[int, tuple[ScorePart, ...]]:
-        """What makes the score of every source of an answer, by its group; errors as its own.
+        """What makes the score of every group that an answer tells of; errors as its own.
 
         The parts sum to the score of the group's best image.
         """
@@ -133,8 +134,7 @@ class Session(Opening):
                 workspace.gallery.row_of[group.best.image.id],
                 among=passing and passing.among,
             )
-            for group in answer.groups
-            if group.influence
+            for group in told_groups(answer)
         }
 
     def columns(self, choice: Choice, *, visitor: str = "") -> tuple[str, ...]:
