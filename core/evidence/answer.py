@@ -68,7 +68,7 @@ def answer(
         second = judge.second_source(query, sources=likely, others=others)
         groups.append(judge.group(second))
         others.remove(second)
-    roles = None if query.identical is not None else judge.roles()
+    roles = None if query.identical is not None else judge.roles(sourced=bool(likely))
     told = [] if roles is None else [standing.place for standing in roles]
     groups += [judge.group(p) for p in others if judge.first[p] < top or p in told]
     none = 1.0 if judge.telling else None
@@ -188,13 +188,14 @@ class _Judge:
         p_values = self.aspect_p_values[place].tolist()
         return tuple(map(Aspect, self.collection.aspect_names, p_values))
 
-    def roles(self) -> tuple[Standing, Standing] | None:
+    def roles(self, *, sourced: bool) -> tuple[Standing, Standing] | None:
         """The groups that gave structure and appearance, where that can be told of two."""
         if not self.telling:
             return None
         return find_roles(
             self.aspect_p_values,
             self.collection.aspect_names,
+            sourced=sourced,
             null_size=len(self.null),
             level=self.config.level,
         )

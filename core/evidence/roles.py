@@ -3,8 +3,8 @@
 Structure shows in edges and matching places, appearance in colours and texture. In a role a group
 has the smallest p-value of the role's aspects times their number (Bonferroni): each is the share
 of null queries of which *some* group stands out as far, so that it counts all groups already.
-Nothing is said where one group is first in both roles: then there is one source. The
-aspects and the levels were chosen on known pairs (docs/decisions/031).
+Nothing is said where one group is first in both roles: then there is one source. The aspects and
+the levels were chosen on known pairs (docs/decisions/031).
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Rule:
     looser: float = 2.0
     """The level of appearance is so many times that of structure, which is the answer's: a rare
     structure comes first, and then few images have another one's appearance by chance."""
+    sourced: bool = True
+    """Whether the answer has to have a source."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def find_roles(
     p_values: Float[np.ndarray, "g a"],
     names: Sequence[str],
     *,
+    sourced: bool,
     null_size: int,
     level: float,
     rule: Rule | None = None,
@@ -54,11 +57,14 @@ def find_roles(
     Args:
         p_values: of every group in every aspect.
         names: names of the aspects.
+        sourced: whether the answer has a source.
         null_size: queries of the null: no p-value is stated below what one of them is worth.
         level: largest p-value at which a group stands out.
         rule: what tells a role; the one that was measured by default.
     """
     rule = rule or Rule()
+    if rule.sourced and not sourced:
+        return None
     structure = _first(p_values, names, rule.structure, null_size)
     appearance = _first(p_values, names, rule.appearance, null_size)
     if structure is None or appearance is None or structure.place == appearance.place:
