@@ -120,7 +120,8 @@ class Endpoints:
         Returns:
             The query's file name, the answer in one sentence, matches (best first: id, file,
             score, cosine, group), groups (p_value, confidence, influence, and of a source
-            score_parts, which sum to the score of its best image), none (the share
+            score_parts, which sum to the score of its best image), roles (where one group stands
+            out in structure and another in appearance: the ids of both, and their p-values), none (the share
             ascribed to no image of the gallery), p_value, named (whether the first group is well
             ahead of the others), prior, shares (where ``by`` is given: influence by its values),
             scope (where ``where`` is given: how many images passed, of how many, and whether one

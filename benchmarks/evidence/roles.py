@@ -30,6 +30,13 @@ from core.service.heads import choose_head
 from core.service.workspace import Workspace
 from core.values import Answer, Encoder
 
+CALLED = {
+    "splice": "Splice and its rivals",
+    "deep": "photo style transfer",
+    "delldu": "styles of paintings",
+}
+"""What the sets of images made of two sources are called."""
+
 PHOTOS = 2_500
 """Photographs of the gallery."""
 _EACH = 2  # images of every exemplar of the pairs with one source
@@ -235,7 +242,8 @@ def _worth(told: Mapping[str, Sequence[Told]]) -> list[dict[str, Any]]:
         for part in [*sorted(parts), ""]:
             chosen = [each for each in own if part in ("", each.asked.what)]
             count = Count.of((each, each.named) for each in chosen)
-            rows.append({"images": f"{kind}: {part}" if part else kind, **_counts(count)})
+            name = f"{kind}: {CALLED.get(part, part)}" if part else kind
+            rows.append({"images": name, **_counts(count)})
     return rows
 
 
