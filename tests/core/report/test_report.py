@@ -235,7 +235,7 @@ def test_a_page_and_json_tell_the_parts_of_a_source_s_score():
     found = replace(case(), score_parts=PARTS)
     text = " ".join(" ".join(Page(report_html([found], RUN)).words).split())
     told = text.partition("What makes their scores")[2]
-    assert "Source Parts How common it is Edges Score 7.png +1.500 -0.500 +0.250 1.250" in told
+    assert "Image Parts How common it is Edges Score 7.png +1.500 -0.500 +0.250 1.250" in told
     groups = json.loads(report_json([found], RUN))["queries"][0]["groups"]
     assert sum(part["value"] for part in groups[0]["score_parts"]) == 1.25
     assert groups[0]["score_parts"][0] == {"name": "parts", "value": 1.5}
