@@ -121,13 +121,13 @@ class Endpoints:
             The query's file name, the answer in one sentence, matches (best first: id, file,
             score, cosine, group), groups (p_value, confidence, influence, and of a source
             score_parts, which sum to the score of its best image), roles (where one group stands
-            out in structure and another in appearance: the ids of both, and their p-values), none (the share
-            ascribed to no image of the gallery), p_value, named (whether the first group is well
-            ahead of the others), prior, shares (where ``by`` is given: influence by its values),
-            scope (where ``where`` is given: how many images passed, of how many, and whether one
-            that did not is a likely source), and the identities of what was used. In a gallery
-            with too few different images to tell a source from chance, the numbers of evidence
-            are null.
+            out in structure and another in appearance: the ids of both, and their p-values), none
+            (the share ascribed to no image of the gallery), p_value, named (whether the first
+            group is well ahead of the others), prior, shares (where ``by`` is given: influence by
+            its values), scope (where ``where`` is given: how many images passed, of how many, and
+            whether one that did not is a likely source), and the identities of what was used. In a
+            gallery with too few different images to tell a source from chance, the numbers of
+            evidence are null.
             The object is that of ``attribute --json``, but for ``file``, which is ``path`` there.
         """
         _require(image, top=top)
