@@ -119,13 +119,15 @@ class Endpoints:
 
         Returns:
             The query's file name, the answer in one sentence, matches (best first: id, file,
-            score, cosine, group), groups (p_value, confidence, influence), none (the share
-            ascribed to no image of the gallery), p_value, named (whether the first group is well
-            ahead of the others), prior, shares (where ``by`` is given: influence by its values),
-            scope (where ``where`` is given: how many images passed, of how many, and whether one
-            that did not is a likely source), and the identities of what was used. In a gallery
-            with too few different images to tell a source from chance, the numbers of evidence
-            are null.
+            score, cosine, group), groups (p_value, confidence, influence, and of a source
+            score_parts, which sum to the score of its best image), roles (where one group stands
+            out in structure and another in appearance: the ids of both, and their p-values), none
+            (the share ascribed to no image of the gallery), p_value, named (whether the first
+            group is well ahead of the others), prior, shares (where ``by`` is given: influence by
+            its values), scope (where ``where`` is given: how many images passed, of how many, and
+            whether one that did not is a likely source), and the identities of what was used. In a
+            gallery with too few different images to tell a source from chance, the numbers of
+            evidence are null.
             The object is that of ``attribute --json``, but for ``file``, which is ``path`` there.
         """
         _require(image, top=top)
@@ -135,7 +137,8 @@ class Endpoints:
         with self._run(request, progress) as report:
             answer = self.session.attribute(image, choice, top=top, prior=prior, progress=report)
             shares = self.session.shares(answer, choice, columns=[by]) if by else None
-        return for_clients(Path(image).name, answer, shares=shares)
+            parts = self.session.score_parts(image, answer, choice)
+        return for_clients(Path(image).name, answer, shares=shares, score_parts=parts)
 
     def encoders(self) -> list[dict[str, object]]:
         """All encoders, with their licences.

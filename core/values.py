@@ -218,6 +218,20 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Roles:
+    """Two groups, of which one is nearest to a query in structure and the other in appearance."""
+
+    structure: int
+    """Id of the group."""
+    appearance: int
+    """Id of the other."""
+    structure_p_value: float
+    """Share of null queries of which some group stands out as far in structure, at most."""
+    appearance_p_value: float
+    """The same in appearance."""
+
+
+@dataclass(frozen=True)
 class Scale:
     """Scores of two images that everybody can picture, between which people read all others."""
 
@@ -307,6 +321,9 @@ class Answer:
     """The gallery around the query; ``None`` where it holds too few images to say."""
     scope: Scope | None = None
     """The images that were looked at; ``None`` for all."""
+    roles: Roles | None = None
+    """Which of the groups is nearest in structure and which in appearance, where two groups stand
+    out so; both are among the groups."""
 
 
 @dataclass(frozen=True)

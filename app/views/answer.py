@@ -94,6 +94,7 @@ def answer_html(answer: Answer, *, known: str = "", before: str = "") -> str:
         text=answer_text(answer),
         known=known,
         scope=words.about_scope(answer),
+        roles=words.about_roles(answer, name=name_of),
         odds="" if too_few else words.odds(answer),
         why=words.odds(answer) if too_few else words.why_none(answer),
         file=words.about_file(answer),
@@ -105,8 +106,9 @@ def answer_html(answer: Answer, *, known: str = "", before: str = "") -> str:
 
 def answer_text(answer: Answer) -> str:
     """The answer as plain text, to be pasted elsewhere: no path and nothing of the query's file."""
-    said = filter(None, [headline(answer), words.about_scope(answer), words.odds(answer)])
-    lines = [" ".join(said), ""]
+    roles = words.about_roles(answer, name=name_of)
+    said = [headline(answer), words.about_scope(answer), words.odds(answer), roles]
+    lines = [" ".join(filter(None, said)), ""]
     sources = conclusion.sources(answer.groups)
     percents = Percents(answer)
     shares = {group.best.image.id: percents.of(group) for group in sources}

@@ -45,6 +45,8 @@ class _Row:
     points: int | None
     bars: Sequence[Bar]
     note: str
+    role: str
+    """In what it is nearest, where that is said of it."""
     gap: float | None
     """By how much it scores less than the best, of what 100 points are."""
     heading: str
@@ -81,6 +83,7 @@ def matches_html(answer: Answer, pictures: Sequence[str], *, chosen: int = 0) ->
                 words.points(match, answer),
                 [] if group is None else bars_of(group.aspects, level=answer.level),
                 "near-duplicate of one above" if copy else "",
+                "" if copy else words.role_in(match.group, answer),
                 gaps[place] if gaps else None,
                 "" if parts[place] == parts[rows[-1].place if rows else place] else parts[place],
             )

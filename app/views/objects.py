@@ -18,14 +18,18 @@ from core.service import (
     compare_answers,
     contrast,
 )
-from core.values import Answer
+from core.values import Answer, ScorePart
 
 
 def for_clients(
-    query: str, answer: Answer, *, shares: Mapping[str, Mapping[str, float]] | None = None
+    query: str,
+    answer: Answer,
+    *,
+    shares: Mapping[str, Mapping[str, float]] | None = None,
+    score_parts: Mapping[int, Sequence[ScorePart]] | None = None,
 ) -> dict[str, object]:
     """An answer without keys called ``path``: Gradio's clients take those for files to fetch."""
-    found = answer_object(query, answer, shares=shares)
+    found = answer_object(query, answer, shares=shares, score_parts=score_parts)
     matches = cast("list[dict[str, object]]", found["matches"])
     renamed = [{"file" if k == "path" else k: v for k, v in match.items()} for match in matches]
     return {**found, "matches": renamed}

@@ -34,8 +34,10 @@ from benchmarks.evidence.galleries import Builder, ask
 from benchmarks.evidence.law import law_bars
 from benchmarks.evidence.nominal import GALLERIES, SIZES, nominal_bars
 from benchmarks.evidence.plots import curves, plot
+from benchmarks.evidence.roles import PHOTOS, measure_roles, section
 from benchmarks.evidence.several import several, ten_copies
 from benchmarks.evidence.tiny import tiny_bars
+from benchmarks.pages import write_table
 from benchmarks.quality.study import RESULTS, stored, write
 from core.cli.console import results
 from core.encoders.backbones import build
@@ -164,6 +166,31 @@ def _sets(world: World, options: argparse.Namespace) -> dict[str, Any]:
     return {"sets": set_bars(world.builder, world.photos, world.pairs, world.data, world.encoder)}
 
 
+def _roles(world: World, options: argparse.Namespace) -> dict[str, Any]:
+    """Who is named as the source of structure and of appearance; writes its place of the page."""
+    del options
+    found = measure_roles(
+        world.builder,
+        _some(world.photos, PHOTOS, seed=0),
+        {
+            "photographs": world.held_out,
+            **{
+                kind: dict(_drawn([*files.items()], 200))
+                for kind, files in _synthetic(world).items()
+            },
+        },
+        world.pairs,
+        world.data,
+        world.encoder,
+    )
+    write_table(
+        RESULTS.parents[1] / "docs" / "evidence.md",
+        section(found),
+        command="python -m benchmarks.evidence --only roles",
+    )
+    return {"named roles": found}
+
+
 def _encoder(name: str) -> Encoder:
     """An encoder; one of the hub whose weights are not here has random ones in its layout."""
     if name not in NETWORKS or is_here(NETWORKS[name]):
@@ -179,6 +206,7 @@ PARTS: Mapping[str, Callable[[World, argparse.Namespace], dict[str, Any]]] = {
     "nominal": _nominal,
     "tiny": _tiny,
     "sets": _sets,
+    "roles": _roles,
 }
 """What is measured, each part by itself."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -54,6 +54,7 @@ from core.values import (
     GalleryError,
     ImageError,
     Progress,
+    ScorePart,
 )
 
 _VIEWS = [view.name for view in ScoreConfig().views]
@@ -81,6 +82,7 @@ class _Answered:
 
     answer: Answer
     shares: dict[str, dict[str, float]] | None
+    score_parts: Mapping[int, Sequence[ScorePart]] | None = None
     case: Case | None = None
     p_adjusted: float | None = None
 
@@ -127,10 +129,11 @@ def attribute(
         def answered(path: Path) -> _Answered:
             answer = session.attribute(path, choice, top=top, prior=prior, progress=progress)
             shares = session.shares(answer, choice, columns=by) if by else None
+            parts = session.score_parts(path, answer, choice) if json else None
             if not report:
-                return _Answered(answer, shares)
+                return _Answered(answer, shares, parts)
             case = case_of(session, path, answer=answer, choice=choice, progress=progress)
-            return _Answered(answer, shares, case if report_images else without_images(case))
+            return _Answered(answer, shares, parts, case if report_images else without_images(case))
 
         found = _adjusted(each_image(images, answered))
         refused = {str(path): str(why) for path, why in found if isinstance(why, ImageError)}
@@ -368,4 +371,10 @@ def _print(found: _Found) -> None:
 def _object(path: Path, each: _Answered | ImageError) -> dict[str, object]:
     if isinstance(each, ImageError):
         return {"query": str(path), "error": str(each)}
-    return answer_object(str(path), each.answer, p_adjusted=each.p_adjusted, shares=each.shares)
+    return answer_object(
+        str(path),
+        each.answer,
+        p_adjusted=each.p_adjusted,
+        shares=each.shares,
+        score_parts=each.score_parts,
+    )

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from core.cli.console import print_table, show
 from core.config import AnswerConfig
-from core.evidence.conclusion import sources
+from core.evidence.conclusion import sources, told_groups
 from core.evidence.outcomes import sentence
 from core.evidence.percents import Percents
 from core.evidence.words import (
     TOO_FEW,
     about_file,
+    about_roles,
     about_scope,
     noting_gone,
     number,
@@ -33,7 +34,7 @@ from core.report.trials import held, traced
 from core.service.reverse import Finding
 from core.service.selftest import Trial
 from core.service.trials import Verdict, by_confidence, by_way, tally_of, verdict_of
-from core.values import Answer
+from core.values import Answer, ImageRecord
 
 _MATCH = ("rank", "id", "path", "cosine", "score", "p", "confidence", "influence")
 
@@ -48,22 +49,26 @@ def print_answer(
     """An answer for people."""
     show(query, style="bold")
     show(sentence(answer))
-    for told in (about_scope(answer), why_none(answer), odds(answer), about_file(answer)):
+    about = about_roles(answer, name=_path)
+    for told in (about_scope(answer), why_none(answer), odds(answer), about, about_file(answer)):
         if told:
             show(told)
     if p_adjusted is not None:
         show(f"p adjusted for the number of images: {p_adjusted:.3g}")
     print_table(_MATCH, _matches(answer), wide={"path"})
-    if not (found := sources(answer.groups)):
+    for group in told_groups(answer):
+        show(f"{_path(group.best.image)}: {stands_out_by(group, level=answer.level)}")
+    if not sources(answer.groups):
         return
-    for group in found:
-        image = group.best.image
-        show(f"{noting_gone(image.path, image)}: {stands_out_by(group, level=answer.level)}")
     percents = Percents(answer)
     for column, sums in (shares or {}).items():
         rows = [(value or "not stated", part) for value, part in percents.by_value(sums).items()]
         rows.append(("none of these", percents.none))
         print_table((column, "influence"), rows, wide={column})
+
+
+def _path(record: ImageRecord) -> str:
+    return noting_gone(record.path, record)
 
 
 def _matches(answer: Answer) -> Iterator[tuple[str, ...]]:
@@ -73,7 +78,7 @@ def _matches(answer: Answer) -> Iterator[tuple[str, ...]]:
         group, image = groups[match.group], match.image
         numbers = (f"{match.cosine:.3f}", points_text(match, answer), number(group.p_value))
         parts = (sure_share(group.confidence), percents.of(group) if group.influence else "")
-        yield (str(rank), str(image.id), noting_gone(image.path, image), *numbers, *parts)
+        yield (str(rank), str(image.id), _path(image), *numbers, *parts)
 
 
 def print_trials(trials: Sequence[tuple[str, Trial]]) -> None:

@@ -13,11 +13,12 @@ from core.evidence.conclusion import can_tell
 from core.evidence.confidence import stated
 from core.evidence.influence import contested, decompose, influences
 from core.evidence.null import Margins, Null, aspects_of, margins_of
+from core.evidence.roles import Standing, find_roles
 from core.search.patches import pair_strengths
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking, first_of_groups
 from core.search.second_source import scores_beyond
-from core.values import Answer, Aspect, Group, Match
+from core.values import Answer, Aspect, Group, Match, Roles
 
 
 def answer(
@@ -37,7 +38,9 @@ def answer(
     these". "None" is one minus the confidence of the strongest group, or everything when there is
     no such group. The first is *named* when it is significantly ahead of all others as well. After
     the sources comes the group that explains most of the rest of the query
-    (:mod:`core.search.second_source`), then the others as they are ranked.
+    (:mod:`core.search.second_source`), then the others as they are ranked. Where one group stands
+    out in structure and another in appearance (:mod:`core.evidence.roles`), both are among the
+    groups, and among the matches behind the sources.
 
     An image that is in the gallery byte for byte needs no evidence: its group is the one source.
     Where the null is too small for p-values of the configured level, the answer has its matches
@@ -65,7 +68,9 @@ def answer(
         second = judge.second_source(query, sources=likely, others=others)
         groups.append(judge.group(second))
         others.remove(second)
-    groups += [judge.group(place) for place in others if judge.first[place] < top]
+    roles = None if query.identical is not None else judge.roles(sourced=bool(likely))
+    told = [] if roles is None else [standing.place for standing in roles]
+    groups += [judge.group(p) for p in others if judge.first[p] < top or p in told]
     none = 1.0 if judge.telling else None
     if likely and (sure := groups[0].confidence) is not None:
         weights = _weights(query, collection, ranking.rows[judge.first[likely]])
@@ -78,7 +83,8 @@ def answer(
     lead = judge.lead_p_value(likely[0] if likely else 0)
     named = bool(likely) and (lead <= config.level or query.identical is not None)
     sources = [int(judge.first[place]) for place in likely]
-    places = [*sources, *(p for p in range(len(ranking.rows)) if p not in sources)]
+    ahead = [*sources, *(first for first in map(int, judge.first[told]) if first not in sources)]
+    places = [*ahead, *(p for p in range(len(ranking.rows)) if p not in ahead)]
     return Answer(
         matches=tuple(judge.match(place) for place in places[:top]),
         groups=tuple(groups),
@@ -92,6 +98,7 @@ def answer(
         null_size=len(null),
         level=config.level,
         notes=query.notes,
+        roles=judge.named(roles),
     )
 
 
@@ -180,6 +187,25 @@ class _Judge:
             return ()
         p_values = self.aspect_p_values[place].tolist()
         return tuple(map(Aspect, self.collection.aspect_names, p_values))
+
+    def roles(self, *, sourced: bool) -> tuple[Standing, Standing] | None:
+        """The groups that gave structure and appearance, where that can be told of two."""
+        if not self.telling:
+            return None
+        return find_roles(
+            self.aspect_p_values,
+            self.collection.aspect_names,
+            sourced=sourced,
+            null_size=len(self.null),
+            level=self.config.level,
+        )
+
+    def named(self, roles: tuple[Standing, Standing] | None) -> Roles | None:
+        """The same by the groups' ids."""
+        if roles is None:
+            return None
+        ids = [self.match(int(self.first[standing.place])).group for standing in roles]
+        return Roles(*ids, *(standing.p_value for standing in roles))
 
     def lead_p_value(self, place: int) -> float:
         """Share of null queries of which some group is as far ahead of all others."""

@@ -43,6 +43,14 @@ def sources(groups: Sequence[Group]) -> list[Group]:
     return [group for group in groups if (group.influence or 0) >= _COUNTED]
 
 
+def told_groups(answer: Answer) -> list[Group]:
+    """The groups that something is said of: the sources, then those of structure and appearance."""
+    found = sources(answer.groups)
+    roles = answer.roles
+    told = () if roles is None else (roles.structure, roles.appearance)
+    return [*found, *(g for each in told for g in answer.groups if g.id == each and g not in found)]
+
+
 def weak_source(answer: Answer, *, level: float = AnswerConfig().weak) -> Group | None:
     """What may be a further source, too weak to count: the best for what the sources leave.
 

@@ -207,6 +207,33 @@ def by_strength(group: Group, *, level: float) -> dict[str, list[str]]:
     return found
 
 
+def about_roles(answer: Answer, *, name: Name = title_or_path) -> str:
+    """Which image is nearest in structure and which in appearance; nothing where not two are."""
+    roles = answer.roles
+    if roles is None:
+        return ""
+    best = {group.id: name(group.best.image) for group in answer.groups}
+    return (
+        f"Its structure is nearest to {best[roles.structure]}, its appearance to "
+        f"{best[roles.appearance]}: of images without a source here, at most "
+        f"1 in {_one_in(roles.structure_p_value)} stand out as far in structure, and "
+        f"1 in {_one_in(roles.appearance_p_value)} in appearance."
+    )
+
+
+def role_in(group_id: int, answer: Answer) -> str:
+    """In what a group is nearest to the query: structure, appearance, or nothing."""
+    roles = answer.roles
+    if roles is None or group_id not in (roles.structure, roles.appearance):
+        return ""
+    return "structure" if group_id == roles.structure else "appearance"
+
+
+def _one_in(p_value: float) -> int:
+    """A share as one in so many, rounded so that it is no less."""
+    return math.floor(1 / p_value + 1e-9)
+
+
 def missing(count: int, *, level: float = AnswerConfig().level) -> str:
     """How many images a gallery with too few of them needs.
 

@@ -23,7 +23,7 @@ from core.measures.dimensions import Dimensions
 from core.service.choice import Choice
 from core.service.session import Session
 from core.service.workspace import Workspace
-from core.values import Answer, Explanation, GalleryError, Progress, no_progress
+from core.values import Answer, Explanation, GalleryError, Progress, ScorePart, no_progress
 
 MEANING = (
     "This report compares an image with one gallery, under one encoder. A candidate source is an "
@@ -65,6 +65,10 @@ class Case:
         default_factory=dict[str, Mapping[str, float]]
     )
     """Influence summed by the values of columns: column, then value."""
+    score_parts: Mapping[int, Sequence[ScorePart]] = field(
+        default_factory=dict[int, Sequence[ScorePart]]
+    )
+    """What makes the score of every group that the answer tells of."""
     dimensions: Dimensions | None = None
     """Stability of the dimensions and the factors that they follow, where both were measured."""
 
@@ -127,6 +131,7 @@ def case_of(
         image=query.image,
         sources=sources,
         shares=session.shares(answer, choice, visitor=visitor),
+        score_parts=session.score_parts(query, answer, choice, visitor=visitor),
         dimensions=session.dimensions(choice, visitor=visitor, progress=progress),
     )
 
@@ -170,7 +175,7 @@ def run_of(workspace: Workspace, command: str, *, prior: float | None = None) ->
 
 def _explained(answer: Answer) -> list[int]:
     """Ids of the gallery images whose regions are shown: the best of the first groups."""
-    shared = conclusion.sources(answer.groups)
+    shared = conclusion.told_groups(answer)
     return [group.best.image.id for group in (shared or answer.groups[:1])[:_EXPLAINED]]
 
 

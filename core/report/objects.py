@@ -12,7 +12,7 @@ from core.measures.dimensions import Dimensions
 from core.report.cases import MEANING, Case, Run, versions
 from core.search.patches import strongest_links
 from core.service.reverse import Finding
-from core.values import Answer, Contribution, Explanation, Grid, ImageRecord, RegionMatch
+from core.values import Answer, Contribution, Explanation, Grid, ImageRecord, RegionMatch, ScorePart
 
 
 def answer_object(
@@ -21,8 +21,10 @@ def answer_object(
     *,
     p_adjusted: float | None = None,
     shares: Mapping[str, Mapping[str, float]] | None = None,
+    score_parts: Mapping[int, Sequence[ScorePart]] | None = None,
 ) -> dict[str, object]:
     """An answer as the JSON object of ``attribute --json``; docs/cli.md has its schema."""
+    parts = score_parts or {}
     return {
         "query": query,
         "answer": outcomes.sentence(answer),
@@ -49,12 +51,14 @@ def answer_object(
                 "influence": group.influence,
                 "strength": group.strength,
                 "aspects": {aspect.name: aspect.p_value for aspect in group.aspects},
+                **({"score_parts": _parts(parts[group.id])} if group.id in parts else {}),
             }
             for group in answer.groups
         ],
         "none": answer.none,
         "scope": None if answer.scope is None else vars(answer.scope),
         "surroundings": None if answer.surroundings is None else vars(answer.surroundings),
+        "roles": None if answer.roles is None else dict(vars(answer.roles)),
         "p_value": answer.p_value,
         "named": answer.named,
         "identical": answer.identical,
@@ -92,7 +96,13 @@ def report_json(cases: Sequence[Case], run: Run) -> str:
 
 def _case_object(case: Case) -> dict[str, object]:
     return {
-        **answer_object(case.query, case.answer, p_adjusted=case.p_adjusted, shares=case.shares),
+        **answer_object(
+            case.query,
+            case.answer,
+            p_adjusted=case.p_adjusted,
+            shares=case.shares,
+            score_parts=case.score_parts,
+        ),
         "sha256": case.sha256,
         "images": [_record_object(match.image) for match in case.answer.matches],
         "explanations": [
@@ -109,10 +119,14 @@ def _explanation_object(explanation: Explanation, judged: Dimensions | None) -> 
     return {
         "image": explanation.match.id,
         "cosine": explanation.cosine,
-        "score_parts": [vars(part) for part in explanation.score_parts],
+        "score_parts": _parts(explanation.score_parts),
         "dimensions": [_part_object(part, judged) for part in explanation.contributions],
         "regions": None if explanation.regions is None else _regions_object(explanation.regions),
     }
+
+
+def _parts(parts: Sequence[ScorePart]) -> list[dict[str, object]]:
+    return [dict(vars(part)) for part in parts]
 
 
 def _part_object(part: Contribution, judged: Dimensions | None) -> dict[str, object]:

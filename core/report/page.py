@@ -72,6 +72,8 @@ def _section(case: Case) -> dict[str, object]:
             (group, picture_address(case.sources.get(group.best.image.id), side=_SMALL))
             for group in shown_groups(answer)
         ],
+        "told": conclusion.told_groups(answer),
+        "parts": _parts(case),
         "figures": [
             {
                 "found": found,
@@ -102,7 +104,12 @@ def _common(answers: Sequence[Answer]) -> Mapping[str, str]:
 
 def _told(answer: Answer) -> tuple[str, ...]:
     """What is said below the sentence of an answer, where there is anything to say."""
-    return words.about_scope(answer), words.odds(answer), words.about_file(answer)
+    return (
+        words.about_scope(answer),
+        words.odds(answer),
+        words.about_roles(answer),
+        words.about_file(answer),
+    )
 
 
 def _summary(cases: Sequence[Case], run: Run) -> str:
@@ -134,13 +141,27 @@ def _numbers(case: Case, percents: Percents) -> Mapping[str, str]:
 def shown_groups(answer: Answer) -> list[Group]:
     """The leading groups and all that have a share, sources first, then as the page lists them."""
     sources = {group.id for group in conclusion.sources(answer.groups)}
+    told = {group.id for group in conclusion.told_groups(answer)}
     places = {match.image.id: place for place, match in enumerate(answer.matches)}
     last = len(places)
     order = sorted(
         answer.groups,
         key=lambda group: (group.id not in sources, places.get(group.best.image.id, last)),
     )
-    return [group for i, group in enumerate(order) if group.influence or i < _LEADING]
+    return [g for i, g in enumerate(order) if g.influence or g.id in told or i < _LEADING]
+
+
+def _parts(case: Case) -> dict[str, object]:
+    """What makes the scores of the sources: names of the parts, and a row for each source."""
+    groups = [group for group in case.answer.groups if group.id in case.score_parts]
+    by_source = [
+        (group.best, {part.name: part.value for part in case.score_parts[group.id]})
+        for group in groups
+    ]
+    return {
+        "names": list(dict.fromkeys(name for _, values in by_source for name in values)),
+        "rows": by_source,
+    }
 
 
 def _stable(case: Case, parts: Sequence[Contribution]) -> str:

@@ -69,6 +69,7 @@ def _match_rows(case: Case, run: Run) -> Iterator[dict[str, object]]:
             "influence": group.influence,
             "none": answer.none,
             "named": answer.named and group is answer.groups[0],
+            "role": words.role_in(match.group, answer),
             "lead_p_value": answer.lead_p_value,
             "prior": answer.prior,
             "best_p_value": answer.p_value,

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Integer
 from PIL import Image
 
+from core.evidence.conclusion import told_groups
 from core.evidence.shares import COLUMNS, columns_of, shares_by
 from core.explain.clusters import ClusterKind
 from core.explain.projection import Map, place
@@ -41,6 +42,7 @@ from core.values import (
     GalleryError,
     Match,
     Progress,
+    ScorePart,
     no_progress,
 )
 
@@ -116,6 +118,24 @@ class Session(Opening):
         known = columns_of(gallery.records)
         chosen = columns or [column for column in known if column in COLUMNS]
         return {each: shares_by(answer, each, records=records, known=known) for each in chosen}
+
+    def score_parts(
+        self, image: QueryLike, answer: Answer, choice: Choice, *, visitor: str = ""
+    ) -> dict[int, tuple[ScorePart, ...]]:
+        """What makes the score of every group that an answer tells of; errors as its own.
+
+        The parts sum to the score of the group's best image.
+        """
+        workspace = self.workspace(choice, visitor=visitor)
+        query, passing = self.query(workspace, image), workspace.passing(choice.where)
+        return {
+            group.id: workspace.collection.parts(
+                query,
+                workspace.gallery.row_of[group.best.image.id],
+                among=passing and passing.among,
+            )
+            for group in told_groups(answer)
+        }
 
     def columns(self, choice: Choice, *, visitor: str = "") -> tuple[str, ...]:
         """Columns that a gallery's shares can be summed by: those that say anything there."""

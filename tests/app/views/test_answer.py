@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from core.values import (
     Explanation,
     ImageRecord,
     Match,
+    Roles,
     Scale,
     Surroundings,
 )
@@ -228,3 +230,12 @@ def test_record_shows_known_facts_only():
     html = views.record_html(record(licence="CC0"))
     assert "CC0" in html
     assert "Creator" not in html
+
+
+def test_who_gave_structure_and_appearance_is_one_line_of_the_answer_and_of_its_copy():
+    one, two = group(1, influence=0.9, title="Hills & sky"), group(2, influence=0.0, title="Fire")
+    found = replace(answer(one, two, none=0.1), roles=Roles(1, 2, 0.01, 0.05))
+    told = "Its structure is nearest to Hills {} sky, its appearance to Fire: of images without"
+    assert told.format("&amp;") in views.answer_html(found)
+    assert told.format("&") in views.answer_text(found)
+    assert "structure is" not in views.answer_html(answer(one, two, none=0.1))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from app.views import matches as lists
-from core.values import Answer, Aspect, Group, Match, Scale
+from core.values import Answer, Aspect, Group, Match, Roles, Scale
 from tests.app.made import answer, group, record
 
 
@@ -87,3 +87,17 @@ def test_a_picture_that_is_gone_leaves_its_place(tmp_path: Path, there: bool):
     if there:
         Image.new("RGB", (300, 200), "teal").save(file)
     assert lists.picture_of(file).startswith("data:image/webp") == there
+
+
+def test_images_that_are_nearest_in_a_role_say_so_and_their_copies_do_not():
+    groups = [scored(1, score=2.0, influence=0.9), scored(2, score=0.5), scored(3, score=0.4)]
+    bare = answer(*groups, none=0.1)
+    twin = replace(groups[1].best, image=record(7))
+    found = replace(bare, matches=(*bare.matches, twin), roles=Roles(1, 2, 0.01, 0.04))
+    html = listed(found)
+    said = '<small class="ws-nearest"><span class="ws-unseen">Nearest in </span>'
+    told = [part.partition("<")[0] for part in html.split(said)[1:]]
+    assert told == ["structure", "appearance"]
+    assert html.index("image 1<") < html.index(said) < html.index("image 2<")
+    assert html.count("Nearest in") == 2
+    assert "Nearest in" not in listed(bare)

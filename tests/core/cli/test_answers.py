@@ -49,6 +49,22 @@ def test_attribute_goes_on_and_reports_hold_the_others(large, photos, broken, tm
 
 
 @pytest.mark.slow
+def test_the_parts_of_every_source_sum_to_its_score(large, photos) -> None:
+    """They stood in no answer of the command line."""
+    asked = ("attribute", photos / "01.png", "--gallery", large, "--json")
+    for more in ((), ("--where", "path contains 0")):
+        found = json.loads(call(*asked, *more).stdout)
+        scores = {match["id"]: match["score"] for match in found["matches"]}
+        sources = [group for group in found["groups"] if group["influence"]]
+        assert sources
+        for group in sources:
+            total = sum(part["value"] for part in group["score_parts"])
+            assert total == pytest.approx(scores[group["best"]], abs=1e-6)
+        others = [group for group in found["groups"] if not group["influence"]]
+        assert not any("score_parts" in group for group in others)
+
+
+@pytest.mark.slow
 def test_what_is_no_image_s_fault_stops(folder, photos, broken) -> None:
     failed(call("attribute", broken, "--gallery", folder), "error: 'broken.jpg' is not an image")
     asked = ("attribute", photos / "01.png", photos / "02.png", "--gallery", folder)

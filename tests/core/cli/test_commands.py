@@ -76,6 +76,24 @@ SCOPE = {
 }
 
 
+ROLES = {
+    "anyOf": [
+        {"type": "null"},
+        an_object(
+            structure={"type": "integer"},
+            appearance={"type": "integer"},
+            structure_p_value=SHARE,
+            appearance_p_value=SHARE,
+        ),
+    ]
+}
+PARTS = {
+    "type": "array",
+    "items": an_object(name={"type": "string", "minLength": 1}, value={"type": "number"}),
+    "minItems": 1,
+}
+
+
 def an_answer(number: dict[str, Any]) -> dict[str, Any]:
     """An answer whose numbers of evidence are of this kind."""
     group = an_object(
@@ -88,6 +106,7 @@ def an_answer(number: dict[str, Any]) -> dict[str, Any]:
         strength={"type": number["type"], "minimum": 0},
         aspects={"type": "object", "additionalProperties": number},
     )
+    group["properties"]["score_parts"] = PARTS  # of what is told of alone
     return an_object(
         query={"type": "string"},
         answer={"type": "string", "minLength": 10},
@@ -97,6 +116,7 @@ def an_answer(number: dict[str, Any]) -> dict[str, Any]:
         none=number,
         surroundings=SURROUNDINGS,
         scope=SCOPE,
+        roles=ROLES,
         p_value=number,
         named={"type": "boolean"},
         identical={"type": ["integer", "null"]},

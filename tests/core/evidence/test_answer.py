@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from core.config import AnswerConfig, ScoreConfig, ViewConfig
 from core.encoders.descriptors import quantize
 from core.evidence.answer import answer, stands_out_elsewhere
+from core.evidence.null import aspects_of, margins_of
 from core.evidence.outcomes import sentence
 from core.search.engine import Among
 from core.values import ImageRecord
@@ -402,3 +403,52 @@ def test_a_source_that_does_not_pass_is_no_source_and_is_told():
     assert found.groups[0].best.image == RECORDS[3]
     assert found.named
     assert not elsewhere
+
+
+def _by_roles(*, structure, appearance, top=N, null_size=500):
+    """A query with the edges of one image and the palette of another, far down by all else.
+
+    Its margin in the palette is that of one null query in fifty: too few for a source.
+    """
+    rng = np.random.default_rng(11)
+    edges, palette = (_unit(rng.standard_normal((N, D))) for _ in range(2))
+    how = {"weight": 1.0, "trust": 0.8}
+    views = (made.view(edges, name="edges", **how), made.view(palette, name="palette", **how))
+    config = ScoreConfig(local_scaling=False)
+    world = made.collection(EMBEDDINGS, beside=views, records=RECORDS, config=config)
+    mixed = EMBEDDINGS[[structure, 3, 12, 20, 40]].sum(0) - 3 * EMBEDDINGS[appearance]
+    asked = made.query(_unit(mixed), edges[structure], palette[appearance])
+    ranking = world.rank(asked, k=N)
+    margins = rng.uniform(0, 0.15, (null_size, len(world.aspect_names)))
+    margins[:, -1] = rng.uniform(0, 2.0, null_size)
+    by_palette = world.aspect_names.index("palette")
+    stands_out = margins_of(aspects_of(ranking, world.groups)).margins[:, by_palette].max()
+    margins[:, by_palette] = stands_out * rng.permutation(np.linspace(0, 1 / 0.98, null_size))
+    null = made.null(margins)
+    return answer(asked, ranking, world, null=null, config=CONFIG, top=top)
+
+
+def test_who_gave_the_structure_and_who_the_appearance_is_told_where_they_differ():
+    found = _by_roles(structure=7, appearance=31)
+    assert found.roles is not None
+    assert (found.roles.structure, found.roles.appearance) == (107, 131)
+    assert found.roles.structure_p_value == pytest.approx(1 / 501)
+    assert found.roles.appearance_p_value == pytest.approx(0.02, abs=0.005)
+    assert _by_roles(structure=7, appearance=7).roles is None
+
+
+def test_a_group_with_a_role_is_shown_however_far_down_it_is_ranked():
+    """It would be told of an image that nobody sees."""
+    found = _by_roles(structure=7, appearance=31, top=3)
+    sources = [group.id for group in found.groups if group.influence]
+    assert len(sources) == 2 and 131 not in sources
+    assert 131 in {group.id for group in found.groups}
+    assert [match.image.id for match in found.matches] == [*sources, 131]
+    assert len(found.groups) == len({group.id for group in found.groups})
+    assert _by_roles(structure=7, appearance=31).roles == found.roles
+
+
+def test_a_null_too_small_to_tell_tells_no_roles():
+    found = _by_roles(structure=7, appearance=31, null_size=12)
+    assert found.p_value is None
+    assert found.roles is None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from core.evidence.conclusion import can_tell, contenders, fewest, sources, weak_source
-from core.values import Answer, Group, ImageRecord, Match
+from core.evidence.conclusion import can_tell, contenders, fewest, sources, told_groups, weak_source
+from core.values import Answer, Group, ImageRecord, Match, Roles
 
 
 def group(i: int, influence: float, p_value: float = 0.004) -> Group:
@@ -45,3 +47,10 @@ def test_what_may_be_a_further_source_is_the_best_of_the_rest(p_value: float, is
     found = answer(0.9, 0.0, p_value=p_value)
     assert weak_source(found) == (found.groups[1] if is_there else None)
     assert weak_source(answer(0.0, 0.0, p_value=p_value)) is None
+
+
+def test_something_is_said_of_sources_and_of_what_has_a_role_once():
+    found = answer(0.6, 0.3, 0.0, 0.0)
+    assert [group.id for group in told_groups(found)] == [0, 1]
+    for roles, told in ((Roles(0, 3, 0.01, 0.02), [0, 1, 3]), (Roles(1, 0, 0.01, 0.02), [0, 1])):
+        assert [group.id for group in told_groups(replace(found, roles=roles))] == told

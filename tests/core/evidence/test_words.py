@@ -13,6 +13,7 @@ from core.evidence.conclusion import outcome
 from core.evidence.outcomes import sentence
 from core.evidence.words import (
     ELSEWHERE,
+    about_roles,
     about_scope,
     holding,
     missing,
@@ -20,6 +21,7 @@ from core.evidence.words import (
     odds,
     percent,
     points,
+    role_in,
     share,
     stands_out_by,
     sure_share,
@@ -27,7 +29,17 @@ from core.evidence.words import (
     title_or_path,
     why_none,
 )
-from core.values import Answer, Aspect, Group, ImageRecord, Match, Scale, Scope, Surroundings
+from core.values import (
+    Answer,
+    Aspect,
+    Group,
+    ImageRecord,
+    Match,
+    Roles,
+    Scale,
+    Scope,
+    Surroundings,
+)
 
 
 def group(i: int, *, influence: float, confidence: float = 0.9, title: str = "") -> Group:
@@ -322,3 +334,13 @@ def test_a_filter_says_what_its_evidence_refers_to_and_what_it_hides():
     hiding = answer(WEAK, named=False, surroundings=AROUND, scope=replace(SCOPE, outside=True))
     assert about_scope(hiding).endswith(ELSEWHERE)
     assert why_none(hiding) == ""
+
+
+def test_two_roles_are_told_with_how_rare_each_is_and_one_source_is_not():
+    found = answer(HILLS, RIVAL, roles=Roles(1, 3, 0.0061, 0.07))
+    assert about_roles(found) == (
+        "Its structure is nearest to Hills, its appearance to Moor: of images without a source "
+        "here, at most 1 in 163 stand out as far in structure, and 1 in 14 in appearance."
+    )
+    assert [role_in(i, found) for i in (1, 3, 2)] == ["structure", "appearance", ""]
+    assert about_roles(answer(HILLS, RIVAL)) == role_in(1, answer(HILLS)) == ""

@@ -37,6 +37,8 @@ from core.values import (
     ImageRecord,
     Match,
     RegionMatch,
+    Roles,
+    ScorePart,
     WellspringError,
 )
 
@@ -220,6 +222,42 @@ def test_without_images_there_are_frames_only():
     page = Page(report_html([without_images(case())], RUN))
     assert page.addresses == []
     assert sum(tag == "line" for tag, _ in page.tags) == 2
+
+
+PARTS = {
+    0: (ScorePart("parts", 1.5), ScorePart("how common it is", -0.5), ScorePart("edges", 0.25))
+}
+
+
+def test_a_page_and_json_tell_the_parts_of_a_source_s_score():
+    """Only the app told by which levels a source was found, and by how much."""
+    assert "What makes their scores" not in report_html([case()], RUN)
+    found = replace(case(), score_parts=PARTS)
+    text = " ".join(" ".join(Page(report_html([found], RUN)).words).split())
+    told = text.partition("What makes their scores")[2]
+    assert "Image Parts How common it is Edges Score 7.png +1.500 -0.500 +0.250 1.250" in told
+    groups = json.loads(report_json([found], RUN))["queries"][0]["groups"]
+    assert sum(part["value"] for part in groups[0]["score_parts"]) == 1.25
+    assert groups[0]["score_parts"][0] == {"name": "parts", "value": 1.5}
+    assert "score_parts" not in groups[1], "it is no source"
+
+
+def test_reports_tell_who_gave_structure_and_appearance():
+    found = case()
+    others = [replace(found.answer.groups[1], id=i, members=(i,)) for i in (2, 3, 4)]
+    groups = [*found.answer.groups, *others]
+    places = [replace(g, best=replace(g.best, image=record(g.id), group=g.id)) for g in groups]
+    roles = Roles(0, 4, 0.01, 0.08)
+    told = replace(found, answer=replace(found.answer, groups=tuple(places), roles=roles))
+    text = " ".join(" ".join(Page(report_html([told], RUN)).words).split())
+    assert "Its structure is nearest to 0.png, its appearance to 4.png: of images" in text
+    table = text.partition("Candidate sources")[2].partition("Matches")[0]
+    assert "4.png" in table and "3.png" not in table, "it is shown, unlike others of no influence"
+    query = json.loads(report_json([told], RUN))["queries"][0]
+    assert query["roles"] == vars(roles)
+    (first, second) = csv.DictReader(io.StringIO(report_csv([told], RUN)))
+    assert (first["role"], second["role"]) == ("structure", "")
+    assert json.loads(report_json([found], RUN))["queries"][0]["roles"] is None
 
 
 def test_explanations_without_space_have_no_drawing():
