@@ -2,7 +2,8 @@
 
 Two nodes (two raylets) on this machine encode a folder's images; half-way a worker that is at work
 is killed, and with ``--node`` a whole node later. The gallery must be the one that a single
-process of one thread builds, to the last bit; with more threads torch sums in another order.
+process of one thread builds, to the last bit; with more threads torch and NumPy sum in another
+order.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from benchmarks.scale.table import keep, results, write_page
 from core.config import BuildConfig
@@ -115,7 +117,8 @@ def main() -> None:
     parser.add_argument("--shard", type=int, default=BuildConfig().shard)
     parser.add_argument("--node", action="store_true", help="kill a node too, at three quarters")
     options = parser.parse_args()
-    torch.set_num_threads(1)  # as a worker of one processor has
+    threadpool_limits(1)  # as a worker of one processor has
+    torch.set_num_threads(1)
     files = list_images(options.folder)
     chosen = files[:: max(len(files) // options.images, 1)][: options.images]
     names = tuple(path.relative_to(options.folder).as_posix() for path in chosen)

@@ -49,6 +49,11 @@ def codes_table(found: Mapping[str, Any]) -> str:
         gaps = f"{_signed(pair['raw'])} | {_signed(pair['first'])}"
         lines.append(f"| {pair['other']} | {pair['size']} | {gaps} |")
     lines += ["", *(_bar(found, size, wanted) for size, wanted in BARS)]
+    lines += [
+        f"- Were the rows Gaussian, the best of all codes of {each['bytes']} bytes would have "
+        f"{_interval(each['raw'])}."
+        for each in found.get("limits", ())
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -15,6 +15,7 @@ _faiss: Any = faiss  # what its annotations lack
 _KINDS = {8: faiss.ScalarQuantizer.QT_8bit, 4: faiss.ScalarQuantizer.QT_4bit}
 _QUERY_BITS = 8  # of a number of a query that RaBitQ compares with its bits
 _SEED = 1
+_HALVINGS = 60  # of the interval in which a level is looked for
 _ROUNDS = 15  # in which OPQ fits its rotation; 50 are the library's own
 
 
@@ -128,6 +129,29 @@ def rabitq(vectors: np.ndarray, *, dim: int, bits: int) -> Codes:
         return found
 
     return Codes(f"RaBitQ, {dim} numbers of {bits}", index.code_size, cosines)
+
+
+def limit(vectors: np.ndarray, *, size: int) -> Codes:
+    """What the best of all codes of a size would give back, were the rows Gaussian.
+
+    Shannon's rate-distortion function of their variances: bits go where these exceed one level, and
+    what is given back is drawn as far from the rows as that many bits make unavoidable (Cover and
+    Thomas 2006, sections 10.3 and 10.8). No code that can be decoded is behind it.
+    """
+    mean = vectors.mean(axis=0)
+    variances, directions = np.linalg.eigh(np.cov(vectors.T))
+    low, high = 0.0, float(variances.max())
+    for _ in range(_HALVINGS):
+        level = (low + high) / 2
+        bits = np.log2(np.maximum(variances / level, 1)).sum() / 2
+        low, high = (level, high) if bits > 8 * size else (low, level)
+    coded = variances > high
+    kept, lost = variances[coded], high
+    rows = (vectors - mean) @ directions[:, coded]
+    noise = np.random.default_rng(_SEED).standard_normal(rows.shape)
+    rows = (1 - lost / kept) * (rows + noise * np.sqrt(lost * kept / (kept - lost)))
+    given = (mean + rows @ directions[:, coded].T).astype(np.float32)
+    return decoded("the best of a Gaussian source", size, given)
 
 
 def padded(dim: int, parts: int) -> int:

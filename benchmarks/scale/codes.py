@@ -86,13 +86,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=6_000, help="photographs, drawn at random")
     parser.add_argument("--encoder", default="lite0")
+    parser.add_argument("--limits", action="store_true", help="only what no code can exceed")
     options = parser.parse_args()
     asked = among_photos(options.photos, options.encoder)
+    if options.limits:
+        stored = json.loads(RESULTS.read_text(encoding="utf-8"))
+        RESULTS.write_text(json.dumps({**stored, "limits": limits(asked)}, indent=1) + "\n")
+        write_page()
+        return
     place = cache_home() / "codes" / f"{Path(options.encoder).name}-{options.photos}"
     with ProcessPoolExecutor(len(GROUPS), get_context("spawn")) as pool:
         parts = [pool.submit(measured, asked, group, place) for group in GROUPS]
         found = {name: each for part in parts for name, each in part.result().items()}
     told = {"images": len(asked.vectors), "numbers": asked.vectors.shape[1]}
+    told |= {"limits": limits(asked)}
     RESULTS.write_text(json.dumps({**told, **summary(found, asked.clusters)}, indent=1) + "\n")
     write_page()
 
@@ -136,6 +143,13 @@ def all_codes(vectors: np.ndarray, group: int | None) -> list[Callable[[], codec
         lambda: learned(vectors, begin()),
         lambda: codecs.product(vectors, size=group),
     ]
+
+
+def limits(asked: Asked) -> list[dict[str, Any]]:
+    """Raw recall that the best code of each size would have, were the rows Gaussian."""
+    found = ((size, kept(asked, codecs.limit(asked.vectors, size=size))) for size in RABITQ)
+    told = ((size, clustered_interval(each.raw, asked.clusters)) for size, each in found)
+    return [{"bytes": size, "raw": asdict(raw)} for size, raw in told]
 
 
 def among_photos(count: int, name: str) -> Asked:

@@ -72,3 +72,22 @@ def test_rabitq_is_nearer_with_more_bits_and_loses_what_it_leaves_out(rows, quer
     assert one.bytes < three.bytes
     assert off(three, queries, rows) < off(one, queries, rows) < 0.15
     assert off(codecs.rabitq(rows, dim=8, bits=3), queries, rows) > off(three, queries, rows)
+
+
+def test_the_limit_loses_what_so_many_bits_make_unavoidable():
+    """Two bits for each of 16 numbers of variance 1 leave a sixteenth of it (Cover and Thomas)."""
+    rows = np.random.default_rng(2).standard_normal((4_000, 16)).astype(np.float32)
+    given = codecs.limit(rows, size=4).cosines(np.eye(16, dtype=np.float32)).T
+    assert ((given - rows) ** 2).mean() == pytest.approx(1 / 16, rel=0.05)
+    small = np.random.default_rng(3).standard_normal(rows.shape) / 1e3  # too small for a bit
+    small = np.concatenate([rows, small.astype(np.float32)], axis=1)
+    given = codecs.limit(small, size=4).cosines(np.eye(32, dtype=np.float32)).T
+    assert ((given - small)[:, :16] ** 2).mean() == pytest.approx(1 / 16, rel=0.05)
+    assert given[:, 16:].std(axis=0).max() < 1e-4
+
+
+def test_no_code_is_better_than_the_limit(queries):
+    rows = rows_of(9_984, seed=3)  # as many as codewords are not fitted to each
+    limit = off(codecs.limit(rows, size=8), queries, rows)
+    assert limit < off(codecs.product(rows, size=8), queries, rows)
+    assert off(codecs.limit(rows, size=12), queries, rows) < limit
