@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.scale.stages import run, run_map
-from benchmarks.scale.table import keep, results, write_page
+from benchmarks.scale.table import keep, merged, results, write_page
 from benchmarks.scale.world import alone, real, resampled
 
 LARGE = 320_000
@@ -23,8 +23,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[5_000, 20_000, 80_000])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--large", action="store_true", help="320,000 images too")
+    parser.add_argument("--no-crops", action="store_true", help="keep what was found of crops")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--no-map", action="store_true", help="leave out the map")
+    which.add_argument("--no-map", action="store_true", help="keep what was found of the map")
     which.add_argument("--map-alone", action="store_true", help="keep what was found of the rest")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -32,19 +33,19 @@ def main() -> None:
         source = real(options.gallery, options.encoder)
         with tempfile.TemporaryDirectory(prefix="wellspring-scale-") as folder:
             world = resampled(source, options.one, folder=Path(folder), seed=options.seed)
-            found = run_map(world) if options.map_alone else run(world, with_map=not options.no_map)
+            if options.map_alone:
+                found = {"stages": run_map(world)}
+            else:
+                found = run(world, with_map=not options.no_map, with_crops=not options.no_crops)
             sys.stdout.write(json.dumps(found))
         return
     now = results().get("now", {"sizes": {}}) | {"seed": options.seed, "command": "make scale"}
     given = ["--gallery", options.gallery, "--encoder", options.encoder, "--seed", options.seed]
     given += ["--no-map"] * options.no_map + ["--map-alone"] * options.map_alone
+    given += ["--no-crops"] * options.no_crops
     for size in [*options.sizes, *([LARGE] if options.large else [])]:
         found = alone("benchmarks.scale", size, *given)
-        if options.map_alone:
-            before = now["sizes"][str(size)]
-            rest = [stage for stage in before["stages"] if stage["name"] != "map"]
-            found = before | {"stages": rest + found}
-        now["sizes"][str(size)] = found
+        now["sizes"][str(size)] = merged(now["sizes"].get(str(size)), found)
         keep(now=now)
         for stage in now["sizes"][str(size)]["stages"]:
             words = f"{stage['seconds']:10.2f} s {stage['memory']:6.2f} GB  {stage['name']}"

@@ -86,10 +86,10 @@ class Clock:
         return [asdict(stage) for stage in self._found.values()]
 
 
-def run(world: World, *, with_map: bool) -> dict[str, object]:
+def run(world: World, *, with_map: bool, with_crops: bool = True) -> dict[str, object]:
     """Finish a gallery, stage by stage, and answer some queries."""
     clock = Clock()
-    collection = _finish(world, clock)
+    collection = _finish(world, clock, with_crops=with_crops)
     _reopen(collection, clock)
     if with_map:
         with clock.stage("map"):
@@ -112,7 +112,7 @@ def run_map(world: World) -> list[dict[str, object]]:
     return clock.found()
 
 
-def _finish(world: World, clock: Clock) -> Collection:
+def _finish(world: World, clock: Clock, *, with_crops: bool) -> Collection:
     """What an answer needs, as :func:`core.search.prepare.prepare` computes it."""
     score, limits, n = ScoreConfig(), GroupConfig(), len(world)
     with clock.stage("vectors"):
@@ -134,9 +134,10 @@ def _finish(world: World, clock: Clock) -> Collection:
             if n > score.exact:
                 other = Walk.build(rows, rows=worth_linking(rows, hashes))
             linked[name] = other, neighbour_graph(rows, walk=other)
-    near, cosines = (t[:, : limits.crop_neighbours] for t in (graph.rows, graph.cosines))
-    near = np.where(cosines >= limits.crop_cosine, near, -1)
-    look_for_crops(near, world.patches, load=world.load, clock=clock, stage="crop links")
+    if with_crops:
+        near, cosines = (t[:, : limits.crop_neighbours] for t in (graph.rows, graph.cosines))
+        near = np.where(cosines >= limits.crop_cosine, near, -1)
+        look_for_crops(near, world.patches, load=world.load, clock=clock, stage="crop links")
     with clock.stage("near-duplicate groups"):
         groups = near_duplicate_groups(
             vectors,

@@ -27,6 +27,13 @@ def keep(**found: object) -> None:
     RESULTS.write_text(f"{text}\n", encoding="utf-8")
 
 
+def merged(before: Mapping[str, Any] | None, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found of a size; stages that were not measured again stay as they were."""
+    earlier = before or {"stages": []}
+    stages = {stage["name"]: stage for stage in (*earlier["stages"], *found["stages"])}
+    return {**earlier, **found, "stages": [*stages.values()]}
+
+
 def write_page() -> None:
     """Put the table into the page, between its marks."""
     write_table(PAGE, table(), command="make scale")

@@ -81,6 +81,15 @@ def test_a_stage_that_stands_for_more_is_multiplied(monkeypatch: pytest.MonkeyPa
     assert one["memory"] > 0
 
 
+def test_stages_that_were_not_measured_again_stay() -> None:
+    one, two, three = ({"name": name, "seconds": 1.0} for name in "abc")
+    new = {**two, "seconds": 2.0}
+    assert module.merged(None, {"stages": [one]}) == {"stages": [one]}
+    before = {"stages": [one, two], "recall": [0.5], "groups": 3}
+    found = module.merged(before, {"stages": [new, three], "recall": [0.75]})
+    assert found == {"stages": [one, new, three], "recall": [0.75], "groups": 3}
+
+
 class _Factors(Clock):
     """Keeps what parts of a stage stand for."""
 
