@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4_000)
     parser.add_argument("--encoder", default="lite0")
     parser.add_argument("--shard", type=int, default=BuildConfig().shard)
+    parser.add_argument("--out", type=Path, help="keep the cluster's gallery there")
     parser.add_argument("--node", action="store_true", help="kill a node too, at three quarters")
     options = parser.parse_args()
     threadpool_limits(1)  # as a worker of one processor has
@@ -142,6 +143,8 @@ def main() -> None:
         assert killer.killed, "no worker was at work when it was to be killed; take more images"
         differ = differences(place / "cluster", place / "alone", encoders)
         damages = [damage.file for damage in verify(place / "cluster")]
+        if options.out is not None:
+            shutil.move(place / "cluster", options.out)
     finally:
         shutil.rmtree(place)
     print(f"differ: {differ or 'nothing'}; damaged: {damages or 'nothing'}")  # noqa: T201 - likewise
