@@ -17,7 +17,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,26 @@ def _thumbnail(gallery: Gallery, sha256: str) -> bytes:
     return shown if isinstance(shown, bytes) else shown.read_bytes()
 
 
+def build_both(
+    place: Path, source: Source, encoders: Sequence[Encoder], *, config: BuildConfig, node: float
+) -> dict[str, float]:
+    """Build ``cluster`` and ``alone`` in a folder; the seconds of each way."""
+    seconds = dict[str, float]()
+    with two_nodes() as cluster:
+        killer = Killer(cluster, node=node)
+        ways = {
+            "two nodes, one worker killed": ("cluster", cluster.address, killer),
+            "one process, one thread": ("alone", "", no_progress),
+        }
+        for way, (name, ray, progress) in ways.items():
+            start, how = time.perf_counter(), replace(config, ray=ray)
+            update(place / name, source, encoders, config=how, progress=progress)
+            seconds[way] = time.perf_counter() - start
+            print(f"{seconds[way]:8.0f} s  {way}", flush=True)  # noqa: T201 - what it is for
+        assert killer.killed, "no worker was at work when it was to be killed; take more images"
+    return seconds
+
+
 def main() -> None:
     """Build both ways, compare, and store what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -123,24 +143,12 @@ def main() -> None:
     files = list_images(options.folder)
     chosen = files[:: max(len(files) // options.images, 1)][: options.images]
     names = tuple(path.relative_to(options.folder).as_posix() for path in chosen)
-    encoders, seconds = with_extra_views([load_encoder(options.encoder)]), dict[str, float]()
+    encoders = with_extra_views([load_encoder(options.encoder)])
+    source, config = Source(options.folder, names), BuildConfig(shard=options.shard)
     place = Path(tempfile.mkdtemp(prefix="wellspring-cluster-"))
     try:
-        with two_nodes() as cluster:
-            killer = Killer(cluster, node=0.75 if options.node else 2.0)
-            ways = {"two nodes, one worker killed": (cluster.address, killer)}
-            for way, (ray, progress) in {
-                **ways,
-                "one process, one thread": ("", no_progress),
-            }.items():
-                start = time.perf_counter()
-                config = BuildConfig(ray=ray, shard=options.shard)
-                source = Source(options.folder, names)
-                out = place / ("cluster" if ray else "alone")
-                update(out, source, encoders, config=config, progress=progress)
-                seconds[way] = time.perf_counter() - start
-                print(f"{seconds[way]:8.0f} s  {way}", flush=True)  # noqa: T201 - what it is for
-        assert killer.killed, "no worker was at work when it was to be killed; take more images"
+        node = 0.75 if options.node else 2.0
+        seconds = build_both(place, source, encoders, config=config, node=node)
         differ = differences(place / "cluster", place / "alone", encoders)
         damages = [damage.file for damage in verify(place / "cluster")]
         if options.out is not None:
