@@ -62,6 +62,8 @@ def table() -> str:
     parts += map(_cluster, stored.get("cluster", {}).values())
     if "store" in stored:
         parts.append(_store(stored["store"]))
+    if "disk" in stored:
+        parts.append(_disk(stored["disk"]))
     if "life" in stored:
         parts.append(_life(stored["life"]))
     return "".join(parts)
@@ -128,6 +130,19 @@ def _step(now: Mapping[str, float] | None, before: Mapping[str, float] | None) -
 
 def _times(ratio: float) -> str:
     return f"{ratio:,.0f}x" if ratio >= 10 else f"{ratio:.2g}x"
+
+
+def _disk(found: Mapping[str, Any]) -> str:
+    """One table: bytes of an image by what they are, and of all but its thumbnail."""
+    count, sizes = found["images"], found["bytes"]
+    rest = sum(size for name, size in sizes.items() if name != "thumbnails")
+    lines = [
+        f"\n**What {count:,} images take on disk** (`python -m benchmarks.scale.disk`)\n",
+        "| | bytes an image |\n|---|---|",
+        *(f"| {name} | {size / count:,.0f} |" for name, size in sizes.items()),
+        f"| **all but thumbnails** | {rest / count:,.0f} |",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _life(found: Mapping[str, Any]) -> str:
