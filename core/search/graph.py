@@ -40,8 +40,8 @@ class Graph:
 
     rows: Int32[np.ndarray, "n k"]
     """-1 where there are no more."""
-    cosines: Float32[np.ndarray, "n k"]
-    """-1 where there are no more."""
+    cosines: Float[np.ndarray, "n k"]
+    """-1 where there are no more; float16 where a walk found them."""
     recall: Float[np.ndarray, " 1"]
     """Share of the ten nearest that are there, on a sample; 1 where all were compared."""
 
@@ -49,7 +49,7 @@ class Graph:
 def are_neighbours(found: Mapping[str, np.ndarray]) -> bool:
     """Whether arrays that were kept can be the ``rows`` and ``cosines`` of a :class:`Graph`."""
     rows, cosines = found["rows"], found["cosines"]
-    kinds = (rows.dtype, cosines.dtype) == (np.int32, np.float32)
+    kinds = rows.dtype == np.int32 and cosines.dtype in (np.float32, np.float16)
     if not (kinds and rows.ndim == 2 and rows.shape == cosines.shape):
         return False
     inside = ((rows >= -1) & (rows < len(rows))).all()
@@ -95,8 +95,8 @@ def measured(
     rows: Int32[np.ndarray, "n k"],
     cosines: Float32[np.ndarray, "n k"],
 ) -> Graph:
-    """The graph of neighbours that a walk found, with its recall on a sample."""
-    return Graph(rows, cosines, np.array([_recall(rows, vectors)]))
+    """The graph of neighbours that a walk found, in fewer bytes, with its recall on a sample."""
+    return Graph(rows, cosines.astype(np.float16), np.array([_recall(rows, vectors)]))
 
 
 def worth_linking(
@@ -158,7 +158,8 @@ def csls_means_of(
         place = fits.cumsum(axis=1)
         enough = place[:, -1] >= width
         taken = fits & (place <= width) & enough[:, None]
-        means[block][enough] = graph.cosines[block][taken].reshape(-1, width).mean(axis=1)
+        chosen = graph.cosines[block][taken].reshape(-1, width)
+        means[block][enough] = chosen.mean(axis=1, dtype=np.float32)
         short.append(block.start + np.flatnonzero(~enough))
     rows = np.concatenate(short)
     if left_out is not None:
@@ -214,7 +215,7 @@ def _walked_means(
 
 def rescored(graph: Graph, vectors: Float[np.ndarray, "n d"]) -> Graph:
     """The graph with the cosines of other vectors, best first: those of a head fitted again."""
-    rows, cosines = np.empty_like(graph.rows), np.empty_like(graph.cosines)
+    rows, cosines = np.empty_like(graph.rows), np.empty(graph.cosines.shape, np.float32)
     for start in range(0, len(rows), _GATHERED):
         block = np.arange(start, min(start + _GATHERED, len(rows)))
         near = cosines_of(vectors, block, np.asarray(graph.rows[block]))

@@ -88,7 +88,7 @@ def joined(rows: Int32[np.ndarray, "n k"], cosines: Float32[np.ndarray, "n k"]) 
 
 def walked_again(
     vectors: Float[np.ndarray, "n d"],
-    before: tuple[Int32[np.ndarray, "m k"], Float32[np.ndarray, "m k"]],
+    before: tuple[Int32[np.ndarray, "m k"], Float[np.ndarray, "m k"]],
     now: Integer[np.ndarray, " m"],
     *,
     walk: Walk,

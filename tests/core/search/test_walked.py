@@ -64,7 +64,7 @@ def test_a_changed_walk_and_its_neighbours_are_as_good_as_new_ones(tmp_path, gon
     row = np.arange(len(after))[:, None]
     assert not (rows == row).any()
     meant = np.where(rows >= 0, (vectors[rows] @ vectors[:, :, None])[:, :, 0], -1)
-    np.testing.assert_allclose(cosines, meant, atol=1e-5)
+    np.testing.assert_allclose(cosines, meant, atol=2.5e-4)  # kept in 16 bits
     assert (np.diff(cosines, axis=1) <= 0).all()
     assert all(len({*r[r >= 0]}) == (r >= 0).sum() for r in rows)
 
