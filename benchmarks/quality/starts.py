@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from PIL import Image, ImageOps
 
 from benchmarks.quality import roles, tables
@@ -19,6 +20,7 @@ from benchmarks.quality.study import Study, by_source, by_tag, compared, digest,
 from core.config import ScoreConfig
 from core.encoders.network import NetworkEncoder
 from core.encoders.registry import spec
+from core.heads.head import Head
 from core.heads.rows import unit_rows
 from core.service.heads import choose_head
 from core.training.start import PACKAGE, load_start, packaged
@@ -86,18 +88,23 @@ def measure(study: Study) -> None:
 def _in_views(study: Study, encoder: Encoder, name: str) -> np.ndarray:
     """Measures by the embedding alone, where the query's is the mean over its views."""
     head = choose_head(study.bench.gallery, encoder, "default")
+    return ranked(
+        head(study.gallery_features(encoder), role="gallery"),
+        in_views(study, encoder, head, name),
+        study.right,
+        scaling=ScoreConfig().neighbours,
+        without=study.left_out,
+    )
+
+
+def in_views(study: Study, encoder: Encoder, head: Head, name: str) -> Float[np.ndarray, "q d"]:
+    """Embeddings of the queries, each the mean over its views; their features are kept."""
     paths = [study.bench.folder / pair.generated for pair in study.pairs]
     sums = head(study.query_features(encoder), role="query")
     for number, view in enumerate(VIEWS[name]):
         kept = f"view-{digest(name, str(number), *study.images)}"
         sums = sums + head(study.encoded(encoder, kept, paths, seen=view), role="query")
-    return ranked(
-        head(study.gallery_features(encoder), role="gallery"),
-        unit_rows(sums),
-        study.right,
-        scaling=ScoreConfig().neighbours,
-        without=study.left_out,
-    )
+    return unit_rows(sums)
 
 
 def section(found: Mapping[str, Any], *_: object) -> list[str]:
