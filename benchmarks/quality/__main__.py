@@ -51,7 +51,7 @@ _PARTS: Mapping[str, tuple[Callable[..., None], Sequence[str]]] = {
     "starts": (starts.measure, starts.NAMES),
     "starts_roles": (starts.measure, starts.NAMES),
     "combining": (combining.measure, ("lite0",)),
-    "settings": (settings.measure, ("lite0", "lite0 at 160", "lite0 at 224", "lite0 at 288")),
+    "settings": (settings.measure, ("lite0", "lite0 at 160", "lite0 at 288")),
     "scoring": (scoring.measure, _NETWORKS),
     "heads": (heads.measure, _NETWORKS),
     "known_pairs": (known_pairs.measure, ("lite0",)),

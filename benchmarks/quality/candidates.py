@@ -14,10 +14,8 @@ from jaxtyping import Bool, Float, Integer
 from benchmarks.quality.study import Study
 from core.config import PATCHES, ScoreConfig, ViewConfig
 from core.heads.head import Head
-from core.search.candidates import Finder
 from core.search.index import csls_means
 from core.search.patches import local_scores
-from core.search.query import Query
 from core.search.ranking import RIVALS
 from core.search.views import View
 from core.service.heads import choose_head
@@ -91,6 +89,9 @@ class Asked:
         self.rows = [*range(len(study.pairs))] if rows is None else [*rows]
         self.pairs = [study.pairs[row] for row in self.rows]
         self.head = choose_head(study.bench.gallery, encoder, "default")
+        patch_head = study.bench.gallery.patch_head(encoder)
+        assert patch_head is not None, "networks have patches"
+        self.patch_head = patch_head
         bench = study.bench
         self.collection = bench.collection(encoder, self.head, score=ScoreConfig())
         self.queries = [bench.query(self.collection, pair) for pair in self.pairs]
@@ -103,8 +104,11 @@ class Asked:
         self.image = [place[pair.generated] for pair in self.pairs]
         """Row of every query's image among these."""
         self._local = np.full((len(images), len(self.collection)), np.nan)
-        places = range(1, len(self.collection.views))
-        self._beside = [self._found(self.collection.views[place], place) for place in places]
+        self._beside = [
+            self._found(view, self._vectors(place))
+            for place, view in enumerate(self.collection.views)
+            if place
+        ]
 
     def under(
         self,
@@ -125,16 +129,21 @@ class Asked:
         if embeddings is None and head is not None:
             features = self.study.query_features(self.encoder)[self.rows]
             embeddings = head(features, role="query")
-        asked = self.queries
-        if embeddings is not None:
-            pairs = zip(asked, embeddings, strict=True)
-            asked = [replace(query, vectors=(own, *query.vectors[1:])) for query, own in pairs]
+        if embeddings is None:
+            embeddings = self._vectors(0)
         rows = [
             np.array(list(dict.fromkeys(np.concatenate(found).tolist())))
-            for found in zip(self._found(first, 0, asked), *self._beside, strict=True)
+            for found in zip(self._found(first, embeddings), *self._beside, strict=True)
+        ]
+        asked = [
+            (own, *query.vectors[1:]) for own, query in zip(embeddings, self.queries, strict=True)
         ]
         views = (first, *self.collection.views[1:])
         return self._scored(views, asked, rows, patches)
+
+    def _vectors(self, place: int) -> Float[np.ndarray, "q d"]:
+        """Unit rows of the queries in one view."""
+        return np.stack([query.vectors[place] for query in self.queries])
 
     def _view(self, head: Head) -> View:
         """The embedding of the gallery under a head."""
@@ -144,23 +153,22 @@ class Asked:
         return replace(self.collection.views[0], head=head, vectors=vectors, csls_means=means)
 
     def _found(
-        self, view: View, place: int, queries: Sequence[Query] | None = None
+        self, view: View, vectors: Float[np.ndarray, "q d"]
     ) -> list[Integer[np.ndarray, " m"]]:
-        """Rows that one view gives as candidates of every query."""
-        config = self.collection.config
-        share = config.candidates // len(self.collection.views)
-        finder = Finder((view,), self.collection.groups, replace(config, candidates=share))
-        found: list[np.ndarray] = []
-        for query, left_out in zip(queries or self.queries, self.left_out, strict=True):
-            allowed = finder.allowed(left_out, None)
-            rows, count = finder.find(Query((query.vectors[place],)), k=1, allowed=allowed)
-            found.append(rows[:count])
-        return found
+        """Rows that one view gives as candidates of every query.
+
+        What ``core.search.candidates`` finds where no image has a copy; here none has.
+        """
+        share = self.collection.config.candidates // len(self.collection.views)
+        depth = share + max(map(len, self.left_out))
+        found = view.index.search(vectors, k=min(depth, len(self.collection))).rows
+        pairs = zip(found, self.left_out, strict=True)
+        return [rows[(rows >= 0) & ~np.isin(rows, left_out)][:share] for rows, left_out in pairs]
 
     def _scored(
         self,
         views: Sequence[View],
-        queries: Sequence[Query],
+        queries: Sequence[Sequence[np.ndarray]],
         rows: Sequence[Integer[np.ndarray, " m"]],
         patches: tuple[Descriptors, Descriptors] | None,
     ) -> Candidates:
@@ -169,15 +177,15 @@ class Asked:
         hits, plain = np.zeros(wide, bool), np.full(wide, -np.inf)
         levels = np.zeros((*wide, len(views[0].level_names)))
         beside = {how.name: np.zeros(wide) for how in config.views}
-        for i, (query, found) in enumerate(zip(queries, rows, strict=True)):
+        for i, (vectors, found) in enumerate(zip(queries, rows, strict=True)):
             own = slice(len(found))
             hits[i, own] = np.isin(found, self.right[i])
-            plain[i, own] = views[0].weight * views[0].scores(query.vectors[0], found)[0]
-            levels[i, own] = views[0].level_scores(query.vectors[0], found)
-            for view, vector in zip(views[1:], query.vectors[1:], strict=True):
+            plain[i, own] = views[0].weight * views[0].scores(vectors[0], found)[0]
+            levels[i, own] = views[0].level_scores(vectors[0], found)
+            for view, vector in zip(views[1:], vectors[1:], strict=True):
                 beside[view.name][i, own] = view.scores(vector, found)[0]
             beside[PATCHES][i, own] = self._places(i, found, patches)
-            self.study.progress(i + 1, len(queries), "scoring candidates")
+        self.study.progress(len(queries), len(queries), "scoring candidates")
         return Candidates(hits, np.array([*map(len, self.right)]), plain, levels, beside)
 
     def _places(

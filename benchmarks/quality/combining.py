@@ -164,7 +164,9 @@ def null_of(asked: Asked) -> Nulls:
             asked.study.progress(done, most, "asking photographs without a source")
         return np.concatenate(queries).astype(np.float32)
 
-    name = f"combining-null-{digest(asked.head.identity, *asked.study.images, repr(config))}"
+    heads = (asked.head.identity, asked.patch_head.identity)
+    settled = digest(*heads, *asked.study.images, repr((config, collection.config)))
+    name = f"combining-null-{settled}"
     kept = asked.study.kept(asked.encoder, name, compute)
     assert kept.shape[1] == size + 1, "an aspect more is the embedding, and the query's number"
     ends = np.flatnonzero(np.diff(kept[:, 0])) + 1

@@ -27,7 +27,7 @@ from core.measures.retrieval import Pair
 SHIPPED, REFITTED = "as it ships", "head: fitted on these photographs"
 """What ships, and its head fitted on the gallery of this measurement, as all other fits are."""
 
-MOST = 4
+MOST = 2
 """Images of a single-image generator that are asked for every exemplar, at most."""
 
 WEIGHTS = {
@@ -41,8 +41,8 @@ TRUSTS = (0.7, 0.8, 0.9, 1.0)
 OWN_TRUSTS = (0.6, 0.7, 0.8, 0.9, 1.0)
 """Trusts of every view by itself, at the weights that ship."""
 
-LEVEL_WEIGHTS = (
-    (1, 1, 1, 1),
+LEVEL_WEIGHTS: tuple[tuple[float, ...], ...] = (
+    (1.0, 1.0, 1.0, 1.0),
     (0.25, 0.5, 1, 1),
     (0.25, 0.25, 1, 1),
     (1, 1, 0.5, 0.5),
@@ -75,7 +75,7 @@ def measure(study: Study) -> None:
     results = {SHIPPED: found.measures(found.ranked(ScoreConfig().views))}
     results |= _under_heads(asked)
     results |= {f"input: {e.name.split(' at ')[1]} pixels": _at_size(asked, e) for e in sizes}
-    results |= _in_views(asked, next(e for e in sizes if e.identity == encoder.identity))
+    results |= _in_views(asked)
     results |= _with_patches(asked, encoder, usual=spread(found))
     results |= dict(_by_levels(found, [level.name for level in levels_of(encoder)]))
     points = {name: found.measures(found.ranked(views)) for name, views in grid()}
@@ -233,19 +233,14 @@ def _at_size(asked: Sequence[Asked], encoder: Any) -> np.ndarray:
     return np.concatenate(columns)
 
 
-def _in_views(asked: Sequence[Asked], kept: Any) -> dict[str, np.ndarray]:
-    """Measures where the query's embedding is the mean over its views; all else sees the whole.
-
-    Args:
-        asked: what is asked.
-        kept: the same network under the name that features of the views are kept for.
-    """
+def _in_views(asked: Sequence[Asked]) -> dict[str, np.ndarray]:
+    """Measures where the query's embedding is the mean over its views; all else sees the whole."""
     results: dict[str, np.ndarray] = {}
     for name in starts.VIEWS:
         parts: list[Candidates] = []
         for each in asked:
-            rows = starts.in_views(each.study, kept, each.head, name)[each.rows]
-            parts.append(each.under(embeddings=rows))
+            own = (each.study, each.encoder, each.head)
+            parts.append(each.under(embeddings=starts.in_views(*own, name, rows=each.rows)))
         found = joined(parts)
         results[f"query: {name}"] = found.measures(found.ranked(ScoreConfig().views))
     return results

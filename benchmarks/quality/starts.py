@@ -97,12 +97,25 @@ def _in_views(study: Study, encoder: Encoder, name: str) -> np.ndarray:
     )
 
 
-def in_views(study: Study, encoder: Encoder, head: Head, name: str) -> Float[np.ndarray, "q d"]:
-    """Embeddings of the queries, each the mean over its views; their features are kept."""
-    paths = [study.bench.folder / pair.generated for pair in study.pairs]
-    sums = head(study.query_features(encoder), role="query")
+def in_views(
+    study: Study, encoder: Encoder, head: Head, name: str, *, rows: Sequence[int] = ()
+) -> Float[np.ndarray, "q d"]:
+    """Embeddings of queries, each the mean over its views, whose features are kept.
+
+    Args:
+        study: the queries.
+        encoder: the encoder.
+        head: its head.
+        name: one of :data:`VIEWS`.
+        rows: the queries that are wanted; all by default.
+    """
+    count = len(study.pairs)
+    some = [] if len(rows) in (0, count) else [*map(str, rows)]
+    chosen = [int(row) for row in some] or [*range(count)]
+    paths = [study.bench.folder / study.pairs[row].generated for row in chosen]
+    sums = head(study.query_features(encoder)[chosen], role="query")
     for number, view in enumerate(VIEWS[name]):
-        kept = f"view-{digest(name, str(number), *study.images)}"
+        kept = f"view-{digest(name, str(number), *study.images, *some)}"
         sums = sums + head(study.encoded(encoder, kept, paths, seen=view), role="query")
     return unit_rows(sums)
 

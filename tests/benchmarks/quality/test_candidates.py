@@ -55,7 +55,7 @@ def asked(monkeypatch):
         return made.query(*map(_unit, near), patches=local)
 
     bench = SimpleNamespace(
-        gallery=None,
+        gallery=SimpleNamespace(patch_head=lambda _: object()),
         folder=Path(),
         collection=lambda *_, **__: collection,
         query=query,
