@@ -22,7 +22,7 @@ from core.heads.fit import fit_head
 from core.images.decode import LoadedImage, decode_ahead
 from core.values import Descriptors
 
-MOST = 48
+MOST = 112
 """Numbers of a descriptor that are kept, before it is scaled to unit length; fewer where a stage
 has fewer channels."""
 
