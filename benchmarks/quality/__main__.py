@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.quality import (
     axes,
+    combining,
     defaults,
     gallery_size,
     heads,
@@ -27,6 +28,7 @@ from benchmarks.quality import (
     robustness,
     roles,
     scoring,
+    settings,
     starts,
     transfers,
 )
@@ -48,6 +50,8 @@ _PARTS: Mapping[str, tuple[Callable[..., None], Sequence[str]]] = {
     "levels_roles": (levels.measure, _NETWORKS),
     "starts": (starts.measure, starts.NAMES),
     "starts_roles": (starts.measure, starts.NAMES),
+    "combining": (combining.measure, ("lite0",)),
+    "settings": (settings.measure, ("lite0", "lite0 at 160", "lite0 at 288")),
     "scoring": (scoring.measure, _NETWORKS),
     "heads": (heads.measure, _NETWORKS),
     "known_pairs": (known_pairs.measure, ("lite0",)),
@@ -77,8 +81,8 @@ def main() -> None:
             measure, known = _PARTS[part]
             if part == "robustness":
                 measure = partial(measure, per_exemplar=options.per_exemplar)
-            load = starts.load if part.startswith("starts") else load_encoder
-            encoders = [load(name) for name in known if name in (options.encoder or known)]
+            wanted = [name for name in known if name in (options.encoder or known)]
+            encoders = [(starts.load if " at " in name else load_encoder)(name) for name in wanted]
             by_role = part == "rivals" or part.endswith("roles")
             how = {"cache": options.cache, "pairs": roles.PAIRS if by_role else "pairs.json"}
             with reporting() as progress:

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.quality import (
     axes,
+    combining,
     defaults,
     finished,
     gallery_size,
@@ -22,6 +23,7 @@ from benchmarks.quality import (
     robustness,
     roles,
     scoring,
+    settings,
     starts,
     transfers,
 )
@@ -47,6 +49,8 @@ def write(folder: Path) -> None:
         "levels_roles": levels.section,
         "starts": starts.section,
         "starts_roles": starts.section,
+        "combining": combining.section,
+        "settings": settings.section,
         "scoring": scoring.section,
         "heads": heads.section,
         "maps": finished.maps,

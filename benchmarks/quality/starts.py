@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from PIL import Image, ImageOps
 
 from benchmarks.quality import roles, tables
@@ -19,6 +20,7 @@ from benchmarks.quality.study import Study, by_source, by_tag, compared, digest,
 from core.config import ScoreConfig
 from core.encoders.network import NetworkEncoder
 from core.encoders.registry import spec
+from core.heads.head import Head
 from core.heads.rows import unit_rows
 from core.service.heads import choose_head
 from core.training.start import PACKAGE, load_start, packaged
@@ -86,18 +88,36 @@ def measure(study: Study) -> None:
 def _in_views(study: Study, encoder: Encoder, name: str) -> np.ndarray:
     """Measures by the embedding alone, where the query's is the mean over its views."""
     head = choose_head(study.bench.gallery, encoder, "default")
-    paths = [study.bench.folder / pair.generated for pair in study.pairs]
-    sums = head(study.query_features(encoder), role="query")
-    for number, view in enumerate(VIEWS[name]):
-        kept = f"view-{digest(name, str(number), *study.images)}"
-        sums = sums + head(study.encoded(encoder, kept, paths, seen=view), role="query")
     return ranked(
         head(study.gallery_features(encoder), role="gallery"),
-        unit_rows(sums),
+        in_views(study, encoder, head, name),
         study.right,
         scaling=ScoreConfig().neighbours,
         without=study.left_out,
     )
+
+
+def in_views(
+    study: Study, encoder: Encoder, head: Head, name: str, *, rows: Sequence[int] = ()
+) -> Float[np.ndarray, "q d"]:
+    """Embeddings of queries, each the mean over its views, whose features are kept.
+
+    Args:
+        study: the queries.
+        encoder: the encoder.
+        head: its head.
+        name: one of :data:`VIEWS`.
+        rows: the queries that are wanted; all by default.
+    """
+    count = len(study.pairs)
+    some = [] if len(rows) in (0, count) else [*map(str, rows)]
+    chosen = [int(row) for row in some] or [*range(count)]
+    paths = [study.bench.folder / study.pairs[row].generated for row in chosen]
+    sums = head(study.query_features(encoder)[chosen], role="query")
+    for number, view in enumerate(VIEWS[name]):
+        kept = f"view-{digest(name, str(number), *study.images, *some)}"
+        sums = sums + head(study.encoded(encoder, kept, paths, seen=view), role="query")
+    return unit_rows(sums)
 
 
 def section(found: Mapping[str, Any], *_: object) -> list[str]:
