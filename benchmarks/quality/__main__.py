@@ -28,6 +28,7 @@ from benchmarks.quality import (
     roles,
     scoring,
     starts,
+    trained,
     transfers,
 )
 from benchmarks.quality.page import DOCS, write
@@ -40,10 +41,13 @@ _NETWORKS = ("lite0", "moco", "dino", "random")
 ENCODERS = (*_NETWORKS, "thumbnail", "histogram", "phash", "edges")
 
 _FAST = ("lite0", "moco", "dino", "thumbnail", "histogram")
+_RIVALS = ("lite0", "random", "thumbnail", "histogram", "phash", "edges")
 _PARTS: Mapping[str, tuple[Callable[..., None], Sequence[str]]] = {
     "defaults": (defaults.measure, ENCODERS),
     "roles": (roles.measure, ENCODERS),
-    "rivals": (rivals.measure, ("lite0", "random", "thumbnail", "histogram", "phash", "edges")),
+    "trained": (trained.measure, trained.NAMES),
+    "rivals": (rivals.measure, _RIVALS),
+    "rivals_roles": (rivals.measure, _RIVALS),
     "levels": (levels.measure, _NETWORKS),
     "levels_roles": (levels.measure, _NETWORKS),
     "starts": (starts.measure, starts.NAMES),
@@ -79,7 +83,7 @@ def main() -> None:
                 measure = partial(measure, per_exemplar=options.per_exemplar)
             load = starts.load if part.startswith("starts") else load_encoder
             encoders = [load(name) for name in known if name in (options.encoder or known)]
-            by_role = part == "rivals" or part.endswith("roles")
+            by_role = part.endswith("roles")
             how = {"cache": options.cache, "pairs": roles.PAIRS if by_role else "pairs.json"}
             with reporting() as progress:
                 gallery = options.gallery

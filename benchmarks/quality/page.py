@@ -23,6 +23,7 @@ from benchmarks.quality import (
     roles,
     scoring,
     starts,
+    trained,
     transfers,
 )
 from benchmarks.quality.plots import Point
@@ -41,7 +42,9 @@ def write(folder: Path) -> None:
     sections = {
         "defaults": defaults.section,
         "roles": roles.section,
+        "trained": trained.section,
         "rivals": rivals.section,
+        "rivals_roles": rivals.section,
         "known_pairs": known_pairs.section,
         "levels": levels.section,
         "levels_roles": levels.section,
