@@ -33,13 +33,20 @@ def test_the_page_is_written_from_what_is_stored(tmp_path, monkeypatch):
     text = (tmp_path / "docs" / "results.md").read_text()
     assert "| moco/default | .500 [.400, 1.000] |" in text
     assert "among 1,234 images with moco `now`" in text
-    assert "Other weights" not in text
+    assert "older" not in text
     assert "## Robustness" not in text
     assert text.endswith("What it says.\n")
     encoder.identity = "later"
     page.write(tmp_path / "docs")
     text = (tmp_path / "docs" / "results.md").read_text()
-    assert "Other weights, or another way to read images, ship now: moco" in text
+    heading, note, *_ = text[text.index("## As it ships") :].split("\n\n")
+    assert note == "**Measured with older weights than those that ship: moco.**"
+    stored = study.stored("defaults")
+    assert stored is not None
+    study.write("defaults", {"older": "No palette was scored.", **stored})
+    page.write(tmp_path / "docs")
+    text = (tmp_path / "docs" / "results.md").read_text()
+    assert f"{heading}\n\n{note} No palette was scored.\n\n" in text
 
 
 def test_the_curve_of_the_gallery_size_is_drawn(tmp_path):
