@@ -164,7 +164,7 @@ def build(paths: Sequence[Path], encoder: str, bars: Bars) -> None:
             lambda: [thumbnail(image, side=BuildConfig().thumbnail) for image in loaded]
         ),
     }
-    pixels = torch.rand(batch, 3, size, size)
+    pixels = torch.rand(batch, 3, size, size).to(memory_format=torch.channels_last)
     with torch.inference_mode():
         network.folded(pixels)
         parts["forward"] = _total(
