@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import typer
 
@@ -43,9 +44,9 @@ class Result:
         return all(rank is not None and rank <= 5 for rank in self.ranks)
 
 
-def result(session: Session, example: Example) -> Result:
-    """Ask the app's default and the control for one query."""
-    answer = session.attribute(example.file, top=TOP)
+def result(session: Session, example: Example, choice: Choice | None = None) -> Result:
+    """Ask the app's default, or another choice, and the control for one query."""
+    answer = session.attribute(example.file, choice, top=TOP)
     control = session.attribute(example.file, THUMBNAIL, top=TOP)
     none = not any(group.influence for group in answer.groups)
     return Result(example, ranks(answer, example), none, ranks(control, example))
@@ -95,13 +96,35 @@ def totals(found: Sequence[Result]) -> list[str]:
     return [f"{what}: {count} of {whole}" for what, (count, whole) in counts.items()]
 
 
-def main() -> None:
-    """The command line."""
+def other_choices() -> dict[str, Choice]:
+    """What else a visitor could choose: encoders, and less in the score."""
+    default = ScoreConfig()
+    views = [view.name for view in default.views]
+    scores = {"": default, **{f" without {name}": default.without(name) for name in views}}
+    scores |= {
+        " by its embedding alone": default.without(*views),
+        " without local scaling": replace(default, local_scaling=False),
+    }
+    return {
+        f"{name}{words}": Choice(name, score=score)
+        for name in ("lite0", "moco", "dino")
+        for words, score in scores.items()
+    }
+
+
+def main(
+    others: Annotated[bool, typer.Option("--others", help="Count other choices too.")] = False,
+) -> None:
+    """Ask every example, and count."""
     session = Session()
-    folder = session.gallery().store.folder
-    found = [result(session, example) for example in read_examples(folder)]
+    examples = read_examples(session.gallery().store.folder)
+    found = [result(session, example) for example in examples]
     typer.echo("\n".join([*map(line, found), *totals(found)]))
+    for name, choice in other_choices().items() if others else ():
+        found = [result(session, example, choice) for example in examples]
+        first, _, named, none, _ = totals(found)
+        typer.echo(f"{name}: {'; '.join((first, named, none))}")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

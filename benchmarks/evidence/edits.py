@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.evidence.bars import Bar, Judged, absent_bar
+from benchmarks.evidence.bars import LEVELS, Bar, Judged, absent_bar, attributed_bar
 from benchmarks.evidence.galleries import Builder, ask, names_of, threaded
 from benchmarks.quality.roles import PAIRS
 from core.evidence.conclusion import sources
@@ -16,9 +16,6 @@ from core.measures.pairs import read_pairs
 from core.measures.retrieval import Pair
 from core.service.workspace import Workspace
 from core.values import Encoder
-
-_LEVELS = (0.01, 0.05)
-_OF_RECALL = 0.9  # share of what is ranked first that is to be attributed at the first level
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ def edit_bars(
         absent = Judged(ask(gone, files, what=f"{name} without sources"), clusters)
         bars += [
             absent_bar(f"{name} without source", absent.asked.p_values, absent, level, draws=draws)
-            for level in _LEVELS
+            for level in LEVELS
         ]
         bars += _power_bars(name, chosen, there)
     return [replace(bar, gallery="all") for bar in bars]
@@ -82,10 +79,8 @@ def _power_bars(name: str, made: Sequence[Made], asked: Workspace) -> list[Bar]:
     """How often a source comes first, is attributed, and which roles' sources are found."""
     told = threaded(lambda one: _told(asked, one), made, what=f"{name} with sources")
     first = float(np.mean([row.first for row in told]))
-    found = {level: float(np.mean([row.p_value <= level for row in told])) for level in _LEVELS}
-    text = f"{found[0.01]:.2f} at 1 %, {found[0.05]:.2f} at 5 %, {first:.2f} first"
-    holds = found[0.01] >= _OF_RECALL * first
-    bars = [Bar("c", f"{name} ({len(made)}), a source attributed", text, ">= .9 x first", holds)]
+    found = [float(np.mean([row.p_value <= level for row in told])) for level in LEVELS]
+    bars = [attributed_bar(name, len(made), found, first)]
     for role in dict.fromkeys(role for one in made for role in one.roles):
         share = np.mean([role in row.among for row in told])
         what = f"{name}, source of the {role} among the sources of the answer"

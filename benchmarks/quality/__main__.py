@@ -30,6 +30,7 @@ from benchmarks.quality import (
     scoring,
     settings,
     starts,
+    trained,
     transfers,
 )
 from benchmarks.quality.page import DOCS, write
@@ -42,10 +43,13 @@ _NETWORKS = ("lite0", "moco", "dino", "random")
 ENCODERS = (*_NETWORKS, "thumbnail", "histogram", "phash", "edges")
 
 _FAST = ("lite0", "moco", "dino", "thumbnail", "histogram")
+_RIVALS = ("lite0", "random", "thumbnail", "histogram", "phash", "edges")
 _PARTS: Mapping[str, tuple[Callable[..., None], Sequence[str]]] = {
     "defaults": (defaults.measure, ENCODERS),
     "roles": (roles.measure, ENCODERS),
-    "rivals": (rivals.measure, ("lite0", "random", "thumbnail", "histogram", "phash", "edges")),
+    "trained": (trained.measure, trained.NAMES),
+    "rivals": (rivals.measure, _RIVALS),
+    "rivals_roles": (rivals.measure, _RIVALS),
     "levels": (levels.measure, _NETWORKS),
     "levels_roles": (levels.measure, _NETWORKS),
     "starts": (starts.measure, starts.NAMES),
@@ -83,12 +87,14 @@ def main() -> None:
                 measure = partial(measure, per_exemplar=options.per_exemplar)
             wanted = [name for name in known if name in (options.encoder or known)]
             encoders = [(starts.load if " at " in name else load_encoder)(name) for name in wanted]
-            by_role = part == "rivals" or part.endswith("roles")
-            how = {"cache": options.cache, "pairs": roles.PAIRS if by_role else "pairs.json"}
+            by_role = part.endswith("roles")
+            # The start at 224 pixels has the features of lite0, and other local descriptors.
+            cache = options.cache / "starts" if part.startswith("starts") else options.cache
+            how = {"cache": cache, "pairs": roles.PAIRS if by_role else "pairs.json"}
             with reporting() as progress:
                 gallery = options.gallery
                 if options.photos is not None:
-                    where = {"cache": options.cache, "progress": progress}
+                    where = {"cache": cache, "progress": progress}
                     gallery = some_photos(data / "real", options.photos, encoders, **where)
                 measure(Study.open(data, gallery, encoders, progress=progress, **how))
     write(DOCS)

@@ -30,8 +30,8 @@ def choices(found: Mapping[str, Any], *_: object) -> list[str]:
     """Dimensions, stages, size and views, one changed at a time."""
     return [
         "## Dimensions, stages, size, views",
-        "Embedding alone; differences are paired, from what ships: whitening to 512, stages 2 to 4 "
-        "at 160 pixels, local scaling by 10 neighbours, the query in one view.",
+        "Embedding alone; differences are paired, from what shipped: whitening to 512, stages 2 "
+        "to 4 at 160 pixels, local scaling by 10 neighbours, the query in one view.",
         *tables.by_encoder(found),
     ]
 

@@ -25,6 +25,7 @@ from benchmarks.quality import (
     scoring,
     settings,
     starts,
+    trained,
     transfers,
 )
 from benchmarks.quality.plots import Point
@@ -43,7 +44,9 @@ def write(folder: Path) -> None:
     sections = {
         "defaults": defaults.section,
         "roles": roles.section,
+        "trained": trained.section,
         "rivals": rivals.section,
+        "rivals_roles": rivals.section,
         "known_pairs": known_pairs.section,
         "levels": levels.section,
         "levels_roles": levels.section,
@@ -66,7 +69,8 @@ def write(folder: Path) -> None:
     for name, section in sections.items():
         found = stored(name)
         if found is not None:
-            parts += [*section(found, folder / "plots"), _provenance(name, found)]
+            heading, *rest = section(found, folder / "plots")
+            parts += [heading, *_older(found), *rest, _provenance(name, found)]
     parts += _training(folder / "plots")
     reading = RESULTS / "reading.md"
     if reading.is_file():
@@ -84,7 +88,7 @@ published figures of other benchmarks."""
 
 
 def _provenance(name: str, found: Mapping[str, Any]) -> str:
-    """What measured a part, on what, and whether these are still the encoders that ship."""
+    """What measured a part, and on what."""
     module = name.removesuffix("_roles")  # the same measurement, of the pairs with roles
     note = f"Measured with `benchmarks/quality/{module}.py`"
     if name in finished.FINISHED:
@@ -92,16 +96,22 @@ def _provenance(name: str, found: Mapping[str, Any]) -> str:
     if "gallery_images" not in found:
         return f"{note}."
     names = ", ".join(f"{name} `{identity}`" for name, identity in found["encoders"].items())
-    note += f" among {found['gallery_images']:,} images with {names}."
+    return f"{note} among {found['gallery_images']:,} images with {names}."
+
+
+def _older(found: Mapping[str, Any]) -> list[str]:
+    """A line on what a part was measured with, where that is not what ships."""
     shipped = {info.name for info in encoder_infos()}
     old = [
-        n
-        for n, identity in found["encoders"].items()
-        if n in shipped and load_encoder(n).identity != identity
+        name
+        for name, identity in found.get("encoders", {}).items()
+        if name in shipped and load_encoder(name).identity != identity
     ]
-    if old:
-        note += f" **Other weights, or another way to read images, ship now: {', '.join(old)}.**"
-    return note
+    lines = (
+        [f"**Measured with older weights than those that ship: {', '.join(old)}.**"] if old else []
+    )
+    lines += [found["older"]] if "older" in found else []
+    return [" ".join(lines)] if lines else []
 
 
 def _training(folder: Path) -> list[str]:

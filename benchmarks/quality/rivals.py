@@ -1,4 +1,4 @@
-"""The program beside rivals that learn nothing, role by role, with one threshold for all queries.
+"""The program beside rivals that learn nothing, with one threshold for all queries.
 
 Generated images without a known source are asked too, and lower the micro average precision of
 whoever scores them high.
@@ -6,7 +6,7 @@ whoever scores them high.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,28 @@ import numpy as np
 from jaxtyping import Float
 
 from benchmarks.quality import patches, roles, sift, tables
-from benchmarks.quality.study import Group, Study, cell_object, cells, of_scores, store
+from benchmarks.quality.study import (
+    HALVES,
+    Group,
+    Study,
+    by_source,
+    cell_object,
+    cells,
+    of_scores,
+    store,
+)
 from core.config import ScoreConfig
 from core.gallery.source import Source
 from core.images.listing import list_images
 from core.measures.pooled import MICRO, Pool, interval_of, pooled_values
-from core.measures.retrieval import Cell
+from core.measures.retrieval import Cell, Pair
 from core.service.heads import choose_head
 
 WITHOUT = 150
 """Images without a source, drawn with the seed 0 from those of Stable Diffusion."""
+
+FIRST = "lite0"
+"""The encoder that is shown by generator."""
 
 _WAYS = {
     "default": ScoreConfig(),
@@ -45,22 +57,50 @@ def measure(study: Study) -> None:
     """Rank every pair by every rival, each role by itself; store means by kind and role."""
     study.bench.ask_without(without_source(study.data), progress=study.progress)
     columns = dict(_encoders(study)) | dict(_pixels(study))
-    groups = {**roles.groups(study.pairs), "all": lambda _: True}
-    values = {name: found for name, (found, _) in columns.items()}
-    measured = cells(study.pairs, values, groups=groups, parts=("both",))
+    by_role = any(pair.others for pair in study.pairs)
+    groups = roles.groups(study.pairs) if by_role else by_source(study.pairs)
+    found = _measured(study, columns, {**groups, "all": lambda _: True})
+    first = {name: made for name, made in columns.items() if name == f"{FIRST}/default"}
+    generators = _measured(study, first, by_generator(study.pairs))
+    alone = len(study.bench.alone)
+    part = "rivals_roles" if by_role else "rivals"
+    store(part, study, without=alone, cells=found, generators=generators)
+
+
+def by_generator(pairs: Sequence[Pair]) -> dict[str, Group]:
+    """A group for every generator, role by role where there are roles."""
+    return {name: _made(name) for name in sorted({*map(_maker, pairs)})}
+
+
+def _maker(pair: Pair) -> str:
+    role = pair.source.partition(": ")[2]
+    return f"{pair.generator}: {role}" if role else pair.generator
+
+
+def _made(name: str) -> Group:
+    return lambda pair: _maker(pair) == name
+
+
+def _measured(
+    study: Study, columns: Mapping[str, Column], groups: Mapping[str, Group]
+) -> list[dict[str, Any]]:
+    """Cells of every measure."""
+    values = {name: made for name, (made, _) in columns.items()}
     pools = {name: pool for name, (_, pool) in columns.items()}
-    alone = int((next(iter(pools.values())).answers == 0).sum())
-    store("rivals", study, without=alone, cells=measured + _micro(study, pools, groups))
+    measured = cells(study.pairs, values, groups=groups, parts=(*HALVES, "both"))
+    return measured + _micro(study, pools, groups)
 
 
 def section(found: Mapping[str, Any], _plots: Path) -> list[str]:
     """The section of the page."""
     across = tables.ordered(cell["source"] for cell in found["cells"])
+    by_role = any(": " in source for source in across)
     parts = [
-        "## Rivals that learn nothing, and one threshold for all queries",
-        "Pairs with roles as above, among 2,500 photographs drawn with the seed 0 and the "
-        "exemplars. `patches at several scales` are nearest-neighbour patches of pixels at 8, 16 "
-        "and 32 pixels, in the manner of NDA (2510.14269) as its abstract describes it; `random` "
+        "## Rivals that learn nothing, and one threshold for all queries"
+        + (", role by role" if by_role else ""),
+        "All pairs, among 2,500 photographs drawn with the seed 0 and the exemplars. `patches at "
+        "several scales` are nearest-neighbour patches of pixels at 8, 16 and 32 pixels, in "
+        "the manner of NDA (2510.14269) as its abstract describes it; `random` "
         "has random weights, and the same levels and scoring. uAP is the micro average precision "
         "of copy detection (DISC21): the scores of all queries in one list, those of "
         f"{found['without']} Stable Diffusion images without a known source included. It asks what "
@@ -69,7 +109,13 @@ def section(found: Mapping[str, Any], _plots: Path) -> list[str]:
     for measure in ("R@1", "R@10", "mAP", MICRO):
         grid = tables.grid(found["cells"], across=across, half="both", measure=measure)
         parts += [f"{measure}:", grid]
-    return parts
+    wanted = [("both", "R@1"), ("untouched", "R@1")]
+    wanted += [("both", measure) for measure in ("R@5", "R@10", "mAP", MICRO)]
+    return [
+        *parts,
+        f"`{FIRST}` as it ships, by generator; both halves unless said:",
+        tables.by_source(found["generators"], wanted, column=f"{FIRST}/default"),
+    ]
 
 
 def _encoders(study: Study) -> Mapping[str, Column]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.quality import tables
 from benchmarks.quality.defaults import WAYS, column
-from benchmarks.quality.study import Group, Study, cells, store
+from benchmarks.quality.study import HALVES, Group, Study, cells, store
 from core.config import ScoreConfig
 from core.measures.retrieval import Pair
 
@@ -17,12 +17,15 @@ EDITS = {"edits by inversion": ("ddpm_inversion", "diffusionhandles"), "pix2pix-
 """Sets of images that were made from one source, by the beginnings of their names."""
 
 
+_HALVES = [(half, m) for m in ("R@1", "R@10") for half in ("both", "untouched", "tune")]
+
+
 def measure(study: Study) -> None:
     """Rank every pair with every encoder, each role by itself; store means by kind and role."""
     results = {f"{e.name}/default": column(study, e, ScoreConfig()) for e in study.encoders}
     for way, score in WAYS.items():
         results |= {f"{e.name}/{way}": column(study, e, score) for e in study.networks}
-    found = cells(study.pairs, results, groups=groups(study.pairs), parts=("both",))
+    found = cells(study.pairs, results, groups=groups(study.pairs), parts=(*HALVES, "both"))
     store("roles", study, cells=found)
 
 
@@ -51,10 +54,14 @@ def _begins(starts: Sequence[str]) -> Group:
 def section(found: Mapping[str, Any], *_: object) -> list[str]:
     """What the page of results says of structure and appearance."""
     cells = found["cells"]
+    across = tables.ordered(cell["source"] for cell in cells)
+    first = next(iter(found["encoders"]))
     return [
         "## Structure and appearance",
         "A second set of pairs: most images were made from two, and it is known which one gave the "
         "structure (or content) and which one the appearance (or style). Each role is ranked by "
         "itself, the other exemplar left out. All pairs.",
-        *tables.recalls(cells, across=tables.ordered(cell["source"] for cell in cells)),
+        *tables.recalls(cells, across=across),
+        f"`{first}` by half, split by the exemplar in the role, as everywhere:",
+        tables.by_source(cells, _HALVES, column=f"{first}/default"),
     ]

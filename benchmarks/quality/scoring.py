@@ -60,8 +60,8 @@ def section(found: Mapping[str, Any], *_: object) -> list[str]:
     layout = ["nano_banana", "nano_banana: layout"]
     return [
         "## Weights of edges and patches",
-        "All else as it ships; 0 leaves a part out. Differences are paired, from what ships: "
-        f"{found['base']}.",
+        "All else as it ships, or shipped when it was measured; 0 leaves a part out. Differences "
+        f"are paired, from the weights that ship or shipped: {found['base']}.",
         *tables.by_encoder(found),
         "### Image edits that keep the layout",
         "R@1, tune half and untouched half.",

@@ -291,7 +291,7 @@ def write(part: str, value: Mapping[str, Any]) -> None:
 
 
 def stored(part: str) -> dict[str, Any] | None:
-    """A measurement, where it was made."""
+    """A measurement, where it was made; ``older`` says of one that outlived its scoring which."""
     path = RESULTS / f"{part}.json"
     return json.loads(path.read_bytes()) if path.is_file() else None
 

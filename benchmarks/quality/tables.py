@@ -70,6 +70,19 @@ def recalls(cells: Sequence[Cell], *, across: Sequence[str]) -> list[str]:
     return ["R@1:", grids[0], "R@10:", grids[1]]
 
 
+def by_source(cells: Sequence[Cell], wanted: Sequence[tuple[str, str]], *, column: str) -> str:
+    """A row for every source of a column: measures of halves, as ``(half, measure)``."""
+    found = by_key(cells)
+    heads = [m if half == "both" else f"{m}, {half}" for half, m in wanted]
+    rows = [["", *heads, "queries (exemplar sets)"]]
+    for source in ordered(cell["source"] for cell in cells):
+        own = [found.get((half, source, column, measure)) for half, measure in wanted]
+        first = next(cell for cell in own if cell is not None)
+        count = f"{first['queries']} ({first['clusters']})"
+        rows.append([source, *map(interval, own), count])
+    return markdown(rows)
+
+
 def by_encoder(found: Mapping[str, Any]) -> list[str]:
     """Differences from the base, a table for each encoder."""
     parts = [(f"### {name}", _by_half(found, name)) for name in found["encoders"]]

@@ -14,6 +14,7 @@ from benchmarks.evidence.bars import (
     calibration_error,
     false_attributions,
     largest_count,
+    power_bars,
 )
 from benchmarks.evidence.galleries import Asked
 from benchmarks.evidence.law import fit_law
@@ -77,6 +78,34 @@ def test_queries_of_one_cluster_count_once():
     p_values = [0.001] * 40 + [0.9, 0.8]
     judged = Judged(_asked(np.zeros(42), p_values=p_values), ["a"] * 40 + ["b", "c"])
     assert false_attributions(judged, level=0.01, draws=9) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("single", "edits", "held"),
+    [(97, 45, [True, True, True]), (96, 44, [False, False, True])],
+)
+def test_power_is_held_to_its_bars(single, edits, held):
+    """Of 100 images of a single-image generator, and of 100 edits of which 50 come first."""
+    names = ["SinGAN"] * 100 + ["Gemini 2.5 Flash Image"] * 100
+    pairs = [SimpleNamespace(generator=g, cluster=f"{i}") for i, g in enumerate(names)]
+    p_values = np.full(200, 0.04)
+    p_values[:single] = p_values[100 : 100 + edits] = 0.01
+    asked = _asked(np.zeros(200), p_values=p_values, right=np.arange(200) < 150)
+    bars = power_bars(replace(_setting(), pairs=pairs, present=replace(asked, named=asked.right)))
+    assert [bar.holds for bar in bars] == held
+    assert bars[1].found == f"{edits / 100:.2f} at 1 %, 0.50 at 5 %, 0.50 first"
+
+
+@pytest.mark.parametrize(("wrong", "held"), [(3, True), (4, False)])
+def test_names_are_held_to_their_precision(wrong, held):
+    setting = _setting(n=100)
+    asked = _asked(np.zeros(100), right=np.arange(100) >= wrong)
+    pairs = [
+        SimpleNamespace(generator=g, cluster=p.cluster)
+        for p, g in zip(setting.pairs, ["SinGAN", "Gemini 2.5 Flash Image"] * 50, strict=True)
+    ]
+    bars = power_bars(replace(setting, pairs=pairs, present=asked))
+    assert bars[-1].holds is held
 
 
 def test_stated_shares_that_come_true_have_no_calibration_error():

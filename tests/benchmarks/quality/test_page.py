@@ -1,4 +1,4 @@
-from benchmarks.quality import gallery_size, page, study, tables
+from benchmarks.quality import gallery_size, page, robustness, study, tables
 
 CELL = {"half": "untouched", "source": "all", "column": "moco/default", "measure": "R@1"}
 NUMBERS = {"mean": 0.5, "low": 0.4, "high": 1.0, "queries": 10, "clusters": 4}
@@ -33,13 +33,20 @@ def test_the_page_is_written_from_what_is_stored(tmp_path, monkeypatch):
     text = (tmp_path / "docs" / "results.md").read_text()
     assert "| moco/default | .500 [.400, 1.000] |" in text
     assert "among 1,234 images with moco `now`" in text
-    assert "Other weights" not in text
+    assert "older" not in text
     assert "## Robustness" not in text
     assert text.endswith("What it says.\n")
     encoder.identity = "later"
     page.write(tmp_path / "docs")
     text = (tmp_path / "docs" / "results.md").read_text()
-    assert "Other weights, or another way to read images, ship now: moco" in text
+    heading, note, *_ = text[text.index("## As it ships") :].split("\n\n")
+    assert note == "**Measured with older weights than those that ship: moco.**"
+    stored = study.stored("defaults")
+    assert stored is not None
+    study.write("defaults", {"older": "No palette was scored.", **stored})
+    page.write(tmp_path / "docs")
+    text = (tmp_path / "docs" / "results.md").read_text()
+    assert f"{heading}\n\n{note} No palette was scored.\n\n" in text
 
 
 def test_the_curve_of_the_gallery_size_is_drawn(tmp_path):
@@ -51,3 +58,21 @@ def test_the_curve_of_the_gallery_size_is_drawn(tmp_path):
     parts = gallery_size.section({"cells": cells, "images": 55_000}, tmp_path)
     assert "| moco | .500 | .500 |" in parts[-1]
     assert len(list(tmp_path.glob("*.svg"))) == 3
+
+
+def test_degradations_have_a_row_each_and_those_with_a_bar_stand_out(tmp_path):
+    """A strength that was not measured stays empty."""
+    cells = [
+        {
+            **CELL,
+            **NUMBERS,
+            "half": half,
+            "source": robustness.GENERATORS,
+            "column": "moco/frame/0.1",
+        }
+        for half in ("both", "untouched")
+    ]
+    text = "\n".join(robustness.section({"cells": cells, "per_exemplar": 2}, tmp_path))
+    assert "| frame 0.1 | .500 [.400, 1.000] | .500 [.400, 1.000] |" in text
+    assert "| **frame 0.05** |  |  |" in text
+    assert "at least 0.97 of single-image generators" in text

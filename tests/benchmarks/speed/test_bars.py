@@ -27,3 +27,13 @@ def test_one_that_is_missed_is_named_in_the_end(capsys: pytest.CaptureFixture[st
     said = capsys.readouterr()
     assert "MISSED" in said.out + said.err
     assert "1 missed: answer" in said.out + said.err
+
+
+def test_what_is_to_be_reached_is_missed_from_below(capsys: pytest.CaptureFixture[str]):
+    bars = Bars()
+    bars.reach("build / parts", 0.95, 0.95)
+    assert not bars.missed
+    bars.reach("build / parts", 0.94, 0.95)
+    assert bars.missed == ["build / parts"]
+    said = capsys.readouterr()
+    assert "build / parts: 0.940 (bar 0.950: MISSED)" in said.out + said.err
