@@ -14,7 +14,6 @@ from core.evidence.confidence import stated
 from core.evidence.influence import contested, decompose, influences
 from core.evidence.null import Margins, Null, aspects_of, margins_of
 from core.evidence.roles import Standing, find_roles
-from core.search.patches import pair_strengths
 from core.search.query import Query
 from core.search.ranking import Collection, Ranking, first_of_groups
 from core.search.second_source import scores_beyond
@@ -73,7 +72,7 @@ def answer(
     groups += [judge.group(p) for p in others if judge.first[p] < top or p in told]
     none = 1.0 if judge.telling else None
     if likely and (sure := groups[0].confidence) is not None:
-        weights = _weights(query, collection, ranking.rows[judge.first[likely]])
+        weights = _weights(query, collection, ranking, judge.first[likely])
         found = influences(weights, none=1 - sure)
         none, shares = float(found.none), found.shares.tolist()
         shared = [
@@ -103,13 +102,14 @@ def answer(
 
 
 def _weights(
-    query: Query, collection: Collection, rows: Integer[np.ndarray, " g"]
+    query: Query, collection: Collection, ranking: Ranking, places: Integer[np.ndarray, " g"]
 ) -> Float[np.ndarray, " g"]:
     """How much of the query every source explains: by its patches, or by its embedding."""
-    if query.patches is None or collection.patches is None:
+    strengths = collection.strengths_of(query, ranking, places)
+    if strengths is None:
+        rows = ranking.rows[places]
         return decompose(query.embedding, np.asarray(collection.views[0].vectors[rows]))
-    patches = np.ascontiguousarray(collection.patches[rows])
-    return contested(pair_strengths(query.patches, patches))
+    return contested(strengths)
 
 
 class _Judge:
@@ -144,12 +144,12 @@ class _Judge:
 
     def second_source(self, query: Query, *, sources: list[int], others: list[int]) -> int:
         """The group that explains most of the query beyond its sources."""
-        rows, first = self.ranking.rows, self.first
         scores = scores_beyond(
             query,
             self.collection,
-            sources=rows[first[sources]],
-            others=rows[first[others]],
+            self.ranking,
+            sources=self.first[sources],
+            others=self.first[others],
         )
         return others[int(scores.argmax())]
 

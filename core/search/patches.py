@@ -51,13 +51,7 @@ def local_scores(
     """
     if not len(query):
         raise ValueError("a query without patches has no local score")
-    scores = np.zeros(len(candidates))
-    for start in range(0, len(candidates), _BLOCK):
-        block = candidates[start : start + _BLOCK]
-        pairs = mutual_pairs(query, block)
-        sums = np.bincount(pairs.candidate, weights=pairs.strength, minlength=len(block))
-        scores[start : start + _BLOCK] = sums / len(query)
-    return scores
+    return pair_strengths(query, candidates).sum(axis=1) / len(query)
 
 
 def region_match(
@@ -138,9 +132,10 @@ def pair_strengths(
     query: Int8[np.ndarray, "p l"], candidates: Int8[np.ndarray, "n p2 l"]
 ) -> Float[np.ndarray, "n p"]:
     """How well every candidate matches every patch of a query: 0 where they are no mutual pair."""
-    pairs = mutual_pairs(query, candidates)
     strengths = np.zeros((len(candidates), len(query)))
-    strengths[pairs.candidate, pairs.query_patch] = pairs.strength
+    for start in range(0, len(candidates), _BLOCK):
+        pairs = mutual_pairs(query, candidates[start : start + _BLOCK])
+        strengths[start + pairs.candidate, pairs.query_patch] = pairs.strength
     return strengths
 
 

@@ -26,7 +26,7 @@ from core.config import PATCHES, ScoreConfig
 from core.images.joined import ManyDescriptors
 from core.search.candidates import Finder, firsts
 from core.search.engine import Among
-from core.search.patches import local_scores
+from core.search.patches import pair_strengths
 from core.search.query import Query
 from core.search.views import View
 from core.values import ImageRecord, ScorePart
@@ -56,6 +56,8 @@ class Ranking:
     """The images that could be ranked; ``None`` for all."""
     unfiltered: Ranking | None = field(default=None, repr=False)
     """The candidates of all images, where only some could be ranked."""
+    strengths: Float[np.ndarray, "c p"] | None = field(default=None, repr=False)
+    """How well each candidate matches every patch of the query; ``None`` without patches."""
 
 
 @dataclass(frozen=True)
@@ -179,9 +181,10 @@ class Collection:
         rows, count = self._finder.find(query, k=k, allowed=allowed)
         plain, cosines = self._plain(query, rows)
         scores, aspects = plain, np.full((len(rows), len(self.aspect_names)), -np.inf)
+        strengths = self.pair_strengths(query, rows[:count])
         if count:
-            first = rows[:count]
-            added = self.additions(query.vectors, first, local=self.local_scores(query, first))
+            first, local = rows[:count], None if strengths is None else _local(strengths)
+            added = self.additions(query.vectors, first, local=local)
             rival_scores = rival_scores or self.rival_scores_of(first, plain[:count], added)
             whole = self.combined(plain[:count], added, rival_scores)
             scores = np.concatenate([whole, plain[count:]])
@@ -192,6 +195,8 @@ class Collection:
         order = order[: max(k, count) if k >= self.config.candidates else k]
         found = scores[order].astype(np.float32)
         ranking = Ranking(rows[order], found, cosines[order], aspects[order], rival_scores)
+        if strengths is not None:
+            ranking = replace(ranking, strengths=strengths[best[: len(order)]])
         if query.identical is None or not allowed.has(query.identical) or not len(rows):
             return ranking
         cosine = float(self.views[0].vectors[query.identical] @ query.embedding)
@@ -274,9 +279,30 @@ class Collection:
         self, query: Query, rows: Integer[np.ndarray, " m"]
     ) -> Float[np.ndarray, " m"] | None:
         """How well the patches of rows match a query's; ``None`` where either has none."""
+        strengths = self.pair_strengths(query, rows)
+        return None if strengths is None else _local(strengths)
+
+    def pair_strengths(
+        self, query: Query, rows: Integer[np.ndarray, " m"]
+    ) -> Float[np.ndarray, "m p"] | None:
+        """How well rows match every patch of a query; ``None`` where either has none."""
         if query.patches is None or self.patches is None:
             return None
-        return local_scores(query.patches, np.ascontiguousarray(self.patches[rows]))
+        return pair_strengths(query.patches, np.ascontiguousarray(self.patches[rows]))
+
+    def strengths_of(
+        self, query: Query, ranking: Ranking, places: Integer[np.ndarray, " m"]
+    ) -> Float[np.ndarray, "m p"] | None:
+        """The same of ranked rows, by their places; those of candidates are in the ranking."""
+        known = ranking.strengths
+        if known is None:
+            return self.pair_strengths(query, ranking.rows[places])
+        there = places < len(known)
+        found = np.empty((len(places), known.shape[1]))
+        found[there] = known[places[there]]
+        if not there.all():
+            found[~there] = self.pair_strengths(query, ranking.rows[places[~there]])
+        return found
 
     @functools.cached_property
     def aspect_names(self) -> tuple[str, ...]:
@@ -344,6 +370,11 @@ class Collection:
         return plain, shown
 
 
+def _local(strengths: Float[np.ndarray, "m p"]) -> Float[np.ndarray, " m"]:
+    """Local scores of rows by how well they match every patch of a query."""
+    return strengths.sum(axis=1) / strengths.shape[1]
+
+
 def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:
     """A ranking of the same length with one row first, at the best of all that others score.
 
@@ -367,4 +398,4 @@ def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:
         for name, first in firsts.items()
         for array in (getattr(ranking, name),)
     }
-    return replace(ranking, **parts)
+    return replace(ranking, **parts, strengths=None)

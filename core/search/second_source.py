@@ -11,14 +11,14 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Integer
 
-from core.search.patches import pair_strengths
 from core.search.query import Query
-from core.search.ranking import Collection
+from core.search.ranking import Collection, Ranking
 
 
 def scores_beyond(
     query: Query,
     collection: Collection,
+    ranking: Ranking,
     *,
     sources: Integer[np.ndarray, " s"],
     others: Integer[np.ndarray, " m"],
@@ -28,28 +28,27 @@ def scores_beyond(
     Args:
         query: the query.
         collection: where its sources were found.
-        sources: rows of the sources.
-        others: rows that are scored, as they are ranked; the first candidates by patches too.
+        ranking: how it is ranked there.
+        sources: places of the sources in the ranking.
+        others: places that are scored, ascending; the candidates by patches too.
     """
+    rows = ranking.rows[others]
     rest = [
-        residual(vector, np.asarray(view.vectors[sources]))
+        residual(vector, np.asarray(view.vectors[ranking.rows[sources]]))
         for view, vector in zip(collection.views, query.vectors, strict=True)
     ]
     plain = np.zeros(len(others))
     for view, vector in zip(collection.views, rest, strict=True):
         if view.trust is None:
-            plain += view.weight * view.scores(vector, others)[0]
-    patches, local = collection.patches, None
-    if query.patches is not None and patches is not None:
-        most = collection.config.candidates
-        known, asked = (
-            pair_strengths(query.patches, np.ascontiguousarray(patches[rows]))
-            for rows in (sources, others[:most])
-        )
+            plain += view.weight * view.scores(vector, rows)[0]
+    most = others[others < collection.config.candidates]
+    known, asked = (collection.strengths_of(query, ranking, some) for some in (sources, most))
+    local = None
+    if known is not None and asked is not None:
         local = np.zeros(len(others))
-        local[:most] = excess(asked, known)
-    added = collection.additions(rest, others, local=local)
-    return collection.combined(plain, added, collection.rival_scores_of(others, plain, added))
+        local[: len(most)] = excess(asked, known)
+    added = collection.additions(rest, rows, local=local)
+    return collection.combined(plain, added, collection.rival_scores_of(rows, plain, added))
 
 
 def residual(

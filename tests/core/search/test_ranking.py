@@ -16,7 +16,8 @@ from core.search.engine import Among
 from core.search.graph import neighbour_graph
 from core.search.index import csls_means
 from core.search.patches import local_scores
-from core.search.ranking import PLACES, SAME_FILE, Collection
+from core.search.query import Query
+from core.search.ranking import PLACES, SAME_FILE, Collection, led_by
 from core.search.walk import Walk
 from tests.core import made
 
@@ -401,3 +402,21 @@ def test_among_all_images_is_the_ranking_of_all():
     np.testing.assert_array_equal(one.rows, two.rows)
     np.testing.assert_array_equal(one.scores, two.scores)
     np.testing.assert_array_equal(one.aspects, two.aspects)
+
+
+def test_strengths_of_ranked_rows_are_those_of_their_patches():
+    """Those of candidates are in the ranking, in its order; of others they are computed."""
+    config = ScoreConfig(candidates=7)
+    world, query, local = _world(3, config=config, rerank=True)
+    asked = Query((query,), local)
+    ranking = world.rank(asked, k=20)
+    assert ranking.strengths is not None and len(ranking.strengths) == 7
+    places = np.array([6, 2, 9, 15])
+    wanted = world.pair_strengths(asked, ranking.rows[places])
+    np.testing.assert_array_equal(world.strengths_of(asked, ranking, places), wanted)
+    other = replace(ranking, strengths=ranking.strengths + 1)
+    np.testing.assert_array_equal(world.strengths_of(asked, other, places)[:2], wanted[:2] + 1)
+    np.testing.assert_array_equal(world.strengths_of(asked, other, places)[2:], wanted[2:])
+    led = led_by(ranking, int(ranking.rows[9]), cosine=0.5)
+    wanted = world.pair_strengths(asked, led.rows[:3])
+    np.testing.assert_array_equal(world.strengths_of(asked, led, np.arange(3)), wanted)
