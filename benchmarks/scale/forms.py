@@ -48,13 +48,17 @@ class Graph:
     """What FAISS searches."""
     turned: Rows
     """Queries as the graph takes them."""
+    held: np.ndarray | None = None
+    """The row at every place of the graph; the same by default."""
 
     def nearest(self, queries: np.ndarray, *, k: int, among: Among | None) -> np.ndarray:
         """Rows that the graph finds, as many as answers ask it for."""
         assert among is None
         count = max(k, FEWEST)
         how = _faiss.SearchParametersHNSW(efSearch=count)
-        return self.graph.search(np.ascontiguousarray(self.turned(queries)), count, params=how)[1]
+        asked = np.ascontiguousarray(self.turned(queries))
+        found = self.graph.search(asked, count, params=how)[1]
+        return found if self.held is None else np.where(found < 0, -1, self.held[found])
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,7 @@ def measured(asked: Asked, size: int, *, every: int) -> Iterator[Measured]:
 def forms(vectors: np.ndarray, walk: Walk, built: float) -> Iterator[Form]:
     """The product's graph, other forms on its links, and graphs with links of their own."""
     own: Any = faiss.downcast_index(walk._engine.index)
+    held = faiss.vector_to_array(walk._engine.id_map)
     yield Form("8 bits, as integers: the product's", Walked(walk, len(vectors)), own, built)
     dim, kinds = vectors.shape[1], faiss.ScalarQuantizer
     rounded = _faiss.IndexHNSWSQ(dim, kinds.QT_bf16, _LINKS, _IP)
@@ -169,11 +174,12 @@ def forms(vectors: np.ndarray, walk: Walk, built: float) -> Iterator[Form]:
     yield _grown("bfloat16", rounded, vectors)
     for bits, kind in ((8, kinds.QT_8bit), (4, kinds.QT_4bit)):
         storage = faiss.IndexScalarQuantizer(dim, kind, _IP)
-        yield _on_links(f"{bits} bits, unpacked", own, storage, vectors, _same)
+        yield _on_links(f"{bits} bits, unpacked", own, storage, vectors[held], _same, held)
     turn = haar_rotation(dim, seed=1).astype(np.float32)
     bits = _faiss.IndexRaBitQ(dim, _IP, 1)
     bits.qb = 8
-    yield _on_links("RaBitQ, a bit", own, bits, vectors @ turn, lambda queries: queries @ turn)
+    turned = vectors[held] @ turn
+    yield _on_links("RaBitQ, a bit", own, bits, turned, lambda queries: queries @ turn, held)
     autofaiss = faiss.IndexHNSWFlat(dim, _FLAT_LINKS, _IP)
     yield _grown("float32, 32 links, as autofaiss", autofaiss, vectors)
 
@@ -186,13 +192,15 @@ def _grown(name: str, graph: Any, vectors: np.ndarray) -> Form:
     return Form(name, Graph(graph, _same), graph, time.process_time() - start)
 
 
-def _on_links(name: str, own: Any, storage: Any, rows: np.ndarray, turned: Rows) -> Form:
-    """The links of a graph over rows in another form."""
+def _on_links(
+    name: str, own: Any, storage: Any, rows: np.ndarray, turned: Rows, held: np.ndarray
+) -> Form:
+    """The links of a graph over rows in another form, in the order in which it holds them."""
     storage.train(rows)
     storage.add(rows)
     graph: Any = faiss.IndexHNSW(storage, _LINKS)
     graph.hnsw, graph.ntotal, graph.is_trained, graph.metric_type = own.hnsw, len(rows), True, _IP
-    return Form(f"{name}, on the product's links", Graph(graph, turned), graph, 0.0)
+    return Form(f"{name}, on the product's links", Graph(graph, turned, held), graph, 0.0)
 
 
 def _same(queries: np.ndarray) -> np.ndarray:
