@@ -39,7 +39,7 @@ def answer(
     the sources comes the group that explains most of the rest of the query
     (:mod:`core.search.second_source`), then the others as they are ranked. Where one group stands
     out in structure and another in appearance (:mod:`core.evidence.roles`), both are among the
-    groups, and among the matches behind the sources.
+    groups, and follow the sources among the matches.
 
     An image that is in the gallery byte for byte needs no evidence: its group is the one source.
     Where the null is too small for p-values of the configured level, the answer has its matches

@@ -27,7 +27,8 @@ def opt_out(folder: Path, ids: Collection[int]) -> Opted:
 
     Only the gallery's header is written, whole or not at all. Whoever opens the gallery finds it as
     if the images had never been indexed; what follows from it is computed anew, from the features
-    that are stored.
+    that are stored, but for a large gallery's null: that stays while few images go
+    (:data:`core.service.kept.MOST`), and names none of them.
 
     Args:
         folder: the gallery.

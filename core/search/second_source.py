@@ -30,7 +30,7 @@ def scores_beyond(
         collection: where its sources were found.
         ranking: how it is ranked there.
         sources: places of the sources in the ranking.
-        others: places that are scored, ascending; the candidates by patches too.
+        others: places that are scored, ascending; the first candidates by patches too.
     """
     rows = ranking.rows[others]
     rest = [
@@ -41,7 +41,7 @@ def scores_beyond(
     for view, vector in zip(collection.views, rest, strict=True):
         if view.trust is None:
             plain += view.weight * view.scores(vector, rows)[0]
-    most = others[others < collection.config.candidates]
+    most = others[: collection.config.candidates]
     known, asked = (collection.strengths_of(query, ranking, some) for some in (sources, most))
     local = None
     if known is not None and asked is not None:

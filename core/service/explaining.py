@@ -41,7 +41,7 @@ def explain(
     Raises:
         GalleryError: when no image has that id.
     """
-    row, passing = _row(workspace.gallery, image_id), workspace.passing(where)
+    row = _row(workspace.gallery, image_id)
     own = np.asarray(workspace.vectors[row])
     seen = query.reading
     parts: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
@@ -79,7 +79,7 @@ def explain(
         source_parts=parts[1],
         regions=regions,
         cell_parts=tuple(filter(None, in_cells)),
-        score_parts=collection.parts(query, row, among=passing and passing.among),
+        score_parts=workspace.score_parts(query, image_id, where=where),
         alignment=alignment,
         level_parts=by_level,
     )

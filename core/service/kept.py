@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Integer
 
-from core.config import NullConfig, ProjectionConfig, ScoreConfig
+from core.config import GroupConfig, NullConfig, ProjectionConfig, ScoreConfig
 from core.evidence.null import Null, fit_null
 from core.explain.clusters import ClusterKind, cluster
 from core.explain.projection import Map, fit_map
-from core.gallery.artefacts import Codec, Key, arrays, digest_of
+from core.gallery.artefacts import Codec, Key, arrays, code_version, digest_of
 from core.gallery.gallery import Gallery
+from core.search.prepare import prepare
 from core.search.ranking import Collection
 from core.search.views import View
 from core.values import GalleryError, Progress
@@ -26,10 +27,14 @@ of its 2,000 queries four would be others, less than it is sure of (docs/decisio
 
 @dataclass(frozen=True)
 class _NullOf(Null):
-    """A null with the images of the gallery that it was fitted in."""
+    """A null, the images of the gallery now, and how many there were when it was fitted."""
 
     images: Integer[np.ndarray, " n"]
-    """Their hashes, ascending."""
+    """Hashes of the images that are there."""
+    fitted: Integer[np.ndarray, " 1"]
+    """Images when it was fitted."""
+    changed: Integer[np.ndarray, " 1"]
+    """Images that came or went since then."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,8 @@ def null_of(
     aspects = len(collection.aspect_names)
 
     def whole(kept: Mapping[str, np.ndarray]) -> bool:
+        if any(kept[name].shape != (1,) for name in ("fitted", "changed") if name in kept):
+            return False
         values, count = [kept[each.name] for each in fields(Null)], len(kept["strengths"])
         fit = [array.shape for array in values] == [(count, aspects), (count,)] * 2
         return fit and all(a.dtype.kind == "f" and (np.diff(a, axis=0) >= 0).all() for a in values)
@@ -84,11 +91,17 @@ def null_of(
         of = [(embedding.name, embedding.encoder.identity, embedding.head.identity)]
         of += [(v.name, v.encoder.identity, digest_of(v.head.config)) for v in others]
         about = {"views": of, "reading": gallery.header.reading, "score": score, "config": config}
-        state, images = Key.of("nulls", fit_null, **about), np.sort(gallery.records.hashes)
+        about |= {"grouping": (GroupConfig(), code_version(prepare.__module__))}
+        state, images = Key.of("nulls", fit_null, **about), np.asarray(gallery.records.hashes)
         codec = arrays(_NullOf, whole=whole)
-        found = gallery.artefacts.latest(state, codec=codec)
-        if found is None or _changed(found.images, images) > MOST * len(found.images):
-            found = _NullOf(**_values(fitted()), images=images)
+        found, changed = gallery.artefacts.latest(state, codec=codec), np.zeros(1, np.int64)
+        if found is not None:
+            changed = found.changed + count_changed(found.images, images)
+        if found is None or changed[0] > MOST * found.fitted[0]:
+            counts = {"fitted": np.array([len(images)]), "changed": 0 * changed}
+            found = _NullOf(**_values(fitted()), images=images, **counts)
+        else:
+            found = replace(found, images=images, changed=changed)
         gallery.artefacts.keep(state, found, codec=codec)
         return Null(**_values(found))
 
@@ -100,9 +113,11 @@ def _values(null: Null) -> dict[str, np.ndarray]:
     return {each.name: getattr(null, each.name) for each in fields(Null)}
 
 
-def _changed(before: Integer[np.ndarray, " m"], now: Integer[np.ndarray, " n"]) -> int:
-    """How many images came or went, by their hashes."""
-    return len(before) + len(now) - 2 * len(np.intersect1d(before, now))
+def count_changed(before: Integer[np.ndarray, " m"], now: Integer[np.ndarray, " n"]) -> int:
+    """How many images came or went, by their hashes; several images may have one."""
+    place = np.unique(np.concatenate([before, now]), return_inverse=True)[1]
+    counts = (np.bincount(some, minlength=len(place)) for some in np.split(place, [len(before)]))
+    return int(np.abs(np.subtract(*counts)).sum())
 
 
 def map_of(

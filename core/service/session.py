@@ -122,18 +122,17 @@ class Session(Opening):
     def score_parts(
         self, image: QueryLike, answer: Answer, choice: Choice, *, visitor: str = ""
     ) -> dict[int, tuple[ScorePart, ...]]:
-        """What makes the score of every group that an answer tells of; errors as its own.
+        """What makes the score of every group that an answer tells of.
 
         The parts sum to the score of the group's best image.
+
+        Raises:
+            GalleryError: when the gallery no longer has one of these images; others as the answer.
         """
         workspace = self.workspace(choice, visitor=visitor)
-        query, passing = self.query(workspace, image), workspace.passing(choice.where)
+        query = self.query(workspace, image)
         return {
-            group.id: workspace.collection.parts(
-                query,
-                workspace.gallery.row_of[group.best.image.id],
-                among=passing and passing.among,
-            )
+            group.id: workspace.score_parts(query, group.best.image.id, where=choice.where)
             for group in told_groups(answer)
         }
 

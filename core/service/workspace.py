@@ -40,11 +40,13 @@ from core.values import (
     Answer,
     Encoder,
     EncoderError,
+    GalleryError,
     ImageRecord,
     Match,
     Progress,
     Role,
     Scope,
+    ScorePart,
     no_progress,
 )
 
@@ -181,6 +183,24 @@ class Workspace:
             ),
             scope=passing and self._scope(passing, ranking, config),
         )
+
+    def score_parts(
+        self, query: Query, image_id: int, *, where: str | None = None
+    ) -> tuple[ScorePart, ...]:
+        """What makes the score of an image as :meth:`attribute` ranks it; they sum to the score.
+
+        Raises:
+            GalleryError: when no image has that id.
+            FilterError: when the filter cannot be read, or no image passes.
+        """
+        if image_id not in self.gallery.row_of:
+            raise GalleryError(f"no image of the gallery has the id {image_id}")
+        row, passing = self.gallery.row_of[image_id], self.passing(where)
+        if passing is None:
+            return self.collection.parts(query, row)
+        same = identical_among(query, passing, self.collection.records)
+        query = replace(query, identical=same)
+        return self.collection.parts(query, row, among=passing.among)
 
     def passing(self, where: str | None) -> Passing | None:
         """The images that pass a filter; ``None`` where all may be sources.

@@ -9,12 +9,14 @@ import pytest
 from PIL import Image
 
 import core.service.kept
-from core.config import BuildConfig, HeadConfig, NullConfig, ScoreConfig
+from core.config import BuildConfig, GroupConfig, HeadConfig, NullConfig, ScoreConfig
 from core.gallery.build import update
 from core.gallery.gallery import Gallery
+from core.gallery.manifest import hash_of
 from core.gallery.remove import remove
 from core.gallery.source import Source
 from core.heads.head import Head, LinearHead
+from core.service.kept import count_changed
 from core.service.workspace import Workspace
 
 DIM = 12
@@ -109,3 +111,30 @@ def test_one_that_is_damaged_is_fitted_anew(photos, encoder, asked):
     draw(photos, range(60, 61))
     null_in(build(photos, encoder), encoder)
     assert asked == [60, 61]
+
+
+def test_other_ways_to_group_copies_are_other_nulls(photos, encoder, asked, monkeypatch):
+    null_in(build(photos, encoder), encoder)
+    draw(photos, range(60, 61))
+    folder = build(photos, encoder)
+    monkeypatch.setattr("core.service.kept.GroupConfig", lambda: GroupConfig(neighbours=3))
+    null_in(folder, encoder)
+    assert asked == [60, 61]
+
+
+def test_nothing_names_an_image_that_went(photos, encoder, asked):
+    folder = build(photos, encoder)
+    null_in(folder, encoder)
+    gone = Gallery.open(folder).records[0]
+    remove(folder, {gone.id})
+    null_in(folder, encoder)
+    assert asked == [60]
+    current = max(folder.glob("generations/*"), key=lambda path: int(path.name))
+    kept = [np.load(path) for path in current.rglob("nulls-*/images.npy")]
+    assert kept and not any(np.isin(hash_of(gone.sha256), images) for images in kept)
+
+
+def test_the_very_same_file_twice_is_no_change():
+    images = np.array([5, 5, 7, 9])
+    assert count_changed(images, images[::-1]) == 0
+    assert count_changed(images, np.array([5, 7, 9, 9, 11])) == 3

@@ -26,6 +26,7 @@ from core.gallery.source import Source
 from core.measures.disentangle import stage
 from core.search.extra_views import with_extra_views
 from core.search.prepare import fitted_head
+from core.search.ranking import SAME_FILE
 from core.service.disentanglement import sample
 from core.service.explaining import explain
 from core.service.guests import with_guest
@@ -438,6 +439,11 @@ def test_a_copy_that_passes_is_the_very_same_file_and_one_that_does_not_is_told(
     found = workspace.attribute(query, top=3, where="path contains copy")
     assert found.matches[0].image.path == "copy.png"
     assert found.identical == found.matches[0].image.id
+    parts = workspace.score_parts(query, found.matches[0].image.id, where="path contains copy")
+    assert sum(part.value for part in parts) == pytest.approx(found.matches[0].score, abs=1e-4)
+    assert parts[-1].name == SAME_FILE
+    with pytest.raises(GalleryError, match="no image of the gallery has the id 99999"):
+        workspace.score_parts(query, 99_999)
     gone = workspace.attribute(query, top=3, where="path != copy.png and path != 03.png")
     assert gone.identical is None
     assert "03.png" not in [match.image.path for match in gone.matches]
