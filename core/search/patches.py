@@ -51,7 +51,12 @@ def local_scores(
     """
     if not len(query):
         raise ValueError("a query without patches has no local score")
-    return pair_strengths(query, candidates).sum(axis=1) / len(query)
+    return scores_of(pair_strengths(query, candidates))
+
+
+def scores_of(strengths: Float[np.ndarray, "n p"]) -> Float[np.ndarray, " n"]:
+    """The same by what :func:`pair_strengths` gives."""
+    return strengths.sum(axis=1) / strengths.shape[1]
 
 
 def region_match(

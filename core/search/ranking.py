@@ -26,7 +26,7 @@ from core.config import PATCHES, ScoreConfig
 from core.images.joined import ManyDescriptors
 from core.search.candidates import Finder, firsts
 from core.search.engine import Among
-from core.search.patches import pair_strengths
+from core.search.patches import pair_strengths, scores_of
 from core.search.query import Query
 from core.search.views import View
 from core.values import ImageRecord, ScorePart
@@ -183,7 +183,7 @@ class Collection:
         scores, aspects = plain, np.full((len(rows), len(self.aspect_names)), -np.inf)
         strengths = self.pair_strengths(query, rows[:count])
         if count:
-            first, local = rows[:count], None if strengths is None else _local(strengths)
+            first, local = rows[:count], None if strengths is None else scores_of(strengths)
             added = self.additions(query.vectors, first, local=local)
             rival_scores = rival_scores or self.rival_scores_of(first, plain[:count], added)
             whole = self.combined(plain[:count], added, rival_scores)
@@ -280,7 +280,7 @@ class Collection:
     ) -> Float[np.ndarray, " m"] | None:
         """How well the patches of rows match a query's; ``None`` where either has none."""
         strengths = self.pair_strengths(query, rows)
-        return None if strengths is None else _local(strengths)
+        return None if strengths is None else scores_of(strengths)
 
     def pair_strengths(
         self, query: Query, rows: Integer[np.ndarray, " m"]
@@ -368,11 +368,6 @@ class Collection:
                 plain += view.weight * scores
                 shown = cosines if place == 0 else shown
         return plain, shown
-
-
-def _local(strengths: Float[np.ndarray, "m p"]) -> Float[np.ndarray, " m"]:
-    """Local scores of rows by how well they match every patch of a query."""
-    return strengths.sum(axis=1) / strengths.shape[1]
 
 
 def led_by(ranking: Ranking, row: int, *, cosine: float) -> Ranking:

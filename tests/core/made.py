@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from core.config import HeadConfig, ScoreConfig
 from core.evidence.combination import Combination
@@ -66,3 +68,10 @@ def null(margins, leads=None) -> Null:
         Combination.of(list(rows[:, None]), aspects=rows.shape[1]) for rows in pairs
     )
     return Null(by_margin.largest, by_margin.strengths, by_lead.largest, by_lead.strengths)
+
+
+def draw_noise(folder: Path, seeds: range) -> None:
+    """Write small images of coarse noise, one for each seed, named by it."""
+    for seed in seeds:
+        pixels = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), np.uint8)
+        Image.fromarray(pixels).resize((24, 24)).save(folder / f"{seed:03}.png")

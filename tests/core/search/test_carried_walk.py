@@ -10,7 +10,6 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pytest
-from PIL import Image
 
 from core.config import BuildConfig, HeadConfig, ScoreConfig
 from core.gallery.build import update
@@ -23,6 +22,7 @@ from core.search.index import neighbours
 from core.search.prepare import fitted_head, prepare
 from core.search.views import View
 from core.search.walk import Walk
+from tests.core.made import draw_noise
 
 COUNT, DIM = 90, 12
 SMALL = BuildConfig(thumbnail=32)
@@ -30,16 +30,10 @@ LARGE = ScoreConfig(exact=10)
 """Settings under which a small gallery is walked as a large one is."""
 
 
-def draw(folder: Path, seeds: range) -> None:
-    for seed in seeds:
-        pixels = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), np.uint8)
-        Image.fromarray(pixels).resize((24, 24)).save(folder / f"{seed:03}.png")
-
-
 @pytest.fixture
 def photos(tmp_path) -> Path:
     (tmp_path / "photos").mkdir()
-    draw(tmp_path / "photos", range(COUNT))
+    draw_noise(tmp_path / "photos", range(COUNT))
     return tmp_path / "photos"
 
 
@@ -94,7 +88,7 @@ def test_only_what_came_is_inserted(folder, photos, encoder, head, built, fitted
     head = None if fitted else head
     assert_right(prepared(folder, encoder, head))
     assert built == [COUNT]
-    draw(photos, range(COUNT, COUNT + 5))
+    draw_noise(photos, range(COUNT, COUNT + 5))
     update(folder, Source(photos), [encoder], config=SMALL)
     assert_right(prepared(folder, encoder, head))
     remove(folder, [3, 4, 70])
@@ -111,11 +105,11 @@ def test_only_what_came_is_inserted(folder, photos, encoder, head, built, fitted
 def test_after_many_changes_all_is_made_anew(folder, photos, encoder, head, built) -> None:
     prepared(folder, encoder, head)
     for start in range(COUNT, COUNT + 30, 10):
-        draw(photos, range(start, start + 10))
+        draw_noise(photos, range(start, start + 10))
         update(folder, Source(photos), [encoder], config=SMALL)
         prepared(folder, encoder, head)
     assert built == [COUNT, 10, 10, COUNT + 30]
-    draw(photos, range(200, 210))
+    draw_noise(photos, range(200, 210))
     update(folder, Source(photos), [encoder], config=SMALL)
     prepared(folder, encoder, head)
     assert built[-1] == 10
@@ -144,7 +138,7 @@ def test_what_is_damaged_or_lost_is_made_anew(folder, photos, encoder, head, nam
             path.write_text(path.read_text().replace('"built": 90', f'"built": {10**400}'))
         else:
             path.write_bytes(content) if content else path.unlink()
-    draw(photos, range(COUNT, COUNT + 3))
+    draw_noise(photos, range(COUNT, COUNT + 3))
     update(folder, Source(photos), [encoder], config=SMALL)
     assert_right(prepared(folder, encoder, head))
 
@@ -160,7 +154,7 @@ def test_a_state_that_names_other_folders_is_not_followed(
     state["walk"]["kind"] = kind
     path.write_text(json.dumps(state))
     monkeypatch.setattr(Walk, "changed", None)
-    draw(photos, range(COUNT, COUNT + 3))
+    draw_noise(photos, range(COUNT, COUNT + 3))
     update(folder, Source(photos), [encoder], config=SMALL)
     assert_right(prepared(folder, encoder, head))
 
@@ -172,7 +166,7 @@ def test_neighbours_of_other_images_are_not_taken(folder, photos, encoder, head)
     folders = [*Gallery.open(folder).artefacts.folder.glob("neighbours-*")]
     rows = np.load(folders[0] / "rows.npy")
     np.save(folders[0] / "rows.npy", np.where(rows >= 0, COUNT + 7, rows))
-    draw(photos, range(COUNT, COUNT + 3))
+    draw_noise(photos, range(COUNT, COUNT + 3))
     update(folder, Source(photos), [encoder], config=SMALL)
     assert_right(prepared(folder, encoder, head))
 
@@ -196,7 +190,7 @@ def test_lost_neighbours_do_not_put_off_that_all_is_made_anew(
     for start in range(COUNT, COUNT + 30, 10):
         for path in Gallery.open(folder).artefacts.folder.glob("neighbours-*/rows.npy"):
             path.unlink()
-        draw(photos, range(start, start + 10))
+        draw_noise(photos, range(start, start + 10))
         update(folder, Source(photos), [encoder], config=SMALL)
         prepared(folder, encoder, head)
     assert built == [COUNT, 10, 10, COUNT + 30]
@@ -240,6 +234,6 @@ def test_another_head_of_the_kind_has_its_own_cosines(folder, photos, encoder, h
     matrix = np.diag(np.linspace(0.5, 2, DIM)).astype(np.float32)
     other = dataclasses.replace(head, parts=(dataclasses.replace(linear, matrix=matrix),))
     assert other.identity != head.identity
-    draw(photos, range(COUNT, COUNT + 3))
+    draw_noise(photos, range(COUNT, COUNT + 3))
     update(folder, Source(photos), [encoder], config=SMALL)
     assert_right(prepared(folder, encoder, other))

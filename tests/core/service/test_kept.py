@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import core.service.kept
 from core.config import BuildConfig, GroupConfig, HeadConfig, NullConfig, ScoreConfig
@@ -18,22 +17,17 @@ from core.gallery.source import Source
 from core.heads.head import Head, LinearHead
 from core.service.kept import count_changed
 from core.service.workspace import Workspace
+from tests.core.made import draw_noise
 
 DIM = 12
 LARGE = ScoreConfig(exact=10)
 """Settings under which a small gallery is taken as a large one is."""
 
 
-def draw(folder: Path, seeds: range) -> None:
-    for seed in seeds:
-        pixels = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), np.uint8)
-        Image.fromarray(pixels).resize((24, 24)).save(folder / f"{seed:03}.png")
-
-
 @pytest.fixture
 def photos(tmp_path) -> Path:
     (tmp_path / "photos").mkdir()
-    draw(tmp_path / "photos", range(60))
+    draw_noise(tmp_path / "photos", range(60))
     return tmp_path / "photos"
 
 
@@ -72,23 +66,23 @@ def build(photos: Path, encoder) -> Path:
 
 def test_a_null_is_kept_through_few_changes_and_fitted_anew_after_more(photos, encoder, asked):
     first = null_in(build(photos, encoder), encoder)
-    draw(photos, range(60, 62))
+    draw_noise(photos, range(60, 62))
     folder = build(photos, encoder)
     assert null_in(folder, encoder).identity == first.identity
     remove(folder, {Gallery.open(folder).records[0].id})
     (photos / "000.png").unlink()
     assert null_in(folder, encoder).identity == first.identity
     assert asked == [60]
-    draw(photos, range(62, 63))  # the fourth, and one went of the first two
+    draw_noise(photos, range(62, 63))  # the fourth, and one went of the first two
     again = null_in(build(photos, encoder), encoder)
     assert asked == [60, 62] and again.identity != first.identity
-    draw(photos, range(63, 66))
+    draw_noise(photos, range(63, 66))
     assert null_in(build(photos, encoder), encoder).identity == again.identity
 
 
 def test_it_is_of_one_head_and_one_scoring(photos, encoder, asked):
     null_in(build(photos, encoder), encoder)
-    draw(photos, range(60, 61))
+    draw_noise(photos, range(60, 61))
     folder = build(photos, encoder)
     null_in(folder, encoder, scale=2)
     null_in(folder, encoder, score=ScoreConfig(exact=10, candidates=30))
@@ -98,7 +92,7 @@ def test_it_is_of_one_head_and_one_scoring(photos, encoder, asked):
 
 def test_a_small_gallery_has_its_own(photos, encoder, asked):
     null_in(build(photos, encoder), encoder, score=ScoreConfig())
-    draw(photos, range(60, 61))
+    draw_noise(photos, range(60, 61))
     null_in(build(photos, encoder), encoder, score=ScoreConfig())
     assert asked == [60, 61]
 
@@ -108,14 +102,14 @@ def test_one_that_is_damaged_is_fitted_anew(photos, encoder, asked):
     null_in(folder, encoder)
     for path in folder.rglob("nulls-*/margins.npy"):
         np.save(path, np.load(path)[::-1])
-    draw(photos, range(60, 61))
+    draw_noise(photos, range(60, 61))
     null_in(build(photos, encoder), encoder)
     assert asked == [60, 61]
 
 
 def test_other_ways_to_group_copies_are_other_nulls(photos, encoder, asked, monkeypatch):
     null_in(build(photos, encoder), encoder)
-    draw(photos, range(60, 61))
+    draw_noise(photos, range(60, 61))
     folder = build(photos, encoder)
     monkeypatch.setattr("core.service.kept.GroupConfig", lambda: GroupConfig(neighbours=3))
     null_in(folder, encoder)
